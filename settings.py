@@ -1,0 +1,99 @@
+"""The only reader of the environment: one validated object for every part of the project."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+ROOT = Path(__file__).parent
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the text names it and says what to do."""
+
+
+def _without_slash(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be a URL that starts with http:// or https://")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ValueError("must be https: a key would travel in clear text")
+    return url.rstrip("/")
+
+
+def _below_root(path: Path) -> Path:
+    return path if path.is_absolute() else ROOT / path
+
+
+def _sqlite_below_root(url: str) -> str:
+    path = url.removeprefix("sqlite:///")
+    return url if path == url else f"sqlite:///{_below_root(Path(path))}"
+
+
+BaseUrl = Annotated[str, AfterValidator(_without_slash)]
+ProjectPath = Annotated[Path, AfterValidator(_below_root)]
+LedgerUrl = Annotated[str, AfterValidator(_sqlite_below_root)]
+
+
+class Settings(BaseSettings):
+    """Keys, money, privacy, paths, under their names in the environment; `.env.example` explains each.
+
+    Relative paths start at the project's folder. Secrets print as asterisks.
+    """
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True
+    )
+
+    sendgrid_api_key: SecretStr | None = None
+    wistia_api_token: SecretStr | None = None
+    klaviyo_api_key: SecretStr | None = None
+    mavera_api_key: SecretStr | None = None
+    mavera_workspace_id: str | None = None
+
+    credit_budget: Annotated[int, Field(ge=0)] = 0
+    smallest_cohort: Annotated[int, Field(ge=2)] = 20
+    mavera_plan: Literal["starter", "basic", "professional", "enterprise"] = "starter"
+    mavera_settle_seconds: Annotated[int, Field(ge=0)] = 300
+
+    history_days: Annotated[int, Field(ge=1, le=730)] = 730
+    klaviyo_revision: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}(\.pre)?$")] = "2026-07-15"
+
+    warehouse_path: ProjectPath = Path("data/warehouse.duckdb")
+    published_path: ProjectPath = Path("data/published.duckdb")
+    pipelines_path: ProjectPath = Path("data/pipelines")
+    ledger_url: LedgerUrl = "sqlite:///data/ledger.sqlite"
+
+    sendgrid_base_url: BaseUrl = "https://api.sendgrid.com/v3"
+    wistia_base_url: BaseUrl = "https://api.wistia.com/v1"
+    klaviyo_base_url: BaseUrl = "https://a.klaviyo.com/api"
+    mavera_base_url: BaseUrl = "https://app.mavera.io/api/v1"
+
+    run_at: datetime | None = None
+
+    def now(self) -> datetime:
+        """The moment this run counts as its start, in UTC; `RUN_AT` replaces the clock to replay a day."""
+        return (self.run_at or datetime.now(UTC)).astimezone(UTC)
+
+    def world_of(self, vendor: str) -> Literal["sandbox", "live"]:
+        """Whether `vendor` answers from this machine or from the internet; the two never share a file."""
+        host = urlsplit(getattr(self, f"{vendor}_base_url")).hostname
+        return "sandbox" if host in LOOPBACK else "live"
+
+
+def load() -> Settings:
+    """Read the environment, then `.env` (or the file that `ENV_FILE` names).
+
+    Raises SettingsError that names the first wrong setting, never its value.
+    """
+    try:
+        return Settings(_env_file=os.environ.get("ENV_FILE", ROOT / ".env"))
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        reason = first["msg"].removeprefix("Value error, ")
+        raise SettingsError(f"{str(first['loc'][0]).upper()}: {reason}. See .env.example") from None
