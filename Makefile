@@ -1,0 +1,78 @@
+# Every target needs only git, make and Python 3.11 or newer; uv is used where it runs. `make help` lists them.
+
+PYTHON ?= python3
+UV ?= uv
+PEOPLE ?= 2000
+PORT ?= 8790
+PY := .venv/bin/python
+
+export DO_NOT_TRACK := 1
+export RUNTIME__DLTHUB_TELEMETRY := false
+export PYTHONUTF8 := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint ingest transform plan activate results status publish docs sandbox lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: .venv/.ready ## the whole way once, against a sandbox on this machine: no keys, no money
+	@$(PY) -m sandbox demo --people $(PEOPLE)
+
+test: .venv/.ready lint ## lint, types, every test
+	@$(PY) -m pytest -n 2
+
+lint: .venv/.ready ## style and types
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
+
+ingest: .venv/.ready ## load what the vendors and Mavera have into the warehouse
+	@$(PY) -m ingest
+
+transform: .venv/.ready ## model and test what came in, then publish the read-only copy
+	@$(PY) -m transform
+
+plan: .venv/.ready ## what activate would send, and its credits; sends nothing
+	@$(PY) -m activate plan
+
+activate: .venv/.ready ## send the difference to Mavera, within CREDIT_BUDGET
+	@$(PY) -m activate apply
+
+results: .venv/.ready ## fetch Mavera's answers and model them
+	@$(PY) -m ingest mavera && $(PY) -m transform
+
+status: .venv/.ready ## what stands in Mavera and what it cost
+	@$(PY) -m activate status
+
+publish: .venv/.ready ## write the read-only copy again
+	@$(PY) -m transform publish
+
+docs: .venv/.ready ## lineage and descriptions of every model as one page, build/docs.html
+	@$(PY) -m transform docs
+
+sandbox: .venv/.ready ## the four vendors on this machine until you press Ctrl-C
+	@$(PY) -m sandbox serve --people $(PEOPLE) --port $(PORT)
+
+lock: ## renew requirements.lock from pyproject.toml (needs uv)
+	@$(UV) lock --quiet --upgrade
+	@$(UV) export --quiet --all-groups --no-emit-project --no-header --no-annotate -o requirements.lock
+
+clean: ## remove what demo, docs and tests made; keeps .venv, data/ and .env
+	@rm -rf build dbt_project/target dbt_project/logs .pytest_cache .ruff_cache .mypy_cache .hypothesis
+
+# uv is asked for its version because version managers leave shims that exist and only fail.
+.venv/.ready: requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "error: Python 3.11 or newer is needed, $(PYTHON) is older or missing. Try: make PYTHON=python3.11 $(or $(firstword $(MAKECMDGOALS)),demo)" >&2; exit 2; }
+	@rm -rf .venv
+	@if [ -n "$(UV)" ] && $(UV) --version >/dev/null 2>&1; then \
+	  echo "environment: uv, from requirements.lock" >&2; \
+	  $(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv && \
+	  $(UV) pip sync --quiet --python $(PY) --require-hashes requirements.lock; \
+	else \
+	  echo "environment: pip, from requirements.lock (a minute or three, once)" >&2; \
+	  $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "error: $(PYTHON) has no venv module. Install it (Debian, Ubuntu: sudo apt install python3-venv) or install uv, then run the same command again." >&2; exit 2; }; \
+	  $(PYTHON) -m venv .venv && \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; \
+	fi
+	@touch .venv/.ready

@@ -1,0 +1,260 @@
+"""Models and tests what came in, then publishes: `python -m transform [build|publish|docs]`.
+
+The work is dbt's. What stands here is when to call it (a build costs seconds even when there is nothing to do),
+how its outcome reads, and how readers get a copy that no writer can block.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import typer
+
+import settings as environment
+import warehouse
+
+PROJECT = environment.ROOT / "dbt_project"
+DOCS = environment.ROOT / "build" / "docs.html"
+PUBLISHED_SCHEMAS = ("marts", "activation")
+# A file in DuckDB 2.0's own format is refused by every 1.x client, and most tools still carry one of those.
+PUBLISHED_FORMAT = "v1.2.0"
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class TransformError(Exception):
+    """The step could not start; the text says what to do."""
+
+
+class Build(NamedTuple):
+    """What one build did: counts of models and tests, and a line for each thing that did not pass."""
+
+    models: int
+    passed: int
+    warnings: list[str]
+    failures: list[str]
+
+    def summary(self) -> str:
+        tests = self.passed + len(self.warnings) + len(self.failures)
+        parts = [f"{self.passed} passed"]
+        parts += [f"{len(self.warnings)} warned"] if self.warnings else []
+        parts += [f"{len(self.failures)} failed"] if self.failures else []
+        return f"{self.models} models, {tests} tests: {', '.join(parts)}"
+
+
+# --- what there is to do -----------------------------------------------------------------------------
+
+
+def project_fingerprint() -> str:
+    """Hash every file of the dbt project that can change a model; what dbt writes there does not count."""
+    digest = hashlib.sha256()
+    for path in sorted(PROJECT.rglob("*")):
+        inside = path.relative_to(PROJECT)
+        if path.is_file() and inside.parts[0] not in {"target", "logs"}:
+            digest.update(str(inside).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def stale_sources(path: Path, fingerprint: str) -> tuple[list[str] | None, int]:
+    """Return the raw schemas that changed since the last good build, and how many loads have been seen.
+
+    None stands for everything: there was no good build yet, or the project itself has changed.
+    """
+    with warehouse.connect(path) as connection:
+        known = {row[0] for row in connection.execute(
+            "select table_name from information_schema.tables where table_schema = 'raw_ops'"
+        ).fetchall()}  # fmt: skip
+        if "loads" not in known:
+            raise TransformError(f"{path.name} holds no loads yet. Run make ingest first")
+        loads = connection.execute("select count(*) from raw_ops.loads").fetchone()[0]  # type: ignore[index]
+        if "builds" not in known:
+            connection.execute(
+                "create table raw_ops.builds (built_at timestamptz, fingerprint text, loads_seen bigint,"
+                " models bigint, tests_passed bigint, warnings bigint)"
+            )
+        last = connection.execute(
+            "select fingerprint, loads_seen from raw_ops.builds order by built_at desc limit 1"
+        ).fetchone()
+        if last is None or last[0] != fingerprint:
+            return None, loads
+        changed = connection.execute(
+            "select distinct 'raw_' || vendor from raw_ops.loads"
+            " where rowid >= ? and rows_new + rows_changed > 0 order by 1",
+            [last[1]],
+        ).fetchall()
+        return [row[0] for row in changed], loads
+
+
+def record_build(path: Path, fingerprint: str, loads: int, build: Build) -> None:
+    with warehouse.connect(path) as connection:
+        connection.execute(
+            "insert into raw_ops.builds values (now(), ?, ?, ?, ?, ?)",
+            [fingerprint, loads, build.models, build.passed, len(build.warnings)],
+        )
+
+
+# --- dbt ---------------------------------------------------------------------------------------------
+
+
+def dbt(path: Path, *arguments: str, manifest: Any = None) -> Any:
+    """Run one dbt command in this process, without its own log lines, and return its result.
+
+    Raises TransformError where dbt could not start; models and tests that fail are part of the result.
+    """
+    os.environ |= {"WAREHOUSE_PATH": str(path), "DO_NOT_TRACK": "1"}
+    from dbt.cli.main import dbtRunner  # four seconds of imports that a run with nothing to do saves
+
+    where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+    quiet = ["--quiet", "--log-level", "none", "--log-level-file", "none"]
+    outcome = dbtRunner(manifest=manifest).invoke([*quiet, *arguments, *where])
+    if outcome.exception:
+        raise TransformError(f"dbt could not start: {str(outcome.exception).strip()}")
+    return outcome.result
+
+
+def build(path: Path, sources: list[str] | None) -> Build:
+    """Build and test everything below `sources`, or everything; then ask how fresh the sources are."""
+    selection = ["--select", *(f"source:{source}+" for source in sources)] if sources else []
+    manifest = dbt(path, "parse")
+    results = dbt(path, "build", "--exclude-resource-type", "unit_test", *selection, manifest=manifest).result
+    kinds = Counter(r.node.resource_type for r in results if r.status in {"success", "pass"})
+    failures = [f"{r.node.name}: {_one_line(r.message)}" for r in results if r.status in {"error", "fail"}]
+    warnings = [f"{r.node.name}: {_one_line(r.message)}" for r in results if r.status == "warn"]
+    fresh = dbt(path, "source", "freshness", manifest=manifest)
+    warnings += [
+        f"{r.node.source_name}.{r.node.name}: newest row is {r.age / 3600:,.0f} h old"
+        f" (limit {r.node.freshness.warn_after.count} {r.node.freshness.warn_after.period}s)"
+        for r in fresh
+        if r.status in {"warn", "error"}
+    ]
+    return Build(kinds["model"], kinds["test"], warnings, failures)
+
+
+def _one_line(message: str | None) -> str:
+    return " ".join((message or "no message").split())
+
+
+# --- what readers get --------------------------------------------------------------------------------
+
+
+@contextmanager
+def _beside(target: Path) -> Iterator[Path]:
+    """Give a path to write to, and move the finished file into `target`'s place in one step."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        yield draft
+        with draft.open("rb+") as written:
+            os.fsync(written.fileno())
+        draft.replace(target)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def publish(path: Path, target: Path) -> int:
+    """Copy marts, activation and the ledger's rows into `target`; return the number of tables.
+
+    No raw data and no address is in the copy. Readers of the copy before keep it until they close it.
+    """
+    with warehouse.connect(path) as connection, _beside(target) as draft:
+        tables = connection.execute(
+            "select table_schema, table_name from information_schema.tables"
+            " where table_schema in (select unnest(?))"
+            " or (table_schema, table_name) = ('raw_mavera', 'ledger') order by all",
+            [list(PUBLISHED_SCHEMAS)],
+        ).fetchall()
+        if not any(schema == "marts" for schema, _ in tables):
+            raise TransformError(f"{path.name} holds no marts yet. Run make transform first")
+        connection.execute(f"attach '{draft}' as copy (storage_version '{PUBLISHED_FORMAT}')")
+        for schema in sorted({schema for schema, _ in tables}):
+            connection.execute(f'create schema copy."{schema}"')
+        for schema, table in tables:
+            connection.execute(f'create table copy."{schema}"."{table}" as from "{schema}"."{table}"')
+        connection.execute("detach copy")
+    return len(tables)
+
+
+# --- commands ----------------------------------------------------------------------------------------
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    full: Annotated[bool, typer.Option(help="Build everything, whether or not something came in.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same numbers for a machine.")] = False,
+) -> None:
+    """Model and test what came in, then publish. With nothing new it says so and is done."""
+    if context.invoked_subcommand:
+        return
+    settings = environment.load()
+    started = time.monotonic()
+    fingerprint = project_fingerprint()
+    sources, loads = stale_sources(settings.warehouse_path, fingerprint)
+    if sources == [] and not full and settings.published_path.exists():
+        _say({"models": 0, "tests": 0}, "nothing new came in: models and published copy stand", as_json)
+        return
+    done = build(settings.warehouse_path, None if full else sources)
+    seconds = time.monotonic() - started
+    for kind, lines in (("warn", done.warnings), ("fail", done.failures)):
+        for line in lines:
+            typer.echo(f"{kind}  {line}", err=as_json)
+    if done.failures:
+        stands = (
+            "The published copy is the one before"
+            if settings.published_path.exists()
+            else "Nothing published"
+        )
+        _say(_numbers(done, seconds), f"{done.summary()}. {stands}: docs/operating.md, Transform", as_json)
+        raise typer.Exit(1)
+    publish(settings.warehouse_path, settings.published_path)
+    record_build(settings.warehouse_path, fingerprint, loads, done)
+    _say(_numbers(done, seconds), done.summary(), as_json)
+
+
+@app.command("publish")
+def publish_command() -> None:
+    """Write the read-only copy again, from the models as they stand."""
+    settings = environment.load()
+    tables = publish(settings.warehouse_path, settings.published_path)
+    typer.echo(f"{tables} tables in {settings.published_path}")
+
+
+@app.command()
+def docs() -> None:
+    """Write lineage and descriptions of every model as one page."""
+    settings = environment.load()
+    warehouse.connect(settings.warehouse_path, read_only=True).close()  # its error is clearer than dbt's
+    dbt(settings.warehouse_path, "docs", "generate", "--static")
+    with _beside(DOCS) as draft:
+        shutil.copyfile(PROJECT / "target" / "static_index.html", draft)
+    typer.echo(f"{DOCS.relative_to(environment.ROOT)}: open it in a browser")
+
+
+def _numbers(done: Build, seconds: float) -> dict[str, Any]:
+    return {
+        "models": done.models,
+        "tests": done.passed + len(done.warnings) + len(done.failures),
+        "warnings": done.warnings,
+        "failures": done.failures,
+        "seconds": round(seconds, 1),
+    }
+
+
+def _say(numbers: dict[str, Any], sentence: str, as_json: bool) -> None:
+    typer.echo(json.dumps(numbers) if as_json else sentence)
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except (environment.SettingsError, warehouse.WarehouseError, TransformError) as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,41 @@
+"""Opens a warehouse file, and turns what can go wrong there into one line with a remedy."""
+
+import re
+from pathlib import Path
+
+import duckdb
+
+
+class WarehouseError(Exception):
+    """The file cannot be used as it is; the text names it and says what to do."""
+
+
+def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """Return a connection in UTC. Raises WarehouseError where the file is missing, locked or damaged."""
+    if read_only and not path.exists():
+        raise WarehouseError(f"{path.name} is not there yet. Run make ingest transform first")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        connection = duckdb.connect(str(path), read_only=read_only)
+    except (duckdb.IOException, OSError) as error:
+        raise WarehouseError(explain(path, error)) from None
+    connection.execute("set timezone = 'UTC'")
+    return connection
+
+
+def explain(path: Path, error: Exception) -> str:
+    """Say in one line why `path` did not open, and how to go on."""
+    text = str(error)
+    if holder := re.search(r"PID (\d+)", text):
+        return (
+            f"{path.name} is open in process {holder[1]}. Close it there; "
+            "to read meanwhile, open the published copy"
+        )
+    if "not a valid DuckDB database" in text:
+        return (
+            f"{path} is damaged or no DuckDB file. Move it away and run make ingest transform: "
+            "everything in it comes from the vendors and the ledger"
+        )
+    if isinstance(error, PermissionError) or "Permission denied" in text:
+        return f"{path} cannot be written: permission denied. Change its owner, or set another path in .env"
+    return f"{path}: {text.splitlines()[0]}"
