@@ -1,7 +1,7 @@
 """Models and tests what came in, then publishes: `python -m transform [build|publish|docs]`.
 
-The work is dbt's. What stands here is when to call it (a build costs seconds even when there is nothing to do),
-how its outcome reads, and how readers get a copy that no writer can block.
+The work is dbt's. What stands here is when to call it (a build costs seconds even with nothing to do), how it
+ended in words, and how readers get a copy that no writer can block.
 """
 
 import hashlib

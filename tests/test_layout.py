@@ -1,0 +1,68 @@
+"""The layout of docs/architecture.md, read from the code itself."""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import settings
+
+ROOT = settings.ROOT
+PARTS = ("ingest", "activate", "sandbox", "dbt_project", "transform")
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    package = path.relative_to(ROOT).parts[0] if path.parent != ROOT else ""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = f"{package}.{node.module or ''}".strip(".") if node.level else node.module or ""
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize("part", ["ingest", "activate", "sandbox"])
+def test_parts_do_not_import_each_other(part: str) -> None:
+    others = set(PARTS) - {part}
+    for path in (ROOT / part).rglob("*.py"):
+        crossed = {name for name in imports_of(path) if name.split(".")[0] in others}
+        assert not crossed, f"{path.relative_to(ROOT)} imports {crossed}"
+
+
+def test_the_plan_is_pure() -> None:
+    ours = {name for name in imports_of(ROOT / "activate" / "plan.py") if name.split(".")[0] in PARTS}
+    assert not ours
+    assert not {"requests", "sqlalchemy", "duckdb"} & set(imports_of(ROOT / "activate" / "plan.py"))
+
+
+def test_activation_imports_point_one_way() -> None:
+    order = ["cli", "engine", "mavera", "ledger", "records", "plan"]
+    for position, module in enumerate(order):
+        used = {name.split(".")[1] for name in imports_of(ROOT / "activate" / f"{module}.py")
+                if name.startswith("activate.")}  # fmt: skip
+        upward = used & set(order[:position])
+        assert not upward, f"{module} imports {upward}"
+
+
+def test_only_settings_reads_the_environment() -> None:
+    reading = re.compile(r"os\.(environ\b(?! \|=)|getenv)|dotenv")
+    for part in ("ingest", "activate"):
+        for path in (ROOT / part).rglob("*.py"):
+            assert not reading.search(path.read_text(encoding="utf-8")), path
+
+
+def test_the_lock_names_no_index() -> None:
+    assert "://" not in (ROOT / "requirements.lock").read_text(encoding="utf-8")
+
+
+def test_the_lock_holds_every_dependency() -> None:
+    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").lower()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    groups = project["dependency-groups"].values()
+    for requirement in [*project["project"]["dependencies"], *(r for group in groups for r in group)]:
+        name = re.split(r"[\[<>= ]", requirement)[0].lower()
+        assert re.search(rf"^{re.escape(name)}==", lock, re.MULTILINE), name
