@@ -10,9 +10,12 @@ class WarehouseError(Exception):
     """The file cannot be used as it is; the text names it and says what to do."""
 
 
-def connect(path: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
-    """Return a connection in UTC. Raises WarehouseError where the file is missing, locked or damaged."""
-    if read_only and not path.exists():
+def connect(path: Path, *, read_only: bool = False, create: bool = False) -> duckdb.DuckDBPyConnection:
+    """Return a connection in UTC. Raises WarehouseError where the file is missing, locked or damaged.
+
+    Only `create` makes a missing file: who merely looks must not leave an empty warehouse behind.
+    """
+    if not create and not path.exists():
         raise WarehouseError(f"{path.name} is not there yet. Run make ingest transform first")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,121 @@
+"""When there is something to build, and what readers of the published copy get."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import settings
+import transform
+import warehouse
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> Path:
+    """A warehouse with one mart, one raw table with an address, and one load."""
+    path = tmp_path / "warehouse.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("""
+            create schema raw_ops; create schema raw_wistia; create schema marts;
+            create table raw_ops.loads (vendor text, rows_new bigint, rows_changed bigint);
+            insert into raw_ops.loads values ('wistia', 3, 0);
+            create table raw_wistia.visitors as select 'ada@example.com' as email;
+            create table marts.viewer_clusters as select 'skimmers' as viewer_cluster, 3 as viewer_count;
+        """)
+    return path
+
+
+def came_in(path: Path, vendor: str, new: int, changed: int) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("insert into raw_ops.loads values (?, ?, ?)", [vendor, new, changed])
+
+
+def built(path: Path) -> None:
+    """Do what a good build leaves behind."""
+    _, loads = transform.stale_sources(path, "models")
+    transform.record_build(path, "models", loads, transform.Build(1, 1, [], []))
+
+
+def test_the_first_build_takes_everything(loaded: Path) -> None:
+    assert transform.stale_sources(loaded, "models") == (None, 1)
+
+
+def test_nothing_is_built_when_nothing_came_in(loaded: Path) -> None:
+    built(loaded)
+    came_in(loaded, "wistia", 0, 0)
+    assert transform.stale_sources(loaded, "models")[0] == []
+
+
+@pytest.mark.parametrize(("new", "changed"), [(1, 0), (0, 1)])
+def test_only_what_hangs_on_a_changed_source_is_built(loaded: Path, new: int, changed: int) -> None:
+    built(loaded)
+    came_in(loaded, "klaviyo", new, changed)
+    assert transform.stale_sources(loaded, "models")[0] == ["raw_klaviyo"]
+
+
+def test_a_build_that_failed_is_made_again(loaded: Path) -> None:
+    built(loaded)
+    came_in(loaded, "wistia", 2, 0)
+    transform.stale_sources(loaded, "models")  # this build fails: nothing is recorded
+    came_in(loaded, "klaviyo", 2, 0)
+    assert transform.stale_sources(loaded, "models")[0] == ["raw_klaviyo", "raw_wistia"]
+
+
+def test_a_changed_model_builds_everything_again(loaded: Path) -> None:
+    built(loaded)
+    assert transform.stale_sources(loaded, "other models")[0] is None
+
+
+def test_the_published_copy_holds_marts_and_no_raw_rows(loaded: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "published.duckdb"
+    transform.publish(loaded, copy)
+    with duckdb.connect(str(copy), read_only=True) as connection:
+        tables = connection.execute(
+            "select table_schema, table_name from information_schema.tables"
+        ).fetchall()
+    assert tables == [("marts", "viewer_clusters")]
+    assert b"ada@example.com" not in copy.read_bytes()
+
+
+def test_a_reader_of_the_old_copy_does_not_stop_the_new_one(loaded: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "published.duckdb"
+    transform.publish(loaded, copy)
+    with duckdb.connect(str(copy), read_only=True) as reader:
+        with duckdb.connect(str(loaded)) as writer:
+            writer.execute("update marts.viewer_clusters set viewer_count = 4")
+        transform.publish(loaded, copy)
+        assert reader.execute("select viewer_count from marts.viewer_clusters").fetchone() == (3,)
+    with duckdb.connect(str(copy), read_only=True) as reader:
+        assert reader.execute("select viewer_count from marts.viewer_clusters").fetchone() == (4,)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["published.duckdb", "warehouse.duckdb"]
+
+
+def test_a_locked_warehouse_names_the_process_that_holds_it(loaded: Path) -> None:
+    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print('held', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(loaded)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        with pytest.raises(warehouse.WarehouseError, match=f"is open in process {holder.pid}"):
+            warehouse.connect(loaded)
+        holder.communicate()
+
+
+def test_a_damaged_warehouse_says_that_it_can_be_rebuilt(tmp_path: Path) -> None:
+    path = tmp_path / "warehouse.duckdb"
+    path.write_bytes(b"not a database" * 1000)
+    with pytest.raises(warehouse.WarehouseError, match="everything in it comes from the vendors"):
+        warehouse.connect(path)
+
+
+@pytest.mark.parametrize("command", [[], ["publish"], ["docs"]])
+def test_transform_before_ingest_says_what_to_run(tmp_path: Path, command: list[str]) -> None:
+    environment = {"WAREHOUSE_PATH": str(tmp_path / "w.duckdb"), "ENV_FILE": "/dev/null", "PATH": "/usr/bin"}
+    run = subprocess.run(
+        [sys.executable, "-m", "transform", *command],
+        cwd=settings.ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert run.returncode == 2
+    assert run.stderr == "error: w.duckdb is not there yet. Run make ingest transform first\n"
