@@ -1,0 +1,738 @@
+"""Mavera: workspaces, personas and the Mave chat, with a state file and credits that run out.
+
+Where the vendor's pages leave something open, strict reads them in the way that hurts a careless client:
+unknown and missing fields are refused, a chat answer has the reference's fields only. Lenient reads them as
+the vendor's examples need it: unknown fields are ignored, defaults fill gaps, answers carry `validation`.
+Every change is committed before its answer leaves: a cut connection loses the answer, not the work.
+"""
+
+import asyncio
+import hashlib
+import json
+import math
+import re
+import secrets
+import sqlite3
+import string
+from base64 import urlsafe_b64encode
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.vendor import Limit, Standing
+
+KEY: Final = "mvra_live_sandbox0000000000000000"
+REVOKED_KEY: Final = "mvra_live_revoked0000000000000000"
+EXPIRED_KEY: Final = "mvra_live_expired0000000000000000"
+
+PERSONA_CREDITS: Final = 300
+CHATS_AT_ONCE: Final = 10
+RETRY_AFTER_SECONDS: Final = 30  # what the vendor's own sample waits when the header is missing
+
+Row = dict[str, Any]
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class Plan(NamedTuple):
+    """A price tier: requests in any 60 seconds, credits in a calendar month."""
+
+    requests: int
+    credits: int
+
+
+PLANS: Final[Mapping[str, Plan]] = {
+    "starter": Plan(60, 500),
+    "basic": Plan(120, 2_000),
+    "professional": Plan(240, 5_000),
+    "enterprise": Plan(600, 50_000),  # negotiated, so any allocation is as true
+}
+
+
+class Workspace(NamedTuple):
+    """`usage_limit` is the most credits it may use a month; None leaves only the plan's balance."""
+
+    workspace_id: str
+    name: str
+    usage_limit: int | None
+
+
+# The first is the default: personas, and calls that name no workspace, are charged to it.
+WORKSPACES: Final = (
+    Workspace("ws_sandbox", "Sandbox", None),
+    Workspace("ws_sandbox_tight", "Sandbox on a tight budget", 40),
+)
+
+BASE_PERSONAS: Final[tuple[Row, ...]] = tuple(
+    {
+        "id": f"clbasepersona{position:012d}",
+        "object": "persona",
+        "name": name,
+        "category": category,
+        "description": description,
+        "is_custom": False,
+        "is_expert": category == "Expert",
+        "created_at": 1_735_689_600,
+    }
+    for position, (category, name, description) in enumerate(
+        [
+            ("Generational", "Gen Z Explorer", "Discovers by short video, decides by peers, leaves quickly."),
+            ("Generational", "Millennial Planner", "Compares at lunch, buys in the evening, on a phone."),
+            (
+                "Generational",
+                "Gen X Pragmatist",
+                "Reads the terms, wants one clear reason, keeps what works.",
+            ),
+            ("Generational", "Boomer Loyalist", "Trusts known names, prefers letters and a desktop."),
+            ("Lifestyle", "Weekend Hiker", "Plans the season early and pays for gear that lasts."),
+            ("Lifestyle", "Home Cook", "Collects recipes, watches to the end, buys the tool shown."),
+            ("IndustrySpecific", "Retail Operator", "Weighs stock, margin and returns before taste."),
+            ("IndustrySpecific", "SaaS Marketer", "Lives in funnels, doubts averages, asks for the cohort."),
+            ("IndustrySpecific", "Clinic Manager", "Needs compliance first and a contract second."),
+            ("Expert", "Lifecycle Strategist", "Twenty years of retention programmes, in any channel."),
+            ("Expert", "Video Producer", "Judges by the second at which viewers leave."),
+            ("Expert", "Pricing Analyst", "Reads willingness to pay out of behaviour."),
+        ],
+        start=1,
+    )
+)
+
+
+def names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+ENUMS: Final = {"pipeline_type": ("north_star", "intermediate", "advanced"), "type": ("B2B", "B2C")}
+WEIGHTS: Final = names("price timeToValue risk proof support")
+
+# The reference's complete example of `intermediate`; nothing says which of these may be left out.
+GUIDED_TEXTS: Final = names("buying_stage decision_role")
+GUIDED_LISTS: Final = names(
+    """
+    role_segment primary_objectives goals pains triggers channels
+    proof_types alternatives win_factors objections
+    """
+)
+GUIDED: Final = GUIDED_TEXTS | GUIDED_LISTS | {"mcda_weights"}
+
+# What an answer's `details` may hold, and an update may therefore change.
+TEXTS: Final = GUIDED_TEXTS | names(
+    """
+    persona_type primary_use_case brand_voice_fit reading_level role_title seniority industry company_size
+    budget_authority life_stage age_band income_band purchase_cadence locale_scope locale_value
+    """
+)
+LISTS: Final = GUIDED_LISTS | names(
+    """
+    values proof_preferences key_differentiators regulatory_context tone_guardrails tech_stack
+    procurement_constraints committee_mapping household_context lifestyle_affinities
+    local_channels local_objections local_keywords
+    """
+)
+DETAILS: Final = TEXTS | LISTS | {"mcda_weights", "is_localized"}
+PERSONA_FIELDS: Final = DETAILS | {"pipeline_type", "type", "name", "description"}
+CHAT_FIELDS: Final = names("message thread_id workspace_id stream")
+
+
+class Complexity(NamedTuple):
+    """A kind of question: from how many words on, its prices in credits, and the words that one more buys."""
+
+    name: str
+    words: int
+    lowest: int
+    highest: int
+    words_a_credit: int
+
+
+COMPLEXITIES: Final = (
+    Complexity("SIMPLE", 0, 10, 15, 8),
+    Complexity("MODERATE", 40, 20, 30, 10),
+    Complexity("COMPLEX", 150, 30, 50, 15),
+    Complexity("STRATEGIC", 450, 40, 75, 20),
+)
+
+ADVICE: Final = (
+    (r"mobile|phone|tablet", "Lead with one idea a screen and a single large button."),
+    (r"desktop|webmail", "Give the full argument in one mail and let the links carry the next step."),
+    (r"churn|lapse|risk", "Win back before selling: one reason to return, no discount in the first message."),
+    (r"overlap|shared|jaccard", "Merge the audiences or cap their sends: the same people are asked twice."),
+    (r"clv|spend|value|tier|order", "Protect the relationship: early access and service before price."),
+    (r"skim|bounce|casual", "Put the promise into the first ten seconds and cut the introduction."),
+    (r"watch|view|video|binge", "Offer the next chapter at the end of the current one."),
+)
+OTHER_ADVICE: Final = "Test one change against the present practice before rolling it out."
+
+SCHEMA: Final = """
+create table if not exists objects (
+    position integer primary key autoincrement,
+    kind text not null,
+    object_id text not null unique,
+    body text not null
+);
+create table if not exists charges (
+    position integer primary key autoincrement,
+    object_id text not null,
+    workspace_id text not null,
+    credits integer not null,
+    charged_at text not null
+);
+"""
+
+# Type, code and usual message. Documented are the types of 400, 401, 402 and 429, and every code but that of
+# 405; the rest follows their style.
+ERRORS: Final[Mapping[int, tuple[str, str, str]]] = {
+    400: ("invalid_request_error", "invalid_field", "The request could not be read."),
+    401: ("authentication_error", "invalid_api_key", "This API key is not valid."),
+    402: ("insufficient_credits", "credits_exhausted", "The plan's credits are used up."),
+    403: ("permission_error", "forbidden", "This is not allowed."),
+    404: ("not_found_error", "resource_not_found", "There is no such resource."),
+    405: ("invalid_request_error", "method_not_allowed", "The resource does not support this method."),
+    429: ("rate_limit_error", "rate_limit_exceeded", "Too many requests."),
+    500: ("api_error", "internal_error", "Something went wrong at Mavera."),
+    503: ("api_error", "service_unavailable", "The service is not available right now."),
+}
+
+
+class Refusal(Exception):  # noqa: N818 - nothing went wrong: the answer is no
+    """A request answered with an error in Mavera's envelope; what is not given is the usual for its status."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str | None = None,
+        message: str | None = None,
+        param: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        kind, usual_code, usual_message = ERRORS[status]
+        message = message or usual_message
+        super().__init__(message)
+        error = {"message": message, "type": kind, "code": code or usual_code, "param": param}
+        self.response = JSONResponse({"error": error}, status, headers=headers)
+
+
+def missing(field: str) -> Refusal:
+    return Refusal(400, "missing_field", f"{field} is required.", field)
+
+
+def invalid(field: str, reason: str) -> Refusal:
+    return Refusal(400, "invalid_field", f"{field} {reason}.", field)
+
+
+class Mavera:
+    """The Mavera API below /api/v1.
+
+    `state` is a SQLite file (created when absent; None keeps all in memory), `balance` the credits of a
+    calendar month in UTC (None: the plan's). Mave thinks `chat_seconds` before its work is done and charged.
+    """
+
+    name = "mavera"
+
+    def __init__(
+        self,
+        state: Path | None = None,
+        strict: bool = True,
+        balance: int | None = None,
+        plan: str = "professional",
+        chat_seconds: float = 0,
+    ) -> None:
+        self.strict = strict
+        self.plan = PLANS[plan]
+        self.balance = self.plan.credits if balance is None else balance
+        self.chat_seconds = chat_seconds
+        self._chats = 0
+        if state:
+            state.parent.mkdir(parents=True, exist_ok=True)
+        # One connection serves all: handlers share an event loop and never pause inside a transaction. The
+        # loop may run in another thread than the one that builds this object.
+        self._state = sqlite3.connect(state or ":memory:", check_same_thread=False)
+        self._state.executescript(f"pragma synchronous = full; {SCHEMA}")
+        self.routes: Sequence[Route] = [
+            self._route("GET", "/workspaces", self._list_workspaces),
+            self._route("GET", "/workspaces/{id}", self._get_workspace),
+            self._route("GET", "/personas", self._list_personas),
+            self._route("POST", "/personas", self._create_persona),
+            self._route("GET", "/personas/{id}", self._get_persona),
+            self._route("PATCH", "/personas/{id}", self._update_persona),
+            self._route("POST", "/mave/chat", self._chat),
+            self._route("GET", "/mave/threads", self._list_threads),
+            self._route("GET", "/mave/threads/{id}", self._get_thread),
+            self._route("DELETE", "/mave/threads/{id}", self._delete_thread),
+        ]
+
+    def _route(self, method: str, path: str, handler: Handler) -> Route:
+        async def answer(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except Refusal as refusal:
+                return refusal.response
+
+        return Route(f"/api/v1{path}", answer, methods=[method])
+
+    def authorize(self, request: Request) -> Response | None:
+        scheme, _, key = request.headers.get("authorization", "").partition(" ")
+        if scheme.lower() != "bearer" or not key:
+            return Refusal(401, "missing_api_key", "Send the header Authorization: Bearer <key>.").response
+        if key == REVOKED_KEY:
+            return Refusal(401, "revoked_api_key", "This API key was revoked.").response
+        if key == EXPIRED_KEY:
+            return Refusal(401, "expired_api_key", "This API key has expired.").response
+        return None if key == KEY else Refusal(401).response
+
+    def limits(self, request: Request) -> Sequence[Limit]:  # noqa: ARG002
+        return [Limit("key", self.plan.requests, 60, sliding=True)]
+
+    def limit_headers(self, standing: Sequence[Standing]) -> dict[str, str]:
+        headers = {}
+        for limit, remaining, reset in standing:
+            headers["X-RateLimit-Limit"] = str(limit.count)
+            headers["X-RateLimit-Remaining"] = str(remaining)
+            headers["X-RateLimit-Reset"] = str(math.ceil(reset))
+        return headers
+
+    def error(self, status: int, request: Request, standing: Sequence[Standing] = ()) -> Response:  # noqa: ARG002
+        headers = {}
+        if status == 429:
+            now = datetime.now(UTC).timestamp()
+            seconds = [max(1, math.ceil(reset - now)) for _, _, reset in standing]
+            headers["Retry-After"] = str(max(seconds, default=RETRY_AFTER_SECONDS))
+        return Refusal(status, headers=headers).response
+
+    def summary(self) -> Row:
+        """The number of personas and threads, all credits spent, and what is left of the month's balance."""
+        ((personas, threads, spent),) = self._query(
+            """
+            select
+                (select count(*) from objects where kind = 'persona'),
+                (select count(*) from objects where kind = 'thread'),
+                (select coalesce(sum(credits), 0) from charges)
+            """
+        )
+        balance = self.balance - self._spent_this_month()
+        return {"personas": personas, "threads": threads, "credits_spent": spent, "balance": balance}
+
+    async def _list_workspaces(self, request: Request) -> Response:
+        return JSONResponse(page_by_cursor(request, [self._workspace(*row) for row in WORKSPACES]))
+
+    async def _get_workspace(self, request: Request) -> Response:
+        for workspace in WORKSPACES:
+            if workspace.workspace_id == request.path_params["id"]:
+                return JSONResponse(self._workspace(*workspace))
+        raise Refusal(404)
+
+    def _workspace(self, workspace_id: str, name: str, usage_limit: int | None) -> Row:
+        return {
+            "id": workspace_id,
+            "object": "workspace",
+            "name": name,
+            "image": None,
+            "type": "enterprise",
+            "role": "owner",
+            "is_owner": True,
+            "member_count": 1,
+            "project_count": 0,
+            "thread_count": self._count_threads(workspace_id),
+            "budget_alert": None,
+            "usage_limit": usage_limit,
+            "billing_email": None,
+            "created_at": "2025-01-01T00:00:00.000Z",
+            "updated_at": "2025-01-01T00:00:00.000Z",
+        }
+
+    async def _list_personas(self, request: Request) -> Response:
+        rows = self._query("select body from objects where kind = 'persona' order by position")
+        customs = [listed(json.loads(body)) for (body,) in rows]
+        return JSONResponse(page_by_cursor(request, [*BASE_PERSONAS, *customs]))
+
+    async def _get_persona(self, request: Request) -> Response:
+        persona_id = request.path_params["id"]
+        return JSONResponse(base_persona(persona_id) or self._load("persona", persona_id))
+
+    async def _create_persona(self, request: Request) -> Response:
+        sent = await body_of(request)
+        self._require_persona_fields(sent)
+        defaults = {"pipeline_type": "north_star", "type": "B2C", "description": "As Mavera imagines it."}
+        fields = defaults | self._persona_fields(sent)
+        now = datetime.now(UTC)
+        persona: Row = {
+            "id": new_cuid(now),
+            "object": "custom_persona",
+            "name": fields["name"],
+            "category": "Custom",
+            "description": fields["description"],
+            "pipeline_type": fields["pipeline_type"],
+            "type": fields["type"],
+            "is_custom": True,
+            "is_expert": False,
+            "created_at": int(now.timestamp()),
+            "credits_charged": PERSONA_CREDITS,
+            "details": imagined(fields["name"]) | details_of(fields),
+        }
+        with self._charged(persona["id"], PERSONA_CREDITS, WORKSPACES[0].workspace_id):
+            self._save("persona", persona)
+        return JSONResponse(persona, 201)
+
+    async def _update_persona(self, request: Request) -> Response:
+        persona_id = request.path_params["id"]
+        if base_persona(persona_id):
+            raise Refusal(403, message="Base personas are read-only.")
+        fields = self._persona_fields(await body_of(request))
+        persona = self._load("persona", persona_id)
+        persona |= {field: value for field, value in fields.items() if field not in DETAILS}
+        persona["details"] |= details_of(fields)
+        with self._state:
+            self._save("persona", persona)
+        return JSONResponse(persona)
+
+    def _require_persona_fields(self, fields: Row) -> None:
+        """Raise Refusal for the first field that is missing; lenient needs the name alone."""
+        required = ["name"]
+        if self.strict:
+            guided = fields.get("pipeline_type") == "intermediate"
+            required += ["pipeline_type", "type", *(sorted(GUIDED) if guided else ["description"])]
+        for field in required:
+            if field not in fields:
+                raise missing(field)
+
+    def _persona_fields(self, fields: Row) -> Row:
+        """Those of `fields` that a persona has; raises Refusal for a value that one of them cannot take."""
+        known = self._known(fields, PERSONA_FIELDS)
+        for field, value in known.items():
+            if field in LISTS:
+                if not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
+                    raise invalid(field, "must be a list of strings")
+            elif field == "mcda_weights":
+                if not (isinstance(value, dict) and value.keys() <= WEIGHTS and are_weights(value)):
+                    raise invalid(field, f"must give whole numbers, 1 to 5, to {', '.join(sorted(WEIGHTS))}")
+            elif field == "is_localized":
+                if not isinstance(value, bool):
+                    raise invalid(field, "must be true or false")
+            elif not isinstance(value, str):
+                raise invalid(field, "must be a string")
+            elif field == "name" and not 2 <= len(value) <= 100:
+                raise invalid(field, "must have 2 to 100 characters")
+            elif field in ENUMS and value not in ENUMS[field]:
+                raise invalid(field, f"must be one of {', '.join(ENUMS[field])}")
+        return known
+
+    def _known(self, fields: Row, known: frozenset[str]) -> Row:
+        """`fields` without those the endpoint does not know; strict raises Refusal for the first of them."""
+        for field in fields:
+            if self.strict and field not in known:
+                raise invalid(field, "is not a field of this request")
+        return {field: value for field, value in fields.items() if field in known}
+
+    async def _chat(self, request: Request) -> Response:
+        if self._chats == CHATS_AT_ONCE:
+            retry_after = {"Retry-After": str(max(1, math.ceil(self.chat_seconds)))}
+            raise Refusal(429, message=f"At most {CHATS_AT_ONCE} chats at once.", headers=retry_after)
+        self._chats += 1
+        try:
+            fields = self._chat_fields(await body_of(request))
+            await asyncio.sleep(self.chat_seconds)
+            return JSONResponse(self._answer(fields["message"], fields["workspace_id"], fields["thread_id"]))
+        finally:
+            self._chats -= 1
+
+    def _chat_fields(self, sent: Row) -> Row:
+        """What to answer, where, and in which thread (None: a new one); raises Refusal for a wrong field."""
+        defaults = {"workspace_id": WORKSPACES[0].workspace_id, "thread_id": None, "stream": False}
+        fields = defaults | self._known(sent, CHAT_FIELDS)
+        if "message" not in fields:
+            raise missing("message")
+        if not isinstance(fields["message"], str) or not fields["message"].strip():
+            raise invalid("message", "must be a text")
+        if fields["stream"] is not False:
+            raise invalid("stream", "must be false: the sandbox answers in one piece")
+        if fields["thread_id"] is not None:
+            fields["workspace_id"] = self._load("thread", fields["thread_id"])["workspace_id"]
+        if fields["workspace_id"] not in {workspace.workspace_id for workspace in WORKSPACES}:
+            raise invalid("workspace_id", "is not a workspace of this account")
+        return fields
+
+    def _answer(self, message: str, workspace_id: str, thread_id: str | None) -> Row:
+        now = iso(datetime.now(UTC))
+        complexity, credits_used = priced(message)
+        if thread_id is None:
+            thread = new_thread(message, workspace_id, now)
+        else:
+            thread = self._load("thread", thread_id)
+        answer: Row = {
+            "id": new_id("msg"),
+            "role": "assistant",
+            "content": advice(message),
+            "created_at": now,
+        }
+        question = {"id": new_id("msg"), "role": "user", "content": message, "created_at": now}
+        sources, personas = sources_for(message), personas_for(message)
+        thread["messages"] += [question | {"persona": None}, answer | {"persona": None}]
+        thread["sources"] += [source for source in sources if source not in thread["sources"]]
+        thread["personas_used"] += [one for one in personas if one not in thread["personas_used"]]
+        thread |= {
+            "complexity": complexity,
+            "credits_used": thread["credits_used"] + credits_used,
+            "message_count": len(thread["messages"]),
+            "updated_at": now,
+        }
+        with self._charged(thread["id"], credits_used, workspace_id):
+            self._save("thread", thread)
+        answer |= {
+            "object": "mave_message",
+            "thread_id": thread["id"],
+            "sources": [{field: source[field] for field in ("title", "url", "domain")} for source in sources],
+            "personas_used": [{"id": persona["id"], "name": persona["name"]} for persona in personas],
+            "usage": {"credits_used": credits_used},
+        }
+        if not self.strict:
+            validation = {"confidence_score": 0.9, "hallucination_risk": "low", "unsupported_claims": []}
+            answer["validation"] = validation
+        return answer
+
+    async def _list_threads(self, request: Request) -> Response:
+        limit = whole_number(request, "limit", default=20, lowest=1, highest=100)
+        offset = whole_number(request, "offset", default=0, lowest=0)
+        workspace_id = request.query_params.get("workspace_id")
+        total = self._count_threads(workspace_id)
+        rows = self._query(
+            """
+            select json_remove(body, '$.messages', '$.sources', '$.personas_used') from objects
+            where kind = 'thread' and coalesce(body ->> 'workspace_id' = ?, true)
+            order by body ->> 'updated_at' desc, position desc limit ? offset ?
+            """,
+            *(workspace_id, limit, offset),
+        )
+        page = {"object": "list", "data": [json.loads(body) for (body,) in rows]}
+        standing = {"total": total, "limit": limit, "offset": offset, "has_more": offset + len(rows) < total}
+        return JSONResponse(page | standing)
+
+    async def _get_thread(self, request: Request) -> Response:
+        return JSONResponse(self._load("thread", request.path_params["id"]))
+
+    async def _delete_thread(self, request: Request) -> Response:
+        thread = self._load("thread", request.path_params["id"])
+        with self._state:
+            self._state.execute("delete from objects where object_id = ?", (thread["id"],))
+        return JSONResponse({"id": thread["id"], "object": "mave_thread", "deleted": True})
+
+    def _count_threads(self, workspace_id: str | None) -> int:
+        ((count,),) = self._query(
+            """
+            select count(*) from objects
+            where kind = 'thread' and coalesce(body ->> 'workspace_id' = ?, true)
+            """,
+            workspace_id,
+        )
+        return int(count)
+
+    def _load(self, kind: str, object_id: object) -> Row:
+        rows = self._query("select body from objects where kind = ? and object_id = ?", kind, str(object_id))
+        if not rows:
+            raise Refusal(404, message=f"There is no such {kind}.")
+        loaded: Row = json.loads(rows[0][0])
+        return loaded
+
+    def _save(self, kind: str, body: Row) -> None:
+        self._state.execute(
+            """
+            insert into objects (kind, object_id, body) values (?, ?, ?)
+            on conflict (object_id) do update set body = excluded.body
+            """,
+            (kind, body["id"], json.dumps(body)),
+        )
+
+    @contextmanager
+    def _charged(self, object_id: str, credits_used: int, workspace_id: str) -> Iterator[None]:
+        """Commit the block's work and its price together; raises Refusal (402) first when it is too dear."""
+        if self._spent_this_month() + credits_used > self.balance:
+            raise Refusal(402)
+        limit = next(workspace.usage_limit for workspace in WORKSPACES if workspace[0] == workspace_id)
+        if limit is not None and self._spent_this_month(workspace_id) + credits_used > limit:
+            raise Refusal(402, "budget_exceeded", "The workspace's usage limit is reached.")
+        with self._state:
+            yield
+            self._state.execute(
+                "insert into charges (object_id, workspace_id, credits, charged_at) values (?, ?, ?, ?)",
+                (object_id, workspace_id, credits_used, iso(datetime.now(UTC))),
+            )
+
+    def _spent_this_month(self, workspace_id: str | None = None) -> int:
+        month = f"{datetime.now(UTC):%Y-%m}"
+        ((spent,),) = self._query(
+            """
+            select coalesce(sum(credits), 0) from charges
+            where charged_at like ? || '%' and coalesce(workspace_id = ?, true)
+            """,
+            *(month, workspace_id),
+        )
+        return int(spent)
+
+    def _query(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        return self._state.execute(query, values).fetchall()
+
+
+async def body_of(request: Request) -> Row:
+    """The request's JSON object; raises Refusal for anything else."""
+    try:
+        body = await request.json()
+    except ValueError:
+        raise Refusal(400, message="The body is not JSON.") from None
+    if not isinstance(body, dict):
+        raise Refusal(400, message="The body is not a JSON object.")
+    return body
+
+
+def whole_number(request: Request, name: str, default: int, lowest: int, highest: int | None = None) -> int:
+    text = request.query_params.get(name, str(default))
+    if not text.isdecimal() or int(text) < lowest or (highest is not None and int(text) > highest):
+        raise invalid(name, f"must be a whole number from {lowest}" + (f" to {highest}" if highest else ""))
+    return int(text)
+
+
+def page_by_cursor(request: Request, rows: Sequence[Row]) -> Row:
+    """A page of `rows`; its cursor names the last row it holds, so rows that come later shift nothing."""
+    limit = whole_number(request, "limit", default=50, lowest=1, highest=100)
+    start = 0
+    if cursor := request.query_params.get("cursor"):
+        cursors = [cursor_after(row) for row in rows]
+        if cursor not in cursors:
+            raise invalid("cursor", "is not one that Mavera gave")
+        start = cursors.index(cursor) + 1
+    page = rows[start : start + limit]
+    has_more = start + limit < len(rows)
+    next_cursor = cursor_after(page[-1]) if has_more else None
+    return {"object": "list", "data": page, "has_more": has_more, "next_cursor": next_cursor}
+
+
+def cursor_after(row: Row) -> str:
+    return urlsafe_b64encode(row["id"].encode()).decode()
+
+
+def iso(moment: datetime) -> str:
+    """UTC in ISO 8601, to the millisecond; such texts sort as their times do."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def new_id(prefix: str) -> str:
+    return f"{prefix}_{secrets.token_hex(12)}"
+
+
+def new_cuid(now: datetime) -> str:
+    """25 characters, `cl` and the time in base 36 first: the form of the vendor's persona ids."""
+    digits = string.digits + string.ascii_lowercase
+    milliseconds, clock = int(now.timestamp() * 1000), ""
+    while milliseconds:
+        milliseconds, digit = divmod(milliseconds, len(digits))
+        clock = digits[digit] + clock
+    return f"cl{clock}" + "".join(secrets.choice(digits) for _ in range(23 - len(clock)))
+
+
+def base_persona(persona_id: str) -> Row | None:
+    return next((persona for persona in BASE_PERSONAS if persona["id"] == persona_id), None)
+
+
+def listed(persona: Row) -> Row:
+    """A custom persona as the list shows it: without pipeline, price and details."""
+    return {field: persona[field] for field in BASE_PERSONAS[0]} | {"object": "persona"}
+
+
+def details_of(fields: Row) -> Row:
+    details = {field: value for field, value in fields.items() if field in DETAILS}
+    if "pipeline_type" in fields:
+        details["pipeline_type"] = fields["pipeline_type"]
+    if "type" in fields:
+        details["persona_type"] = fields["type"]
+    return details
+
+
+def imagined(name: str) -> Row:
+    """The part of a profile that Mavera thinks up by itself; the same name gives the same."""
+    pains = ("Too many messages", "Too little proof", "Too long a wait", "Too much to read")
+    return {
+        "goals": [f"Get what {name} came for without detours"],
+        "pains": [pick(name, pains)],
+        "channels": [pick(name, ("email", "video", "sms", "search"))],
+        "reading_level": pick(name, ("plain", "informed", "expert")),
+    }
+
+
+def are_weights(weights: Row) -> bool:
+    return all(type(weight) is int and 1 <= weight <= 5 for weight in weights.values())
+
+
+def new_thread(message: str, workspace_id: str, now: str) -> Row:
+    return {
+        "id": new_id("mave_thread"),
+        "object": "mave_thread",
+        "title": message.strip().splitlines()[0][:80],
+        "current_phase": "TRIAGE",  # the only phase that the reference shows
+        "complexity": "SIMPLE",
+        "credits_used": 0,
+        "workspace_id": workspace_id,
+        "message_count": 0,
+        "created_at": now,
+        "updated_at": now,
+        "messages": [],
+        "sources": [],
+        "personas_used": [],
+    }
+
+
+def priced(message: str) -> tuple[str, int]:
+    """What kind of question a message is, and its price in credits: its number of words decides both."""
+    words = len(message.split())
+    kind = next(kind for kind in reversed(COMPLEXITIES) if words >= kind.words)
+    return kind.name, min(kind.highest, kind.lowest + (words - kind.words) // kind.words_a_credit)
+
+
+def advice(message: str) -> str:
+    """Mave's answer: each line of the message that holds a figure, then a recommendation for each of them."""
+    facts = [line.strip(" -*#\t") for line in message.splitlines() if re.search(r"\d", line)]
+    recommendations = [f"- {re.split('[:,;.]', fact, maxsplit=1)[0]}: {advice_on(fact)}" for fact in facts]
+    return "\n".join(
+        [
+            "## What the figures say",
+            *(f"- {fact}" for fact in facts or ["No figure was given."]),
+            "",
+            "## What to do",
+            *(recommendations or [f"- {OTHER_ADVICE}"]),
+        ]
+    )
+
+
+def advice_on(fact: str) -> str:
+    return next((words for about, words in ADVICE if re.search(about, fact, re.IGNORECASE)), OTHER_ADVICE)
+
+
+def sources_for(message: str) -> list[Row]:
+    topic = pick(message, ("attention", "loyalty", "reach", "retention"))
+    return [
+        {
+            "id": f"src_{topic}_{kind}",
+            "title": f"{title} {topic}",
+            "url": f"https://{kind}.example.org/{topic}",
+            "snippet": f"{title} {topic}: figures and methods.",
+            "source_type": kind,
+            "domain": f"{kind}.example.org",
+        }
+        for kind, title in (("web", "A survey of"), ("news", "New findings on"))
+    ]
+
+
+def personas_for(message: str) -> list[Row]:
+    """The two base personas that Mave consults on a message."""
+    first = number_from(message) % len(BASE_PERSONAS)
+    fields = ("id", "name", "category")
+    return [{field: BASE_PERSONAS[at][field] for field in fields} for at in (first, first - 1)]
+
+
+def pick(text: str, choices: Sequence[str]) -> str:
+    return choices[number_from(text) % len(choices)]
+
+
+def number_from(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
