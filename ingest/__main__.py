@@ -1,0 +1,163 @@
+"""python -m ingest [SOURCE...]: load what the vendors have, then say what came in."""
+
+import sys
+import traceback
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.text import Text
+
+import settings
+from ingest.klaviyo import KLAVIYO
+from ingest.mavera import MAVERA
+from ingest.pipeline import Job, NotStartedError, Summary, run
+from ingest.sendgrid import SENDGRID
+from ingest.wistia import WISTIA
+
+SOURCES = (SENDGRID, WISTIA, KLAVIYO, MAVERA)
+NAMES = [source.name for source in SOURCES]
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class Lines:
+    """Progress as one plain line per finished resource."""
+
+    def begin(self, jobs: Sequence[Job]) -> None:
+        """Say nothing: the first line comes with the first result."""
+
+    def skip(self, source: str, reason: str) -> None:
+        self.say(f"{source:<8} skipped: {reason}")
+
+    def finish(self, job: Job) -> None:
+        self.say(_line(job))
+
+    def end(self) -> None:
+        """Nothing is open."""
+
+    def say(self, text: str) -> None:
+        typer.echo(f"{datetime.now(UTC):%H:%M:%S} {text}", err=True)
+
+
+class Standing(ProgressColumn):
+    """What a job has read so far, or what it waits for."""
+
+    def render(self, task: Task) -> Text:
+        tally = task.fields["job"].client.tally
+        return Text(tally.waiting or f"{tally.rows:,} rows  {tally.requests} req")
+
+
+class Bars(Lines):
+    """Progress on a terminal: a moving line per resource, above it the lines of the finished ones."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}"), BarColumn(17), Standing(), console=console, transient=True
+        )
+        self._tasks: dict[str, Any] = {}
+
+    def begin(self, jobs: Sequence[Job]) -> None:
+        for job in jobs:
+            described = f"{job.source.name:<8} {job.resource.table.name:<22}"
+            self._tasks[job.name] = self._progress.add_task(described, total=None, job=job)
+        self._progress.start()
+
+    def finish(self, job: Job) -> None:
+        self._progress.remove_task(self._tasks[job.name])
+        super().finish(job)
+
+    def end(self) -> None:
+        self._progress.stop()
+
+    def say(self, text: str) -> None:
+        self._progress.console.print(f"{datetime.now(UTC):%H:%M:%S} {text}", highlight=False, markup=False)
+
+
+def _line(job: Job) -> str:
+    outcome = job.outcome
+    name = f"{job.source.name:<8} {job.resource.table.name:<22}"
+    if job.error is not None:
+        return f"{name} failed"
+    news = [f"+{outcome.rows_new:,} new"]
+    if outcome.rows_changed:
+        news.append(f"{outcome.rows_changed:,} changed")
+    if outcome.rows_late:
+        news.append(f"{outcome.rows_late:,} late ({outcome.latest_days:.1f} days)")
+    return f"{name} {outcome.rows_read:>9,} rows  {', '.join(news):<20} {outcome.seconds:>4.0f} s"
+
+
+def _verdict(summary: Summary) -> str:
+    failed = {job.source.name for job in summary.jobs if job.error is not None}
+    names = {job.source.name for job in summary.jobs} | summary.skipped.keys()
+    loaded = names - failed - summary.skipped.keys()
+    new = sum(job.outcome.rows_new for job in summary.jobs)
+    parts = [f"{len(loaded)} of {len(names)} sources loaded", f"{new:,} new rows"]
+    if failed:
+        parts.append(f"{len(failed)} failed")
+    if summary.skipped:
+        parts.append(f"{len(summary.skipped)} skipped")
+    return ", ".join(parts)
+
+
+def _as_json(summary: Summary) -> str:
+    outcomes = [asdict(job.outcome) | {"seconds": job.outcome.seconds} for job in summary.jobs]
+    totals = {
+        name: sum(outcome[name] for outcome in outcomes)
+        for name in ("requests", "waits", "rows_read", "rows_new", "rows_changed", "rows_late")
+    }
+    report = {
+        "verdict": _verdict(summary),
+        "totals": totals,
+        "resources": outcomes,
+        "skipped": summary.skipped,
+        "errors": summary.errors,
+        "warnings": summary.notices,
+    }
+    return orjson.dumps(report).decode()
+
+
+@app.command()
+def ingest(
+    sources: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(NAMES)}; all.")] = None,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    debug: Annotated[bool, typer.Option(help="Show where an error was raised.")] = False,
+) -> None:
+    """Load what the vendors and Mavera have into the warehouse; may be run again at any time."""
+    unknown = set(sources or ()) - set(NAMES)
+    if unknown:
+        raise typer.BadParameter(
+            f"no such source: {', '.join(sorted(unknown))}. There are {', '.join(NAMES)}"
+        )
+    console = Console(stderr=True)
+    report = Bars(console) if console.is_terminal else Lines()
+    try:
+        summary = run(settings.load(), SOURCES, sources or NAMES, report)
+    except (settings.SettingsError, NotStartedError) as error:
+        if debug:
+            traceback.print_exc()
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(2) from None
+    except KeyboardInterrupt:
+        typer.echo("stopped; what was loaded is kept, make ingest reads the rest", err=True)
+        raise typer.Exit(1) from None
+    finally:
+        report.end()
+    for job in summary.jobs:
+        if debug and job.error is not None:
+            traceback.print_exception(job.error)
+    for notice in summary.notices:
+        typer.echo(f"warn  {notice}", err=True)
+    for complaint in summary.errors:
+        typer.echo(f"error: {complaint}", err=True)
+    typer.echo(_as_json(summary) if as_json else _verdict(summary))
+    raise typer.Exit(1 if summary.errors else 0)
+
+
+if __name__ == "__main__":
+    sys.exit(app())

@@ -1,0 +1,396 @@
+"""Asking a vendor: its pace, what is asked again, what is final, and how a list ends.
+
+dlt's RESTClient is not used: it builds a Python object per row to find the rows and the next page, which
+costs more than everything else together at 1,000 rows a page, and it follows a `next` link to whatever host
+it names.
+"""
+
+import random
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import parse_qs, quote, urlsplit
+
+import pyarrow as pa
+import requests
+from requests.adapters import HTTPAdapter
+
+from ingest.typed import BrokenBodyError, Table, value
+
+TRIES = 8
+"""How often one request is sent before its resource is given up; a 429 that says when to come back is no
+failure."""
+WAITS = 60
+"""How often one request may be told to come back later."""
+LONGEST_WAIT_SECONDS = 90.0
+NOTICED_SECONDS = 0.05
+"""A shorter wait is spacing, not worth a word."""
+CONFIRM = 2
+"""How often an empty or repeated page is asked again before it is believed."""
+
+Parameters = Mapping[str, str | int]
+
+
+class SourceError(Exception):
+    """The resource could not be read to its end. What was read is not kept; the next run reads it again."""
+
+
+class RefusedError(SourceError):
+    """The vendor's answer is final: asking again would give the same."""
+
+    def __init__(self, status: int, path: str, said: str) -> None:
+        super().__init__(f"{status} on {path}{': ' if said else ''}{said}")
+        self.status = status
+        self.path = path
+
+
+@dataclass
+class Tally:
+    """What reading one resource took so far; the report shows it while it grows."""
+
+    requests: int = 0
+    waits: int = 0
+    rows: int = 0
+    waiting: str = ""
+
+
+class Pace:
+    """When the next request may leave, per bucket: windows the vendor is known to count, and holds it asked
+    for.
+
+    The sleep is outside the lock and the place in the window is taken before it, so threads queue in order.
+    Windows are sliding: in no stretch of a window's length leave more requests than it allows, wherever the
+    vendor starts counting.
+    """
+
+    def __init__(self, windows: Sequence[tuple[int, float]] = ()) -> None:
+        self._given = tuple(windows)
+        self._sent: dict[str, dict[tuple[int, float], deque[float]]] = {}
+        self._hold: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def wait(self, bucket: str, tally: Tally) -> None:
+        """Sleep until a request to `bucket` may leave."""
+        with self._lock:
+            now = time.monotonic()
+            at = max(now, self._hold.get(bucket, 0.0))
+            for window, sent in self._windows(bucket).items():
+                if len(sent) == window[0]:
+                    at = max(at, sent[0] + window[1] * 1.02)
+            for sent in self._windows(bucket).values():
+                sent.append(at)
+        self._sleep(at - now, tally, "the vendor's pace")
+
+    def hold(self, bucket: str, seconds: float) -> None:
+        """Let nothing leave to `bucket` for so long."""
+        with self._lock:
+            until = time.monotonic() + min(seconds, LONGEST_WAIT_SECONDS)
+            self._hold[bucket] = max(until, self._hold.get(bucket, 0.0))
+
+    def learn(self, bucket: str, headers: Mapping[str, str]) -> None:
+        """Take windows and what is left of them from an answer, in either spelling the vendors use.
+
+        `RateLimit-Limit: 10, 10;w=1, 150;w=60` names windows and its reset counts seconds;
+        `X-RateLimit-Reset` is a Unix time.
+        """
+        windows = re.findall(r"(\d+);w=(\d+)", headers.get("RateLimit-Limit", ""))
+        if windows:
+            with self._lock:
+                known = self._windows(bucket)
+                for count, seconds in windows:
+                    known.setdefault((int(count), float(seconds)), deque(maxlen=int(count)))
+        if headers.get("RateLimit-Remaining") == "0":
+            self.hold(bucket, _number(headers.get("RateLimit-Reset")) or 0.0)
+        elif headers.get("X-RateLimit-Remaining") == "0":
+            self.hold(bucket, reset_in(headers) or 0.0)
+
+    def _windows(self, bucket: str) -> dict[tuple[int, float], deque[float]]:
+        return self._sent.setdefault(bucket, {window: deque(maxlen=window[0]) for window in self._given})
+
+    @staticmethod
+    def _sleep(seconds: float, tally: Tally, reason: str) -> None:
+        if seconds > NOTICED_SECONDS:
+            tally.waits += 1
+            tally.waiting = f"waiting {seconds:.0f} s: {reason}"
+        time.sleep(max(seconds, 0.0))
+        tally.waiting = ""
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return max(float(text), 0.0) if text else None
+    except ValueError:
+        return None
+
+
+def reset_in(headers: Mapping[str, str]) -> float | None:
+    """Seconds until the vendor wants to hear from us again, None where it does not say."""
+    after = _number(headers.get("Retry-After"))
+    if after is not None:
+        return after
+    reset = _number(headers.get("X-RateLimit-Reset"))
+    return None if reset is None else max(reset - time.time(), 0.0) + 0.1
+
+
+class Page(NamedTuple):
+    """One answer: its text, for what the envelope says of the list, and its rows."""
+
+    text: str
+    rows: pa.Table
+
+
+class Paging(Protocol):
+    """How one list goes on and ends."""
+
+    @property
+    def empty_ends(self) -> bool:
+        """Whether a page without rows is a sign of the end: it is then asked again before it is believed."""
+
+    def first(self) -> Parameters:
+        """Return the parameters of the first page."""
+
+    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:
+        """Return the parameters of the page after `page`, None at the end.
+
+        Raises SourceError where the vendor told how long the list is and `count` rows are fewer.
+        """
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Everything in one answer."""
+
+    empty_ends: bool = True
+
+    def first(self) -> Parameters:
+        return {}
+
+    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
+        return None
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Pages by number; the first page that is not full is the last. `size` must not pass the vendor's cap."""
+
+    size: int
+    empty_ends: bool = True
+
+    def first(self) -> Parameters:
+        return {"page": 1, "per_page": self.size}
+
+    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
+        full = page.rows.num_rows >= self.size
+        return {**asked, "page": int(asked["page"]) + 1} if full else None
+
+
+@dataclass(frozen=True)
+class Linked:
+    """Pages by a link to the next, of which only the token is taken: the key never goes where a link points.
+
+    `count` is where the answer says how many rows the whole list has.
+    """
+
+    link: str
+    token: str
+    size: tuple[str, int] | None = None
+    count: str | None = None
+    empty_ends: bool = False
+
+    def first(self) -> Parameters:
+        return dict([self.size]) if self.size else {}
+
+    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
+        link = value(page.text, self.link)
+        tokens = parse_qs(urlsplit(link or "").query, keep_blank_values=True).get(self.token)
+        if link and tokens is None:
+            raise SourceError(f"the link to the next page has no {self.token}")
+        if tokens and tokens[0]:
+            return {**self.first(), self.token: tokens[0]}
+        check_total(count, value(page.text, self.count) if self.count else None)
+        return None
+
+
+def check_total(count: int, promised: str | None) -> None:
+    """Raise SourceError when a list ends before the number of rows that the vendor said it has."""
+    if promised is not None and count < int(promised):
+        raise SourceError(f"the list ended after {count:,} of {int(promised):,} rows")
+
+
+class Vendor(requests.Session):
+    """One vendor: where it is, the key, the pace, and what is done about each way in which it can fail.
+
+    The key is sent to the configured host only: redirects are not followed, links are not either, and a
+    `.netrc` is never asked.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        authorization: str,
+        *,
+        pace: Pace | None = None,
+        by_endpoint: bool = True,
+        headers: Mapping[str, str] | None = None,
+        is_near: bool = False,
+    ) -> None:
+        super().__init__()
+        self.base_url = base_url
+        self.pace = pace or Pace()
+        self.by_endpoint = by_endpoint
+        self.headers.update({"Accept": "application/json", **(headers or {})})
+        self.auth = _Bearer(authorization)
+        self.notices: list[str] = []
+        self.mount(base_url, HTTPAdapter(pool_maxsize=32))
+        # On loopback nobody is served by politeness: the sandbox answers at once or breaks on purpose.
+        self._timeout = (2.0, 5.0) if is_near else (10.0, 60.0)
+        self._backoff_seconds = (0.02, 0.5) if is_near else (1.0, 60.0)
+
+    def ask(
+        self, path: str, bucket: str, params: Parameters, read: Callable[[str], pa.Table], tally: Tally
+    ) -> Page:
+        """Return the first good answer. `read` turns its text to rows and raises BrokenBodyError if it
+        cannot.
+
+        Raises RefusedError when the answer is final, SourceError when patience has run out.
+        """
+        bucket = bucket if self.by_endpoint else ""
+        shown = urlsplit(f"{self.base_url}/{path}").path
+        problem, failures, told = "", 0, 0
+        while failures < TRIES and told < WAITS:
+            self.pace.wait(bucket, tally)
+            tally.requests += 1
+            try:
+                answer = self.get(
+                    f"{self.base_url}/{path}",
+                    params=dict(params),
+                    timeout=self._timeout,
+                    allow_redirects=False,
+                )
+                self.pace.learn(bucket, answer.headers)
+                if answer.status_code == requests.codes.ok:
+                    text = answer.content.decode()
+                    return Page(text, read(text))
+            except (requests.ConnectionError, requests.Timeout) as error:
+                problem = (
+                    "no answer in time" if isinstance(error, requests.Timeout) else "the connection broke"
+                )
+            except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
+                problem = "the answer broke off"
+            except (BrokenBodyError, UnicodeDecodeError) as error:
+                problem = f"a broken answer ({error})"
+            else:
+                problem = str(answer.status_code)
+                if answer.status_code != requests.codes.too_many and answer.status_code < 500:
+                    raise RefusedError(answer.status_code, shown, _said(answer))
+                wait = reset_in(answer.headers)
+                if wait is not None:
+                    told += 1
+                    self.pace.hold(bucket, wait + random.uniform(0, 0.1))  # noqa: S311
+                    continue
+            failures += 1
+            first, longest = self._backoff_seconds
+            time.sleep(random.uniform(0.5, 1.0) * min(first * 2**failures, longest))  # noqa: S311
+        raise SourceError(f"{problem} on {shown}, {failures + told} times")
+
+
+class _Bearer(requests.auth.AuthBase):
+    """The Authorization header; being an `auth`, it keeps requests from looking for another in `.netrc`."""
+
+    def __init__(self, authorization: str) -> None:
+        self._authorization = authorization
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = self._authorization
+        return request
+
+
+def _said(answer: requests.Response) -> str:
+    """The vendor's own words about a refusal, from the places where the four put them; 200 characters."""
+    if answer.is_redirect:
+        return f"redirects to {urlsplit(answer.headers['Location']).hostname}; check the base URL"
+    try:
+        body = answer.json()
+    except requests.exceptions.JSONDecodeError:
+        return ""
+    error = body.get("errors") or body.get("error") if isinstance(body, dict) else None
+    if isinstance(error, list) and error:
+        error = error[0]
+    if isinstance(error, dict):
+        error = error.get("detail") or error.get("message")
+    return error[:200] if isinstance(error, str) else ""
+
+
+@dataclass
+class Client:
+    """A vendor as one resource sees it, with a tally of its own and the moment at which the run began."""
+
+    vendor: Vendor
+    started_at: datetime
+    tally: Tally = field(default_factory=Tally)
+
+    @property
+    def today(self) -> date:
+        """The day of the run, in UTC."""
+        return self.started_at.date()
+
+    def pages(
+        self,
+        path: str,
+        table: Table,
+        paging: Paging,
+        params: Parameters | None = None,
+        *,
+        ids: Mapping[str, str] | None = None,
+        known: Mapping[str, Any] | None = None,
+    ) -> Iterator[pa.Table]:
+        """Yield the pages of a list, typed as `table`.
+
+        `path` may hold `{names}` of `ids`; `known` gives the columns that no answer has. Raises SourceError,
+        which names the path, when the list does not end as the vendor says lists end.
+        """
+        filled = path.format(**{name: quote(id_, safe="") for name, id_ in (ids or {}).items()})
+
+        def ask(place: Parameters) -> Page:
+            return self.vendor.ask(
+                filled,
+                f"{path} {table.name}",
+                {**(params or {}), **place},
+                lambda text: table.rows(text, known or {}),
+                self.tally,
+            )
+
+        place: Parameters | None = paging.first()
+        seen: list[Parameters] = []
+        before: pa.Table | None = None
+        count = 0
+        while place is not None:
+            seen.append(place)
+            page = ask(place)
+            for _ in range(CONFIRM):
+                is_empty = paging.empty_ends and page.rows.num_rows == 0
+                if not (is_empty or _repeats(page.rows, before, table)):
+                    break
+                page = ask(place)
+            if _repeats(page.rows, before, table):
+                raise SourceError(f"{filled} gave one page twice, {CONFIRM + 1} times")
+            before = page.rows
+            count += page.rows.num_rows
+            yield page.rows
+            try:
+                place = paging.after(place, page, count)
+            except SourceError as error:
+                raise SourceError(f"{filled}: {error}") from None
+            if place in seen:
+                raise SourceError(f"{filled} named one page as the next twice")
+
+
+def _repeats(rows: pa.Table, before: pa.Table | None, table: Table) -> bool:
+    """Whether a page has the very rows of the one before it, which no list has."""
+    keys = list(table.key)
+    return before is not None and rows.num_rows > 0 and rows.select(keys).equals(before.select(keys))

@@ -1,0 +1,134 @@
+"""Mavera: personas, research threads, and the ledger of what was sent there: a database of our own."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from ingest.http import Client, Pace, Page, Parameters, Vendor, Whole, check_total
+from ingest.pipeline import Pages, Resource, Source
+from ingest.typed import Column, Table, each, value
+from settings import Settings
+
+SCHEMA = "raw_mavera"
+PAGE_ROWS = 100
+LEDGER_ROWS = 10_000
+
+PERSONAS = Table(
+    SCHEMA,
+    "personas",
+    ("id",),
+    [
+        *each("text", "id name category description pipeline_type type"),
+        *each("bool", "is_custom is_expert"),
+        Column("created_at", "timestamptz"),  # Unix seconds here, ISO 8601 elsewhere
+        Column("credits_charged", "bigint"),
+        Column("details", "json"),
+    ],
+    drops="object",
+)
+THREADS = Table(
+    SCHEMA,
+    "threads",
+    ("id",),
+    [
+        *each("text", "id title current_phase complexity"),
+        Column("credits_used", "bigint"),
+        Column("workspace_id", "text"),
+        Column("message_count", "bigint"),
+        *each("timestamptz", "created_at updated_at"),
+        *each("json", "messages sources personas_used"),
+    ],
+    drops="object",
+    newest="updated_at",
+)
+LEDGER = Table(
+    SCHEMA,
+    "ledger",
+    ("entry_id",),
+    [
+        Column("entry_id", "bigint"),
+        *each("text", "call_id event written_at run_id destination kind record_key job action fingerprint"),
+        *each("json", "facts payload"),
+        *each("text", "state remote_id thread_id"),
+        *each("bigint", "credits_low credits_high credits"),
+        *each("text", "credits_source error"),
+        Column("answer", "json"),
+    ],
+)
+
+
+@dataclass(frozen=True)
+class EitherWay:
+    """The two styles that Mavera's reference shows for one and the same list: by cursor, or by offset and
+    total."""
+
+    empty_ends: bool = True
+
+    def first(self) -> Parameters:
+        return {"limit": PAGE_ROWS}
+
+    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:
+        if cursor := value(page.text, "$.next_cursor"):
+            return {**self.first(), "cursor": cursor}
+        total = value(page.text, "$.total")
+        if total is not None and page.rows.num_rows and count < int(total):
+            return {**self.first(), "offset": int(asked.get("offset", 0)) + page.rows.num_rows}
+        check_total(count, total)
+        return None
+
+
+def personas(client: Client, _since: None) -> Pages:
+    """Base personas and the account's own; which are which is `is_custom`, not a filter."""
+    yield from client.pages("personas", PERSONAS, EitherWay())
+
+
+def threads(client: Client, since: datetime | None) -> Pages:
+    """Threads with their messages; one that has not moved since the last run is not asked for again."""
+    for page in client.pages("mave/threads", THREADS, EitherWay()):
+        for thread in page.select(["id", "updated_at"]).to_pylist():
+            if since is None or thread["updated_at"] >= since:
+                ids = {"thread": thread["id"]}
+                yield from client.pages("mave/threads/{thread}", THREADS, Whole(), ids=ids)
+
+
+def ledger(url: str) -> Iterator[pa.Table]:
+    """The journal as it stands, read-only; none where nothing was ever sent. The file is never created."""
+    address = sa.make_url(url)
+    if address.get_backend_name() == "sqlite":
+        if not address.database or not Path(address.database).exists():
+            return
+        url = f"sqlite:///file:{address.database}?mode=rw&uri=true"
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    with engine.connect().execution_options(postgresql_readonly=True) as connection:
+        if not sa.inspect(connection).has_table("journal"):
+            return
+        names = [column.name for column in LEDGER.columns]
+        journal = sa.table("journal", *map(sa.column, names))
+        rows = connection.execute(sa.select(journal).order_by(journal.c.entry_id)).mappings()
+        for part in rows.partitions(LEDGER_ROWS):
+            yield LEDGER.from_rows(dict(row) for row in part)
+
+
+def resources(settings: Settings) -> list[Resource]:
+    return [
+        Resource(PERSONAS, personas),
+        Resource(THREADS, threads, cursor="updated_at"),
+        Resource(LEDGER, lambda _client, _since: ledger(settings.ledger_url), needs_key=False),
+    ]
+
+
+def connect(settings: Settings, key: str) -> Vendor:
+    return Vendor(
+        settings.mavera_base_url,
+        f"Bearer {key}",
+        pace=Pace(),
+        by_endpoint=False,
+        is_near=settings.world_of("mavera") == "sandbox",
+    )
+
+
+MAVERA = Source("mavera", "MAVERA_API_KEY", connect, resources)

@@ -1,0 +1,508 @@
+"""Read every source side by side, write to the warehouse one package at a time, say what came in.
+
+Reading threads turn pages into batches; this module's writer takes them one by one, leaves out what the
+warehouse already has, and gives the rest to the source's dlt pipeline. Each batch is a dlt package of its
+own: rows and the cursor they move are committed together or not at all, so a run may be killed at any instant
+and one resource may fail without the others. The warehouse is the only memory: what an interrupted run left
+in the working folder is dropped, and cursor and schema are taken from the warehouse before anything is read.
+"""
+
+import queue
+import re
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Protocol, cast
+
+import dlt
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+from dlt.extract import DltResource
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from ingest.http import Client, RefusedError, SourceError, Vendor
+from ingest.typed import ChangedTypeError, Table
+from settings import Settings
+
+BATCH_ROWS = 100_000
+"""Rows a package holds at most, give or take a page: bounds memory and what a killed run reads again."""
+BATCHES_WAITING = 4
+SETTLED = timedelta(seconds=5)
+"""A cursor never comes nearer to the start of the run: vendors refuse or miss what is younger."""
+
+Cursor = datetime | date
+Pages = Iterator[pa.Table | None]
+
+
+class NotStartedError(Exception):
+    """Nothing was read or written; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One raw table and how it is read.
+
+    `read` gets the client and where to start (None: at the beginning). It yields pages, and None where a
+    later run may go on from the newest row so far. `cursor` is the column that tells how new a row is,
+    `overlap` how much is read again because the vendor delivers or changes it late. A `daily` resource is
+    measured once a day. A `replaced` one is the vendor's current list, without what has gone. `scope` is what
+    the key must be allowed.
+    """
+
+    table: Table
+    read: Callable[[Client, Any], Pages]
+    scope: str = ""
+    cursor: str = ""
+    overlap: timedelta = timedelta()
+    daily: bool = False
+    replaced: bool = False
+    needs_key: bool = True
+
+
+@dataclass(frozen=True)
+class Source:
+    """A vendor: how to reach it with a key, and its resources."""
+
+    name: str
+    key_name: str
+    connect: Callable[[Settings, str], Vendor]
+    resources: Callable[[Settings], Sequence[Resource]]
+    explain: Callable[[RefusedError, Settings], str | None] = lambda _error, _settings: None
+
+    def key(self, settings: Settings) -> str | None:
+        secret = getattr(settings, self.key_name.lower())
+        return secret.get_secret_value() if secret else None
+
+
+@dataclass
+class Outcome:
+    """What one resource came to in this run; a row of `raw_ops.loads`, a line of the report."""
+
+    vendor: str
+    resource: str
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    finished_at: datetime | None = None
+    requests: int = 0
+    waits: int = 0
+    rows_read: int = 0
+    rows_new: int = 0
+    rows_changed: int = 0
+    rows_late: int = 0
+    latest_days: float = 0.0
+    outcome: str = "loaded"
+    detail: str = ""
+
+    @property
+    def seconds(self) -> float:
+        """From the start of reading to the last row written."""
+        return ((self.finished_at or self.started_at) - self.started_at).total_seconds()
+
+
+@dataclass
+class Job:
+    """One resource being read: its client, where it starts, what came of it."""
+
+    source: Source
+    resource: Resource
+    client: Client
+    outcome: Outcome
+    last: Cursor | None = None
+    error: Exception | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.source.name} {self.resource.table.name}"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows that were read; `until` is where the cursor may move to once they are in the warehouse."""
+
+    job: Job
+    rows: pa.Table
+    until: Cursor | None = None
+    is_last: bool = False
+    error: Exception | None = None
+
+
+class Report(Protocol):
+    """Where progress goes."""
+
+    def begin(self, jobs: Sequence[Job]) -> None:
+        """Reading starts."""
+
+    def skip(self, source: str, reason: str) -> None:
+        """A source is left out."""
+
+    def finish(self, job: Job) -> None:
+        """A resource is done, one way or the other."""
+
+
+@dataclass
+class Summary:
+    """What a run came to; `errors` and `notices` are lines for people."""
+
+    jobs: Sequence[Job]
+    skipped: dict[str, str]
+    errors: list[str]
+    notices: list[str]
+
+
+def run(settings: Settings, every: Sequence[Source], chosen: Sequence[str], report: Report) -> Summary:
+    """Load the `chosen` of `every` source and return what came in.
+
+    Raises NotStartedError when there is no key, the warehouse is in use, or it holds another world's rows.
+    """
+    sources = [source for source in every if source.name in chosen]
+    keys = {source.name: source.key(settings) for source in every}
+    skipped = {source.name: f"{source.key_name} is not set" for source in sources if not keys[source.name]}
+    now = settings.now()
+    jobs = [job for source in sources for job in _jobs(source, keys[source.name], settings, now)]
+    if not any(keys.values()) and len(skipped) > 1:
+        raise NotStartedError(
+            "no vendor key is set. Copy .env.example to .env, or try make demo, which needs none"
+        )
+    if not jobs:
+        raise NotStartedError(f"nothing to load: {', '.join(skipped.values())}. See .env.example")
+    warehouse = Warehouse(settings)
+    try:
+        warehouse.prepare([resource.table for source in every for resource in source.resources(settings)])
+        warehouse.claim([source.name for source in sources if keys[source.name]])
+        for name, reason in skipped.items():
+            report.skip(name, reason)
+        _read_and_write(jobs, warehouse, report)
+    finally:
+        warehouse.close()
+    vendors = {job.source.name: job.client.vendor for job in jobs}
+    notices = [f"{name}: {notice}" for name, vendor in vendors.items() for notice in vendor.notices]
+    return Summary(jobs, skipped, _errors(jobs, settings), notices)
+
+
+def _jobs(source: Source, key: str | None, settings: Settings, now: datetime) -> list[Job]:
+    vendor = source.connect(settings, key or "")
+    return [
+        Job(source, resource, Client(vendor, now), Outcome(source.name, resource.table.name))
+        for resource in source.resources(settings)
+        if key or not resource.needs_key
+    ]
+
+
+def _read_and_write(jobs: Sequence[Job], warehouse: "Warehouse", report: Report) -> None:
+    """Read every job in a thread of its own, and write in this one what the threads bring."""
+    batches: queue.Queue[Batch] = queue.Queue(BATCHES_WAITING)
+    for job in jobs:
+        job.last = warehouse.last(job)
+    report.begin(jobs)
+    for job in jobs:
+        threading.Thread(target=_read, args=(job, batches), name=job.name, daemon=True).start()
+    open_jobs = len(jobs)
+    while open_jobs:
+        batch = batches.get()
+        job = batch.job
+        job.error = job.error or batch.error
+        # After a failure the batches behind it are left out, or the cursor would pass rows that were not
+        # kept.
+        if job.error is None:
+            try:
+                warehouse.write(batch)
+            except (PipelineStepFailed, duckdb.Error) as error:
+                job.error = error
+                warehouse.forget(job.source.name)
+        if batch.is_last:
+            open_jobs -= 1
+            warehouse.record(job)
+            report.finish(job)
+
+
+def _read(job: Job, batches: "queue.Queue[Batch]") -> None:
+    """Put everything that `job` has to read into `batches`; the last one comes even when reading fails."""
+    resource = job.resource
+    rows = nothing = resource.table.arrow_schema.empty_table()
+    until = newest = job.last
+    settled = job.client.started_at - SETTLED
+    try:
+        for page in () if _is_measured(job) else resource.read(job.client, _start(job)):
+            if page is None:
+                until = newest
+            else:
+                rows = pa.concat_tables([rows, page])
+                job.client.tally.rows += page.num_rows
+                newest = _newest(newest, page, resource.cursor, settled)
+            if rows.num_rows >= BATCH_ROWS and not resource.replaced:
+                batches.put(Batch(job, rows, until))
+                rows = nothing
+        batches.put(Batch(job, rows, newest, is_last=True))
+    except Exception as error:  # a thread has no caller: whatever it is, the writer reports it
+        batches.put(Batch(job, nothing, is_last=True, error=error))
+
+
+def _is_measured(job: Job) -> bool:
+    return job.resource.daily and job.last == job.client.today
+
+
+def _start(job: Job) -> Cursor | None:
+    return None if job.last is None else job.last - job.resource.overlap
+
+
+def _newest(newest: Cursor | None, page: pa.Table, cursor: str, settled: datetime) -> Cursor | None:
+    """The highest cursor value so far; a row that claims to be from the future does not count."""
+    if not cursor or not page.num_rows:
+        return newest
+    highest: Any = pc.max(page.column(cursor)).as_py()
+    if highest is None:
+        return newest
+    settled_highest: Cursor = min(highest, settled if isinstance(highest, datetime) else settled.date())
+    return max(newest or settled_highest, settled_highest)
+
+
+def _errors(jobs: Sequence[Job], settings: Settings) -> list[str]:
+    """One line for each thing that went wrong: what, then what to do. A refused key is said once for its
+    source."""
+    errors: dict[str, None] = {}
+    loaded = {job.source.name for job in jobs if job.error is None}
+    for job in jobs:
+        if job.error is None:
+            continue
+        others = ", the other sources were" if loaded - {job.source.name} else ""
+        name, error = job.source.name, job.error
+        if isinstance(error, RefusedError):
+            explained = job.source.explain(error, settings)
+            if error.status == 401:
+                explained = (
+                    f"{name} refused {job.source.key_name} (401): nothing loaded from it{others}. "
+                    "Make a new one: .env.example says where"
+                )
+            elif error.status == 403 and job.resource.scope:
+                stays = f"stays at {job.last:%d %b}" if job.last else "stays as it is"
+                explained = (
+                    f"{name}: the key lacks {job.resource.scope} (403 on {error.path}). "
+                    f"Add it; {job.resource.table.name} {stays}"
+                )
+            line = explained or f"{job.name}: {error}. Not loaded; the next run asks again"
+        elif isinstance(error, SourceError):
+            line = f"{job.name}: {error}. Not loaded; the next run reads it again"
+        else:
+            line = f"{job.name}: {error}" if not isinstance(error, ChangedTypeError) else str(error)
+        errors[line] = None
+        job.outcome.detail = line
+    return list(errors)
+
+
+class Warehouse:
+    """The DuckDB file: held open, and so locked, for the whole run; written by one thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._run_id = uuid.uuid4().hex
+        self._pipelines: dict[str, dlt.Pipeline] = {}
+        path = settings.warehouse_path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._connection = duckdb.connect(str(path))
+        except (duckdb.Error, OSError) as error:
+            holder = re.search(r"PID (\d+)", str(error))
+            if holder is None:
+                raise NotStartedError(f"{path} cannot be opened: {str(error).splitlines()[0]}") from error
+            raise NotStartedError(
+                f"{path.name} is open in process {holder[1]}. "
+                f"Close it there; to read, open {settings.published_path.name}"
+            ) from error
+        self._connection.execute("set timezone = 'UTC'")
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def prepare(self, tables: Sequence[Table]) -> None:
+        """Create what is missing of `tables`: models find their sources before anything was loaded."""
+        known = self._connection.execute(
+            """
+            select table_schema || '.' || table_name, list(column_name)
+            from information_schema.columns
+            group by all
+            """
+        ).fetchall()
+        columns = dict(known)
+        for schema in sorted({table.schema for table in tables} | {"raw_ops"}):
+            self._connection.execute(f"create schema if not exists {schema}")
+        for table in tables:
+            missing = table.sql_columns.keys() - set(columns.get(table.full_name, ()))
+            if table.full_name not in columns:
+                described = ", ".join(f'"{name}" {kind}' for name, kind in table.sql_columns.items())
+                self._connection.execute(f"create table {table.full_name} ({described})")
+            else:
+                for name in sorted(missing):
+                    kind = table.sql_columns[name]
+                    self._connection.execute(f'alter table {table.full_name} add column "{name}" {kind}')
+        self._connection.execute(
+            """
+            create table if not exists raw_ops.origins (vendor text primary key, world text, base_url text);
+            create table if not exists raw_ops.loads (
+                run_id text, vendor text, resource text, started_at timestamptz, finished_at timestamptz,
+                requests bigint, waits bigint, rows_read bigint, rows_new bigint, rows_changed bigint,
+                rows_late bigint, outcome text, detail text
+            )
+            """
+        )
+
+    def claim(self, vendors: Sequence[str]) -> None:
+        """Write down which world each vendor's rows are from.
+
+        Raises NotStartedError when the file already holds rows of the other: invented and real people never
+        mix.
+        """
+        origins = dict(self._connection.execute("select vendor, world from raw_ops.origins").fetchall())
+        for vendor in vendors:
+            world = self._settings.world_of(vendor)
+            for holder, held in origins.items():
+                if held != world:
+                    raise NotStartedError(
+                        f"{self._settings.warehouse_path.name} holds {held} rows of {holder}, but "
+                        f"{vendor.upper()}_BASE_URL is {world}. Set another WAREHOUSE_PATH"
+                    )
+        for vendor in vendors:
+            base_url = getattr(self._settings, f"{vendor}_base_url")
+            self._connection.execute(
+                "insert or ignore into raw_ops.origins values (?, ?, ?)",
+                [vendor, self._settings.world_of(vendor), base_url],
+            )
+
+    def last(self, job: Job) -> Cursor | None:
+        """The cursor value up to which the rows of `job` are in the warehouse."""
+        state: Any = self._pipeline(job.source.name).state
+        for step in ("sources", job.source.name, "resources", job.resource.table.name, "incremental"):
+            state = state.get(step, {})
+        last: Cursor | None = state.get(job.resource.cursor, {}).get("last_value")
+        return last
+
+    def write(self, batch: Batch) -> None:
+        """Load what `batch` adds to the warehouse and move its cursor; write nothing for nothing."""
+        job = batch.job
+        rows = self._changes(job, batch.rows)
+        if rows is None and batch.until == self.last(job):
+            return
+        pipeline = self._pipeline(job.source.name)
+        pipeline.activate()
+        pipeline.extract(_package(job.resource, rows, batch.until))
+        pipeline.normalize()
+        pipeline.load()
+
+    def _changes(self, job: Job, read: pa.Table) -> pa.Table | None:
+        """The rows of `read` that are new or differ from the warehouse's, each key once, or None; counts
+        them.
+
+        One join on the key, which costs about as much as the merge it saves: most of what an overlap reads
+        again is there already. Of two rows with one key the one read last is the vendor's latest word, unless
+        a column says which is newer. A replaced table is written whole as soon as one row is new, differs or
+        is gone.
+        """
+        table, is_replaced = job.resource.table, job.resource.replaced
+        names = [name for name in table.sql_columns if name != "_dlt_load_id"]
+        key = ", ".join(f'"{name}"' for name in table.key)
+        newest = f'"{table.newest}" desc nulls last, ' if table.newest else ""
+        differs = " or ".join(
+            f'once."{name}" is distinct from kept."{name}"'
+            + ("::varchar" if table.sql_columns[name] == "json" else "")
+            for name in names
+            if name not in table.key
+        )
+        self._connection.register(
+            "read", read.append_column("read_as", pa.array(range(read.num_rows), pa.int64()))
+        )
+        compared = self._connection.sql(
+            f"""
+            with once as (
+                select * from read
+                qualify row_number() over (partition by {key} order by {newest}read_as desc) = 1
+            )
+            select once.*, kept."{table.key[0]}" is null as is_new, not is_new and ({differs}) as is_changed
+            from once left join {table.full_name} as kept using ({key})
+            where is_new or is_changed or {is_replaced}
+            order by read_as
+            """
+        ).to_arrow_table()
+        gone = self._gone(table) if is_replaced else 0
+        self._connection.unregister("read")
+        new = compared.filter(compared.column("is_new"))
+        changed = gone + (pc.sum(compared.column("is_changed")).as_py() or 0)
+        job.outcome.rows_read += read.num_rows
+        job.outcome.rows_new += new.num_rows
+        job.outcome.rows_changed += changed
+        if job.resource.overlap and isinstance(job.last, datetime):
+            late = new.column(job.resource.cursor).filter(pc.less(new.column(job.resource.cursor), job.last))
+            if len(late):
+                job.outcome.rows_late += len(late)
+                lateness = (job.last - pc.min(late).as_py()) / timedelta(days=1)
+                job.outcome.latest_days = max(job.outcome.latest_days, lateness)
+        if not new.num_rows and not changed:
+            return None
+        return compared.select(table.arrow_schema.names).cast(table.arrow_schema)
+
+    def _gone(self, table: Table) -> int:
+        """How many rows of `table` are not among those that were read."""
+        keys = ", ".join(f'"{name}"' for name in table.key)
+        found = self._connection.execute(
+            f"select count(*) from {table.full_name} where ({keys}) not in (select ({keys}) from read)"
+        ).fetchall()
+        return int(found[0][0])
+
+    def record(self, job: Job) -> None:
+        """Append how a resource ended to `raw_ops.loads`."""
+        outcome = job.outcome
+        outcome.finished_at = datetime.now(UTC)
+        outcome.requests, outcome.waits = job.client.tally.requests, job.client.tally.waits
+        if job.error is not None:
+            outcome.outcome, outcome.detail = "failed", str(job.error)
+        columns = [name for name in asdict(outcome) if name != "latest_days"]
+        self._connection.execute(
+            f"insert into raw_ops.loads (run_id, {', '.join(columns)}) "
+            f"values ({', '.join('?' * (len(columns) + 1))})",
+            [self._run_id, *(getattr(outcome, name) for name in columns)],
+        )
+
+    def _pipeline(self, name: str) -> dlt.Pipeline:
+        """The dlt pipeline of a source, with cursor and schema as the warehouse has them."""
+        if name not in self._pipelines:
+            pipeline = dlt.pipeline(
+                name,
+                destination=dlt.destinations.duckdb(self._connection, replace_strategy="insert-from-staging"),
+                dataset_name=f"raw_{name}",
+                pipelines_dir=str(self._settings.pipelines_path),
+            )
+            self._pipelines[name] = pipeline = pipeline.drop()
+            pipeline.sync_destination()
+        return self._pipelines[name]
+
+    def forget(self, name: str) -> None:
+        """Take a source's cursor and schema from the warehouse again: a package of it was not loaded."""
+        self._pipelines.pop(name, None)
+
+
+def _package(resource: Resource, rows: pa.Table | None, until: Cursor | None) -> DltResource:
+    """The dlt resource that loads `rows` and moves the cursor to `until`.
+
+    The rows were chosen by the vendor and compared already, so the incremental only remembers: advancing it
+    switches its own filter off.
+    """
+    table = resource.table
+    described: dict[str, Any] = {
+        "name": table.name,
+        "primary_key": table.key,
+        "write_disposition": "replace" if resource.replaced else "merge",
+        "columns": table.dlt_columns,
+        "schema_contract": {"tables": "evolve", "columns": "evolve", "data_type": "freeze"},
+    }
+    if not resource.cursor:
+        return cast(DltResource, dlt.resource([rows], **described))
+
+    @dlt.resource(**described)
+    def read_up_to(
+        cursor: dlt.sources.incremental[Any] = dlt.sources.incremental(resource.cursor),  # noqa: B008
+    ) -> Iterator[pa.Table]:
+        cursor.advance(until)
+        if rows is not None:
+            yield rows
+
+    return cast(DltResource, read_up_to())

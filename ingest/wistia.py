@@ -1,0 +1,152 @@
+"""Wistia (Data and Stats API, v1): medias with their lifetime stats, visitors, viewing events."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+
+import pyarrow as pa
+
+from ingest.http import Client, Numbered, Pace, RefusedError, Vendor, Whole
+from ingest.pipeline import Pages, Resource, Source
+from ingest.typed import Column, Table, each
+from settings import Settings
+
+SCHEMA = "raw_wistia"
+REQUESTS_A_MINUTE = 600
+"""The account's allowance; no answer says what is left of it."""
+PAGE = Numbered(100)  # a larger page is cut to 100 without a word
+LATE = timedelta(days=3)
+CLOSED_DAYS = 30
+"""Days older than the overlap are asked for this many at a time."""
+
+MEDIAS = Table(
+    SCHEMA,
+    "medias",
+    ("hashed_id",),
+    [
+        Column("hashed_id", "text"),
+        Column("id", "bigint"),
+        *each("text", "name type"),
+        Column("archived", "bool"),
+        *each("timestamptz", "created updated"),
+        Column("duration", "double"),
+        Column("description", "text"),
+        Column("progress", "double"),
+        *each("text", "status section"),
+        *each("json", "thumbnail project assets tags"),
+    ],
+    newest="updated",
+)
+VISITORS = Table(
+    SCHEMA,
+    "visitors",
+    ("visitor_key",),
+    [
+        Column("visitor_key", "text"),
+        *each("timestamptz", "created_at last_active_at"),
+        Column("last_event_key", "text"),
+        *each("bigint", "load_count play_count"),
+        Column("identifying_event_key", "text"),
+        *each("json", "visitor_identity user_agent_details"),
+    ],
+    newest="last_active_at",
+)
+EVENTS = Table(
+    SCHEMA,
+    "events",
+    ("event_key",),
+    [
+        Column("event_key", "text"),
+        Column("received_at", "timestamptz"),
+        *each("text", "visitor_key media_id media_name media_url"),
+        Column("percent_viewed", "double"),
+        *each("text", "embed_url email org country region city"),
+        Column("conversion_type", "scalar"),
+        *each("json", "conversion_data user_agent_details"),
+    ],
+    drops="ip lat lon iframe_heatmap_url thumbnail attributes",  # personal, or of no use to any model
+)
+MEDIA_STATS = Table(
+    SCHEMA,
+    "media_stats",
+    ("media_id", "measured_on"),
+    [
+        Column("media_id", "text", known=True),
+        Column("measured_on", "date", known=True),
+        *each("bigint", "load_count play_count"),
+        *each("double", "play_rate hours_watched engagement"),
+        Column("visitors", "bigint"),
+        Column("actions", "json"),
+    ],
+)
+
+
+def medias(client: Client, _since: None = None) -> Iterator[pa.Table]:
+    """Every media: there is no filter on what changed."""
+    yield from client.pages("medias.json", MEDIAS, PAGE)
+
+
+def visitors(client: Client, _since: None) -> Pages:
+    """Every browser that loaded a player. The list moves while it is read: the next run heals it."""
+    yield from client.pages("stats/visitors.json", VISITORS, PAGE)
+
+
+def events(client: Client, since: datetime | None, history_days: int) -> Pages:
+    """One row per viewing session, oldest window first, because inside a window the newest row comes first.
+
+    A session in progress still grows and some arrive days late, so the last days are read again, day by day.
+    """
+    start = since.date() if since else client.today - timedelta(days=history_days)
+    for first, last in _windows(start, client.today):
+        days = {"start_date": f"{first}", "end_date": f"{last}"}  # both inclusive
+        yield from client.pages("stats/events.json", EVENTS, PAGE, days)
+        yield None
+
+
+def _windows(start: date, today: date) -> Iterator[tuple[date, date]]:
+    while start <= today:
+        closed = today - LATE - start
+        days = max(min(closed.days, CLOSED_DAYS), 1)
+        yield start, start + timedelta(days=days - 1)
+        start += timedelta(days=days)
+
+
+def media_stats(client: Client, _since: None) -> Pages:
+    """A media's lifetime counts as they stand today. A media deleted since it was listed has none."""
+    for page in medias(client):
+        for media_id in page.column("hashed_id").to_pylist():
+            known = {"media_id": media_id, "measured_on": client.today}
+            path, ids = "stats/medias/{media_id}.json", {"media_id": media_id}
+            try:
+                yield from client.pages(path, MEDIA_STATS, Whole(), ids=ids, known=known)
+            except RefusedError as error:
+                if error.status != 404:
+                    raise
+
+
+def resources(settings: Settings) -> list[Resource]:
+    data, stats = "Read all folder and media data", "Read detailed stats"
+    return [
+        Resource(MEDIAS, medias, data),
+        Resource(VISITORS, visitors, stats),
+        Resource(
+            EVENTS,
+            lambda client, since: events(client, since, settings.history_days),
+            stats,
+            cursor="received_at",
+            overlap=LATE,
+        ),
+        Resource(MEDIA_STATS, media_stats, stats),
+    ]
+
+
+def connect(settings: Settings, key: str) -> Vendor:
+    return Vendor(
+        settings.wistia_base_url,
+        f"Bearer {key}",
+        pace=Pace([(REQUESTS_A_MINUTE, 60.0)]),
+        by_endpoint=False,
+        is_near=settings.world_of("wistia") == "sandbox",
+    )
+
+
+WISTIA = Source("wistia", "WISTIA_API_TOKEN", connect, resources)
