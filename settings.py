@@ -60,6 +60,8 @@ class Settings(BaseSettings):
     smallest_cohort: Annotated[int, Field(ge=2)] = 20
     mavera_plan: Literal["starter", "basic", "professional", "enterprise"] = "starter"
     mavera_settle_seconds: Annotated[int, Field(ge=0)] = 300
+    mavera_persona_type: Literal["B2B", "B2C"] = "B2C"
+    mavera_persona_shape: Literal["reference", "examples"] = "reference"
 
     history_days: Annotated[int, Field(ge=1, le=730)] = 730
     klaviyo_revision: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}(\.pre)?$")] = "2026-07-15"
