@@ -199,7 +199,7 @@ ERRORS: Final[Mapping[int, tuple[str, str, str]]] = {
 
 
 class Refusal(Exception):  # noqa: N818 - nothing went wrong: the answer is no
-    """A request answered with an error in Mavera's envelope; what is not given is the usual for its status."""
+    """A request answered with an error in Mavera's envelope; what is not given is usual for its status."""
 
     def __init__(
         self,
