@@ -1,0 +1,185 @@
+"""How a vendor is asked: what is asked again, what is final, where a list ends, where the key goes."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+from urllib.parse import parse_qsl, urlsplit
+
+import pytest
+
+from ingest.http import Client, Linked, Numbered, RefusedError, SourceError, Vendor, Whole
+from ingest.typed import Column, Table
+
+TABLE = Table("raw_acme", "things", ("id",), [Column("id", "text")])
+TOKENS = Linked("$.next", "token", count="$.count")
+KEY = "Bearer secret"
+
+
+class Asked(NamedTuple):
+    path: str
+    params: dict[str, str]
+    key: str | None
+
+
+class Acme:
+    """A vendor with prepared answers: each is a body, or (status, headers, body), or None to hang up."""
+
+    def __init__(self) -> None:
+        self.answers: list[Any] = []
+        self.asked: list[Asked] = []
+        acme = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                parts = urlsplit(self.path)
+                acme.asked.append(
+                    Asked(parts.path, dict(parse_qsl(parts.query)), self.headers["Authorization"])
+                )
+                answer = acme.answers.pop(0) if acme.answers else []
+                if answer is None:
+                    self.close_connection = True
+                    return
+                status, headers, body = answer if isinstance(answer, tuple) else (200, {}, answer)
+                content = (body if isinstance(body, str) else json.dumps(body)).encode()
+                self.send_response(status)
+                for name, value in {**headers, "Content-Length": str(len(content))}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(content)
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v9"
+
+    def read(self, paging: Any) -> list[str]:
+        client = Client(Vendor(self.url, KEY, is_near=True), datetime.now(UTC))
+        return [
+            id_ for page in client.pages("things", TABLE, paging) for id_ in page.column("id").to_pylist()
+        ]
+
+
+@pytest.fixture
+def acme() -> Iterator[Acme]:
+    acme = Acme()
+    threading.Thread(target=acme.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+    yield acme
+    acme.server.shutdown()
+    acme.server.server_close()
+
+
+def things(*ids: str) -> list[dict[str, str]]:
+    return [{"id": id_} for id_ in ids]
+
+
+def test_a_link_to_another_host_gives_its_token_and_nothing_else(acme):
+    acme.answers = [
+        {"data": things("a"), "next": "https://elsewhere.example/steal?token=t2&more=1"},
+        {"data": things("b")},
+    ]
+    assert acme.read(TOKENS) == ["a", "b"]
+    assert acme.asked[1] == Asked("/v9/things", {"token": "t2"}, KEY)
+
+
+def test_a_token_that_comes_back_is_an_error_not_an_endless_list(acme):
+    acme.answers = [{"data": things(str(n)), "next": f"?token=t{n % 2}"} for n in range(9)]
+    with pytest.raises(SourceError, match="things named one page as the next twice"):
+        acme.read(TOKENS)
+
+
+def test_an_empty_page_with_a_link_is_not_the_end(acme):
+    acme.answers = [
+        {"data": things("a"), "next": "?token=t2"},
+        {"data": [], "next": "?token=t3"},
+        {"data": things("b")},
+    ]
+    assert acme.read(TOKENS) == ["a", "b"]
+
+
+def test_an_empty_page_is_asked_again_where_nothing_else_tells_the_end(acme):
+    acme.answers = [things("a", "b"), [], things("c"), things("unasked")]
+    assert acme.read(Numbered(2)) == ["a", "b", "c"]
+    assert [int(asked.params["page"]) for asked in acme.asked] == [1, 2, 2]
+
+
+def test_a_page_that_stays_empty_is_the_end(acme):
+    acme.answers = [things("a", "b"), [], [], []]
+    assert acme.read(Numbered(2)) == ["a", "b"]
+
+
+def test_a_repeated_page_is_asked_again(acme):
+    acme.answers = [things("a", "b"), things("a", "b"), things("c")]
+    assert acme.read(Numbered(2)) == ["a", "b", "c"]
+
+
+def test_a_page_that_keeps_repeating_is_an_error(acme):
+    acme.answers = [things("a", "b")] * 9
+    with pytest.raises(SourceError, match="things gave one page twice"):
+        acme.read(Numbered(2))
+
+
+def test_a_list_shorter_than_promised_is_an_error(acme):
+    acme.answers = [{"data": things("a"), "count": 2}]
+    with pytest.raises(SourceError, match="ended after 1 of 2 rows"):
+        acme.read(TOKENS)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        None,
+        (500, {}, "oops"),
+        (503, {}, "<html>"),
+        (429, {}, "slow down"),
+        (429, {"Retry-After": "0.01"}, "slow down"),
+        (200, {}, '{"data": [{"id"'),
+        (200, {"Content-Length": "999"}, "[]"),
+    ],
+    ids=["hung up", "500", "503", "429", "429 with a time", "broken JSON", "cut short"],
+)
+def test_trouble_that_passes_is_asked_again(acme, trouble):
+    acme.answers = [trouble, trouble, things("a")]
+    assert acme.read(Whole()) == ["a"]
+    assert len(acme.asked) == 3
+
+
+def test_patience_ends_and_says_what_was_asked(acme):
+    acme.answers = [(500, {}, "oops")] * 20
+    with pytest.raises(SourceError, match=r"500 on /v9/things, 8 times"):
+        acme.read(Whole())
+
+
+def test_a_refusal_is_final_and_repeats_the_vendors_words(acme):
+    acme.answers = [(400, {}, {"errors": [{"detail": "Invalid filter provided."}]})]
+    with pytest.raises(RefusedError, match=r"400 on /v9/things: Invalid filter provided\.") as raised:
+        acme.read(Whole())
+    assert (raised.value.status, len(acme.asked)) == (400, 1)
+
+
+def test_a_redirect_is_not_followed(acme):
+    acme.answers = [(302, {"Location": f"{acme.url}/other"}, "")]
+    with pytest.raises(
+        RefusedError, match=r"302 on /v9/things: redirects to 127\.0\.0\.1; check the base URL"
+    ):
+        acme.read(Whole())
+    assert len(acme.asked) == 1
+
+
+def test_no_more_requests_leave_than_the_window_in_the_headers_allows(acme):
+    window = {"RateLimit-Limit": "2, 2;w=1", "RateLimit-Remaining": "1", "RateLimit-Reset": "1"}
+    acme.answers = [(200, window, things(f"{n}a", f"{n}b")) for n in range(3)] + [things("c")]
+    begun = time.monotonic()
+    assert len(acme.read(Numbered(2))) == 7
+    assert time.monotonic() - begun > 0.9
+
+
+def test_an_allowance_that_is_used_up_is_waited_for(acme):
+    spent = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 1)}
+    acme.answers = [(200, spent, things("a", "b")), things("c")]
+    acme.read(Numbered(2))
+    assert time.time() >= int(spent["X-RateLimit-Reset"])
