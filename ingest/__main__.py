@@ -1,5 +1,6 @@
 """python -m ingest [SOURCE...]: load what the vendors have, then say what came in."""
 
+import os
 import sys
 import traceback
 from collections.abc import Sequence
@@ -144,10 +145,11 @@ def ingest(
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
     except KeyboardInterrupt:
-        typer.echo("stopped; what was loaded is kept, make ingest reads the rest", err=True)
-        raise typer.Exit(1) from None
-    finally:
         report.end()
+        typer.echo("stopped; what was loaded is kept, make ingest reads the rest", err=True)
+        sys.stderr.flush()
+        os._exit(1)  # threads that still read have nothing to save, and would be waited for
+    report.end()
     for job in summary.jobs:
         if debug and job.error is not None:
             traceback.print_exception(job.error)

@@ -10,7 +10,8 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol
@@ -75,8 +76,9 @@ class Pace:
         self._lock = threading.Lock()
 
     def wait(self, bucket: str, tally: Tally) -> None:
-        """Sleep until a request to `bucket` may leave."""
+        """Count a request to `bucket` and sleep until it may leave."""
         with self._lock:
+            tally.requests += 1
             now = time.monotonic()
             at = max(now, self._hold.get(bucket, 0.0))
             for window, sent in self._windows(bucket).items():
@@ -264,7 +266,6 @@ class Vendor(requests.Session):
         problem, failures, told = "", 0, 0
         while failures < TRIES and told < WAITS:
             self.pace.wait(bucket, tally)
-            tally.requests += 1
             try:
                 answer = self.get(
                     f"{self.base_url}/{path}",
@@ -394,3 +395,19 @@ def _repeats(rows: pa.Table, before: pa.Table | None, table: Table) -> bool:
     """Whether a page has the very rows of the one before it, which no list has."""
     keys = list(table.key)
     return before is not None and rows.num_rows > 0 and rows.select(keys).equals(before.select(keys))
+
+
+def side_by_side(reads: Iterable[Callable[[], Iterator[pa.Table]]], workers: int) -> Iterator[pa.Table]:
+    """Yield what each of `reads` yields, in their order, with up to `workers` of them under way at once."""
+    with ThreadPoolExecutor(workers) as pool:
+        under_way: deque[Future[list[pa.Table]]] = deque()
+        for read in reads:
+            under_way.append(pool.submit(_all_of, read))
+            if len(under_way) == workers:
+                yield from under_way.popleft().result()
+        while under_way:
+            yield from under_way.popleft().result()
+
+
+def _all_of(read: Callable[[], Iterator[pa.Table]]) -> list[pa.Table]:
+    return list(read())

@@ -77,7 +77,7 @@ def things(*ids: str) -> list[dict[str, str]]:
     return [{"id": id_} for id_ in ids]
 
 
-def test_a_link_to_another_host_gives_its_token_and_nothing_else(acme):
+def test_a_link_to_another_host_gives_its_token_and_nothing_else(acme: Acme) -> None:
     acme.answers = [
         {"data": things("a"), "next": "https://elsewhere.example/steal?token=t2&more=1"},
         {"data": things("b")},
@@ -86,13 +86,13 @@ def test_a_link_to_another_host_gives_its_token_and_nothing_else(acme):
     assert acme.asked[1] == Asked("/v9/things", {"token": "t2"}, KEY)
 
 
-def test_a_token_that_comes_back_is_an_error_not_an_endless_list(acme):
+def test_a_token_that_comes_back_is_an_error_not_an_endless_list(acme: Acme) -> None:
     acme.answers = [{"data": things(str(n)), "next": f"?token=t{n % 2}"} for n in range(9)]
     with pytest.raises(SourceError, match="things named one page as the next twice"):
         acme.read(TOKENS)
 
 
-def test_an_empty_page_with_a_link_is_not_the_end(acme):
+def test_an_empty_page_with_a_link_is_not_the_end(acme: Acme) -> None:
     acme.answers = [
         {"data": things("a"), "next": "?token=t2"},
         {"data": [], "next": "?token=t3"},
@@ -101,29 +101,29 @@ def test_an_empty_page_with_a_link_is_not_the_end(acme):
     assert acme.read(TOKENS) == ["a", "b"]
 
 
-def test_an_empty_page_is_asked_again_where_nothing_else_tells_the_end(acme):
+def test_an_empty_page_is_asked_again_where_nothing_else_tells_the_end(acme: Acme) -> None:
     acme.answers = [things("a", "b"), [], things("c"), things("unasked")]
     assert acme.read(Numbered(2)) == ["a", "b", "c"]
     assert [int(asked.params["page"]) for asked in acme.asked] == [1, 2, 2]
 
 
-def test_a_page_that_stays_empty_is_the_end(acme):
+def test_a_page_that_stays_empty_is_the_end(acme: Acme) -> None:
     acme.answers = [things("a", "b"), [], [], []]
     assert acme.read(Numbered(2)) == ["a", "b"]
 
 
-def test_a_repeated_page_is_asked_again(acme):
+def test_a_repeated_page_is_asked_again(acme: Acme) -> None:
     acme.answers = [things("a", "b"), things("a", "b"), things("c")]
     assert acme.read(Numbered(2)) == ["a", "b", "c"]
 
 
-def test_a_page_that_keeps_repeating_is_an_error(acme):
+def test_a_page_that_keeps_repeating_is_an_error(acme: Acme) -> None:
     acme.answers = [things("a", "b")] * 9
     with pytest.raises(SourceError, match="things gave one page twice"):
         acme.read(Numbered(2))
 
 
-def test_a_list_shorter_than_promised_is_an_error(acme):
+def test_a_list_shorter_than_promised_is_an_error(acme: Acme) -> None:
     acme.answers = [{"data": things("a"), "count": 2}]
     with pytest.raises(SourceError, match="ended after 1 of 2 rows"):
         acme.read(TOKENS)
@@ -142,26 +142,26 @@ def test_a_list_shorter_than_promised_is_an_error(acme):
     ],
     ids=["hung up", "500", "503", "429", "429 with a time", "broken JSON", "cut short"],
 )
-def test_trouble_that_passes_is_asked_again(acme, trouble):
+def test_trouble_that_passes_is_asked_again(acme: Acme, trouble: Any) -> None:
     acme.answers = [trouble, trouble, things("a")]
     assert acme.read(Whole()) == ["a"]
     assert len(acme.asked) == 3
 
 
-def test_patience_ends_and_says_what_was_asked(acme):
+def test_patience_ends_and_says_what_was_asked(acme: Acme) -> None:
     acme.answers = [(500, {}, "oops")] * 20
     with pytest.raises(SourceError, match=r"500 on /v9/things, 8 times"):
         acme.read(Whole())
 
 
-def test_a_refusal_is_final_and_repeats_the_vendors_words(acme):
+def test_a_refusal_is_final_and_repeats_the_vendors_words(acme: Acme) -> None:
     acme.answers = [(400, {}, {"errors": [{"detail": "Invalid filter provided."}]})]
     with pytest.raises(RefusedError, match=r"400 on /v9/things: Invalid filter provided\.") as raised:
         acme.read(Whole())
     assert (raised.value.status, len(acme.asked)) == (400, 1)
 
 
-def test_a_redirect_is_not_followed(acme):
+def test_a_redirect_is_not_followed(acme: Acme) -> None:
     acme.answers = [(302, {"Location": f"{acme.url}/other"}, "")]
     with pytest.raises(
         RefusedError, match=r"302 on /v9/things: redirects to 127\.0\.0\.1; check the base URL"
@@ -170,7 +170,7 @@ def test_a_redirect_is_not_followed(acme):
     assert len(acme.asked) == 1
 
 
-def test_no_more_requests_leave_than_the_window_in_the_headers_allows(acme):
+def test_no_more_requests_leave_than_the_window_in_the_headers_allows(acme: Acme) -> None:
     window = {"RateLimit-Limit": "2, 2;w=1", "RateLimit-Remaining": "1", "RateLimit-Reset": "1"}
     acme.answers = [(200, window, things(f"{n}a", f"{n}b")) for n in range(3)] + [things("c")]
     begun = time.monotonic()
@@ -178,7 +178,7 @@ def test_no_more_requests_leave_than_the_window_in_the_headers_allows(acme):
     assert time.monotonic() - begun > 0.9
 
 
-def test_an_allowance_that_is_used_up_is_waited_for(acme):
+def test_an_allowance_that_is_used_up_is_waited_for(acme: Acme) -> None:
     spent = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(time.time()) + 1)}
     acme.answers = [(200, spent, things("a", "b")), things("c")]
     acme.read(Numbered(2))

@@ -16,24 +16,24 @@ def rows(*events: dict[str, Any]) -> list[dict[str, Any]]:
     return found
 
 
-def test_a_row_has_every_column_and_null_where_the_vendor_says_nothing():
+def test_a_row_has_every_column_and_null_where_the_vendor_says_nothing() -> None:
     (row,) = rows({"event_key": "8c1f", "percent_viewed": 1, "email": None})
     assert row["percent_viewed"] == 1.0
     assert row["email"] is row["received_at"] is row["user_agent_details"] is row["other"] is None
 
 
-def test_times_are_read_in_every_form_the_vendors_use():
+def test_times_are_read_in_every_form_the_vendors_use() -> None:
     forms = ["2026-03-02T19:40:55Z", "2026-03-02T19:40:55.000+00:00", "2026-03-02 20:40:55+01:00", 1772480455]
     found = rows(*({"event_key": f"e{n}", "received_at": form} for n, form in enumerate(forms)))
     assert {row["received_at"] for row in found} == {datetime(2026, 3, 2, 19, 40, 55, tzinfo=UTC)}
 
 
-def test_a_number_in_quotes_is_that_number():
+def test_a_number_in_quotes_is_that_number() -> None:
     (row,) = rows({"event_key": "8c1f", "percent_viewed": "0.62"})
     assert row["percent_viewed"] == 0.62
 
 
-def test_a_nested_value_keeps_the_vendors_text_and_an_unlisted_field_is_kept_apart():
+def test_a_nested_value_keeps_the_vendors_text_and_an_unlisted_field_is_kept_apart() -> None:
     (row,) = rows(
         {"event_key": "8c1f", "conversion_data": {"b": 1, "a": [2]}, "protected": True, "ip": "::1"}
     )
@@ -41,7 +41,7 @@ def test_a_nested_value_keeps_the_vendors_text_and_an_unlisted_field_is_kept_apa
     assert row["other"] == '{"protected":true}'  # not the address: it is left out on purpose
 
 
-def test_an_unlisted_field_beside_a_metric_is_kept_too():
+def test_an_unlisted_field_beside_a_metric_is_kept_too() -> None:
     page = [
         {"date": "2026-03-04", "stats": [{"type": "country", "name": "FR", "metrics": {"opens": 4, "x": 1}}]}
     ]
@@ -50,7 +50,7 @@ def test_an_unlisted_field_beside_a_metric_is_kept_too():
     assert row["other"] == '{"metrics":{"x":1}}'
 
 
-def test_one_object_is_one_row_with_the_columns_that_the_request_knows():
+def test_one_object_is_one_row_with_the_columns_that_the_request_knows() -> None:
     known = {"media_id": "h1", "measured_on": datetime(2026, 3, 4, tzinfo=UTC).date()}
     (row,) = MEDIA_STATS.rows('{"load_count": 3, "play_rate": 0.5}', known).to_pylist()
     assert (row["media_id"], row["load_count"], row["play_rate"]) == ("h1", 3, 0.5)
@@ -69,13 +69,15 @@ def test_one_object_is_one_row_with_the_columns_that_the_request_knows():
         ("email", {"address": "ada@example.com"}, "raw_wistia.events.email was text, now json (event 8c1f)"),
     ],
 )
-def test_a_changed_type_names_column_types_and_row_but_nothing_personal(field, value, complaint):
+def test_a_changed_type_names_column_types_and_row_but_nothing_personal(
+    field: str, value: Any, complaint: str
+) -> None:
     with pytest.raises(ChangedTypeError) as raised:
         rows({"event_key": "0000"}, {"event_key": "8c1f", field: value})
     assert str(raised.value) == f"{complaint}. Load not kept: docs/operating.md, Types"
 
 
 @pytest.mark.parametrize("page", ["", "<html>", '[{"event_key": "8c', "[null]", '{"error": "busy"}', '["a"]'])
-def test_what_holds_no_rows_is_a_broken_answer_not_an_empty_one(page):
+def test_what_holds_no_rows_is_a_broken_answer_not_an_empty_one(page: str) -> None:
     with pytest.raises(BrokenBodyError):
         EVENTS.rows(page, {})
