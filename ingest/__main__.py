@@ -5,7 +5,7 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
 import orjson
@@ -20,6 +20,7 @@ from ingest.mavera import MAVERA
 from ingest.pipeline import Job, NotStartedError, Summary, run
 from ingest.sendgrid import SENDGRID
 from ingest.wistia import WISTIA
+from warehouse import WarehouseError
 
 SOURCES = (SENDGRID, WISTIA, KLAVIYO, MAVERA)
 NAMES = [source.name for source in SOURCES]
@@ -42,7 +43,7 @@ class Lines:
         """Nothing is open."""
 
     def say(self, text: str) -> None:
-        typer.echo(f"{datetime.now(UTC):%H:%M:%S} {text}", err=True)
+        typer.echo(f"{datetime.now():%H:%M:%S} {text}", err=True)
 
 
 class Standing(ProgressColumn):
@@ -76,7 +77,7 @@ class Bars(Lines):
         self._progress.stop()
 
     def say(self, text: str) -> None:
-        self._progress.console.print(f"{datetime.now(UTC):%H:%M:%S} {text}", highlight=False, markup=False)
+        self._progress.console.print(f"{datetime.now():%H:%M:%S} {text}", highlight=False, markup=False)
 
 
 def _line(job: Job) -> str:
@@ -139,7 +140,7 @@ def ingest(
     report = Bars(console) if console.is_terminal else Lines()
     try:
         summary = run(settings.load(), SOURCES, sources or NAMES, report)
-    except (settings.SettingsError, NotStartedError) as error:
+    except (settings.SettingsError, NotStartedError, WarehouseError) as error:
         if debug:
             traceback.print_exc()
         typer.echo(f"error: {error}", err=True)

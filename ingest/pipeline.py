@@ -8,7 +8,6 @@ in the working folder is dropped, and cursor and schema are taken from the wareh
 """
 
 import queue
-import re
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
@@ -23,6 +22,7 @@ import pyarrow.compute as pc
 from dlt.extract import DltResource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+import warehouse
 from ingest.http import Client, RefusedError, SourceError, Vendor
 from ingest.typed import ChangedTypeError, Table
 from settings import Settings
@@ -167,15 +167,15 @@ def run(settings: Settings, every: Sequence[Source], chosen: Sequence[str], repo
         )
     if not jobs:
         raise NotStartedError(f"nothing to load: {', '.join(skipped.values())}. See .env.example")
-    warehouse = Warehouse(settings)
+    file = Warehouse(settings)
     try:
-        warehouse.prepare([resource.table for source in every for resource in source.resources(settings)])
-        warehouse.claim([source.name for source in sources if keys[source.name]])
+        file.prepare([resource.table for source in every for resource in source.resources(settings)])
+        file.claim([source.name for source in sources if keys[source.name]])
         for name, reason in skipped.items():
             report.skip(name, reason)
-        _read_and_write(jobs, warehouse, report)
+        _read_and_write(jobs, file, report)
     finally:
-        warehouse.close()
+        file.close()
     vendors = {job.source.name: job.client.vendor for job in jobs}
     notices = [f"{name}: {notice}" for name, vendor in vendors.items() for notice in vendor.notices]
     return Summary(jobs, skipped, _errors(jobs, settings), notices)
@@ -190,11 +190,11 @@ def _jobs(source: Source, key: str | None, settings: Settings, now: datetime) ->
     ]
 
 
-def _read_and_write(jobs: Sequence[Job], warehouse: "Warehouse", report: Report) -> None:
+def _read_and_write(jobs: Sequence[Job], file: "Warehouse", report: Report) -> None:
     """Read every job in a thread of its own, and write in this one what the threads bring."""
     batches: queue.Queue[Batch] = queue.Queue(BATCHES_WAITING)
     for job in jobs:
-        job.last = warehouse.last(job)
+        job.last = file.last(job)
     report.begin(jobs)
     for job in jobs:
         threading.Thread(target=_read, args=(job, batches), name=job.name, daemon=True).start()
@@ -207,13 +207,13 @@ def _read_and_write(jobs: Sequence[Job], warehouse: "Warehouse", report: Report)
         # kept.
         if job.error is None:
             try:
-                warehouse.write(batch)
+                file.write(batch)
             except (PipelineStepFailed, duckdb.Error) as error:
                 job.error = error
-                warehouse.forget(job.source.name)
+                file.forget(job.source.name)
         if batch.is_last:
             open_jobs -= 1
-            warehouse.record(job)
+            file.record(job)
             report.finish(job)
 
 
@@ -298,19 +298,7 @@ class Warehouse:
         self._settings = settings
         self._run_id = uuid.uuid4().hex
         self._pipelines: dict[str, dlt.Pipeline] = {}
-        path = settings.warehouse_path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._connection = duckdb.connect(str(path))
-        except (duckdb.Error, OSError) as error:
-            holder = re.search(r"PID (\d+)", str(error))
-            if holder is None:
-                raise NotStartedError(f"{path} cannot be opened: {str(error).splitlines()[0]}") from error
-            raise NotStartedError(
-                f"{path.name} is open in process {holder[1]}. "
-                f"Close it there; to read, open {settings.published_path.name}"
-            ) from error
-        self._connection.execute("set timezone = 'UTC'")
+        self._connection = warehouse.connect(settings.warehouse_path, create=True)
 
     def close(self) -> None:
         self._connection.close()
