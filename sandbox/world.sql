@@ -1,485 +1,616 @@
--- The population of world.py: people, and what they did at each vendor. The settings people_(), seed_(), as_of_(),
--- since_(), horizon_(), late_(), future_() and same_second_() are macros that world.py makes before it runs this file.
+-- The sandbox's population, from a handful of traits per person to what each vendor saw of them.
+-- world.py defines first: population(), seed(), since(), until() (Unix seconds), and the shares of odd rows.
+--
+-- Every draw is a hash of (what it decides, whom, which one, seed): no order, no thread and no later date can
+-- change it. Time is whole Unix seconds until the last projection.
 
--- A number from 0 to 1 for a row and the name of a trait.
-create macro u(row_key, trait) as (hash(row_key, trait, seed_()) >> 11)::double / 9007199254740992.0;
--- The value whose cumulated weight a number from 0 to 1 falls under.
-create macro pick(x, choices, cumulated) as choices[1 + len(list_filter(cumulated, lambda c: c <= x))];
-create macro one_of(x, choices) as choices[1 + floor(x * len(choices))::int];
-create macro bell(row_key, trait) as
-    sqrt(-2 * ln(greatest(u(row_key, trait), 1e-12))) * cos(6.283185307179586 * u(row_key, trait || ' angle'));
-create macro clipped(x) as least(1.0, greatest(0.0, x));
-create macro code(row_key, trait, length) as
-    right(lpad(lower(to_base((hash(row_key, trait, seed_()) >> 2)::bigint, 36)), 13, '0'), length);
-create macro guid(row_key, trait) as (md5(concat_ws(' ', row_key, trait, seed_()))::uuid)::varchar;
--- An instant on one of the days of the horizon, at an hour near the person's own.
-create macro instant(row_key, trait, hour) as
-    since_() + to_days(floor(u(row_key, trait) * horizon_())::int)
-    + to_seconds((((hour + floor(bell(row_key, trait || ' hour'))::int + 24) % 24) * 3600
-      + floor(u(row_key, trait || ' second') * 3600))::bigint);
+create macro draw(salt, a, b) as (hash(salt, a, b, seed()) >> 11) / 9007199254740992.0;   -- 0 <= x < 1
+create macro long_tail(x, mean) as floor(-ln(1 - x) * mean)::integer;
+create macro pick(options, x) as options[1 + floor(x * len(options))::integer];
+create macro digits(salt, a, b) as md5(concat_ws('/', salt, a, b, seed()));
+create macro uuid_of(salt, a, b) as
+    regexp_replace(digits(salt, a, b), '(.{8})(.{4}).(.{3}).(.{3})(.{12})', '\1-\2-4\3-a\4-\5');
+create macro ulid_of(salt, a) as concat('01H', upper(digits(salt, a, 0)[:23]));
+create macro day_of(moment) as moment - moment % 86400;
+
+-- Nine in ten of the first population() people are there from the start or come within four months; later one in
+-- a thousand joins a day, so that a later date finds new people and moves nobody who was there.
+create macro joined_second(person) as floor(case
+    when person > population() then since() + 86400 * (120 + (person - population() - 1 + draw('joined', person, 0)) * 1000 / population())
+    when draw('joined early', person, 0) < 0.6 then since() - 86400 * 300 * draw('joined', person, 0)
+    else since() + 86400 * 110 * draw('joined', person, 0)
+end)::bigint;
+
+create macro topics() as ['cooking', 'gardening', 'travel', 'fitness', 'music', 'repair'];
+create macro profile_id_of(person) as ulid_of('profile', person);
+create macro visitor_key_of(visitor) as concat(
+    (1700000000 + visitor)::varchar, '_', digits('visitor', visitor, 0)[:8], '-', digits('visitor', visitor, 1)[:12]);
+create macro viewing_key_of(visitor, session) as concat(
+    (1700000000 + visitor)::varchar, '_', digits('viewing', visitor, session)[:16]);
+
+-- Whether a person prefers the phone depends on the place; `phone` is that share.
+create table places as
+select (row_number() over ())::integer as place_id, * replace (latitude::double as latitude, longitude::double as longitude)
+from (values
+    ('US', 'California',       'CA', 'Oakland',    'America/Los_Angeles', 37.8044, -122.2712, 0.52, 13),
+    ('US', 'New York',         'NY', 'Buffalo',    'America/New_York',    42.8864,  -78.8784, 0.44,  9),
+    ('US', 'Texas',            'TX', 'Austin',     'America/Chicago',     30.2672,  -97.7431, 0.48,  8),
+    ('US', 'Oregon',           'OR', 'Bend',       'America/Los_Angeles', 44.0582, -121.3153, 0.40,  5),
+    ('US', 'Florida',          'FL', 'Tampa',      'America/New_York',    27.9506,  -82.4572, 0.50,  5),
+    ('US', 'Illinois',         'IL', 'Peoria',     'America/Chicago',     40.6936,  -89.5890, 0.42,  4),
+    ('CA', 'Ontario',          'ON', 'London',     'America/Toronto',     42.9849,  -81.2453, 0.41,  6),
+    ('CA', 'British Columbia', 'BC', 'Victoria',   'America/Vancouver',   48.4284, -123.3656, 0.39,  3),
+    ('CA', 'Quebec',           'QC', 'Sherbrooke', 'America/Toronto',     45.4042,  -71.8929, 0.37,  3),
+    ('GB', 'England',          'ENG', 'Leeds',     'Europe/London',       53.8008,   -1.5491, 0.47, 10),
+    ('DE', 'Saxony',           'SN', 'Leipzig',    'Europe/Berlin',       51.3397,   12.3731, 0.31,  8),
+    ('FR', 'Occitania',        'OCC', 'Toulouse',  'Europe/Paris',        43.6047,    1.4442, 0.38,  5),
+    ('NL', 'Utrecht',          'UT', 'Utrecht',    'Europe/Amsterdam',    52.0907,    5.1214, 0.36,  4),
+    ('AU', 'Victoria',         'VIC', 'Geelong',   'Australia/Melbourne', -38.1499, 144.3617, 0.49,  5),
+    ('IN', 'Karnataka',        'KA', 'Mysuru',     'Asia/Kolkata',        12.2958,   76.6394, 0.71,  6),
+    ('BR', 'Bahia',            'BA', 'Salvador',   'America/Bahia',       -12.9777, -38.5016, 0.66,  4),
+    ('JP', 'Kyoto',            '26', 'Kyoto',      'Asia/Tokyo',          35.0116,  135.7681, 0.62,  2)
+) as place(country, region, region_code, city, timezone, latitude, longitude, phone, weight);
+
+-- A person ---------------------------------------------------------------------------------------
 
 create table people as
-with drawn as (
+with placed as (
     select
-        i::int as person_id,
-        one_of(u(i, 'first name'), ['Ada','Ben','Carla','David','Emma','Farid','Grace','Hugo','Iris','Jonas','Kira','Liam',
-            'Mara','Noah','Olga','Paul','Quinn','Rosa','Sven','Tara','Umar','Vera','Will','Xenia','Yara','Zoe']) as first_name,
-        one_of(u(i, 'last name'), ['Abel','Berg','Cole','Dahl','Evans','Fox','Green','Hill','Ito','Jones','King','Lund',
-            'Moore','Nagy','Olsen','Price','Quist','Reed','Stone','Turner','Unger','Vance','Wolf','Young','Zhang']) as last_name,
-        pick(u(i, 'country'), ['US','GB','DE','CA','FR','AU','NO'], [0.44, 0.60, 0.72, 0.82, 0.90, 0.96]) as country,
-        pick(u(i, 'topic'), ['trail','camping','climbing','cycling','winter','travel'],
-            [0.28, 0.48, 0.62, 0.78, 0.90]) as topic,
-        pick(u(i, 'viewing style'), ['binge','explorer','skimmer','bouncer','casual'],
-            [0.09, 0.27, 0.52, 0.74]) as viewing_style,
-        clipped(0.45 + 0.25 * bell(i, 'engagement')) as engagement,
-        exp(3.6 + 0.8 * bell(i, 'spending')) as spending,
-        case when u(i, 'channel') < 0.3 then 'sms' else 'email' end as channel,
-        pick(u(i, 'provider'), ['Gmail','Yahoo','Microsoft','Apple','Other'], [0.46, 0.60, 0.80, 0.92]) as provider,
-        -- Nine in ten were there before the first day; the rest join as time goes on.
-        case when u(i, 'joins late') < 0.9
-            then since_() - to_seconds(floor(u(i, 'joined') * 86400 * 365)::bigint)
-            else since_() + to_seconds(floor(u(i, 'joined') * 86400 * horizon_())::bigint)
-        end as joined_at,
-        floor(u(i, 'vendors') * 20)::int as vendors
-    from range(people_()) as numbers (i)
+        person::integer as person_id,
+        joined_second(person) as joined,
+        draw('spending', person, 0) as spending,
+        draw('device', person, 0) as device_draw,
+        (select list(place_id order by place_id) from places, range(weight))[
+            1 + floor(draw('place', person, 0) * 100)::integer] as place_id
+    from range(1, 1 + population() + newcomers()) as drawn(person)
+    where joined_second(person) < until()
+),
+equipped as (
+    select
+        placed.*,
+        places.* exclude (place_id, phone, weight),
+        -- the late hours belong to the phone, the office hours to the desk
+        case
+            when device_draw < phone then 'Phone'
+            when device_draw < phone + (1 - phone) * 0.46 then 'Desktop'
+            when device_draw < phone + (1 - phone) * 0.82 then 'Webmail'
+            when device_draw < phone + (1 - phone) * 0.92 then 'Tablet'
+            else 'Other'
+        end as device
+    from placed inner join places using (place_id)
+),
+characterised as (
+    select
+        *,
+        round(0.35 * spending + 0.65 * draw('engagement', person_id, 0), 6) as engagement,
+        pick(topics(), draw('topic', person_id, 0)) as topic,
+        case when device in ('Phone', 'Tablet')
+            then pick([6, 7, 12, 18, 19, 20, 21, 22], draw('hour', person_id, 0))
+            else pick([8, 9, 10, 11, 13, 14, 15, 16], draw('hour', person_id, 0))
+        end as active_hour,
+        case when draw('channel', person_id, 0) < if(device = 'Phone', 0.35, 0.1) then 'sms' else 'email' end as channel,
+        case device
+            when 'Phone' then pick(['Apple iPhone', 'Apple iPhone', 'Google Android', 'Google Android', 'Gmail Mobile'], draw('client', person_id, 0))
+            when 'Desktop' then pick(['Outlook', 'Apple Mail', 'Outlook', 'Thunderbird'], draw('client', person_id, 0))
+            when 'Webmail' then pick(['Gmail', 'Gmail', 'Gmail', 'Yahoo', 'Outlook.com'], draw('client', person_id, 0))
+            when 'Tablet' then pick(['Apple iPad', 'Apple iPad', 'Android Tablet'], draw('client', person_id, 0))
+            else 'Other'
+        end as client,
+        case device
+            when 'Phone' then pick(['iphone', 'android'], draw('platform', person_id, 0))
+            when 'Tablet' then pick(['ipad', 'android'], draw('platform', person_id, 0))
+            else pick(['windows', 'windows', 'windows', 'mac', 'mac', 'linux'], draw('platform', person_id, 0))
+        end as platform,
+        pick(['Gmail', 'Gmail', 'Gmail', 'Microsoft', 'Microsoft', 'Yahoo', 'Apple', 'Other'], draw('provider', person_id, 0)) as provider,
+        pick(['Ada', 'Bruno', 'Carla', 'Deniz', 'Elif', 'Femi', 'Greta', 'Hugo', 'Ines', 'Jonas', 'Kaya', 'Lena',
+              'Mateo', 'Nadia', 'Oskar', 'Priya', 'Rosa', 'Sami', 'Tomas', 'Yuki'], draw('first name', person_id, 0)) as first_name,
+        pick(['Adler', 'Bakker', 'Costa', 'Dubois', 'Eriksen', 'Fischer', 'Garcia', 'Hughes', 'Ito', 'Jansen', 'Khan',
+              'Lopez', 'Meyer', 'Novak', 'Okafor', 'Patel', 'Rossi', 'Silva', 'Tanaka', 'Weber'], draw('last name', person_id, 0)) as last_name,
+        draw('in wistia', person_id, 0) < 0.7 as in_wistia,
+        draw('in klaviyo', person_id, 0) < 0.7 as in_klaviyo
+    from equipped
 )
 select
     person_id,
-    lower(first_name) || '.' || lower(last_name) || '.' || person_id || '@example.com' as email,
-    first_name,
-    last_name,
-    '+1555' || lpad(person_id::varchar, 7, '0') as phone,
-    country,
-    case country
-        when 'US' then one_of(u(person_id, 'region'), ['CA','NY','TX','OR','CO','WA'])
-        when 'CA' then one_of(u(person_id, 'region'), ['ON','BC','QC'])
-        when 'GB' then one_of(u(person_id, 'region'), ['England','Scotland'])
-        when 'DE' then one_of(u(person_id, 'region'), ['Bayern','Berlin','Hessen'])
-        when 'FR' then 'Ile-de-France' when 'AU' then 'Victoria' else 'Oslo'
-    end as region,
-    case country when 'US' then 'Bend' when 'GB' then 'Leeds' when 'DE' then 'Ulm' when 'CA' then 'Banff'
-        when 'FR' then 'Paris' when 'AU' then 'Melbourne' else 'Oslo' end as city,
-    -- Cyclists and travellers read on the move, campers at the desk: device follows topic.
-    pick(u(person_id, 'device'), ['Phone','Desktop','Webmail','Tablet','Other'],
-        case when topic in ('cycling','travel') then [0.62, 0.78, 0.90, 0.97]
-             when topic = 'camping' then [0.28, 0.66, 0.90, 0.97]
-             else [0.46, 0.73, 0.90, 0.97] end) as device,
-    pick(u(person_id, 'client'), ['Gmail','Apple Mail','Outlook','Yahoo Mail','Thunderbird'],
-        [0.40, 0.68, 0.86, 0.95]) as client,
-    pick(u(person_id, 'browser'), ['Chrome','Safari','Firefox','Edge'], [0.55, 0.80, 0.90]) as browser,
-    provider,
-    6 + floor(u(person_id, 'hour') * 16)::int as active_hour,
-    topic,
-    viewing_style,
-    engagement,
-    spending,
-    channel,
-    -- Of twenty people eleven are known to all three vendors, the others to one or two.
-    vendors < 11 or vendors in (11, 12, 13, 14) as in_sendgrid,
-    vendors < 11 or vendors in (11, 15, 16) as in_wistia,
-    vendors < 11 or vendors in (12, 13, 17, 18, 19) as in_klaviyo,
-    joined_at
-from drawn
-where joined_at < as_of_()
-order by person_id;
+    lower(concat(first_name, '.', last_name, person_id, '@', case provider
+        when 'Gmail' then 'gmail.example' when 'Microsoft' then 'outlook.example' when 'Yahoo' then 'yahoo.example'
+        when 'Apple' then 'icloud.example' else 'post.example' end)) as email,
+    first_name, last_name,
+    -- numbers of the range that is kept free for fiction
+    if(draw('has phone', person_id, 0) < 0.5 or channel = 'sms', concat('+1555', lpad(person_id::varchar, 7, '0')), null) as phone,
+    country, region, region_code, city, timezone, latitude, longitude, place_id,
+    device, client,
+    case
+        when platform in ('iphone', 'ipad') then 'Safari'
+        when platform = 'mac' then pick(['Safari', 'Chrome', 'Firefox'], draw('browser', person_id, 0))
+        when platform = 'windows' then pick(['Chrome', 'Edge', 'Chrome', 'Firefox'], draw('browser', person_id, 0))
+        when platform = 'linux' then 'Firefox'
+        else 'Chrome'
+    end as browser,
+    platform, provider, active_hour, topic, spending, engagement, channel,
+    -- nobody is unknown to all three
+    draw('in sendgrid', person_id, 0) < 0.7 or not (in_wistia or in_klaviyo) as in_sendgrid,
+    in_wistia, in_klaviyo,
+    joined, to_timestamp(joined) as joined_at
+from characterised;
+
+-- SendGrid: a single send a week, receipts and resets in between ------------------------------------
 
 create table single_sends as
-with drawn as (
-    select
-        n::int as number,
-        since_() + to_days((7 * n + 2)::int) + interval '9 hours' as send_at
-    from range(horizon_() // 7) as numbers (n)
+with weeks as (
+    select week::integer as send_no, since() + 86400 * 7 * week + 3600 * 15 as sent, pick(topics(), draw('send topic', week, 0)) as topic
+    from range(0, 520) as numbered(week)
+),
+planned as (
+    -- two sends ahead of time: one has its date, the next is a draft
+    select *, case when sent < until() then 'triggered' when sent < until() + 86400 * 7 then 'scheduled' else 'draft' end as status
+    from weeks where sent < until() + 86400 * 14
 )
 select
-    row_number() over (order by number desc) - 1 as position,
-    guid(number, 'single send') as single_send_id,
-    'Digest ' || strftime(send_at, '%Y week %V') as name,
-    case when send_at < as_of_() then 'triggered'
-         when send_at < as_of_() + interval '7 days' then 'scheduled' else 'draft' end as status,
-    ['digest', ['trail','camping','climbing','cycling','winter','travel'][1 + number % 6]] as categories,
-    case when send_at < as_of_() + interval '7 days' then send_at end as send_at,
-    number % 4 = 3 as is_abtest,
-    send_at - interval '3 days' as created_at,
-    case when send_at < as_of_() then send_at + interval '31 seconds' else send_at - interval '3 days' end as updated_at,
-    number
-from drawn
-where send_at - interval '3 days' < as_of_()
+    (row_number() over (order by send_no desc) - 1)::integer as position,
+    uuid_of('single send', send_no, 0) as single_send_id,
+    concat(upper(topic[1]), topic[2:], ' letter ', send_no + 1) as name,
+    status,
+    [if(send_no % 4 = 3, 'promotion', 'digest'), topic] as categories,
+    if(status = 'draft', null, to_timestamp(sent)) as send_at,
+    send_no % 5 = 4 as is_abtest,
+    if(send_no % 5 = 4, json_object(
+        'type', if(send_no % 2 = 0, 'subject', 'content'), 'winner_criteria', 'open', 'test_percentage', 20,
+        'duration', '4h', 'winning_template_id', if(status = 'triggered', uuid_of('variation', send_no, send_no % 2), '00000000-0000-0000-0000-000000000000'),
+        'winner_selected_at', if(status = 'triggered', strftime(to_timestamp(sent + 14400), '%Y-%m-%dT%H:%M:%SZ'), null),
+        'expiration_date', strftime(to_timestamp(sent + 86400 * 30), '%Y-%m-%dT%H:%M:%SZ')), null)::varchar as abtest,
+    to_timestamp(sent - 86400 * 14 - 60 * (send_no % 50)) as created_at,
+    case status
+        when 'triggered' then to_timestamp(sent + 31)
+        when 'scheduled' then to_timestamp(sent - 86400 * 7)
+        else to_timestamp(sent - 86400 * 14)
+    end as updated_at,
+    send_no, sent, topic
+from planned
 order by position;
 
--- One row per mail: the single sends' (about half of the contacts each) and, without a single send, the shop's own.
-create table mails as
-with addressed as (
+create type happening as enum (
+    'request', 'delivered', 'deferred', 'bounce', 'block', 'bounce_drop', 'invalid_email', 'spam_report_drop',
+    'unsubscribe_drop', 'open', 'click', 'spam_report', 'unsubscribe');
+
+create table email_happenings as
+with messages as (
     select
-        s.single_send_id,
-        s.is_abtest,
-        p.person_id || ' ' || s.number as mail,
-        p.person_id,
-        p.engagement,
-        p.active_hour,
-        s.send_at as sent_at
-    from single_sends s
-    join people p on p.in_sendgrid and p.joined_at < s.send_at
-    where s.status = 'triggered' and u(p.person_id || ' ' || s.number, 'addressed') < 0.5
+        single_sends.send_no, people.person_id, people.joined, people.engagement, people.active_hour,
+        people.topic = single_sends.topic as is_on_topic,
+        -- tests go to a fifth; the winner, which the send's number decides, to the rest
+        case when not is_abtest then null when draw('test group', people.person_id, send_no) < 0.2 then 'test' else 'send' end as ab_phase,
+        case
+            when ab_phase = 'test' then if(draw('variation', people.person_id, send_no) < 0.5, 0, 1)
+            when ab_phase = 'send' then send_no % 2
+        end as variation,
+        sent + floor(1200 * draw('queue', people.person_id, send_no))::bigint as requested
+    from single_sends inner join people
+        on people.in_sendgrid and people.joined < single_sends.sent and draw('addressed', people.person_id, send_no) < 0.88
+    where status = 'triggered'
 
     union all
 
+    -- mail that belongs to no single send: now and then, to those who come back
     select
-        null, false, p.person_id || ' shop ' || k, p.person_id, p.engagement, p.active_hour,
-        instant(p.person_id || ' ' || k, 'shop mail', p.active_hour) as mailed_at
-    from people p, range(3) as numbers (k)
-    where p.in_sendgrid and mailed_at < as_of_() and mailed_at >= p.joined_at
+        -1 - fortnight::integer, person_id, joined, engagement, active_hour, true, null, null,
+        floor(since() + 86400 * 14 * (fortnight + draw('receipt time', person_id, fortnight)))::bigint
+    from people cross join range(0, 1 + (until() - since()) // (86400 * 14)) as fortnights(fortnight)
+    where in_sendgrid and draw('receipt', person_id, fortnight) < 0.15 + 0.3 * spending
 ),
-ended as (
+posted as (
     select
         *,
-        pick(u(mail, 'outcome'), ['delivered','bounces','blocks','bounce_drops','invalid_emails','spam_report_drops',
-            'unsubscribe_drops'], [0.962, 0.975, 0.981, 0.986, 0.990, 0.993]) as outcome,
-        sent_at + to_seconds(floor(pow(u(mail, 'opens after'), 4) * 5 * 86400)::bigint + 60) as would_open_at
-    from addressed
+        draw('fate', person_id, send_no) as fate,
+        case
+            when fate < 0.004 then 'bounce_drop'
+            when fate < 0.006 then 'invalid_email'
+            when fate < 0.0065 then 'spam_report_drop'
+            when fate < 0.009 then 'unsubscribe_drop'
+            when fate < 0.021 then 'bounce'
+            when fate < 0.025 then 'block'
+            else 'delivered'
+        end as outcome,
+        if(outcome = 'delivered' and fate < 0.035, 900, 0) + requested + 1 + floor(60 * draw('delivery', person_id, send_no))::bigint as settled
+    from messages
+    where requested > joined
 ),
-opened as (
+read as (
     select
         *,
-        case when outcome = 'delivered' and u(mail, 'opens') < 0.08 + 0.6 * engagement and would_open_at < as_of_()
-            then would_open_at end as opened_at
-    from ended
+        if(outcome = 'delivered' and draw('opens', person_id, send_no) < 0.1 + 0.5 * engagement + if(is_on_topic, 0.15, 0),
+           1 + long_tail(draw('open again', person_id, send_no), 0.9), 0) as open_count,
+        if(open_count > 0 and draw('clicks', person_id, send_no) < 0.05 + 0.2 * engagement + if(is_on_topic, 0.1, 0),
+           1 + long_tail(draw('click again', person_id, send_no), 0.6), 0) as click_count,
+        day_of(settled) + 86400 * long_tail(draw('open lag', person_id, send_no), 0.8)
+            + 3600 * active_hour + floor(3600 * draw('open minute', person_id, send_no))::bigint as leisure,
+        if(leisure > settled, leisure, settled + 30 + floor(7200 * draw('open soon', person_id, send_no))::bigint) as opened
+    from posted
+),
+told as (
+    select
+        send_no, person_id, ab_phase, variation,
+        unnest(
+            [{'kind': 'request', 'moment': requested}]
+            || if(outcome = 'delivered' and fate < 0.035, [{'kind': 'deferred', 'moment': requested + 2}], [])
+            || [{'kind': outcome, 'moment': if(outcome in ('delivered', 'bounce', 'block'), settled, requested)}]
+            || list_transform(range(open_count), lambda k: {'kind': 'open',
+                'moment': opened + if(k = 0, 0, k * 600 + floor(-86400 * ln(1 - draw('reopened', person_id, send_no * 100 + k)))::bigint)})
+            || list_transform(range(click_count), lambda k: {'kind': 'click', 'moment': opened + 20 + k * 3000})
+            || if(open_count > 0 and draw('unsubscribes', person_id, send_no) < 0.003, [{'kind': 'unsubscribe', 'moment': opened + 90}], [])
+            || if(open_count > 0 and draw('reports spam', person_id, send_no) < 0.001, [{'kind': 'spam_report', 'moment': opened + 95}], [])
+        ) as happened
+    from read
 )
+select send_no, person_id, ab_phase, variation::tinyint as variation, happened.kind::happening as kind, happened.moment as happened
+from told
+where happened.moment < until();
+
+create view email_activity as
 select
-    single_send_id,
-    case when is_abtest then guid(single_send_id, case when u(mail, 'variation') < 0.5 then 'A' else 'B' end) end
-        as variation_id,
-    case when is_abtest and u(mail, 'phase') < 0.2 then 'test' else 'send' end as phase,
-    person_id,
-    outcome,
-    sent_at,
-    opened_at,
-    case when opened_at is null then 0 else 1 + floor(pow(u(mail, 'open count'), 3) * 3)::int end as open_count,
-    case when opened_at is not null and u(mail, 'clicks') < 0.05 + 0.25 * engagement then opened_at end as clicked_at,
-    case when clicked_at is null then 0 else 1 + floor(pow(u(mail, 'click count'), 3) * 2)::int end as click_count,
-    case when opened_at is not null and u(mail, 'spam report') < 0.001 then opened_at end as spam_reported_at,
-    case when opened_at is not null and u(mail, 'unsubscribes') < 0.004 then opened_at end as unsubscribed_at
-from opened
-order by sent_at;
+    send_no * 4294967296 + person_id as message_id,
+    if(send_no < 0, null, uuid_of('single send', send_no, 0)) as single_send_id,
+    if(variation is null, null, uuid_of('variation', send_no, variation)) as ab_variation,
+    ab_phase, person_id, kind::varchar as kind, to_timestamp(happened) as happened_at, send_no
+from email_happenings;
+
+-- Wistia: browsers that played something, identified or not -----------------------------------------
 
 create table medias as
 select
-    i as position,
-    (7000000 + i)::bigint as media_id,
-    code(i, 'media', 10) as hashed_id,
-    topic || case i // 6 when 0 then ': product tour' when 1 then ': customer story' when 2 then ': how to start'
-        else ': ask the guide' end as name,
-    topic,
-    case when i = 23 then 'Audio' else 'Video' end as media_type,
-    round(45 + u(i, 'duration') * 900, 2) as duration_seconds,
-    (500 + i % 3)::bigint as project_id,
-    since_() - to_days((200 - i * 5)::int) as created_at,
-    since_() - to_days((190 - i * 5)::int) as updated_at,
-    i = 22 as is_deleted
-from (select i::int as i, ['trail','camping','climbing','cycling','winter','travel'][1 + i % 6] as topic
-      from range(24) as numbers (i))
-order by position;
+    case when media_no < 24 then media_no end as position,
+    900100 + media_no * 37 as media_id,
+    concat(pick(['q', 'x', 'k', 'b'], draw('media', media_no, 0)), digits('media', media_no, 0)[:9]) as hashed_id,
+    case when media_no = 23 then 'Podcast: a year in the workshop'
+        when media_no = 24 then 'Spring preview (withdrawn)'
+        else concat(upper(topics()[1 + media_no // 4][1]), topics()[1 + media_no // 4][2:], ': ',
+                    ['first steps', 'the tools', 'in depth', 'questions answered'][1 + media_no % 4]) end as name,
+    if(media_no = 23, 'Audio', 'Video') as type,
+    round(case media_no % 4 when 0 then 75 when 1 then 180 when 2 then 1300 else 620 end * (0.7 + 0.6 * draw('length', media_no, 0)), 2) as duration_seconds,
+    (70001 + if(media_no = 24, 5, media_no // 4))::bigint as project_id,
+    concat('p', digits('project', if(media_no = 24, 5, media_no // 4), 0)[:9]) as project_hashed_id,
+    concat(upper(topics()[1 + least(5, media_no // 4)][1]), topics()[1 + least(5, media_no // 4)][2:]) as project_name,
+    topics()[1 + least(5, media_no // 4)] as topic,
+    media_no = 24 as is_deleted,
+    to_timestamp(since() - 86400 * (400 - 10 * media_no)) as created_at,
+    to_timestamp(since() - 86400 * (90 - media_no)) as updated_at,
+    media_no::integer as media_no
+from range(0, 25) as numbered(media_no)
+order by media_no;
 
-create table viewing_sessions as
-with viewers as (
-    select
-        person_id, viewing_style, topic, active_hour, country, region, city, browser, device, email, joined_at,
-        u(person_id, 'identified') < 0.42 as is_identified,
-        case viewing_style
-            when 'binge' then 7 + floor(u(person_id, 'plays') * 8)::int
-            when 'explorer' then 4 + floor(u(person_id, 'plays') * 5)::int
-            when 'skimmer' then 3 + floor(u(person_id, 'plays') * 6)::int
-            when 'bouncer' then 1
-            else 1 + floor(u(person_id, 'plays') * 3)::int
-        end as play_count,
-        case viewing_style
-            when 'binge' then 0.88 when 'explorer' then 0.64 when 'skimmer' then 0.24 when 'bouncer' then 0.12
-            else 0.55 end as usual_share
-    from people
-    where in_wistia
+-- slot 0 is a person's browser, 1 a second one, 2 a stranger's who is nobody's second browser
+create table browsers as
+with slots as (
+    select person.person_id, slot::integer as slot, person.* exclude (person_id),
+        (person.person_id * 3 + slot)::integer as visitor_no
+    from people as person cross join range(0, 3) as slots(slot)
+    where slot = 2 and draw('stranger', person.person_id, 0) < 0.65
+        or slot = 0 and in_wistia
+        or slot = 1 and in_wistia and draw('second browser', person.person_id, 0) < 0.2
 ),
-played as (
-    select
-        v.*,
-        v.person_id || ' ' || k as session,
-        greatest(instant(v.person_id || ' ' || k, 'session', v.active_hour), v.joined_at) as received_at,
-        -- Three in four plays are of the viewer's own topic; the same media comes up again now and then.
-        case when u(session, 'own topic') < 0.75
-            then list_position(['trail','camping','climbing','cycling','winter','travel'], v.topic) - 1
-                + 6 * floor(u(session, 'media') * 4)::int
-            else floor(u(session, 'media') * 24)::int
-        end as media_position,
-        clipped(v.usual_share + 0.13 * bell(session, 'share')) as final_share
-    from viewers v, range(v.play_count) as numbers (k)
-),
-seen as (
+styled as (
     select
         *,
-        received_at + case when u(session, 'late') < (case when late_() then 0.2 else 0.03 end)
-            then to_seconds(floor(u(session, 'late by') * 2 * 86400)::bigint) else interval '20 seconds' end as visible_at
-    from played
+        greatest(joined, since()) + floor(86400 * 60 * draw('first view', visitor_no, 0))::bigint as first_seen,
+        draw('style', visitor_no, 0) - 0.06 * engagement as style,
+        case
+            when slot = 2 and draw('only loads', visitor_no, 0) < 0.08 then 'none'
+            when style < 0.03 then 'binge'
+            when style < 0.22 then 'explore'
+            when style < 0.48 then 'skim'
+            when style < 0.76 then 'bounce'
+            else 'casual'
+        end as habit
+    from slots
 )
 select
-    row_number() over (order by s.received_at desc, s.session) - 1 as position,
-    epoch(s.received_at)::bigint || '_' || guid(s.session, 'event') as event_key,
-    -- One in six owns a second browser, which Wistia takes for another visitor.
-    code(s.person_id || case when u(s.person_id, 'second browser') < 0.16 and u(s.session, 'browser') < 0.4
-        then ' other' else '' end, 'visitor', 13) as visitor_key,
-    s.person_id,
-    s.is_identified,
-    m.hashed_id,
-    m.name as media_name,
-    s.received_at,
-    s.visible_at,
-    -- A session of the last two hours is still being watched.
-    round(case when s.received_at > as_of_() - interval '2 hours' then s.final_share / 2 else s.final_share end, 4)
-        as percent_viewed,
-    case when s.is_identified and u(s.session, 'event email') < 0.6 then s.email end as email,
-    s.country,
-    s.region,
-    s.city,
-    case when u(s.person_id, 'org') < 0.5 then 'Example ISP' end as org,
-    'https://shop.example/' || s.topic as embed_url,
-    case when s.is_identified and u(s.session, 'converts') < 0.1 then 'pre-roll-email' else '' end as conversion_type,
-    s.browser,
-    s.device in ('Phone', 'Tablet') as is_mobile
-from seen s
-join medias m on m.position = s.media_position
-where s.visible_at < as_of_()
-order by position;
+    visitor_no,
+    if(slot = 2, null, person_id) as person_id,
+    place_id, topic, habit, first_seen, active_hour,
+    case habit
+        when 'binge' then 5 + floor(6 * draw('medias', visitor_no, 0))
+        when 'explore' then 3 + floor(4 * draw('medias', visitor_no, 0))
+        when 'skim' then 2 + floor(5 * draw('medias', visitor_no, 0))
+        when 'bounce' then 1
+        when 'casual' then 1 + floor(2 * draw('medias', visitor_no, 0))
+        else 0
+    end::integer as media_count,
+    -- some watch one again, which makes a session more and no media more
+    media_count + if(media_count > 0, long_tail(draw('again', visitor_no, 0), if(habit = 'bounce', 0.3, 3.5)), 0) as session_count,
+    1 + 9 * draw('pace', visitor_no, 0) as days_between,
+    slot < 2 and draw('identified', visitor_no, 0) < if(slot = 0, 0.62, 0.4) as is_identified,
+    is_identified and draw('gate', visitor_no, 0) < 0.6 as passed_gate,
+    if(slot = 1, if(platform in ('iphone', 'android', 'ipad'), 'Chrome', 'Safari'), browser) as browser,
+    (118 + floor(25 * draw('version', visitor_no, 0)))::integer::varchar as browser_version,
+    if(slot = 1, if(platform in ('iphone', 'android', 'ipad'), 'windows', 'iphone'), platform) as platform,
+    if(is_identified, email, null) as email,
+    if(is_identified and draw('named', visitor_no, 0) < 0.7, concat(first_name, ' ', last_name), null) as name
+from styled
+where first_seen < until();
 
-create table visitors as
-with drawn as (
+create table sessions as
+with planned as (
     select
-        visitor_key,
-        min(person_id) as person_id,
-        min(received_at) as created_at,
-        max(received_at) as last_active_at,
-        max_by(event_key, received_at) as last_event_key,
-        count(*) as play_count,
-        min(browser) as browser,
-        bool_or(is_mobile) as is_mobile,
-        bool_or(is_identified) as is_identified
-    from viewing_sessions
-    group by visitor_key
-
-    union all
-
-    -- Some only load a page that holds a player.
-    select code(person_id, 'loader', 13), person_id, since_() - interval '1 day', null, null, 0, browser,
-        device in ('Phone', 'Tablet'), false
-    from people
-    where in_wistia and u(person_id, 'only loads') < 0.06
-)
-select
-    row_number() over (order by coalesce(d.last_active_at, d.created_at) desc, d.visitor_key) - 1 as position,
-    d.visitor_key,
-    d.person_id,
-    d.is_identified,
-    case when d.is_identified then p.first_name end as name,
-    case when d.is_identified then p.email when u(d.visitor_key, 'blank email') < 0.2 then '' end as email,
-    d.created_at,
-    d.last_active_at,
-    d.last_event_key,
-    d.play_count + 1 + floor(u(d.visitor_key, 'loads') * 4)::bigint as load_count,
-    d.play_count,
-    d.browser,
-    (120 + floor(u(d.visitor_key, 'version') * 22)::int)::varchar as browser_version,
-    one_of(u(d.visitor_key, 'platform'), ['mac','windows','ios','android']) as platform,
-    d.is_mobile
-from drawn d
-join people p using (person_id)
-order by position;
-
-create table klaviyo_metrics as
-select
-    i::int as position,
-    upper(code(i, 'metric', 6)) as metric_id,
-    (['Received Email','Opened Email','Clicked Email','Bounced Email','Received SMS','Clicked SMS','Placed Order',
-      'Ordered Product','Viewed Product','Active on Site'])[1 + i] as name,
-    case when i in (6, 7) then 'Shopify' when i in (8, 9) then 'API' else 'Klaviyo' end as integration_name,
-    case when i in (6, 7) then 'eCommerce' when i in (8, 9) then 'API' else 'Internal' end as integration_category,
-    since_() - interval '400 days' as created,
-    since_() - interval '300 days' as updated
-from range(10) as numbers (i)
-order by position;
-
-create table klaviyo_events as
-with profiles as (
-    select *, '01' || upper(code(person_id, 'profile', 13)) || upper(code(person_id, 'profile tail', 11)) as profile_id
-    from people
-    where in_klaviyo
-),
-planned as (
-    select profile_id, person_id, active_hour, joined_at, topic, spending, 'Received Email' as name, k
-    from profiles, range(4) as numbers (k)
-    union all
-    select profile_id, person_id, active_hour, joined_at, topic, spending, 'Opened Email', k
-    from profiles, range(floor(1 + 4 * engagement)::int) as numbers (k)
-    union all
-    select profile_id, person_id, active_hour, joined_at, topic, spending, 'Clicked Email', k
-    from profiles, range(floor(2 * engagement)::int) as numbers (k)
-    union all
-    select profile_id, person_id, active_hour, joined_at, topic, spending, 'Received SMS', k
-    from profiles, range(case channel when 'sms' then 3 else 0 end) as numbers (k)
-    union all
-    select profile_id, person_id, active_hour, joined_at, topic, spending, 'Viewed Product', k
-    from profiles, range(floor(1 + 5 * u(person_id, 'views'))::int) as numbers (k)
-    union all
-    select profile_id, person_id, active_hour, joined_at, topic, spending, 'Placed Order', k
-    from profiles, range(least(8, floor(spending / 40 + u(person_id, 'orders')))::int) as numbers (k)
+        *,
+        -- distinct medias: a step that shares no factor with 25 visits each once
+        (pick(range(4), draw('starts', visitor_no, 0))
+            + 4 * (list_position(topics(), if(draw('on topic', visitor_no, 0) < 0.7, topic, pick(topics(), draw('other topic', visitor_no, 0)))) - 1)
+            + pick([1, 1, 3, 7], draw('step', visitor_no, 0))
+                * if(session < media_count, session, floor(media_count * draw('repeats', visitor_no, session)))::integer) % 25 as media_no,
+        case when session = 0 then first_seen else
+            greatest(first_seen + 3600 * session, day_of(first_seen + floor(86400 * days_between * (session + 0.8 * draw('gap', visitor_no, session)))::bigint)
+                + 3600 * active_hour + floor(7000 * draw('minute', visitor_no, session))::bigint) end as received,
+        draw('watched', visitor_no, session) as watched,
+        case habit
+            when 'binge' then 0.77 + 0.23 * watched
+            when 'explore' then 0.48 + 0.3 * watched
+            when 'skim' then 0.05 + 0.42 * watched
+            when 'bounce' then 0.28 * watched
+            else 0.32 + 0.66 * watched
+        end as share
+    from (select *, unnest(range(session_count)) as session from browsers)
 ),
 dated as (
     select
         *,
-        name || ' ' || person_id || ' ' || k as event,
-        date_trunc('second', greatest(instant(name || ' ' || person_id || ' ' || k, 'event', active_hour), joined_at))
-            as occurred_at
+        received + if(draw('late viewing', visitor_no, session) < late_share(), 3600 + floor(86400 * 1.9 * draw('how late', visitor_no, session)), 0)::bigint as visible
     from planned
-
-    union all
-
-    select profile_id, person_id, active_hour, joined_at, topic, spending, 'Viewed Product', 900,
-        'future ' || person_id, date_trunc('second', as_of_() + to_days((1 + floor(u(person_id, 'ahead') * 300))::int))
-    from profiles
-    where future_() and u(person_id, 'future') < 0.02
-
-    union all
-
-    -- More rows in one second than a page holds.
-    select profile_id, person_id, active_hour, joined_at, topic, spending, 'Viewed Product', 1000 + k,
-        'same second ' || person_id || ' ' || k, since_() + interval '60 days 12 hours'
-    from profiles, range(1 + 2500 // (select count(*) from profiles)) as numbers (k)
-    where same_second_()
-),
-seen as (
-    select
-        *,
-        case when name = 'Viewed Product' and k = 900 then as_of_() - interval '1 hour'
-            else occurred_at + case when u(event, 'late') < (case when late_() then 0.25 else 0.04 end)
-                then to_seconds(floor(u(event, 'late by') * 4 * 86400)::bigint) else interval '20 seconds' end
-        end as visible_at
-    from dated
 )
 select
-    row_number() over (order by s.occurred_at, code(s.event, 'event id', 11)) - 1 as position,
-    code(s.event, 'event id', 11) as event_id,
-    guid(s.event, 'uuid') as uuid,
-    s.profile_id,
-    m.metric_id,
-    m.name as metric_name,
-    s.occurred_at,
-    s.visible_at,
-    (case s.name
-        when 'Placed Order' then json_object('$value', round(s.spending * (0.5 + u(s.event, 'value')), 2),
-            '$value_currency', 'USD', '$event_id', s.person_id || '-' || s.k, 'Items', [s.topic || ' set'])
-        when 'Viewed Product' then json_object('ProductID', s.topic || '-' || s.k % 9, '$event_id', s.event)
-        else json_object('$message', guid(floor(u(s.event, 'message') * 12), 'message'), '$event_id', s.event)
-    end)::varchar as event_properties
-from seen s
-join klaviyo_metrics m on m.name = s.name
-where s.visible_at < as_of_()
+    (row_number() over (order by received desc, visitor_no, session) - 1)::integer as position,
+    visitor_no, session::smallint as session, media_no::tinyint as media_no, place_id::tinyint as place_id,
+    received, visible,
+    round(share, 4)::double as percent_viewed,
+    (1 + long_tail(draw('loads', visitor_no, session), 1.1))::tinyint as loads,
+    email, browser, browser_version, platform,
+    case when passed_gate and session = 0 then 'turnstile'
+        when draw('acts', visitor_no, session) < 0.04 and share > 0.3 then 'call to action' else '' end as conversion_type
+from dated
+where visible < until()
 order by position;
 
-create table klaviyo_profiles as
-with activity as (
+create view viewing_sessions as
+select
+    sessions.position,
+    viewing_key_of(visitor_no, session) as event_key,
+    visitor_key_of(visitor_no) as visitor_key,
+    medias.hashed_id, medias.name as media_name,
+    to_timestamp(received) as received_at,
+    to_timestamp(visible) as visible_at,
+    percent_viewed, sessions.email, country, region, city, latitude, longitude,
+    pick(['Northern Broadband', 'Citylink', 'Harbour Telecom', 'University Network'], draw('org', visitor_no, 0)) as org,
+    concat('https://shop.example/', pick(['learn/', 'blog/', 'product/'], draw('page', visitor_no, session)), medias.hashed_id) as embed_url,
+    conversion_type,
+    if(conversion_type = 'turnstile', json_object('email', sessions.email, 'first_name', null, 'last_name', null, 'is_new_lead', true), '{}'::json)::varchar as conversion_data,
+    browser, browser_version, platform,
+    platform in ('iphone', 'ipad', 'android') as mobile,
+    loads as load_count,
+    sessions.visitor_no, media_no
+from sessions inner join medias using (media_no) inner join places using (place_id);
+
+create table visitor_totals as
+with played as (
     select
-        profile_id,
-        max(occurred_at) filter (where occurred_at < as_of_()) as last_event_date,
-        max(occurred_at) filter (where occurred_at < as_of_() and metric_name = 'Placed Order') as last_order_at,
-        count(*) filter (where occurred_at < as_of_() and metric_name = 'Placed Order') as order_count
-    from klaviyo_events
-    group by profile_id
-),
-drawn as (
-    select
-        p.*,
-        '01' || upper(code(p.person_id, 'profile', 13)) || upper(code(p.person_id, 'profile tail', 11)) as profile_id,
-        a.last_event_date,
-        coalesce(a.order_count, 0) as order_count,
-        -- Klaviyo stamps a profile when an order changes it.
-        date_trunc('second', greatest(p.joined_at, coalesce(a.last_order_at, p.joined_at))) as updated,
-        u(p.person_id, 'predicted') < 0.74 as is_predicted,
-        round(p.spending * (1 + 6 * p.engagement), 2) as predicted,
-        round(clipped(0.95 - p.engagement + 0.15 * bell(p.person_id, 'churn')), 4) as churn
-    from people p
-    left join activity a on a.profile_id
-        = '01' || upper(code(p.person_id, 'profile', 13)) || upper(code(p.person_id, 'profile tail', 11))
-    where p.in_klaviyo
+        visitor_no, count(*) as play_count, sum(loads) as load_count, min(received) as first_played, max(received) as last_played,
+        arg_max(session, received * 1000 + session) as last_session, bool_or(session = 0) as has_first
+    from sessions group by visitor_no
 )
 select
-    row_number() over (order by updated, profile_id) - 1 as position,
-    profile_id,
-    person_id,
-    -- Some write their address in capitals, some gave none.
-    case when u(person_id, 'no email') < 0.03 then null when u(person_id, 'capitals') < 0.05 then upper(email)
-        else email end as email,
-    case when channel = 'sms' then phone end as phone_number,
-    'crm-' || person_id as external_id,
-    first_name,
-    last_name,
-    'en-US' as locale,
-    date_trunc('second', joined_at) as created,
-    updated,
-    last_event_date,
-    city,
-    region,
-    country,
-    'UTC' as timezone,
-    json_object('topic', topic)::varchar as properties,
-    case when u(person_id, 'email consent') < 0.85 then 'SUBSCRIBED' else 'NEVER_SUBSCRIBED' end as email_consent,
-    case when channel = 'sms' then 'SUBSCRIBED' else 'NEVER_SUBSCRIBED' end as sms_consent,
-    case when is_predicted then round(spending * order_count, 2) end as historic_clv,
-    case when is_predicted then predicted end as predicted_clv,
-    case when is_predicted then round(spending * order_count + predicted, 2) end as total_clv,
-    case when is_predicted then order_count end as historic_number_of_orders,
-    case when is_predicted then round(predicted / spending, 2) end as predicted_number_of_orders,
-    case when is_predicted and order_count > 1 then round(300.0 / order_count, 1) end as average_days_between_orders,
-    case when is_predicted then round(spending, 2) end as average_order_value,
-    case when is_predicted then churn end as churn_probability,
-    case when is_predicted and order_count > 1
-        then date_trunc('day', as_of_() + to_days(floor(300.0 / order_count)::int)) end as expected_date_of_next_order
-from drawn
+    (row_number() over (order by coalesce(last_played, first_seen) desc, visitor_no) - 1)::integer as position,
+    visitor_no, person_id, name, email,
+    -- the feed spells an unknown address in two ways
+    if(email is null and draw('blank', visitor_no, 0) < 0.08, '', email) as email_as_served,
+    least(first_seen, coalesce(first_played, first_seen)) as created, coalesce(last_played, first_seen) as last_active, last_session,
+    coalesce(load_count, 1)::bigint as load_count, coalesce(play_count, 0)::bigint as play_count,
+    passed_gate and has_first as passed_gate, browser, browser_version, platform
+from browsers left join played using (visitor_no)
+where play_count > 0 or habit = 'none'
+order by position;
+
+create view visitors as
+select
+    position, visitor_key_of(visitor_no) as visitor_key, person_id, name, email_as_served as email,
+    to_timestamp(created) as created_at, to_timestamp(last_active) as last_active_at,
+    if(last_session is null, '', viewing_key_of(visitor_no, last_session)) as last_event_key,
+    if(passed_gate, viewing_key_of(visitor_no, 0), null) as identifying_event_key,
+    load_count, play_count, browser, browser_version, platform,
+    platform in ('iphone', 'ipad', 'android') as mobile, visitor_no
+from visitor_totals;
+
+-- Klaviyo: profiles, what they did, what is expected of them, and the groups they are in ---------------
+
+create table klaviyo_metrics as
+select
+    (row_number() over (order by metric_no) - 1)::integer as position,
+    concat(pick(['R', 'S', 'V', 'X'], draw('metric', metric_no, 0)), upper(digits('metric', metric_no, 0)[:5])) as metric_id,
+    name, integration_name, integration_category,
+    to_timestamp(since() - 86400 * 700) as created, to_timestamp(since() - 86400 * 30) as updated,
+    metric_no
+from (values
+    (0, 'Received Email', 'Klaviyo', 'Internal'), (1, 'Opened Email', 'Klaviyo', 'Internal'),
+    (2, 'Clicked Email', 'Klaviyo', 'Internal'), (3, 'Bounced Email', 'Klaviyo', 'Internal'),
+    (4, 'Received SMS', 'Klaviyo', 'Internal'), (5, 'Clicked SMS', 'Klaviyo', 'Internal'),
+    (6, 'Placed Order', 'Shopify', 'eCommerce'), (7, 'Ordered Product', 'Shopify', 'eCommerce'),
+    (8, 'Viewed Product', 'API', 'API'), (9, 'Active on Site', 'API', 'API')
+) as metric(metric_no, name, integration_name, integration_category)
+order by position;
+
+create macro line_cents(person, deed, line, spending) as
+    round(500 + (1200 + 9000 * spending * spending) * -ln(1 - draw('price', person, deed * 8 + line)));
+
+create table klaviyo_deeds as
+with blocks as (
+    select
+        person_id, joined, spending, engagement, channel, active_hour, block::integer as block,
+        unnest(range(floor(draw('busy', person_id, block) * (2.6 + 6 * engagement))::integer)) as slot
+    from people cross join range(0, 1 + (until() - since()) // (86400 * 28)) as blocks(block)
+    where in_klaviyo
+),
+deeds as (
+    select
+        person_id, joined, spending, (block * 16 + slot)::integer as deed_no,
+        draw('deed', person_id, deed_no) as deed,
+        if(spending < 0.25, 0, 0.05 + 0.3 * spending) as orders,
+        case
+            when deed < orders then 6
+            when deed < orders + 0.3 then if(channel = 'sms', 4, 0)
+            when deed < orders + 0.45 and channel = 'email' then 1
+            when deed < orders + 0.5 then if(channel = 'sms', 5, 2)
+            when deed < orders + 0.51 then 3
+            when deed < 0.9 then 8
+            else 9
+        end as metric_no,
+        since() + 86400 * floor(28 * (block + draw('deed day', person_id, deed_no)))::bigint + 3600 * active_hour
+            + floor(3600 * draw('deed minute', person_id, deed_no))::bigint as occurred
+    from blocks
+),
+lines as (
+    -- an order is one event, and one more for each thing in it, in the same second
+    select *, unnest(if(metric_no = 6, range(2 + floor(3 * draw('things', person_id, deed_no))::bigint), [0])) as line from deeds
+
+    union all
+
+    -- a mass sending: more rows than a page holds, all in one second
+    select person_id, joined, spending, (-1000 - copy)::integer, 0, 0, 0, since() + 86400 * 100 + 43200, 0
+    from (select *, row_number() over (order by person_id) - 1 as nth from people where in_klaviyo and person_id <= population()) as addressed
+    inner join range(0, crowd_size()) as copies(copy)
+        on nth = copy % (select count(*) from people where in_klaviyo and person_id <= population())
+
+    union all
+
+    -- clocks that run ahead, by up to a year
+    select person_id, joined, spending, -9, 0, 0, 9, floor(since() + 86400 * (100 + 300 * draw('ahead', person_id, 0)))::bigint, 0
+    from people where in_klaviyo and draw('runs ahead', person_id, 0) < future_share()
+),
+dated as (
+    select
+        hash('klaviyo event', person_id, deed_no, line, seed()) as event_hash,
+        person_id, (if(metric_no = 6 and line > 0, 7, metric_no))::tinyint as metric_no,
+        if(deed_no = -9, since() + 86400 * 30 + floor(86400 * 60 * draw('ahead of', person_id, 0))::bigint,
+           occurred + if(draw('late deed', person_id, deed_no) < late_share(), 3600 + floor(86400 * 3.9 * draw('how late', person_id, deed_no)), 0)::bigint) as visible,
+        occurred, deed_no, line,
+        -- an order's value is the sum of its lines, in cents
+        if(metric_no not in (6, 7), null, if(line > 0,
+            line_cents(person_id, deed_no, line, spending),
+            list_sum(list_transform(range(1, 2 + floor(3 * draw('things', person_id, deed_no))::bigint), lambda k: line_cents(person_id, deed_no, k, spending)))))::integer as cents,
+        floor(40 * draw('product', person_id, deed_no * 8 + line))::tinyint as product_no
+    from lines
+    where occurred >= joined
+)
+select (row_number() over (order by occurred, event_hash) - 1)::integer as position, *
+from dated
+where visible < until() and (occurred < until() or deed_no = -9)
+order by position;
+
+create view klaviyo_events as
+select
+    klaviyo_deeds.position,
+    format('{:016x}', event_hash) as event_id,
+    concat(format('{:08x}', occurred), '-', digits('event', event_hash, 0)[:4], '-11f0-8001-', digits('event', event_hash, 1)[:12]) as uuid,
+    profile_id_of(person_id) as profile_id,
+    klaviyo_metrics.metric_id, klaviyo_metrics.name as metric_name,
+    to_timestamp(occurred) as occurred_at,
+    to_timestamp(visible) as visible_at,
+    case
+        when metric_no = 6 then json_object(
+            -- shops send numbers, and now and then the same as text
+            '$value', if(event_hash % 40 = 0, to_json((cents / 100)::varchar), to_json(cents / 100)), '$value_currency', 'USD', 'OrderId', format('{:x}', event_hash >> 32))
+        when metric_no = 7 then json_object('$value', cents / 100, '$value_currency', 'USD', 'ProductID', concat('P', 100 + product_no), 'Quantity', 1)
+        when metric_no = 8 then json_object('ProductID', concat('P', 100 + product_no), 'Product Name', concat('Thing no. ', product_no))
+        when metric_no = 9 then json_object('page', concat('https://shop.example/product/', product_no))
+        else json_object('Campaign Name', concat('Letter ', occurred // 604800), '$message', concat('01MESSAGE', occurred // 604800))
+    end::varchar as event_properties,
+    cents / 100 as value_usd, person_id, metric_no
+from klaviyo_deeds inner join klaviyo_metrics using (metric_no);
+
+create table klaviyo_profiles as
+with done as (
+    select
+        person_id, max(visible) as last_seen, max(occurred) as last_event,
+        count(*) filter (metric_no = 6) as orders, coalesce(sum(cents) filter (metric_no = 6), 0) as spent,
+        min(occurred) filter (metric_no = 6) as first_order, max(occurred) filter (metric_no = 6) as last_order
+    from klaviyo_deeds group by person_id
+),
+edited as (
+    -- now and then a profile changes without doing anything
+    select person_id, max(since() + floor(86400 * 28 * (block + draw('edited', person_id, block)))::bigint) as last_edit
+    from people cross join range(0, 1 + (until() - since()) // (86400 * 28)) as blocks(block)
+    where draw('edits', person_id, block) < 0.12 and since() + floor(86400 * 28 * (block + draw('edited', person_id, block)))::bigint < until()
+    group by person_id
+),
+expected as (
+    select
+        people.*, done.* exclude (person_id), last_edit,
+        greatest(joined, coalesce(last_seen, joined), coalesce(last_edit, joined)) as changed,
+        -- those who never buy are those without predictions
+        spending >= 0.25 as has_prediction,
+        round((15 + 700 * spending * spending * spending) * (0.5 - 0.8 * ln(1 - draw('worth', people.person_id, 0))), 2) as worth,
+        round(least(0.98, greatest(0.02, 1.02 - 0.85 * spending - 0.25 * engagement + 0.5 * (draw('leaves', people.person_id, 0) - 0.5))), 4) as leaves
+    from people left join done using (person_id) left join edited using (person_id)
+    where in_klaviyo
+)
+select
+    (row_number() over (order by changed, profile_id_of(person_id)) - 1)::integer as position,
+    profile_id_of(person_id) as profile_id, person_id,
+    email, phone as phone_number,
+    if(draw('external id', person_id, 0) < 0.6, concat('shop-', person_id), null) as external_id,
+    first_name, last_name,
+    case country when 'DE' then 'de-DE' when 'FR' then 'fr-FR' when 'NL' then 'nl-NL' when 'BR' then 'pt-BR' when 'JP' then 'ja-JP' else concat('en-', country) end as locale,
+    to_timestamp(joined) as created, to_timestamp(changed) as updated, to_timestamp(last_event) as last_event_date,
+    city, region, country, timezone, latitude, longitude,
+    json_object('favourite topic', topic, 'loyalty_points', floor(1000 * spending)::integer,
+        'source', pick(['checkout', 'pop-up', 'fair'], draw('source', person_id, 0)))::varchar as properties,
+    case when draw('email consent', person_id, 0) < 0.72 then 'SUBSCRIBED' when draw('email consent', person_id, 0) < 0.84 then 'UNSUBSCRIBED' else 'NEVER_SUBSCRIBED' end as email_consent,
+    case when phone is not null and (channel = 'sms' or draw('sms consent', person_id, 0) < 0.1) then 'SUBSCRIBED' else 'NEVER_SUBSCRIBED' end as sms_consent,
+    if(has_prediction, spent / 100, null)::double as historic_clv,
+    if(has_prediction, worth, null)::double as predicted_clv,
+    if(has_prediction, round(spent / 100 + worth, 2), null)::double as total_clv,
+    if(has_prediction, coalesce(orders, 0), null)::double as historic_number_of_orders,
+    if(has_prediction, round(worth / (17 + 90 * spending * spending), 2), null)::double as predicted_number_of_orders,
+    if(has_prediction and orders > 1, round((last_order - first_order) / 86400 / (orders - 1), 2), null)::double as average_days_between_orders,
+    if(has_prediction and orders > 0, round(spent / 100 / orders, 2), null)::double as average_order_value,
+    if(has_prediction, leaves, null)::double as churn_probability,
+    if(has_prediction and orders > 1, to_timestamp(last_order + (last_order - first_order) // (orders - 1)), null) as expected_date_of_next_order,
+    joined, spending, engagement, topic
+from expected
 order by position;
 
 create table klaviyo_segments as
 select
-    i::int as position,
-    code(i, 'segment', 6) as segment_id,
-    (['Engaged 30 days','Engaged 60 days','VIP','Loyal buyers','SMS consent','Lapsed 180 days','Trail fans',
-      'Beta testers'])[1 + i] as name,
-    since_() - to_days((300 - i)::int) as created,
-    since_() - to_days((100 - i)::int) as updated,
-    true as is_active,
-    false as is_processing,
-    i = 2 as is_starred
-from range(8) as numbers (i)
+    (segment_no)::integer as position,
+    concat(pick(['T', 'U', 'W', 'Y'], draw('segment', segment_no, 0)), upper(digits('segment', segment_no, 0)[:5])) as segment_id,
+    name, to_timestamp(since() - 86400 * (300 - 20 * segment_no)) as created, to_timestamp(since() - 86400 * (40 - segment_no)) as updated,
+    true as is_active, false as is_processing, segment_no in (1, 3) as is_starred,
+    segment_no
+from (values
+    (0, 'Newsletter'), (1, 'Engaged in 90 days'), (2, 'Active readers'), (3, 'Customers'), (4, 'Repeat customers'),
+    (5, 'Cooks and gardeners'), (6, 'Win back'), (7, 'Founding members')
+) as segment(segment_no, name)
 order by position;
 
 create table klaviyo_segment_members as
-with joined as (
+with members as (
     select
-        s.segment_id,
-        k.profile_id,
-        date_trunc('second', p.joined_at
-            + to_seconds(floor(u(p.person_id || s.segment_id, 'joins group') * 86400)::bigint)) as joined_group_at
-    from klaviyo_profiles k
-    join people p using (person_id)
-    join klaviyo_segments s on case s.name
-        when 'Engaged 30 days' then p.engagement > 0.55
-        when 'Engaged 60 days' then p.engagement > 0.54 and u(p.person_id, 'engaged lately') > 0.02
-        when 'VIP' then p.spending > 110
-        when 'Loyal buyers' then p.spending > 60
-        when 'SMS consent' then k.sms_consent = 'SUBSCRIBED'
-        when 'Lapsed 180 days' then p.engagement < 0.25
-        when 'Trail fans' then p.topic = 'trail'
-        when 'Beta testers' then p.person_id < 16
+        person_id, profile_id, segment_no, joined,
+        -- whoever is in the narrower segment was in the wider one before
+        joined + floor(86400 * 20 * draw('joins', person_id, if(segment_no in (1, 2), 1, segment_no)))::bigint
+            + if(segment_no = 4, 86400 * 21, 0) as joined_group
+    from klaviyo_profiles cross join klaviyo_segments
+    where case segment_no
+        when 0 then email_consent = 'SUBSCRIBED'
+        when 1 then engagement > 0.52
+        when 2 then engagement > 0.55 or engagement between 0.49 and 0.5
+        when 3 then spending >= 0.4
+        when 4 then spending >= 0.72
+        when 5 then topic in ('cooking', 'gardening') and engagement > 0.2
+        when 6 then churn_probability > 0.6
+        else person_id <= population() and draw('founder', person_id, 0) < 16 / population()
     end
 )
 select
     segment_id,
-    row_number() over (partition by segment_id order by joined_group_at, profile_id) - 1 as position,
-    profile_id,
-    joined_group_at
-from joined
-where joined_group_at < as_of_()
-order by segment_id, position;
+    (row_number() over (partition by segment_no order by joined_group, person_id) - 1)::integer as position,
+    profile_id, to_timestamp(joined_group) as joined_group_at, person_id
+from members inner join klaviyo_segments using (segment_no)
+where joined_group < until()
+order by segment_no, position;
