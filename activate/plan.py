@@ -1,0 +1,235 @@
+"""Works out what to send, and its price, from what is wanted and what the ledger says.
+
+Pure: no clock, no file, no call.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Final, Literal, NamedTuple
+
+Facts = Mapping[str, Any]
+Action = Literal["create", "update", "look up", "hold", "leave"]
+
+
+class Price(NamedTuple):
+    """Credits that a call may cost. An undocumented one counts as `high` until Mavera has answered once."""
+
+    low: int
+    high: int
+    is_documented: bool = True
+
+    def __str__(self) -> str:
+        if not self.is_documented and not self.high:
+            return "0 to ?"
+        return f"{self.low:,}" if self.low == self.high else f"{self.low:,} to {self.high:,}"
+
+
+FREE: Final = Price(0, 0)
+
+
+class Kind(NamedTuple):
+    """What one kind of Mavera object costs (Mavera's credit guide), and whether an update edits it in place.
+
+    Where it does, an update may be sent again blindly. Where not (an analysis is asked anew), it is as
+    dear as a create, and has to be looked up just the same when no answer came.
+    """
+
+    create: Price
+    update: Price
+    update_edits: bool
+
+
+# In the order in which they are sent.
+KINDS: Final[Mapping[str, Kind]] = {
+    "personas": Kind(create=Price(300, 300), update=Price(0, 0, is_documented=False), update_edits=True),
+    "analyses": Kind(create=Price(10, 75), update=Price(10, 75), update_edits=False),
+}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One object that Mavera should hold: the row of a sync model, with the words it is sent in.
+
+    `person_count` is None where the facts describe the whole account and no group of people. `objection` says
+    which field must not leave and why, never its value; such a record stays here.
+    """
+
+    kind: str
+    record_key: str
+    job: str
+    template: str
+    name: str
+    facts: Facts
+    person_count: int | None
+    payload: Mapping[str, Any]
+    fingerprint: str
+    references: tuple[str, ...] = ()
+    objection: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}/{self.record_key}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """How a record stands according to the ledger.
+
+    `fingerprint`, `facts` and the ids are those that Mavera accepted last; the rest belongs to the last call,
+    which may have failed since.
+    """
+
+    state: Literal["done", "failed", "unknown"]
+    fingerprint: str | None = None
+    remote_id: str | None = None
+    thread_id: str | None = None
+    facts: Facts = field(default_factory=dict)
+    call_id: str = ""
+    called_at: datetime | None = None
+    sent_fingerprint: str = ""
+    error: str = ""
+
+
+class Change(NamedTuple):
+    """A fact that moved since Mavera accepted the record."""
+
+    fact: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happens to one wanted record, and why."""
+
+    action: Action
+    record: Record
+    price: Price = FREE
+    reason: str = ""
+    entry: Entry | None = None
+
+    @property
+    def sends(self) -> bool:
+        return self.action in {"create", "update"}
+
+    def changes(self) -> list[Change]:
+        """Return the facts that an update carries to Mavera; empty where only the wording changed."""
+        before = dict(_flat(self.entry.facts)) if self.entry else {}
+        after = dict(_flat(self.record.facts))
+        names = [*after, *(name for name in before if name not in after)]
+        return [
+            Change(name, before.get(name), after.get(name))
+            for name in names
+            if before.get(name) != after.get(name)
+        ]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One step per wanted record, and the keys that stand in Mavera although no row asks for them."""
+
+    steps: tuple[Step, ...]
+    unwanted: tuple[str, ...] = ()
+
+    @property
+    def price(self) -> Price:
+        prices = [step.price for step in self.steps if step.sends]
+        return Price(
+            sum(price.low for price in prices),
+            sum(price.high for price in prices),
+            all(price.is_documented for price in prices),
+        )
+
+    def counts(self) -> Counter[str]:
+        return Counter(step.action for step in self.steps)
+
+    def of(self, *actions: Action) -> list[Step]:
+        return [step for step in self.steps if step.action in actions]
+
+
+class TwoRows(Exception):
+    """Two rows ask for one record: nothing can be planned until the model gives one."""
+
+
+def diff(
+    wanted: Iterable[Record],
+    ledger: Mapping[str, Entry],
+    *,
+    smallest_cohort: int,
+    credits_left: int | None = None,
+) -> Plan:
+    """Return the steps that bring Mavera in line with `wanted`; their highest prices fit `credits_left`.
+
+    Where not all fit, updates come first (they keep what was paid for true), then kinds in their order, then
+    the larger group; what passes the budget is held, and a cheaper record behind it may still fit.
+    An `unknown` entry was sent and never answered: look first, for Mavera would charge a second time.
+    """
+    records = _by_key(wanted)
+    steps = {key: _step(record, ledger.get(key), smallest_cohort) for key, record in records.items()}
+    if credits_left is not None:
+        steps |= {step.record.key: step for step in _beyond(credits_left, steps.values())}
+    standing = {key for key, entry in ledger.items() if entry.remote_id or entry.state == "unknown"}
+    return Plan(tuple(steps.values()), unwanted=tuple(sorted(standing - records.keys())))
+
+
+def _by_key(wanted: Iterable[Record]) -> dict[str, Record]:
+    records: dict[str, Record] = {}
+    for record in sorted(wanted, key=lambda record: (_rank(record), record.record_key)):
+        if record.key in records:
+            raise TwoRows(f"two rows ask for {record.key}: a record key must be unique in its model")
+        records[record.key] = record
+    return records
+
+
+def _step(record: Record, entry: Entry | None, smallest_cohort: int) -> Step:
+    kind = KINDS[record.kind]
+    match entry:
+        case Entry(state="unknown", called_at=called_at):
+            sent = f"sent {called_at.day} {called_at:%b}, " if called_at else ""
+            return Step("look up", record, reason=f"{sent}no answer: looked up first", entry=entry)
+        case None | Entry(remote_id=None):
+            step = Step("create", record, kind.create, entry=entry)
+        case Entry(fingerprint=before) if before != record.fingerprint:
+            step = Step("update", record, kind.update, entry=entry)
+        case _:
+            return Step("leave", record, entry=entry)
+    if record.objection:
+        return Step("hold", record, reason=record.objection, entry=entry)
+    if record.person_count is not None and record.person_count < smallest_cohort:
+        reason = f"{record.person_count:,} people, smallest cohort is {smallest_cohort:,}"
+        return Step("hold", record, reason=reason, entry=entry)
+    if entry and entry.state == "failed" and entry.error:
+        return Step(step.action, record, step.price, f"failed before: {entry.error}", entry)
+    return step
+
+
+def _beyond(credits_left: int, steps: Iterable[Step]) -> Iterator[Step]:
+    """Hold, in order of priority, every step whose highest price no longer fits."""
+    for step in sorted((step for step in steps if step.sends), key=_priority):
+        if step.price.high > credits_left:
+            reason = f"passes the budget by {step.price.high - credits_left:,} credits"
+            yield Step("hold", step.record, reason=reason, entry=step.entry)
+        else:
+            credits_left -= step.price.high
+
+
+def _priority(step: Step) -> tuple[bool, int, int]:
+    return step.action != "update", _rank(step.record), -(step.record.person_count or 0)
+
+
+def _rank(record: Record) -> int:
+    return list(KINDS).index(record.kind)
+
+
+def _flat(facts: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Name every value in nested facts as `outer.inner` or `outer[0]`."""
+    if isinstance(facts, Mapping):
+        for key, value in facts.items():
+            yield from _flat(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(facts, list):
+        for position, value in enumerate(facts):
+            yield from _flat(value, f"{name}[{position}]")
+    else:
+        yield name, facts

@@ -1,0 +1,267 @@
+"""Turns rows of the activation models into Records: facts into words, and whether the words may leave."""
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import jinja2
+import jinja2.sandbox
+
+import warehouse
+from activate.plan import Record
+from settings import Settings
+
+TEMPLATES: Final = Path(__file__).parent / "templates"
+# The template file of each kind, in the folder of its job.
+WORDS: Final = {"personas": "persona.md.j2", "analyses": "analysis.md.j2"}
+
+NAME_CHARACTERS: Final = (2, 100)  # the reference's bounds
+MESSAGE_CHARACTERS: Final = 20_000  # ours: Mave's own limit is not documented
+TEXT_FACT_CHARACTERS: Final = 200
+
+# The last line of every text that is sent. It is how a lost answer is found again: record key, fingerprint.
+MARKER: Final = re.compile(r"^Ref: (\S+) ([0-9a-f]{12})$", re.MULTILINE)
+
+
+class RecordsError(Exception):
+    """The rows or the templates cannot be used; the text names them and says what to do."""
+
+
+def marker(record_key: str, fingerprint: str) -> str:
+    return f"Ref: {record_key} {fingerprint[:12]}"
+
+
+def load(settings: Settings, kinds: Sequence[str], templates: Path = TEMPLATES) -> list[Record]:
+    """Return the records that the published activation models ask for.
+
+    Raises WarehouseError where there is no published copy, RecordsError where a model or template is missing
+    or the two do not fit each other.
+    """
+    environment = _environment(templates)
+    with warehouse.connect(settings.published_path, read_only=True) as connection:
+        known = {name for (name,) in connection.execute(
+            "select table_name from information_schema.tables where table_schema = 'activation'"
+        ).fetchall()}  # fmt: skip
+        records = []
+        for kind in kinds:
+            model = f"sync_mavera__{kind.replace('-', '_')}"
+            if model not in known:
+                file = settings.published_path.name
+                raise RecordsError(f"{file} has no activation.{model} yet. Run make transform")
+            rows = connection.execute(
+                "select record_key, job, template, name, facts, person_count, reference_keys"
+                f" from activation.{model} order by record_key"
+            ).fetchall()
+            records += [_record(settings, environment, kind, *row) for row in rows]
+    return records
+
+
+def _record(
+    settings: Settings,
+    environment: jinja2.Environment,
+    kind: str,
+    record_key: str,
+    job: str,
+    template: str,
+    name: str,
+    facts_json: str,
+    person_count: int | None,
+    references_json: str | None,
+) -> Record:
+    """Render one row.
+
+    A persona's fingerprint covers its words: an update is free, so new wording reaches Mavera. An analysis's
+    covers its facts alone: asking again costs credits, so new wording waits for the next change of a fact.
+    """
+    facts = _tidy(json.loads(facts_json))
+    text = _render(environment, kind, record_key, template, name=name, facts=facts, person_count=person_count)
+    covered = {"name": name, "description": text} if kind == "personas" else {"job": job, "facts": facts}
+    fingerprint = hashlib.sha256(canonical(covered).encode()).hexdigest()
+    sent = f"{text}\n\n{marker(record_key, fingerprint)}"
+    return Record(
+        kind=kind,
+        record_key=record_key,
+        job=job,
+        template=template,
+        name=name,
+        facts=facts,
+        person_count=person_count,
+        payload=_payload(settings, kind, name, sent),
+        fingerprint=fingerprint,
+        references=tuple(json.loads(references_json or "[]")),
+        objection=_objection(record_key, name, facts, text) or _misfit(kind, name, sent),
+    )
+
+
+def canonical(value: Any) -> str:
+    """Write a value as JSON in which the order of keys cannot make a difference."""
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _payload(settings: Settings, kind: str, name: str, text: str) -> dict[str, Any]:
+    if kind == "analyses":
+        workspace = {"workspace_id": settings.mavera_workspace_id} if settings.mavera_workspace_id else {}
+        return {"message": text, **workspace}
+    words = {"name": name, "description": text}
+    if settings.mavera_persona_shape == "examples":
+        return words
+    return {"pipeline_type": "north_star", "type": settings.mavera_persona_type, **words}
+
+
+def _misfit(kind: str, name: str, text: str) -> str:
+    low, high = NAME_CHARACTERS
+    if kind == "personas" and not low <= len(name) <= high:
+        return f"its name has {len(name)} characters, Mavera takes {low} to {high}"
+    if kind == "analyses" and len(text) > MESSAGE_CHARACTERS:
+        return f"its message has {len(text):,} characters, the most is {MESSAGE_CHARACTERS:,}"
+    return ""
+
+
+# --- words -------------------------------------------------------------------------------------------
+
+
+def words_of(kind: str, template: str) -> str:
+    """Return the file below the templates' folder that holds the words of a record."""
+    return f"{template.replace('-', '_')}/{WORDS[kind]}"
+
+
+def _environment(templates: Path) -> jinja2.Environment:
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+        loader=jinja2.FileSystemLoader(templates),
+        undefined=jinja2.StrictUndefined,
+        autoescape=False,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"count": _count, "percent": _percent, "usd": _usd, "data": _data, "said": _said}
+    return environment
+
+
+def _render(environment: jinja2.Environment, kind: str, record_key: str, template: str, **facts: Any) -> str:
+    path = words_of(kind, template)
+    shown = f"activate/templates/{path}"
+    try:
+        text = environment.get_template(path).render(
+            record_key=record_key, entity=record_key.partition(":")[2], **facts
+        )
+    except jinja2.TemplateNotFound as error:
+        raise RecordsError(
+            f"{kind}/{record_key} needs activate/templates/{error.name}, which is missing"
+        ) from None
+    except jinja2.TemplateSyntaxError as error:
+        raise RecordsError(f"{shown}, line {error.lineno}: {error.message}") from None
+    except (jinja2.TemplateError, TypeError, ValueError) as error:
+        raise RecordsError(f"{shown} does not fit the facts of {kind}/{record_key}: {error}") from None
+    return _paragraphs(text) if kind == "personas" else re.sub(r"\n{3,}", "\n\n", text.strip())
+
+
+def _paragraphs(text: str) -> str:
+    """Let a template break its lines where it likes: only empty lines count."""
+    paragraphs = (" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text))
+    return "\n\n".join(filter(None, paragraphs))
+
+
+def _count(value: int | None) -> str:
+    return "an unknown number of" if value is None else f"{value:,}"
+
+
+def _percent(share: float | None, digits: int = 0) -> str:
+    """Write a share of 0 to 1 as people read it."""
+    return "an unmeasured share" if share is None else f"{share * 100:.{digits}f} %"
+
+
+def _usd(amount: float | None) -> str:
+    if amount is None:
+        return "an unknown amount"
+    return f"{amount:,.0f} USD" if amount == round(amount) else f"{amount:,.2f} USD"
+
+
+def _data(facts: Mapping[str, Any]) -> str:
+    """Write facts as JSON, one to a line."""
+    lines = (f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in facts.items())
+    return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def _said(value: str) -> str:
+    """Quote a text that a vendor's user wrote, such as a segment's name."""
+    return '"' + value.replace('"', "'") + '"'
+
+
+def _tidy(value: Any) -> Any:
+    """Bring text facts, which anyone may have written, into one bounded line without control signs."""
+    if isinstance(value, str):
+        printable = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in value)
+        return " ".join(printable.replace("`", "'").split())[:TEXT_FACT_CHARACTERS]
+    if isinstance(value, Mapping):
+        return {_tidy(name): _tidy(inner) for name, inner in value.items()}
+    return [_tidy(inner) for inner in value] if isinstance(value, list) else value
+
+
+# --- what must not leave -----------------------------------------------------------------------------
+
+_PERSONAL: Final[Mapping[str, re.Pattern[str]]] = {
+    "an e-mail address": re.compile(r"[^\s@\"'<>(),;:]+\s?(?:@|%40)\s?[^\s@\"'<>(),;:]+\.\w{2,}"),
+    # Vendors' own forms: SG.…, pk_…, mvra_live_…, sk-…, bearer tokens.
+    "a key": re.compile(
+        r"\b(?:SG\.|pk_|sk[_-]|mvra_|xox[a-z]-|AKIA)[\w.-]{8,}|\bbearer\s+[\w.-]{16,}", re.IGNORECASE
+    ),
+    # Cookie ids of Wistia (40 hexadecimal digits; a time with a tail), UUIDs, ULIDs of Klaviyo profiles.
+    "an id of a person or a browser": re.compile(
+        r"\b[0-9a-f]{16,}\b|\b\d{9,}[a-f][0-9a-f]*\.\d+|\b\d{9,}_[0-9a-z-]{4,}"
+        r"|\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\b01[0-9a-hjkmnp-tv-z]{24}\b",
+        re.IGNORECASE,
+    ),
+    "an IP address": re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"),
+}
+# Dates and decimals are taken out first; then come groups of digits with short separators. A comma is no such
+# separator, so 1,234,567 is a number; without any separator, nine digits still are one.
+_NUMBERS: Final = re.compile(r"\b\d{4}-\d\d-\d\d\b|(?<![\d.+])\d+\.\d+(?![\d.])")
+_PHONE: Final = re.compile(r"(?<![\w,])(?:\+\s?)?\(?\d{1,5}\)?(?:[ .\-/]{0,2}\(?\d{2,5}\)?){1,6}(?![\w%])")
+_PHONE_DIGITS: Final = range(9, 16)
+
+
+def _objection(record_key: str, name: str, facts: Mapping[str, Any], text: str) -> str:
+    """Name the first field that looks personal, never its value; empty where nothing does.
+
+    Facts are looked at before the text, so that the field named is one that the model can leave out.
+    """
+    fields: Iterable[tuple[str, str]] = [("record_key", record_key), ("name", name), *_texts(facts, "facts")]
+    for field, value in [*fields, ("the text", text)]:
+        if what := looks_personal(value):
+            return f"{field} looks like {what}"
+    return ""
+
+
+def looks_personal(text: str) -> str:
+    """Say what in a text looks like a person's, or nothing."""
+    # A sign can be written in many ways (full-width, with invisible ones between): compare the plain text.
+    plain = "".join(
+        sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) != "Cf"
+    )
+    for what, pattern in _PERSONAL.items():
+        if pattern.search(plain):
+            return what
+    for found in _PHONE.finditer(_NUMBERS.sub("|", plain)):
+        digits = sum(sign.isdigit() for sign in found[0])
+        if digits in _PHONE_DIGITS and not (digits == len(found[0]) == _PHONE_DIGITS.start):
+            return "a phone number"
+    return ""
+
+
+def _texts(value: Any, field: str) -> Iterator[tuple[str, str]]:
+    """Give every text, number and key in nested facts with its field; a key goes by its parent's name."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield f"a key in {field}", str(name)
+            yield from _texts(inner, f"{field}.{name}")
+    elif isinstance(value, list):
+        for position, inner in enumerate(value):
+            yield from _texts(inner, f"{field}[{position}]")
+    elif isinstance(value, str):
+        yield field, value
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield field, str(value)

@@ -1,0 +1,177 @@
+"""A small published copy with rows as the activation models give them, for the tests of `activate`."""
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+Row = dict[str, Any]
+
+TOP: Row = {
+    "record_key": "clv-tiers:top",
+    "name": "Customers: top tier by predicted value",
+    "person_count": 820,
+    "facts": {
+        "clv_tier": "top",
+        "tier_from_share": 0.0,
+        "tier_to_share": 0.2,
+        "customer_count": 820,
+        "share_of_predicted_customers": 0.2,
+        "share_of_predicted_value": 0.58,
+        "mean_predicted_clv_usd": 412,
+        "lowest_predicted_clv_usd": 180,
+        "highest_predicted_clv_usd": 900,
+        "mean_historic_clv_usd": 620,
+        "mean_average_order_value_usd": 71,
+        "mean_order_count": 6.1,
+        "mean_days_between_orders": None,
+        "mean_churn_probability": 0.31,
+        "churn_shares": {"low": 0.61, "medium": 0.3, "high": 0.09},
+        "countries": [{"share": 0.5, "country": "United States"}],
+        "email_reachable_share": 0.8,
+        "sms_reachable_share": 0.25,
+        "customers_without_prediction": 640,
+    },
+}
+SKIMMERS: Row = {
+    "record_key": "viewer-clusters:skimmers",
+    "name": "Video viewers: skimmers",
+    "person_count": 389,
+    "facts": {
+        "viewer_cluster": "skimmers",
+        "rule": {
+            "media_count_from": 2,
+            "media_count_to": None,
+            "watched_share_from": None,
+            "watched_share_below": 0.5,
+        },
+        "viewer_count": 390,
+        "share_of_viewers": 0.3,
+        "mean_media_count": 3.1,
+        "mean_watched_share": 0.36,
+        "mean_session_count": 4.2,
+        "identified_share": 0.41,
+        "mobile_share": None,
+        "countries": [],
+        "medias": [{"share": 0.62, "media_name": "Product tour"}],
+    },
+}
+MOBILE: Row = {
+    "record_key": "device-geography:mobile_first",
+    "name": "E-mail readers: mobile first",
+    "person_count": 1_200,
+    "facts": {
+        "device_persona": "mobile_first",
+        "device_classes": ["Phone", "Tablet"],
+        "window_days": 90,
+        "unique_opens": 12_000,
+        "unique_opens_all": 26_000,
+        "share_of_opens": 0.46,
+        "share_low": 0.45,
+        "share_high": 0.47,
+        "devices": [{"share": 0.41, "device": "Phone"}, {"share": 0.05, "device": "Tablet"}],
+        "clients": [{"share": 0.35, "client": "Gmail"}],
+        "countries": [{"share": 0.52, "country": "US"}],
+        "open_rate": 0.31,
+        "click_rate": None,
+    },
+}
+CLUSTERS: Row = {
+    "record_key": "viewer-clusters:all",
+    "name": "Viewer clusters",
+    "person_count": 1_800,
+    "facts": {
+        "viewer_count": 1_800,
+        "session_count": 9_500,
+        "identified_share": 0.35,
+        "clusters": [
+            {
+                "share": 0.3,
+                "viewer_cluster": "skimmers",
+                "viewer_count": 550,
+                "mean_media_count": 3.0,
+                "mean_watched_share": 0.25,
+                "mean_session_count": 4.0,
+                "identified_share": 0.35,
+            }
+        ],
+        "small_clusters": ["bouncers"],
+        "medias": [{"share": 0.4, "media_name": "Product tour", "mean_watched_share": 0.55}],
+    },
+}
+DEVICES: Row = {
+    "record_key": "device-geography:account",
+    "name": "E-mail readers by device and country",
+    "person_count": 2_500,
+    "facts": {
+        "window_days": 90,
+        "delivered": 55_000,
+        "unique_opens": 25_000,
+        "open_rate": 0.31,
+        "click_rate": 0.03,
+        "single_send_count": 15,
+        "personas": [{"share": 0.45, "device_persona": "mobile_first", "is_persona": True}],
+        "devices": [{"share": 0.4, "device": "Phone"}],
+        "clients": [{"share": 0.35, "client": "Gmail"}],
+        "countries": [{"share": 0.5, "country": "US"}],
+        "provinces": [{"share": 0.2, "country": "US", "province": "CA"}],
+        "browsers": [{"share": 0.55, "browser": "Chrome"}],
+        "mailbox_providers": [{"share": 0.45, "mailbox_provider": "Gmail"}],
+    },
+}
+OVERLAPS: Row = {
+    "record_key": "segment-overlap:account",
+    "name": "Segment overlaps",
+    "person_count": 1_400,
+    "facts": {
+        "segment_count": 8,
+        "small_segment_count": 1,
+        "profile_count": 1_400,
+        "near_duplicate_from": 0.8,
+        "contained_from": 0.95,
+        "segments": [{"member_count": 750, "segment": "Newsletter", "only_here_share": 0.1}],
+        "near_duplicates": [{"jaccard": 0.85, "segment_a": "VIP", "segment_b": "Best customers"}],
+        "contained": [{"containment": 1.0, "inner": "Repeat buyers", "outer": "All buyers"}],
+        "overlaps": [],
+    },
+}
+PERSONAS = (TOP, SKIMMERS, MOBILE)
+ANALYSES = (CLUSTERS, DEVICES, OVERLAPS)
+
+
+def but(row: Row, **changes: Any) -> Row:
+    """Return a copy of `row` with other columns; what is no column of it is a fact."""
+    changed = copy.deepcopy(row)
+    for name, value in changes.items():
+        (changed if name in row else changed["facts"])[name] = value
+    return changed
+
+
+def publish(path: Path, personas: tuple[Row, ...] = PERSONAS, analyses: tuple[Row, ...] = ()) -> None:
+    """Write the two activation models into the published copy at `path`, in place of what it held."""
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create schema if not exists activation")
+        for model, rows in (("personas", personas), ("analyses", analyses)):
+            connection.execute(f"""
+                create or replace table activation.sync_mavera__{model} (
+                    record_key varchar, job varchar, template varchar, name varchar, facts json,
+                    person_count bigint, reference_keys json, measured_on date
+                )
+            """)
+            for row in rows:
+                job = row["record_key"].split(":")[0]
+                columns = [
+                    row["record_key"],
+                    job,
+                    job,
+                    row["name"],
+                    json.dumps(row["facts"]),
+                    row["person_count"],
+                ]
+                connection.execute(
+                    f"insert into activation.sync_mavera__{model}"
+                    " values (?, ?, ?, ?, ?, ?, '[]', '2026-11-21')",
+                    columns,
+                )

@@ -1,0 +1,170 @@
+"""What is sent, what is not, why, and what it may cost."""
+
+import dataclasses
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from activate.plan import Change, Entry, Price, Record, TwoRows, diff
+
+
+def record(key: str = "personas/clv-tiers:top", people: int | None = 820, **changes: Any) -> Record:
+    kind, _, record_key = key.partition("/")
+    job = record_key.partition(":")[0]
+    whole = Record(kind, record_key, job, job, "Top tier", {"customer_count": 820}, people, {}, "f1")
+    return dataclasses.replace(whole, **changes)
+
+
+TOP = record()
+SKIMMERS = record("personas/viewer-clusters:skimmers", 389)
+CLUSTERS = record("analyses/viewer-clusters:all", 1_800)
+SENT = Entry("done", "f1", "per_1", facts={"customer_count": 820})
+
+
+def plan_of(*wanted: Record, ledger: dict[str, Entry] | None = None, left: int | None = None) -> Any:
+    return diff(wanted, ledger or {}, smallest_cohort=20, credits_left=left)
+
+
+def action_of(wanted: Record, entry: Entry | None) -> str:
+    (step,) = plan_of(wanted, ledger={wanted.key: entry} if entry else {}).steps
+    return str(step.action)
+
+
+def test_what_was_never_sent_is_created() -> None:
+    assert action_of(TOP, None) == "create"
+
+
+def test_what_mavera_holds_as_wanted_is_left() -> None:
+    assert action_of(TOP, SENT) == "leave"
+
+
+def test_what_has_changed_since_is_updated() -> None:
+    assert action_of(dataclasses.replace(TOP, fingerprint="f2"), SENT) == "update"
+
+
+def test_a_lost_answer_is_looked_up_not_created_again() -> None:
+    assert action_of(TOP, Entry("unknown", sent_fingerprint="f1")) == "look up"
+
+
+def test_a_lost_answer_is_looked_up_even_when_the_record_may_not_be_sent_any_more() -> None:
+    assert action_of(record(people=3), Entry("unknown")) == "look up"
+
+
+def test_a_refused_create_is_created_and_says_what_failed_before() -> None:
+    (step,) = plan_of(TOP, ledger={TOP.key: Entry("failed", error="400 invalid_field")}).steps
+    assert (step.action, step.reason) == ("create", "failed before: 400 invalid_field")
+
+
+def test_a_failed_update_is_an_update_again() -> None:
+    assert action_of(TOP, Entry("failed", "f0", "per_1")) == "update"
+
+
+def test_a_failed_update_that_is_no_longer_wanted_leaves_what_mavera_has() -> None:
+    assert action_of(TOP, Entry("failed", "f1", "per_1")) == "leave"
+
+
+@pytest.mark.parametrize(("people", "action"), [(19, "hold"), (20, "create"), (None, "create")])
+def test_a_group_under_the_smallest_cohort_is_held(people: int | None, action: str) -> None:
+    assert action_of(record(people=people), None) == action
+
+
+def test_a_held_group_says_its_size_and_the_least() -> None:
+    (step,) = plan_of(record(people=12)).steps
+    assert step.reason == "12 people, smallest cohort is 20"
+
+
+def test_what_looks_personal_is_held_whatever_its_size() -> None:
+    (step,) = plan_of(record(objection="facts.note looks like an e-mail address")).steps
+    assert (step.action, step.reason) == ("hold", "facts.note looks like an e-mail address")
+
+
+def test_an_update_is_held_for_the_same_reasons_as_a_create() -> None:
+    assert action_of(record(people=12, fingerprint="f2"), SENT) == "hold"
+
+
+def test_prices_are_those_of_the_kind_and_of_what_is_done() -> None:
+    changed = dataclasses.replace(SKIMMERS, fingerprint="f2")
+    plan = plan_of(TOP, changed, CLUSTERS, ledger={SKIMMERS.key: SENT})
+    assert [str(step.price) for step in plan.steps] == ["300", "0 to ?", "10 to 75"]
+    assert plan.price == Price(310, 375, is_documented=False)
+
+
+def test_an_analysis_whose_facts_changed_costs_as_much_as_a_new_one() -> None:
+    (step,) = plan_of(dataclasses.replace(CLUSTERS, fingerprint="f2"), ledger={CLUSTERS.key: SENT}).steps
+    assert (step.action, step.price) == ("update", Price(10, 75))
+
+
+def test_the_larger_group_comes_first_when_the_budget_does_not_suffice_for_both() -> None:
+    plan = plan_of(SKIMMERS, TOP, left=400)
+    assert [step.record.key for step in plan.of("create")] == [TOP.key]
+    (held,) = plan.of("hold")
+    assert held.reason == "passes the budget by 200 credits"
+
+
+def test_a_cheaper_record_still_fits_behind_one_that_does_not() -> None:
+    assert [step.action for step in plan_of(TOP, CLUSTERS, left=299).steps] == ["hold", "create"]
+
+
+def test_updates_do_not_wait_for_money() -> None:
+    changed = dataclasses.replace(SKIMMERS, fingerprint="f2")
+    assert [step.action for step in plan_of(TOP, changed, ledger={SKIMMERS.key: SENT}, left=0).steps] == [
+        "hold",
+        "update",
+    ]
+
+
+@pytest.mark.parametrize("left", [0, 74, 75, 300, 375, 599, 600, 675, 10_000])
+def test_the_highest_price_of_what_is_sent_fits_any_budget(left: int) -> None:
+    assert plan_of(TOP, SKIMMERS, CLUSTERS, left=left).price.high <= left
+
+
+def test_every_wanted_record_has_exactly_one_step() -> None:
+    wanted = [
+        TOP,
+        dataclasses.replace(SKIMMERS, fingerprint="f2"),
+        record("personas/viewer-clusters:bouncers", 12),
+        record("personas/viewer-clusters:binge_watchers"),
+        record("personas/device-geography:hybrid"),
+        CLUSTERS,
+    ]
+    ledger = {
+        SKIMMERS.key: SENT,
+        "personas/viewer-clusters:binge_watchers": Entry("unknown"),
+        "personas/device-geography:hybrid": SENT,
+    }
+    plan = plan_of(*wanted, ledger=ledger, left=300)
+    assert plan.counts() == {"create": 1, "update": 1, "hold": 2, "look up": 1, "leave": 1}
+    assert {step.record.key for step in plan.steps} == {wanted.key for wanted in wanted}
+
+
+def test_what_no_row_asks_for_any_more_is_reported_and_kept() -> None:
+    plan = plan_of(TOP, ledger={"personas/clv-tiers:new": SENT, TOP.key: SENT})
+    assert plan.unwanted == ("personas/clv-tiers:new",)
+    assert plan.price == Price(0, 0)
+
+
+def test_a_create_that_failed_left_nothing_unwanted() -> None:
+    assert plan_of(TOP, ledger={"personas/clv-tiers:new": Entry("failed")}).unwanted == ()
+
+
+def test_two_rows_for_one_record_are_an_error() -> None:
+    with pytest.raises(TwoRows, match="two rows ask for personas/clv-tiers:top"):
+        plan_of(TOP, TOP)
+
+
+def test_one_key_may_name_a_persona_and_an_analysis() -> None:
+    assert len(plan_of(record("personas/clv-tiers:all"), record("analyses/clv-tiers:all")).steps) == 2
+
+
+def test_an_update_names_the_facts_that_moved() -> None:
+    before = Entry("done", "f0", "per_1", facts={"count": 5, "shares": {"low": 0.4}, "rows": [{"a": 1}]})
+    wanted = dataclasses.replace(TOP, facts={"count": 5, "shares": {"low": 0.5}, "rows": []})
+    (step,) = plan_of(wanted, ledger={TOP.key: before}).steps
+    assert step.changes() == [Change("shares.low", 0.4, 0.5), Change("rows[0].a", 1, None)]
+
+
+def test_a_look_up_tells_when_the_call_was_made() -> None:
+    sent = Entry("unknown", called_at=datetime(2026, 11, 18, tzinfo=UTC))
+    (step,) = plan_of(TOP, ledger={TOP.key: sent}).steps
+    assert step.reason == "sent 18 Nov, no answer: looked up first"
