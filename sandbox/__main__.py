@@ -1,0 +1,78 @@
+"""python -m sandbox serve | demo"""
+
+import sys
+from datetime import UTC, date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sandbox.faults import NAMES, Fault
+from sandbox.world import ANOMALIES, World
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+
+People = Annotated[int, typer.Option(help="Size of the population, 200 to 1,000,000.")]
+Seed = Annotated[int, typer.Option(help="Which population; the same number gives the same one.")]
+Port = Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")]
+
+
+class Limits(StrEnum):
+    """Whether the vendors' documented rate limits are kept."""
+
+    REAL = "real"
+    OFF = "off"
+
+
+@app.command()
+def serve(
+    people: People = 2000,
+    seed: Seed = 7,
+    as_of: Annotated[str, typer.Option(help="What time it is there: midnight UTC of this date.")] = "today",
+    since: Annotated[str, typer.Option(help="First day of its history.")] = "",
+    port: Port = 8790,
+    limits: Limits = Limits.REAL,
+    latency_ms: Annotated[int, typer.Option(help="Wait before each answer.")] = 0,
+    state: Annotated[Path | None, typer.Option(help="File that keeps what Mavera holds.")] = None,
+    strict: Annotated[bool, typer.Option("--strict/--lenient", help="Mavera refuses unknown fields.")] = True,
+    fault: Annotated[
+        list[str] | None,
+        typer.Option(help=f"NAME[:VENDOR[:RATE[:COUNT]]]; names: {', '.join([*NAMES, *sorted(ANOMALIES)])}."),
+    ] = None,
+) -> None:
+    """Serve the four vendors on this machine until interrupted."""
+    from sandbox import server
+
+    day = datetime.now(UTC).date() if as_of == "today" else date.fromisoformat(as_of)
+    names = fault or []
+    world = World(
+        people, seed, day, date.fromisoformat(since) if since else None, ANOMALIES.intersection(names)
+    )
+    faults = [Fault.parse(text) for text in names if text not in ANOMALIES]
+    sandbox = server.Sandbox(
+        world, limits=limits.value, latency_ms=latency_ms, faults=faults, state=state, strict=strict
+    )
+    with server.listen(port) as listening:
+        typer.echo(f"sandbox ready on http://127.0.0.1:{listening.getsockname()[1]}", err=True)
+        server.server(sandbox).run(sockets=[listening])
+
+
+@app.command()
+def demo(people: People = 2000, seed: Seed = 7, port: Port = 8790) -> None:
+    """Take the whole way once: serve, ingest, transform, plan, apply, fetch the results."""
+    from sandbox.demo import StepFailed, run
+
+    try:
+        run(people, seed, port)
+    except StepFailed as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except (OSError, ValueError) as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)

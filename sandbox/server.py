@@ -1,0 +1,333 @@
+"""The four vendors behind one port on loopback, with their limits, a journal of requests, and bad days."""
+
+import asyncio
+import hashlib
+import socket
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sandbox.faults import PAGES, REFUSALS, Fault, Faults
+from sandbox.mavera import Mavera
+from sandbox.sendgrid import SendGrid
+from sandbox.vendor import Limit, Standing, Vendor
+from sandbox.world import World
+
+HANG_SECONDS = 600  # longer than any client waits; a client that leaves ends it
+SLOW_BODY_SECONDS = 2.0
+JOURNAL_ROWS = 200_000
+
+
+class Windows:
+    """Counts requests against limits, in fixed windows or sliding ones."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._seen: dict[Limit, deque[float]] = {}
+        self._lock = threading.Lock()
+
+    def admit(self, limits: Sequence[Limit], *, is_counted: bool) -> tuple[bool, list[Standing]]:
+        """Count one request against all `limits` unless one is used up; return whether it is let in."""
+        now = self._clock()
+        with self._lock:
+            seen = {limit: self._current(limit, now) for limit in limits}
+            is_let_in = not is_counted or all(len(times) < limit.count for limit, times in seen.items())
+            if is_let_in and is_counted:
+                for times in seen.values():
+                    times.append(now)
+            return is_let_in, [
+                Standing(limit, max(0, limit.count - len(times)), self._reset(limit, times, now))
+                for limit, times in seen.items()
+            ]
+
+    def _current(self, limit: Limit, now: float) -> deque[float]:
+        times = self._seen.setdefault(limit, deque())
+        start = now - limit.seconds if limit.sliding else now // limit.seconds * limit.seconds
+        while times and times[0] < start:
+            times.popleft()
+        return times
+
+    def _reset(self, limit: Limit, times: deque[float], now: float) -> float:
+        if limit.sliding:
+            return (times[0] if times else now) + limit.seconds
+        return (now // limit.seconds + 1) * limit.seconds
+
+
+class Entry(NamedTuple):
+    """One request as the journal keeps it, written when its work was committed and before its answer left."""
+
+    number: int
+    at: float
+    vendor: str
+    method: str
+    path: str
+    query: str
+    status: int
+    fault: str | None
+    body_sha256: str | None
+
+
+class Sandbox:
+    """An ASGI application: each vendor below its prefix, and `/control` to look inside and to spoil the day.
+
+    `limits` off still sends the headers. `latency_ms` is waited before each answer. `state` is Mavera's file.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        limits: Literal["real", "off"] = "real",
+        latency_ms: int = 0,
+        faults: Sequence[Fault] = (),
+        state: Path | None = None,
+        strict: bool = True,
+        balance: int | None = 1_000_000,
+    ) -> None:
+        self.world = world
+        self.mavera = Mavera(state, strict=strict, balance=balance)
+        self.faults = Faults(world.seed, list(faults))
+        self.journal: deque[Entry] = deque(maxlen=JOURNAL_ROWS)
+        self._is_limited = limits == "real"
+        self._latency = latency_ms / 1000
+        self._windows = Windows()
+        self._count = 0
+        vendors: list[Vendor] = [SendGrid(world), self.mavera]
+        self._vendors = {vendor.name: (vendor, _application(vendor)) for vendor in vendors}
+        self._control = Starlette(
+            routes=[
+                Route("/control/journal", self._get_journal),
+                Route("/control/state", self._get_state),
+                Route("/control/faults", self._get_faults),
+                Route("/control/faults", self._post_faults, methods=["POST"]),
+                Route("/control/faults", self._delete_faults, methods=["DELETE"]),
+            ]
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        name, _, rest = scope["path"].lstrip("/").partition("/")
+        if name not in self._vendors:
+            await self._control(scope, receive, send)
+            return
+        vendor, application = self._vendors[name]
+        # As below a mount: routes match what follows root_path, links that a vendor builds lead back here.
+        scope = {**scope, "root_path": f"/{name}", "state": {"path": f"/{rest}"}}
+        await self._serve(vendor, application, scope, receive, send)
+
+    async def _serve(
+        self, vendor: Vendor, application: ASGIApp, scope: Scope, receive: Receive, send: Send
+    ) -> None:
+        request = Request(scope, receive)
+        body = await request.body()
+        await asyncio.sleep(self._latency)
+        refusal = vendor.authorize(request)
+        fault = None if refusal else self.faults.draw(vendor.name, scope["state"]["path"])
+        if fault == "cut-before":
+            self._note(request, body, 0, fault)
+            _cut(receive)
+            return
+        if refusal:
+            answer: ASGIApp = refusal
+        elif fault in REFUSALS:
+            answer = vendor.error(REFUSALS[fault], request)
+        else:
+            answer = await self._admitted(vendor, application, request, fault)
+        status, headers, content = await _capture(answer, scope, body)
+        self._note(request, body, status, fault)
+        if fault == "cut-after":
+            _cut(receive)
+        elif fault == "time-out":
+            await _hang(receive)
+            _cut(receive)
+        else:
+            await _send(send, status, headers, content, fault)
+
+    async def _admitted(
+        self, vendor: Vendor, application: ASGIApp, request: Request, fault: str | None
+    ) -> ASGIApp:
+        limits = vendor.limits(request)
+        is_let_in, standing = self._windows.admit(limits, is_counted=self._is_limited)
+        if not is_let_in:
+            return vendor.error(429, request, standing)
+        request.scope["state"]["page_fault"] = PAGES.get(fault or "")
+        headers = vendor.limit_headers(standing)
+
+        async def with_headers(scope: Scope, receive: Receive, send: Send) -> None:
+            async def add(message: Message) -> None:
+                if message["type"] == "http.response.start":
+                    message["headers"] += [(k.lower().encode(), v.encode()) for k, v in headers.items()]
+                await send(message)
+
+            await application(scope, receive, add)
+
+        return with_headers
+
+    def _note(self, request: Request, body: bytes, status: int, fault: str | None) -> None:
+        self._count += 1
+        vendor, path = request.scope["root_path"].lstrip("/"), request.scope["state"]["path"]
+        digest = hashlib.sha256(body).hexdigest() if body else None
+        query = request.scope["query_string"].decode()
+        self.journal.append(
+            Entry(self._count, time.time(), vendor, request.method, path, query, status, fault, digest)
+        )
+
+    async def _get_journal(self, request: Request) -> Response:
+        """The newest last; `vendor` and `method` narrow it."""
+        wanted = dict(request.query_params)
+        rows = [entry._asdict() for entry in list(self.journal)]
+        return JSONResponse([row for row in rows if all(str(row.get(k)) == v for k, v in wanted.items())])
+
+    async def _get_state(self, _: Request) -> Response:
+        world = self.world
+        return JSONResponse(
+            {
+                "people": world.people,
+                "seed": world.seed,
+                "as_of": world.as_of.isoformat(),
+                "requests": self._count,
+                "mavera": self.mavera.summary(),
+            }
+        )
+
+    async def _get_faults(self, _: Request) -> Response:
+        return JSONResponse(self.faults.as_rows())
+
+    async def _post_faults(self, request: Request) -> Response:
+        try:
+            fault = Fault(**await request.json())
+        except (TypeError, ValueError) as error:
+            return JSONResponse({"error": str(error)}, 400)
+        self.faults.add(fault)
+        return JSONResponse(self.faults.as_rows(), 201)
+
+    async def _delete_faults(self, _: Request) -> Response:
+        self.faults.clear()
+        return JSONResponse([])
+
+
+def _application(vendor: Vendor) -> Starlette:
+    """Return the vendor's routes as an application whose failures are in the vendor's own words."""
+
+    async def refuse(request: Request, error: Exception) -> Response:
+        return vendor.error(error.status_code if isinstance(error, HTTPException) else 500, request)
+
+    application = Starlette(routes=list(vendor.routes), exception_handlers={HTTPException: refuse})
+    application.router.redirect_slashes = False
+    return application
+
+
+async def _capture(
+    answer: ASGIApp, scope: Scope, body: bytes
+) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
+    """Run `answer` on the request whose body was already read; return status, headers and the whole body."""
+    started: list[Message] = []
+    content = bytearray()
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    async def keep(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            started.append(message)
+        else:
+            content.extend(message.get("body", b""))
+
+    await answer(scope, receive, keep)
+    return started[0]["status"], started[0]["headers"], bytes(content)
+
+
+async def _send(
+    send: Send, status: int, headers: list[tuple[bytes, bytes]], content: bytes, fault: str | None
+) -> None:
+    if fault == "broken-json":
+        content = content[: len(content) // 2]
+    kept = [(name, value) for name, value in headers if name != b"content-length"]
+    length = (b"content-length", str(len(content)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*kept, length]})
+    if fault == "slow-body":
+        step = max(1, len(content) // 10)
+        for start in range(0, len(content), step):
+            await asyncio.sleep(SLOW_BODY_SECONDS / 10)
+            part = content[start : start + step]
+            await send({"type": "http.response.body", "body": part, "more_body": True})
+        content = b""
+    await send({"type": "http.response.body", "body": content})
+
+
+async def _hang(receive: Receive) -> None:
+    """Wait until the client gives up."""
+
+    async def gone() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    try:
+        await asyncio.wait_for(gone(), HANG_SECONDS)
+    except TimeoutError:
+        return
+
+
+def _cut(receive: Receive) -> None:
+    """Drop the connection without a byte of answer. ASGI has no message for it: take uvicorn's transport."""
+    receive.__self__.transport.abort()  # type: ignore[attr-defined]
+
+
+# --- running it --------------------------------------------------------------------------------------
+
+
+def listen(port: int) -> socket.socket:
+    """Return a listening socket on loopback; port 0 takes a free one. Raises OSError if it is taken."""
+    listening = socket.socket()
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listening.bind(("127.0.0.1", port))
+    listening.listen(128)
+    return listening
+
+
+def server(sandbox: Sandbox) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            sandbox,
+            http="h11",
+            lifespan="off",
+            access_log=False,
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+@contextmanager
+def running(world: World, **options: Any) -> Iterator[str]:
+    """Serve `world` from a thread of this process while the block lasts; give the URL of its root."""
+    with serving(Sandbox(world, **options)) as url:
+        yield url
+
+
+@contextmanager
+def serving(sandbox: Sandbox) -> Iterator[str]:
+    """Serve a sandbox that the caller keeps at hand, to look into it."""
+    with listen(0) as listening:
+        served = server(sandbox)
+        thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+        finally:
+            served.should_exit = True
+            thread.join()
