@@ -1,0 +1,429 @@
+"""What was sent to Mavera, how it ended and what it cost: an append-only journal in a database of its own.
+
+Deleting the warehouse must not forget what was paid for. Every call is announced by a committed `begin` row
+and closed by an `end` row, so a process that dies at any instant leaves a call without an end, which reads as
+unknown.
+"""
+
+import fcntl
+import json
+import os
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import sqlalchemy as sa
+
+from activate.plan import KINDS, Entry, Price
+
+SCHEMA_VERSION: Final = 1
+NOWHERE: Final = "sqlite://"  # an empty ledger in memory
+LOCK_WAIT_SECONDS: Final = 30  # a reader such as ingest holds the file for milliseconds
+
+State = Literal["done", "failed", "unknown"]
+CreditsSource = Literal["answered", "documented"]
+
+metadata = sa.MetaData()
+versions = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, nullable=False))
+journal = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("entry_id", sa.Integer, primary_key=True, autoincrement=True),
+    sa.Column(
+        "call_id", sa.Text, nullable=False
+    ),  # joins a begin row with its end rows, of which the last counts
+    sa.Column("event", sa.Text, nullable=False),  # begin, end; note: a run that set out, its steps in payload
+    sa.Column(
+        "written_at", sa.Text, nullable=False
+    ),  # ISO 8601, UTC, the real clock: money is spent in real time
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("destination", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text),
+    sa.Column("record_key", sa.Text),
+    sa.Column("job", sa.Text),
+    sa.Column("action", sa.Text),  # create, update; of a later end row: look up, adopt, forget
+    sa.Column("fingerprint", sa.Text),
+    sa.Column("facts", sa.Text),
+    sa.Column("payload", sa.Text),
+    sa.Column("state", sa.Text),
+    sa.Column("remote_id", sa.Text),
+    sa.Column("thread_id", sa.Text),
+    sa.Column("credits_low", sa.Integer),
+    sa.Column("credits_high", sa.Integer),
+    sa.Column("credits", sa.Integer),
+    sa.Column("credits_source", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("answer", sa.Text),
+    sqlite_autoincrement=True,
+)
+
+
+class LedgerError(Exception):
+    """The ledger cannot be used as it is, so nothing may be sent; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as the journal tells it: what was announced, and how it ended if it did."""
+
+    call_id: str
+    run_id: str
+    kind: str
+    record_key: str
+    job: str
+    action: str
+    fingerprint: str
+    facts: Mapping[str, Any]
+    payload: Mapping[str, Any]
+    begun_at: datetime
+    credits_high: int
+    remote_id: str | None
+    state: State = "unknown"
+    closed_by: str = ""
+    thread_id: str | None = None
+    credits: int = 0
+    credits_source: str = ""
+    error: str = ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}/{self.record_key}"
+
+    @property
+    def highest_cost(self) -> int:
+        """What it cost; while nobody knows how it ended, the most it can have cost."""
+        return self.credits_high if self.state == "unknown" else self.credits
+
+
+@dataclass(frozen=True)
+class Run:
+    """One apply that had something to send: how many steps it set out with, and its calls."""
+
+    run_id: str
+    began_at: datetime
+    steps: int
+    calls: tuple[Call, ...]
+
+
+class Ledger:
+    """The journal of one Mavera account. `now` is the clock of its rows and of the month that is spent."""
+
+    def __init__(
+        self, engine: sa.Engine, destination: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        self._engine = engine
+        self.destination = destination
+        self.now = now
+
+    # Reading
+
+    def is_empty(self) -> bool:
+        with self._engine.connect() as connection:
+            return connection.execute(sa.select(journal.c.entry_id).limit(1)).first() is None
+
+    def calls(self) -> list[Call]:
+        """Return every call in the order in which they were announced."""
+        calls: dict[str, Call] = {}
+        with self._engine.connect() as connection:
+            for row in connection.execute(sa.select(journal).order_by(journal.c.entry_id)):
+                if row.event == "begin":
+                    calls[row.call_id] = _begun(row)
+                elif row.event == "end":
+                    calls[row.call_id] = _ended(calls[row.call_id], row)
+        return list(calls.values())
+
+    def entries(self) -> dict[str, Entry]:
+        """Return how each record stands, by its key (`personas/clv-tiers:top`)."""
+        entries: dict[str, Entry] = {}
+        for call in self.calls():
+            if call.closed_by == "forget":
+                entries.pop(call.key, None)
+            else:
+                entries[call.key] = _after(entries.get(call.key, Entry("failed")), call)
+        return entries
+
+    def unknown(self) -> list[Call]:
+        """Return the calls of which nobody knows whether Mavera did, and charged, what they asked for."""
+        waiting = {entry.call_id for entry in self.entries().values() if entry.state == "unknown"}
+        return [call for call in self.calls() if call.call_id in waiting]
+
+    def spent(self, run_id: str | None = None) -> int:
+        """Return the credits of this calendar month (UTC) or of one run.
+
+        A call without a known end counts at the highest price it can have had.
+        """
+        month = self.now().astimezone(UTC).strftime("%Y-%m")
+        return sum(
+            call.highest_cost
+            for call in self.calls()
+            if (call.run_id == run_id if run_id else call.begun_at.strftime("%Y-%m") == month)
+        )
+
+    def last_run(self) -> Run | None:
+        newest = (
+            sa.select(journal).where(journal.c.event == "note").order_by(journal.c.entry_id.desc()).limit(1)
+        )
+        with self._engine.connect() as connection:
+            note = connection.execute(newest).first()
+        if note is None:
+            return None
+        calls = tuple(call for call in self.calls() if call.run_id == note.run_id)
+        began_at = datetime.fromisoformat(note.written_at)
+        return Run(note.run_id, began_at, json.loads(note.payload)["steps"], calls)
+
+    def answer(self, call_id: str) -> Any:
+        """Return Mavera's last answer to a call as it came, or None."""
+        answers = sa.select(journal.c.answer).where(
+            journal.c.call_id == call_id, journal.c.answer.is_not(None)
+        )
+        with self._engine.connect() as connection:
+            text = connection.execute(answers.order_by(journal.c.entry_id.desc()).limit(1)).scalar()
+        return None if text is None else json.loads(text)
+
+    # Writing: each of these has committed when it returns
+
+    def start(self, steps: int, price: Price) -> str:
+        """Note that a run sets out to do `steps`; return its id."""
+        run_id = uuid.uuid4().hex
+        self._write(
+            call_id=run_id,
+            run_id=run_id,
+            event="note",
+            payload=_json({"steps": steps}),
+            credits_low=price.low,
+            credits_high=price.high,
+        )
+        return run_id
+
+    def begin(
+        self,
+        run_id: str,
+        *,
+        kind: str,
+        record_key: str,
+        job: str,
+        action: str,
+        fingerprint: str,
+        facts: Mapping[str, Any],
+        payload: Mapping[str, Any],
+        price: Price,
+        remote_id: str | None = None,
+    ) -> str:
+        """Announce a call before it is made; return the id under which it is ended."""
+        call_id = uuid.uuid4().hex
+        self._write(
+            call_id=call_id,
+            run_id=run_id,
+            event="begin",
+            kind=kind,
+            record_key=record_key,
+            job=job,
+            action=action,
+            fingerprint=fingerprint,
+            facts=_json(facts),
+            payload=_json(payload),
+            remote_id=remote_id,
+            credits_low=price.low,
+            credits_high=price.high,
+        )
+        return call_id
+
+    def end(
+        self,
+        call_id: str,
+        state: State,
+        *,
+        action: str | None = None,
+        fingerprint: str | None = None,
+        remote_id: str | None = None,
+        thread_id: str | None = None,
+        credits_spent: int | None = None,
+        credits_source: CreditsSource | None = None,
+        error: str | None = None,
+        answer: Any = None,
+    ) -> None:
+        """Say how a call ended, or, where it was unknown, how it turned out to have ended."""
+        announced = sa.select(journal).where(journal.c.call_id == call_id, journal.c.event == "begin")
+        with self._engine.connect() as connection:
+            begin = connection.execute(announced).one()
+        self._write(
+            call_id=call_id,
+            run_id=begin.run_id,
+            event="end",
+            kind=begin.kind,
+            record_key=begin.record_key,
+            job=begin.job,
+            action=action or begin.action,
+            fingerprint=fingerprint or begin.fingerprint,
+            state=state,
+            remote_id=remote_id or begin.remote_id,
+            thread_id=thread_id,
+            credits=credits_spent,
+            credits_source=credits_source,
+            error=error,
+            answer=None if answer is None else _json(answer),
+        )
+
+    def _write(self, **values: Any) -> None:
+        row = {
+            "written_at": self.now().astimezone(UTC).isoformat(),
+            "destination": self.destination,
+            **values,
+        }
+        try:
+            with self._engine.begin() as connection:
+                connection.execute(sa.insert(journal).values(row))
+        except sa.exc.DBAPIError as error:
+            raise LedgerError(f"the ledger cannot be written ({error.orig}): nothing more is sent") from None
+
+
+# --- opening -----------------------------------------------------------------------------------------
+
+
+def connect(url: str, destination: str, *, write: bool = False) -> Ledger:
+    """Open the ledger of `destination` (Mavera's base URL). Raises LedgerError where that would be unsafe.
+
+    The first writer makes the tables, and a SQLite file; until then there is an empty ledger to read.
+    """
+    path = _file(url)
+    if path and write:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    elif path and not path.exists():
+        return connect(NOWHERE, destination, write=True)
+    engine = sa.create_engine(url, connect_args={"timeout": LOCK_WAIT_SECONDS} if _is_sqlite(url) else {})
+    if _is_sqlite(url):
+        sa.event.listen(engine, "connect", _make_durable)
+    try:
+        if not write and not sa.inspect(engine).has_table(journal.name):
+            return connect(NOWHERE, destination, write=True)
+        _check(engine, destination, write)
+    except sa.exc.DBAPIError as error:
+        raise LedgerError(
+            f"{path or 'the ledger'} cannot be used ({error.orig}). It remembers what was paid for: "
+            "restore it from a backup, or move it away and run python -m activate settle --from-mavera"
+        ) from None
+    return Ledger(engine, destination)
+
+
+def _check(engine: sa.Engine, destination: str, write: bool) -> None:
+    if write:
+        metadata.create_all(engine)
+    with engine.begin() as connection:
+        version = connection.execute(sa.select(versions.c.version)).scalar()
+        if version is None:
+            connection.execute(sa.insert(versions).values(version=SCHEMA_VERSION))
+        elif version > SCHEMA_VERSION:
+            raise LedgerError(
+                f"the ledger was written by a newer version of this project (layout {version}, "
+                f"this one knows {SCHEMA_VERSION}). Update the project"
+            )
+        other = connection.execute(
+            sa.select(journal.c.destination).where(journal.c.destination != destination).limit(1)
+        ).scalar()
+    if other is not None:
+        raise LedgerError(
+            f"the ledger tells what was sent to {other}, and MAVERA_BASE_URL is {destination}. "
+            "Set LEDGER_URL to a file of its own for each"
+        )
+
+
+def _make_durable(connection: Any, _: Any) -> None:
+    # FULL: a row that was committed survives a power cut. A rollback journal rather than a write-ahead log
+    # keeps everything in one file at rest, so a plain copy is a backup.
+    connection.execute("pragma synchronous = full")
+
+
+@contextmanager
+def lock(url: str) -> Iterator[None]:
+    """Keep every other apply away from this ledger until the block ends or the process dies."""
+    path = _file(url)
+    if path is None:
+        raise LedgerError("LEDGER_URL names no SQLite file: apply can only lock one of those so far")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("a+") as holder:
+        try:
+            fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder.seek(0)
+            raise LedgerError(
+                f"another apply is at work (process {holder.read().strip() or 'unknown'}). "
+                "Wait for it to end, then run the same command again"
+            ) from None
+        holder.truncate(0)
+        holder.write(str(os.getpid()))
+        holder.flush()
+        yield
+
+
+def _is_sqlite(url: str) -> bool:
+    return sa.make_url(url).get_backend_name() == "sqlite"
+
+
+def _file(url: str) -> Path | None:
+    database = sa.make_url(url).database
+    return Path(database) if _is_sqlite(url) and database else None
+
+
+# --- reading rows ------------------------------------------------------------------------------------
+
+
+def _begun(row: Any) -> Call:
+    return Call(
+        call_id=row.call_id,
+        run_id=row.run_id,
+        kind=row.kind,
+        record_key=row.record_key,
+        job=row.job,
+        action=row.action,
+        fingerprint=row.fingerprint,
+        facts=json.loads(row.facts),
+        payload=json.loads(row.payload),
+        begun_at=datetime.fromisoformat(row.written_at),
+        credits_high=row.credits_high,
+        remote_id=row.remote_id,
+    )
+
+
+def _ended(call: Call, row: Any) -> Call:
+    return replace(
+        call,
+        state=row.state,
+        closed_by=row.action,
+        fingerprint=row.fingerprint,
+        remote_id=row.remote_id,
+        thread_id=row.thread_id,
+        credits=row.credits or 0,
+        credits_source=row.credits_source or "",
+        error=row.error or "",
+    )
+
+
+def _after(before: Entry, call: Call) -> Entry:
+    entry = replace(
+        before,
+        state=call.state,
+        call_id=call.call_id,
+        called_at=call.begun_at,
+        sent_fingerprint=call.fingerprint,
+        error=call.error,
+    )
+    if call.state == "done":
+        return replace(
+            entry,
+            fingerprint=call.fingerprint,
+            remote_id=call.remote_id,
+            thread_id=call.thread_id,
+            facts=call.facts,
+        )
+    if call.action == "update" and KINDS[call.kind].update_edits:
+        # Mavera holds the old words or the new ones: sending them again settles it and makes nothing twice.
+        return replace(entry, state="failed", fingerprint=None, error=call.error or "no answer")
+    return entry
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False)

@@ -1,0 +1,238 @@
+"""What the ledger remembers, also of a process that died, and whom it refuses."""
+
+import multiprocessing
+import os
+import signal
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from activate import ledger as journal
+from activate.ledger import Ledger, LedgerError
+from activate.plan import Price
+
+MAVERA = "http://127.0.0.1:8790/mavera/api/v1"
+KEY = "personas/clv-tiers:top"
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'data' / 'ledger.sqlite'}"
+
+
+@pytest.fixture
+def ledger(url: str) -> Ledger:
+    return journal.connect(url, MAVERA, write=True)
+
+
+def begun(ledger: Ledger, run_id: str = "run", **changes: Any) -> str:
+    call: dict[str, Any] = {
+        "kind": "personas",
+        "record_key": "clv-tiers:top",
+        "job": "clv-tiers",
+        "action": "create",
+        "fingerprint": "f1",
+        "facts": {"customer_count": 820},
+        "payload": {"name": "Top"},
+        "price": Price(300, 300),
+    }
+    return ledger.begin(run_id, **(call | changes))
+
+
+def done(ledger: Ledger, call_id: str, credits_spent: int = 300, **changes: Any) -> None:
+    ledger.end(call_id, "done", **({"remote_id": "per_1", "credits_spent": credits_spent} | changes))
+
+
+def updating(ledger: Ledger) -> str:
+    return begun(ledger, action="update", fingerprint="f2", price=Price(0, 0), remote_id="per_1")
+
+
+def test_a_call_without_an_end_reads_as_unknown(ledger: Ledger) -> None:
+    call_id = begun(ledger)
+    assert ledger.entries()[KEY].state == "unknown"
+    assert [call.call_id for call in ledger.unknown()] == [call_id]
+
+
+def test_what_is_written_is_there_for_the_next_process(ledger: Ledger, url: str) -> None:
+    done(ledger, begun(ledger))
+    entry = journal.connect(url, MAVERA).entries()[KEY]
+    assert (entry.state, entry.remote_id, entry.fingerprint) == ("done", "per_1", "f1")
+    assert entry.facts == {"customer_count": 820}
+
+
+def test_a_new_fingerprint_counts_only_once_mavera_accepted_it(ledger: Ledger) -> None:
+    done(ledger, begun(ledger))
+    ledger.end(updating(ledger), "failed", error="400")
+    assert ledger.entries()[KEY].fingerprint != "f2"
+    done(ledger, updating(ledger), 0)
+    assert ledger.entries()[KEY].fingerprint == "f2"
+
+
+def test_an_unanswered_update_is_sent_again_and_not_looked_up(ledger: Ledger) -> None:
+    done(ledger, begun(ledger))
+    updating(ledger)
+    entry = ledger.entries()[KEY]
+    assert (entry.state, entry.remote_id, entry.fingerprint) == ("failed", "per_1", None)
+    assert ledger.unknown() == []
+
+
+def test_an_unanswered_analysis_is_looked_up_also_when_it_was_asked_before(ledger: Ledger) -> None:
+    analysis = {"kind": "analyses", "price": Price(10, 75)}
+    done(ledger, begun(ledger, **analysis), 22)
+    begun(ledger, **analysis, action="update", fingerprint="f2")
+    assert ledger.entries()["analyses/clv-tiers:top"].state == "unknown"
+
+
+def test_the_last_end_of_a_call_counts(ledger: Ledger) -> None:
+    call_id = begun(ledger)
+    ledger.end(call_id, "unknown", error="no answer in 120 s")
+    assert ledger.spent() == 300
+    done(ledger, call_id, action="look up")
+    assert ledger.entries()[KEY].state == "done"
+    assert ledger.spent() == 300
+
+
+def test_a_call_of_which_nothing_came_costs_nothing(ledger: Ledger) -> None:
+    call_id = begun(ledger)
+    ledger.end(call_id, "unknown")
+    ledger.end(call_id, "failed", action="look up", credits_spent=0)
+    assert ledger.spent() == 0
+    assert ledger.entries()[KEY].remote_id is None
+
+
+def test_what_was_forgotten_has_no_entry_but_keeps_its_cost(ledger: Ledger) -> None:
+    done(ledger, begun(ledger))
+    update = updating(ledger)
+    done(ledger, update, 0)
+    ledger.end(update, "failed", action="forget", credits_spent=0)
+    assert ledger.entries() == {}
+    assert ledger.spent() == 300
+
+
+def test_unanswered_calls_count_at_their_highest_price(ledger: Ledger) -> None:
+    done(ledger, begun(ledger, kind="analyses", price=Price(10, 75)), 22)
+    begun(ledger, kind="analyses", record_key="b:c", price=Price(10, 75))
+    assert ledger.spent() == 97
+
+
+def test_the_budget_starts_anew_with_each_month_in_utc(ledger: Ledger) -> None:
+    ledger.now = lambda: datetime(2026, 10, 31, 23, 59, tzinfo=UTC)
+    done(ledger, begun(ledger))
+    assert ledger.spent() == 300
+    ledger.now = lambda: datetime(2026, 11, 1, 0, 0, tzinfo=UTC)
+    assert ledger.spent() == 0
+
+
+def test_a_run_has_the_credits_of_its_own_calls(ledger: Ledger) -> None:
+    done(ledger, begun(ledger, run_id="one"))
+    begun(ledger, run_id="two", record_key="b:c")
+    assert (ledger.spent("one"), ledger.spent("two")) == (300, 300)
+
+
+def test_the_last_run_tells_how_far_it_came(ledger: Ledger) -> None:
+    run_id = ledger.start(4, Price(300, 1_200))
+    done(ledger, begun(ledger, run_id))
+    run = ledger.last_run()
+    assert run
+    assert (run.steps, len(run.calls)) == (4, 1)
+
+
+def test_who_only_reads_makes_no_file(url: str, tmp_path: Path) -> None:
+    reader = journal.connect(url, MAVERA)
+    assert reader.is_empty()
+    assert reader.entries() == {}
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_a_killed_process_left_without_tables_reads_as_empty(url: str) -> None:
+    path = Path(url.removeprefix("sqlite:///"))
+    path.parent.mkdir()
+    path.touch()
+    assert journal.connect(url, MAVERA).is_empty()
+
+
+def test_rows_are_only_ever_added(ledger: Ledger, url: str) -> None:
+    call_id = begun(ledger)
+    ledger.end(call_id, "unknown")
+    done(ledger, call_id)
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        rows = connection.execute(
+            "select event, state, destination from journal order by entry_id"
+        ).fetchall()
+    assert rows == [("begin", None, MAVERA), ("end", "unknown", MAVERA), ("end", "done", MAVERA)]
+
+
+def test_a_ledger_of_another_mavera_is_refused(ledger: Ledger, url: str) -> None:
+    begun(ledger)
+    with pytest.raises(LedgerError, match=r"Set LEDGER_URL to a file of its own for each"):
+        journal.connect(url, "https://app.mavera.io/api/v1")
+
+
+def test_a_ledger_of_a_newer_layout_is_refused(ledger: Ledger, url: str) -> None:
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute("update schema_version set version = 2")
+    with pytest.raises(LedgerError, match=r"newer version of this project \(layout 2, this one knows 1\)"):
+        journal.connect(url, MAVERA)
+
+
+def test_a_damaged_ledger_is_one_line_that_warns_of_its_worth(url: str) -> None:
+    path = Path(url.removeprefix("sqlite:///"))
+    path.parent.mkdir()
+    path.write_bytes(b"no database at all" * 100)
+    with pytest.raises(LedgerError, match=r"It remembers what was paid for: restore it from a backup"):
+        journal.connect(url, MAVERA)
+
+
+def test_a_ledger_that_cannot_be_written_stops_the_run(ledger: Ledger, url: str) -> None:
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute(
+            "create trigger full before insert on journal begin select raise(abort, 'full'); end"
+        )
+    with pytest.raises(LedgerError, match=r"cannot be written \(full\): nothing more is sent"):
+        begun(ledger)
+
+
+def test_a_second_apply_is_told_who_is_at_work(url: str) -> None:
+    with (
+        journal.lock(url),
+        pytest.raises(LedgerError, match=rf"another apply is at work \(process {os.getpid()}\)"),
+        journal.lock(url),
+    ):
+        pass
+
+
+def test_the_lock_is_free_after_its_block(url: str) -> None:
+    for _ in range(2):
+        with journal.lock(url):
+            pass
+
+
+def test_the_lock_of_a_killed_process_frees_itself(url: str) -> None:
+    context = multiprocessing.get_context("spawn")
+    ready = context.Event()
+    holder = context.Process(target=hold, args=(url, ready))
+    holder.start()
+    assert ready.wait(30)
+    with pytest.raises(LedgerError, match=str(holder.pid)), journal.lock(url):
+        pass
+    os.kill(holder.pid or 0, signal.SIGKILL)
+    holder.join()
+    with journal.lock(url):
+        pass
+
+
+def hold(url: str, ready: Any) -> None:
+    with journal.lock(url):
+        ready.set()
+        signal.pause()
+
+
+def test_only_a_sqlite_file_can_be_locked_so_far() -> None:
+    with (
+        pytest.raises(LedgerError, match="apply can only lock one of those so far"),
+        journal.lock("sqlite://"),
+    ):
+        pass
