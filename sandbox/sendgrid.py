@@ -91,7 +91,7 @@ order by day
 """
 
 
-class Refusal(Exception):  # noqa: N818
+class Refusal(Exception):
     """An answer other than 200, to be sent as it is."""
 
     def __init__(self, response: Response) -> None:
