@@ -17,46 +17,51 @@ SETTLED_DAYS: Final = 120  # by then everybody of the first population has come
 class World:
     """People and all that happened to them before `as_of`, a midnight in UTC.
 
-    The same arguments give the same rows; a later `as_of` with the same `since` adds rows, moves counters and
-    reveals rows that were late. `since` is when the record starts: if not given, the latest 1 January or 1 July
-    that lies at least 120 days before `as_of`, so that neighbouring days share a past.
+    The same arguments give the same rows. A later `as_of` with the same `since` adds rows, moves counters and
+    reveals rows that were late; nothing vanishes. `since` is where the record starts: if not given, the
+    latest 1 January or 1 July at least 120 days before `as_of`, so that neighbouring days share a past.
 
-    `people` are there after those 120 days; from then on one in a thousand joins a day. `anomalies` make what is
-    rare in a good week frequent: `late-rows` (a fifth instead of 3 % of viewings and Klaviyo events appear up to
-    two and four days after they happened), `future-rows` (Klaviyo events dated up to a year ahead), `same-second`
-    (1,500 Klaviyo events in one second).
+    `people` have come after those 120 days; from then on one in a thousand joins a day. `anomalies` make
+    frequent what a good week hardly has:
 
-    Tables and views, all times TIMESTAMPTZ. `position` counts from 0 in the order of the vendor's own listing and
-    is the physical order too: select a page by a range of it, which costs the same at any depth.
+    - late-rows: a fifth of what happens shows late, not 3 %: viewings by up to two days, opens and clicks by
+      three, Klaviyo events by four.
+    - future-rows: two in a hundred profiles have an event dated up to a year ahead.
+    - same-second: one second has 1,500 Klaviyo events, more than the largest page.
+
+    Tables and views; all times are TIMESTAMPTZ, `?` may be null. `position` counts from 0 in the order of the
+    vendor's listing and is the order on disk: take a page by a range of it, at the same cost at any depth.
 
     - people(person_id, email, first_name, last_name, phone?, country, region, region_code, city, timezone,
-      latitude, longitude, device, client, browser, platform, provider, active_hour, topic, spending, engagement,
-      channel, in_sendgrid, in_wistia, in_klaviyo, joined_at). `spending` and `engagement` are 0 to 1.
+      latitude, longitude, device, client, browser, platform, provider, active_hour, topic, spending,
+      engagement, channel, in_sendgrid, in_wistia, in_klaviyo, joined_at). spending, engagement: 0 to 1.
     - places(place_id, country, region, region_code, city, timezone, latitude, longitude).
-    - single_sends(position, single_send_id, name, status, categories, send_at?, is_abtest, abtest? JSON text,
-      created_at, updated_at, send_no), newest first.
-    - email_activity(message_id, single_send_id?, ab_variation?, ab_phase?, person_id, kind, happened_at): what
-      happened to each mail; no single send for transactional mail, no variation or phase outside A/B tests. kind:
-      request, delivered, deferred, bounce, block, bounce_drop, invalid_email, spam_report_drop, unsubscribe_drop,
-      open, click, spam_report, unsubscribe. A mail's later opens and clicks are rows of their own.
+    - single_sends(position, single_send_id, name, status, categories, send_at?, is_abtest, abtest? as JSON
+      text, created_at, updated_at), newest first.
+    - email_activity(message_id, single_send_id?, ab_variation?, ab_phase?, person_id, kind, happened_at): all
+      that became of each mail, repeated opens and clicks too. Transactional mail has no single send; only A/B
+      tests have variation and phase. kind: request, deferred, delivered, bounce, block, bounce_drop,
+      invalid_email, spam_report_drop, unsubscribe_drop, open, click, spam_report, unsubscribe.
     - medias(position?, media_id, hashed_id, name, type, duration_seconds, project_id, project_hashed_id,
-      project_name, topic, is_deleted, created_at, updated_at). The deleted one has no position, but has viewings.
+      project_name, topic, is_deleted, created_at, updated_at). The deleted one is not listed but was viewed.
     - viewing_sessions(position, event_key, visitor_key, hashed_id, media_name, received_at, visible_at,
-      percent_viewed 0 to 1, email?, country, region, city, latitude, longitude, org, embed_url, conversion_type,
-      conversion_data JSON text, browser, browser_version, platform, mobile, load_count), newest first.
-    - visitors(position, visitor_key, person_id?, name?, email? ('' too), created_at, last_active_at, last_event_key
-      ('' without a play), identifying_event_key?, load_count, play_count, browser, browser_version, platform,
-      mobile), most recently active first. Counts are over the visible sessions, and one load where none played.
-    - klaviyo_profiles(position, profile_id, person_id, email, phone_number?, external_id?, first_name, last_name,
-      locale, created, updated, last_event_date?, city, region, country, timezone, latitude, longitude, properties
-      JSON text, email_consent, sms_consent, historic_clv?, predicted_clv?, total_clv?, historic_number_of_orders?,
-      predicted_number_of_orders?, average_days_between_orders?, average_order_value?, churn_probability?,
-      expected_date_of_next_order?), by (updated, profile_id). Whoever never buys has no prediction at all.
+      percent_viewed from 0 to 1, email?, country, region, city, latitude, longitude, org, embed_url,
+      conversion_type, conversion_data as JSON text, browser, browser_version, platform, mobile, load_count),
+      newest first.
+    - visitors(position, visitor_key, person_id?, name?, email? or '', created_at, last_active_at,
+      last_event_key or '', identifying_event_key?, load_count, play_count, browser, browser_version,
+      platform, mobile), most recently active first; counts of visible sessions; some only loaded a video.
+    - klaviyo_profiles(position, profile_id, person_id, email, phone_number?, external_id?, first_name,
+      last_name, locale, created, updated, last_event_date?, city, region, country, timezone, latitude,
+      longitude, properties as JSON text, email_consent, sms_consent, historic_clv?, predicted_clv?,
+      total_clv?, historic_number_of_orders?, predicted_number_of_orders?, average_days_between_orders?,
+      average_order_value?, churn_probability?, expected_date_of_next_order?), by (updated, profile_id).
+      A quarter never buys and has no prediction. What an event changes moves `updated` when it is visible.
     - klaviyo_segments(position, segment_id, name, created, updated, is_active, is_processing, is_starred).
-    - klaviyo_segment_members(segment_id, position within the segment, profile_id, joined_group_at, person_id).
+    - klaviyo_segment_members(segment_id, position in the segment, profile_id, joined_group_at, person_id).
     - klaviyo_metrics(position, metric_id, name, integration_name, integration_category, created, updated).
-    - klaviyo_events(position, event_id, uuid, profile_id, metric_id, metric_name, occurred_at in whole seconds,
-      visible_at, event_properties JSON text, value_usd?, person_id), by (occurred_at, event_id).
+    - klaviyo_events(position, event_id, uuid, profile_id, metric_id, metric_name, occurred_at in whole
+      seconds, visible_at, event_properties as JSON text, value_usd?, person_id), by (occurred_at, event_id).
     """
 
     def __init__(

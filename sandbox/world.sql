@@ -62,7 +62,7 @@ with placed as (
         draw('device', person, 0) as device_draw,
         (select list(place_id order by place_id) from places, range(weight))[
             1 + floor(draw('place', person, 0) * 100)::integer] as place_id
-    from range(1, 1 + population() + newcomers()) as drawn(person)
+    from range(1, 2 + population() + newcomers()) as drawn(person)
     where joined_second(person) < until()
 ),
 equipped as (
@@ -244,7 +244,9 @@ told as (
 )
 select send_no, person_id, ab_phase, variation::tinyint as variation, happened.kind::happening as kind, happened.moment as happened
 from told
-where happened.moment < until();
+-- what is read on a train is told later
+where happened.moment + if(kind in ('open', 'click') and draw('late reader', person_id, send_no) < late_share(),
+    3600 + floor(86400 * 2.9 * draw('how late', person_id, send_no))::bigint, 0) < until();
 
 create view email_activity as
 select
@@ -295,7 +297,7 @@ styled as (
         draw('style', visitor_no, 0) - 0.06 * engagement as style,
         case
             when slot = 2 and draw('only loads', visitor_no, 0) < 0.08 then 'none'
-            when style < 0.03 then 'binge'
+            when style < 0.015 then 'binge'
             when style < 0.22 then 'explore'
             when style < 0.48 then 'skim'
             when style < 0.76 then 'bounce'
@@ -438,6 +440,8 @@ order by position;
 create macro line_cents(person, deed, line, spending) as
     round(500 + (1200 + 9000 * spending * spending) * -ln(1 - draw('price', person, deed * 8 + line)));
 
+create macro crowded_second() as since() + 86400 * 100 + 43200;
+
 create table klaviyo_deeds as
 with blocks as (
     select
@@ -471,10 +475,12 @@ lines as (
     union all
 
     -- a mass sending: more rows than a page holds, all in one second
-    select person_id, joined, spending, (-1000 - copy)::integer, 0, 0, 0, since() + 86400 * 100 + 43200, 0
-    from (select *, row_number() over (order by person_id) - 1 as nth from people where in_klaviyo and person_id <= population()) as addressed
-    inner join range(0, crowd_size()) as copies(copy)
-        on nth = copy % (select count(*) from people where in_klaviyo and person_id <= population())
+    select person_id, joined, spending, (-1000 - copy)::integer, 0, 0, 0, crowded_second(), 0
+    from (
+        select *, row_number() over (order by person_id) - 1 as nth, count(*) over () as addressed
+        from people where in_klaviyo and person_id <= population() and joined < crowded_second()
+    )
+    inner join range(0, crowd_size()) as copies(copy) on nth = copy % addressed
 
     union all
 
@@ -487,13 +493,13 @@ dated as (
         hash('klaviyo event', person_id, deed_no, line, seed()) as event_hash,
         person_id, (if(metric_no = 6 and line > 0, 7, metric_no))::tinyint as metric_no,
         if(deed_no = -9, since() + 86400 * 30 + floor(86400 * 60 * draw('ahead of', person_id, 0))::bigint,
-           occurred + if(draw('late deed', person_id, deed_no) < late_share(), 3600 + floor(86400 * 3.9 * draw('how late', person_id, deed_no)), 0)::bigint) as visible,
+           occurred + if(deed_no >= 0 and draw('late deed', person_id, deed_no) < late_share(), 3600 + floor(86400 * 3.9 * draw('how late', person_id, deed_no)), 0)::bigint) as visible,
         occurred, deed_no, line,
         -- an order's value is the sum of its lines, in cents
         if(metric_no not in (6, 7), null, if(line > 0,
             line_cents(person_id, deed_no, line, spending),
             list_sum(list_transform(range(1, 2 + floor(3 * draw('things', person_id, deed_no))::bigint), lambda k: line_cents(person_id, deed_no, k, spending)))))::integer as cents,
-        floor(40 * draw('product', person_id, deed_no * 8 + line))::tinyint as product_no
+        floor(40 * draw('product', person_id, deed_no * 8 + line))::smallint as product_no
     from lines
     where occurred >= joined
 )

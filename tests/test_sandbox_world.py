@@ -1,0 +1,317 @@
+"""The population: the same from the same arguments, growing with time, and worth modelling."""
+
+import time
+from collections.abc import Iterator
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from sandbox.world import World
+
+AS_OF = date(2026, 11, 21)
+LISTED = {
+    "people": "person_id",
+    "single_sends": "single_send_id",
+    "viewing_sessions": "event_key",
+    "visitors": "visitor_key",
+    "klaviyo_profiles": "profile_id",
+    "klaviyo_events": "event_id",
+    "klaviyo_segment_members": "segment_id, profile_id",
+    "email_activity": "message_id, kind, happened_at",
+}
+
+
+@pytest.fixture(scope="module")
+def world() -> Iterator[World]:
+    world = World(2000, 7, AS_OF)
+    yield world
+    world.close()
+
+
+def fingerprint(world: World, table: str) -> object:
+    return world.sql(f"select count(*), bit_xor(hash(t)) from {table} as t")
+
+
+def test_the_same_arguments_give_the_same_rows(world: World) -> None:
+    again = World(2000, 7, AS_OF)
+    assert [fingerprint(world, table) for table in LISTED] == [fingerprint(again, table) for table in LISTED]
+
+
+def test_another_seed_gives_other_people(world: World) -> None:
+    other = World(2000, 8, AS_OF)
+    assert fingerprint(world, "people") != fingerprint(other, "people")
+
+
+@pytest.mark.parametrize("table", LISTED)
+def test_keys_are_unique(world: World, table: str) -> None:
+    ((rows, keys),) = world.sql(f"select count(*), count(distinct ({LISTED[table]})) from {table}")
+    assert rows == keys > 0
+
+
+@pytest.mark.parametrize(
+    ("table", "key", "lasting"),
+    [
+        ("people", "person_id", "email, country, device, joined_at"),
+        ("viewing_sessions", "event_key", "visitor_key, hashed_id, received_at, visible_at, percent_viewed"),
+        ("visitors", "visitor_key", "person_id, email, created_at"),
+        ("klaviyo_events", "event_id", "profile_id, metric_id, occurred_at, visible_at, event_properties"),
+        ("klaviyo_profiles", "profile_id", "email, created, properties, predicted_clv, churn_probability"),
+        ("klaviyo_segment_members", "segment_id, profile_id", "joined_group_at"),
+        ("email_activity", "message_id, kind, happened_at", "single_send_id, ab_phase, ab_variation"),
+    ],
+)
+def test_a_later_date_only_adds_rows(table: str, key: str, lasting: str) -> None:
+    earlier, later = World(300, 7, AS_OF), World(300, 7, AS_OF + timedelta(days=9))
+    before = set(earlier.sql(f"select {key}, {lasting} from {table}"))
+    after = set(later.sql(f"select {key}, {lasting} from {table}"))
+    assert before < after
+
+
+def test_a_later_date_brings_new_people_rows_that_were_late_and_changed_profiles() -> None:
+    earlier, later = World(2000, 7, AS_OF), World(2000, 7, AS_OF + timedelta(days=3))
+    noon = datetime(AS_OF.year, AS_OF.month, AS_OF.day, tzinfo=UTC)
+    assert later.sql("select count(*) from people") > earlier.sql("select count(*) from people")
+    for table, moment in [("viewing_sessions", "received_at"), ("klaviyo_events", "occurred_at")]:
+        before = earlier.sql(f"select count(*) from {table}")
+        assert later.sql(f"select count(*) from {table} where {moment} < ?", [noon]) > before
+    old = dict(earlier.sql("select profile_id, updated from klaviyo_profiles"))
+    new = dict(later.sql("select profile_id, updated from klaviyo_profiles"))
+    moved = [profile for profile, updated in old.items() if new[profile] > updated]
+    assert 0 < len(moved) < len(old) / 2
+    assert all(new[profile] >= noon for profile in moved)
+
+
+def test_nothing_is_from_the_future_and_late_rows_keep_within_their_bounds(world: World) -> None:
+    noon = datetime(AS_OF.year, AS_OF.month, AS_OF.day, tzinfo=UTC)
+    for table, moment, days in [("viewing_sessions", "received_at", 2), ("klaviyo_events", "occurred_at", 4)]:
+        ((newest, lag, late),) = world.sql(
+            f"select max(visible_at), max(visible_at - {moment}), avg((visible_at > {moment})::int) "
+            f"from {table}"
+        )
+        assert newest < noon
+        assert timedelta(days=days - 1) < lag < timedelta(days=days)
+        assert 0.02 < late < 0.04
+
+
+def test_all_five_viewer_clusters_occur_and_differ(world: World) -> None:
+    sizes = _clusters(world)
+    assert sizes.keys() == {
+        "binge_watchers",
+        "engaged_explorers",
+        "bouncers",
+        "skimmers",
+        "casual_viewers",
+    }
+    assert min(sizes.values()) >= 50
+    assert len(set(sizes.values())) == 5
+
+
+def test_a_small_population_has_a_cluster_and_a_segment_too_small_to_speak_of() -> None:
+    small = World(200, 7, AS_OF)
+    assert 0 < min(_clusters(small).values()) < 20
+    assert 0 < min(_segments(small).values()) < 20
+
+
+def test_people_are_known_to_one_two_or_all_three_vendors(world: World) -> None:
+    counts = dict(
+        world.sql(
+            "select in_sendgrid::int + in_wistia::int + in_klaviyo::int as vendors, count(*) "
+            "from people group by all"
+        )
+    )
+    assert counts.keys() == {1, 2, 3}
+    for vendor in ("sendgrid", "wistia", "klaviyo"):
+        ((share,),) = world.sql(f"select avg(in_{vendor}::int) from people")
+        assert 0.65 < share < 0.75
+
+
+def test_a_good_half_of_the_viewers_is_anonymous(world: World) -> None:
+    ((known, blank, unknown),) = world.sql(
+        "select count(nullif(email, '')), count(*) filter (email = ''), count(*) filter (email is null) "
+        "from visitors"
+    )
+    assert blank > 0
+    assert 0.5 < (blank + unknown) / (known + blank + unknown) < 0.75
+
+
+def test_a_person_may_own_two_browsers_and_watch_a_media_twice(world: World) -> None:
+    assert world.sql("select 1 from visitors group by person_id having count(person_id) = 2 limit 1")
+    assert world.sql(
+        "select 1 from viewing_sessions group by visitor_key, hashed_id having count(*) > 1 limit 1"
+    )
+
+
+def test_visitor_counters_are_the_sums_of_their_sessions(world: World) -> None:
+    assert not world.sql(
+        """
+        select visitor_key from visitors
+        left join (
+            select visitor_key, count(*) as plays, sum(load_count) as loads
+            from viewing_sessions group by all
+        ) using (visitor_key)
+        where play_count <> coalesce(plays, 0) or load_count <> coalesce(loads, 1)
+        """
+    )
+    assert world.sql("select 1 from visitors where play_count = 0 limit 1")
+
+
+def test_a_withdrawn_media_is_in_the_viewings_only(world: World) -> None:
+    ((listed,),) = world.sql("select count(position) from medias")
+    ((viewed,),) = world.sql(
+        "select count(*) from viewing_sessions join medias using (hashed_id) where is_deleted"
+    )
+    assert listed == 24
+    assert viewed > 0
+
+
+def test_a_quarter_has_no_prediction_and_the_rest_spreads_over_tiers_and_churn_bands(world: World) -> None:
+    ((share,),) = world.sql("select avg((predicted_clv is null)::int) from klaviyo_profiles")
+    assert 0.2 < share < 0.3
+    assert not world.sql(
+        "select 1 from klaviyo_profiles where predicted_clv is null and coalesce(historic_clv, total_clv, "
+        "historic_number_of_orders, predicted_number_of_orders, average_order_value, churn_probability) "
+        "is not null"
+    )
+    bands = dict(
+        world.sql(
+            "select case when churn_probability < 0.33 then 'low' when churn_probability < 0.66 then "
+            "'medium' else 'high' end, count(*) from klaviyo_profiles where predicted_clv is not null "
+            "group by all"
+        )
+    )
+    assert min(bands.values()) > 50
+    ((typical, high),) = world.sql(
+        "select median(predicted_clv), quantile_cont(predicted_clv, 0.95) from klaviyo_profiles"
+    )
+    assert high > 3 * typical
+
+
+def test_historic_value_is_the_sum_of_placed_orders_and_an_order_the_sum_of_its_lines(world: World) -> None:
+    assert not world.sql(
+        """
+        select profile_id from klaviyo_profiles
+        left join (
+            select profile_id, sum(value_usd) as spent, count(*) as orders
+            from klaviyo_events where metric_name = 'Placed Order' group by all
+        ) using (profile_id)
+        where abs(historic_clv - coalesce(spent, 0)) > 0.005
+            or historic_number_of_orders <> coalesce(orders, 0)
+        """
+    )
+    assert not world.sql(
+        """
+        select profile_id, occurred_at from klaviyo_events group by all
+        having abs(sum(value_usd) filter (metric_name = 'Placed Order')
+            - sum(value_usd) filter (metric_name = 'Ordered Product')) > 0.005
+        """
+    )
+
+
+def test_segments_hold_a_near_duplicate_pair_a_contained_one_and_a_tiny_one(world: World) -> None:
+    sizes = _segments(world)
+    pairs = {
+        frozenset((one, other)): shared
+        for one, other, shared in world.sql(
+            """
+            with member as (
+                select name, profile_id from klaviyo_segment_members join klaviyo_segments using (segment_id)
+            )
+            select a.name, b.name, count(*) from member a join member b
+            on a.profile_id = b.profile_id and a.name < b.name group by all
+            """
+        )
+    }
+    assert len(sizes) == 8
+    twins = frozenset(("Engaged in 90 days", "Active readers"))
+    one, other = twins
+    assert 0.8 <= pairs[twins] / (sizes[one] + sizes[other] - pairs[twins]) < 1
+    assert (
+        pairs[frozenset(("Customers", "Repeat customers"))] == sizes["Repeat customers"] < sizes["Customers"]
+    )
+    assert 0 < sizes["Founding members"] < 20
+
+
+def test_device_and_country_shares_differ_between_groups(world: World) -> None:
+    share = dict(
+        world.sql(
+            "select country, avg((device = 'Phone')::int) from people group by all having count(*) > 60"
+        )
+    )
+    assert share["IN"] > share["DE"] + 0.15
+    opens = dict(
+        world.sql(
+            "select device, count(*) from email_activity join people using (person_id) "
+            "where kind = 'open' group by all"
+        )
+    )
+    assert opens.keys() == {"Desktop", "Webmail", "Phone", "Tablet", "Other"}
+
+
+def test_every_mail_has_one_request_and_one_outcome_before_anything_else(world: World) -> None:
+    assert not world.sql(
+        """
+        select message_id from email_activity group by all
+        having count(*) filter (kind = 'request') <> 1
+            or count(*) filter (kind in ('delivered', 'bounce', 'block', 'bounce_drop', 'invalid_email',
+                                         'spam_report_drop', 'unsubscribe_drop')) > 1
+            or min(happened_at) filter (kind = 'open') <= min(happened_at) filter (kind = 'delivered')
+            or count(*) filter (kind = 'open') = 0 and count(*) filter (kind in ('click', 'unsubscribe')) > 0
+        """
+    )
+
+
+def test_anomalies_make_rare_rows_frequent() -> None:
+    odd = World(500, 7, AS_OF, anomalies=frozenset({"late-rows", "future-rows", "same-second"}))
+    ((late,),) = odd.sql("select avg((visible_at > received_at)::int) from viewing_sessions")
+    assert late > 0.15
+    ((crowd,),) = odd.sql(
+        "select count(*) as rows from klaviyo_events group by occurred_at order by rows desc limit 1"
+    )
+    assert crowd >= 1500
+    ((ahead,),) = odd.sql("select count(*) from klaviyo_events where occurred_at >= ?", [AS_OF])
+    assert ahead > 0
+    with pytest.raises(ValueError, match="no such anomaly: typo"):
+        World(500, 7, AS_OF, anomalies=frozenset({"typo"}))
+
+
+def test_neighbouring_days_share_the_start_of_their_record() -> None:
+    starts = {day: World(200, 7, date(2026, 10, day)).since for day in (27, 28, 29, 30)}
+    assert starts == {27: date(2026, 1, 1), 28: date(2026, 1, 1), 29: date(2026, 7, 1), 30: date(2026, 7, 1)}
+
+
+def test_two_thousand_people_are_made_in_about_a_second() -> None:
+    started = time.process_time()
+    World(2000, 7, AS_OF)
+    assert time.process_time() - started < 3  # CPU seconds; measured: 0.4
+
+
+def _segments(world: World) -> dict[str, int]:
+    return dict(
+        world.sql(
+            "select name, count(*) from klaviyo_segment_members join klaviyo_segments using (segment_id) "
+            "group by all"
+        )
+    )
+
+
+def _clusters(world: World) -> dict[str, int]:
+    return dict(
+        world.sql(
+            """
+            with watched as (
+                select visitor_key, hashed_id, max(percent_viewed) as share from viewing_sessions group by all
+            ),
+            viewer as (select count(*) as medias, avg(share) as share from watched group by visitor_key)
+            select
+                case
+                    when medias >= 5 and share >= 0.75 then 'binge_watchers'
+                    when medias >= 3 and share >= 0.50 then 'engaged_explorers'
+                    when medias = 1 and share < 0.30 then 'bouncers'
+                    when medias >= 2 and share < 0.50 then 'skimmers'
+                    else 'casual_viewers'
+                end as cluster,
+                count(*)
+            from viewer group by all
+            """
+        )
+    )
