@@ -198,7 +198,7 @@ ERRORS: Final[Mapping[int, tuple[str, str, str]]] = {
 }
 
 
-class Refusal(Exception):  # noqa: N818 - nothing went wrong: the answer is no
+class Refusal(Exception):
     """A request answered with an error in Mavera's envelope; what is not given is usual for its status."""
 
     def __init__(
@@ -296,7 +296,7 @@ class Mavera:
         return headers
 
     def error(self, status: int, request: Request, standing: Sequence[Standing] = ()) -> Response:  # noqa: ARG002
-        headers = {}
+        headers = self.limit_headers(standing)
         if status == 429:
             now = datetime.now(UTC).timestamp()
             seconds = [max(1, math.ceil(reset - now)) for _, _, reset in standing]

@@ -68,7 +68,7 @@ COUNTS = {
 }
 DROPS = "bounce_drops + invalid_emails + spam_report_drops + unsubscribe_drops"
 HAPPENINGS = f"""
-create table sendgrid_happenings as
+create or replace table sendgrid_happenings as
 with happened as (
     select
         *,

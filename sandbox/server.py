@@ -23,6 +23,7 @@ from sandbox.faults import PAGES, REFUSALS, Fault, Faults
 from sandbox.mavera import Mavera
 from sandbox.sendgrid import SendGrid
 from sandbox.vendor import Limit, Standing, Vendor
+from sandbox.wistia import Wistia
 from sandbox.world import World
 
 HANG_SECONDS = 600  # longer than any client waits; a client that leaves ends it
@@ -104,7 +105,7 @@ class Sandbox:
         self._latency = latency_ms / 1000
         self._windows = Windows()
         self._count = 0
-        vendors: list[Vendor] = [SendGrid(world), self.mavera]
+        vendors: list[Vendor] = [SendGrid(world), Wistia(world), self.mavera]
         self._vendors = {vendor.name: (vendor, _application(vendor)) for vendor in vendors}
         self._control = Starlette(
             routes=[
@@ -291,7 +292,8 @@ def _cut(receive: Receive) -> None:
 
 def listen(port: int) -> socket.socket:
     """Return a listening socket on loopback; port 0 takes a free one. Raises OSError if it is taken."""
-    listening = socket.socket()
+    # asyncio sends at once (TCP_NODELAY) only where the socket names TCP: otherwise each answer takes 40 ms.
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listening.bind(("127.0.0.1", port))
     listening.listen(128)

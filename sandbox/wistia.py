@@ -152,7 +152,7 @@ class Totals(NamedTuple):
     calls_to_action: int
 
 
-class Refusal(Exception):  # noqa: N818 - nothing went wrong: the answer is no
+class Refusal(Exception):
     """A request that is answered with `status` and a line of text, or without a body when there is none."""
 
     def __init__(self, status: int, text: str | None = None) -> None:
@@ -201,7 +201,7 @@ class Wistia:
             return unauthorized("unauthorized_credentials", "Invalid credentials.")
         if key == INACTIVE_KEY:
             return unauthorized("account_inactive", "The account is not active.")
-        if key == NARROW_KEY and "/stats" in request.url.path:
+        if key == NARROW_KEY and "/stats" in request.scope["path"]:
             return unauthorized("unauthorized_scope", "The token may not read detailed stats.")
         return None
 
@@ -451,7 +451,7 @@ def day_of(request: Request, name: str) -> date | None:
 
 def described(media: Row, request: Request) -> Row:
     """A media as its track shows it; v1 spells a project's hashed id in both of the ways that were seen."""
-    hashed_id, is_v1 = media["hashed_id"], request.url.path.removeprefix("/wistia").startswith("/v1/")
+    hashed_id, is_v1 = media["hashed_id"], request.scope["path"].startswith("/v1/")
     group = {"id": media["project_id"], "name": media["project_name"]}
     if is_v1:
         spelling = "hashedId" if media["media_id"] % 2 else "hashed_id"
