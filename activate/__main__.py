@@ -1,0 +1,5 @@
+"""`python -m activate`."""
+
+from activate.cli import main
+
+main()

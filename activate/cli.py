@@ -1,0 +1,413 @@
+"""What a person types: `python -m activate plan | apply | status | explain | settle`."""
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+import typer
+
+import settings as environment
+import warehouse
+from activate import ledger as journal
+from activate import records
+from activate.plan import KINDS, Plan, Step, TwoRows
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from activate.engine import Limits, Outcome, Result
+    from activate.mavera import Mavera
+    from activate.plan import Entry, Record
+
+SIGNS: Final = {"create": "+", "update": "~", "hold": "!", "look up": "?", "leave": "="}
+NAMES: Final = {"hold": "held", "look up": "unknown", "leave": "unchanged"}
+RESULT_SIGNS: Final = {
+    "created": "+",
+    "updated": "~",
+    "adopted": "?",
+    "unknown": "?",
+    "failed": "x",
+    "held": "!",
+}
+CHANGES_SHOWN: Final = 5
+FACTS_SHOWN: Final = 8
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+Kinds = Annotated[list[str] | None, typer.Argument(help=f"Which kinds: {', '.join(KINDS)}. All by default.")]
+RecordKey = Annotated[
+    str, typer.Argument(metavar="RECORD", help="As the plan shows it: personas/clv-tiers:top.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="The same numbers for a machine.")]
+
+
+class UsageError(Exception):
+    """The command cannot mean what was typed; the text says what it can."""
+
+
+@app.callback()
+def activate(
+    debug: Annotated[bool, typer.Option(help="Show where an error came from.")] = False,
+) -> None:
+    """Bring Mavera in line with the warehouse, and pay for each object once."""
+
+
+@app.command()
+def plan(
+    kinds: Kinds = None,
+    everything: Annotated[bool, typer.Option("--all", help="List unchanged records as well.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Show what apply would send, and its lowest and highest credits. Sends nothing, asks nobody."""
+    from activate import engine
+
+    settings, chosen = environment.load(), _chosen(kinds)
+    ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
+    limits = _limits(settings, None)
+    planned = engine.plan(records.load(settings, chosen), ledger, chosen, limits)
+    left = engine.credits_left(ledger, limits)
+    if as_json:
+        typer.echo(json.dumps(_plan_numbers(planned, limits, left)))
+        return
+    for step in planned.steps:
+        if step.action != "leave" or everything:
+            typer.echo("\n".join(_step_lines(step, _key_width(planned))))
+    _say_plan_ends(planned, limits, left, everything)
+
+
+@app.command()
+def apply(
+    kinds: Kinds = None,
+    budget: Annotated[int | None, typer.Option(min=0, help="Most credits that this run may spend.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send the plan, one record at a time, within CREDIT_BUDGET for the calendar month."""
+    from activate import engine
+
+    settings, chosen = environment.load(), _chosen(kinds)
+    mavera = _mavera(settings)
+    wanted = records.load(settings, chosen)
+    width = max([36, *(len(record.key) + 2 for record in wanted)])
+    with journal.lock(settings.ledger_url):
+        outcome = engine.apply(
+            wanted,
+            journal.connect(settings.ledger_url, settings.mavera_base_url, write=True),
+            mavera,
+            chosen,
+            _limits(settings, budget),
+            tell=lambda result: typer.echo(_result_line(result, width), err=as_json),
+            say=lambda line: typer.echo(line, err=True),
+        )
+    if as_json:
+        typer.echo(json.dumps(_outcome_numbers(outcome, mavera.calls)))
+    else:
+        typer.echo(_verdict(outcome))
+        typer.echo(_next_step(outcome))
+    raise typer.Exit(0 if outcome.is_well else 1)
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show what stands in Mavera and what it cost, from the ledger and the published copy alone."""
+    from activate import engine
+
+    settings, chosen = environment.load(), list(KINDS)
+    ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
+    limits = _limits(settings, None)
+    planned = engine.plan(records.load(settings, chosen), ledger, chosen, limits)
+    entries, last, left = ledger.entries(), ledger.last_run(), engine.credits_left(ledger, limits)
+    standing = {kind: _standing(kind, entries, planned) for kind in chosen}
+    if as_json:
+        run = last and {
+            "began_at": last.began_at.isoformat(),
+            "credits": ledger.spent(last.run_id),
+            "failed": sum(call.state == "failed" for call in last.calls),
+        }
+        numbers = {"last_run": run, "credits_left": left, "credit_budget": limits.month, "kinds": standing}
+        typer.echo(json.dumps({**numbers, "unwanted": planned.unwanted}))
+        return
+    budget = f"{left:,} left of {limits.month:,}"
+    if last:
+        failed = sum(call.state == "failed" for call in last.calls)
+        spent = f"{ledger.spent(last.run_id):,} credits"
+        ended = f", {failed} failed" if failed else ""
+        typer.echo(f"last run  {_when(last.began_at)}, {spent}{ended}; {budget}")
+    else:
+        typer.echo(f"last run  none yet; {budget}")
+    for kind, counts in standing.items():
+        said = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
+        typer.echo(f"{kind.replace('-', ' '):<9} {said or 'none'}")
+    for key in planned.unwanted:
+        typer.echo(f"unwanted  {key}: no row asks for it any more; kept")
+
+
+@app.command()
+def explain(
+    key: RecordKey,
+    payload: Annotated[bool, typer.Option("--payload", help="The whole text as it was sent.")] = False,
+    answer: Annotated[bool, typer.Option("--answer", help="Mavera's whole answer.")] = False,
+) -> None:
+    """Follow one record back: its facts, the model they come from, its words, what was sent, what it cost."""
+    settings = environment.load()
+    record = _record(settings, key)
+    ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
+    if record.objection:
+        typer.echo(f"held      {record.objection}")
+    else:
+        facts = [
+            f"{name} {value}" for name, value in record.facts.items() if not isinstance(value, dict | list)
+        ]
+        more = len(record.facts) - len(facts[:FACTS_SHOWN])
+        typer.echo(f"facts     {', '.join(facts[:FACTS_SHOWN])}{f' and {more} more' if more else ''}")
+    typer.echo(f"from      activation.sync_mavera__{record.kind.replace('-', '_')}, job {record.job}")
+    typer.echo(f"words     activate/templates/{records.words_of(record.kind, record.template)}")
+    calls = [call for call in ledger.calls() if call.key == key]
+    for call in calls:
+        text = json.dumps(dict(call.payload), ensure_ascii=False)
+        shown = text if payload else text[:60] + ("…  --payload shows all" if len(text) > 60 else "")
+        typer.echo(f"sent      {_when(call.begun_at)}  {call.action} {shown}")
+        typer.echo(f"answered  {_ended(call)}")
+        if answer:
+            typer.echo(json.dumps(ledger.answer(call.call_id), indent=2, ensure_ascii=False))
+    if not calls:
+        typer.echo("sent      not yet")
+
+
+@app.command()
+def settle(
+    key: Annotated[str | None, typer.Argument(metavar="[RECORD]", help="As the plan shows it.")] = None,
+    adopt: Annotated[
+        str | None, typer.Option(metavar="ID", help="This object in Mavera is the record.")
+    ] = None,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Mavera has nothing of it: it may be sent again.")
+    ] = False,
+    from_mavera: Annotated[
+        bool, typer.Option("--from-mavera", help="Take over all objects in Mavera that carry our reference.")
+    ] = False,
+) -> None:
+    """Decide what the ledger cannot know. Without a decision, list the calls whose end is unknown."""
+    from activate import engine
+
+    settings = environment.load()
+    if not (adopt or forget or from_mavera):
+        _list_unknown(journal.connect(settings.ledger_url, settings.mavera_base_url))
+        return
+    with journal.lock(settings.ledger_url):
+        ledger = journal.connect(settings.ledger_url, settings.mavera_base_url, write=True)
+        if from_mavera:
+            wanted = records.load(settings, list(KINDS))
+            for adopted, remote_id in engine.adopt_all(wanted, ledger, _mavera(settings)):
+                typer.echo(f"? {adopted:<36}adopted {remote_id}")
+        elif key is None:
+            raise UsageError("say which record: python -m activate settle personas/clv-tiers:top --forget")
+        elif forget:
+            engine.forget(_record(settings, key), ledger)
+            typer.echo(f"? {key:<36}forgotten: make plan shows what it costs to create it")
+        elif adopt:
+            remote_id = engine.adopt(_record(settings, key), ledger, _mavera(settings), adopt)
+            typer.echo(f"? {key:<36}adopted {remote_id}")
+    typer.echo("To see what is left to do: make plan")
+
+
+def main() -> None:
+    """Run the command; a user's mistake is one line and exit code 2, or a traceback with --debug."""
+    from activate.engine import NotStarted
+    from activate.mavera import MaveraError
+
+    ours = (environment.SettingsError, warehouse.WarehouseError, records.RecordsError, journal.LedgerError)
+    try:
+        app()
+    except (*ours, TwoRows, NotStarted, UsageError, MaveraError) as error:
+        if "--debug" in sys.argv:
+            raise
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)
+
+
+# --- from settings and arguments ---------------------------------------------------------------------
+
+
+def _chosen(kinds: list[str] | None) -> list[str]:
+    for kind in kinds or ():
+        if kind not in KINDS:
+            raise UsageError(f"there is no kind {kind}. Choose from {', '.join(KINDS)}")
+    return [kind for kind in KINDS if not kinds or kind in kinds]
+
+
+def _limits(settings: environment.Settings, run: int | None) -> "Limits":
+    from activate.engine import Limits
+
+    return Limits(settings.credit_budget, run, settings.smallest_cohort, settings.mavera_settle_seconds)
+
+
+def _mavera(settings: environment.Settings) -> "Mavera":
+    from activate.mavera import Mavera
+
+    if settings.mavera_api_key is None:
+        raise UsageError("MAVERA_API_KEY is not set. Put it into .env, or try make demo, which needs none")
+    return Mavera(settings.mavera_base_url, settings.mavera_api_key.get_secret_value(), settings.mavera_plan)
+
+
+def _record(settings: environment.Settings, key: str) -> "Record":
+    kind = key.partition("/")[0]
+    for record in records.load(settings, _chosen([kind])):
+        if record.key == key:
+            return record
+    raise UsageError(f"no row asks for {key}. python -m activate plan --all lists the records")
+
+
+# --- words -------------------------------------------------------------------------------------------
+
+
+def _key_width(planned: Plan) -> int:
+    return max([36, *(len(step.record.key) + 2 for step in planned.steps)])
+
+
+def _step_lines(step: Step, width: int) -> list[str]:
+    record = step.record
+    start = f"{SIGNS[step.action]} {record.key:<{width}}{NAMES.get(step.action, step.action):<9}"
+    if not step.sends:
+        return [f"{start}{step.reason}".rstrip()]
+    people = "" if record.person_count is None else f"{record.person_count:,} people"
+    lines = [f"{start}{step.price!s:<11}{people}".rstrip()]
+    if step.reason:
+        lines.append(f"      {step.reason}")
+    if step.action == "update":
+        changes = step.changes()
+        lines += [f"      {c.fact}  {_value(c.before)} -> {_value(c.after)}" for c in changes[:CHANGES_SHOWN]]
+        if len(changes) > CHANGES_SHOWN:
+            lines.append(f"      and {len(changes) - CHANGES_SHOWN} more facts")
+        if not changes:
+            lines.append("      the same facts in other words")
+    return lines
+
+
+def _say_plan_ends(planned: Plan, limits: "Limits", left: int, everything: bool) -> None:
+    counts = planned.counts()
+    if counts["leave"] and not everything:
+        typer.echo(f"= {counts['leave']} unchanged (--all lists them)")
+    for key in planned.unwanted:
+        typer.echo(f"  {key}: no row asks for it any more; kept in Mavera")
+    shown = ("create", "update", "leave", "hold", "look up")
+    parts = [f"{counts[action]} {NAMES.get(action, action)}" for action in shown if counts[action]]
+    typer.echo(f"{len(planned.steps)} wanted = {' + '.join(parts) or 'nothing'}")
+    if not planned.of("create", "update", "look up"):
+        typer.echo("Nothing to send.")
+        return
+    open_price = "" if planned.price.is_documented else " (? counts as 0 until learned)"
+    budget = f"{left:,} left of {limits.month:,}" if limits.month else "CREDIT_BUDGET is 0: nothing is sent"
+    typer.echo(f"{planned.price} credits{open_price}; {budget}")
+    typer.echo(
+        "To send it: make activate"
+        if limits.month
+        else "To send it: set CREDIT_BUDGET in .env, then make activate"
+    )
+
+
+def _result_line(result: "Result", width: int) -> str:
+    return f"{RESULT_SIGNS[result.state]} {result.key:<{width}}{result.text:<36} {result.credits:>5,}"
+
+
+def _verdict(outcome: "Outcome") -> str:
+    from activate.engine import STATES
+
+    counts = outcome.counts()
+    parts = [f"{counts[state]} {state}" for state in STATES if counts[state]]
+    return f"{', '.join(parts) or 'nothing wanted'}: {outcome.credits:,} credits"
+
+
+def _next_step(outcome: "Outcome") -> str:
+    counts = outcome.counts()
+    if outcome.is_out_of_credits:
+        return "When credits are back, make activate sends the rest."
+    if outcome.stopped:
+        return f"Stopped: {outcome.stopped}. make activate goes on from here."
+    if counts["unknown"]:
+        return "make activate looks again; python -m activate settle takes your word instead."
+    if counts["failed"]:
+        return "make activate tries again; python -m activate explain RECORD shows what was sent."
+    if counts["created"] or counts["updated"] or counts["adopted"]:
+        return "To have the answers as tables: make results"
+    return "Nothing to send."
+
+
+def _standing(kind: str, entries: Mapping[str, "Entry"], planned: Plan) -> dict[str, int]:
+    of_kind = [entry for key, entry in entries.items() if key.startswith(f"{kind}/")]
+    return {
+        "sent": sum(entry.remote_id is not None for entry in of_kind),
+        "to send": sum(step.record.kind == kind for step in planned.of("create", "update")),
+        "held": sum(step.record.kind == kind for step in planned.of("hold")),
+        "unknown": sum(entry.state == "unknown" for entry in of_kind),
+        "failed": sum(entry.state == "failed" for entry in of_kind),
+    }
+
+
+def _list_unknown(ledger: journal.Ledger) -> None:
+    calls = ledger.unknown()
+    for call in calls:
+        typer.echo(
+            f"? {call.key:<36}sent {_when(call.begun_at)}, up to {call.credits_high} credits: {_ended(call)}"
+        )
+    if calls:
+        typer.echo("make activate looks them up. Where it cannot tell, look into Mavera yourself, then run")
+        typer.echo(
+            f"python -m activate settle {calls[0].key} --adopt ID, or with --forget where there is nothing"
+        )
+    else:
+        typer.echo("Nothing to settle: every call has a known end.")
+
+
+def _ended(call: journal.Call) -> str:
+    if call.state == "done":
+        estimate = "" if call.credits_source == "answered" else " (the documented price)"
+        return f"{call.thread_id or call.remote_id}, {call.credits:,} credits{estimate}"
+    return f"{call.state}: {call.error or 'no answer'}"
+
+
+def _value(value: Any) -> str:
+    return "nothing" if value is None else str(value)
+
+
+def _when(moment: "datetime") -> str:
+    return f"{moment.day} {moment:%b %H:%M}"
+
+
+def _plan_numbers(planned: Plan, limits: "Limits", left: int) -> dict[str, Any]:
+    price = planned.price
+    return {
+        "wanted": len(planned.steps),
+        "counts": {action: planned.counts()[action] for action in SIGNS},
+        "credits_low": price.low,
+        "credits_high": price.high,
+        "credits_left": left if limits.month else None,
+        "credit_budget": limits.month,
+        "steps": [
+            {
+                "key": step.record.key,
+                "action": step.action,
+                "people": step.record.person_count,
+                "credits_low": step.price.low,
+                "credits_high": step.price.high,
+                "reason": step.reason,
+                "changes": [change._asdict() for change in step.changes()] if step.action == "update" else [],
+            }
+            for step in planned.steps
+        ],
+        "unwanted": planned.unwanted,
+    }
+
+
+def _outcome_numbers(outcome: "Outcome", calls: int) -> dict[str, Any]:
+    from activate.engine import STATES
+
+    counts = outcome.counts()
+    return {
+        "wanted": len(outcome.results),
+        "counts": {state: counts[state] for state in STATES},
+        "credits": outcome.credits,
+        "calls": calls,
+        "stopped": outcome.stopped,
+        "results": [result._asdict() for result in outcome.results.values()],
+    }

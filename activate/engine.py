@@ -1,0 +1,466 @@
+"""Runs a plan: each call announced in the ledger before it is made, and closed after it.
+
+What has no known end is looked up in Mavera before anything else is sent, so that nothing is paid for twice.
+"""
+
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple
+
+from activate import mavera as api
+from activate.ledger import Call, CreditsSource, Ledger, LedgerError
+from activate.plan import FREE, KINDS, Plan, Price, Record, Step, diff
+from activate.records import MARKER, marker
+
+# Our clock and Mavera's may differ. An object counts as made by a call when it is at most so much older.
+CLOCKS_APART: Final = timedelta(days=1)
+# How many threads the first run of a ledger reads to see whether there was one before it.
+THREADS_TO_GREET: Final = 20
+LAST_CALL_SECONDS: Final = 30
+LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
+INTERRUPTED: Final = "interrupted"
+UPDATED_FIELDS: Final = ("name", "description")
+
+State = Literal["created", "updated", "adopted", "unchanged", "held", "unknown", "failed", "not sent"]
+STATES: Final[tuple[State, ...]] = (
+    *("created", "updated", "adopted", "unchanged"),
+    *("held", "unknown", "failed", "not sent"),
+)
+
+
+class NotStarted(Exception):
+    """Nothing was sent, and the text says what has to be done first."""
+
+
+class Limits(NamedTuple):
+    """What binds a run. `month` and `run` are credits; `run` None leaves the month's as the only one."""
+
+    month: int
+    run: int | None
+    smallest_cohort: int
+    settle_seconds: int
+
+
+class Result(NamedTuple):
+    """How one record ended, with the credits of this run."""
+
+    key: str
+    state: State
+    text: str
+    credits: int = 0
+
+
+@dataclass
+class Outcome:
+    """What a run did. `results` has one row per wanted record; `stopped` says what ended it early."""
+
+    results: dict[str, Result] = field(default_factory=dict)
+    stopped: str = ""
+    is_out_of_credits: bool = False
+    credits: int = 0
+
+    def counts(self) -> Counter[str]:
+        return Counter(result.state for result in self.results.values())
+
+    @property
+    def is_well(self) -> bool:
+        return not self.stopped and not any(
+            self.counts()[state] for state in ("unknown", "failed", "not sent")
+        )
+
+
+class _Found(NamedTuple):
+    """What a look into Mavera told of an unanswered call: its answer, why none can be told, or neither."""
+
+    answer: api.Answer | None = None
+    doubt: str = ""
+
+
+def plan(
+    wanted: Sequence[Record], ledger: Ledger, kinds: Sequence[str], limits: Limits, run_id: str | None = None
+) -> Plan:
+    """Return what apply would do; with a budget of 0, what it would do with one that suffices."""
+    entries = {key: entry for key, entry in ledger.entries().items() if key.split("/")[0] in kinds}
+    left = None if limits.month == 0 else credits_left(ledger, limits, run_id)
+    return diff(wanted, entries, smallest_cohort=limits.smallest_cohort, credits_left=left)
+
+
+def credits_left(ledger: Ledger, limits: Limits, run_id: str | None = None) -> int:
+    """Return what may still be spent; calls without a known end count at their highest price."""
+    left = limits.month - ledger.spent()
+    if limits.run is not None:
+        left = min(left, limits.run - (ledger.spent(run_id) if run_id else 0))
+    return max(left, 0)
+
+
+def apply(
+    wanted: Sequence[Record],
+    ledger: Ledger,
+    mavera: api.Mavera,
+    kinds: Sequence[str],
+    limits: Limits,
+    *,
+    tell: Callable[[Result], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
+) -> Outcome:
+    """Look up what is unknown, then send what the plan says. Raises NotStarted where nothing may be sent.
+
+    `tell` gets each result as it comes, `say` what is worth knowing meanwhile. Run it under `ledger.lock`.
+    A second run on the same facts makes no call at all.
+    """
+    return _Run(wanted, ledger, mavera, kinds, limits, tell, say).apply()
+
+
+class _Run:
+    def __init__(
+        self,
+        wanted: Sequence[Record],
+        ledger: Ledger,
+        mavera: api.Mavera,
+        kinds: Sequence[str],
+        limits: Limits,
+        tell: Callable[[Result], None],
+        say: Callable[[str], None],
+    ) -> None:
+        self.wanted = wanted
+        self.ledger = ledger
+        self.mavera = mavera
+        self.kinds = kinds
+        self.limits = limits
+        self.tell = tell
+        self.say = say
+        self.run_id: str | None = None
+        self.outcome = Outcome()
+        self.interrupt = _Interrupt(say)
+
+    def apply(self) -> Outcome:
+        self._say_where_it_resumes()
+        with self.interrupt:
+            try:
+                self._settle_unknown()
+                plan_now = self._plan()
+                if plan_now.of("create", "update"):
+                    self._require_a_budget(plan_now.price)
+                    self._refuse_a_lost_ledger()
+                    self._send(plan_now)
+            except (api.MaveraError, LedgerError) as error:
+                self.outcome.stopped = str(error)
+                self.outcome.is_out_of_credits = isinstance(error, api.OutOfCredits)
+            except KeyboardInterrupt:
+                self.outcome.stopped = INTERRUPTED
+        self._complete()
+        return self.outcome
+
+    def _plan(self) -> Plan:
+        return plan(self.wanted, self.ledger, self.kinds, self.limits, self.run_id)
+
+    def _complete(self) -> None:
+        """Give every wanted record its one result, so that the counts add up to what is wanted."""
+        rest: Mapping[str, State] = {"leave": "unchanged", "hold": "held", "look up": "unknown"}
+        results = {}
+        for step in self._plan().steps:
+            key = step.record.key
+            state = rest.get(step.action, "not sent")
+            results[key] = self.outcome.results.get(key, Result(key, state, step.reason))
+        self.outcome.results = results
+
+    def _note(self, result: Result) -> None:
+        self.outcome.credits += result.credits
+        self.outcome.results[result.key] = result
+        self.tell(result)
+
+    # Before anything is sent
+
+    def _say_where_it_resumes(self) -> None:
+        last = self.ledger.last_run()
+        ended = [call for call in last.calls if call.state != "unknown"] if last else []
+        if last and len(ended) < last.steps:
+            self.say(f"resuming: the last run stopped after {len(ended)} of {last.steps}")
+
+    def _require_a_budget(self, price: Price) -> None:
+        if self.limits.month == 0:
+            raise NotStarted(f"CREDIT_BUDGET is 0, nothing was sent. This plan costs {price}: set it in .env")
+
+    def _refuse_a_lost_ledger(self) -> None:
+        """Raise NotStarted where Mavera holds objects of ours that this ledger knows nothing of."""
+        if not self.ledger.is_empty():
+            return
+        ours = [row for row in self.mavera.custom_personas() if MARKER.search(_description(row))]
+        if not ours and "analyses" in self.kinds:
+            newest = self.mavera.newest_threads(THREADS_TO_GREET)
+            ours = [thread for thread in newest if MARKER.search(api.opening_of(thread))]
+        if ours:
+            raise NotStarted(
+                "the ledger is empty, but Mavera holds objects that carry our reference. Bring the ledger "
+                "back from a backup, or take them over: python -m activate settle --from-mavera"
+            )
+
+    def _settle_unknown(self) -> None:
+        for call in self.ledger.unknown():
+            if self.interrupt.requested:
+                raise KeyboardInterrupt
+            if call.kind in self.kinds:
+                self._settle(call)
+
+    def _settle(self, call: Call) -> None:
+        """Find out what became of a call that an earlier run left without an answer."""
+        found = self._look(call)
+        if found.answer:
+            self._close(call.call_id, found.answer, call.credits_high, "look up")
+            self._note(Result(call.key, "adopted", f"found in Mavera as {found.answer.shown_id}, adopted"))
+        elif doubt := found.doubt or self._too_young(call):
+            self._note(Result(call.key, "unknown", doubt))
+        else:
+            self._write_off(call)
+            self.say(f"{call.key}: not found in Mavera, so nothing came of the call before")
+
+    def _too_young(self, call: Call) -> str:
+        """Say how long Mavera may still be at work on a call, or nothing once that time is over."""
+        age = (self.ledger.now() - call.begun_at).total_seconds()
+        if age >= self.limits.settle_seconds:
+            return ""
+        return (
+            f"sent {age:,.0f} s ago, no answer yet; it counts as lost after {self.limits.settle_seconds:,} s"
+        )
+
+    def _write_off(self, call: Call) -> None:
+        self.ledger.end(call.call_id, "failed", action="look up", credits_spent=0, error="nothing came of it")
+
+    def _look(self, call: Call) -> _Found:
+        """Search Mavera for what a call may have made; objects that the ledger already knows are others."""
+        calls = self.ledger.calls()
+        known = {
+            name for other in calls if other.state == "done" for name in (other.remote_id, other.thread_id)
+        }
+        since = call.begun_at - CLOCKS_APART
+        ours = marker(call.record_key, call.fingerprint)
+        if call.kind == "analyses":
+            return self._look_for_thread(ours, since, known)
+        return self._look_for_persona(ours, str(call.payload["name"]), since, known)
+
+    def _look_for_persona(self, ours: str, name: str, since: datetime, known: Set[str | None]) -> _Found:
+        rows = [row for row in self.mavera.custom_personas() if row["id"] not in known]
+        for row in rows:
+            if ours in _description(row):
+                return _Found(api.persona_in(row))
+        for row in rows:
+            if row["name"] == name and api.created_at(row) >= since and not MARKER.search(_description(row)):
+                doubt = f"{row['id']} has this name but not our reference: python -m activate settle decides"
+                return _Found(doubt=doubt)
+        return _Found()
+
+    def _look_for_thread(self, ours: str, since: datetime, known: Set[str | None]) -> _Found:
+        for thread in self.mavera.threads(since):
+            if thread["id"] not in known and ours in api.opening_of(thread):
+                answer = api.answer_in(thread)
+                return _Found(answer, "" if answer else f"Mave has not answered yet in {thread['id']}")
+        return _Found()
+
+    # Sending
+
+    def _send(self, plan_now: Plan) -> None:
+        steps = plan_now.of("create", "update")
+        self.run_id = self.ledger.start(len(steps), plan_now.price)
+        for step in steps:
+            if self.interrupt.requested:
+                raise KeyboardInterrupt
+            short = step.price.high - credits_left(self.ledger, self.limits, self.run_id)
+            if short > 0:
+                self._note(Result(step.record.key, "held", f"passes the budget by {short:,} credits"))
+            else:
+                self._send_one(step, self.run_id)
+
+    def _send_one(self, step: Step, run_id: str) -> None:
+        record = step.record
+        remote_id = step.entry.remote_id if step.entry else None
+        call_id = self.ledger.begin(
+            run_id,
+            kind=record.kind,
+            record_key=record.record_key,
+            job=record.job,
+            action=step.action,
+            fingerprint=record.fingerprint,
+            facts=record.facts,
+            payload=record.payload,
+            price=step.price,
+            remote_id=remote_id,
+        )
+        done: State = "created" if step.action == "create" else "updated"
+        try:
+            answer = self._call(step, remote_id)
+        except api.OutcomeUnknown as error:
+            self.ledger.end(call_id, "unknown", error=str(error))
+            self._note(self._look_at_once(step, call_id, done, str(error)))
+        except api.MaveraError as error:
+            self.ledger.end(call_id, "failed", credits_spent=0, error=str(error))
+            stops = isinstance(error, api.KeyRefused) or not isinstance(error, api.Refused)
+            self._note(Result(record.key, "failed", f"{error}: stopping" if stops else str(error)))
+            if stops:
+                raise
+        else:
+            spent = self._close(call_id, answer, step.price.high, step.action)
+            self._note(Result(record.key, done, f"{done} {answer.shown_id}", spent))
+
+    def _call(self, step: Step, remote_id: str | None) -> api.Answer:
+        payload = step.record.payload
+        if step.record.kind == "analyses":
+            return self.mavera.ask(payload)
+        if step.action == "create" or remote_id is None:
+            return self.mavera.create_persona(payload)
+        return self.mavera.update_persona(remote_id, {name: payload[name] for name in UPDATED_FIELDS})
+
+    def _look_at_once(self, step: Step, call_id: str, done: State, error: str) -> Result:
+        """Search for what a call may have made whose answer was lost a moment ago."""
+        key = step.record.key
+        if step.action == "update" and KINDS[step.record.kind].update_edits:
+            return Result(key, "failed", f"{error}; the next run sends it again")
+        (call,) = (call for call in self.ledger.unknown() if call.call_id == call_id)
+        found = self._look(call)
+        if found.answer:
+            spent = self._close(call_id, found.answer, step.price.high, "look up")
+            return Result(key, done, f"{done} {found.answer.shown_id}, its answer was lost", spent)
+        if found.doubt or self._too_young(call):
+            return Result(key, "unknown", f"{error}; {found.doubt or 'the next run looks it up'}")
+        self._write_off(call)
+        return Result(key, "failed", f"{error}; nothing came of it")
+
+    def _close(self, call_id: str, answer: api.Answer, highest: int, action: str) -> int:
+        """Write how a call ended well; return its credits, at the highest price where Mavera did not say."""
+        source: CreditsSource = "documented" if answer.credits is None else "answered"
+        spent = highest if answer.credits is None else answer.credits
+        self.ledger.end(
+            call_id,
+            "done",
+            action=action,
+            remote_id=answer.remote_id,
+            thread_id=answer.thread_id,
+            credits_spent=spent,
+            credits_source=source,
+            answer=answer.body,
+        )
+        return spent
+
+
+class _Interrupt:
+    """Lets SIGINT or SIGTERM end a run after the call in flight; a second one, or 30 s, gives that up too."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.requested = False
+        self._say = say
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+            self._before[number] = signal.signal(number, self._hear)
+
+    def __exit__(self, *_: object) -> None:
+        signal.alarm(0)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _hear(self, _number: int, _frame: object) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        signal.alarm(LAST_CALL_SECONDS)
+        self._say(f"stopping after the call in flight, in {LAST_CALL_SECONDS} s at most")
+
+
+# --- what a person decides ---------------------------------------------------------------------------
+
+
+def adopt(record: Record, ledger: Ledger, mavera: api.Mavera, remote_id: str) -> str:
+    """Take a person's word that `remote_id` in Mavera is this record; return the id that was adopted.
+
+    Where a call is unknown this is how it ended. Where the ledger knows nothing, what Mavera holds counts as
+    paid for earlier. Raises NotStarted where Mavera has no such object.
+    """
+    answer, words = _object(record.kind, mavera, remote_id)
+    fingerprint = _fingerprint_in(words, record)
+    entry = ledger.entries().get(record.key)
+    if entry and entry.state == "unknown":
+        (call,) = (call for call in ledger.unknown() if call.call_id == entry.call_id)
+        call_id, spent = call.call_id, call.credits_high if answer.credits is None else answer.credits
+    else:
+        call_id = _begin_by_hand(record, ledger, "adopt", fingerprint)
+        spent = 0
+    ledger.end(
+        call_id,
+        "done",
+        action="adopt",
+        fingerprint=fingerprint,
+        remote_id=answer.remote_id,
+        thread_id=answer.thread_id,
+        credits_spent=spent,
+        credits_source="documented" if answer.credits is None else "answered",
+        answer=answer.body,
+    )
+    return answer.shown_id
+
+
+def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera) -> Iterator[tuple[str, str]]:
+    """Take over every object in Mavera that carries the reference of a wanted record without an entry.
+
+    Yields the record's key and the object's id. This is how a lost ledger is made again.
+    """
+    missing = {record.key: record for record in wanted if record.key not in ledger.entries()}
+    personas = ((row["id"], _description(row)) for row in mavera.custom_personas())
+    threads = ((row["id"], api.opening_of(row)) for row in mavera.threads(LONG_AGO))
+    for kind, objects in (("personas", personas), ("analyses", threads)):
+        for remote_id, words in objects:
+            found = MARKER.search(words)
+            record = missing.pop(f"{kind}/{found[1]}", None) if found else None
+            if record:
+                yield record.key, adopt(record, ledger, mavera, remote_id)
+
+
+def forget(record: Record, ledger: Ledger) -> None:
+    """Take a person's word that Mavera holds nothing of this record: the next run may pay for it anew."""
+    entry = ledger.entries().get(record.key)
+    if entry is None:
+        raise NotStarted(f"the ledger knows nothing of {record.key}: there is nothing to forget")
+    (call,) = (call for call in ledger.calls() if call.call_id == entry.call_id)
+    ledger.end(
+        call.call_id, "failed", action="forget", credits_spent=call.credits, error="forgotten by a person"
+    )
+
+
+def _begin_by_hand(record: Record, ledger: Ledger, action: str, fingerprint: str) -> str:
+    return ledger.begin(
+        "by hand",
+        kind=record.kind,
+        record_key=record.record_key,
+        job=record.job,
+        action=action,
+        fingerprint=fingerprint,
+        facts=record.facts if fingerprint == record.fingerprint else {},
+        payload=record.payload if fingerprint == record.fingerprint else {},
+        price=FREE,
+    )
+
+
+def _object(kind: str, mavera: api.Mavera, remote_id: str) -> tuple[api.Answer, str]:
+    if kind == "personas":
+        for row in mavera.custom_personas():
+            if row["id"] == remote_id:
+                return api.persona_in(row), _description(row)
+        raise NotStarted(f"Mavera has no custom persona {remote_id}")
+    thread = mavera.thread(remote_id)
+    answer = api.answer_in(thread)
+    if answer is None:
+        raise NotStarted(f"Mave has not answered yet in {remote_id}")
+    return answer, api.opening_of(thread)
+
+
+def _fingerprint_in(words: str, record: Record) -> str:
+    """Return the record's fingerprint where the words carry it, else what they do carry."""
+    found = MARKER.search(words)
+    short = found[2] if found else ""
+    return record.fingerprint if short and record.fingerprint.startswith(short) else short
+
+
+def _description(row: Mapping[str, Any]) -> str:
+    return str(row.get("description") or "")

@@ -1,0 +1,333 @@
+"""The Mavera calls, and what each failure allows next.
+
+Mavera has no idempotency key, no upsert and no balance to ask for, so the caller has to know of every failure
+whether work can have been done. The class of the error says it.
+"""
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
+
+import requests
+import urllib3
+
+REQUESTS_A_MINUTE: Final = {"starter": 60, "basic": 120, "professional": 240, "enterprise": 600}
+HEADROOM: Final = 0.9  # part of the tier's rate that is used: the key may serve other programs as well
+WINDOW_SECONDS: Final = 60
+
+ATTEMPTS: Final = 5
+RETRY_AFTER_SECONDS: Final = 30  # where a 429 does not say; the vendor's own sample waits as long
+LONGEST_WAIT_SECONDS: Final = 120
+
+CONNECT_SECONDS: Final = 10
+PERSONA_PAGE: Final = 100
+THREAD_PAGE: Final = 100
+
+
+class Timeouts(NamedTuple):
+    """Seconds without a byte after which a call is given up, by what it does."""
+
+    read: float = 30
+    persona: float = 120
+    analysis: float = 180
+
+
+PATIENT: Final = Timeouts()
+
+
+class MaveraError(Exception):
+    """A call failed; `message` is one line without any secret."""
+
+
+class TryAgain(MaveraError):
+    """Nothing was done and nothing charged. The same call may be made after `seconds` (None: a while)."""
+
+    def __init__(self, text: str, seconds: float | None = None) -> None:
+        super().__init__(text)
+        self.seconds = seconds
+
+
+class Refused(MaveraError):
+    """Mavera read the call and said no; the same call would be refused again."""
+
+
+class KeyRefused(Refused):
+    """Every other call would be refused as well: stop."""
+
+
+class OutOfCredits(MaveraError):
+    """Nothing more can be bought: stop."""
+
+
+class OutcomeUnknown(MaveraError):
+    """The work may have been done and charged. Look first; never make the call again blindly."""
+
+
+class Answer(NamedTuple):
+    """What Mavera made of a call. `credits` is None where it did not say, `body` its answer as it came."""
+
+    remote_id: str
+    thread_id: str | None
+    credits: int | None
+    body: Any
+
+    @property
+    def shown_id(self) -> str:
+        """The id under which a person finds it in Mavera."""
+        return self.thread_id or self.remote_id
+
+
+class Mavera:
+    """One account. `clock` and `sleep` stand in for time; `timeouts` for patience."""
+
+    def __init__(
+        self,
+        base_url: str,
+        key: str,
+        tier: str = "starter",
+        *,
+        timeouts: Timeouts = PATIENT,
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        def with_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            request.headers["Authorization"] = f"Bearer {key}"
+            return request
+
+        self.calls = 0
+        self._base_url = base_url
+        self._session = requests.Session()
+        self._session.auth = with_key  # a header of the session would lose against a .netrc file
+        # A pooled connection that the server has dropped fails just as a lost answer does, and would leave a
+        # create unknown. At about one call a second a new connection each costs little.
+        self._session.headers["Connection"] = "close"
+        self._pace = Pace(math.floor(REQUESTS_A_MINUTE[tier] * HEADROOM), clock, sleep)
+        self._sleep = sleep
+        self._timeouts = timeouts
+
+    # Writing
+
+    def create_persona(self, payload: Mapping[str, Any]) -> Answer:
+        return persona_in(self._charge("/personas", payload, self._timeouts.persona))
+
+    def update_persona(self, persona_id: str, fields: Mapping[str, Any]) -> Answer:
+        """Set `fields` of a persona; making the call twice changes nothing more than making it once.
+
+        The answer repeats what the persona cost when it was created, so its credits are not read.
+        """
+        url = f"/personas/{persona_id}"
+        body = self._repeat("PATCH", url, json=dict(fields), timeout=self._timeouts.persona)
+        return persona_in(body)._replace(credits=None)
+
+    def ask(self, payload: Mapping[str, Any]) -> Answer:
+        """Ask Mave, and wait for the answer: 5 to 90 seconds."""
+        return _message(self._charge("/mave/chat", payload, self._timeouts.analysis))
+
+    # Looking, which costs nothing
+
+    def custom_personas(self) -> list[dict[str, Any]]:
+        """Return every custom persona of the account."""
+        return [row for row in self._list("/personas", PERSONA_PAGE) if row.get("is_custom", True)]
+
+    def threads(self, since: datetime) -> Iterator[dict[str, Any]]:
+        """Yield the Mave threads that were created at or after `since`, with their messages."""
+        for row in self._list("/mave/threads", THREAD_PAGE):
+            if created_at(row) >= since:
+                yield self.thread(row["id"])
+
+    def newest_threads(self, count: int) -> Iterator[dict[str, Any]]:
+        """Yield up to `count` threads from the top of the list, with their messages."""
+        page = self._repeat("GET", "/mave/threads", params={"limit": count}, timeout=self._timeouts.read)
+        for row in page["data"]:
+            yield self.thread(row["id"])
+
+    def thread(self, thread_id: str) -> dict[str, Any]:
+        body: dict[str, Any] = self._repeat("GET", f"/mave/threads/{thread_id}", timeout=self._timeouts.read)
+        return body
+
+    def _list(self, path: str, limit: int) -> list[dict[str, Any]]:
+        """Return all rows of a list, in whichever of the two documented paging styles Mavera answers.
+
+        A list with a hole would hide an object that exists, and have it paid for again. So a list with a page
+        that is empty although more is announced, or that repeats rows, is read again, in the end an error.
+        """
+        for _ in range(ATTEMPTS):
+            rows = self._pages(path, limit)
+            if rows is not None:
+                return rows
+        raise TryAgain(f"GET {path}: the list has holes or repeats itself")
+
+    def _pages(self, path: str, limit: int) -> list[dict[str, Any]] | None:
+        rows: dict[str, dict[str, Any]] = {}
+        where: dict[str, Any] = {}
+        while True:
+            page = self._repeat("GET", path, params={"limit": limit, **where}, timeout=self._timeouts.read)
+            data, cursor, total = page.get("data"), page.get("next_cursor"), page.get("total")
+            if not isinstance(data, list) or any(row["id"] in rows for row in data):
+                return None
+            rows |= {row["id"]: row for row in data}
+            more = bool(page.get("has_more", cursor)) or (total is not None and len(rows) < total)
+            if not more:
+                return list(rows.values())
+            if not data or (cursor is None and total is None and "offset" not in page):
+                return None
+            where = {"cursor": cursor} if cursor is not None else {"offset": len(rows)}
+
+    # Transport
+
+    def _charge(self, path: str, payload: Mapping[str, Any], timeout: float) -> Any:
+        """POST what costs credits, again only where no answer can have been produced."""
+        return self._attempt("POST", path, OutcomeUnknown, json=dict(payload), timeout=timeout)
+
+    def _repeat(self, method: str, path: str, **arguments: Any) -> Any:
+        """Make a call that may be made any number of times."""
+        return self._attempt(method, path, TryAgain, **arguments)
+
+    def _attempt(self, method: str, path: str, doubtful: type[MaveraError], **arguments: Any) -> Any:
+        for attempt in range(1, ATTEMPTS):
+            try:
+                return self._call(method, path, doubtful, **arguments)
+            except TryAgain as failure:
+                seconds = 2.0**attempt / 2 if failure.seconds is None else failure.seconds
+                self._sleep(min(seconds, LONGEST_WAIT_SECONDS))
+        return self._call(method, path, doubtful, **arguments)
+
+    def _call(
+        self, method: str, path: str, doubtful: type[MaveraError], *, timeout: float, **arguments: Any
+    ) -> Any:
+        """Make one call. Raises TryAgain where nothing was done, `doubtful` where something may have been."""
+        self._pace.wait()
+        self.calls += 1
+        where = f"{method} {path}"
+        try:
+            response = self._session.request(
+                method,
+                self._base_url + path,
+                timeout=(CONNECT_SECONDS, timeout),
+                allow_redirects=False,
+                **arguments,
+            )
+        except requests.RequestException as error:
+            if _never_sent(error):
+                raise TryAgain(f"{where}: Mavera cannot be reached") from None
+            what = f"no answer in {timeout:g} s" if isinstance(error, requests.Timeout) else "connection lost"
+            raise doubtful(f"{where}: {what}") from None
+        self._pace.heed(response.headers)
+        try:
+            body = response.json()
+        except ValueError:
+            body = None
+        if response.ok and isinstance(body, dict) and not body.get("error"):
+            return body
+        raise _failure(where, response, body, doubtful)
+
+
+class Pace:
+    """Keeps at most `count` calls in any 60 seconds, and waits out a window that Mavera says is used up."""
+
+    def __init__(self, count: int, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        self._made: deque[float] = deque(maxlen=count)
+        self._closed_until = 0.0
+        self._clock = clock
+        self._sleep = sleep
+
+    def wait(self) -> None:
+        now = self._clock()
+        full_until = self._made[0] + WINDOW_SECONDS if len(self._made) == self._made.maxlen else 0.0
+        # Mavera's clock may differ from ours, and no window is longer than one minute.
+        seconds = min(max(full_until, self._closed_until) - now, WINDOW_SECONDS)
+        if seconds > 0:
+            self._sleep(seconds)
+        self._made.append(self._clock())
+
+    def heed(self, headers: Mapping[str, str]) -> None:
+        if headers.get("X-RateLimit-Remaining") == "0" and headers.get("X-RateLimit-Reset", "").isdecimal():
+            self._closed_until = float(headers["X-RateLimit-Reset"])
+
+
+def _never_sent(error: requests.RequestException) -> bool:
+    """Whether the connection itself failed, so that Mavera cannot have seen the call."""
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    cause = error.args[0] if error.args else None
+    reason = getattr(cause, "reason", None)
+    return isinstance(reason, urllib3.exceptions.NewConnectionError)
+
+
+def _failure(where: str, response: requests.Response, body: Any, doubtful: type[MaveraError]) -> MaveraError:
+    """Say what an answer that is no success allows next; the body's `error` counts before the status."""
+    error = body.get("error") if isinstance(body, dict) else None
+    error = error if isinstance(error, dict) else {}
+    category, code, param = (str(error.get(field) or "") for field in ("type", "code", "param"))
+    status = response.status_code
+    said = " ".join(filter(None, [str(status), code or category, param and f"({param})"]))
+    text = f"{where}: {said}"
+    if status == 402 or category == "insufficient_credits":
+        return OutOfCredits(f"{status} out of credits" + (f" ({code})" if code else ""))
+    if status == 401 or category == "authentication_error":
+        return KeyRefused(f"mavera refused MAVERA_API_KEY ({status} {code or category})".replace(" )", ")"))
+    if status == 429 or category == "rate_limit_error":
+        return TryAgain(text, _seconds(response.headers.get("Retry-After")) or RETRY_AFTER_SECONDS)
+    if status == 503:
+        return TryAgain(text, _seconds(response.headers.get("Retry-After")))
+    if 300 <= status < 500 or category == "invalid_request_error":
+        return Refused(text)
+    if response.ok and not error:
+        text = f"{where}: {status} with an answer that is no JSON object"
+    return doubtful(text)
+
+
+def _seconds(header: str | None) -> float | None:
+    return float(header) if header and header.isdecimal() else None
+
+
+def persona_in(body: Any) -> Answer:
+    """Return a persona, created or listed, as the answer to its creation."""
+    if not body.get("id"):
+        raise OutcomeUnknown("Mavera answered without the id of the persona")
+    return Answer(str(body["id"]), None, _whole(body.get("credits_charged")), body)
+
+
+def _message(body: Any) -> Answer:
+    if not (body.get("id") and body.get("thread_id")):
+        raise OutcomeUnknown("Mavera answered without the id of the thread")
+    usage = body.get("usage")
+    used = usage.get("credits_used") if isinstance(usage, dict) else None
+    return Answer(str(body["id"]), str(body["thread_id"]), _whole(used), body)
+
+
+def answer_in(thread: Mapping[str, Any]) -> Answer | None:
+    """Return the first answer of a thread as if the call had got it; None while there is none."""
+    for message in thread.get("messages") or ():
+        if message.get("role") == "assistant":
+            return Answer(
+                str(message["id"]), str(thread["id"]), _whole(thread.get("credits_used")), dict(thread)
+            )
+    return None
+
+
+def opening_of(thread: Mapping[str, Any]) -> str:
+    """Return the message that a thread was begun with."""
+    return next(
+        (
+            str(message["content"])
+            for message in thread.get("messages") or ()
+            if message.get("role") == "user"
+        ),
+        "",
+    )
+
+
+def created_at(row: Mapping[str, Any]) -> datetime:
+    """Return when a listed object was made; Mavera writes Unix seconds here and ISO 8601 there."""
+    value = row["created_at"]
+    if isinstance(value, int | float):
+        return datetime.fromtimestamp(value, UTC)
+    return datetime.fromisoformat(str(value)).astimezone(UTC)
+
+
+def _whole(value: Any) -> int | None:
+    return value if isinstance(value, int) else None

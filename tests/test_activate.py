@@ -1,0 +1,528 @@
+"""The commands of `python -m activate` against the sandbox's Mavera: what is sent, said and paid."""
+
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import activation
+import pytest
+
+import settings
+from activate import cli
+from activate import ledger as journal
+from sandbox import mavera as sandbox_mavera
+from sandbox.faults import Fault
+from sandbox.server import Sandbox, serving
+from sandbox.world import World
+
+TOP, SKIMMERS, MOBILE = (f"personas/{row['record_key']}" for row in activation.PERSONAS)
+CLUSTERS = "analyses/viewer-clusters:all"
+
+
+@pytest.fixture
+def sandbox() -> Sandbox:
+    return Sandbox(World(200, 7, date(2026, 11, 21)), limits="off")
+
+
+@dataclass
+class Ran:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def lines(self) -> list[str]:
+        return self.out.splitlines()
+
+
+@dataclass
+class Desk:
+    """A person's desk: settings, a published copy, a ledger, and the commands."""
+
+    sandbox: Sandbox
+    path: Path
+    set: Callable[..., None]
+    activate: Callable[..., Ran]
+
+    def publish(self, *personas: activation.Row, analyses: tuple[activation.Row, ...] = ()) -> None:
+        activation.publish(self.path / "published.duckdb", personas, analyses)
+
+    def ledger(self, *, write: bool = False) -> journal.Ledger:
+        set_up = settings.load()
+        return journal.connect(set_up.ledger_url, set_up.mavera_base_url, write=write)
+
+    def credits(self) -> int:
+        return int(self.sandbox.mavera.summary()["credits_spent"])
+
+    def requests(self, *methods: str) -> int:
+        return sum(entry.method in (methods or ("GET", "POST", "PATCH")) for entry in self.sandbox.journal)
+
+
+@pytest.fixture
+def desk(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Desk]:
+    def set_up(**changes: Any) -> None:
+        for name, value in changes.items():
+            monkeypatch.setenv(name.upper(), str(value))
+
+    def activate(*arguments: str) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["activate", *arguments])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        said = capsys.readouterr()
+        return Ran(int(ended.value.code or 0), said.out, said.err)
+
+    for name in settings.Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    with serving(sandbox) as url:
+        set_up(
+            env_file=tmp_path / "none.env",
+            published_path=tmp_path / "published.duckdb",
+            ledger_url=f"sqlite:///{tmp_path / 'ledger.sqlite'}",
+            mavera_base_url=f"{url}/mavera/api/v1",
+            mavera_api_key=sandbox_mavera.KEY,
+            mavera_plan="enterprise",
+            credit_budget=2_000,
+        )
+        yield Desk(sandbox, tmp_path, set_up, activate)
+
+
+# --- plan --------------------------------------------------------------------------------------------
+
+
+def test_the_plan_says_what_would_be_done_and_its_price(desk: Desk) -> None:
+    small = activation.but(
+        activation.SKIMMERS, record_key="viewer-clusters:bouncers", viewer_cluster="bouncers", person_count=12
+    )
+    desk.publish(activation.TOP, small, analyses=(activation.CLUSTERS,))
+    assert desk.activate("plan").lines == [
+        "+ personas/clv-tiers:top              create   300        820 people",
+        "! personas/viewer-clusters:bouncers   held     12 people, smallest cohort is 20",
+        "+ analyses/viewer-clusters:all        create   10 to 75   1,800 people",
+        "3 wanted = 2 create + 1 held",
+        "310 to 375 credits; 2,000 left of 2,000",
+        "To send it: make activate",
+    ]
+
+
+def test_planning_asks_nobody_and_writes_nothing(desk: Desk) -> None:
+    desk.publish(*activation.PERSONAS)
+    assert desk.activate("plan").code == 0
+    assert desk.requests() == 0
+    assert not (desk.path / "ledger.sqlite").exists()
+
+
+def test_the_plan_shows_the_facts_that_moved(desk: Desk) -> None:
+    desk.publish(activation.TOP, activation.SKIMMERS)
+    desk.activate("apply")
+    desk.publish(activation.TOP, activation.but(activation.SKIMMERS, mean_watched_share=0.31))
+    assert desk.activate("plan").lines == [
+        "~ personas/viewer-clusters:skimmers   update   0 to ?     389 people",
+        "      mean_watched_share  0.36 -> 0.31",
+        "= 1 unchanged (--all lists them)",
+        "2 wanted = 1 update + 1 unchanged",
+        "0 to ? credits (? counts as 0 until learned); 1,400 left of 2,000",
+        "To send it: make activate",
+    ]
+
+
+def test_the_plan_lists_what_is_unchanged_when_asked(desk: Desk) -> None:
+    desk.publish(activation.TOP)
+    desk.activate("apply")
+    assert desk.activate("plan", "--all").lines == [
+        "= personas/clv-tiers:top              unchanged",
+        "1 wanted = 1 unchanged",
+        "Nothing to send.",
+    ]
+
+
+def test_the_plan_names_what_no_row_asks_for_any_more(desk: Desk) -> None:
+    desk.publish(activation.TOP, activation.SKIMMERS)
+    desk.activate("apply")
+    desk.publish(activation.TOP)
+    assert f"  {SKIMMERS}: no row asks for it any more; kept in Mavera" in desk.activate("plan").lines
+    assert desk.activate("apply").code == 0
+    assert desk.sandbox.mavera.summary()["personas"] == 2
+
+
+def test_without_a_budget_the_plan_says_what_it_would_cost(desk: Desk) -> None:
+    desk.set(credit_budget=0)
+    desk.publish(activation.TOP, activation.SKIMMERS)
+    assert desk.activate("plan").lines[-3:] == [
+        "2 wanted = 2 create",
+        "600 credits; CREDIT_BUDGET is 0: nothing is sent",
+        "To send it: set CREDIT_BUDGET in .env, then make activate",
+    ]
+
+
+def test_one_kind_is_planned_alone(desk: Desk) -> None:
+    desk.publish(activation.TOP, analyses=(activation.CLUSTERS,))
+    planned = json.loads(desk.activate("plan", "analyses", "--json").out)
+    assert [step["key"] for step in planned["steps"]] == [CLUSTERS]
+
+
+def test_the_plan_has_the_same_numbers_for_a_machine(desk: Desk) -> None:
+    desk.publish(activation.TOP, analyses=(activation.CLUSTERS,))
+    planned = json.loads(desk.activate("plan", "--json").out)
+    assert planned["counts"] == {"create": 2, "update": 0, "hold": 0, "look up": 0, "leave": 0}
+    assert (planned["credits_low"], planned["credits_high"], planned["credits_left"]) == (310, 375, 2_000)
+
+
+# --- apply -------------------------------------------------------------------------------------------
+
+
+def test_apply_sends_each_record_and_says_what_it_cost(desk: Desk) -> None:
+    desk.publish(activation.TOP, analyses=(activation.CLUSTERS,))
+    ran = desk.activate("apply")
+    (persona, thread), credits_spent = standing(desk), desk.credits()
+    assert ran.lines == [
+        f"+ personas/clv-tiers:top              created {persona:<28}   300",
+        f"+ analyses/viewer-clusters:all        created {thread:<28} {credits_spent - 300:>5}",
+        f"2 created: {credits_spent} credits",
+        "To have the answers as tables: make results",
+    ]
+    assert ran.code == 0
+
+
+def standing(desk: Desk) -> list[str | None]:
+    """The ids under which a person finds what the ledger says Mavera holds."""
+    return [entry.thread_id or entry.remote_id for entry in desk.ledger().entries().values()]
+
+
+def test_a_second_run_sends_nothing_and_makes_no_call(desk: Desk) -> None:
+    desk.publish(*activation.PERSONAS, analyses=activation.ANALYSES)
+    assert desk.activate("apply").code == 0
+    requests, credits_spent = desk.requests(), desk.credits()
+    again = desk.activate("apply")
+    assert (desk.requests(), desk.credits()) == (requests, credits_spent)
+    assert again.lines == ["6 unchanged: 0 credits", "Nothing to send."]
+    assert again.code == 0
+
+
+def test_the_second_run_reports_no_calls_to_a_machine(desk: Desk) -> None:
+    desk.publish(activation.TOP)
+    first = json.loads(desk.activate("apply", "--json").out)
+    again = json.loads(desk.activate("apply", "--json").out)
+    assert (first["credits"], first["counts"]["created"]) == (300, 1)
+    assert (again["calls"], again["credits"], again["counts"]["unchanged"]) == (0, 0, 1)
+
+
+def test_changed_facts_update_a_persona_without_a_second_one(desk: Desk) -> None:
+    desk.publish(activation.SKIMMERS)
+    desk.activate("apply")
+    desk.publish(activation.but(activation.SKIMMERS, mean_watched_share=0.31))
+    ran = desk.activate("apply")
+    assert ran.lines[-2].startswith("1 updated: 0 credits")
+    assert (desk.sandbox.mavera.summary()["personas"], desk.credits()) == (1, 300)
+    assert desk.activate("apply").lines[0] == "1 unchanged: 0 credits"
+
+
+def test_an_analysis_is_asked_once_per_set_of_facts(desk: Desk) -> None:
+    desk.publish(analyses=(activation.CLUSTERS,))
+    desk.activate("apply")
+    desk.publish(analyses=(activation.but(activation.CLUSTERS, viewer_count=2_000),))
+    desk.activate("apply")
+    desk.activate("apply")
+    assert desk.sandbox.mavera.summary()["threads"] == 2
+    assert desk.ledger().spent() == desk.credits()
+
+
+def test_the_ledger_holds_what_mavera_charged_and_answered(desk: Desk) -> None:
+    desk.publish(activation.TOP, analyses=(activation.CLUSTERS,))
+    desk.activate("apply")
+    persona, analysis = desk.ledger().calls()
+    assert (persona.credits, persona.credits_source) == (300, "answered")
+    assert analysis.credits == desk.credits() - 300
+    assert desk.ledger().answer(analysis.call_id)["content"]
+
+
+def test_counts_of_a_run_add_up_to_what_is_wanted(desk: Desk) -> None:
+    desk.set(credit_budget=650)
+    small = activation.but(activation.MOBILE, person_count=12)
+    desk.publish(activation.TOP, activation.SKIMMERS, small, analyses=activation.ANALYSES)
+    ran = json.loads(desk.activate("apply", "--json").out)
+    assert ran["wanted"] == 6
+    assert sum(ran["counts"].values()) == len(ran["results"]) == 6
+
+
+@pytest.mark.parametrize("shape", ["reference", "examples"])
+def test_a_lenient_mavera_takes_either_shape_of_a_persona(desk: Desk, shape: str) -> None:
+    desk.sandbox.mavera.strict = False
+    desk.set(mavera_persona_shape=shape)
+    desk.publish(activation.TOP)
+    assert desk.activate("apply").code == 0
+
+
+def test_what_mavera_refuses_is_named_and_the_rest_is_sent(desk: Desk) -> None:
+    desk.set(mavera_persona_shape="examples")
+    desk.publish(activation.TOP, analyses=(activation.CLUSTERS,))
+    ran = desk.activate("apply")
+    assert ran.lines[0].startswith(f"x {TOP:<36}POST /personas: 400 missing_field (")
+    assert ran.lines[2].startswith("1 created, 1 failed: ")
+    assert ran.lines[3].startswith("make activate tries again")
+    assert ran.code == 1
+
+
+# --- money -------------------------------------------------------------------------------------------
+
+
+def test_a_budget_of_0_sends_nothing_and_says_what_to_set(desk: Desk) -> None:
+    desk.set(credit_budget=0)
+    desk.publish(activation.TOP, analyses=(activation.CLUSTERS,))
+    ran = desk.activate("apply")
+    said = "CREDIT_BUDGET is 0, nothing was sent. This plan costs 310 to 375: set it in .env"
+    assert (ran.code, ran.err, ran.out) == (2, f"error: {said}\n", "")
+    assert desk.requests() == 0
+
+
+def test_a_budget_of_0_does_not_matter_when_there_is_nothing_to_send(desk: Desk) -> None:
+    desk.publish(activation.TOP)
+    desk.activate("apply")
+    desk.set(credit_budget=0)
+    assert desk.activate("apply").code == 0
+
+
+@pytest.mark.parametrize("budget", [0, 10, 74, 75, 299, 300, 374, 375, 600, 975])
+def test_what_is_spent_never_passes_the_budget_of_the_month(desk: Desk, budget: int) -> None:
+    desk.set(credit_budget=budget)
+    desk.publish(*activation.PERSONAS, analyses=activation.ANALYSES)
+    for _ in range(2):
+        desk.activate("apply")
+    assert desk.credits() <= budget
+
+
+def test_the_budget_of_a_run_binds_beside_that_of_the_month(desk: Desk) -> None:
+    desk.publish(*activation.PERSONAS)
+    ran = desk.activate("apply", "--budget", "650")
+    assert desk.credits() == 600
+    assert ran.lines[-2] == "2 created, 1 held: 600 credits"
+    assert ran.code == 0
+
+
+def test_what_mavera_really_charged_makes_room_for_more(desk: Desk) -> None:
+    desk.set(credit_budget=175)
+    desk.publish(analyses=activation.ANALYSES)
+    desk.activate("apply")
+    desk.activate("apply")
+    assert desk.sandbox.mavera.summary()["threads"] == 3
+    assert desk.credits() <= 175
+
+
+def test_the_first_402_stops_the_run(desk: Desk) -> None:
+    desk.sandbox.mavera.balance = 310
+    desk.publish(activation.TOP, activation.SKIMMERS, analyses=(activation.CLUSTERS,))
+    ran = desk.activate("apply")
+    assert ran.lines[1:] == [
+        f"x {SKIMMERS:<36}402 out of credits (credits_exhausted): stopping     0",
+        "1 created, 1 failed, 1 not sent: 300 credits",
+        "When credits are back, make activate sends the rest.",
+    ]
+    assert ran.code == 1
+    assert desk.requests("POST") == 2
+
+
+def test_after_a_402_the_next_run_sends_the_rest(desk: Desk) -> None:
+    desk.sandbox.mavera.balance = 310
+    desk.publish(activation.TOP, activation.SKIMMERS)
+    desk.activate("apply")
+    desk.sandbox.mavera.balance = 1_000
+    ran = desk.activate("apply")
+    assert ran.code == 0
+    assert desk.sandbox.mavera.summary()["personas"] == 2
+
+
+# --- mistakes ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "arguments", "said"),
+    [
+        ({}, ("plan", "persona"), "there is no kind persona. Choose from personas, analyses"),
+        (
+            {"mavera_api_key": ""},
+            ("apply",),
+            "MAVERA_API_KEY is not set. Put it into .env, or try make demo, which needs none",
+        ),
+        (
+            {"published_path": "no/published.duckdb"},
+            ("plan",),
+            "published.duckdb is not there yet. Run make ingest transform first",
+        ),
+        ({"credit_budget": "many"}, ("plan",), "CREDIT_BUDGET: "),
+        (
+            {},
+            ("explain", "personas/clv-tiers:none"),
+            "no row asks for personas/clv-tiers:none. python -m activate plan --all lists the records",
+        ),
+    ],
+)
+def test_a_mistake_is_one_line_that_says_how_to_go_on(
+    desk: Desk, changes: dict[str, str], arguments: tuple[str, ...], said: str
+) -> None:
+    desk.publish(activation.TOP)
+    desk.set(**changes)
+    ran = desk.activate(*arguments)
+    assert ran.code == 2
+    assert ran.err.startswith(f"error: {said}")
+    assert len(ran.err.splitlines()) == 1
+
+
+def test_a_wrong_key_stops_the_run_and_is_never_repeated(desk: Desk) -> None:
+    desk.set(mavera_api_key="mvra_live_wrong000000000000000000")
+    desk.publish(activation.TOP)
+    ran = desk.activate("apply")
+    assert ran.code == 1
+    assert "mavera refused MAVERA_API_KEY (401 invalid_api_key)" in ran.out
+    assert "mvra_live_wrong" not in ran.out + ran.err
+
+
+def test_a_ledger_of_another_mavera_is_refused(desk: Desk) -> None:
+    desk.publish(activation.TOP)
+    desk.activate("apply")
+    desk.set(mavera_base_url="https://app.mavera.io/api/v1")
+    ran = desk.activate("apply")
+    assert ran.code == 2
+    assert "Set LEDGER_URL to a file of its own for each" in ran.err
+
+
+def test_a_second_apply_at_the_same_time_is_refused(desk: Desk) -> None:
+    desk.publish(activation.TOP)
+    lock: AbstractContextManager[None] = journal.lock(settings.load().ledger_url)
+    with lock:
+        ran = desk.activate("apply")
+    assert ran.code == 2
+    assert "another apply is at work (process " in ran.err
+
+
+def test_two_rows_for_one_record_stop_before_anything_is_sent(desk: Desk) -> None:
+    desk.publish(activation.TOP, activation.TOP)
+    ran = desk.activate("apply")
+    assert (ran.code, desk.requests()) == (2, 0)
+    assert "two rows ask for personas/clv-tiers:top" in ran.err
+
+
+def test_a_personal_fact_is_held_and_stays_out_of_mavera_ledger_and_messages(desk: Desk) -> None:
+    medias = [{"share": 0.6, "media_name": "ada@example.com"}]
+    desk.publish(activation.TOP, activation.but(activation.SKIMMERS, medias=medias))
+    ran = [desk.activate(*words) for words in (("plan",), ("apply",), ("explain", SKIMMERS), ("status",))]
+    assert "held     facts.medias[0].media_name looks like an e-mail address" in ran[0].out
+    assert all("ada@" not in said.out + said.err for said in ran)
+    assert b"ada@" not in (desk.path / "ledger.sqlite").read_bytes()
+    assert desk.sandbox.mavera.summary()["personas"] == 1
+
+
+# --- a lost ledger -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["personas", "analyses"])
+def test_a_lost_ledger_is_noticed_before_anything_is_paid_twice(desk: Desk, kind: str) -> None:
+    rows = (activation.TOP,) if kind == "personas" else ()
+    desk.publish(*rows, analyses=() if rows else (activation.CLUSTERS,))
+    desk.activate("apply")
+    (desk.path / "ledger.sqlite").unlink()
+    credits_spent = desk.credits()
+    ran = desk.activate("apply")
+    assert ran.code == 2
+    assert "the ledger is empty, but Mavera holds objects that carry our reference" in ran.err
+    assert "settle --from-mavera" in ran.err
+    assert desk.credits() == credits_spent
+
+
+def test_a_lost_ledger_is_made_again_from_what_mavera_holds(desk: Desk) -> None:
+    desk.publish(*activation.PERSONAS, analyses=activation.ANALYSES)
+    desk.activate("apply")
+    (desk.path / "ledger.sqlite").unlink()
+    credits_spent = desk.credits()
+    assert desk.activate("settle", "--from-mavera").out.count("adopted") == 6
+    assert desk.activate("apply").lines == ["6 unchanged: 0 credits", "Nothing to send."]
+    assert desk.credits() == credits_spent
+
+
+def test_a_persona_taken_over_with_older_facts_is_updated_not_created(desk: Desk) -> None:
+    desk.publish(activation.SKIMMERS)
+    desk.activate("apply")
+    (desk.path / "ledger.sqlite").unlink()
+    desk.publish(activation.but(activation.SKIMMERS, mean_watched_share=0.31))
+    desk.activate("settle", "--from-mavera")
+    assert desk.activate("apply").lines[-2] == "1 updated: 0 credits"
+    assert desk.sandbox.mavera.summary()["personas"] == 1
+
+
+# --- status, explain, settle -------------------------------------------------------------------------
+
+
+def test_status_tells_what_stands_and_what_is_left_without_a_call(desk: Desk) -> None:
+    desk.publish(activation.TOP, activation.SKIMMERS)
+    desk.activate("apply")
+    requests = desk.requests()
+    desk.publish(activation.TOP)
+    last, *lines = desk.activate("status").lines
+    assert last.startswith("last run  ")
+    assert last.endswith(", 600 credits; 1,400 left of 2,000")
+    assert lines == [
+        "personas  2 sent",
+        "analyses  none",
+        "unwanted  personas/viewer-clusters:skimmers: no row asks for it any more; kept",
+    ]
+    assert desk.requests() == requests
+
+
+def test_status_before_the_first_run_says_so(desk: Desk) -> None:
+    desk.publish(activation.TOP)
+    assert desk.activate("status").lines == [
+        "last run  none yet; 2,000 left of 2,000",
+        "personas  1 to send",
+        "analyses  none",
+    ]
+
+
+def test_explain_follows_a_record_from_its_facts_to_its_answer(desk: Desk) -> None:
+    desk.publish(activation.TOP)
+    desk.activate("apply")
+    (persona,) = standing(desk)
+    facts, model, words, sent, answered = desk.activate("explain", TOP).lines
+    assert facts.startswith("facts     clv_tier top, tier_from_share 0.0,")
+    assert model == "from      activation.sync_mavera__personas, job clv-tiers"
+    assert words == "words     activate/templates/clv_tiers/persona.md.j2"
+    assert "create" in sent
+    assert answered == f"answered  {persona}, 300 credits"
+    assert "Ref: clv-tiers:top" in desk.activate("explain", TOP, "--payload").out
+    assert '"credits_charged": 300' in desk.activate("explain", TOP, "--answer").out
+
+
+def test_settle_lists_what_is_unknown_and_takes_a_persons_word(desk: Desk) -> None:
+    desk.publish(activation.TOP)
+    desk.activate("apply")
+    desk.publish(activation.TOP, activation.SKIMMERS)
+    desk.sandbox.faults.add(Fault("500", "mavera", count=1, path="/personas"))
+    assert desk.activate("apply").code == 1
+    assert desk.activate("settle").lines[0].startswith(f"? {SKIMMERS:<36}sent ")
+    desk.activate("settle", SKIMMERS, "--forget")
+    assert desk.activate("settle").out == "Nothing to settle: every call has a known end.\n"
+    assert desk.activate("apply").code == 0
+    assert desk.sandbox.mavera.summary()["personas"] == 2
+
+
+def test_a_persona_that_a_person_names_is_taken_over(desk: Desk) -> None:
+    desk.publish(activation.TOP)
+    desk.activate("apply")
+    (persona,) = standing(desk)
+    desk.activate("settle", TOP, "--forget")
+    ran = desk.activate("settle", TOP, "--adopt", str(persona))
+    assert ran.lines[0] == f"? {TOP:<36}adopted {persona}"
+    assert desk.activate("apply").lines[0] == "1 unchanged: 0 credits"
+    assert desk.ledger().spent() == 300
+
+
+def test_an_id_that_mavera_does_not_know_is_not_taken_over(desk: Desk) -> None:
+    desk.publish(activation.TOP)
+    ran = desk.activate("settle", TOP, "--adopt", "per_none")
+    assert (ran.code, ran.err) == (2, "error: Mavera has no custom persona per_none\n")
