@@ -60,6 +60,15 @@ def mavera(sandbox: Sandbox) -> Iterator[Client]:
         yield client
 
 
+@pytest.fixture(scope="module")
+def refusing(world: World) -> Iterator[Client]:
+    """Mavera for tests that only ever hear no, and so may share it."""
+    with mavera_of(world) as client:
+        yield client
+        assert [row for row in client.everything("/personas") if row["is_custom"]] == []
+        assert client.get("/mave/threads").json()["total"] == 0
+
+
 @contextmanager
 def mavera_of(world: World, **options: Any) -> Iterator[Client]:
     with serving(Sandbox(world, **options)) as root, Client(root) as client:
@@ -83,9 +92,9 @@ def error_of(answer: requests.Response) -> tuple[int, str, str | None]:
     ],
 )
 def test_each_wrong_key_is_refused_with_its_own_code(
-    mavera: Client, headers: Mapping[str, str | None], code: str
+    refusing: Client, headers: Mapping[str, str | None], code: str
 ):
-    assert error_of(mavera.get("/personas", headers=headers)) == (401, code, None)
+    assert error_of(refusing.get("/personas", headers=headers)) == (401, code, None)
 
 
 def test_every_answer_tells_how_the_limit_stands_and_the_sixty_first_in_a_minute_is_told_to_wait(
@@ -127,8 +136,8 @@ def test_personas_are_paged_by_cursor_the_base_ones_first_each_exactly_once(mave
 
 
 @pytest.mark.parametrize(("param", "value"), [("limit", "0"), ("limit", "101"), ("cursor", "nonsense")])
-def test_a_page_that_cannot_be_asked_for_is_refused_by_name(mavera: Client, param: str, value: str):
-    assert error_of(mavera.get("/personas", params={param: value})) == (400, "invalid_field", param)
+def test_a_page_that_cannot_be_asked_for_is_refused_by_name(refusing: Client, param: str, value: str):
+    assert error_of(refusing.get("/personas", params={param: value})) == (400, "invalid_field", param)
 
 
 def test_an_update_changes_what_was_sent_and_costs_nothing(sandbox: Sandbox, mavera: Client):
@@ -145,10 +154,10 @@ def test_an_update_changes_what_was_sent_and_costs_nothing(sandbox: Sandbox, mav
     assert sandbox.mavera.summary()["credits_spent"] == 300
 
 
-def test_base_personas_can_be_read_not_changed(mavera: Client):
-    base = mavera.get("/personas").json()["data"][0]
-    assert mavera.get(f"/personas/{base['id']}").json() == base
-    assert error_of(mavera.patch(f"/personas/{base['id']}", json={"name": "Mine"})) == (
+def test_base_personas_can_be_read_not_changed(refusing: Client):
+    base = refusing.get("/personas").json()["data"][0]
+    assert refusing.get(f"/personas/{base['id']}").json() == base
+    assert error_of(refusing.patch(f"/personas/{base['id']}", json={"name": "Mine"})) == (
         403,
         "forbidden",
         None,
@@ -156,12 +165,9 @@ def test_base_personas_can_be_read_not_changed(mavera: Client):
 
 
 @pytest.mark.parametrize("field", ["name", "pipeline_type", "type", "description"])
-def test_strict_names_the_field_that_is_missing_and_charges_nothing(
-    sandbox: Sandbox, mavera: Client, field: str
-):
+def test_strict_names_the_field_that_is_missing_and_creates_nothing(refusing: Client, field: str):
     sent = {name: value for name, value in PERSONA.items() if name != field}
-    assert error_of(mavera.post("/personas", json=sent)) == (400, "missing_field", field)
-    assert sandbox.mavera.summary()["credits_spent"] == 0
+    assert error_of(refusing.post("/personas", json=sent)) == (400, "missing_field", field)
 
 
 @pytest.mark.parametrize(
@@ -178,9 +184,13 @@ def test_strict_names_the_field_that_is_missing_and_charges_nothing(
     ],
 )
 def test_strict_refuses_a_field_or_value_it_does_not_know_and_names_it(
-    mavera: Client, field: str, value: object
+    refusing: Client, field: str, value: object
 ):
-    assert error_of(mavera.post("/personas", json={**PERSONA, field: value})) == (400, "invalid_field", field)
+    assert error_of(refusing.post("/personas", json={**PERSONA, field: value})) == (
+        400,
+        "invalid_field",
+        field,
+    )
 
 
 def test_lenient_ignores_unknown_fields_and_fills_in_missing_ones(world: World):
@@ -302,9 +312,9 @@ def test_a_deleted_thread_is_gone_and_its_price_is_not_given_back(sandbox: Sandb
     ],
 )
 def test_a_question_that_cannot_be_asked_is_refused(
-    mavera: Client, sent: object, refusal: tuple[int, str, str | None]
+    refusing: Client, sent: object, refusal: tuple[int, str, str | None]
 ):
-    assert error_of(mavera.post("/mave/chat", json=sent)) == refusal
+    assert error_of(refusing.post("/mave/chat", json=sent)) == refusal
 
 
 def test_only_lenient_answers_carry_the_guides_validation(world: World, mavera: Client):
@@ -368,6 +378,6 @@ def test_what_was_paid_for_survives_a_restart(world: World, tmp_path: Path):
     ],
 )
 def test_every_failure_has_the_vendors_envelope(
-    mavera: Client, method: str, path: str, refusal: tuple[int, str, str | None]
+    refusing: Client, method: str, path: str, refusal: tuple[int, str, str | None]
 ):
-    assert error_of(mavera.request(method, path, data="{not json")) == refusal
+    assert error_of(refusing.request(method, path, data="{not json")) == refusal
