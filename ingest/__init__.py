@@ -1,7 +1,8 @@
 """What the vendors said, typed, in `raw_<vendor>`: one dlt pipeline per source, one writer.
 
-dlt takes its settings from the environment, so they are put there before any module imports it: no telemetry, no
-log lines of its own, a load id on every row, no pause between packages, no rows left in its staging tables.
+dlt takes its settings from the environment, so they are put there before any module imports it: no telemetry,
+no log lines of its own, a load id on every row, no pause between packages, no rows left in its staging
+tables.
 """
 
 import os

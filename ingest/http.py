@@ -397,16 +397,16 @@ def _repeats(rows: pa.Table, before: pa.Table | None, table: Table) -> bool:
     return before is not None and rows.num_rows > 0 and rows.select(keys).equals(before.select(keys))
 
 
-def side_by_side(reads: Iterable[Callable[[], Iterator[pa.Table]]], workers: int) -> Iterator[pa.Table]:
-    """Yield what each of `reads` yields, in their order, with up to `workers` of them under way at once."""
-    with ThreadPoolExecutor(workers) as pool:
+def side_by_side(reads: Iterable[Callable[[], Iterator[pa.Table]]], at_once: int) -> Iterator[list[pa.Table]]:
+    """Yield the pages of each read, in the order of the reads, with up to `at_once` of them under way."""
+    with ThreadPoolExecutor(at_once) as pool:
         under_way: deque[Future[list[pa.Table]]] = deque()
         for read in reads:
             under_way.append(pool.submit(_all_of, read))
-            if len(under_way) == workers:
-                yield from under_way.popleft().result()
+            if len(under_way) == at_once:
+                yield under_way.popleft().result()
         while under_way:
-            yield from under_way.popleft().result()
+            yield under_way.popleft().result()
 
 
 def _all_of(read: Callable[[], Iterator[pa.Table]]) -> list[pa.Table]:

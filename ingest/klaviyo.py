@@ -194,8 +194,8 @@ def events(client: Client, since: datetime | None, history_days: int) -> Pages:
     windows = (
         partial(_events_between, client, at, min(at + WINDOW, end)) for at in _steps(start, end, WINDOW)
     )
-    for page in side_by_side(windows, WINDOWS_AT_ONCE):
-        yield page
+    for pages in side_by_side(windows, WINDOWS_AT_ONCE):
+        yield from pages
         yield None
 
 
