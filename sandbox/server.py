@@ -20,6 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.faults import PAGES, REFUSALS, Fault, Faults
+from sandbox.klaviyo import Klaviyo
 from sandbox.mavera import Mavera
 from sandbox.sendgrid import SendGrid
 from sandbox.vendor import Limit, Standing, Vendor
@@ -105,7 +106,7 @@ class Sandbox:
         self._latency = latency_ms / 1000
         self._windows = Windows()
         self._count = 0
-        vendors: list[Vendor] = [SendGrid(world), Wistia(world), self.mavera]
+        vendors: list[Vendor] = [SendGrid(world), Wistia(world), Klaviyo(world), self.mavera]
         self._vendors = {vendor.name: (vendor, _application(vendor)) for vendor in vendors}
         self._control = Starlette(
             routes=[

@@ -1,0 +1,102 @@
+"""The project's commands, run as a person runs them, against a sandbox and with files of their own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+import settings
+from sandbox import klaviyo, mavera, sendgrid, wistia
+
+
+@dataclass(frozen=True)
+class Ran:
+    """How a command ended, and what it said."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def numbers(self) -> dict[str, Any]:
+        """The answer to `--json`."""
+        return json.loads(self.out)  # type: ignore[no-any-return]
+
+
+@dataclass
+class Project:
+    """Somebody's clone: settings that meet the sandbox at `url` on `today`, and files below `folder`."""
+
+    folder: Path
+    url: str
+    today: str = "2026-11-21"
+    extra: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        ours = {name.upper() for name in settings.Settings.model_fields}
+        return {
+            **{name: value for name, value in os.environ.items() if name.upper() not in ours},
+            "ENV_FILE": os.devnull,
+            "RUN_AT": f"{self.today}T06:00:00Z",
+            "SENDGRID_API_KEY": sendgrid.KEY,
+            "WISTIA_API_TOKEN": wistia.KEY,
+            "KLAVIYO_API_KEY": klaviyo.KEY,
+            "MAVERA_API_KEY": mavera.KEY,
+            "SENDGRID_BASE_URL": f"{self.url}/sendgrid/v3",
+            "WISTIA_BASE_URL": f"{self.url}/wistia/v1",
+            "KLAVIYO_BASE_URL": f"{self.url}/klaviyo/api",
+            "MAVERA_BASE_URL": f"{self.url}/mavera/api/v1",
+            "MAVERA_PLAN": "enterprise",
+            "MAVERA_SETTLE_SECONDS": "0",
+            "CREDIT_BUDGET": "5000",
+            "HISTORY_DAYS": "365",
+            "WAREHOUSE_PATH": str(self.folder / "warehouse.duckdb"),
+            "PUBLISHED_PATH": str(self.folder / "published.duckdb"),
+            "PIPELINES_PATH": str(self.folder / "pipelines"),
+            "LEDGER_URL": f"sqlite:///{self.folder / 'ledger.sqlite'}",
+            **self.extra,
+        }
+
+    def start(self, module: str, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=settings.ROOT,
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, module: str, *arguments: str) -> Ran:
+        with self.start(module, *arguments) as process:
+            out, err = process.communicate(timeout=600)
+        return Ran(process.returncode, out, err)
+
+    def well(self, module: str, *arguments: str) -> dict[str, Any]:
+        """Run a command that must end well; return its `--json`."""
+        ran = self.run(module, *arguments, "--json")
+        assert ran.code == 0, ran.err + ran.out
+        return ran.numbers
+
+    def killed(self, after_seconds: float, module: str, *arguments: str) -> bool:
+        """Run a command and kill it without warning; return whether it was still at work."""
+        with self.start(module, *arguments) as process:
+            try:
+                process.communicate(timeout=after_seconds)
+            except subprocess.TimeoutExpired:
+                process.send_signal(signal.SIGKILL)
+                process.communicate()
+        return process.returncode == -signal.SIGKILL
+
+    def rows(self, query: str, file: str = "warehouse.duckdb") -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.folder / file), read_only=True) as connection:
+            connection.execute("set timezone = 'UTC'")
+            return connection.execute(query).fetchall()

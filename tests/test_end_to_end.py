@@ -1,0 +1,226 @@
+"""From the vendors to the marts and to Mavera: what comes out is counted again from the world itself."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from itertools import combinations
+from typing import Any
+
+import pytest
+from commands import Project
+
+from sandbox.server import Sandbox, serving
+from sandbox.world import World
+
+TODAY = date(2026, 11, 21)
+
+
+@dataclass
+class Walked:
+    """A project that has loaded and modelled a world, and that world."""
+
+    project: Project
+    world: World
+    sandbox: Sandbox
+
+    def mart(self, query: str) -> list[tuple[Any, ...]]:
+        return self.project.rows(query, "published.duckdb")
+
+
+@pytest.fixture(scope="module", params=[2_000, 20_000], ids="{:,} people".format)
+def walked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walked]:
+    world = World(request.param, 7, TODAY)
+    sandbox = Sandbox(world, limits="off")
+    with serving(sandbox) as url:
+        project = Project(tmp_path_factory.mktemp("project"), url)
+        project.well("ingest")
+        project.well("transform")
+        yield Walked(project, world, sandbox)
+
+
+# --- marts against the world -------------------------------------------------------------------------
+
+
+def test_cluster_sizes_are_those_of_the_world(walked: Walked) -> None:
+    best: dict[tuple[str, str], float] = defaultdict(float)
+    for viewer, media, share in walked.world.sql(
+        "select visitor_key, hashed_id, percent_viewed from viewing_sessions"
+    ):
+        best[viewer, media] = max(best[viewer, media], share)
+    shares: dict[str, list[float]] = defaultdict(list)
+    for (viewer, _), share in best.items():
+        shares[viewer].append(share)
+    truth = Counter(cluster_of(of_viewer) for of_viewer in shares.values())
+    sizes = dict(walked.mart("select viewer_cluster, viewer_count from marts.viewer_clusters"))
+    assert sizes == truth
+    assert len(truth) == 5
+
+
+def cluster_of(shares: list[float]) -> str:
+    """The rules of WS-1, in their order; a mean is compared at four decimals, as shares are served."""
+    count, mean = len(shares), round(sum(shares) / len(shares), 9)
+    if count >= 5 and mean >= 0.75:
+        return "binge_watchers"
+    if count >= 3 and mean >= 0.50:
+        return "engaged_explorers"
+    if count == 1 and mean < 0.30:
+        return "bouncers"
+    if count >= 2 and mean < 0.50:
+        return "skimmers"
+    return "casual_viewers"
+
+
+def test_tier_sizes_are_those_of_the_world(walked: Walked) -> None:
+    predictions = walked.world.sql("select predicted_clv, churn_probability from klaviyo_profiles")
+    predicted = sorted((clv for clv, _ in predictions if clv is not None), reverse=True)
+    worth_more = {clv: position for position, clv in reversed(list(enumerate(predicted)))}
+
+    def tier_of(clv: float | None) -> str:
+        if clv is None:
+            return "no_prediction"
+        share = worth_more[clv] / len(predicted)
+        return "top" if share < 0.2 else "middle" if share < 0.7 else "rest"
+
+    def band_of(churn: float | None) -> str | None:
+        if churn is None:
+            return None
+        return "low" if churn < 0.33 else "medium" if churn <= 0.66 else "high"
+
+    truth = Counter((tier_of(clv), band_of(churn)) for clv, churn in predictions)
+    sizes = {
+        (tier, band): count
+        for tier, band, count in walked.mart(
+            "select clv_tier, churn_band, customer_count from marts.customers_by_tier"
+            " where customer_count > 0"
+        )
+    }
+    assert sizes == truth
+    assert {tier for tier, _ in truth} == {"top", "middle", "rest", "no_prediction"}
+
+
+def test_segment_overlaps_are_those_of_the_world(walked: Walked) -> None:
+    members: dict[str, set[str]] = defaultdict(set)
+    rows = walked.world.sql("select segment_id, profile_id from klaviyo_segment_members")
+    for segment, profile in rows:
+        members[segment].add(profile)
+    truth = {
+        frozenset((a, b)): (
+            len(members[a] & members[b]),
+            len(members[a] & members[b]) / len(members[a] | members[b]),
+        )
+        for a, b in combinations(members, 2)
+    }
+    overlaps = {
+        frozenset((a, b)): (shared, jaccard)
+        for a, b, shared, jaccard in walked.mart(
+            "select segment_a_id, segment_b_id, shared_count, jaccard_share from marts.segment_overlaps"
+        )
+    }
+    assert overlaps.keys() == truth.keys()
+    for pair, (shared, jaccard) in truth.items():
+        assert overlaps[pair] == (shared, pytest.approx(jaccard))
+
+
+def test_every_day_of_mail_is_that_of_the_world(walked: Walked) -> None:
+    truth = walked.world.sql("""
+        with firsts as (
+            select
+                *,
+                row_number() over (partition by message_id, kind order by happened_at) = 1 as is_first
+            from email_activity
+        )
+        select
+            cast(happened_at as date),
+            count(*) filter (where kind = 'request'), count(*) filter (where kind = 'delivered'),
+            count(*) filter (where kind = 'open'), count(*) filter (where kind = 'open' and is_first),
+            count(*) filter (where kind = 'click'), count(*) filter (where kind = 'click' and is_first),
+            count(*) filter (where kind = 'bounce'), count(*) filter (where kind = 'unsubscribe')
+        from firsts group by 1 order by 1
+    """)
+    days = walked.mart("""
+        select happened_on, request_count, delivered_count, open_count, daily_unique_open_count,
+            click_count, daily_unique_click_count, bounce_count, unsubscribe_count
+        from marts.fct_engagement_daily
+        where request_count + open_count + click_count + bounce_count + unsubscribe_count > 0
+        order by happened_on
+    """)
+    assert days == truth
+
+
+@pytest.mark.parametrize(
+    ("mart", "label", "measure", "trait", "kind"),
+    [
+        ("fct_opens_by_device_daily", "device_class", "open_count", "device", "open"),
+        ("fct_opens_by_client_daily", "client", "open_count", "client", "open"),
+        ("fct_engagement_by_country_daily", "country", "open_count", "country", "open"),
+        ("fct_engagement_by_country_daily", "country", "click_count", "country", "click"),
+        ("fct_delivery_by_provider_daily", "mailbox_provider", "delivered_count", "provider", "delivered"),
+    ],
+)
+def test_shares_of_the_account_are_those_of_the_world(
+    walked: Walked, mart: str, label: str, measure: str, trait: str, kind: str
+) -> None:
+    truth = walked.world.sql(
+        f"select {trait}, count(*) from email_activity join people using (person_id)"
+        " where kind = ? group by 1",
+        [kind],
+    )
+    sums = walked.mart(f"select {label}, sum({measure})::bigint from marts.{mart} group by 1")
+    assert {name: count for name, count in sums if count} == dict(truth)
+
+
+def test_single_sends_carry_the_totals_of_the_world(walked: Walked) -> None:
+    truth = walked.world.sql("""
+        select single_send_id, count(*) filter (where kind = 'delivered'),
+            count(distinct message_id) filter (where kind = 'open'),
+            count(distinct message_id) filter (where kind = 'click')
+        from email_activity where single_send_id is not null group by 1
+    """)
+    sends = walked.mart(
+        "select single_send_id, delivered_count, unique_open_count, unique_click_count"
+        " from marts.fct_single_sends where delivered_count > 0"
+    )
+    assert set(sends) == set(truth)
+
+
+# --- Mavera, at the smaller size ---------------------------------------------------------------------
+
+
+def test_everything_reaches_mavera_once_and_comes_back(walked: Walked) -> None:
+    project, mavera = walked.project, walked.sandbox.mavera
+    planned = project.well("activate", "plan")
+    first = project.well("activate", "apply")
+    assert first["counts"]["created"] == planned["counts"]["create"] > 0
+    assert planned["credits_low"] <= first["credits"] <= planned["credits_high"]
+    assert mavera.summary()["credits_spent"] == first["credits"]
+
+    again = project.well("activate", "apply")
+    assert (again["calls"], again["credits"]) == (0, 0)
+    assert again["counts"]["unchanged"] == planned["counts"]["create"]
+
+    project.well("ingest", "mavera")
+    project.well("transform")
+    analyses = walked.mart("select record_key, length(answer) from marts.fct_analyses")
+    personas = walked.mart("select record_key, credits from marts.dim_personas")
+    assert len(analyses) + len(personas) == planned["counts"]["create"]
+    assert all(length > 0 for _, length in analyses)
+    assert {credits_ for _, credits_ in personas} == {300}
+
+
+def test_what_comes_back_asks_for_nothing_new(walked: Walked) -> None:
+    assert walked.project.well("activate", "plan")["counts"].keys() <= {"leave", "hold"}
+
+
+def test_an_unchanged_day_loads_no_row_and_builds_no_model(walked: Walked) -> None:
+    loaded = walked.project.well("ingest")["totals"]
+    assert (loaded["rows_new"], loaded["rows_changed"]) == (0, 0)
+    assert walked.project.well("transform")["models"] == 0
+
+
+def test_no_address_and_no_name_leaves(walked: Walked) -> None:
+    sent = " ".join(text for (text,) in walked.project.rows(
+        "select payload from raw_mavera.ledger where payload is not null"))  # fmt: skip
+    people = walked.world.sql("select email, last_name, phone from people limit 500")
+    assert sent
+    assert not [value for row in people for value in row if value and str(value) in sent]
