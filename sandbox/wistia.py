@@ -451,7 +451,7 @@ def day_of(request: Request, name: str) -> date | None:
 
 def described(media: Row, request: Request) -> Row:
     """A media as its track shows it; v1 spells a project's hashed id in both of the ways that were seen."""
-    hashed_id, is_v1 = media["hashed_id"], request.scope["path"].startswith("/v1/")
+    hashed_id, is_v1 = media["hashed_id"], "/v1/" in request.scope["path"]
     group = {"id": media["project_id"], "name": media["project_name"]}
     if is_v1:
         spelling = "hashedId" if media["media_id"] % 2 else "hashed_id"
