@@ -228,7 +228,8 @@ class Mavera:
     """The Mavera API below /api/v1.
 
     `state` is a SQLite file (created when absent; None keeps all in memory), `balance` the credits of a
-    calendar month in UTC (None: the plan's). Mave thinks `chat_seconds` before its work is done and charged.
+    calendar month in UTC (None: the plan's). `plan` and `chat_seconds`, for which Mave thinks before its work is
+    done and charged, may be set at any time.
     """
 
     name = "mavera"
@@ -238,13 +239,11 @@ class Mavera:
         state: Path | None = None,
         strict: bool = True,
         balance: int | None = None,
-        plan: str = "professional",
-        chat_seconds: float = 0,
     ) -> None:
         self.strict = strict
-        self.plan = PLANS[plan]
+        self.plan = PLANS["professional"]
         self.balance = self.plan.credits if balance is None else balance
-        self.chat_seconds = chat_seconds
+        self.chat_seconds = 0.0
         self._chats = 0
         if state:
             state.parent.mkdir(parents=True, exist_ok=True)
