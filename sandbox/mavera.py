@@ -228,18 +228,13 @@ class Mavera:
     """The Mavera API below /api/v1.
 
     `state` is a SQLite file (created when absent; None keeps all in memory), `balance` the credits of a
-    calendar month in UTC (None: the plan's). `plan` and `chat_seconds`, for which Mave thinks before its work is
-    done and charged, may be set at any time.
+    calendar month in UTC (None: the plan's). `plan` may be changed at any time, and so may `chat_seconds`:
+    how long Mave thinks before its work is done and charged.
     """
 
     name = "mavera"
 
-    def __init__(
-        self,
-        state: Path | None = None,
-        strict: bool = True,
-        balance: int | None = None,
-    ) -> None:
+    def __init__(self, state: Path | None = None, strict: bool = True, balance: int | None = None) -> None:
         self.strict = strict
         self.plan = PLANS["professional"]
         self.balance = self.plan.credits if balance is None else balance
