@@ -124,7 +124,7 @@ def build(path: Path, sources: list[str] | None) -> Build:
     """Build and test everything below `sources`, or everything; then ask how fresh the sources are."""
     selection = ["--select", *(f"source:{source}+" for source in sources)] if sources else []
     manifest = dbt(path, "parse")
-    results = dbt(path, "build", "--exclude-resource-type", "unit_test", *selection, manifest=manifest).result
+    results = dbt(path, "build", "--exclude-resource-type", "unit_test", *selection, manifest=manifest)
     kinds = Counter(r.node.resource_type for r in results if r.status in {"success", "pass"})
     failures = [f"{r.node.name}: {_one_line(r.message)}" for r in results if r.status in {"error", "fail"}]
     warnings = [f"{r.node.name}: {_one_line(r.message)}" for r in results if r.status == "warn"]
@@ -139,7 +139,8 @@ def build(path: Path, sources: list[str] | None) -> Build:
 
 
 def _one_line(message: str | None) -> str:
-    return " ".join((message or "no message").split())
+    """Keep what dbt says of the failure itself, without the chain of macros that led there."""
+    return " ".join((message or "no message").split(" > in macro")[0].split())[:300]
 
 
 # --- what readers get --------------------------------------------------------------------------------
