@@ -220,11 +220,8 @@ class _Run:
     def _too_young(self, call: Call) -> str:
         """Say how long Mavera may still be at work on a call, or nothing once that time is over."""
         age = (self.ledger.now() - call.begun_at).total_seconds()
-        if age >= self.limits.settle_seconds:
-            return ""
-        return (
-            f"sent {age:,.0f} s ago, no answer yet; it counts as lost after {self.limits.settle_seconds:,} s"
-        )
+        wait = self.limits.settle_seconds - age
+        return f"sent {age:,.0f} s ago, no answer yet; taken as lost in {wait:,.0f} s" if wait > 0 else ""
 
     def _write_off(self, call: Call) -> None:
         self.ledger.end(call.call_id, "failed", action="look up", credits_spent=0, error="nothing came of it")

@@ -2,10 +2,18 @@
 
 import copy
 import json
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+
+from activate.mavera import Mavera, opening_of
+from activate.records import MARKER
+from sandbox import mavera
+
+LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 Row = dict[str, Any]
 
@@ -175,3 +183,24 @@ def publish(path: Path, personas: tuple[Row, ...] = PERSONAS, analyses: tuple[Ro
                     " values (?, ?, ?, ?, ?, ?, '[]', '2026-11-21')",
                     columns,
                 )
+
+
+def environment(path: Path, url: str) -> dict[str, str]:
+    """Return the settings of a run whose files are below `path` and whose Mavera is the sandbox at `url`."""
+    return {
+        "ENV_FILE": str(path / "none.env"),
+        "PUBLISHED_PATH": str(path / "published.duckdb"),
+        "LEDGER_URL": f"sqlite:///{path / 'ledger.sqlite'}",
+        "MAVERA_BASE_URL": f"{url}/mavera/api/v1",
+        "MAVERA_API_KEY": mavera.KEY,
+        "MAVERA_PLAN": "enterprise",
+        "CREDIT_BUDGET": "2000",
+    }
+
+
+def references(url: str) -> Counter[str]:
+    """Return how many objects in the Mavera of the sandbox at `url` carry each record's reference."""
+    account = Mavera(f"{url}/mavera/api/v1", mavera.KEY, "enterprise")
+    texts = [row["description"] for row in account.custom_personas()]
+    texts += [opening_of(thread) for thread in account.threads(LONG_AGO)]
+    return Counter(found[1] for text in texts if (found := MARKER.search(text)))

@@ -15,7 +15,6 @@ import pytest
 import settings
 from activate import cli
 from activate import ledger as journal
-from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
@@ -83,15 +82,7 @@ def desk(
     for name in settings.Settings.model_fields:
         monkeypatch.delenv(name.upper(), raising=False)
     with serving(sandbox) as url:
-        set_up(
-            env_file=tmp_path / "none.env",
-            published_path=tmp_path / "published.duckdb",
-            ledger_url=f"sqlite:///{tmp_path / 'ledger.sqlite'}",
-            mavera_base_url=f"{url}/mavera/api/v1",
-            mavera_api_key=sandbox_mavera.KEY,
-            mavera_plan="enterprise",
-            credit_budget=2_000,
-        )
+        set_up(**activation.environment(tmp_path, url))
         yield Desk(sandbox, tmp_path, set_up, activate)
 
 
