@@ -1,14 +1,14 @@
-"""SendGrid's v3 API over the population: single sends, their statistics, and the account's by day.
+"""SendGrid's v3 API: single sends, what became of each, and the account's statistics by day.
 
-Every figure is a sum over `email_activity`. What can be grouped by what follows the vendor: opens by device
-and client, clicks by browser, both by country, deliveries by mailbox provider, and no cross of two of them.
+Every figure is a sum over the population's mail. What can be told by what follows the vendor: opens by device
+and client, clicks by browser, both by country, deliveries by mailbox provider, never two of them crossed.
 """
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 import orjson
 from starlette.requests import Request
@@ -18,85 +18,123 @@ from starlette.routing import Route
 from sandbox.vendor import Limit, Standing
 from sandbox.world import World
 
-KEY = "SG.sandbox"
-SCOPES = ["marketing.read", "stats.read", "browsers.stats.read", "devices.stats.read", "geo.stats.read",
-          "mailbox_providers.stats.read", "clients.stats.read"]  # fmt: skip
-LIMIT = Limit("account", 600, 60)
-BUCKETS_PER_REPLY = 500
-STATS_PAGE_MOST = 50
-
-GLOBAL_METRICS = [
-    *("blocks", "bounce_drops", "bounces", "clicks", "deferred", "delivered", "invalid_emails", "opens"),
-    *("processed", "requests", "spam_report_drops", "spam_reports", "unique_clicks", "unique_opens"),
-    *("unsubscribe_drops", "unsubscribes"),
+KEY: Final = "SG.sandbox"
+SCOPES: Final = [
+    *("marketing.read", "stats.read", "stats.global.read", "browsers.stats.read", "clients.stats.read"),
+    *("devices.stats.read", "geo.stats.read", "mailbox_providers.stats.read", "tracking_settings.read"),
 ]
-SEND_METRICS = [
+LIMIT: Final = Limit("account", 600, 60)
+MOST_BUCKETS: Final = 500
+MOST_STATS_ROWS: Final = 50  # 100 was allowed once; above 50 is refused today
+MOST_NAMES: Final = 10
+MOST_IDS: Final = 25
+
+# One row per day, kind and value of one dimension; the columns of all other dimensions are null. A mail that
+# is opened on two days is a unique open of each, but one of the week: repeats count once in their bucket, so
+# that unique figures of days do not add up to those of a longer time.
+SUMS: Final = """
+create table if not exists sendgrid_sums as
+with repeated as (
+    select *, lag(happened) over (partition by send_no, person_id, kind order by happened) as before
+    from email_happenings where kind in ('open', 'click')
+    union all
+    select *, null from email_happenings where kind not in ('open', 'click')
+),
+named as (
+    select
+        make_date((happened // 86400)::integer) as day, make_date((before // 86400)::integer) as day_before,
+        date_trunc('week', day_before) as week_before, date_trunc('month', day_before) as month_before,
+        kind, send_no, ab_phase, variation, device, client, browser, country, region_code, provider
+    from repeated inner join people using (person_id)
+)
+select
+    day, kind::varchar as kind, send_no, ab_phase, variation,
+    device, client, browser, country, region_code, provider,
+    count(*) as all_times,
+    count(*) filter (day_before is distinct from day) as first_of_day,
+    count(*) filter (week_before is distinct from date_trunc('week', day)) as first_of_week,
+    count(*) filter (month_before is distinct from date_trunc('month', day)) as first_of_month,
+    count(*) filter (day_before is null) as first_of_all
+from named
+group by grouping sets (
+    (day, kind, send_no, ab_phase, variation), (day, kind, device, client), (day, kind, browser),
+    (day, kind, country, region_code), (day, kind, provider)
+)
+"""
+
+DROPPED: Final = "'bounce_drop', 'invalid_email', 'spam_report_drop', 'unsubscribe_drop'"
+# {unique} becomes the column that counts repeats once in the bucket at hand.
+METRICS: Final = {
+    "blocks": "sum(all_times) filter (kind = 'block')",
+    "bounce_drops": "sum(all_times) filter (kind = 'bounce_drop')",
+    "bounces": "sum(all_times) filter (kind = 'bounce')",
+    "clicks": "sum(all_times) filter (kind = 'click')",
+    "deferred": "sum(all_times) filter (kind = 'deferred')",
+    "delivered": "sum(all_times) filter (kind = 'delivered')",
+    "drops": f"sum(all_times) filter (kind in ({DROPPED}))",
+    "invalid_emails": "sum(all_times) filter (kind = 'invalid_email')",
+    "opens": "sum(all_times) filter (kind = 'open')",
+    # what was asked for and not dropped before it left
+    "processed": f"sum(if(kind = 'request', all_times, -all_times)) filter (kind in ('request', {DROPPED}))",
+    "requests": "sum(all_times) filter (kind = 'request')",
+    "spam_report_drops": "sum(all_times) filter (kind = 'spam_report_drop')",
+    "spam_reports": "sum(all_times) filter (kind = 'spam_report')",
+    "unique_clicks": "sum({unique}) filter (kind = 'click')",
+    "unique_opens": "sum({unique}) filter (kind = 'open')",
+    "unsubscribe_drops": "sum(all_times) filter (kind = 'unsubscribe_drop')",
+    "unsubscribes": "sum(all_times) filter (kind = 'unsubscribe')",
+}
+ACCOUNT_METRICS: Final = [name for name in METRICS if name != "drops"]
+SEND_METRICS: Final = [
     *("requests", "delivered", "opens", "unique_opens", "clicks", "unique_clicks", "bounces", "bounce_drops"),
     *("invalid_emails", "spam_reports", "spam_report_drops", "unsubscribes"),
 ]
-# Endpoint: type of its rows, where a mail's name comes from, and what it counts.
-BREAKDOWNS = {
-    "devices": ("device", "p.device", ["opens", "unique_opens"]),
-    "clients": ("client", "p.client", ["opens", "unique_opens"]),
-    "browsers": ("browser", "p.browser", ["clicks", "unique_clicks"]),
-    "geo": ("country", "p.country", ["opens", "unique_opens", "clicks", "unique_clicks"]),
-    "mailbox_providers": (
-        "mailbox_provider",
-        "p.provider",
-        ["blocks", "bounces", "deferred", "delivered", "drops", "processed", "requests", "spam_reports"],
-    ),
-}
-PROVINCE_COUNTRIES = ("US", "CA")
+OPENS: Final = ["opens", "unique_opens"]
+CLICKS: Final = ["clicks", "unique_clicks"]
+PROVIDER_METRICS: Final = [
+    *("blocks", "bounces", *CLICKS, "deferred", "delivered", "drops", *OPENS, "processed", "requests"),
+    "spam_reports",
+]
 
-# Metric: what happened to a mail. A mail's first open and first click are the unique ones.
-COUNTS = {
-    "requests": "kind = 'request'",
-    "delivered": "kind = 'delivered'",
-    "deferred": "kind = 'deferred'",
-    "bounces": "kind = 'bounce'",
-    "blocks": "kind = 'block'",
-    "bounce_drops": "kind = 'bounce_drop'",
-    "invalid_emails": "kind = 'invalid_email'",
-    "spam_report_drops": "kind = 'spam_report_drop'",
-    "unsubscribe_drops": "kind = 'unsubscribe_drop'",
-    "opens": "kind = 'open'",
-    "unique_opens": "kind = 'open' and is_first",
-    "clicks": "kind = 'click'",
-    "unique_clicks": "kind = 'click' and is_first",
-    "spam_reports": "kind = 'spam_report'",
-    "unsubscribes": "kind = 'unsubscribe'",
-}
-DROPS = "bounce_drops + invalid_emails + spam_report_drops + unsubscribe_drops"
-HAPPENINGS = f"""
-create or replace table sendgrid_happenings as
-with happened as (
-    select
-        *,
-        row_number() over (partition by message_id, kind order by happened_at) = 1 as is_first
-    from email_activity
-)
-select
-    cast(h.happened_at as date) as day,
-    h.single_send_id,
-    h.ab_variation,
-    h.ab_phase,
-    p.device, p.client, p.browser, p.country, p.region_code, p.provider,
-    {", ".join(f"count(*) filter (where {test}) as {name}" for name, test in COUNTS.items())},
-    {DROPS} as drops,
-    requests - drops as processed
-from happened h
-join people p using (person_id)
-group by all
-order by day
-"""
+
+class Breakdown(NamedTuple):
+    """An account statistic by something: what its rows are called, where names come from, what it counts."""
+
+    type: str
+    column: str
+    condition: str
+    metrics: list[str]
+    parameter: str | None = None  # narrows it to some names
+
+
+DEVICES: Final = Breakdown("device", "device", "kind = 'open'", OPENS)
+CLIENTS: Final = Breakdown("client", "client", "kind = 'open'", OPENS)
+BROWSERS: Final = Breakdown("browser", "browser", "kind = 'click'", CLICKS, "browsers")
+COUNTRIES: Final = Breakdown("country", "country", "kind in ('open', 'click')", OPENS + CLICKS)
+PROVINCES: Final = Breakdown("province", "region_code", "kind in ('open', 'click')", OPENS + CLICKS)
+PROVIDERS: Final = Breakdown("mailbox_provider", "provider", "true", PROVIDER_METRICS, "mailbox_providers")
+
+PROVINCE_COUNTRIES: Final = ("US", "CA")
+CLIENT_TYPES: Final = {"phone": "Phone", "tablet": "Tablet", "webmail": "Webmail", "desktop": "Desktop"}
+
+Handler = Callable[[Request], Any]
 
 
 class Refusal(Exception):
-    """An answer other than 200, to be sent as it is."""
+    """An answer other than 200: status, the parameter it is about, and why."""
 
-    def __init__(self, response: Response) -> None:
-        super().__init__()
-        self.response = response
+    def __init__(self, status: int, field: str | None = None, message: str = "") -> None:
+        super().__init__(message)
+        self.status, self.field, self.message = status, field, message
+
+
+class Page(NamedTuple):
+    """The rows of a listing that were asked for, and those that are served, which a fault may move."""
+
+    start: int
+    size: int
+    served_from: int
+    served: int
 
 
 class SendGrid:
@@ -106,34 +144,41 @@ class SendGrid:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        world.sql(HAPPENINGS)
+        world.sql(SUMS)
         self.routes: Sequence[Route] = [
             self._route("/v3/scopes", lambda _: {"scopes": SCOPES}),
             self._route("/v3/tracking_settings/open", lambda _: {"enabled": True}),
-            self._route("/v3/tracking_settings/click", lambda _: {"enabled": True}),
+            self._route("/v3/tracking_settings/click", lambda _: {"enable_text": False, "enabled": True}),
             self._route("/v3/marketing/singlesends", self._list_single_sends),
             self._route("/v3/marketing/singlesends/{id}", self._get_single_send),
             self._route("/v3/marketing/stats/singlesends", self._list_send_stats),
             self._route("/v3/marketing/stats/singlesends/{id}", self._get_send_stats),
-            self._route("/v3/stats", self._global_stats),
-            *(self._route(f"/v3/{name}/stats", self._breakdown(name)) for name in BREAKDOWNS),
+            self._route("/v3/stats", self._get_account_stats),
+            self._route("/v3/devices/stats", lambda request: self._break_down(request, DEVICES)),
+            self._route("/v3/clients/stats", lambda request: self._break_down(request, CLIENTS)),
+            self._route("/v3/clients/{client_type}/stats", self._get_client_type_stats),
+            self._route("/v3/browsers/stats", lambda request: self._break_down(request, BROWSERS)),
+            self._route("/v3/geo/stats", self._get_geo_stats),
+            self._route("/v3/mailbox_providers/stats", lambda request: self._break_down(request, PROVIDERS)),
         ]
 
-    def _route(self, path: str, handler: Any) -> Route:
+    def _route(self, path: str, handler: Handler) -> Route:
         def answer(request: Request) -> Response:
             try:
                 return _json(handler(request))
             except Refusal as refusal:
-                return refusal.response
+                if not refusal.message:
+                    return self.error(refusal.status, request)
+                return _errors(refusal.status, refusal.field, refusal.message)
 
         return Route(path, answer)
 
-    # --- the interface of a vendor
+    # --- the interface of a vendor -----------------------------------------------------------------
 
     def authorize(self, request: Request) -> Response | None:
         if request.headers.get("authorization") == f"Bearer {KEY}":
             return None
-        return _json({"errors": [{"field": None, "message": "authorization required"}]}, 401)
+        return _errors(401, None, "authorization required")
 
     def limits(self, request: Request) -> Sequence[Limit]:  # noqa: ARG002
         return [LIMIT]
@@ -141,39 +186,38 @@ class SendGrid:
     def limit_headers(self, standing: Sequence[Standing]) -> dict[str, str]:
         return {
             name: str(value)
-            for at in standing
-            for name, value in (
-                ("X-RateLimit-Limit", at.limit.count),
-                ("X-RateLimit-Remaining", at.remaining),
-                ("X-RateLimit-Reset", int(at.reset)),
-            )
+            for limit, remaining, reset in standing
+            for name, value in {
+                "X-RateLimit-Limit": limit.count,
+                "X-RateLimit-Remaining": remaining,
+                "X-RateLimit-Reset": int(reset),
+            }.items()
         }
 
     def error(self, status: int, request: Request, standing: Sequence[Standing] = ()) -> Response:  # noqa: ARG002
-        message = {
+        said = {
             404: "resource not found",
             405: "method not allowed",
             429: "too many requests",
             500: "unable to get stats",
-        }.get(status, "service unavailable")
-        body = {"errors": [{"field": None, "message": message}]}
-        return _json(body, status, self.limit_headers(standing))
+        }
+        return _errors(status, None, said.get(status, "service unavailable"), self.limit_headers(standing))
 
-    # --- single sends
+    # --- single sends ------------------------------------------------------------------------------
 
     def _list_single_sends(self, request: Request) -> Any:
-        size = _number(request, "page_size", 100, 1, 100)
-        start = _token(request)
+        page = _page(request, usual=100, most=100)
         rows = self._rows(
             """
-            select single_send_id as id, name, status, categories, send_at, is_abtest, abtest::json as abtest,
+            select
+                single_send_id as id, name, status, categories, send_at, is_abtest, abtest::json as abtest,
                 created_at, updated_at
-            from single_sends where position >= ? order by position limit ?
+            from single_sends where position >= ? and position < ? order by position
             """,
-            [start, size],
+            [page.served_from, page.served_from + page.served],
         )
         ((count,),) = self._world.sql("select count(*) from single_sends")
-        return {"result": rows, "_metadata": _metadata(request, start, size, count)}
+        return {"result": rows, "_metadata": _metadata(request, page, count)}
 
     def _get_single_send(self, request: Request) -> Any:
         rows = self._rows(
@@ -184,207 +228,249 @@ class SendGrid:
             [request.path_params["id"]],
         )
         if not rows:
-            raise Refusal(self.error(404, request))
+            raise Refusal(404)
+        words = {"subject": rows[0]["name"], "html_content": "<p>…</p>", "plain_content": "…"}
         return rows[0] | {
             "send_to": {"list_ids": [], "segment_ids": [], "all": True},
-            "email_config": {"subject": rows[0]["name"], "html_content": "", "editor": "code"},
+            "email_config": words | {"generate_plain_content": True, "editor": "code"},
             "warnings": [],
         }
 
     def _list_send_stats(self, request: Request) -> Any:
-        size = _number(request, "page_size", 25, 1, STATS_PAGE_MOST)
-        start = _token(request)
-        wanted = [id for id in request.query_params.get("singlesend_ids", "").split(",") if id]  # noqa: A001
-        if len(wanted) > 25:
-            raise _bad("singlesend_ids", "singlesend_ids may hold at most 25 ids")
-        sums = ", ".join(f"'{name}', coalesce(sum({name}), 0)::bigint" for name in SEND_METRICS)
+        page = _page(request, usual=25, most=MOST_STATS_ROWS)
+        ids = _names(request.query_params.get("singlesend_ids"))
+        if len(ids) > MOST_IDS:
+            raise _wrong("singlesend_ids", f"at most {MOST_IDS} ids")
         rows = self._rows(
             f"""
-            select s.single_send_id as id, 'all' as ab_variation, 'all' as ab_phase, 'total' as aggregation,
-                json_object({sums}) as stats
-            from single_sends s left join sendgrid_happenings h using (single_send_id)
-            where s.status = 'triggered' and (len($wanted) = 0 or list_contains($wanted, s.single_send_id))
-            group by s.single_send_id, s.position order by s.position limit $size offset $start
+            select
+                single_send_id as id, 'all' as ab_variation, 'all' as ab_phase, 'total' as aggregation,
+                {_figures(SEND_METRICS, "first_of_all")} as stats
+            from single_sends left join sendgrid_sums using (send_no)
+            where status = 'triggered' and (len($ids) = 0 or list_contains($ids, single_send_id))
+            group by position, single_send_id order by position
             """,
-            {"wanted": wanted, "size": size, "start": start},
+            {"ids": ids},
         )
-        ((count,),) = self._world.sql(
-            "select count(*) from single_sends where status = 'triggered'"
-            " and (len($1) = 0 or list_contains($1, single_send_id))",
-            [wanted],
-        )
-        return {"results": rows, "_metadata": _metadata(request, start, size, count)}
+        return _results(request, page, rows)
 
     def _get_send_stats(self, request: Request) -> Any:
+        page = _page(request, usual=25, most=MOST_STATS_ROWS)
         query = request.query_params
-        size = _number(request, "page_size", 25, 1, STATS_PAGE_MOST)
-        start = _token(request)
-        by = [name for name in query.get("group_by", "").split(",") if name]
-        if unknown := set(by) - {"ab_variation", "ab_phase"}:
-            raise _bad("group_by", f"group_by does not know {', '.join(sorted(unknown))}")
-        if query.get("aggregated_by", "total") not in ("total", "day"):
-            raise _bad("aggregated_by", "aggregated_by must be total or day")
-        if not self._world.sql(
-            "select 1 from single_sends where single_send_id = ?", [request.path_params["id"]]
-        ):
-            raise Refusal(self.error(404, request))
-        is_daily = query.get("aggregated_by") == "day"
-        sums = ", ".join(f"'{name}', sum({name})::bigint" for name in SEND_METRICS)
+        by = _names(query.get("group_by"))
+        aggregation = query.get("aggregated_by", "total")
+        if not {"ab_variation", "ab_phase"}.issuperset(by):
+            raise _wrong("group_by", "must be ab_variation, ab_phase or both")
+        if aggregation not in ("total", "day"):
+            raise _wrong("aggregated_by", "must be total or day")
+        if query.get("timezone", "UTC") != "UTC":
+            raise _wrong("timezone", "must be UTC: the sandbox keeps its days in no other")
+        sends = self._world.sql(
+            "select send_no from single_sends where single_send_id = ?", [request.path_params["id"]]
+        )
+        if not sends:
+            raise Refusal(404)
+        is_daily = aggregation == "day"
+        variation, phase = "'all'", "'all'"
+        if "ab_variation" in by:
+            variation = "if(variation is null, 'all', uuid_of('variation', send_no, variation))"
+        if "ab_phase" in by:
+            phase = "coalesce(ab_phase, 'send')"
         rows = self._rows(
             f"""
-            select single_send_id as id,
-                {"coalesce(ab_variation, 'all')" if "ab_variation" in by else "'all'"} as ab_variation,
-                {"coalesce(ab_phase, 'send')" if "ab_phase" in by else "'all'"} as ab_phase,
+            select
+                $id as id,
+                {variation} as ab_variation,
+                {phase} as ab_phase,
                 {"day::varchar" if is_daily else "'total'"} as aggregation,
-                json_object({sums}) as stats
-            from sendgrid_happenings
-            where single_send_id = $id and day between $first and $last
-            group by 1, 2, 3, 4 order by 4, 2, 3
+                {_figures(SEND_METRICS, "first_of_day" if is_daily else "first_of_all")} as stats
+            from sendgrid_sums
+            where send_no = $send_no and day between $first and $last
+            group by all order by aggregation, ab_variation, ab_phase
             """,
             {
                 "id": request.path_params["id"],
-                "first": _day(request, "start_date", date(2000, 1, 1)),
+                "send_no": sends[0][0],
+                "first": _day(request, "start_date", self._world.since),
                 "last": _day(request, "end_date", self._world.as_of),
             },
         )
-        page = rows[start : start + size]
-        return {"results": page, "_metadata": _metadata(request, start, size, len(rows))}
+        return _results(request, page, rows)
 
-    # --- the account
+    # --- the account -------------------------------------------------------------------------------
 
-    def _global_stats(self, request: Request) -> Any:
-        days, unit = self._days(request)
-        sums = ", ".join(f"'{name}', coalesce(sum({name}), 0)::bigint" for name in GLOBAL_METRICS)
+    def _get_account_stats(self, request: Request) -> Any:
+        unit, days = self._buckets(request)
         return self._rows(
             f"""
-            select date_trunc('{unit}', d.day)::date::varchar as date,
-                json_array(json_object('metrics', json_object({sums}))) as stats
-            from (select unnest($days) as day) d left join sendgrid_happenings h using (day)
+            select
+                date_trunc('{unit}', day)::date::varchar as date,
+                [{{'metrics': {_figures(ACCOUNT_METRICS, f"first_of_{unit}")}}}]::json as stats
+            from (select unnest($days::date[]) as day) left join sendgrid_sums using (day)
+            where send_no is not null or kind is null
             group by 1 order by 1
             """,
             {"days": days},
         )
 
-    def _breakdown(self, name: str) -> Any:
-        type_, column, metrics = BREAKDOWNS[name]
+    def _get_geo_stats(self, request: Request) -> Any:
+        country = request.query_params.get("country")
+        if country is None:
+            return self._break_down(request, COUNTRIES)
+        if country not in PROVINCE_COUNTRIES:
+            raise _wrong("country", "must be US or CA")
+        return self._break_down(request, PROVINCES, f"country = '{country}'")
 
-        def answer(request: Request) -> Any:
-            days, unit = self._days(request)
-            kind, group, condition = type_, column.removeprefix("p."), "true"
-            if name == "geo" and (country := request.query_params.get("country")):
-                if country not in PROVINCE_COUNTRIES:
-                    raise _bad("country", "country must be US or CA")
-                kind, group, condition = "province", "region_code", f"country = '{country}'"
-            sums = ", ".join(f"'{metric}', sum({metric})::bigint" for metric in metrics)
-            counted = " + ".join(f"sum({metric})" for metric in metrics)
-            return self._rows(
-                f"""
-                with named as (
-                    select date_trunc('{unit}', day)::date as bucket, {group} as name,
-                        json_object('type', '{kind}', 'name', {group}, 'metrics', json_object({sums})) as row
-                    from sendgrid_happenings
-                    where list_contains($days, day) and {condition}
-                    group by 1, 2
-                    having {counted} > 0
-                )
-                select b.bucket::varchar as date,
-                    coalesce(to_json(list(n.row order by n.name) filter (n.row is not null)), '[]'::json)
-                        as stats
-                from (select distinct date_trunc('{unit}', unnest($days))::date as bucket) b
-                left join named n using (bucket)
-                group by 1 order by 1
-                """,
-                {"days": days},
+    def _get_client_type_stats(self, request: Request) -> Any:
+        device = CLIENT_TYPES.get(request.path_params["client_type"])
+        if device is None:
+            raise Refusal(404)
+        return self._break_down(request, CLIENTS, f"device = '{device}'")
+
+    def _break_down(self, request: Request, breakdown: Breakdown, condition: str = "true") -> Any:
+        """Return the buckets with a row for every name that did something; a quiet bucket has none."""
+        unit, days = self._buckets(request)
+        names = request.query_params.getlist(breakdown.parameter) if breakdown.parameter else []
+        if len(names) > MOST_NAMES:
+            raise _wrong(str(breakdown.parameter), f"at most {MOST_NAMES} names")
+        return self._rows(
+            f"""
+            with told as (
+                select
+                    date_trunc('{unit}', day)::date as bucket,
+                    {breakdown.column} as name,
+                    {_figures(breakdown.metrics, f"first_of_{unit}")} as metrics
+                from sendgrid_sums
+                where {breakdown.column} is not null and {breakdown.condition} and {condition}
+                    and list_contains($days::date[], day)
+                    and (len($names) = 0 or list_contains($names, {breakdown.column}))
+                group by all
             )
+            select
+                bucket::varchar as date,
+                coalesce(
+                    list({{'type': '{breakdown.type}', 'name': name, 'metrics': metrics}} order by name)
+                        filter (name is not null), []
+                )::json as stats
+            from (select distinct date_trunc('{unit}', unnest($days::date[]))::date as bucket)
+            left join told using (bucket)
+            group by bucket order by bucket
+            """,
+            {"days": days, "names": names},
+        )
 
-        return answer
-
-    def _days(self, request: Request) -> tuple[list[date], str]:
-        """Return the days of the buckets that were asked for, and the bucket's unit."""
+    def _buckets(self, request: Request) -> tuple[str, list[date]]:
+        """Return the bucket's unit, and the days of all buckets that were asked for."""
         query = request.query_params
         if "start_date" not in query:
-            raise _bad("start_date", "start_date is required")
+            raise _wrong("start_date", "required")
         unit = query.get("aggregated_by", "day")
         if unit not in ("day", "week", "month"):
-            raise _bad("aggregated_by", "aggregated_by must be day, week or month")
-        first = _day(request, "start_date", self._world.as_of)
-        last = min(_day(request, "end_date", self._world.as_of), self._world.as_of)
-        limit = _number(request, "limit", BUCKETS_PER_REPLY, 1, BUCKETS_PER_REPLY)
+            raise _wrong("aggregated_by", "must be day, week or month")
+        today = self._world.as_of
+        first, last = _day(request, "start_date", today), _day(request, "end_date", today)
+        if last < first:
+            raise _wrong("end_date", "must not be before start_date")
+        if unit == "week" and first.isocalendar().week == 53:
+            raise Refusal(500)  # the vendor does
+        limit = _number(request, "limit", MOST_BUCKETS, 1, MOST_BUCKETS)
         offset = _number(request, "offset", 0, 0, 1_000_000)
-        days = [first + timedelta(days=n) for n in range((last - first).days + 1)]
-        starts = list(dict.fromkeys(_bucket(day, unit) for day in days))
-        wanted = set(starts[offset : offset + limit])
-        return [day for day in days if _bucket(day, unit) in wanted], unit
+        days = [first + timedelta(days=n) for n in range((min(last, today) - first).days + 1)]
+        buckets = dict.fromkeys(_bucket(day, unit) for day in days)
+        wanted = set(list(buckets)[offset : offset + limit])
+        return unit, [day for day in days if _bucket(day, unit) in wanted]
 
     def _rows(self, query: str, params: Any) -> list[dict[str, Any]]:
-        """Run a query; JSON columns come back as objects, times as the vendor writes them."""
-        cursor = self._world.cursor().execute(query, params)
-        names = [(column[0], str(column[1])) for column in cursor.description or []]
-        return [
-            {name: _plain(value, type_) for (name, type_), value in zip(names, row, strict=True)}
-            for row in cursor.fetchall()
-        ]
+        """Run a query; JSON comes back as objects, times as the vendor writes them."""
+        with self._world.cursor() as cursor:
+            cursor.execute(query, params)
+            columns = [(column[0], str(column[1])) for column in cursor.description or []]
+            return [
+                {name: _plain(value, kind) for (name, kind), value in zip(columns, row, strict=True)}
+                for row in cursor.fetchall()
+            ]
 
 
-def _plain(value: Any, type_: str) -> Any:
+def _figures(metrics: Sequence[str], unique: str) -> str:
+    """Return the SQL of one JSON object with these sums over sendgrid_sums."""
+    sums = (f"'{name}': coalesce({METRICS[name]}, 0)::bigint" for name in metrics)
+    return f"{{{', '.join(sums)}}}::json".replace("{unique}", unique)
+
+
+def _plain(value: Any, kind: str) -> Any:
     if value is None:
         return None
-    if type_ == "JSON":
+    if kind == "JSON":
         return orjson.loads(value)
-    if type_.startswith("TIMESTAMP"):
-        return f"{value:%Y-%m-%dT%H:%M:%SZ}"
-    return value
+    return f"{value:%Y-%m-%dT%H:%M:%SZ}" if kind.startswith("TIMESTAMP") else value
 
 
 def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     return Response(orjson.dumps(body), status, headers, "application/json")
 
 
-def _bad(field: str, message: str) -> Refusal:
-    return Refusal(_json({"errors": [{"field": field, "message": message}]}, 400))
+def _errors(status: int, field: str | None, message: str, headers: dict[str, str] | None = None) -> Response:
+    return _json({"errors": [{"field": field, "message": message}]}, status, headers)
 
 
-def _number(request: Request, name: str, default: int, low: int, high: int) -> int:
-    text = request.query_params.get(name, str(default))
-    if not text.isdigit() or not low <= int(text) <= high:
-        raise _bad(name, f"{name} must be between {low} and {high}")
+def _wrong(parameter: str, message: str) -> Refusal:
+    return Refusal(400, parameter, f"{parameter}: {message}")
+
+
+def _names(text: str | None) -> list[str]:
+    return [name for name in (text or "").split(",") if name]
+
+
+def _number(request: Request, name: str, usual: int, least: int, most: int) -> int:
+    text = request.query_params.get(name, str(usual))
+    if not text.isdecimal() or not least <= int(text) <= most:
+        raise _wrong(name, f"must be between {least} and {most}")
     return int(text)
 
 
-def _day(request: Request, name: str, default: date) -> date:
+def _day(request: Request, name: str, usual: date) -> date:
     try:
-        return date.fromisoformat(request.query_params.get(name, default.isoformat()))
+        return date.fromisoformat(request.query_params.get(name, usual.isoformat()))
     except ValueError:
-        raise _bad(name, f"{name} must be YYYY-MM-DD") from None
+        raise _wrong(name, "must be YYYY-MM-DD") from None
 
 
 def _bucket(day: date, unit: str) -> date:
-    """Return the first day of the bucket, which is what the vendor labels it with."""
+    """Return the first day of the bucket, which is its label."""
     if unit == "week":
         return day - timedelta(days=day.weekday())
     return day.replace(day=1) if unit == "month" else day
 
 
-def _token(request: Request) -> int:
-    """Return the row that a page starts with. A page token is opaque: it is the row's number, encoded."""
-    text = request.query_params.get("page_token", "")
-    start = 0
-    if text:
-        try:
-            start = int(base64.urlsafe_b64decode(text).decode().removeprefix("row:"))
-        except (binascii.Error, ValueError):
-            raise _bad("page_token", "page_token is invalid") from None
-    return start
+def _page(request: Request, usual: int, most: int) -> Page:
+    """Read page_size and page_token. The token is opaque to a client: the number of a row."""
+    size = _number(request, "page_size", usual, 1, most)
+    token = request.query_params.get("page_token")
+    try:
+        start = int(base64.urlsafe_b64decode(token).removeprefix(b"row:")) if token else 0
+    except (binascii.Error, ValueError):
+        raise _wrong("page_token", "invalid") from None
+    match request.state.page_fault:
+        case "empty":
+            return Page(start, size, start, 0)
+        case "repeat":
+            return Page(start, size, max(0, start - size), size)
+    return Page(start, size, start, size)
 
 
-def _metadata(request: Request, start: int, size: int, count: int) -> dict[str, Any]:
+def _results(request: Request, page: Page, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    served = rows[page.served_from : page.served_from + page.served]
+    return {"results": served, "_metadata": _metadata(request, page, len(rows))}
+
+
+def _metadata(request: Request, page: Page, count: int) -> dict[str, Any]:
     def link(row: int) -> str:
-        token = base64.urlsafe_b64encode(f"row:{row}".encode()).decode()
-        return str(request.url.include_query_params(page_token=token))
+        token = base64.urlsafe_b64encode(b"row:%d" % row).decode()
+        return str(request.url.include_query_params(page_token=token, page_size=page.size))
 
-    links = {"self": link(start), "count": count}
-    if start > 0:
-        links["prev"] = link(max(0, start - size))
-    if start + size < count:
-        links["next"] = link(start + size)
+    links: dict[str, Any] = {"self": link(page.start), "count": count}
+    if page.start > 0:
+        links["prev"] = link(max(0, page.start - page.size))
+    if page.start + page.size < count:
+        links["next"] = link(page.start + page.size)
     return links
