@@ -1,0 +1,100 @@
+{# What the engines say differently: one macro per need, a DuckDB and a Spark body each. No model names an engine. #}
+
+{# Text of a JSON value; `keys` is the way to it, from the outside in. #}
+{% macro json_text(column, keys) -%}
+    {{ return(adapter.dispatch('json_text')(column, [keys] if keys is string else keys)) }}
+{%- endmacro %}
+
+{% macro default__json_text(column, keys) -%}
+    json_extract_string({{ column }}, '$."{{ keys | join('"."') }}"')
+{%- endmacro %}
+
+{% macro spark__json_text(column, keys) -%}
+    get_json_object({{ column }}, "$['{{ keys | join("']['") }}']")
+{%- endmacro %}
+
+
+{# A point in time, in UTC. #}
+{% macro utc(column) -%}
+    {{ return(adapter.dispatch('utc')(column)) }}
+{%- endmacro %}
+
+{% macro default__utc(column) -%}
+    cast({{ column }} as timestamptz)
+{%- endmacro %}
+
+{% macro spark__utc(column) -%}
+    cast({{ column }} as timestamp)
+{%- endmacro %}
+
+
+{# Several values as one, in the order written: `pairs` is a list of [name, SQL]. #}
+{% macro record(pairs) -%}
+    {{ return(adapter.dispatch('record')(pairs)) }}
+{%- endmacro %}
+
+{% macro default__record(pairs) -%}
+    struct_pack({% for name, value in pairs %}{{ name }} := {{ value }}{{ ', ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+
+{% macro spark__record(pairs) -%}
+    named_struct({% for name, value in pairs %}'{{ name }}', {{ value }}{{ ', ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+
+
+{# The same as a JSON object: what may leave the warehouse. #}
+{% macro json_build(pairs) -%}
+    {{ return(adapter.dispatch('json_build')(pairs)) }}
+{%- endmacro %}
+
+{% macro default__json_build(pairs) -%}
+    json_object({% for name, value in pairs %}
+        '{{ name }}', {{ value }}{{ ',' if not loop.last }}{% endfor %}
+    )
+{%- endmacro %}
+
+{% macro spark__json_build(pairs) -%}
+    to_json({{ record(pairs) }}, map('ignoreNullFields', 'false'))
+{%- endmacro %}
+
+
+{# An aggregate: the values that are not null, greatest first; records compare by their first field, then the next. #}
+{% macro sorted_list(value) -%}
+    {{ return(adapter.dispatch('sorted_list')(value)) }}
+{%- endmacro %}
+
+{% macro default__sorted_list(value) -%}
+    coalesce(list({{ value }} order by {{ value }} desc) filter (where {{ value }} is not null), [])
+{%- endmacro %}
+
+{% macro spark__sorted_list(value) -%}
+    sort_array(collect_list({{ value }}), false)
+{%- endmacro %}
+
+
+{# Texts known when the model is compiled, as a list. #}
+{% macro text_list(texts) -%}
+    {{ return(adapter.dispatch('text_list')(texts)) }}
+{%- endmacro %}
+
+{% macro default__text_list(texts) -%}
+    [{% for text in texts %}'{{ text }}'{{ ', ' if not loop.last }}{% endfor %}]
+{%- endmacro %}
+
+{% macro spark__text_list(texts) -%}
+    array({% for text in texts %}'{{ text }}'{{ ', ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+
+
+{# In a select: a row per element of a JSON array, each as JSON text. #}
+{% macro explode_rows(column) -%}
+    {{ return(adapter.dispatch('explode_rows')(column)) }}
+{%- endmacro %}
+
+{% macro default__explode_rows(column) -%}
+    unnest(from_json({{ column }}, '["JSON"]'))
+{%- endmacro %}
+
+{% macro spark__explode_rows(column) -%}
+    explode(from_json({{ column }}, 'array<string>'))
+{%- endmacro %}

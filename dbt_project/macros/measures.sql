@@ -1,0 +1,55 @@
+{# How parts, intervals and figures that leave are computed: once, for every model. #}
+
+{# A part of a whole, 0 to 1; null where the whole is zero or unknown. #}
+{% macro share(part, whole) -%}
+    cast({{ part }} as double) / nullif(cast({{ whole }} as double), 0)
+{%- endmacro %}
+
+{# Ends of Wilson's interval of a share. Null where there is no whole, or where the part is no part of it: opens of a
+   day can outnumber that day's deliveries. #}
+{% macro wilson_low(part, whole) -%}{{ _wilson(part, whole, '-') }}{%- endmacro %}
+{% macro wilson_high(part, whole) -%}{{ _wilson(part, whole, '+') }}{%- endmacro %}
+
+{% macro _wilson(part, whole, sign) -%}
+    {%- set z = var('confidence_z') -%}
+    {%- set n = 'cast(' ~ whole ~ ' as double)' -%}
+    {%- set p = 'cast(' ~ part ~ ' as double) / nullif(' ~ n ~ ', 0)' -%}
+    case when {{ part }} between 0 and {{ whole }} and {{ whole }} > 0 then
+        greatest(0, least(1, (
+            {{ p }} + {{ z * z / 2 }} / {{ n }}
+            {{ sign }} {{ z }} * sqrt(({{ p }} * (1 - {{ p }}) + {{ z * z / 4 }} / {{ n }}) / {{ n }})
+        ) / (1 + {{ z * z }} / {{ n }})))
+    end
+{%- endmacro %}
+
+{# Ends of the interval of a mean of values from 0 to 1, by the normal approximation; null for a single value. #}
+{% macro mean_low(value) -%}
+    greatest(0, avg({{ value }}) - {{ var('confidence_z') }} * stddev_samp({{ value }}) / sqrt(count({{ value }})))
+{%- endmacro %}
+{% macro mean_high(value) -%}
+    least(1, avg({{ value }}) + {{ var('confidence_z') }} * stddev_samp({{ value }}) / sqrt(count({{ value }})))
+{%- endmacro %}
+
+{% macro is_small(count) -%}
+    coalesce({{ count }}, 0) < {{ var('small_sample') }}
+{%- endmacro %}
+
+{# Who has this e-mail address, without saying it. Not anonymous: who knows an address can compute it. #}
+{% macro person_id(email) -%}
+    md5({{ email }})
+{%- endmacro %}
+
+{# Facts: a share or mean in steps. The decimal in between keeps 0.35 from leaving as 0.35000000000000003. #}
+{% macro in_steps(value, step) -%}
+    cast(cast(round({{ value }} / {{ step }}) * {{ step }} as decimal(18, 4)) as double)
+{%- endmacro %}
+
+{# Facts: two significant digits; with `step` 5 the second one is 0 or 5. Whole numbers below 10 stay as they are. #}
+{% macro two_digits(value, step=1) -%}
+    cast(case
+        when {{ value }} >= 10
+            then round({{ value }} / ({{ step }} * power(10, floor(log10({{ value }})) - 1)))
+                * {{ step }} * power(10, floor(log10({{ value }})) - 1)
+        else round({{ value }})
+    end as bigint)
+{%- endmacro %}

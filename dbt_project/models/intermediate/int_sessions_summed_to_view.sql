@@ -1,0 +1,14 @@
+-- The best session counts as the share watched of a media: who comes back to see the end has seen the whole,
+-- and who looks something up again has not forgotten the rest.
+select
+    viewer_id,
+    media_id,
+    count(*) as session_count,
+    max(watched_share) as watched_share,
+    min(viewed_at) as first_viewed_at,
+    max(viewed_at) as last_viewed_at
+from {{ ref('stg_wistia__viewing_events') }}
+where viewer_id is not null
+    and media_id is not null
+    and watched_share is not null
+group by viewer_id, media_id

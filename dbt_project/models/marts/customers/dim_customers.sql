@@ -1,0 +1,27 @@
+select
+    profiles.customer_id,
+    {{ person_id('profiles.email') }} as person_id,
+    coalesce(tiered.clv_tier, 'no_prediction') as clv_tier,
+    tiered.churn_band,
+    profiles.country,
+    profiles.region,
+    profiles.locale,
+    tiered.predicted_clv_usd,
+    tiered.historic_clv_usd,
+    tiered.total_clv_usd,
+    tiered.average_order_value_usd,
+    tiered.historic_order_count,
+    tiered.predicted_order_count,
+    tiered.average_days_between_orders,
+    tiered.churn_probability,
+    profiles.email is not null as is_identified,
+    profiles.has_phone_number,
+    profiles.can_receive_email,
+    profiles.can_receive_sms,
+    tiered.measured_on,
+    profiles.created_at,
+    profiles.updated_at,
+    profiles.last_event_at,
+    tiered.next_order_expected_at
+from {{ ref('stg_klaviyo__profiles') }} as profiles
+left join {{ ref('int_customers_tiered') }} as tiered on profiles.customer_id = tiered.customer_id

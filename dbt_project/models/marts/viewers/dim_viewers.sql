@@ -1,0 +1,39 @@
+with viewers as (
+
+    select * from {{ ref('int_views_summed_to_viewer') }}
+
+),
+
+identified as (
+
+    select * from {{ ref('int_viewers_identified') }}
+
+)
+
+select
+    viewers.viewer_id,
+    {{ person_id('identified.email') }} as person_id,
+    case
+        {%- for rule in var('viewer_cluster_rules') %}
+        when viewers.media_count >= {{ rule.media_count_from }}
+            {%- if 'media_count_to' in rule %} and viewers.media_count <= {{ rule.media_count_to }}{% endif %}
+            {%- if 'watched_share_from' in rule %} and viewers.watched_share >= {{ rule.watched_share_from }}{% endif %}
+            {%- if 'watched_share_below' in rule %} and viewers.watched_share < {{ rule.watched_share_below }}{% endif %}
+            then '{{ rule.cluster }}'
+        {%- endfor %}
+    end as viewer_cluster,
+    identified.country,
+    identified.region,
+    identified.browser,
+    identified.platform,
+    viewers.media_count,
+    cast(viewers.session_count as bigint) as session_count,
+    identified.load_count,
+    identified.play_count,
+    viewers.watched_share,
+    identified.email is not null as is_identified,
+    identified.is_mobile,
+    viewers.first_viewed_at,
+    viewers.last_viewed_at
+from viewers
+left join identified on viewers.viewer_id = identified.viewer_id

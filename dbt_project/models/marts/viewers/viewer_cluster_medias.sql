@@ -1,0 +1,26 @@
+with views as (
+
+    select
+        viewers.viewer_cluster,
+        views.media_id,
+        count(*) as viewer_count,
+        avg(views.watched_share) as mean_watched_share
+    from {{ ref('int_sessions_summed_to_view') }} as views
+    join {{ ref('dim_viewers') }} as viewers on views.viewer_id = viewers.viewer_id
+    group by viewers.viewer_cluster, views.media_id
+
+)
+
+select
+    views.viewer_cluster,
+    views.media_id,
+    medias.media_name,
+    views.viewer_count,
+    {{ share('views.viewer_count', 'clusters.viewer_count') }} as viewer_share,
+    {{ wilson_low('views.viewer_count', 'clusters.viewer_count') }} as viewer_share_low,
+    {{ wilson_high('views.viewer_count', 'clusters.viewer_count') }} as viewer_share_high,
+    views.mean_watched_share,
+    {{ is_small('clusters.viewer_count') }} as is_small_sample
+from views
+join {{ ref('viewer_clusters') }} as clusters on views.viewer_cluster = clusters.viewer_cluster
+join {{ ref('fct_media_performance') }} as medias on views.media_id = medias.media_id

@@ -1,0 +1,27 @@
+with source as (
+
+    select * from {{ source('raw_klaviyo', 'events') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        id as customer_event_id,
+        profile_id as customer_id,
+        metric_id,
+
+        -- text
+        upper({{ json_text('event_properties', '$value_currency') }}) as currency,
+
+        -- numbers
+        try_cast({{ json_text('event_properties', '$value') }} as decimal(18, 2)) as value_amount,
+
+        -- times
+        {{ utc('datetime') }} as happened_at
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,25 @@
+with source as (
+
+    select * from {{ source('raw_klaviyo', 'metrics') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        id as metric_id,
+
+        -- text
+        name as metric_name,
+        {{ json_text('integration', 'name') }} as integration_name,
+        {{ json_text('integration', 'category') }} as integration_category,
+
+        -- times
+        {{ utc('created') }} as created_at,
+        {{ utc('updated') }} as updated_at
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,36 @@
+with source as (
+
+    select * from {{ source('raw_klaviyo', 'profiles') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        id as customer_id,
+
+        -- text
+        nullif(lower(trim(email)), '') as email,
+        nullif(locale, '') as locale,
+        nullif(trim({{ json_text('location', 'country') }}), '') as country,
+        nullif(trim({{ json_text('location', 'region') }}), '') as region,
+        nullif(trim({{ json_text('location', 'city') }}), '') as city,
+        {{ json_text('location', 'timezone') }} as timezone,
+
+        -- booleans
+        nullif(trim(phone_number), '') is not null as has_phone_number,
+        coalesce(cast({{ json_text('subscriptions', ['email', 'marketing', 'can_receive_email_marketing']) }} as boolean), false)
+            as can_receive_email,
+        coalesce(cast({{ json_text('subscriptions', ['sms', 'marketing', 'can_receive_sms_marketing']) }} as boolean), false)
+            as can_receive_sms,
+
+        -- times
+        {{ utc('created') }} as created_at,
+        {{ utc('updated') }} as updated_at,
+        {{ utc('last_event_date') }} as last_event_at
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,28 @@
+with source as (
+
+    select * from {{ source('raw_klaviyo', 'segments') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        id as segment_id,
+
+        -- text
+        name as segment_name,
+
+        -- booleans
+        coalesce(is_active, false) as is_active,
+        coalesce(is_processing, false) as is_processing,
+        coalesce(is_starred, false) as is_starred,
+
+        -- times
+        {{ utc('created') }} as created_at,
+        {{ utc('updated') }} as updated_at
+    from source
+
+)
+
+select * from renamed

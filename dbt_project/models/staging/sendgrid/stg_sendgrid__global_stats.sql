@@ -1,0 +1,34 @@
+with source as (
+
+    select * from {{ source('raw_sendgrid', 'global_stats') }}
+
+),
+
+renamed as (
+
+    select
+        -- numbers
+        requests as request_count,
+        processed as processed_count,
+        delivered as delivered_count,
+        deferred as deferred_count,
+        opens as open_count,
+        unique_opens as daily_unique_open_count,
+        clicks as click_count,
+        unique_clicks as daily_unique_click_count,
+        bounces as bounce_count,
+        bounce_drops as bounce_drop_count,
+        blocks as block_count,
+        invalid_emails as invalid_email_count,
+        spam_reports as spam_report_count,
+        spam_report_drops as spam_report_drop_count,
+        unsubscribes as unsubscribe_count,
+        unsubscribe_drops as unsubscribe_drop_count,
+
+        -- dates
+        date as happened_on
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,27 @@
+with source as (
+
+    select * from {{ source('raw_wistia', 'media_stats') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        media_id,
+
+        -- numbers
+        load_count,
+        play_count,
+        visitors as visitor_count,
+        play_rate as play_share,
+        engagement as engagement_share,
+        hours_watched * 3600 as watched_seconds,
+
+        -- dates
+        measured_on
+    from source
+
+)
+
+select * from renamed

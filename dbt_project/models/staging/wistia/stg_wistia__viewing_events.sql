@@ -1,0 +1,67 @@
+{%- set scale = var('percent_viewed_scale') -%}
+{%- if scale not in ('auto', 'fraction', 'percent') -%}
+    {{ exceptions.raise_compiler_error("percent_viewed_scale is '" ~ scale ~ "'; it can be auto, fraction or percent") }}
+{%- endif -%}
+
+with source as (
+
+    select * from {{ source('raw_wistia', 'events') }}
+
+),
+
+scale as (
+
+    {% if scale == 'auto' -%}
+    select
+        case
+            when count(*) filter (where percent_viewed > 1)
+                >= {{ var('percent_scale_from_share') }} * nullif(count(percent_viewed), 0)
+                then 100
+            else 1
+        end as whole
+    from source
+    {%- else -%}
+    select {{ 100 if scale == 'percent' else 1 }} as whole
+    {%- endif %}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        source.event_key as viewing_event_id,
+        source.visitor_key as viewer_id,
+        source.media_id,
+
+        -- text
+        nullif(lower(trim(source.email)), '') as email,
+        nullif(lower(trim({{ json_text('source.conversion_data', 'email') }})), '') as conversion_email,
+        nullif(source.conversion_type, '') as conversion_type,
+        nullif(upper(trim(source.country)), '') as country,
+        nullif(trim(source.region), '') as region,
+        nullif(trim(source.city), '') as city,
+        source.media_name,
+        nullif(source.embed_url, '') as embed_url,
+        {{ json_text('source.user_agent_details', 'browser') }} as browser,
+        {{ json_text('source.user_agent_details', 'platform') }} as platform,
+
+        -- numbers
+        source.percent_viewed as served_percent_viewed,
+        -- Decimal, so that a mean over it is the same whatever the order of its rows.
+        case
+            when source.percent_viewed between 0 and scale.whole
+                then cast(source.percent_viewed / scale.whole as decimal(7, 6))
+        end as watched_share,
+
+        -- booleans
+        cast({{ json_text('source.user_agent_details', 'mobile') }} as boolean) as is_mobile,
+
+        -- times
+        {{ utc('source.received_at') }} as viewed_at
+    from source
+    cross join scale
+
+)
+
+select * from renamed
