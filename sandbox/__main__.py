@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_
 
 People = Annotated[int, typer.Option(help="Size of the population, 200 to 1,000,000.")]
 Seed = Annotated[int, typer.Option(help="Which population; the same number gives the same one.")]
-Port = Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")]
 
 
 class Limits(StrEnum):

@@ -14,6 +14,7 @@ BREAKS = {"cut-before", "cut-after", "time-out", "broken-json", "slow-body"}
 # What a listing does while it is paged through.
 PAGES = {"empty-page": "empty", "repeated-page": "repeat"}
 NAMES = sorted({*REFUSALS, *BREAKS, *PAGES})
+VENDORS = ("sendgrid", "wistia", "klaviyo", "mavera")
 
 
 @dataclass
@@ -37,6 +38,8 @@ class Fault:
             raise ValueError(
                 f"unknown fault {self.name}; there are {', '.join([*NAMES, *sorted(ANOMALIES)])}"
             )
+        if self.vendor not in ("all", *VENDORS):
+            raise ValueError(f"unknown vendor {self.vendor}; there are all, {', '.join(VENDORS)}")
         if not 0 < self.rate <= 1:
             raise ValueError("rate must be above 0 and at most 1")
 

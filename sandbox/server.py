@@ -145,7 +145,8 @@ class Sandbox:
         if refusal:
             answer: ASGIApp = refusal
         elif fault in REFUSALS:
-            answer = vendor.error(REFUSALS[fault], request)
+            standing = _used_up(vendor, request) if fault == "429" else ()
+            answer = vendor.error(REFUSALS[fault], request, standing)
         else:
             answer = await self._admitted(vendor, application, request, fault)
         status, headers, content = await _capture(answer, scope, body)
@@ -230,6 +231,11 @@ def _application(vendor: Vendor) -> Starlette:
     application = Starlette(routes=list(vendor.routes), exception_handlers={HTTPException: refuse})
     application.router.redirect_slashes = False
     return application
+
+
+def _used_up(vendor: Vendor, request: Request) -> list[Standing]:
+    """How the limits stand in a storm of 429s: open again in a second, so that waiting it out is cheap."""
+    return [Standing(limit, 0, time.time() + 1) for limit in vendor.limits(request)]
 
 
 async def _capture(
