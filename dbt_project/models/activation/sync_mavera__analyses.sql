@@ -217,23 +217,23 @@ members as (
 pairs as (
 
     select
-        overlaps.jaccard_share,
-        overlaps.segment_a_id,
-        overlaps.segment_b_id,
-        {{ label('overlaps.segment_a_name') }} as segment_a,
-        {{ label('overlaps.segment_b_name') }} as segment_b,
-        overlaps.a_in_b_share,
-        overlaps.b_in_a_share,
-        overlaps.a_in_b_share >= overlaps.b_in_a_share as is_a_inside,
+        found.jaccard_share,
+        found.segment_a_id,
+        found.segment_b_id,
+        {{ label('found.segment_a_name') }} as segment_a,
+        {{ label('found.segment_b_name') }} as segment_b,
+        found.a_in_b_share,
+        found.b_in_a_share,
+        found.a_in_b_share >= found.b_in_a_share as is_a_inside,
         case
-            when overlaps.is_near_duplicate then 'near duplicate'
-            when overlaps.is_contained then 'contained'
-            when overlaps.jaccard_share >= {{ var('listed_overlap_from') }} then 'overlap'
+            when found.is_near_duplicate then 'near duplicate'
+            when found.is_contained then 'contained'
+            when found.jaccard_share >= {{ var('listed_overlap_from') }} then 'overlap'
         end as pair_sort
-    from {{ ref('segment_overlaps') }} as overlaps
-    join segments as a on overlaps.segment_a_id = a.segment_id
-    join segments as b on overlaps.segment_b_id = b.segment_id
-    where overlaps.shared_count >= {{ var('smallest_group') }}
+    from {{ ref('segment_overlaps') }} as found
+    join segments as a on found.segment_a_id = a.segment_id
+    join segments as b on found.segment_b_id = b.segment_id
+    where found.shared_count >= {{ var('smallest_group') }}
 
 ),
 
@@ -275,7 +275,7 @@ pair_lists as (
                 ['containment_a', in_steps('a_in_b_share', step)],
                 ['containment_b', in_steps('b_in_a_share', step)],
             ]) ~ " end"
-        ) }} as overlaps
+        ) }} as other_pairs
     from ranked_pairs
     where position_in_sort <= {{ var('listed_overlap_count') }}
 
@@ -296,7 +296,7 @@ segment_overlap as (
             ['segments', 'segment_list.segments'],
             ['near_duplicates', 'pair_lists.near_duplicates'],
             ['contained', 'pair_lists.contained'],
-            ['overlaps', 'pair_lists.overlaps'],
+            ['overlaps', 'pair_lists.other_pairs'],
         ]) }} as facts,
         members.person_count,
         segment_counts.measured_on

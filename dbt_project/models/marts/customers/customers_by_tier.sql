@@ -2,12 +2,12 @@ with summed as (
 
     select
         clv_tier,
-        coalesce(churn_band, 'unknown') as churn_band,
+        churn_band,
         count(*) as customer_count,
         sum(predicted_clv_usd) as predicted_clv_usd,
         avg(predicted_clv_usd) as mean_predicted_clv_usd
     from {{ ref('dim_customers') }}
-    group by clv_tier, coalesce(churn_band, 'unknown')
+    group by clv_tier, churn_band
 
 ),
 

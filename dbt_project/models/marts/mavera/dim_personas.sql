@@ -20,7 +20,7 @@ costs as (
 
     select
         record_key,
-        cast(sum(credits) as bigint) as credits_spent,
+        cast(sum(credits) as bigint) as credits,
         count(*) filter (where state = 'done') as sent_count,
         min(begun_at) as first_sent_at
     from calls
@@ -55,7 +55,7 @@ select
         else 'live'
     end as standing,
     sent.facts,
-    costs.credits_spent,
+    costs.credits,
     costs.sent_count,
     costs.first_sent_at,
     sent.begun_at as last_sent_at

@@ -37,7 +37,7 @@ select
     coalesce(messages.content, {{ json_text('calls.answer', 'content') }}) as answer,
     calls.facts,
     threads.sources,
-    calls.credits as credits_spent,
+    calls.credits,
     messages.message_id is not null as is_in_thread,
     calls.begun_at as asked_at,
     calls.ended_at as answered_at
