@@ -166,7 +166,7 @@ def explain(
     for call in calls:
         text = json.dumps(dict(call.payload), ensure_ascii=False)
         shown = text if payload else text[:60] + ("…  --payload shows all" if len(text) > 60 else "")
-        typer.echo(f"sent      {_when(call.begun_at)}  {call.action} {shown}")
+        typer.echo(f"sent      {_when(call.begun_at)}  {_way(call)} {shown}")
         typer.echo(f"answered  {_ended(call)}")
         if answer:
             typer.echo(json.dumps(ledger.answer(call.call_id), indent=2, ensure_ascii=False))
@@ -203,7 +203,7 @@ def settle(
         elif key is None:
             raise UsageError("say which record: python -m activate settle personas/clv-tiers:top --forget")
         elif forget:
-            engine.forget(_record(settings, key), ledger)
+            engine.forget(key, ledger)
             typer.echo(f"? {key:<36}forgotten: make plan shows what it costs to create it")
         elif adopt:
             remote_id = engine.adopt(_record(settings, key), ledger, _mavera(settings), adopt)
@@ -357,6 +357,15 @@ def _list_unknown(ledger: journal.Ledger) -> None:
         )
     else:
         typer.echo("Nothing to settle: every call has a known end.")
+
+
+def _way(call: journal.Call) -> str:
+    """Say how a call went out, as Mavera's reference names it."""
+    if call.action == "adopt":
+        return "taken over"
+    if call.kind == "analyses":
+        return "POST /mave/chat"
+    return "POST /personas" if call.action == "create" else f"PATCH /personas/{call.remote_id}"
 
 
 def _ended(call: journal.Call) -> str:

@@ -67,9 +67,8 @@ class Outcome:
 
     @property
     def is_well(self) -> bool:
-        return not self.stopped and not any(
-            self.counts()[state] for state in ("unknown", "failed", "not sent")
-        )
+        counts = self.counts()
+        return not (self.stopped or counts["unknown"] or counts["failed"] or counts["not sent"])
 
 
 class _Found(NamedTuple):
@@ -144,7 +143,7 @@ class _Run:
                 plan_now = self._plan()
                 if plan_now.of("create", "update"):
                     self._require_a_budget(plan_now.price)
-                    self._refuse_a_lost_ledger()
+                    self._refuse_a_lost_ledger(plan_now)
                     self._send(plan_now)
             except (api.MaveraError, LedgerError) as error:
                 self.outcome.stopped = str(error)
@@ -184,17 +183,18 @@ class _Run:
         if self.limits.month == 0:
             raise NotStarted(f"CREDIT_BUDGET is 0, nothing was sent. This plan costs {price}: set it in .env")
 
-    def _refuse_a_lost_ledger(self) -> None:
-        """Raise NotStarted where Mavera holds objects of ours that this ledger knows nothing of."""
-        if not self.ledger.is_empty():
+    def _refuse_a_lost_ledger(self, plan_now: Plan) -> None:
+        """Raise NotStarted where Mavera holds what the first run of this ledger would pay for again."""
+        if self.ledger.last_run():
             return
-        ours = [row for row in self.mavera.custom_personas() if MARKER.search(_description(row))]
-        if not ours and "analyses" in self.kinds:
+        new = {step.record.key for step in plan_now.of("create")}
+        texts = [("personas", _description(row)) for row in self.mavera.custom_personas()]
+        if "analyses" in self.kinds:
             newest = self.mavera.newest_threads(THREADS_TO_GREET)
-            ours = [thread for thread in newest if MARKER.search(api.opening_of(thread))]
-        if ours:
+            texts += [("analyses", api.opening_of(thread)) for thread in newest]
+        if any(_key_in(kind, words) in new for kind, words in texts):
             raise NotStarted(
-                "the ledger is empty, but Mavera holds objects that carry our reference. Bring the ledger "
+                "the ledger is new, but Mavera holds objects that carry our reference. Bring the ledger "
                 "back from a backup, or take them over: python -m activate settle --from-mavera"
             )
 
@@ -228,10 +228,8 @@ class _Run:
 
     def _look(self, call: Call) -> _Found:
         """Search Mavera for what a call may have made; objects that the ledger already knows are others."""
-        calls = self.ledger.calls()
-        known = {
-            name for other in calls if other.state == "done" for name in (other.remote_id, other.thread_id)
-        }
+        done = [other for other in self.ledger.calls() if other.state == "done"]
+        known = {name for other in done for name in (other.remote_id, other.thread_id)}
         since = call.begun_at - CLOCKS_APART
         ours = marker(call.record_key, call.fingerprint)
         if call.kind == "analyses":
@@ -272,7 +270,8 @@ class _Run:
 
     def _send_one(self, step: Step, run_id: str) -> None:
         record = step.record
-        remote_id = step.entry.remote_id if step.entry else None
+        edits = step.action == "update" and KINDS[record.kind].update_edits
+        remote_id = step.entry.remote_id if step.entry and edits else None
         call_id = self.ledger.begin(
             run_id,
             kind=record.kind,
@@ -305,7 +304,7 @@ class _Run:
         payload = step.record.payload
         if step.record.kind == "analyses":
             return self.mavera.ask(payload)
-        if step.action == "create" or remote_id is None:
+        if remote_id is None:
             return self.mavera.create_persona(payload)
         return self.mavera.update_persona(remote_id, {name: payload[name] for name in UPDATED_FIELDS})
 
@@ -375,27 +374,12 @@ def adopt(record: Record, ledger: Ledger, mavera: api.Mavera, remote_id: str) ->
     Where a call is unknown this is how it ended. Where the ledger knows nothing, what Mavera holds counts as
     paid for earlier. Raises NotStarted where Mavera has no such object.
     """
-    answer, words = _object(record.kind, mavera, remote_id)
-    fingerprint = _fingerprint_in(words, record)
-    entry = ledger.entries().get(record.key)
-    if entry and entry.state == "unknown":
-        (call,) = (call for call in ledger.unknown() if call.call_id == entry.call_id)
-        call_id, spent = call.call_id, call.credits_high if answer.credits is None else answer.credits
-    else:
-        call_id = _begin_by_hand(record, ledger, "adopt", fingerprint)
-        spent = 0
-    ledger.end(
-        call_id,
-        "done",
-        action="adopt",
-        fingerprint=fingerprint,
-        remote_id=answer.remote_id,
-        thread_id=answer.thread_id,
-        credits_spent=spent,
-        credits_source="documented" if answer.credits is None else "answered",
-        answer=answer.body,
-    )
-    return answer.shown_id
+    objects = _personas(mavera) if record.kind == "personas" else [_asked(mavera.thread(remote_id))]
+    for answer, words in objects:
+        if answer and answer.shown_id == remote_id:
+            _adopt(record, ledger, answer, words)
+            return remote_id
+    raise NotStarted(f"Mavera has no custom persona {remote_id}, or no answer yet in such a thread")
 
 
 def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera) -> Iterator[tuple[str, str]]:
@@ -403,60 +387,74 @@ def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera) -> I
 
     Yields the record's key and the object's id. This is how a lost ledger is made again.
     """
-    missing = {record.key: record for record in wanted if record.key not in ledger.entries()}
-    personas = ((row["id"], _description(row)) for row in mavera.custom_personas())
-    threads = ((row["id"], api.opening_of(row)) for row in mavera.threads(LONG_AGO))
-    for kind, objects in (("personas", personas), ("analyses", threads)):
-        for remote_id, words in objects:
-            found = MARKER.search(words)
-            record = missing.pop(f"{kind}/{found[1]}", None) if found else None
-            if record:
-                yield record.key, adopt(record, ledger, mavera, remote_id)
+    known = ledger.entries()
+    missing = {record.key: record for record in wanted if record.key not in known}
+    threads = (_asked(thread) for thread in mavera.threads(LONG_AGO))
+    for kind, objects in (("personas", _personas(mavera)), ("analyses", threads)):
+        for answer, words in objects:
+            record = missing.pop(_key_in(kind, words), None) if answer else None
+            if answer and record:
+                _adopt(record, ledger, answer, words)
+                yield record.key, answer.shown_id
 
 
-def forget(record: Record, ledger: Ledger) -> None:
+def forget(key: str, ledger: Ledger) -> None:
     """Take a person's word that Mavera holds nothing of this record: the next run may pay for it anew."""
-    entry = ledger.entries().get(record.key)
+    entry = ledger.entries().get(key)
     if entry is None:
-        raise NotStarted(f"the ledger knows nothing of {record.key}: there is nothing to forget")
+        raise NotStarted(f"the ledger knows nothing of {key}: there is nothing to forget")
     (call,) = (call for call in ledger.calls() if call.call_id == entry.call_id)
+    ledger.end(call.call_id, "failed", action="forget", credits_spent=call.credits, error="forgotten by hand")
+
+
+def _adopt(record: Record, ledger: Ledger, answer: api.Answer, words: str) -> None:
+    found = MARKER.search(words)
+    short = found[2] if found else ""
+    fingerprint = record.fingerprint if short and record.fingerprint.startswith(short) else short
+    call = next((call for call in ledger.unknown() if call.key == record.key), None)
+    call_id = call.call_id if call else _begin_by_hand(record, ledger, fingerprint)
+    highest = call.credits_high if call else 0
     ledger.end(
-        call.call_id, "failed", action="forget", credits_spent=call.credits, error="forgotten by a person"
+        call_id,
+        "done",
+        action="adopt",
+        fingerprint=fingerprint,
+        remote_id=answer.remote_id,
+        thread_id=answer.thread_id,
+        credits_spent=highest if call is None or answer.credits is None else answer.credits,
+        credits_source="documented" if call is None or answer.credits is None else "answered",
+        answer=answer.body,
     )
 
 
-def _begin_by_hand(record: Record, ledger: Ledger, action: str, fingerprint: str) -> str:
+def _begin_by_hand(record: Record, ledger: Ledger, fingerprint: str) -> str:
+    is_current = fingerprint == record.fingerprint
     return ledger.begin(
         "by hand",
         kind=record.kind,
         record_key=record.record_key,
         job=record.job,
-        action=action,
+        action="adopt",
         fingerprint=fingerprint,
-        facts=record.facts if fingerprint == record.fingerprint else {},
-        payload=record.payload if fingerprint == record.fingerprint else {},
+        facts=record.facts if is_current else {},
+        payload=record.payload if is_current else {},
         price=FREE,
     )
 
 
-def _object(kind: str, mavera: api.Mavera, remote_id: str) -> tuple[api.Answer, str]:
-    if kind == "personas":
-        for row in mavera.custom_personas():
-            if row["id"] == remote_id:
-                return api.persona_in(row), _description(row)
-        raise NotStarted(f"Mavera has no custom persona {remote_id}")
-    thread = mavera.thread(remote_id)
-    answer = api.answer_in(thread)
-    if answer is None:
-        raise NotStarted(f"Mave has not answered yet in {remote_id}")
-    return answer, api.opening_of(thread)
+def _personas(mavera: api.Mavera) -> Iterator[tuple[api.Answer | None, str]]:
+    for row in mavera.custom_personas():
+        yield api.persona_in(row), _description(row)
 
 
-def _fingerprint_in(words: str, record: Record) -> str:
-    """Return the record's fingerprint where the words carry it, else what they do carry."""
+def _asked(thread: Mapping[str, Any]) -> tuple[api.Answer | None, str]:
+    return api.answer_in(thread), api.opening_of(thread)
+
+
+def _key_in(kind: str, words: str) -> str:
+    """Return the key of the record whose reference stands in a text, or nothing."""
     found = MARKER.search(words)
-    short = found[2] if found else ""
-    return record.fingerprint if short and record.fingerprint.startswith(short) else short
+    return f"{kind}/{found[1]}" if found else ""
 
 
 def _description(row: Mapping[str, Any]) -> str:

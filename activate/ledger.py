@@ -33,19 +33,19 @@ journal = sa.Table(
     "journal",
     metadata,
     sa.Column("entry_id", sa.Integer, primary_key=True, autoincrement=True),
-    sa.Column(
-        "call_id", sa.Text, nullable=False
-    ),  # joins a begin row with its end rows, of which the last counts
-    sa.Column("event", sa.Text, nullable=False),  # begin, end; note: a run that set out, its steps in payload
-    sa.Column(
-        "written_at", sa.Text, nullable=False
-    ),  # ISO 8601, UTC, the real clock: money is spent in real time
+    # Joins a begin row with its end rows, of which the last counts.
+    sa.Column("call_id", sa.Text, nullable=False, index=True),
+    # begin, end; note: a run that set out, the number of its steps in payload.
+    sa.Column("event", sa.Text, nullable=False),
+    # ISO 8601 in UTC, by the real clock whatever RUN_AT says: money is spent in real time.
+    sa.Column("written_at", sa.Text, nullable=False),
     sa.Column("run_id", sa.Text, nullable=False),
     sa.Column("destination", sa.Text, nullable=False),
     sa.Column("kind", sa.Text),
     sa.Column("record_key", sa.Text),
     sa.Column("job", sa.Text),
-    sa.Column("action", sa.Text),  # create, update; of a later end row: look up, adopt, forget
+    # create, update; of a later end row: look up, adopt, forget.
+    sa.Column("action", sa.Text),
     sa.Column("fingerprint", sa.Text),
     sa.Column("facts", sa.Text),
     sa.Column("payload", sa.Text),
@@ -77,8 +77,8 @@ class Call:
     job: str
     action: str
     fingerprint: str
-    facts: Mapping[str, Any]
-    payload: Mapping[str, Any]
+    facts_text: str
+    payload_text: str
     begun_at: datetime
     credits_high: int
     remote_id: str | None
@@ -94,9 +94,12 @@ class Call:
         return f"{self.kind}/{self.record_key}"
 
     @property
-    def highest_cost(self) -> int:
-        """What it cost; while nobody knows how it ended, the most it can have cost."""
-        return self.credits_high if self.state == "unknown" else self.credits
+    def facts(self) -> dict[str, Any]:
+        return _object(self.facts_text)
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return _object(self.payload_text)
 
 
 @dataclass(frozen=True)
@@ -139,17 +142,24 @@ class Ledger:
     def entries(self) -> dict[str, Entry]:
         """Return how each record stands, by its key (`personas/clv-tiers:top`)."""
         entries: dict[str, Entry] = {}
+        accepted: dict[str, Call] = {}
         for call in self.calls():
             if call.closed_by == "forget":
                 entries.pop(call.key, None)
-            else:
-                entries[call.key] = _after(entries.get(call.key, Entry("failed")), call)
-        return entries
+                accepted.pop(call.key, None)
+                continue
+            entries[call.key] = _after(entries.get(call.key, Entry("failed")), call)
+            if call.state == "done":
+                accepted[call.key] = call
+        return entries | {key: replace(entries[key], facts=call.facts) for key, call in accepted.items()}
 
     def unknown(self) -> list[Call]:
         """Return the calls of which nobody knows whether Mavera did, and charged, what they asked for."""
-        waiting = {entry.call_id for entry in self.entries().values() if entry.state == "unknown"}
-        return [call for call in self.calls() if call.call_id in waiting]
+        return [
+            call
+            for call in self.calls()
+            if call.state == "unknown" and not (call.action == "update" and KINDS[call.kind].update_edits)
+        ]
 
     def spent(self, run_id: str | None = None) -> int:
         """Return the credits of this calendar month (UTC) or of one run.
@@ -157,11 +167,20 @@ class Ledger:
         A call without a known end counts at the highest price it can have had.
         """
         month = self.now().astimezone(UTC).strftime("%Y-%m")
-        return sum(
-            call.highest_cost
-            for call in self.calls()
-            if (call.run_id == run_id if run_id else call.begun_at.strftime("%Y-%m") == month)
+        of_run_or_month = journal.c.run_id == run_id if run_id else journal.c.written_at.startswith(month)
+        begun = sa.select(journal.c.call_id, journal.c.credits_high).where(
+            journal.c.event == "begin", of_run_or_month
         )
+        called = sa.select(begun.subquery().c.call_id)
+        ended = sa.select(journal.c.call_id, journal.c.state, journal.c.credits).where(
+            journal.c.event == "end", journal.c.call_id.in_(called)
+        )
+        with self._engine.connect() as connection:
+            costs = {row.call_id: row.credits_high for row in connection.execute(begun)}
+            highest = dict(costs)
+            for row in connection.execute(ended.order_by(journal.c.entry_id)):
+                costs[row.call_id] = highest[row.call_id] if row.state == "unknown" else row.credits or 0
+        return sum(costs.values())
 
     def last_run(self) -> Run | None:
         newest = (
@@ -380,8 +399,8 @@ def _begun(row: Any) -> Call:
         job=row.job,
         action=row.action,
         fingerprint=row.fingerprint,
-        facts=json.loads(row.facts),
-        payload=json.loads(row.payload),
+        facts_text=row.facts,
+        payload_text=row.payload,
         begun_at=datetime.fromisoformat(row.written_at),
         credits_high=row.credits_high,
         remote_id=row.remote_id,
@@ -417,7 +436,6 @@ def _after(before: Entry, call: Call) -> Entry:
             fingerprint=call.fingerprint,
             remote_id=call.remote_id,
             thread_id=call.thread_id,
-            facts=call.facts,
         )
     if call.action == "update" and KINDS[call.kind].update_edits:
         # Mavera holds the old words or the new ones: sending them again settles it and makes nothing twice.
@@ -425,5 +443,10 @@ def _after(before: Entry, call: Call) -> Entry:
     return entry
 
 
+def _object(text: str) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(text)
+    return value
+
+
 def _json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    return json.dumps(value, ensure_ascii=False)

@@ -422,7 +422,7 @@ def test_a_lost_ledger_is_noticed_before_anything_is_paid_twice(desk: Desk, kind
     credits_spent = desk.credits()
     ran = desk.activate("apply")
     assert ran.code == 2
-    assert "the ledger is empty, but Mavera holds objects that carry our reference" in ran.err
+    assert "the ledger is new, but Mavera holds objects that carry our reference" in ran.err
     assert "settle --from-mavera" in ran.err
     assert desk.credits() == credits_spent
 
@@ -435,6 +435,18 @@ def test_a_lost_ledger_is_made_again_from_what_mavera_holds(desk: Desk) -> None:
     assert desk.activate("settle", "--from-mavera").out.count("adopted") == 6
     assert desk.activate("apply").lines == ["6 unchanged: 0 credits", "Nothing to send."]
     assert desk.credits() == credits_spent
+
+
+def test_taking_over_can_itself_be_interrupted(desk: Desk) -> None:
+    desk.publish(activation.TOP, activation.SKIMMERS)
+    desk.activate("apply")
+    (desk.path / "ledger.sqlite").unlink()
+    desk.publish(activation.TOP)
+    desk.activate("settle", "--from-mavera")
+    desk.publish(activation.TOP, activation.SKIMMERS)
+    assert desk.activate("apply").code == 2
+    desk.activate("settle", "--from-mavera")
+    assert desk.activate("apply").lines[0] == "2 unchanged: 0 credits"
 
 
 def test_a_persona_taken_over_with_older_facts_is_updated_not_created(desk: Desk) -> None:
@@ -483,7 +495,7 @@ def test_explain_follows_a_record_from_its_facts_to_its_answer(desk: Desk) -> No
     assert facts.startswith("facts     clv_tier top, tier_from_share 0.0,")
     assert model == "from      activation.sync_mavera__personas, job clv-tiers"
     assert words == "words     activate/templates/clv_tiers/persona.md.j2"
-    assert "create" in sent
+    assert 'POST /personas {"pipeline_type": "north_star"' in sent
     assert answered == f"answered  {persona}, 300 credits"
     assert "Ref: clv-tiers:top" in desk.activate("explain", TOP, "--payload").out
     assert '"credits_charged": 300' in desk.activate("explain", TOP, "--answer").out
@@ -516,4 +528,7 @@ def test_a_persona_that_a_person_names_is_taken_over(desk: Desk) -> None:
 def test_an_id_that_mavera_does_not_know_is_not_taken_over(desk: Desk) -> None:
     desk.publish(activation.TOP)
     ran = desk.activate("settle", TOP, "--adopt", "per_none")
-    assert (ran.code, ran.err) == (2, "error: Mavera has no custom persona per_none\n")
+    assert (ran.code, ran.err) == (
+        2,
+        "error: Mavera has no custom persona per_none, or no answer yet in such a thread\n",
+    )
