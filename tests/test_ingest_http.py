@@ -18,6 +18,8 @@ TABLE = Table("raw_acme", "things", ("id",), [Column("id", "text")])
 TOKENS = Linked("$.next", "token", count="$.count")
 KEY = "Bearer secret"
 
+pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
+
 
 class Asked(NamedTuple):
     path: str

@@ -10,6 +10,8 @@ from ingest.sendgrid import GEO_STATS
 from ingest.typed import BrokenBodyError, ChangedTypeError
 from ingest.wistia import EVENTS, MEDIA_STATS
 
+pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
+
 
 def rows(*events: dict[str, Any]) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = EVENTS.rows(json.dumps(events), {}).to_pylist()

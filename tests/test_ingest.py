@@ -1,0 +1,476 @@
+"""python -m ingest against the sandbox: raw is the world, whatever happened on the way."""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import requests
+from typer.testing import CliRunner
+
+import settings
+from ingest.__main__ import app
+from ingest.mavera import LEDGER
+from sandbox import klaviyo, mavera, sendgrid, wistia
+from sandbox.faults import Fault
+from sandbox.server import Sandbox, serving
+from sandbox.world import World
+
+TODAY = date(2026, 11, 21)
+TOMORROW = date(2026, 11, 22)
+KEYS = {
+    "SENDGRID_API_KEY": sendgrid.KEY,
+    "WISTIA_API_TOKEN": wistia.KEY,
+    "KLAVIYO_API_KEY": klaviyo.KEY,
+    "MAVERA_API_KEY": mavera.KEY,
+}
+
+
+pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
+
+
+@dataclass(frozen=True)
+class Ran:
+    """A finished `python -m ingest --json`."""
+
+    code: int
+    report: dict[str, Any]
+    said: str
+
+    def resource(self, name: str) -> dict[str, Any]:
+        rows = self.report["resources"]
+        (found,) = [row for row in rows if f"{row['vendor']} {row['resource']}" == name]
+        return found  # type: ignore[no-any-return]
+
+
+class Machine:
+    """A folder with settings, on which ingest runs against one sandbox or another."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.folder = folder
+        self.warehouse = folder / "warehouse.duckdb"
+        self._monkeypatch = monkeypatch
+        self.set(
+            ENV_FILE=os.devnull,
+            WAREHOUSE_PATH=str(self.warehouse),
+            PIPELINES_PATH=str(folder / "pipelines"),
+            LEDGER_URL=f"sqlite:///{folder / 'ledger.sqlite'}",
+            HISTORY_DAYS="365",
+            **KEYS,
+        )
+
+    def set(self, **values: str | None) -> None:
+        for name, value in values.items():
+            if value is None:
+                self._monkeypatch.delenv(name, raising=False)
+            else:
+                self._monkeypatch.setenv(name, value)
+
+    def meet(self, url: str, day: date) -> None:
+        """From now on the vendors answer at `url`, and it is six in the morning of `day`."""
+        self.set(
+            RUN_AT=f"{day}T06:00:00Z",
+            SENDGRID_BASE_URL=f"{url}/sendgrid/v3",
+            WISTIA_BASE_URL=f"{url}/wistia/v1",
+            KLAVIYO_BASE_URL=f"{url}/klaviyo/api",
+            MAVERA_BASE_URL=f"{url}/mavera/api/v1",
+        )
+
+    def ingest(self, *arguments: str) -> Ran:
+        result = CliRunner().invoke(app, ["--json", *arguments])
+        return Ran(result.exit_code, json.loads(result.stdout or "{}"), result.stderr)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with closing(duckdb.connect(str(self.warehouse), read_only=True)) as connection:
+            connection.execute("set timezone = 'UTC'")
+            return connection.execute(query).fetchall()
+
+
+@pytest.fixture
+def worlds() -> Mapping[date, World]:
+    return {day: World(200, 7, day, since=date(2026, 7, 1)) for day in (TODAY, TOMORROW)}
+
+
+@pytest.fixture
+def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
+    return Machine(tmp_path, monkeypatch)
+
+
+@pytest.fixture
+def sandbox(machine: Machine, worlds: Mapping[date, World]) -> Iterator[Sandbox]:
+    """Today's world, served without limits; `machine` is set to meet it."""
+    sandbox = Sandbox(worlds[TODAY], limits="off")
+    with serving(sandbox) as url:
+        machine.meet(url, TODAY)
+        yield sandbox
+
+
+# What raw must hold: columns of a raw table, and the same of the world. Every row once, by key and content.
+SAME = {
+    "raw_sendgrid.single_sends": (
+        "id, name, status, send_at, is_abtest, updated_at",
+        "select single_send_id, name, status, send_at, is_abtest, updated_at from single_sends",
+    ),
+    "raw_sendgrid.global_stats": (
+        "date, requests, delivered, opens, clicks, bounces",
+        """
+        select day::date, count(*) filter (kind = 'request'), count(*) filter (kind = 'delivered'),
+            count(*) filter (kind = 'open'), count(*) filter (kind = 'click'),
+            count(*) filter (kind = 'bounce')
+        from range(timestamp '{first}', timestamp '{end}' + interval 1 day, interval 1 day) as days(day)
+        left join email_activity on happened_at::date = day::date
+        group by all
+        """,
+    ),
+    "raw_wistia.medias": (
+        "hashed_id, id, name, type",
+        "select hashed_id, media_id, name, type from medias where not is_deleted",
+    ),
+    "raw_wistia.visitors": (
+        "visitor_key, last_active_at, load_count, play_count",
+        "select visitor_key, last_active_at, load_count, play_count from visitors",
+    ),
+    "raw_wistia.events": (
+        "event_key, received_at, visitor_key, media_id, percent_viewed",
+        "select event_key, received_at, visitor_key, hashed_id, percent_viewed from viewing_sessions",
+    ),
+    "raw_klaviyo.profiles": (
+        "id, email, created, updated, last_event_date",
+        "select profile_id, email, created, updated, last_event_date from klaviyo_profiles",
+    ),
+    "raw_klaviyo.segments": ("id, name", "select segment_id, name from klaviyo_segments"),
+    "raw_klaviyo.segment_members": (
+        "segment_id, profile_id, joined_group_at",
+        "select segment_id, profile_id, joined_group_at from klaviyo_segment_members",
+    ),
+    "raw_klaviyo.metrics": ("id, name", "select metric_id, name from klaviyo_metrics"),
+    "raw_klaviyo.events": (
+        "id, uuid, datetime, timestamp, profile_id, metric_id, event_properties ->> '$.$value'",
+        """
+        select event_id, uuid, occurred_at, epoch(occurred_at)::bigint, profile_id, metric_id,
+            event_properties ->> '$.$value'
+        from klaviyo_events where occurred_at < timestamptz '{end} 00:00:00+00'
+        """,
+    ),
+}
+# What is measured anew each day: the columns after the day.
+MEASURED = {
+    "raw_klaviyo.segment_counts": (
+        "segment_id, profile_count",
+        """
+        select segment_id, count(profile_id)
+        from klaviyo_segments left join klaviyo_segment_members using (segment_id)
+        group by all
+        """,
+    ),
+    "raw_klaviyo.predictive_analytics": (
+        "profile_id, predicted_clv, churn_probability, expected_date_of_next_order",
+        """
+        select profile_id, predicted_clv, churn_probability, expected_date_of_next_order
+        from klaviyo_profiles
+        """,
+    ),
+    "raw_wistia.media_stats": (
+        "media_id, play_count",
+        """
+        select hashed_id, count(event_key)
+        from medias left join viewing_sessions using (hashed_id)
+        where not is_deleted
+        group by all
+        """,
+    ),
+}
+
+
+def differences(machine: Machine, world: World, part: str = "raw_") -> list[str]:
+    """The raw tables named after `part` that do not hold exactly what the vendors of `world` do."""
+    first, end = world.as_of - timedelta(days=365), world.as_of
+    found = []
+    for tables, condition in ((SAME, ""), (MEASURED, f"where measured_on = '{end}'")):
+        for table, (columns, query) in tables.items():
+            if table.startswith(part):
+                kept = machine.rows(f"select {columns} from {table} {condition} order by all")
+                told = world.sql(f"{query.format(first=first, end=end)} order by all")
+                if kept != told:
+                    found.append(f"{table}: {len(kept)} rows, {len(told)} in the world")
+    return found
+
+
+def packages(machine: Machine) -> int:
+    """How many packages dlt has loaded."""
+    schemas = ("raw_sendgrid", "raw_wistia", "raw_klaviyo", "raw_mavera")
+    return sum(machine.rows(f"select count(*) from {schema}._dlt_loads")[0][0] for schema in schemas)
+
+
+# --- what comes in -----------------------------------------------------------------------------------
+
+
+def test_raw_is_the_world_and_a_second_run_adds_nothing(
+    machine: Machine, sandbox: Sandbox, worlds: Mapping[date, World]
+) -> None:
+    first = machine.ingest()
+    assert (first.code, first.said.count("failed")) == (0, 0)
+    assert not differences(machine, worlds[TODAY])
+    loaded = packages(machine)
+
+    second = machine.ingest()
+    assert second.code == 0
+    assert (second.report["totals"]["rows_new"], second.report["totals"]["rows_changed"]) == (0, 0)
+    assert packages(machine) == loaded
+    assert not differences(machine, worlds[TODAY])
+
+
+def test_a_later_day_brings_what_is_new_changed_and_late(
+    machine: Machine, sandbox: Sandbox, worlds: Mapping[date, World]
+) -> None:
+    machine.ingest()
+    with serving(Sandbox(worlds[TOMORROW], limits="off")) as url:
+        machine.meet(url, TOMORROW)
+        ran = machine.ingest()
+    assert not differences(machine, worlds[TOMORROW])
+    before, after = (
+        worlds[day].sql("from klaviyo_events select count(*)")[0][0] for day in (TODAY, TOMORROW)
+    )
+    late = worlds[TOMORROW].sql(
+        "from klaviyo_events select count(*) where visible_at >= ? and occurred_at < ?", [TODAY, TODAY]
+    )
+    events = ran.resource("klaviyo events")
+    assert (events["rows_new"], events["rows_changed"]) == (after - before, 0)
+    assert events["rows_late"] >= late[0][0] > 0
+    assert ran.resource("klaviyo profiles")["rows_changed"] > 0
+
+
+def test_every_table_is_there_before_its_source_was_ever_loaded(machine: Machine, sandbox: Sandbox) -> None:
+    machine.set(KLAVIYO_API_KEY=None)
+    ran = machine.ingest("wistia", "klaviyo")
+    assert ran.code == 0
+    assert ran.report["verdict"].startswith("1 of 2 sources loaded")
+    assert ran.report["skipped"] == {"klaviyo": "KLAVIYO_API_KEY is not set"}
+    assert machine.rows("select count(*) from raw_klaviyo.events") == [(0,)]
+    assert machine.rows("select vendor, world from raw_ops.origins") == [("wistia", "sandbox")]
+
+
+def test_predictions_and_counts_are_measured_once_a_day(machine: Machine, sandbox: Sandbox) -> None:
+    machine.ingest("klaviyo")
+    ran = machine.ingest("klaviyo")
+    assert ran.resource("klaviyo predictive_analytics")["requests"] == 0
+    assert ran.resource("klaviyo segment_counts")["requests"] == 0
+
+
+def test_the_answers_of_mavera_and_the_ledger_come_in(machine: Machine, sandbox: Sandbox) -> None:
+    with sqlite3.connect(machine.folder / "ledger.sqlite") as ledger:
+        ledger.execute(f"create table journal ({', '.join(column.name for column in LEDGER.columns)})")
+        ledger.execute("""insert into journal (entry_id, facts, credits) values (1, '{"a": 1}', 22)""")
+    for message in ("Why do people open on phones?", "Who watches to the end?"):
+        requests.post(
+            f"{os.environ['MAVERA_BASE_URL']}/mave/chat",
+            json={"message": message},
+            headers={"Authorization": f"Bearer {mavera.KEY}"},
+            timeout=5,
+        ).raise_for_status()
+    assert machine.ingest("mavera").code == 0
+    assert machine.rows("from raw_mavera.ledger select entry_id, facts ->> 'a', credits") == [(1, "1", 22)]
+    messages = "from raw_mavera.threads select message_count, json_array_length(messages)"
+    assert machine.rows(messages) == [(2, 2), (2, 2)]
+    assert machine.rows("from raw_mavera.personas select count(*) where not is_custom")[0][0] > 0
+
+    again = machine.ingest("mavera")
+    assert (again.report["totals"]["rows_new"], again.report["totals"]["rows_changed"]) == (0, 0)
+    assert again.resource("mavera threads")["requests"] == 2  # the list, and the newest thread
+
+
+def test_the_ledger_comes_in_without_a_key_and_is_never_created(machine: Machine, sandbox: Sandbox) -> None:
+    machine.set(MAVERA_API_KEY=None)
+    ran = machine.ingest("mavera")
+    assert ran.code == 0
+    assert [row["resource"] for row in ran.report["resources"]] == ["ledger"]
+    assert not (machine.folder / "ledger.sqlite").exists()
+
+
+# --- bad days ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("429", rate=0.2),
+        Fault("500", rate=0.2),
+        Fault("503", rate=0.2),
+        Fault("cut-before", rate=0.2),
+        Fault("cut-after", rate=0.2),
+        Fault("broken-json", rate=0.2),
+        Fault("slow-body", count=2),
+        Fault("time-out", count=1, path="events"),
+        Fault("empty-page", rate=0.1),
+        Fault("repeated-page", rate=0.1),
+    ],
+    ids=lambda fault: fault.name,
+)
+def test_a_bad_day_loses_and_doubles_nothing(
+    machine: Machine, sandbox: Sandbox, worlds: Mapping[date, World], fault: Fault
+) -> None:
+    sandbox.faults.add(replace(fault))
+    ran = machine.ingest()
+    assert ran.report["errors"] == []
+    assert not differences(machine, worlds[TODAY])
+
+
+@pytest.mark.parametrize("anomaly", ["late-rows", "future-rows", "same-second"])
+def test_odd_rows_are_read_once_and_do_not_move_the_cursor_too_far(machine: Machine, anomaly: str) -> None:
+    for day in (TODAY, TOMORROW):
+        world = World(200, 7, day, since=date(2026, 7, 1), anomalies=frozenset({anomaly}))
+        with serving(Sandbox(world, limits="off")) as url:
+            machine.meet(url, day)
+            assert machine.ingest("klaviyo", "wistia").code == 0
+        assert not differences(machine, world, "raw_klaviyo") + differences(machine, world, "raw_wistia")
+
+
+def test_a_resource_that_fails_leaves_the_others_and_the_next_run_completes_it(
+    machine: Machine, sandbox: Sandbox, worlds: Mapping[date, World]
+) -> None:
+    sandbox.faults.add(Fault("500", vendor="klaviyo", path="/api/events"))
+    ran = machine.ingest()
+    assert ran.code == 1
+    (error,) = ran.report["errors"]
+    assert error == (
+        "klaviyo events: 500 on /klaviyo/api/events, 8 times. Not loaded; the next run reads it again"
+    )
+    assert f"error: {error}" in ran.said
+    missing = differences(machine, worlds[TODAY])
+    assert [text.partition(":")[0] for text in missing] == ["raw_klaviyo.events"]
+    assert machine.rows("from raw_ops.loads select vendor, resource, rows_new where outcome = 'failed'") == [
+        ("klaviyo", "events", 0)
+    ]
+    sandbox.faults.clear()
+    assert machine.ingest().code == 0
+    assert not differences(machine, worlds[TODAY])
+
+
+def test_a_killed_run_is_completed_by_the_next(
+    machine: Machine, sandbox: Sandbox, worlds: Mapping[date, World]
+) -> None:
+    for _ in range(4):
+        before = len(sandbox.journal)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ingest"], cwd=settings.ROOT, stderr=subprocess.PIPE
+        )
+        while len(sandbox.journal) < before + 30 and process.poll() is None:
+            time.sleep(0.002)
+        time.sleep(0.1)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert machine.ingest().code == 0
+    assert not differences(machine, worlds[TODAY])
+
+
+class Changed:
+    """A sandbox in which one answer is not what it was: `before` is `after` in what `path` serves."""
+
+    def __init__(self, sandbox: Sandbox, path: str, before: bytes, after: bytes) -> None:
+        self._sandbox, self._path, self._change = sandbox, path, (before, after)
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def changed(message: Any) -> None:
+            if message["type"] == "http.response.body":
+                message = message | {"body": message["body"].replace(*self._change, 1)}
+            elif scope["path"].endswith(self._path):
+                message = message | {"headers": [h for h in message["headers"] if h[0] != b"content-length"]}
+            await send(message)
+
+        await self._sandbox(scope, receive, changed if scope["path"].endswith(self._path) else send)
+
+
+def test_a_changed_type_keeps_nothing_and_says_where(machine: Machine, worlds: Mapping[date, World]) -> None:
+    before, after = b'"percent_viewed":0', b'"percent_viewed":"n/a","was":0'
+    changed: Any = Changed(Sandbox(worlds[TODAY], limits="off"), "events.json", before, after)
+    with serving(changed) as url:
+        machine.meet(url, TODAY)
+        ran = machine.ingest("wistia")
+    assert ran.code == 1
+    (error,) = ran.report["errors"]
+    assert re.fullmatch(
+        r'raw_wistia\.events\.percent_viewed was double, now text \("n/a", event \S+\)\. '
+        r"Load not kept: docs/operating\.md, Types",
+        error,
+    )
+    assert machine.rows("select count(*) from raw_wistia.events") == [(0,)]
+
+
+# --- what it says when it cannot ---------------------------------------------------------------------
+
+
+def test_no_key_at_all_says_how_to_start(machine: Machine) -> None:
+    machine.set(**dict.fromkeys(KEYS))
+    ran = machine.ingest()
+    assert (ran.code, ran.said) == (
+        2,
+        "error: no vendor key is set. Copy .env.example to .env, or try make demo, which needs none\n",
+    )
+    assert not machine.warehouse.exists()
+
+
+def test_a_wrong_key_is_said_once_and_leaves_the_other_sources(machine: Machine, sandbox: Sandbox) -> None:
+    machine.set(KLAVIYO_API_KEY="pk_wrong")
+    ran = machine.ingest("klaviyo", "wistia")
+    assert ran.code == 1
+    (error,) = ran.report["errors"]
+    assert error == (
+        "klaviyo refused KLAVIYO_API_KEY (401): nothing loaded from it, the other sources were. "
+        "Make a new one: .env.example says where"
+    )
+    assert "pk_wrong" not in ran.said
+    assert machine.rows("select count(*) > 0 from raw_wistia.events") == [(True,)]
+
+
+def test_a_missing_scope_is_named_with_what_stays_behind(machine: Machine, sandbox: Sandbox) -> None:
+    machine.set(WISTIA_API_TOKEN=wistia.NARROW_KEY)
+    ran = machine.ingest("wistia", "sendgrid")
+    assert ran.code == 1
+    assert len(ran.report["errors"]) == 3
+
+
+def test_a_retired_revision_says_which_to_set(machine: Machine, sandbox: Sandbox) -> None:
+    machine.set(KLAVIYO_REVISION="2024-10-15")
+    ran = machine.ingest("klaviyo")
+    assert (ran.code, ran.report["errors"]) == (
+        1,
+        ["klaviyo retired revision 2024-10-15. Set KLAVIYO_REVISION=2026-07-15, then make ingest"],
+    )
+
+
+def test_a_locked_warehouse_names_who_holds_it(machine: Machine, sandbox: Sandbox) -> None:
+    hold = "import duckdb, sys; c = duckdb.connect(sys.argv[1]); print(flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", hold, str(machine.warehouse)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        ran = machine.ingest("wistia")
+        holder.kill()
+    assert ran.code == 2
+    assert f"error: warehouse.duckdb is open in process {holder.pid}. Close it there" in ran.said
+
+
+def test_real_and_invented_rows_never_share_a_file(machine: Machine, sandbox: Sandbox) -> None:
+    machine.ingest("wistia")
+    machine.set(KLAVIYO_BASE_URL="https://a.klaviyo.com/api")
+    ran = machine.ingest("klaviyo")
+    assert ran.code == 2
+    assert "warehouse.duckdb holds sandbox rows of wistia, but KLAVIYO_BASE_URL is live" in ran.said
+
+
+def test_an_unknown_source_is_a_question_of_spelling(machine: Machine) -> None:
+    ran = machine.ingest("wista")
+    assert ran.code == 2
+    assert "no such source: wista" in ran.said
