@@ -34,6 +34,11 @@
     coalesce({{ count }}, 0) < {{ var('small_sample') }}
 {%- endmacro %}
 
+{# Whether a day is one of the last engagement_window_days up to `last`. #}
+{% macro in_window(day, last) -%}
+    {{ dbt.datediff(day, last, 'day') }} between 0 and {{ var('engagement_window_days') - 1 }}
+{%- endmacro %}
+
 {# Who has this e-mail address, without saying it. Not anonymous: who knows an address can compute it. #}
 {% macro person_id(email) -%}
     md5({{ email }})

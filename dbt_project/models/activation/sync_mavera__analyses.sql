@@ -41,19 +41,7 @@ busiest as (
     select max(days.daily_unique_open_count) as daily_unique_open_count
     from days
     cross join persona_list
-    where {{ dbt.datediff('days.happened_on', 'persona_list.measured_to', 'day') }}
-        between 0 and {{ var('engagement_window_days') - 1 }}
-
-),
-
-sent as (
-
-    select count(*) as single_send_count
-    from {{ ref('fct_single_sends') }} as sends
-    cross join persona_list
-    where sends.status = 'triggered'
-        and {{ dbt.datediff('cast(sends.sent_at as date)', 'persona_list.measured_to', 'day') }}
-            between 0 and {{ var('engagement_window_days') - 1 }}
+    where {{ in_window('days.happened_on', 'persona_list.measured_to') }}
 
 ),
 
@@ -65,11 +53,11 @@ device_geography as (
         'E-mail readers by device and country' as name,
         {{ json_build([
             ['window_days', var('engagement_window_days')],
-            ['delivered', two_digits('daily.rolling_delivered_count', 5)],
+            ['delivered', two_digits('rates.delivered_count', 5)],
             ['unique_opens', two_digits('persona_list.total_count', 5)],
-            ['open_rate', in_steps('daily.rolling_open_share', 0.01)],
-            ['click_rate', in_steps('daily.rolling_click_share', 0.01)],
-            ['single_send_count', two_digits('sent.single_send_count', 5)],
+            ['open_rate', in_steps('rates.unique_open_share', 0.01)],
+            ['click_rate', in_steps('rates.unique_click_share', 0.01)],
+            ['single_send_count', two_digits('rates.single_send_count', 5)],
             ['personas', 'persona_list.personas'],
             ['devices', 'share_lists.devices'],
             ['clients', 'share_lists.clients'],
@@ -81,10 +69,9 @@ device_geography as (
         cast(busiest.daily_unique_open_count as bigint) as person_count,
         persona_list.measured_to as measured_on
     from persona_list
-    join {{ ref('fct_engagement_daily') }} as daily on persona_list.measured_to = daily.happened_on
     cross join share_lists
     cross join busiest
-    cross join sent
+    cross join {{ ref('engagement_rates') }} as rates
     where persona_list.total_count > 0
 
 ),

@@ -46,15 +46,15 @@ device_geography as (
             ['devices', 'devices.devices'],
             ['clients', 'account.clients'],
             ['countries', 'account.countries'],
-            ['open_rate', in_steps('daily.rolling_open_share', 0.01)],
-            ['click_rate', in_steps('daily.rolling_click_share', 0.01)],
+            ['open_rate', in_steps('rates.unique_open_share', 0.01)],
+            ['click_rate', in_steps('rates.unique_click_share', 0.01)],
         ]) }} as facts,
         segments.busiest_day_open_count as person_count,
         segments.measured_to as measured_on
     from {{ ref('device_segments') }} as segments
     join devices on segments.device_persona = devices.device_persona
-    join {{ ref('fct_engagement_daily') }} as daily on segments.measured_to = daily.happened_on
     cross join account
+    cross join {{ ref('engagement_rates') }} as rates
     where segments.is_persona
 
 ),

@@ -38,8 +38,7 @@ summed as (
         windows.measured_to
     from measured
     cross join windows
-    where {{ dbt.datediff('measured.happened_on', 'windows.measured_to', 'day') }}
-        between 0 and {{ var('engagement_window_days') - 1 }}
+    where {{ in_window('measured.happened_on', 'windows.measured_to') }}
     group by measured.breakdown, measured.country, measured.label, windows.measured_to
 
 ),
