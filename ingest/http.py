@@ -44,10 +44,13 @@ class SourceError(Exception):
 class RefusedError(SourceError):
     """The vendor's answer is final: asking again would give the same."""
 
-    def __init__(self, status: int, path: str, said: str) -> None:
-        super().__init__(f"{status} on {path}{': ' if said else ''}{said}")
-        self.status = status
+    def __init__(self, answer: requests.Response, path: str) -> None:
+        said, code = _said(answer)
+        super().__init__(f"{answer.status_code} on {path}{': ' if said else ''}{said}")
+        self.status = answer.status_code
         self.path = path
+        # Wistia answers 401 to a good key without the permission, and tells the two apart by a code.
+        self.lacks_scope = self.status == requests.codes.forbidden or code == "unauthorized_scope"
 
 
 @dataclass
@@ -288,7 +291,7 @@ class Vendor(requests.Session):
             else:
                 problem = str(answer.status_code)
                 if answer.status_code != requests.codes.too_many and answer.status_code < 500:
-                    raise RefusedError(answer.status_code, shown, _said(answer))
+                    raise RefusedError(answer, shown)
                 wait = reset_in(answer.headers)
                 if wait is not None:
                     told += 1
@@ -311,20 +314,21 @@ class _Bearer(requests.auth.AuthBase):
         return request
 
 
-def _said(answer: requests.Response) -> str:
-    """The vendor's own words about a refusal, from the places where the four put them; 200 characters."""
+def _said(answer: requests.Response) -> tuple[str, str]:
+    """The vendor's words about a refusal, 200 characters at most, and its code, where it gives any."""
     if answer.is_redirect:
-        return f"redirects to {urlsplit(answer.headers['Location']).hostname}; check the base URL"
+        return f"redirects to {urlsplit(answer.headers['Location']).hostname}; check the base URL", ""
     try:
         body = answer.json()
     except requests.exceptions.JSONDecodeError:
-        return ""
+        return "", ""
     error = body.get("errors") or body.get("error") if isinstance(body, dict) else None
     if isinstance(error, list) and error:
         error = error[0]
     if isinstance(error, dict):
         error = error.get("detail") or error.get("message")
-    return error[:200] if isinstance(error, str) else ""
+    code = body.get("code") if isinstance(body, dict) else None
+    return error[:200] if isinstance(error, str) else "", str(code)
 
 
 @dataclass

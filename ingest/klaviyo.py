@@ -261,7 +261,7 @@ def connect(settings: Settings, key: str) -> Vendor:
 
 def explain(error: RefusedError, settings: Settings) -> str | None:
     """A retired revision: every call with it is 410, because falling forward is opted out of."""
-    if error.status != 410:
+    if error.status != requests.codes.gone:
         return None
     revision = settings.klaviyo_revision
     return f"klaviyo retired revision {revision}. Set KLAVIYO_REVISION={NEWEST_REVISION}, then make ingest"

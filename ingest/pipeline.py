@@ -1,24 +1,25 @@
 """Read every source side by side, write to the warehouse one package at a time, say what came in.
 
-Reading threads turn pages into batches; this module's writer takes them one by one, leaves out what the
-warehouse already has, and gives the rest to the source's dlt pipeline. Each batch is a dlt package of its
-own: rows and the cursor they move are committed together or not at all, so a run may be killed at any instant
-and one resource may fail without the others. The warehouse is the only memory: what an interrupted run left
-in the working folder is dropped, and cursor and schema are taken from the warehouse before anything is read.
+Reading threads turn pages into batches; the writer takes what is there, leaves out what the warehouse already
+has, and gives the rest to the source's dlt pipeline as one package. Rows and the cursor they move are
+committed together or not at all, so a run may be killed at any instant, and a resource whose reading failed
+is in no package. The warehouse is the only memory: what an interrupted run left in the working folder is
+dropped, and cursor and schema are taken from the warehouse before anything is read.
 """
 
 import queue
 import threading
 import uuid
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Protocol, cast
+from typing import Any, NamedTuple, Protocol, cast
 
 import dlt
 import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
+import requests
 from dlt.extract import DltResource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
@@ -77,6 +78,17 @@ class Source:
         return secret.get_secret_value() if secret else None
 
 
+class Changes(NamedTuple):
+    """What a batch adds to the warehouse: the rows to write, None for nothing, and how many of which kind."""
+
+    rows: pa.Table | None
+    read: int
+    new: int
+    changed: int
+    late: int
+    latest_days: float
+
+
 @dataclass
 class Outcome:
     """What one resource came to in this run; a row of `raw_ops.loads`, a line of the report."""
@@ -94,6 +106,13 @@ class Outcome:
     latest_days: float = 0.0
     outcome: str = "loaded"
     detail: str = ""
+
+    def count(self, changes: Changes) -> None:
+        self.rows_read += changes.read
+        self.rows_new += changes.new
+        self.rows_changed += changes.changed
+        self.rows_late += changes.late
+        self.latest_days = max(self.latest_days, changes.latest_days)
 
     @property
     def seconds(self) -> float:
@@ -200,21 +219,44 @@ def _read_and_write(jobs: Sequence[Job], file: "Warehouse", report: Report) -> N
         threading.Thread(target=_read, args=(job, batches), name=job.name, daemon=True).start()
     open_jobs = len(jobs)
     while open_jobs:
-        batch = batches.get()
-        job = batch.job
-        job.error = job.error or batch.error
-        # After a failure the batches behind it are left out, or the cursor would pass rows that were not
-        # kept.
-        if job.error is None:
-            try:
-                file.write(batch)
-            except (PipelineStepFailed, duckdb.Error) as error:
-                job.error = error
-                file.forget(job.source.name)
-        if batch.is_last:
+        taken = [batches.get()]
+        while not batches.empty() and sum(batch.rows.num_rows for batch in taken) < BATCH_ROWS:
+            taken.append(batches.get())
+        sources: dict[str, list[Batch]] = {}
+        for batch in _joined(taken):
+            sources.setdefault(batch.job.source.name, []).append(batch)
+        for together in sources.values():
+            _write(together, file)
+        for job in [batch.job for batch in taken if batch.is_last]:
             open_jobs -= 1
             file.record(job)
             report.finish(job)
+
+
+def _joined(taken: Sequence[Batch]) -> list[Batch]:
+    """One batch per job, in the order of reading. Those of a job that failed are left out, now and later: its
+    cursor would pass rows that were not kept.
+    """
+    joined: dict[str, Batch] = {}
+    for batch in taken:
+        batch.job.error = batch.job.error or batch.error
+        before = joined.get(batch.job.name)
+        rows = pa.concat_tables([before.rows, batch.rows]) if before else batch.rows
+        joined[batch.job.name] = replace(batch, rows=rows)
+    return [batch for batch in joined.values() if batch.job.error is None]
+
+
+def _write(batches: Sequence[Batch], file: "Warehouse") -> None:
+    """Write batches of one source in one package; where that fails, one by one, to find whose fault it is."""
+    try:
+        file.write(batches)
+    except (PipelineStepFailed, duckdb.Error) as error:
+        file.forget(batches[0].job.source.name)
+        if len(batches) == 1:
+            batches[0].job.error = error
+            return
+        for batch in batches:
+            _write([batch], file)
 
 
 def _read(job: Job, batches: "queue.Queue[Batch]") -> None:
@@ -270,16 +312,16 @@ def _errors(jobs: Sequence[Job], settings: Settings) -> list[str]:
         name, error = job.source.name, job.error
         if isinstance(error, RefusedError):
             explained = job.source.explain(error, settings)
-            if error.status == 401:
+            if error.lacks_scope and job.resource.scope:
+                stays = f"stays at {job.last:%d %b}" if job.last else "stays as it is"
+                explained = (
+                    f"{name}: the key lacks {job.resource.scope} ({error.status} on {error.path}). "
+                    f"Add it; {job.resource.table.name} {stays}"
+                )
+            elif error.status == requests.codes.unauthorized:
                 explained = (
                     f"{name} refused {job.source.key_name} (401): nothing loaded from it{others}. "
                     "Make a new one: .env.example says where"
-                )
-            elif error.status == 403 and job.resource.scope:
-                stays = f"stays at {job.last:%d %b}" if job.last else "stays as it is"
-                explained = (
-                    f"{name}: the key lacks {job.resource.scope} (403 on {error.path}). "
-                    f"Add it; {job.resource.table.name} {stays}"
                 )
             line = explained or f"{job.name}: {error}. Not loaded; the next run asks again"
         elif isinstance(error, SourceError):
@@ -365,26 +407,29 @@ class Warehouse:
         last: Cursor | None = state.get(job.resource.cursor, {}).get("last_value")
         return last
 
-    def write(self, batch: Batch) -> None:
-        """Load what `batch` adds to the warehouse and move its cursor; write nothing for nothing."""
-        job = batch.job
-        rows = self._changes(job, batch.rows)
-        if rows is None and batch.until == self.last(job):
-            return
-        pipeline = self._pipeline(job.source.name)
-        pipeline.activate()
-        pipeline.extract(_package(job.resource, rows, batch.until))
-        pipeline.normalize()
-        pipeline.load()
+    def write(self, batches: Sequence[Batch]) -> None:
+        """Load in one package what `batches` of one source add, and move their cursors."""
+        compared = [(batch, self._changes(batch.job, batch.rows)) for batch in batches]
+        resources = [
+            _package(batch.job.resource, changes.rows, batch.until)
+            for batch, changes in compared
+            if changes.rows is not None or batch.until != self.last(batch.job)
+        ]
+        if resources:
+            pipeline = self._pipeline(batches[0].job.source.name)
+            pipeline.activate()
+            pipeline.extract(resources)
+            pipeline.normalize()
+            pipeline.load()
+        for batch, changes in compared:
+            batch.job.outcome.count(changes)
 
-    def _changes(self, job: Job, read: pa.Table) -> pa.Table | None:
-        """The rows of `read` that are new or differ from the warehouse's, each key once, or None; counts
-        them.
+    def _changes(self, job: Job, read: pa.Table) -> Changes:
+        """The rows of `read` that are new or differ from the warehouse's, each key once.
 
         One join on the key, which costs about as much as the merge it saves: most of what an overlap reads
         again is there already. Of two rows with one key the one read last is the vendor's latest word, unless
-        a column says which is newer. A replaced table is written whole as soon as one row is new, differs or
-        is gone.
+        a column says which is newer. A replaced table is written whole once a row is new, differs or is gone.
         """
         table, is_replaced = job.resource.table, job.resource.replaced
         names = [name for name in table.sql_columns if name != "_dlt_load_id"]
@@ -415,18 +460,16 @@ class Warehouse:
         self._connection.unregister("read")
         new = compared.filter(compared.column("is_new"))
         changed = gone + (pc.sum(compared.column("is_changed")).as_py() or 0)
-        job.outcome.rows_read += read.num_rows
-        job.outcome.rows_new += new.num_rows
-        job.outcome.rows_changed += changed
+        late, latest_days = 0, 0.0
         if job.resource.overlap and isinstance(job.last, datetime):
-            late = new.column(job.resource.cursor).filter(pc.less(new.column(job.resource.cursor), job.last))
-            if len(late):
-                job.outcome.rows_late += len(late)
-                lateness = (job.last - pc.min(late).as_py()) / timedelta(days=1)
-                job.outcome.latest_days = max(job.outcome.latest_days, lateness)
-        if not new.num_rows and not changed:
-            return None
-        return compared.select(table.arrow_schema.names).cast(table.arrow_schema)
+            moments = new.column(job.resource.cursor)
+            moments = moments.filter(pc.less(moments, job.last))
+            late = len(moments)
+            latest_days = (job.last - pc.min(moments).as_py()) / timedelta(days=1) if late else 0.0
+        rows = compared.select(table.arrow_schema.names).cast(table.arrow_schema)
+        return Changes(
+            rows if new.num_rows or changed else None, read.num_rows, new.num_rows, changed, late, latest_days
+        )
 
     def _gone(self, table: Table) -> int:
         """How many rows of `table` are not among those that were read."""

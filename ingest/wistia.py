@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from functools import partial
 
 import pyarrow as pa
+import requests
 
 from ingest.http import Client, Numbered, Pace, RefusedError, Vendor, Whole, side_by_side
 from ingest.pipeline import Pages, Resource, Source
@@ -127,7 +128,7 @@ def media_stats(client: Client, _since: None) -> Pages:
             try:
                 yield from client.pages(path, MEDIA_STATS, Whole(), ids=ids, known=known)
             except RefusedError as error:
-                if error.status != 404:
+                if error.status != requests.codes.not_found:
                     raise
 
 
