@@ -4,33 +4,49 @@
 -- Every draw is a hash of (what it decides, whom, which one, seed): no order, no thread and no later date can
 -- change it. Time is whole Unix seconds until the last projection.
 
-create macro draw(salt, a, b) as (hash(salt, a, b, seed()) >> 11) / 9007199254740992.0;   -- 0 <= x < 1
+create macro draw(salt, a, b := 0) as (hash(salt, a, b, seed()) >> 11) / 9007199254740992.0;   -- 0 <= x < 1
+create macro up_to(most, salt, a, b := 0) as floor(most * draw(salt, a, b))::bigint;
 create macro long_tail(x, mean) as floor(-ln(1 - x) * mean)::integer;
-create macro pick(options, x) as options[1 + floor(x * len(options))::integer];
+create macro pick(options, salt, a, b := 0) as options[1 + floor(draw(salt, a, b) * len(options))::integer];
 create macro digits(salt, a, b) as md5(concat_ws('/', salt, a, b, seed()));
 create macro uuid_of(salt, a, b) as
     regexp_replace(digits(salt, a, b), '(.{8})(.{4}).(.{3}).(.{3})(.{12})', '\1-\2-4\3-a\4-\5');
 create macro ulid_of(salt, a) as concat('01H', upper(digits(salt, a, 0)[:23]));
+create macro short_id_of(salt, a) as
+    concat(pick(['R', 'S', 'V', 'X'], salt, a), upper(digits(salt, a, 0)[:5]));
 create macro day_of(moment) as moment - moment % 86400;
 
--- Nine in ten of the first population() people are there from the start or come within four months; later one in
--- a thousand joins a day, so that a later date finds new people and moves nobody who was there.
+-- What is late shows an hour to `days` after it happened.
+create macro lateness(days, salt, a, b := 0) as
+    if(draw(salt, a, b) < late_share(), 3600 + up_to(86400 * days, 'how late', a, b), 0)::bigint;
+
+-- A waiting time of so many days in the mean.
+create macro wait(days, salt, a, b) as floor(-86400 * days * ln(1 - draw(salt, a, b)))::bigint;
+create macro capital(word) as concat(upper(word[1]), word[2:]);
+create macro json_time(second) as strftime(to_timestamp(second), '%Y-%m-%dT%H:%M:%SZ');
+
+-- The first population() people are there from the start or come within four months. Later one in a thousand
+-- joins a day, so that a later date finds new people and moves nobody who was there.
 create macro joined_second(person) as floor(case
-    when person > population() then since() + 86400 * (120 + (person - population() - 1 + draw('joined', person, 0)) * 1000 / population())
-    when draw('joined early', person, 0) < 0.6 then since() - 86400 * 300 * draw('joined', person, 0)
-    else since() + 86400 * 110 * draw('joined', person, 0)
+    when person > population() then
+        since() + 86400 * (120 + (person - population() - 1 + draw('joined', person)) * 1000 / population())
+    when draw('joined early', person) < 0.6 then since() - 86400 * 300 * draw('joined', person)
+    else since() + 86400 * 110 * draw('joined', person)
 end)::bigint;
 
 create macro topics() as ['cooking', 'gardening', 'travel', 'fitness', 'music', 'repair'];
 create macro profile_id_of(person) as ulid_of('profile', person);
 create macro visitor_key_of(visitor) as concat(
-    (1700000000 + visitor)::varchar, '_', digits('visitor', visitor, 0)[:8], '-', digits('visitor', visitor, 1)[:12]);
+    (1700000000 + visitor)::varchar, '_',
+    digits('visitor', visitor, 0)[:8], '-', digits('visitor', visitor, 1)[:12]);
 create macro viewing_key_of(visitor, session) as concat(
     (1700000000 + visitor)::varchar, '_', digits('viewing', visitor, session)[:16]);
 
 -- Whether a person prefers the phone depends on the place; `phone` is that share.
 create table places as
-select (row_number() over ())::integer as place_id, * replace (latitude::double as latitude, longitude::double as longitude)
+select
+    (row_number() over ())::integer as place_id,
+    * replace (latitude::double as latitude, longitude::double as longitude)
 from (values
     ('US', 'California',       'CA', 'Oakland',    'America/Los_Angeles', 37.8044, -122.2712, 0.52, 13),
     ('US', 'New York',         'NY', 'Buffalo',    'America/New_York',    42.8864,  -78.8784, 0.44,  9),
@@ -58,10 +74,10 @@ with placed as (
     select
         person::integer as person_id,
         joined_second(person) as joined,
-        draw('spending', person, 0) as spending,
-        draw('device', person, 0) as device_draw,
+        draw('spending', person) as spending,
+        draw('device', person) as device_draw,
         (select list(place_id order by place_id) from places, range(weight))[
-            1 + floor(draw('place', person, 0) * 100)::integer] as place_id
+            1 + floor(draw('place', person) * 100)::integer] as place_id
     from range(1, 2 + population() + newcomers()) as drawn(person)
     where joined_second(person) < until()
 ),
@@ -82,54 +98,65 @@ equipped as (
 characterised as (
     select
         *,
-        round(0.35 * spending + 0.65 * draw('engagement', person_id, 0), 6) as engagement,
-        pick(topics(), draw('topic', person_id, 0)) as topic,
+        round(0.35 * spending + 0.65 * draw('engagement', person_id), 6) as engagement,
+        pick(topics(), 'topic', person_id) as topic,
         case when device in ('Phone', 'Tablet')
-            then pick([6, 7, 12, 18, 19, 20, 21, 22], draw('hour', person_id, 0))
-            else pick([8, 9, 10, 11, 13, 14, 15, 16], draw('hour', person_id, 0))
+            then pick([6, 7, 12, 18, 19, 20, 21, 22], 'hour', person_id)
+            else pick([8, 9, 10, 11, 13, 14, 15, 16], 'hour', person_id)
         end as active_hour,
-        case when draw('channel', person_id, 0) < if(device = 'Phone', 0.35, 0.1) then 'sms' else 'email' end as channel,
+        if(draw('channel', person_id) < if(device = 'Phone', 0.35, 0.1), 'sms', 'email') as channel,
         case device
-            when 'Phone' then pick(['Apple iPhone', 'Apple iPhone', 'Google Android', 'Google Android', 'Gmail Mobile'], draw('client', person_id, 0))
-            when 'Desktop' then pick(['Outlook', 'Apple Mail', 'Outlook', 'Thunderbird'], draw('client', person_id, 0))
-            when 'Webmail' then pick(['Gmail', 'Gmail', 'Gmail', 'Yahoo', 'Outlook.com'], draw('client', person_id, 0))
-            when 'Tablet' then pick(['Apple iPad', 'Apple iPad', 'Android Tablet'], draw('client', person_id, 0))
+            when 'Phone' then pick(
+                ['Apple iPhone', 'Apple iPhone', 'Google Android', 'Google Android', 'Gmail Mobile'],
+                'client', person_id)
+            when 'Desktop' then pick(['Outlook', 'Apple Mail', 'Outlook', 'Thunderbird'], 'client', person_id)
+            when 'Webmail' then pick(['Gmail', 'Gmail', 'Gmail', 'Yahoo', 'Outlook.com'], 'client', person_id)
+            when 'Tablet' then pick(['Apple iPad', 'Apple iPad', 'Android Tablet'], 'client', person_id)
             else 'Other'
         end as client,
         case device
-            when 'Phone' then pick(['iphone', 'android'], draw('platform', person_id, 0))
-            when 'Tablet' then pick(['ipad', 'android'], draw('platform', person_id, 0))
-            else pick(['windows', 'windows', 'windows', 'mac', 'mac', 'linux'], draw('platform', person_id, 0))
+            when 'Phone' then pick(['iphone', 'android'], 'platform', person_id)
+            when 'Tablet' then pick(['ipad', 'android'], 'platform', person_id)
+            else pick(['windows', 'windows', 'windows', 'mac', 'mac', 'linux'], 'platform', person_id)
         end as platform,
-        pick(['Gmail', 'Gmail', 'Gmail', 'Microsoft', 'Microsoft', 'Yahoo', 'Apple', 'Other'], draw('provider', person_id, 0)) as provider,
-        pick(['Ada', 'Bruno', 'Carla', 'Deniz', 'Elif', 'Femi', 'Greta', 'Hugo', 'Ines', 'Jonas', 'Kaya', 'Lena',
-              'Mateo', 'Nadia', 'Oskar', 'Priya', 'Rosa', 'Sami', 'Tomas', 'Yuki'], draw('first name', person_id, 0)) as first_name,
-        pick(['Adler', 'Bakker', 'Costa', 'Dubois', 'Eriksen', 'Fischer', 'Garcia', 'Hughes', 'Ito', 'Jansen', 'Khan',
-              'Lopez', 'Meyer', 'Novak', 'Okafor', 'Patel', 'Rossi', 'Silva', 'Tanaka', 'Weber'], draw('last name', person_id, 0)) as last_name,
-        draw('in wistia', person_id, 0) < 0.7 as in_wistia,
-        draw('in klaviyo', person_id, 0) < 0.7 as in_klaviyo
+        pick(
+            ['Gmail', 'Gmail', 'Gmail', 'Microsoft', 'Microsoft', 'Yahoo', 'Apple', 'Other'],
+            'provider', person_id) as provider,
+        pick(
+            ['Ada', 'Bruno', 'Carla', 'Deniz', 'Elif', 'Femi', 'Greta', 'Hugo', 'Ines', 'Jonas', 'Kaya',
+             'Lena', 'Mateo', 'Nadia', 'Oskar', 'Priya', 'Rosa', 'Sami', 'Tomas', 'Yuki'],
+            'first name', person_id) as first_name,
+        pick(
+            ['Adler', 'Bakker', 'Costa', 'Dubois', 'Eriksen', 'Fischer', 'Garcia', 'Hughes', 'Ito', 'Jansen',
+             'Khan', 'Lopez', 'Meyer', 'Novak', 'Okafor', 'Patel', 'Rossi', 'Silva', 'Tanaka', 'Weber'],
+            'last name', person_id) as last_name,
+        draw('in wistia', person_id) < 0.7 as in_wistia,
+        draw('in klaviyo', person_id) < 0.7 as in_klaviyo
     from equipped
 )
 select
     person_id,
     lower(concat(first_name, '.', last_name, person_id, '@', case provider
-        when 'Gmail' then 'gmail.example' when 'Microsoft' then 'outlook.example' when 'Yahoo' then 'yahoo.example'
-        when 'Apple' then 'icloud.example' else 'post.example' end)) as email,
+        when 'Gmail' then 'gmail' when 'Microsoft' then 'outlook' when 'Yahoo' then 'yahoo'
+        when 'Apple' then 'icloud' else 'post' end, '.example')) as email,
     first_name, last_name,
     -- numbers of the range that is kept free for fiction
-    if(draw('has phone', person_id, 0) < 0.5 or channel = 'sms', concat('+1555', lpad(person_id::varchar, 7, '0')), null) as phone,
+    case
+        when draw('has phone', person_id) < 0.5 or channel = 'sms'
+            then concat('+1555', lpad(person_id::varchar, 7, '0'))
+    end as phone,
     country, region, region_code, city, timezone, latitude, longitude, place_id,
     device, client,
     case
         when platform in ('iphone', 'ipad') then 'Safari'
-        when platform = 'mac' then pick(['Safari', 'Chrome', 'Firefox'], draw('browser', person_id, 0))
-        when platform = 'windows' then pick(['Chrome', 'Edge', 'Chrome', 'Firefox'], draw('browser', person_id, 0))
+        when platform = 'mac' then pick(['Safari', 'Chrome', 'Firefox'], 'browser', person_id)
+        when platform = 'windows' then pick(['Chrome', 'Edge', 'Chrome', 'Firefox'], 'browser', person_id)
         when platform = 'linux' then 'Firefox'
         else 'Chrome'
     end as browser,
     platform, provider, active_hour, topic, spending, engagement, channel,
     -- nobody is unknown to all three
-    draw('in sendgrid', person_id, 0) < 0.7 or not (in_wistia or in_klaviyo) as in_sendgrid,
+    draw('in sendgrid', person_id) < 0.7 or not (in_wistia or in_klaviyo) as in_sendgrid,
     in_wistia, in_klaviyo,
     joined, to_timestamp(joined) as joined_at
 from characterised;
@@ -138,27 +165,38 @@ from characterised;
 
 create table single_sends as
 with weeks as (
-    select week::integer as send_no, since() + 86400 * 7 * week + 3600 * 15 as sent, pick(topics(), draw('send topic', week, 0)) as topic
+    select
+        week::integer as send_no, since() + 86400 * 7 * week + 3600 * 15 as sent,
+        pick(topics(), 'send topic', week) as topic
     from range(0, 520) as numbered(week)
 ),
 planned as (
     -- two sends ahead of time: one has its date, the next is a draft
-    select *, case when sent < until() then 'triggered' when sent < until() + 86400 * 7 then 'scheduled' else 'draft' end as status
+    select
+        *,
+        case
+            when sent < until() then 'triggered'
+            when sent < until() + 86400 * 7 then 'scheduled'
+            else 'draft'
+        end as status
     from weeks where sent < until() + 86400 * 14
 )
 select
     (row_number() over (order by send_no desc) - 1)::integer as position,
     uuid_of('single send', send_no, 0) as single_send_id,
-    concat(upper(topic[1]), topic[2:], ' letter ', send_no + 1) as name,
+    concat(capital(topic), ' letter ', send_no + 1) as name,
     status,
     [if(send_no % 4 = 3, 'promotion', 'digest'), topic] as categories,
     if(status = 'draft', null, to_timestamp(sent)) as send_at,
     send_no % 5 = 4 as is_abtest,
-    if(send_no % 5 = 4, json_object(
+    case when send_no % 5 = 4 then json_object(
         'type', if(send_no % 2 = 0, 'subject', 'content'), 'winner_criteria', 'open', 'test_percentage', 20,
-        'duration', '4h', 'winning_template_id', if(status = 'triggered', uuid_of('variation', send_no, send_no % 2), '00000000-0000-0000-0000-000000000000'),
-        'winner_selected_at', if(status = 'triggered', strftime(to_timestamp(sent + 14400), '%Y-%m-%dT%H:%M:%SZ'), null),
-        'expiration_date', strftime(to_timestamp(sent + 86400 * 30), '%Y-%m-%dT%H:%M:%SZ')), null)::varchar as abtest,
+        'duration', '4h',
+        'winning_template_id', if(status = 'triggered', uuid_of('variation', send_no, send_no % 2),
+                                  '00000000-0000-0000-0000-000000000000'),
+        'winner_selected_at', if(status = 'triggered', json_time(sent + 14400), null),
+        'expiration_date', json_time(sent + 86400 * 30)
+    )::varchar end as abtest,
     to_timestamp(sent - 86400 * 14 - 60 * (send_no % 50)) as created_at,
     case status
         when 'triggered' then to_timestamp(sent + 31)
@@ -179,14 +217,17 @@ with messages as (
         single_sends.send_no, people.person_id, people.joined, people.engagement, people.active_hour,
         people.topic = single_sends.topic as is_on_topic,
         -- tests go to a fifth; the winner, which the send's number decides, to the rest
-        case when not is_abtest then null when draw('test group', people.person_id, send_no) < 0.2 then 'test' else 'send' end as ab_phase,
+        case when is_abtest then
+            if(draw('test group', people.person_id, send_no) < 0.2, 'test', 'send')
+        end as ab_phase,
         case
             when ab_phase = 'test' then if(draw('variation', people.person_id, send_no) < 0.5, 0, 1)
             when ab_phase = 'send' then send_no % 2
         end as variation,
-        sent + floor(1200 * draw('queue', people.person_id, send_no))::bigint as requested
+        sent + up_to(1200, 'queue', people.person_id, send_no) as requested
     from single_sends inner join people
-        on people.in_sendgrid and people.joined < single_sends.sent and draw('addressed', people.person_id, send_no) < 0.88
+        on people.in_sendgrid and people.joined < single_sends.sent
+        and draw('addressed', people.person_id, send_no) < 0.88
     where status = 'triggered'
 
     union all
@@ -211,20 +252,25 @@ posted as (
             when fate < 0.025 then 'block'
             else 'delivered'
         end as outcome,
-        if(outcome = 'delivered' and fate < 0.035, 900, 0) + requested + 1 + floor(60 * draw('delivery', person_id, send_no))::bigint as settled
+        outcome = 'delivered' and fate < 0.035 as is_deferred,
+        requested + 1 + if(is_deferred, 900, 0) + up_to(60, 'delivery', person_id, send_no) as settled
     from messages
     where requested > joined
 ),
 read as (
     select
         *,
-        if(outcome = 'delivered' and draw('opens', person_id, send_no) < 0.1 + 0.5 * engagement + if(is_on_topic, 0.15, 0),
-           1 + long_tail(draw('open again', person_id, send_no), 0.9), 0) as open_count,
-        if(open_count > 0 and draw('clicks', person_id, send_no) < 0.05 + 0.2 * engagement + if(is_on_topic, 0.1, 0),
-           1 + long_tail(draw('click again', person_id, send_no), 0.6), 0) as click_count,
+        outcome = 'delivered'
+            and draw('opens', person_id, send_no) < 0.1 + 0.5 * engagement + if(is_on_topic, 0.15, 0)
+            as is_opened,
+        is_opened
+            and draw('clicks', person_id, send_no) < 0.05 + 0.2 * engagement + if(is_on_topic, 0.1, 0)
+            as is_clicked,
+        if(is_opened, 1 + long_tail(draw('open again', person_id, send_no), 0.9), 0) as open_count,
+        if(is_clicked, 1 + long_tail(draw('click again', person_id, send_no), 0.6), 0) as click_count,
         day_of(settled) + 86400 * long_tail(draw('open lag', person_id, send_no), 0.8)
-            + 3600 * active_hour + floor(3600 * draw('open minute', person_id, send_no))::bigint as leisure,
-        if(leisure > settled, leisure, settled + 30 + floor(7200 * draw('open soon', person_id, send_no))::bigint) as opened
+            + 3600 * active_hour + up_to(3600, 'open minute', person_id, send_no) as leisure,
+        if(leisure > settled, leisure, settled + 30 + up_to(7200, 'open soon', person_id, send_no)) as opened
     from posted
 ),
 told as (
@@ -232,21 +278,28 @@ told as (
         send_no, person_id, ab_phase, variation,
         unnest(
             [{'kind': 'request', 'moment': requested}]
-            || if(outcome = 'delivered' and fate < 0.035, [{'kind': 'deferred', 'moment': requested + 2}], [])
-            || [{'kind': outcome, 'moment': if(outcome in ('delivered', 'bounce', 'block'), settled, requested)}]
-            || list_transform(range(open_count), lambda k: {'kind': 'open',
-                'moment': opened + if(k = 0, 0, k * 600 + floor(-86400 * ln(1 - draw('reopened', person_id, send_no * 100 + k)))::bigint)})
-            || list_transform(range(click_count), lambda k: {'kind': 'click', 'moment': opened + 20 + k * 3000})
-            || if(open_count > 0 and draw('unsubscribes', person_id, send_no) < 0.003, [{'kind': 'unsubscribe', 'moment': opened + 90}], [])
-            || if(open_count > 0 and draw('reports spam', person_id, send_no) < 0.001, [{'kind': 'spam_report', 'moment': opened + 95}], [])
+            || if(is_deferred, [{'kind': 'deferred', 'moment': requested + 2}], [])
+            || [{'kind': outcome,
+                 'moment': if(outcome in ('delivered', 'bounce', 'block'), settled, requested)}]
+            || list_transform(range(open_count), lambda k: {
+                'kind': 'open',
+                'moment': opened + if(k = 0, 0, k * 600 + wait(1, 'reopened', person_id, send_no * 100 + k))})
+            || list_transform(range(click_count), lambda k: {
+                'kind': 'click', 'moment': opened + 20 + k * 3000})
+            || if(is_opened and draw('unsubscribes', person_id, send_no) < 0.003,
+                  [{'kind': 'unsubscribe', 'moment': opened + 90}], [])
+            || if(is_opened and draw('reports spam', person_id, send_no) < 0.001,
+                  [{'kind': 'spam_report', 'moment': opened + 95}], [])
         ) as happened
     from read
 )
-select send_no, person_id, ab_phase, variation::tinyint as variation, happened.kind::happening as kind, happened.moment as happened
+select
+    send_no, person_id, ab_phase, variation::tinyint as variation,
+    happened.kind::happening as kind, happened.moment as happened
 from told
 -- what is read on a train is told later
-where happened.moment + if(kind in ('open', 'click') and draw('late reader', person_id, send_no) < late_share(),
-    3600 + floor(86400 * 2.9 * draw('how late', person_id, send_no))::bigint, 0) < until();
+where happened.moment
+    + if(kind in ('open', 'click'), lateness(2.9, 'late reader', person_id, send_no), 0) < until();
 
 create view email_activity as
 select
@@ -262,16 +315,19 @@ create table medias as
 select
     case when media_no < 24 then media_no end as position,
     900100 + media_no * 37 as media_id,
-    concat(pick(['q', 'x', 'k', 'b'], draw('media', media_no, 0)), digits('media', media_no, 0)[:9]) as hashed_id,
+    concat(pick(['q', 'x', 'k', 'b'], 'media', media_no), digits('media', media_no, 0)[:9]) as hashed_id,
     case when media_no = 23 then 'Podcast: a year in the workshop'
         when media_no = 24 then 'Spring preview (withdrawn)'
-        else concat(upper(topics()[1 + media_no // 4][1]), topics()[1 + media_no // 4][2:], ': ',
-                    ['first steps', 'the tools', 'in depth', 'questions answered'][1 + media_no % 4]) end as name,
+        else concat(
+            capital(topics()[1 + media_no // 4]), ': ',
+            ['first steps', 'the tools', 'in depth', 'questions answered'][1 + media_no % 4])
+    end as name,
     if(media_no = 23, 'Audio', 'Video') as type,
-    round(case media_no % 4 when 0 then 75 when 1 then 180 when 2 then 1300 else 620 end * (0.7 + 0.6 * draw('length', media_no, 0)), 2) as duration_seconds,
+    round([75, 180, 1300, 620][1 + media_no % 4] * (0.7 + 0.6 * draw('length', media_no)), 2)
+        as duration_seconds,
     (70001 + if(media_no = 24, 5, media_no // 4))::bigint as project_id,
     concat('p', digits('project', if(media_no = 24, 5, media_no // 4), 0)[:9]) as project_hashed_id,
-    concat(upper(topics()[1 + least(5, media_no // 4)][1]), topics()[1 + least(5, media_no // 4)][2:]) as project_name,
+    capital(topics()[1 + least(5, media_no // 4)]) as project_name,
     topics()[1 + least(5, media_no // 4)] as topic,
     media_no = 24 as is_deleted,
     to_timestamp(since() - 86400 * (400 - 10 * media_no)) as created_at,
@@ -286,17 +342,17 @@ with slots as (
     select person.person_id, slot::integer as slot, person.* exclude (person_id),
         (person.person_id * 3 + slot)::integer as visitor_no
     from people as person cross join range(0, 3) as slots(slot)
-    where slot = 2 and draw('stranger', person.person_id, 0) < 0.65
+    where slot = 2 and draw('stranger', person.person_id) < 0.65
         or slot = 0 and in_wistia
-        or slot = 1 and in_wistia and draw('second browser', person.person_id, 0) < 0.2
+        or slot = 1 and in_wistia and draw('second browser', person.person_id) < 0.2
 ),
 styled as (
     select
         *,
-        greatest(joined, since()) + floor(86400 * 60 * draw('first view', visitor_no, 0))::bigint as first_seen,
-        draw('style', visitor_no, 0) - 0.06 * engagement as style,
+        greatest(joined, since()) + up_to(86400 * 60, 'first view', visitor_no) as first_seen,
+        draw('style', visitor_no) - 0.06 * engagement as style,
         case
-            when slot = 2 and draw('only loads', visitor_no, 0) < 0.08 then 'none'
+            when slot = 2 and draw('only loads', visitor_no) < 0.08 then 'none'
             when style < 0.015 then 'binge'
             when style < 0.22 then 'explore'
             when style < 0.48 then 'skim'
@@ -310,23 +366,26 @@ select
     if(slot = 2, null, person_id) as person_id,
     place_id, topic, habit, first_seen, active_hour,
     case habit
-        when 'binge' then 5 + floor(6 * draw('medias', visitor_no, 0))
-        when 'explore' then 3 + floor(4 * draw('medias', visitor_no, 0))
-        when 'skim' then 2 + floor(5 * draw('medias', visitor_no, 0))
+        when 'binge' then 5 + floor(6 * draw('medias', visitor_no))
+        when 'explore' then 3 + floor(4 * draw('medias', visitor_no))
+        when 'skim' then 2 + floor(5 * draw('medias', visitor_no))
         when 'bounce' then 1
-        when 'casual' then 1 + floor(2 * draw('medias', visitor_no, 0))
+        when 'casual' then 1 + floor(2 * draw('medias', visitor_no))
         else 0
     end::integer as media_count,
     -- some watch one again, which makes a session more and no media more
-    media_count + if(media_count > 0, long_tail(draw('again', visitor_no, 0), if(habit = 'bounce', 0.3, 3.5)), 0) as session_count,
-    1 + 9 * draw('pace', visitor_no, 0) as days_between,
-    slot < 2 and draw('identified', visitor_no, 0) < if(slot = 0, 0.62, 0.4) as is_identified,
-    is_identified and draw('gate', visitor_no, 0) < 0.6 as passed_gate,
+    case
+        when habit = 'none' then 0
+        else media_count + long_tail(draw('again', visitor_no), if(habit = 'bounce', 0.3, 3.5))
+    end as session_count,
+    1 + 9 * draw('pace', visitor_no) as days_between,
+    slot < 2 and draw('identified', visitor_no) < if(slot = 0, 0.62, 0.4) as is_identified,
+    is_identified and draw('gate', visitor_no) < 0.6 as passed_gate,
     if(slot = 1, if(platform in ('iphone', 'android', 'ipad'), 'Chrome', 'Safari'), browser) as browser,
-    (118 + floor(25 * draw('version', visitor_no, 0)))::integer::varchar as browser_version,
+    (118 + floor(25 * draw('version', visitor_no)))::integer::varchar as browser_version,
     if(slot = 1, if(platform in ('iphone', 'android', 'ipad'), 'windows', 'iphone'), platform) as platform,
     if(is_identified, email, null) as email,
-    if(is_identified and draw('named', visitor_no, 0) < 0.7, concat(first_name, ' ', last_name), null) as name
+    if(is_identified and draw('named', visitor_no) < 0.7, concat(first_name, ' ', last_name), null) as name
 from styled
 where first_seen < until();
 
@@ -334,14 +393,21 @@ create table sessions as
 with planned as (
     select
         *,
-        -- distinct medias: a step that shares no factor with 25 visits each once
-        (pick(range(4), draw('starts', visitor_no, 0))
-            + 4 * (list_position(topics(), if(draw('on topic', visitor_no, 0) < 0.7, topic, pick(topics(), draw('other topic', visitor_no, 0)))) - 1)
-            + pick([1, 1, 3, 7], draw('step', visitor_no, 0))
-                * if(session < media_count, session, floor(media_count * draw('repeats', visitor_no, session)))::integer) % 25 as media_no,
-        case when session = 0 then first_seen else
-            greatest(first_seen + 3600 * session, day_of(first_seen + floor(86400 * days_between * (session + 0.8 * draw('gap', visitor_no, session)))::bigint)
-                + 3600 * active_hour + floor(7000 * draw('minute', visitor_no, session))::bigint) end as received,
+        if(draw('on topic', visitor_no) < 0.7, topic, pick(topics(), 'other topic', visitor_no))
+            as watched_topic,
+        if(session < media_count, session,
+           floor(media_count * draw('repeats', visitor_no, session)))::integer as media_turn,
+        -- a topic's medias stand together; a step that shares no factor with 25 meets each media once
+        (4 * (list_position(topics(), watched_topic) - 1) + pick(range(4), 'starts', visitor_no)
+            + pick([1, 1, 3, 7], 'step', visitor_no) * media_turn) % 25 as media_no,
+        days_between * (session + 0.8 * draw('gap', visitor_no, session)) as days_later,
+        case
+            when session = 0 then first_seen
+            else greatest(
+                first_seen + 3600 * session,
+                day_of(first_seen + floor(86400 * days_later)::bigint) + 3600 * active_hour
+                    + up_to(7000, 'minute', visitor_no, session))
+        end as received,
         draw('watched', visitor_no, session) as watched,
         case habit
             when 'binge' then 0.77 + 0.23 * watched
@@ -355,7 +421,7 @@ with planned as (
 dated as (
     select
         *,
-        received + if(draw('late viewing', visitor_no, session) < late_share(), 3600 + floor(86400 * 1.9 * draw('how late', visitor_no, session)), 0)::bigint as visible
+        received + lateness(1.9, 'late viewing', visitor_no, session) as visible
     from planned
 )
 select
@@ -365,8 +431,11 @@ select
     round(share, 4)::double as percent_viewed,
     (1 + long_tail(draw('loads', visitor_no, session), 1.1))::tinyint as loads,
     email, browser, browser_version, platform,
-    case when passed_gate and session = 0 then 'turnstile'
-        when draw('acts', visitor_no, session) < 0.04 and share > 0.3 then 'call to action' else '' end as conversion_type
+    case
+        when passed_gate and session = 0 then 'turnstile'
+        when draw('acts', visitor_no, session) < 0.04 and share > 0.3 then 'call to action'
+        else ''
+    end as conversion_type
 from dated
 where visible < until()
 order by position;
@@ -380,10 +449,19 @@ select
     to_timestamp(received) as received_at,
     to_timestamp(visible) as visible_at,
     percent_viewed, sessions.email, country, region, city, latitude, longitude,
-    pick(['Northern Broadband', 'Citylink', 'Harbour Telecom', 'University Network'], draw('org', visitor_no, 0)) as org,
-    concat('https://shop.example/', pick(['learn/', 'blog/', 'product/'], draw('page', visitor_no, session)), medias.hashed_id) as embed_url,
+    pick(
+        ['Northern Broadband', 'Citylink', 'Harbour Telecom', 'University Network'],
+        'org', visitor_no) as org,
+    concat(
+        'https://shop.example/', pick(['learn/', 'blog/', 'product/'], 'page', visitor_no, session),
+        medias.hashed_id) as embed_url,
     conversion_type,
-    if(conversion_type = 'turnstile', json_object('email', sessions.email, 'first_name', null, 'last_name', null, 'is_new_lead', true), '{}'::json)::varchar as conversion_data,
+    case
+        when conversion_type = 'turnstile'
+            then json_object(
+                'email', sessions.email, 'first_name', null, 'last_name', null, 'is_new_lead', true)
+        else '{}'::json
+    end::varchar as conversion_data,
     browser, browser_version, platform,
     platform in ('iphone', 'ipad', 'android') as mobile,
     loads as load_count,
@@ -393,16 +471,19 @@ from sessions inner join medias using (media_no) inner join places using (place_
 create table visitor_totals as
 with played as (
     select
-        visitor_no, count(*) as play_count, sum(loads) as load_count, min(received) as first_played, max(received) as last_played,
+        visitor_no, count(*) as play_count, sum(loads) as load_count,
+        min(received) as first_played, max(received) as last_played,
         arg_max(session, received * 1000 + session) as last_session, bool_or(session = 0) as has_first
     from sessions group by visitor_no
 )
 select
-    (row_number() over (order by coalesce(last_played, first_seen) desc, visitor_no) - 1)::integer as position,
+    coalesce(last_played, first_seen) as last_active,
+    (row_number() over (order by last_active desc, visitor_no) - 1)::integer as position,
     visitor_no, person_id, name, email,
     -- the feed spells an unknown address in two ways
-    if(email is null and draw('blank', visitor_no, 0) < 0.08, '', email) as email_as_served,
-    least(first_seen, coalesce(first_played, first_seen)) as created, coalesce(last_played, first_seen) as last_active, last_session,
+    if(email is null and draw('blank', visitor_no) < 0.08, '', email) as email_as_served,
+    least(first_seen, first_played) as created,
+    last_session,
     coalesce(load_count, 1)::bigint as load_count, coalesce(play_count, 0)::bigint as play_count,
     passed_gate and has_first as passed_gate, browser, browser_version, platform
 from browsers left join played using (visitor_no)
@@ -424,7 +505,7 @@ from visitor_totals;
 create table klaviyo_metrics as
 select
     (row_number() over (order by metric_no) - 1)::integer as position,
-    concat(pick(['R', 'S', 'V', 'X'], draw('metric', metric_no, 0)), upper(digits('metric', metric_no, 0)[:5])) as metric_id,
+    short_id_of('metric', metric_no) as metric_id,
     name, integration_name, integration_category,
     to_timestamp(since() - 86400 * 700) as created, to_timestamp(since() - 86400 * 30) as updated,
     metric_no
@@ -440,6 +521,7 @@ order by position;
 create macro line_cents(person, deed, line, spending) as
     round(500 + (1200 + 9000 * spending * spending) * -ln(1 - draw('price', person, deed * 8 + line)));
 
+create macro things(person, deed) as 1 + up_to(3, 'things', person, deed);
 create macro crowded_second() as since() + 86400 * 100 + 43200;
 
 create table klaviyo_deeds as
@@ -464,13 +546,13 @@ deeds as (
             when deed < 0.9 then 8
             else 9
         end as metric_no,
-        since() + 86400 * floor(28 * (block + draw('deed day', person_id, deed_no)))::bigint + 3600 * active_hour
-            + floor(3600 * draw('deed minute', person_id, deed_no))::bigint as occurred
+        since() + 86400 * (28 * block + up_to(28, 'deed day', person_id, deed_no)) + 3600 * active_hour
+            + up_to(3600, 'deed minute', person_id, deed_no) as occurred
     from blocks
 ),
 lines as (
     -- an order is one event, and one more for each thing in it, in the same second
-    select *, unnest(if(metric_no = 6, range(2 + floor(3 * draw('things', person_id, deed_no))::bigint), [0])) as line from deeds
+    select *, unnest(range(if(metric_no = 6, 1 + things(person_id, deed_no), 1))) as line from deeds
 
     union all
 
@@ -485,20 +567,28 @@ lines as (
     union all
 
     -- clocks that run ahead, by up to a year
-    select person_id, joined, spending, -9, 0, 0, 9, floor(since() + 86400 * (100 + 300 * draw('ahead', person_id, 0)))::bigint, 0
-    from people where in_klaviyo and draw('runs ahead', person_id, 0) < future_share()
+    select
+        person_id, joined, spending, -9, 0, 0, 9,
+        since() + 86400 * 100 + up_to(86400 * 300, 'ahead', person_id), 0
+    from people where in_klaviyo and draw('runs ahead', person_id) < future_share()
 ),
 dated as (
     select
         hash('klaviyo event', person_id, deed_no, line, seed()) as event_hash,
         person_id, (if(metric_no = 6 and line > 0, 7, metric_no))::tinyint as metric_no,
-        if(deed_no = -9, since() + 86400 * 30 + floor(86400 * 60 * draw('ahead of', person_id, 0))::bigint,
-           occurred + if(deed_no >= 0 and draw('late deed', person_id, deed_no) < late_share(), 3600 + floor(86400 * 3.9 * draw('how late', person_id, deed_no)), 0)::bigint) as visible,
+         case
+            when deed_no = -9 then since() + 86400 * 30 + up_to(86400 * 60, 'ahead of', person_id)
+            when deed_no < 0 then occurred
+            else occurred + lateness(3.9, 'late deed', person_id, deed_no)
+        end as visible,
         occurred, deed_no, line,
         -- an order's value is the sum of its lines, in cents
-        if(metric_no not in (6, 7), null, if(line > 0,
-            line_cents(person_id, deed_no, line, spending),
-            list_sum(list_transform(range(1, 2 + floor(3 * draw('things', person_id, deed_no))::bigint), lambda k: line_cents(person_id, deed_no, k, spending)))))::integer as cents,
+        case
+            when metric_no = 6 and line > 0 then line_cents(person_id, deed_no, line, spending)
+            when metric_no = 6 then list_sum(list_transform(
+                range(1, 1 + things(person_id, deed_no)),
+                lambda k: line_cents(person_id, deed_no, k, spending)))
+        end::integer as cents,
         floor(40 * draw('product', person_id, deed_no * 8 + line))::smallint as product_no
     from lines
     where occurred >= joined
@@ -512,7 +602,9 @@ create view klaviyo_events as
 select
     klaviyo_deeds.position,
     format('{:016x}', event_hash) as event_id,
-    concat(format('{:08x}', occurred), '-', digits('event', event_hash, 0)[:4], '-11f0-8001-', digits('event', event_hash, 1)[:12]) as uuid,
+    concat(
+        format('{:08x}', occurred), '-', digits('event', event_hash, 0)[:4],
+        '-11f0-8001-', digits('event', event_hash, 1)[:12]) as uuid,
     profile_id_of(person_id) as profile_id,
     klaviyo_metrics.metric_id, klaviyo_metrics.name as metric_name,
     to_timestamp(occurred) as occurred_at,
@@ -520,11 +612,17 @@ select
     case
         when metric_no = 6 then json_object(
             -- shops send numbers, and now and then the same as text
-            '$value', if(event_hash % 40 = 0, to_json((cents / 100)::varchar), to_json(cents / 100)), '$value_currency', 'USD', 'OrderId', format('{:x}', event_hash >> 32))
-        when metric_no = 7 then json_object('$value', cents / 100, '$value_currency', 'USD', 'ProductID', concat('P', 100 + product_no), 'Quantity', 1)
-        when metric_no = 8 then json_object('ProductID', concat('P', 100 + product_no), 'Product Name', concat('Thing no. ', product_no))
+            '$value', if(event_hash % 40 = 0, to_json((cents / 100)::varchar), to_json(cents / 100)),
+            '$value_currency', 'USD', 'OrderId', format('{:x}', event_hash >> 32))
+        when metric_no = 7 then json_object(
+            '$value', cents / 100, '$value_currency', 'USD',
+            'ProductID', concat('P', 100 + product_no), 'Quantity', 1)
+        when metric_no = 8 then json_object(
+            'ProductID', concat('P', 100 + product_no), 'Product Name', concat('Thing no. ', product_no))
         when metric_no = 9 then json_object('page', concat('https://shop.example/product/', product_no))
-        else json_object('Campaign Name', concat('Letter ', occurred // 604800), '$message', concat('01MESSAGE', occurred // 604800))
+        else json_object(
+            'Campaign Name', concat('Letter ', occurred // 604800),
+            '$message', concat('01MESSAGE', occurred // 604800))
     end::varchar as event_properties,
     cents / 100 as value_usd, person_id, metric_no
 from klaviyo_deeds inner join klaviyo_metrics using (metric_no);
@@ -534,14 +632,21 @@ with done as (
     select
         person_id, max(visible) as last_seen, max(occurred) as last_event,
         count(*) filter (metric_no = 6) as orders, coalesce(sum(cents) filter (metric_no = 6), 0) as spent,
-        min(occurred) filter (metric_no = 6) as first_order, max(occurred) filter (metric_no = 6) as last_order
+        min(occurred) filter (metric_no = 6) as first_order,
+        max(occurred) filter (metric_no = 6) as last_order
     from klaviyo_deeds group by person_id
 ),
 edited as (
     -- now and then a profile changes without doing anything
-    select person_id, max(since() + floor(86400 * 28 * (block + draw('edited', person_id, block)))::bigint) as last_edit
-    from people cross join range(0, 1 + (until() - since()) // (86400 * 28)) as blocks(block)
-    where draw('edits', person_id, block) < 0.12 and since() + floor(86400 * 28 * (block + draw('edited', person_id, block)))::bigint < until()
+    select person_id, max(edited) as last_edit
+    from (
+        select
+            person_id,
+            since() + 86400 * 28 * block + up_to(86400 * 28, 'edited', person_id, block) as edited
+        from people cross join range(0, 1 + (until() - since()) // (86400 * 28)) as blocks(block)
+        where draw('edits', person_id, block) < 0.12
+    )
+    where edited < until()
     group by person_id
 ),
 expected as (
@@ -550,8 +655,9 @@ expected as (
         greatest(joined, coalesce(last_seen, joined), coalesce(last_edit, joined)) as changed,
         -- those who never buy are those without predictions
         spending >= 0.25 as has_prediction,
-        round((15 + 700 * spending * spending * spending) * (0.5 - 0.8 * ln(1 - draw('worth', people.person_id, 0))), 2) as worth,
-        round(least(0.98, greatest(0.02, 1.02 - 0.85 * spending - 0.25 * engagement + 0.5 * (draw('leaves', people.person_id, 0) - 0.5))), 4) as leaves
+        round((15 + 700 * spending ** 3) * (0.5 - 0.8 * ln(1 - draw('worth', people.person_id))), 2) as worth,
+        0.77 - 0.85 * spending - 0.25 * engagement + 0.5 * draw('leaves', people.person_id) as leaning,
+        round(least(0.98, greatest(0.02, leaning)), 4) as leaves
     from people left join done using (person_id) left join edited using (person_id)
     where in_klaviyo
 )
@@ -559,24 +665,39 @@ select
     (row_number() over (order by changed, profile_id_of(person_id)) - 1)::integer as position,
     profile_id_of(person_id) as profile_id, person_id,
     email, phone as phone_number,
-    if(draw('external id', person_id, 0) < 0.6, concat('shop-', person_id), null) as external_id,
+    if(draw('external id', person_id) < 0.6, concat('shop-', person_id), null) as external_id,
     first_name, last_name,
-    case country when 'DE' then 'de-DE' when 'FR' then 'fr-FR' when 'NL' then 'nl-NL' when 'BR' then 'pt-BR' when 'JP' then 'ja-JP' else concat('en-', country) end as locale,
-    to_timestamp(joined) as created, to_timestamp(changed) as updated, to_timestamp(last_event) as last_event_date,
+    case country
+        when 'DE' then 'de-DE' when 'FR' then 'fr-FR' when 'NL' then 'nl-NL'
+        when 'BR' then 'pt-BR' when 'JP' then 'ja-JP' else concat('en-', country)
+    end as locale,
+    to_timestamp(joined) as created, to_timestamp(changed) as updated,
+    to_timestamp(last_event) as last_event_date,
     city, region, country, timezone, latitude, longitude,
     json_object('favourite topic', topic, 'loyalty_points', floor(1000 * spending)::integer,
-        'source', pick(['checkout', 'pop-up', 'fair'], draw('source', person_id, 0)))::varchar as properties,
-    case when draw('email consent', person_id, 0) < 0.72 then 'SUBSCRIBED' when draw('email consent', person_id, 0) < 0.84 then 'UNSUBSCRIBED' else 'NEVER_SUBSCRIBED' end as email_consent,
-    case when phone is not null and (channel = 'sms' or draw('sms consent', person_id, 0) < 0.1) then 'SUBSCRIBED' else 'NEVER_SUBSCRIBED' end as sms_consent,
-    if(has_prediction, spent / 100, null)::double as historic_clv,
-    if(has_prediction, worth, null)::double as predicted_clv,
-    if(has_prediction, round(spent / 100 + worth, 2), null)::double as total_clv,
-    if(has_prediction, coalesce(orders, 0), null)::double as historic_number_of_orders,
-    if(has_prediction, round(worth / (17 + 90 * spending * spending), 2), null)::double as predicted_number_of_orders,
-    if(has_prediction and orders > 1, round((last_order - first_order) / 86400 / (orders - 1), 2), null)::double as average_days_between_orders,
-    if(has_prediction and orders > 0, round(spent / 100 / orders, 2), null)::double as average_order_value,
-    if(has_prediction, leaves, null)::double as churn_probability,
-    if(has_prediction and orders > 1, to_timestamp(last_order + (last_order - first_order) // (orders - 1)), null) as expected_date_of_next_order,
+        'source', pick(['checkout', 'pop-up', 'fair'], 'source', person_id))::varchar as properties,
+    case
+        when draw('email consent', person_id) < 0.72 then 'SUBSCRIBED'
+        when draw('email consent', person_id) < 0.84 then 'UNSUBSCRIBED'
+        else 'NEVER_SUBSCRIBED'
+    end as email_consent,
+    if(phone is not null and (channel = 'sms' or draw('sms consent', person_id) < 0.1),
+       'SUBSCRIBED', 'NEVER_SUBSCRIBED') as sms_consent,
+    case when has_prediction then spent / 100 end::double as historic_clv,
+    case when has_prediction then worth end::double as predicted_clv,
+    case when has_prediction then round(spent / 100 + worth, 2) end::double as total_clv,
+    case when has_prediction then coalesce(orders, 0) end::double as historic_number_of_orders,
+    case when has_prediction then round(worth / (17 + 90 * spending * spending), 2) end::double
+        as predicted_number_of_orders,
+    case
+        when has_prediction and orders > 1 then round((last_order - first_order) / 86400 / (orders - 1), 2)
+    end::double as average_days_between_orders,
+    case when has_prediction and orders > 0 then round(spent / 100 / orders, 2) end::double
+        as average_order_value,
+    case when has_prediction then leaves end::double as churn_probability,
+    case when has_prediction and orders > 1
+        then to_timestamp(last_order + (last_order - first_order) // (orders - 1))
+    end as expected_date_of_next_order,
     joined, spending, engagement, topic
 from expected
 order by position;
@@ -584,13 +705,15 @@ order by position;
 create table klaviyo_segments as
 select
     (segment_no)::integer as position,
-    concat(pick(['T', 'U', 'W', 'Y'], draw('segment', segment_no, 0)), upper(digits('segment', segment_no, 0)[:5])) as segment_id,
-    name, to_timestamp(since() - 86400 * (300 - 20 * segment_no)) as created, to_timestamp(since() - 86400 * (40 - segment_no)) as updated,
+    short_id_of('segment', segment_no) as segment_id,
+    name,
+    to_timestamp(since() - 86400 * (300 - 20 * segment_no)) as created,
+    to_timestamp(since() - 86400 * (40 - segment_no)) as updated,
     true as is_active, false as is_processing, segment_no in (1, 3) as is_starred,
     segment_no
 from (values
-    (0, 'Newsletter'), (1, 'Engaged in 90 days'), (2, 'Active readers'), (3, 'Customers'), (4, 'Repeat customers'),
-    (5, 'Cooks and gardeners'), (6, 'Win back'), (7, 'Founding members')
+    (0, 'Newsletter'), (1, 'Engaged in 90 days'), (2, 'Active readers'), (3, 'Customers'),
+    (4, 'Repeat customers'), (5, 'Cooks and gardeners'), (6, 'Win back'), (7, 'Founding members')
 ) as segment(segment_no, name)
 order by position;
 
@@ -610,7 +733,7 @@ with members as (
         when 4 then spending >= 0.72
         when 5 then topic in ('cooking', 'gardening') and engagement > 0.2
         when 6 then churn_probability > 0.6
-        else person_id <= population() and draw('founder', person_id, 0) < 16 / population()
+        else person_id <= population() and draw('founder', person_id) < 16 / population()
     end
 )
 select
