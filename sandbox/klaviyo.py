@@ -1,8 +1,7 @@
 """Klaviyo: account, profiles, segments with their members, metrics and events, as JSON:API.
 
-A row of ENDPOINTS says all that a path takes (fields, filters, sorts, page sizes, includes, scopes, limits);
-one handler answers them all. DuckDB writes the JSON text of a page's rows, which it finds by position: a page
-costs the same at any depth.
+One handler answers every endpoint of klaviyo_endpoints.py. DuckDB writes the JSON text of a page's rows,
+which it finds by position: a page costs the same at any depth.
 
 Where reports of the live service differ, what hurts a careless client is served: `data` of a relation only
 when it is included, coordinates now as numbers, now as text, and HTML instead of JSON when a gateway fails.
@@ -13,11 +12,11 @@ import re
 import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from itertools import accumulate
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import orjson
@@ -25,12 +24,25 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match, Route
 
+from sandbox.klaviyo_endpoints import (
+    ACCOUNT_ID,
+    COMPARISONS,
+    ENDPOINTS,
+    KINDS,
+    SQL,
+    TIERS,
+    Endpoint,
+    Fields,
+    Filter,
+    Kind,
+    Paging,
+    Relation,
+)
 from sandbox.vendor import Limit, Standing
 from sandbox.world import World
 
 KEY: Final = "pk_sandbox"
 NARROW_KEY: Final = "pk_narrow"  # valid, without the scopes that show a person
-ACCOUNT_ID: Final = "SANDBX"
 HEADERS: Final = {"CID": ACCOUNT_ID, "Allow": "GET, HEAD"}
 MEDIA_TYPE: Final = "application/vnd.api+json"
 
@@ -39,15 +51,6 @@ CONTRACT_DATE: Final = date(2026, 11, 21)
 OLDEST_REVISION: Final = date(2024, 10, 15)  # of those that come every quarter
 REVISION_YEARS: Final = 2  # one stable, one deprecated
 SETTLED: Final = timedelta(seconds=5)  # how far in the past a lower bound must lie
-
-Tier = Literal["XS", "S", "M", "L", "XL"]
-TIERS: Final[Mapping[Tier, tuple[int, int]]] = {  # requests a second, requests a minute
-    "XS": (1, 15),
-    "S": (3, 60),
-    "M": (10, 150),
-    "L": (75, 750),
-    "XL": (350, 3500),
-}
 
 # Code and title. Those of 405, 410 and 500 are not documented and follow the style of the others.
 ERRORS: Final[Mapping[int, tuple[str, str]]] = {
@@ -61,436 +64,10 @@ ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     500: ("error", "A server error occurred."),
 }
 GATEWAY_ERRORS: Final = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
-
-SQL = str  # an expression over one row of a source; or a source, which has a column `position`
-Fields = Mapping[str, SQL | None]
-
-
-# --- what there is --------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Relation:
-    """A kind that a resource points to, and the ids as a list; None where this account has no such things."""
-
-    kind: str
-    ids: SQL | None = None
-    is_many: bool = True
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A type of resource.
-
-    `fields` gives each attribute, dots for nested ones, as SQL; None where this account never has a value.
-    `extra` are the outermost fields that are served only when `additional-fields` asks for them.
-    """
-
-    name: str
-    fields: Fields
-    source: SQL = ""
-    key: str = ""
-    relations: Mapping[str, Relation] = field(default_factory=dict)
-    extra: frozenset[str] = frozenset()
-
-
-def each(names: str, sql: SQL | None = "{}", below: str = "") -> Fields:
-    """Give every name the same SQL, in which `{}` stands for the name."""
-    return {f"{below}{name}": sql.format(name) if sql else None for name in names.split()}
-
-
-TIME: Final = "strftime({} at time zone 'UTC', '%Y-%m-%dT%H:%M:%S+00:00')"
-CREATED: Final = TIME.format("created")
-CONSENTED: Final = f"if({{}} = 'NEVER_SUBSCRIBED', null, {CREATED})"
-SUPPRESSED: Final = "email_consent = 'UNSUBSCRIBED'"
-EMAIL: Final = "subscriptions.email.marketing."
-SMS: Final = "subscriptions.sms.marketing."
-OPT_IN: Final = "can_receive consent consent_timestamp created_timestamp last_updated metadata valid_until"
-
-ACCOUNT: Final = Kind(
-    "account",
-    {
-        "test_account": "true",
-        "contact_information.default_sender_name": "'Sandbox'",
-        "contact_information.default_sender_email": "'shop@example.com'",
-        "contact_information.website_url": "'https://shop.example'",
-        "contact_information.organization_name": "'Sandbox'",
-        **each("address1 address2 city region country zip", "null", "contact_information.street_address."),
-        "industry": None,
-        "timezone": "'UTC'",
-        "preferred_currency": "'USD'",
-        "public_api_key": "account_id",
-        "locale": "'en-US'",
-    },
-    source=f"(select 0 as position, '{ACCOUNT_ID}' as account_id)",
-    key="account_id",
-)
-PROFILE: Final = Kind(
-    "profile",
-    {
-        **each("email phone_number external_id first_name last_name locale"),
-        **each("organization title image", None),
-        **each("created updated last_event_date", TIME),
-        **each("city region country timezone", below="location."),
-        **each("address1 address2 zip ip", None, "location."),
-        "location.latitude": "if(person_id % 2 = 0, to_json(latitude), to_json(latitude::varchar))",
-        "location.longitude": "longitude",
-        "properties": "properties::json",
-        f"{EMAIL}consent": "email_consent",
-        f"{EMAIL}can_receive_email_marketing": "email_consent = 'SUBSCRIBED'",
-        **each("consent_timestamp last_updated", CONSENTED.format("email_consent"), EMAIL),
-        **each("method method_detail custom_method_detail double_optin", None, EMAIL),
-        f"{EMAIL}suppression": f"if({SUPPRESSED}, [{{'reason': 'UNSUBSCRIBE', 'timestamp': {CREATED}}}], [])",
-        f"{EMAIL}list_suppressions": "[]",
-        **each(OPT_IN, None, "subscriptions.email.open_tracking."),
-        f"{SMS}consent": "sms_consent",
-        f"{SMS}can_receive_sms_marketing": "sms_consent = 'SUBSCRIBED'",
-        **each("consent_timestamp last_updated", CONSENTED.format("sms_consent"), SMS),
-        **each("method method_detail", None, SMS),
-        **each(
-            "can_receive_sms_transactional consent consent_timestamp last_updated method method_detail",
-            None,
-            "subscriptions.sms.transactional.",
-        ),
-        **each(
-            "can_receive_push_marketing consent consent_timestamp",
-            None,
-            "subscriptions.mobile_push.marketing.",
-        ),
-        **each(f"{OPT_IN} phone_number", None, "subscriptions.whatsapp.conversational."),
-        **each(f"{OPT_IN} phone_number", None, "subscriptions.whatsapp.marketing."),
-        **each(f"{OPT_IN} phone_number", None, "subscriptions.whatsapp.transactional."),
-        **each(
-            """
-            historic_clv predicted_clv total_clv historic_number_of_orders predicted_number_of_orders
-            average_days_between_orders average_order_value churn_probability
-            """,
-            below="predictive_analytics.",
-        ),
-        **each("expected_date_of_next_order", TIME, "predictive_analytics."),
-        "predictive_analytics.ranked_channel_affinity": """
-        case when predicted_clv is not null
-            then if(sms_consent = 'SUBSCRIBED', ['sms', 'email'], ['email'])
-        end
-        """,
-    },
-    source="klaviyo_profiles",
-    key="profile_id",
-    relations={
-        "lists": Relation("list"),
-        "segments": Relation(
-            "segment",
-            """
-            (
-                select coalesce(list(segment_id order by segment_id), [])
-                from klaviyo_segment_members as member
-                where member.profile_id = entry.profile_id
-            )
-            """,
-        ),
-        "push-tokens": Relation("push-token"),
-        "conversations": Relation("conversation"),
-    },
-    extra=frozenset({"subscriptions", "predictive_analytics"}),
-)
-MEMBER: Final = replace(
-    PROFILE,
-    fields={**PROFILE.fields, **each("joined_group_at", TIME)},
-    source="""
-    (
-        select profile.* replace (member.position as position), member.segment_id, member.joined_group_at
-        from klaviyo_segment_members as member
-        inner join klaviyo_profiles as profile using (person_id)
-    )
-    """,
-)
-SEGMENT: Final = Kind(
-    "segment",
-    {
-        **each("name is_active is_processing is_starred"),
-        **each("created updated", TIME),
-        "definition.condition_groups": "[]",
-        "profile_count": """
-        (select count(*) from klaviyo_segment_members as member where member.segment_id = entry.segment_id)
-        """,
-    },
-    source="klaviyo_segments",
-    key="segment_id",
-    relations={
-        "profiles": Relation("profile"),
-        "tags": Relation("tag"),
-        "flow-triggers": Relation("flow"),
-    },
-    extra=frozenset({"profile_count"}),
-)
-METRIC: Final = Kind(
-    "metric",
-    {
-        **each("name"),
-        **each("created updated", TIME),
-        "integration": """
-        {
-            'object': 'integration',
-            'id': left(md5(integration_name), 6),
-            'name': integration_name,
-            'category': integration_category
-        }
-        """,
-    },
-    source="klaviyo_metrics",
-    key="metric_id",
-    relations={"flow-triggers": Relation("flow")},
-)
-EVENT: Final = Kind(
-    "event",
-    {
-        "timestamp": "epoch(occurred_at)::bigint",
-        "datetime": "(occurred_at at time zone 'UTC')::varchar || '+00:00'",  # a blank where others have a T
-        "uuid": "uuid",
-        "event_properties": "event_properties::json",
-    },
-    source="klaviyo_events",
-    key="event_id",
-    relations={
-        "profile": Relation("profile", "[profile_id]", is_many=False),
-        "metric": Relation("metric", "[metric_id]", is_many=False),
-        "attributions": Relation("attribution"),
-    },
-)
-# Relations lead to these, and a request may choose their fields; this account has none of them.
-ABSENT: Final = (
-    Kind("attribution", {}),
-    Kind("conversation", each("channel", None)),
-    Kind("flow", each("archived created name status trigger_type updated", None)),
-    Kind("list", each("created name opt_in_process updated", None)),
-    Kind(
-        "push-token",
-        {
-            **each("background created enablement_status platform recorded_date token vendor", None),
-            **each("app_build app_id app_name app_version device_id device_model", None, "metadata."),
-            **each("environment klaviyo_sdk manufacturer os_name os_version sdk_version", None, "metadata."),
-        },
-    ),
-    Kind("tag", each("name", None)),
-)
-KINDS: Final = {kind.name: kind for kind in (ACCOUNT, PROFILE, SEGMENT, METRIC, EVENT, *ABSENT)}
-
-
-# --- what may be asked ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Filter:
-    """How a field may be filtered: operators, SQL, the form of its values, and those that there are."""
-
-    operators: str
-    sql: SQL
-    form: Literal["string", "datetime", "timestamp", "boolean", "none"] = "string"
-    known: SQL | None = None
-
-
-COMPARISONS: Final = {
-    "any": "{} in (select unnest({}))",
-    "equals": "{} in (select unnest({}))",
-    "greater-than": "{} > {}",
-    "greater-or-equal": "{} >= {}",
-    "less-than": "{} < {}",
-    "less-or-equal": "{} <= {}",
-    "has": "{} is not null",
-}
-ONE_OF: Final = "any equals"
-COMPARED: Final = "greater-or-equal greater-than less-or-equal less-than"
-SUPPRESSED_AT: Final = f"if({SUPPRESSED}, created, null)"
-
-PROFILE_FILTERS: Final = {
-    "id": Filter(ONE_OF, "profile_id"),
-    "email": Filter(ONE_OF, "email"),
-    "phone_number": Filter(ONE_OF, "phone_number"),
-    "external_id": Filter(ONE_OF, "external_id"),
-    "_kx": Filter("equals", "null::varchar"),
-    "created": Filter("greater-than less-than", "created", "datetime"),
-    "updated": Filter("greater-than less-than", "updated", "datetime"),
-    f"{EMAIL}suppression.reason": Filter("equals", f"if({SUPPRESSED}, 'UNSUBSCRIBE', null)"),
-    f"{EMAIL}suppression.timestamp": Filter(COMPARED, SUPPRESSED_AT, "datetime"),
-    f"{EMAIL}list_suppressions.reason": Filter("equals", "null::varchar"),
-    f"{EMAIL}list_suppressions.timestamp": Filter(COMPARED, "null::timestamptz", "datetime"),
-    f"{EMAIL}list_suppressions.list_id": Filter("equals", "null::varchar"),
-}
-MEMBER_FILTERS: Final = {
-    "profile_id": Filter(ONE_OF, "profile_id"),
-    "email": Filter(ONE_OF, "email"),
-    "phone_number": Filter(ONE_OF, "phone_number"),
-    "push_token": Filter(ONE_OF, "null::varchar"),
-    "_kx": Filter("equals", "null::varchar"),
-    "joined_group_at": Filter(COMPARED, "joined_group_at", "datetime"),
-}
-SEGMENT_FILTERS: Final = {
-    "name": Filter(ONE_OF, "name"),
-    "id": Filter(ONE_OF, "segment_id"),
-    "created": Filter("greater-than", "created", "datetime"),
-    "updated": Filter("greater-than", "updated", "datetime"),
-    "is_active": Filter(ONE_OF, "is_active", "boolean"),
-    "is_starred": Filter("equals", "is_starred", "boolean"),
-}
-METRIC_FILTERS: Final = {
-    "integration.name": Filter("equals", "integration_name"),
-    "integration.category": Filter("equals", "integration_category"),
-}
-EVENT_FILTERS: Final = {
-    "metric_id": Filter("equals", "metric_id", known="select metric_id from klaviyo_metrics"),
-    "profile_id": Filter("equals", "profile_id"),
-    "profile": Filter("has", "profile_id", "none"),
-    "metric": Filter("has", "metric_id", "none"),
-    "datetime": Filter(COMPARED, "occurred_at", "datetime"),
-    "timestamp": Filter(COMPARED, "occurred_at", "timestamp"),
-}
-
-
-class Paging(NamedTuple):
-    """Rows of a page when no size is asked for, at most, and the revision that brought `page[size]`."""
-
-    usual: int
-    most: int
-    since: date = date.min
-
-
-@dataclass(frozen=True)
-class Endpoint:
-    """What one path takes and serves; names stand side by side in a string.
-
-    `rows` picks its rows by the `$id` of the path, which names one of `parent`. `sorts` gives the SQL of each
-    sort value: `position` where rows are stored in that order. `dear` names the additional fields and the
-    includes that bring a lower tier. The shape `ids` is a list of types and ids alone.
-    """
-
-    path: str
-    kind: Kind
-    scopes: str
-    tier: Tier
-    shape: Literal["list", "one", "ids"] = "list"
-    rows: SQL = "true"
-    parent: Kind | None = None
-    paging: Paging | None = None
-    sorts: Mapping[str, SQL] = field(default_factory=dict)
-    filters: Mapping[str, Filter] = field(default_factory=dict)
-    includes: str = ""
-    additional: frozenset[str] = frozenset()
-    dear: Mapping[str, Tier] = field(default_factory=dict)
-
-    @property
-    def kinds(self) -> list[Kind]:
-        """Those whose fields a request may choose; the endpoint's own comes last."""
-        related = [KINDS[self.kind.relations[name].kind] for name in self.includes.split()]
-        return [*related, self.kind] if self.shape != "ids" else []
-
-    def takes(self, revision: date) -> set[str]:
-        """Return the parameters that this revision of it knows."""
-        by_name = {
-            f"additional-fields[{self.kind.name}]": self.additional,
-            "include": self.includes,
-            "filter": self.filters,
-            "sort": self.sorts,
-            "page[cursor]": self.paging,
-            "page[size]": self.paging and self.paging.since <= revision,
-        }
-        fields = {f"fields[{kind.name}]" for kind in self.kinds}
-        return fields | {name for name, is_taken in by_name.items() if is_taken}
-
-
-def one(kind: Kind, scopes: str, tier: Tier, **takes: Any) -> Endpoint:
-    return Endpoint(f"{kind.name}s/{{id}}", kind, scopes, tier, "one", f"{kind.key} = $id", **takes)
-
-
-MEMBERS: Final = Endpoint(
-    "segments/{id}/profiles",
-    MEMBER,
-    "segments:read profiles:read",
-    "L",
-    rows="segment_id = $id",
-    parent=SEGMENT,
-    paging=Paging(20, 100),
-    sorts={"joined_group_at": "position"},
-    filters=MEMBER_FILTERS,
-    additional=MEMBER.extra,
-)
-ENDPOINTS: Final = (
-    Endpoint("accounts", ACCOUNT, "accounts:read", "XS"),
-    Endpoint(
-        "profiles",
-        PROFILE,
-        "profiles:read",
-        "L",
-        paging=Paging(20, 100),
-        sorts={
-            "created": "created",
-            "updated": "position",
-            "email": "coalesce(email, '')",
-            "id": "profile_id",
-            f"{EMAIL}suppression.timestamp": f"coalesce({SUPPRESSED_AT}, 'infinity')",
-            f"{EMAIL}list_suppressions.timestamp": "position",
-        },
-        filters=PROFILE_FILTERS,
-        includes="conversations push-tokens",
-        additional=PROFILE.extra,
-        dear={"predictive_analytics": "M"},
-    ),
-    one(
-        PROFILE,
-        "profiles:read",
-        "L",
-        includes="conversations lists push-tokens segments",
-        additional=PROFILE.extra,
-        dear={"lists": "XS", "segments": "XS"},
-    ),
-    Endpoint(
-        "segments",
-        SEGMENT,
-        "segments:read",
-        "L",
-        paging=Paging(10, 10, since=date(2026, 4, 15)),
-        sorts={"created": "created", "updated": "updated", "id": "segment_id", "name": "name"},
-        filters=SEGMENT_FILTERS,
-        includes="flow-triggers tags",
-    ),
-    one(
-        SEGMENT,
-        "segments:read",
-        "L",
-        includes="flow-triggers tags",
-        additional=SEGMENT.extra,
-        dear={"profile_count": "XS"},
-    ),
-    MEMBERS,
-    replace(MEMBERS, path="segments/{id}/relationships/profiles", shape="ids", additional=frozenset[str]()),
-    Endpoint(
-        "metrics",
-        METRIC,
-        "metrics:read",
-        "M",
-        paging=Paging(200, 200, since=date.max),
-        filters=METRIC_FILTERS,
-        includes="flow-triggers",
-    ),
-    one(METRIC, "metrics:read", "M", includes="flow-triggers"),
-    Endpoint(
-        "events",
-        EVENT,
-        "events:read",
-        "XL",
-        paging=Paging(200, 1000, since=date(2026, 1, 15)),
-        sorts={"datetime": "position", "timestamp": "position"},
-        filters=EVENT_FILTERS,
-        includes="attributions metric profile",
-    ),
-    one(EVENT, "events:read", "M", includes="attributions metric profile"),
-)
 SCOPES: Final = {
     KEY: {scope for endpoint in ENDPOINTS for scope in endpoint.scopes.split()},
     NARROW_KEY: {"accounts:read", "metrics:read", "segments:read"},
 }
-
-
-# --- how it is answered ---------------------------------------------------------------------------------
 
 
 class Refusal(Exception):
@@ -693,7 +270,7 @@ class Klaviyo:
         parent = endpoint.parent
         if parent and not self._rows(f"select 1 from {parent.source} where {parent.key} = $id", query.values):
             raise Refusal(404, f"There is no {parent.name} with this id.")
-        fault = getattr(request.state, "page_fault", None)
+        fault = getattr(request.state, "page_fault", None) if endpoint.paging else None
         start = query.cursor.before if fault == "repeat" else query.cursor.after
         positions = [] if fault == "empty" else self._positions(endpoint, query, start)
         page = positions[: query.size]
@@ -912,11 +489,14 @@ def json_text(data: str, links: Mapping[str, str | None], included: list[str] | 
 
 def resource(kind: Kind, query: Query) -> SQL:
     """A row of the kind's source as a struct that reads as a JSON:API resource."""
-    own = f"$base || '/{kind.name}s/' || {kind.key} || '/"
+
+    def link(rest: str = "") -> SQL:
+        return f"concat($base, '/{kind.path}/', {kind.key}, '/{rest}')"
+
     relations = ", ".join(
         f"""'{name}': {{
             {f"'data': {data_of(relation)}," if name in query.include else ""}
-            'links': {{'self': {own}relationships/{name}/', 'related': {own}{name}/'}}
+            'links': {{'self': {link(f"relationships/{name}/")}, 'related': {link(f"{name}/")}}}
         }}"""
         for name, relation in kind.relations.items()
     )
@@ -925,7 +505,7 @@ def resource(kind: Kind, query: Query) -> SQL:
         'id': {kind.key},
         'attributes': {struct(query.fields[kind.name])},
         {f"'relationships': {{{relations}}}," if relations else ""}
-        'links': {{'self': {own}'}}
+        'links': {{'self': {link()}}}
     }}"""
 
 
@@ -941,15 +521,14 @@ def linkage(kind: str, id_: SQL) -> SQL:
 
 
 def struct(fields: Fields) -> SQL:
-    """Nest fields by the dots of their names; an object in which nothing ever has a value is null."""
-    if not fields:
-        return "'{}'::json"
+    """Nest fields by the dots of their names; an object in which nothing ever has a value is left out."""
     nested: dict[str, dict[str, SQL | None]] = {}
     for name, sql in fields.items():
         outer, _, inner = name.partition(".")
         nested.setdefault(outer, {})[inner] = sql
     members = [
-        f"'{outer}': {members.get('') or (struct(members) if any(members.values()) else 'null')}"
-        for outer, members in nested.items()
+        f"'{outer}': {(inner[''] or 'null') if '' in inner else struct(inner)}"
+        for outer, inner in nested.items()
+        if "" in inner or any(inner.values())
     ]
-    return f"{{{', '.join(members)}}}"
+    return f"{{{', '.join(members)}}}" if members else "'{}'::json"
