@@ -197,7 +197,7 @@ segment_counts as (
 
 members as (
 
-    select count(distinct customer_id) as person_count from {{ ref('stg_klaviyo__segment_members') }}
+    select count(*) as person_count from {{ ref('dim_customers') }} where segment_count > 0
 
 ),
 

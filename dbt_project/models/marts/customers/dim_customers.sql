@@ -1,3 +1,11 @@
+with memberships as (
+
+    select customer_id, count(*) as segment_count
+    from {{ ref('stg_klaviyo__segment_members') }}
+    group by customer_id
+
+)
+
 select
     profiles.customer_id,
     {{ person_id('profiles.email') }} as person_id,
@@ -14,6 +22,7 @@ select
     tiered.predicted_order_count,
     tiered.average_days_between_orders,
     tiered.churn_probability,
+    coalesce(memberships.segment_count, 0) as segment_count,
     profiles.email is not null as is_identified,
     profiles.has_phone_number,
     profiles.can_receive_email,
@@ -25,3 +34,4 @@ select
     tiered.next_order_expected_at
 from {{ ref('stg_klaviyo__profiles') }} as profiles
 left join {{ ref('int_customers_tiered') }} as tiered on profiles.customer_id = tiered.customer_id
+left join memberships on profiles.customer_id = memberships.customer_id

@@ -1,0 +1,96 @@
+-- Raw rows whose marts can be counted by hand.
+
+-- Two e-mail days. Of 100 unique opens 45 are on phones, 15 on tablets, 30 on desktops, 10 in webmail.
+insert into raw_sendgrid.global_stats (date, requests, delivered, opens, unique_opens, clicks, unique_clicks) values
+    ('2026-01-01', 110, 100, 90, 60, 9, 6),
+    ('2026-01-02', 0, 0, 50, 40, 2, 2);
+insert into raw_sendgrid.device_stats (date, type, name, opens, unique_opens) values
+    ('2026-01-01', 'device', 'Phone', 40, 30),
+    ('2026-01-01', 'device', 'Tablet', 12, 10),
+    ('2026-01-01', 'device', 'Desktop', 25, 20),
+    ('2026-01-02', 'device', 'Phone', 20, 15),
+    ('2026-01-02', 'device', 'Tablet', 6, 5),
+    ('2026-01-02', 'device', 'Desktop', 12, 10),
+    ('2026-01-02', 'device', 'Webmail', 11, 10);
+insert into raw_sendgrid.geo_stats (country_filter, date, type, name, opens, unique_opens, clicks, unique_clicks) values
+    ('', '2026-01-01', 'country', 'US', 100, 75, 5, 5),
+    ('', '2026-01-01', 'country', 'CA', 40, 25, 5, 2),
+    ('US', '2026-01-01', 'province', 'CA', 100, 75, 5, 5);
+insert into raw_sendgrid.single_sends (id, name, status, is_abtest, send_at) values
+    ('s1', 'January', 'triggered', false, '2026-01-01 15:00:00+00'),
+    ('s2', 'Draft', 'draft', false, null);
+insert into raw_sendgrid.single_send_stats
+    (id, ab_variation, ab_phase, aggregation, delivered, opens, unique_opens, clicks, unique_clicks) values
+    ('s1', 'all', 'all', 'total', 80, 60, 40, 5, 4);
+
+-- One viewer of each cluster. v1 comes back to m1, which stays one media; v4 is Ada's second browser.
+insert into raw_wistia.medias (hashed_id, name, type)
+    select 'm' || range, 'Media ' || range, 'Video' from range(1, 6);
+insert into raw_wistia.visitors (visitor_key, visitor_identity) values
+    ('v1', '{"email": "Ada@example.com"}'),
+    ('v2', '{"email": ""}'),
+    ('v3', '{"email": null}');
+insert into raw_wistia.events (event_key, visitor_key, media_id, percent_viewed, email, country, received_at)
+    select 'v1 ' || range, 'v1', 'm' || range, 0.8, null, 'US', '2026-01-02 10:00:00+00' from range(1, 6);
+insert into raw_wistia.events (event_key, visitor_key, media_id, percent_viewed, email, country, received_at) values
+    ('v1 again', 'v1', 'm1', 0.1, null, 'CA', '2026-01-03 10:00:00+00'),
+    ('v2 1', 'v2', 'm1', 0.5, null, 'US', '2026-01-02 10:00:00+00'),
+    ('v2 2', 'v2', 'm2', 0.5, null, 'US', '2026-01-02 10:00:00+00'),
+    ('v2 3', 'v2', 'm3', 0.5, '', 'US', '2026-01-02 10:00:00+00'),
+    ('v3 1', 'v3', 'm9', 0.2, null, 'US', '2026-01-02 10:00:00+00'),
+    ('v4 1', 'v4', 'm1', 0.4, 'ada@example.com', 'US', '2026-01-02 10:00:00+00'),
+    ('v4 2', 'v4', 'm2', 0.4, null, 'US', '2026-01-02 10:00:00+00'),
+    ('v5 1', 'v5', 'm1', 0.3, null, null, '2026-01-02 10:00:00+00');
+update raw_wistia.events set media_name = case media_id when 'm9' then 'Gone' else 'Media ' || media_id[2] end;
+insert into raw_wistia.media_stats (media_id, measured_on, play_count) values
+    ('m1', '2026-01-01', 4),
+    ('m1', '2026-01-02', 6);
+
+-- 100 customers worth 1 to 100, the dearest least likely to leave, and 10 of whom nothing is expected.
+insert into raw_klaviyo.profiles (id, email, location, subscriptions)
+    select
+        'p' || range,
+        case range when 100 then 'ADA@example.com' when 99 then '' end,
+        '{"country": "US"}',
+        case when range > 50 then '{"email": {"marketing": {"can_receive_email_marketing": true}}}' end
+    from range(1, 111);
+insert into raw_klaviyo.predictive_analytics
+    (profile_id, measured_on, predicted_clv, average_order_value, churn_probability)
+    select 'p' || range, '2026-01-02', range, 10, 1 - range / 100 from range(1, 101);
+insert into raw_klaviyo.predictive_analytics (profile_id, measured_on)
+    select 'p' || range, '2026-01-02' from range(101, 111);
+
+-- Readers and Buyers share 40 of 45, Fans are all Readers, the Board is too small to be told.
+insert into raw_klaviyo.segments (id, name) values
+    ('a', 'Readers'), ('b', 'Buyers'), ('c', 'Fans'), ('d', 'Board');
+insert into raw_klaviyo.segment_members (segment_id, profile_id)
+    select 'a', 'p' || range from range(1, 43)
+    union all select 'b', 'p' || range from range(3, 46)
+    union all select 'c', 'p' || range from range(1, 21)
+    union all select 'd', 'p' || range from range(1, 6);
+insert into raw_klaviyo.segment_counts (segment_id, measured_on, profile_count) values ('a', '2026-01-02', 42);
+
+-- Orders on the last second of a day, with a value as text, and an action without metric and value.
+insert into raw_klaviyo.metrics (id, name) values ('PLACED', 'Placed Order');
+insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties) values
+    ('k1', 'p1', 'PLACED', '2026-01-01 23:59:59+00', '{"$value": "19.90", "$value_currency": "usd"}'),
+    ('k2', 'p1', 'PLACED', '2026-01-01 10:00:00+00', '{"$value": 10, "$value_currency": "USD"}'),
+    ('k3', 'p2', null, '2026-01-01 10:00:00+00', '{"$value": ""}');
+
+-- A persona that stands, an analysis that was answered, a call of which nobody knows how it ended.
+insert into raw_mavera.personas (id, name, description, is_custom) values
+    ('base', 'Base', 'base', false),
+    ('x1', 'Top', 'words', true);
+insert into raw_mavera.threads (id, title, messages) values
+    ('t1', 'Segments', '[{"id": "msg1", "role": "assistant", "content": "Merge them."}]');
+insert into raw_mavera.ledger
+    (entry_id, call_id, event, written_at, kind, record_key, job, payload, credits_high) values
+    (1, 'c1', 'begin', '2026-01-02T10:00:00+00:00', 'personas', 'clv-tiers:top', 'clv-tiers',
+        '{"name": "Top", "description": "words"}', 300),
+    (3, 'c2', 'begin', '2026-01-02T10:00:02+00:00', 'analyses', 'segment-overlap:account', 'segment-overlap',
+        '{"message": "Which?"}', 75),
+    (5, 'c3', 'begin', '2026-01-02T10:00:04+00:00', 'personas', 'clv-tiers:rest', 'clv-tiers',
+        '{"name": "Rest"}', 300);
+insert into raw_mavera.ledger (entry_id, call_id, event, written_at, state, remote_id, thread_id, credits) values
+    (2, 'c1', 'end', '2026-01-02T10:00:01+00:00', 'done', 'x1', null, 300),
+    (4, 'c2', 'end', '2026-01-02T10:00:03+00:00', 'done', 'msg1', 't1', 20);

@@ -1,0 +1,378 @@
+"""What every model owes its readers, and what the models make of rows that can be counted by hand."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+
+import settings
+from ingest.__main__ import SOURCES
+from ingest.pipeline import Warehouse
+
+PROJECT = settings.ROOT / "dbt_project"
+# Words of one engine or another: they belong into macros/engine.sql.
+ENGINE = re.compile(
+    r"\b(duckdb|spark|qualify|asof|exclude|pivot|timestamptz|varchar|hugeint|unnest|explode|list_\w+|struct_pack"
+    r"|named_struct|json_(?!text|build)\w+|get_json_object|collect_list|regexp_matches|rlike|strftime|epoch\w*"
+    r"|array_agg)\b|::|//",
+    re.IGNORECASE,
+)
+
+Node = Mapping[str, Any]
+
+
+def dbt(warehouse: Path, target: Path, *arguments: str) -> None:
+    """Run dbt with files of its own. It must end well."""
+    where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target)]
+    quiet = ["--no-use-colors", "--log-level-file", "none"]
+    ran = subprocess.run(
+        [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *quiet, *arguments, *where],
+        env={"WAREHOUSE_PATH": str(warehouse), "DO_NOT_TRACK": "1", "PATH": "/usr/bin:/bin"},
+        cwd=warehouse.parent, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def create_raw(warehouse: Path) -> None:
+    """Make every raw table, empty, as a first run of ingest does."""
+    ours = settings.Settings(_env_file=None, warehouse_path=warehouse)
+    written = Warehouse(ours)
+    written.prepare([resource.table for source in SOURCES for resource in source.resources(ours)])
+    written.close()
+
+
+# --- what is written in the project ------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
+    folder = tmp_path_factory.mktemp("parsed")
+    dbt(folder / "warehouse.duckdb", folder, "parse")
+    read: Mapping[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return read
+
+
+@pytest.fixture(scope="module")
+def models(manifest: Mapping[str, Any]) -> list[Node]:
+    return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]
+
+
+def layer(node: Node) -> str:
+    return str(node["fqn"][1])
+
+
+def test_every_model_begins_with_its_grain(models: list[Node]) -> None:
+    assert [node["name"] for node in models if not node["description"].startswith("One row")] == []
+
+
+def test_every_model_tests_its_grain_and_key(manifest: Mapping[str, Any], models: list[Node]) -> None:
+    tested = {
+        node["attached_node"]
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "test" and node["test_metadata"]["name"] == "grain"
+    }
+    single_row = {"engagement_rates"}
+    assert {node["name"] for node in models if node["unique_id"] not in tested} == single_row
+
+
+def test_every_column_and_source_table_is_described(manifest: Mapping[str, Any], models: list[Node]) -> None:
+    described = [*models, *manifest["sources"].values()]
+    assert [node["name"] for node in described if not node["description"].strip()] == []
+    columns = [(node["name"], column) for node in models for column in node["columns"].values()]
+    assert [(model, column["name"]) for model, column in columns if not column["description"].strip()] == []
+
+
+def test_every_mart_and_sync_model_keeps_a_contract(models: list[Node]) -> None:
+    for node in models:
+        if layer(node) in {"marts", "activation"}:
+            assert node["config"]["contract"]["enforced"], node["name"]
+            assert all(column["data_type"] for column in node["columns"].values()), node["name"]
+
+
+def test_money_says_its_currency_and_shares_are_no_percentages(models: list[Node]) -> None:
+    columns = {column for node in models for column in node["columns"]}
+    assert {name for name in columns if re.search(r"(clv|value|price|revenue)$", name)} == set()
+    assert {name for name in columns if "percent" in name} == {"served_percent_viewed"}
+
+
+def test_every_model_leads_to_a_mart_or_an_exposure(manifest: Mapping[str, Any], models: list[Node]) -> None:
+    children = manifest["child_map"]
+
+    def arrives(unique_id: str) -> bool:
+        node = manifest["nodes"].get(unique_id)
+        if unique_id.startswith("exposure.") or (node and node["fqn"][1:2] == ["marts"]):
+            return True
+        return any(
+            arrives(child) for child in children[unique_id] if child.split(".")[0] in {"model", "exposure"}
+        )
+
+    assert [node["name"] for node in models if not arrives(node["unique_id"])] == []
+    assert [source for source in manifest["sources"] if not arrives(source)] == []
+
+
+def test_layers_read_only_the_layers_before_them(models: list[Node]) -> None:
+    allowed = {
+        "staging": {"source"},
+        "intermediate": {"staging", "intermediate"},
+        "marts": {"staging", "intermediate", "marts"},
+        "activation": {"marts"},
+    }
+    layers = {node["unique_id"]: layer(node) for node in models}
+    for node in models:
+        read = {layers.get(parent, "source") for parent in node["depends_on"]["nodes"]}
+        assert read <= allowed[layer(node)], node["name"]
+        if layer(node) == "staging":
+            assert len(node["depends_on"]["nodes"]) == 1, node["name"]
+
+
+def test_every_job_ends_in_an_exposure_that_names_its_models(manifest: Mapping[str, Any]) -> None:
+    exposures = {exposure["name"]: exposure for exposure in manifest["exposures"].values()}
+    words = {path.name for path in (settings.ROOT / "activate" / "templates").iterdir() if path.is_dir()}
+    assert exposures.keys() == words
+    for exposure in exposures.values():
+        assert exposure["url"].startswith("https://app.mavera.io")
+        assert exposure["owner"]["name"]
+        assert len(exposure["depends_on"]["nodes"]) >= 2
+
+
+def test_no_model_speaks_to_one_engine(models: list[Node]) -> None:
+    def sql(node: Node) -> str:
+        return re.sub(r"--.*", "", node["raw_code"])
+
+    assert {node["name"]: found[0] for node in models if (found := ENGINE.search(sql(node)))} == {}
+
+
+def test_every_threshold_is_used_and_no_other_is(manifest: Mapping[str, Any]) -> None:
+    written = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"].keys()
+    code = " ".join(
+        node.get("raw_code") or node.get("macro_sql") or ""
+        for node in [*manifest["nodes"].values(), *manifest["macros"].values()]
+        if node["package_name"] == "mavera_warehouse"
+    )
+    assert set(re.findall(r"var\('(\w+)'", code)) == written
+
+
+# --- what comes out ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A warehouse in which ingest made its tables and found nothing, built with the unit tests."""
+    warehouse = tmp_path_factory.mktemp("empty") / "warehouse.duckdb"
+    create_raw(warehouse)
+    dbt(warehouse, warehouse.parent / "target", "build")
+    return warehouse
+
+
+def test_an_empty_warehouse_builds_and_every_unit_test_passes(empty: Path) -> None:
+    results = json.loads((empty.parent / "target" / "run_results.json").read_text(encoding="utf-8"))[
+        "results"
+    ]
+    assert {result["status"] for result in results} == {"success", "pass", "no-op"}
+    with duckdb.connect(str(empty), read_only=True) as connection:
+        asked = connection.execute(
+            "select count(*) from activation.sync_mavera__personas"
+            " union all select count(*) from activation.sync_mavera__analyses"
+        ).fetchall()
+        sizes = connection.execute("select sum(viewer_count), count(*) from marts.viewer_clusters").fetchall()
+    assert asked == [(0,), (0,)]
+    assert sizes == [(0, 5)]
+
+
+def test_the_columns_built_are_the_columns_described(empty: Path, models: list[Node]) -> None:
+    with duckdb.connect(str(empty), read_only=True) as connection:
+        built = connection.execute(
+            "select table_name, list(column_name order by ordinal_position) from information_schema.columns"
+            " where table_schema in ('staging', 'intermediate', 'marts', 'activation') group by 1"
+        ).fetchall()
+    assert {node["name"]: list(node["columns"]) for node in models} == dict(built)
+
+
+SMALL = (Path(__file__).parent / "small_warehouse.sql").read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """The models over rows that can be counted by hand."""
+    warehouse = tmp_path_factory.mktemp("small") / "warehouse.duckdb"
+    create_raw(warehouse)
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(SMALL)
+    dbt(warehouse, warehouse.parent / "target", "build", "--exclude-resource-type", "unit_test")
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        yield connection
+
+
+def facts(connection: duckdb.DuckDBPyConnection, model: str, record_key: str) -> dict[str, Any]:
+    row = connection.execute(
+        f"select facts from activation.sync_mavera__{model} where record_key = ?", [record_key]
+    ).fetchone()
+    assert row
+    found: dict[str, Any] = json.loads(row[0])
+    return found
+
+
+def test_viewers_fall_into_the_clusters_counted_by_hand(small: duckdb.DuckDBPyConnection) -> None:
+    viewers = small.execute(
+        "select viewer_id, viewer_cluster, media_count, session_count, watched_share, country, is_identified"
+        " from marts.dim_viewers order by 1"
+    ).fetchall()
+    assert viewers == [
+        ("v1", "binge_watchers", 5, 6, 0.8, "CA", True),
+        ("v2", "engaged_explorers", 3, 3, 0.5, "US", False),
+        ("v3", "bouncers", 1, 1, 0.2, "US", False),
+        ("v4", "skimmers", 2, 2, 0.4, "US", True),
+        ("v5", "casual_viewers", 1, 1, 0.3, None, False),
+    ]
+
+
+def test_one_address_is_one_person_across_vendors(small: duckdb.DuckDBPyConnection) -> None:
+    people = small.execute(
+        "select viewer_count, customer_count, has_wistia, has_klaviyo from marts.dim_people"
+    ).fetchall()
+    assert people == [(2, 1, True, True)]
+    same = small.execute(
+        "select viewer_id, customer_id"
+        " from marts.dim_viewers join marts.dim_customers using (person_id) order by 1"
+    ).fetchall()
+    assert same == [("v1", "p100"), ("v4", "p100")]
+
+
+def test_a_media_that_is_gone_keeps_its_views(small: duckdb.DuckDBPyConnection) -> None:
+    medias = small.execute(
+        "select media_id, media_name, viewer_count, session_count, play_count, is_deleted"
+        " from marts.fct_media_performance where media_id in ('m1', 'm9') order by 1"
+    ).fetchall()
+    assert medias == [("m1", "Media 1", 4, 5, 6, False), ("m9", "Gone", 1, 1, None, True)]
+
+
+def test_customers_fall_into_the_tiers_and_bands_counted_by_hand(small: duckdb.DuckDBPyConnection) -> None:
+    tiers = small.execute(
+        "select clv_tier, churn_band, customer_count from marts.customers_by_tier order by all"
+    ).fetchall()
+    assert tiers == [
+        ("middle", "high", 3),  # worth 31 to 33
+        ("middle", "low", 13),  # worth 68 to 80
+        ("middle", "medium", 34),
+        ("no_prediction", None, 10),
+        ("rest", "high", 30),
+        ("top", "low", 20),
+    ]
+    top = facts(small, "personas", "clv-tiers:top")
+    assert (top["customer_count"], top["share_of_predicted_customers"]) == (20, 0.2)
+    assert top["share_of_predicted_value"] == 0.36  # 1810 of 5050
+    assert (top["lowest_predicted_clv_usd"], top["highest_predicted_clv_usd"]) == (82, 99)
+    assert top["churn_shares"] == {"low": 1.0, "medium": 0.0, "high": 0.0}
+    assert (top["email_reachable_share"], top["sms_reachable_share"]) == (1.0, 0.0)
+    assert (top["mean_average_order_value_usd"], top["mean_historic_clv_usd"]) == (10, None)
+    assert top["customers_without_prediction"] == 10
+
+
+def test_segment_pairs_are_told_apart_and_small_segments_only_counted(
+    small: duckdb.DuckDBPyConnection,
+) -> None:
+    assert facts(small, "analyses", "segment-overlap:account") == {
+        "segment_count": 4,
+        "small_segment_count": 1,
+        "profile_count": 45,
+        "near_duplicate_from": 0.8,
+        "contained_from": 0.95,
+        "segments": [
+            {"member_count": 45, "segment": "Buyers", "only_here_share": 0.05},  # 3 of 43
+            {"member_count": 40, "segment": "Readers", "only_here_share": 0.0},
+            {"member_count": 20, "segment": "Fans", "only_here_share": 0.0},
+        ],
+        "near_duplicates": [{"jaccard": 0.9, "segment_a": "Readers", "segment_b": "Buyers"}],  # 40 of 45
+        "contained": [{"containment": 1.0, "inner": "Fans", "outer": "Readers"}],
+        "overlaps": [],  # Buyers and Fans share 18
+    }
+
+
+def test_device_personas_carry_measured_shares_of_the_account(small: duckdb.DuckDBPyConnection) -> None:
+    segments = small.execute(
+        "select device_persona, share, busiest_day_open_count, is_persona"
+        " from marts.device_segments order by 2"
+    ).fetchall()
+    assert segments == [
+        ("hybrid", 0.1, 10, False),  # surely more than 0.055 only
+        ("desktop_focused", 0.3, 20, True),
+        ("mobile_first", 0.6, 40, True),
+    ]
+    assert facts(small, "personas", "device-geography:mobile_first") == {
+        "device_persona": "mobile_first",
+        "device_classes": ["Phone", "Tablet"],
+        "window_days": 90,
+        "unique_opens": 60,
+        "unique_opens_all": 100,
+        "share_of_opens": 0.6,
+        "share_low": 0.5,
+        "share_high": 0.69,
+        "devices": [{"share": 0.45, "device": "Phone"}, {"share": 0.15, "device": "Tablet"}],
+        "clients": [],
+        "countries": [{"share": 0.75, "country": "US"}, {"share": 0.25, "country": "CA"}],
+        "open_rate": 0.5,  # 40 of 80 messages of the single send, not of all mail
+        "click_rate": 0.05,
+    }
+    account = facts(small, "analyses", "device-geography:account")
+    assert [row["is_persona"] for row in account["personas"]] == [True, True, False]
+    assert account["provinces"] == [{"share": 1.0, "country": "US", "province": "CA"}]
+    assert (account["single_send_count"], account["delivered"]) == (1, 80)
+
+
+def test_records_have_the_keys_and_the_people_of_their_jobs(small: duckdb.DuckDBPyConnection) -> None:
+    records = small.execute(
+        "select record_key, name, person_count from activation.sync_mavera__personas"
+        " union all select record_key, name, person_count from activation.sync_mavera__analyses order by all"
+    ).fetchall()
+    assert records == [
+        ("clv-tiers:middle", "Customers by predicted value: middle", 50),
+        ("clv-tiers:rest", "Customers by predicted value: rest", 30),
+        ("clv-tiers:top", "Customers by predicted value: top", 20),
+        ("device-geography:account", "E-mail readers by device and country", 60),
+        ("device-geography:desktop_focused", "E-mail readers: desktop focused", 20),
+        ("device-geography:mobile_first", "E-mail readers: mobile first", 40),
+        ("segment-overlap:account", "Segment overlaps", 45),
+        ("viewer-clusters:all", "Viewer clusters", 4),
+        ("viewer-clusters:binge_watchers", "Video viewers: binge watchers", 1),
+        ("viewer-clusters:bouncers", "Video viewers: bouncers", 1),
+        ("viewer-clusters:casual_viewers", "Video viewers: casual viewers", 1),
+        ("viewer-clusters:engaged_explorers", "Video viewers: engaged explorers", 1),
+        ("viewer-clusters:skimmers", "Video viewers: skimmers", 1),
+    ]
+
+
+def test_a_day_of_actions_is_counted_by_metric_and_currency(small: duckdb.DuckDBPyConnection) -> None:
+    days = small.execute(
+        "select metric_id, metric_name, currency, event_count, daily_customer_count, value_amount::double"
+        " from marts.fct_customer_events_daily order by 1"
+    ).fetchall()
+    assert days == [("PLACED", "Placed Order", "USD", 2, 1, 29.9), ("none", None, "none", 1, 1, None)]
+
+
+def test_what_mavera_did_stands_beside_what_it_cost(small: duckdb.DuckDBPyConnection) -> None:
+    personas = small.execute("select record_key, standing, credits from marts.dim_personas").fetchall()
+    assert personas == [("clv-tiers:top", "live", 300)]
+    answers = small.execute("select record_key, question, answer, credits from marts.fct_analyses").fetchall()
+    assert answers == [("segment-overlap:account", "Which?", "Merge them.", 20)]
+    credits_ = small.execute(
+        "select job, call_count, unknown_count, credits, credits_at_risk from marts.fct_credits order by 1"
+    ).fetchall()
+    assert credits_ == [("clv-tiers", 2, 1, 300, 300), ("segment-overlap", 1, 0, 20, 0)]
+
+
+def test_no_address_stands_in_what_is_published(small: duckdb.DuckDBPyConnection) -> None:
+    tables = small.execute(
+        "select table_schema, table_name from information_schema.tables"
+        " where table_schema in ('marts', 'activation')"
+    ).fetchall()
+    assert tables
+    for schema, table in tables:
+        rows = small.execute(f"from {schema}.{table}").fetchall()
+        assert "ada@example.com" not in str(rows).lower(), table
