@@ -129,7 +129,10 @@ class Refusal(Exception):
 
 
 class Page(NamedTuple):
-    """The rows of a listing that were asked for, and those that are served, which a fault may move."""
+    """The rows of a listing that were asked for, and those that are served, which a fault may move.
+
+    Only listings with tokens have it: of the account's statistics an empty page would be the documented end.
+    """
 
     start: int
     size: int

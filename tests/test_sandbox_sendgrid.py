@@ -331,6 +331,13 @@ def test_answers_are_what_the_specification_promises(
     specs.check("sendgrid", "GET", template, answer.status_code, answer.json(), LIVE_DIFFERS)
 
 
+def test_an_answer_that_breaks_the_specification_is_found_and_its_place_named(root: str) -> None:
+    body = get(root, "/stats", **EVER).json()
+    body[3]["stats"][0]["metrics"]["opens"] = "many"
+    with pytest.raises(AssertionError, match=r"\*/stats/\*/metrics/opens: 'many' is not of type"):
+        specs.check("sendgrid", "GET", "/v3/stats", 200, body)
+
+
 def test_the_vendors_own_client_pages_through_it(root: str) -> None:
     client = vendors_own_client.SendGridAPIClient(api_key=KEY, host=root).client
     ids, params = [], {"page_size": 20}
