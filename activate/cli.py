@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Mapping
+import textwrap
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -31,7 +32,8 @@ RESULT_SIGNS: Final = {
     "held": "!",
 }
 CHANGES_SHOWN: Final = 5
-FACTS_SHOWN: Final = 8
+PAYLOAD_SHOWN: Final = 24
+COLUMNS: Final = 80
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -70,9 +72,10 @@ def plan(
     if as_json:
         typer.echo(json.dumps(_plan_numbers(planned, limits, left)))
         return
+    width = _key_width(step.record for step in planned.steps)
     for step in planned.steps:
         if step.action != "leave" or everything:
-            typer.echo("\n".join(_step_lines(step, _key_width(planned))))
+            typer.echo("\n".join(_step_lines(step, width)))
     _say_plan_ends(planned, limits, left, everything)
 
 
@@ -88,7 +91,7 @@ def apply(
     settings, chosen = environment.load(), _chosen(kinds)
     mavera = _mavera(settings)
     wanted = records.load(settings, chosen)
-    width = max([36, *(len(record.key) + 2 for record in wanted)])
+    width = _key_width(wanted)
     with journal.lock(settings.ledger_url):
         outcome = engine.apply(
             wanted,
@@ -152,26 +155,23 @@ def explain(
     settings = environment.load()
     record = _record(settings, key)
     ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
+    facts = [f"{name} {value}" for name, value in record.facts.items() if not isinstance(value, dict | list)]
     if record.objection:
-        typer.echo(f"held      {record.objection}")
+        _say("held", record.objection)
     else:
-        facts = [
-            f"{name} {value}" for name, value in record.facts.items() if not isinstance(value, dict | list)
-        ]
-        more = len(record.facts) - len(facts[:FACTS_SHOWN])
-        typer.echo(f"facts     {', '.join(facts[:FACTS_SHOWN])}{f' and {more} more' if more else ''}")
-    typer.echo(f"from      activation.sync_mavera__{record.kind.replace('-', '_')}, job {record.job}")
-    typer.echo(f"words     activate/templates/{records.words_of(record.kind, record.template)}")
+        _say("facts", ", ".join(facts))
+    _say("from", f"activation.sync_mavera__{record.kind.replace('-', '_')}, job {record.job}")
+    _say("words", f"activate/templates/{records.words_of(record.kind, record.template)}")
     calls = [call for call in ledger.calls() if call.key == key]
     for call in calls:
-        text = json.dumps(dict(call.payload), ensure_ascii=False)
-        shown = text if payload else text[:60] + ("…  --payload shows all" if len(text) > 60 else "")
+        text = json.dumps(call.payload, ensure_ascii=False)
+        shown = text if payload else f"{text[:PAYLOAD_SHOWN]}…  --payload"
         typer.echo(f"sent      {_when(call.begun_at)}  {_way(call)} {shown}")
-        typer.echo(f"answered  {_ended(call)}")
+        _say("answered", _ended(call))
         if answer:
             typer.echo(json.dumps(ledger.answer(call.call_id), indent=2, ensure_ascii=False))
     if not calls:
-        typer.echo("sent      not yet")
+        _say("sent", "not yet")
 
 
 @app.command()
@@ -261,8 +261,15 @@ def _record(settings: environment.Settings, key: str) -> "Record":
 # --- words -------------------------------------------------------------------------------------------
 
 
-def _key_width(planned: Plan) -> int:
-    return max([36, *(len(step.record.key) + 2 for step in planned.steps)])
+def _say(name: str, text: str) -> None:
+    """Print a named line; what passes the screen's edge goes on below itself."""
+    lines = textwrap.wrap(text, COLUMNS - 10, break_long_words=False, break_on_hyphens=False)
+    typer.echo(f"{name:<10}" + f"\n{'':<10}".join(lines))
+
+
+def _key_width(wanted: Iterable["Record"]) -> int:
+    """Return the width of the column of keys, so that what follows stands in line."""
+    return max([36, *(len(record.key) + 2 for record in wanted)])
 
 
 def _step_lines(step: Step, width: int) -> list[str]:
@@ -278,7 +285,7 @@ def _step_lines(step: Step, width: int) -> list[str]:
         changes = step.changes()
         lines += [f"      {c.fact}  {_value(c.before)} -> {_value(c.after)}" for c in changes[:CHANGES_SHOWN]]
         if len(changes) > CHANGES_SHOWN:
-            lines.append(f"      and {len(changes) - CHANGES_SHOWN} more facts")
+            lines.append(f"      and {len(changes) - CHANGES_SHOWN} more")
         if not changes:
             lines.append("      the same facts in other words")
     return lines

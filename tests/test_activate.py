@@ -491,11 +491,12 @@ def test_explain_follows_a_record_from_its_facts_to_its_answer(desk: Desk) -> No
     desk.publish(activation.TOP)
     desk.activate("apply")
     (persona,) = standing(desk)
-    facts, model, words, sent, answered = desk.activate("explain", TOP).lines
+    facts, *more, model, words, sent, answered = desk.activate("explain", TOP).lines
     assert facts.startswith("facts     clv_tier top, tier_from_share 0.0,")
+    assert all(len(line) <= 80 for line in (facts, *more))
     assert model == "from      activation.sync_mavera__personas, job clv-tiers"
     assert words == "words     activate/templates/clv_tiers/persona.md.j2"
-    assert 'POST /personas {"pipeline_type": "north_star"' in sent
+    assert 'POST /personas {"pipeline_type"' in sent
     assert answered == f"answered  {persona}, 300 credits"
     assert "Ref: clv-tiers:top" in desk.activate("explain", TOP, "--payload").out
     assert '"credits_charged": 300' in desk.activate("explain", TOP, "--answer").out

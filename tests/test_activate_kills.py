@@ -19,7 +19,7 @@ from sandbox.server import Sandbox, serving
 from sandbox.world import World
 
 KILLS = 6  # with four seeds 24 in all
-PERSONAS = 16
+PERSONAS = 40  # more than the killed runs can send
 LATENCY_MS = 15
 PATIENCE_SECONDS = 60
 
