@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import duckdb
 import jinja2
 import jinja2.sandbox
 
@@ -52,10 +53,14 @@ def load(settings: Settings, kinds: Sequence[str], templates: Path = TEMPLATES) 
             if model not in known:
                 file = settings.published_path.name
                 raise RecordsError(f"{file} has no activation.{model} yet. Run make transform")
-            rows = connection.execute(
-                "select record_key, job, template, name, facts, person_count, reference_keys"
-                f" from activation.{model} order by record_key"
-            ).fetchall()
+            try:
+                rows = connection.execute(
+                    "select record_key, job, template, name, facts, person_count, reference_keys"
+                    f" from activation.{model} order by record_key"
+                ).fetchall()
+            except duckdb.BinderException as error:
+                reason = str(error).splitlines()[0]
+                raise RecordsError(f"activation.{model} is another one than expected: {reason}") from None
             records += [_record(settings, environment, kind, *row) for row in rows]
     return records
 

@@ -43,7 +43,7 @@ def begun(ledger: Ledger, run_id: str = "run", **changes: Any) -> str:
 
 
 def done(ledger: Ledger, call_id: str, credits_spent: int = 300, **changes: Any) -> None:
-    ledger.end(call_id, "done", **({"remote_id": "per_1", "credits_spent": credits_spent} | changes))
+    ledger.end(call_id, "done", remote_id="per_1", credits_spent=credits_spent, **changes)
 
 
 def updating(ledger: Ledger) -> str:
@@ -80,7 +80,7 @@ def test_an_unanswered_update_is_sent_again_and_not_looked_up(ledger: Ledger) ->
 
 
 def test_an_unanswered_analysis_is_looked_up_also_when_it_was_asked_before(ledger: Ledger) -> None:
-    analysis = {"kind": "analyses", "price": Price(10, 75)}
+    analysis: dict[str, Any] = {"kind": "analyses", "price": Price(10, 75)}
     done(ledger, begun(ledger, **analysis), 22)
     begun(ledger, **analysis, action="update", fingerprint="f2")
     assert ledger.entries()["analyses/clv-tiers:top"].state == "unknown"

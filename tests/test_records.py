@@ -158,6 +158,17 @@ def test_a_copy_without_activation_says_make_transform(published: Path) -> None:
         records.load(configured(published), ["personas"])
 
 
+def test_a_model_without_a_column_that_is_read_is_one_line(published: Path) -> None:
+    activation.publish(published)
+    with warehouse.connect(published) as connection:
+        connection.execute("alter table activation.sync_mavera__personas drop column facts")
+    with pytest.raises(
+        records.RecordsError, match=r"activation\.sync_mavera__personas is another one"
+    ) as caught:
+        records.load(configured(published), ["personas"])
+    assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("value", "what"),
     [
