@@ -149,13 +149,10 @@ def resources(settings: Settings) -> list[Resource]:
 
 
 def connect(settings: Settings, key: str) -> Vendor:
-    return Vendor(
-        settings.wistia_base_url,
-        f"Bearer {key}",
-        pace=Pace([(REQUESTS_A_MINUTE, 60.0)]),
-        by_endpoint=False,
-        is_near=settings.world_of("wistia") == "sandbox",
-    )
+    is_near = settings.world_of("wistia") == "sandbox"
+    # On loopback the limit may be switched off; where it is not, the answers say so.
+    pace = Pace() if is_near else Pace([(REQUESTS_A_MINUTE, 60.0)])
+    return Vendor(settings.wistia_base_url, f"Bearer {key}", pace=pace, by_endpoint=False, is_near=is_near)
 
 
 WISTIA = Source("wistia", "WISTIA_API_TOKEN", connect, resources)
