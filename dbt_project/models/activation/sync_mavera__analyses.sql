@@ -57,7 +57,6 @@ device_geography as (
             ['unique_opens', two_digits('persona_list.total_count', 5)],
             ['open_rate', in_steps('rates.unique_open_share', 0.01)],
             ['click_rate', in_steps('rates.unique_click_share', 0.01)],
-            ['single_send_count', two_digits('rates.single_send_count', 5)],
             ['personas', 'persona_list.personas'],
             ['devices', 'share_lists.devices'],
             ['clients', 'share_lists.clients'],
@@ -112,15 +111,25 @@ viewers as (
 
 ),
 
+watched as (
+
+    select
+        medias.media_id,
+        medias.media_name,
+        {{ share('medias.viewer_count', 'viewers.viewer_count') }} as viewer_share,
+        medias.mean_watched_share
+    from {{ ref('fct_media_performance') }} as medias
+    cross join viewers
+
+),
+
+-- By the share as it leaves: among medias that are as good as equal, noise must not decide which are named.
 ranked_medias as (
 
     select
-        medias.media_name,
-        {{ share('medias.viewer_count', 'viewers.viewer_count') }} as viewer_share,
-        medias.mean_watched_share,
-        row_number() over (order by medias.viewer_count desc, medias.media_id) as media_position
-    from {{ ref('fct_media_performance') }} as medias
-    cross join viewers
+        *,
+        row_number() over (order by {{ in_steps('viewer_share', step) }} desc, media_id) as media_position
+    from watched
 
 ),
 
@@ -228,8 +237,10 @@ ranked_pairs as (
 
     select
         *,
-        row_number() over (partition by pair_sort order by jaccard_share desc, segment_a_id, segment_b_id)
-            as position_in_sort
+        row_number() over (
+            partition by pair_sort
+            order by {{ in_steps('jaccard_share', step) }} desc, segment_a_id, segment_b_id
+        ) as position_in_sort
     from pairs
 
 ),

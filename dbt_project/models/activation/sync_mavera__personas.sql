@@ -92,11 +92,15 @@ country_lists as (
 
 ),
 
+-- By the share as it leaves: among medias that are as good as equal, noise must not decide which are named.
 ranked_medias as (
 
     select
         *,
-        row_number() over (partition by viewer_cluster order by viewer_count desc, media_id) as position_in_cluster
+        row_number() over (
+            partition by viewer_cluster
+            order by {{ in_steps('viewer_share', step) }} desc, media_id
+        ) as position_in_cluster
     from {{ ref('viewer_cluster_medias') }}
     where viewer_share >= {{ var('listed_from_share') }}
 
