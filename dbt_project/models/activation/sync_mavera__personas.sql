@@ -112,7 +112,10 @@ media_lists as (
         clusters.viewer_cluster,
         {{ sorted_list(
             "case when medias.position_in_cluster <= " ~ var('listed_persona_medias') ~ " then "
-            ~ record([['share', in_steps('medias.viewer_share', step)], ['media_name', label('medias.media_name')]]) ~ " end"
+            ~ record([
+                ['share', in_steps('medias.viewer_share', step)],
+                ['media_name', label('medias.media_name')],
+            ]) ~ " end"
         ) }} as medias
     from clusters
     left join ranked_medias as medias on clusters.viewer_cluster = medias.viewer_cluster

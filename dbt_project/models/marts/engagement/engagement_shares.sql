@@ -1,6 +1,11 @@
 with measured as (
 
-    select 'device' as breakdown, 'all' as country, device_class as label, daily_unique_open_count as part, happened_on
+    select
+        'device' as breakdown,
+        'all' as country,
+        device_class as label,
+        daily_unique_open_count as part,
+        happened_on
     from {{ ref('fct_opens_by_device_daily') }}
     union all
     select 'client', 'all', client, daily_unique_open_count, happened_on

@@ -1,37 +1,37 @@
+{%- set checks = [
+    ['wistia', 'viewing sessions', 'percent_viewed out of range', 'sessions',
+        'served_percent_viewed is not null and watched_share is null'],
+    ['wistia', 'viewing sessions', 'percent_viewed missing', 'sessions', 'served_percent_viewed is null'],
+    ['wistia', 'viewing sessions', 'viewer or media missing', 'sessions', 'viewer_id is null or media_id is null'],
+    ['klaviyo', 'predictions', 'churn_probability out of range', 'predictions',
+        'served_churn_probability is not null and churn_probability is null'],
+    ['klaviyo', 'predictions', 'profile missing', 'predictions', 'has_no_profile'],
+] -%}
+
 with sessions as (
 
     select * from {{ ref('stg_wistia__viewing_events') }}
 
 ),
 
-snapshots as (
+predictions as (
 
-    select snapshots.*, profiles.customer_id is null as has_no_profile
-    from {{ ref('stg_klaviyo__predictive_analytics') }} as snapshots
-    left join {{ ref('stg_klaviyo__profiles') }} as profiles on snapshots.customer_id = profiles.customer_id
+    select
+        predictions.served_churn_probability,
+        predictions.churn_probability,
+        profiles.customer_id is null as has_no_profile
+    from {{ ref('stg_klaviyo__predictive_analytics') }} as predictions
+    left join {{ ref('stg_klaviyo__profiles') }} as profiles on predictions.customer_id = profiles.customer_id
 
 )
 
+{% for vendor, things, reason, table, rule in checks -%}
 select
-    'wistia' as vendor,
-    'viewing sessions' as things,
-    'percent_viewed out of range' as reason,
-    count(*) filter (where served_percent_viewed is not null and watched_share is null) as row_count,
+    '{{ vendor }}' as vendor,
+    '{{ things }}' as things,
+    '{{ reason }}' as reason,
+    count(*) filter (where {{ rule }}) as row_count,
     count(*) as total_count
-from sessions
-union all
-select 'wistia', 'viewing sessions', 'percent_viewed missing', count(*) filter (where served_percent_viewed is null), count(*)
-from sessions
-union all
-select
-    'wistia', 'viewing sessions', 'viewer or media missing', count(*) filter (where viewer_id is null or media_id is null),
-    count(*)
-from sessions
-union all
-select
-    'klaviyo', 'predictions', 'churn_probability out of range',
-    count(*) filter (where served_churn_probability is not null and churn_probability is null), count(*)
-from snapshots
-union all
-select 'klaviyo', 'predictions', 'profile missing', count(*) filter (where has_no_profile), count(*)
-from snapshots
+from {{ table }}
+{{ 'union all' if not loop.last }}
+{% endfor %}

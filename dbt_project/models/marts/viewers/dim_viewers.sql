@@ -16,9 +16,15 @@ select
     case
         {%- for rule in var('viewer_cluster_rules') %}
         when viewers.media_count >= {{ rule.media_count_from }}
-            {%- if 'media_count_to' in rule %} and viewers.media_count <= {{ rule.media_count_to }}{% endif %}
-            {%- if 'watched_share_from' in rule %} and viewers.watched_share >= {{ rule.watched_share_from }}{% endif %}
-            {%- if 'watched_share_below' in rule %} and viewers.watched_share < {{ rule.watched_share_below }}{% endif %}
+            {%- if 'media_count_to' in rule %}
+            and viewers.media_count <= {{ rule.media_count_to }}
+            {%- endif %}
+            {%- if 'watched_share_from' in rule %}
+            and viewers.watched_share >= {{ rule.watched_share_from }}
+            {%- endif %}
+            {%- if 'watched_share_below' in rule %}
+            and viewers.watched_share < {{ rule.watched_share_below }}
+            {%- endif %}
             then '{{ rule.cluster }}'
         {%- endfor %}
     end as viewer_cluster,

@@ -1,3 +1,6 @@
+{%- set may_email = json_text('subscriptions', ['email', 'marketing', 'can_receive_email_marketing']) -%}
+{%- set may_sms = json_text('subscriptions', ['sms', 'marketing', 'can_receive_sms_marketing']) -%}
+
 with source as (
 
     select * from {{ source('raw_klaviyo', 'profiles') }}
@@ -20,10 +23,8 @@ renamed as (
 
         -- booleans
         nullif(trim(phone_number), '') is not null as has_phone_number,
-        coalesce(cast({{ json_text('subscriptions', ['email', 'marketing', 'can_receive_email_marketing']) }} as boolean), false)
-            as can_receive_email,
-        coalesce(cast({{ json_text('subscriptions', ['sms', 'marketing', 'can_receive_sms_marketing']) }} as boolean), false)
-            as can_receive_sms,
+        coalesce(cast({{ may_email }} as boolean), false) as can_receive_email,
+        coalesce(cast({{ may_sms }} as boolean), false) as can_receive_sms,
 
         -- times
         {{ utc('created') }} as created_at,

@@ -1,6 +1,7 @@
 {%- set scale = var('percent_viewed_scale') -%}
 {%- if scale not in ('auto', 'fraction', 'percent') -%}
-    {{ exceptions.raise_compiler_error("percent_viewed_scale is '" ~ scale ~ "'; it can be auto, fraction or percent") }}
+    {%- set message = "var percent_viewed_scale is " ~ scale ~ "; it can be auto, fraction or percent" -%}
+    {{ exceptions.raise_compiler_error(message) }}
 {%- endif -%}
 
 with source as (
