@@ -20,7 +20,7 @@ demo: .venv/.ready ## the whole way once, against a sandbox on this machine: no 
 	@$(PY) -m sandbox demo --people $(PEOPLE)
 
 test: .venv/.ready lint ## lint, types, every test
-	@$(PY) -m pytest -n 2
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 lint: .venv/.ready ## style and types
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
