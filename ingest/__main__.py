@@ -77,7 +77,9 @@ class Bars(Lines):
         self._progress.stop()
 
     def say(self, text: str) -> None:
-        self._progress.console.print(f"{datetime.now():%H:%M:%S} {text}", highlight=False, markup=False)
+        self._progress.console.print(
+            f"{datetime.now():%H:%M:%S} {text}", highlight=False, markup=False, soft_wrap=True
+        )
 
 
 def _line(job: Job) -> str:
@@ -90,7 +92,7 @@ def _line(job: Job) -> str:
         news.append(f"{outcome.rows_changed:,} changed")
     if outcome.rows_late:
         news.append(f"{outcome.rows_late:,} late ({outcome.latest_days:.1f} days)")
-    return f"{name} {outcome.rows_read:>9,} rows  {', '.join(news):<20} {outcome.seconds:>4.0f} s"
+    return f"{name} {outcome.rows_read:>8,} rows  {', '.join(news):<16} {outcome.seconds:>4.0f} s"
 
 
 def _verdict(summary: Summary) -> str:

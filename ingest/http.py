@@ -376,23 +376,24 @@ class Client:
         count = 0
         while place is not None:
             seen.append(place)
-            page = ask(place)
-            for _ in range(CONFIRM):
-                is_empty = paging.empty_ends and page.rows.num_rows == 0
-                if not (is_empty or _repeats(page.rows, before, table)):
-                    break
+            for _ in range(1 + CONFIRM):
                 page = ask(place)
-            if _repeats(page.rows, before, table):
-                raise SourceError(f"{filled} gave one page twice, {CONFIRM + 1} times")
-            before = page.rows
-            count += page.rows.num_rows
-            yield page.rows
-            try:
-                place = paging.after(place, page, count)
-            except SourceError as error:
-                raise SourceError(f"{filled}: {error}") from None
-            if place in seen:
+                try:
+                    following = paging.after(place, page, count + page.rows.num_rows)
+                except SourceError as error:
+                    raise SourceError(f"{filled}: {error}") from None
+                goes_round = following in seen
+                repeats = _repeats(page.rows, before, table)
+                is_empty = paging.empty_ends and page.rows.num_rows == 0
+                if not (goes_round or repeats or is_empty):
+                    break
+            if repeats:
+                raise SourceError(f"{filled} gave one page twice, {1 + CONFIRM} times")
+            if goes_round:
                 raise SourceError(f"{filled} named one page as the next twice")
+            yield page.rows
+            before, place = page.rows, following
+            count += page.rows.num_rows
 
 
 def _repeats(rows: pa.Table, before: pa.Table | None, table: Table) -> bool:

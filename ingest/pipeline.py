@@ -215,8 +215,9 @@ def _read_and_write(jobs: Sequence[Job], file: "Warehouse", report: Report) -> N
     for job in jobs:
         job.last = file.last(job)
     report.begin(jobs)
-    for job in jobs:
-        threading.Thread(target=_read, args=(job, batches), name=job.name, daemon=True).start()
+    threads = [threading.Thread(target=_read, args=(job, batches), daemon=True) for job in jobs]
+    for thread in threads:
+        thread.start()
     open_jobs = len(jobs)
     while open_jobs:
         taken = [batches.get()]
@@ -231,6 +232,10 @@ def _read_and_write(jobs: Sequence[Job], file: "Warehouse", report: Report) -> N
             open_jobs -= 1
             file.record(job)
             report.finish(job)
+    for (
+        thread
+    ) in threads:  # each has put its last batch; DuckDB complains of cursors that outlive the program
+        thread.join()
 
 
 def _joined(taken: Sequence[Batch]) -> list[Batch]:
