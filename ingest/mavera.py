@@ -115,7 +115,7 @@ def ledger(url: str) -> Iterator[pa.Table]:
 
 def resources(settings: Settings) -> list[Resource]:
     return [
-        Resource(PERSONAS, personas),
+        Resource(PERSONAS, personas, replaced=True),
         Resource(THREADS, threads, cursor="updated_at"),
         Resource(LEDGER, lambda _client, _since: ledger(settings.ledger_url), needs_key=False),
     ]
