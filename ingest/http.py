@@ -104,7 +104,9 @@ class Pace:
         `X-RateLimit-Reset` is a Unix time.
         """
         windows = re.findall(r"(\d+);w=(\d+)", headers.get("RateLimit-Limit", ""))
-        if windows:
+        left = _number(headers.get("RateLimit-Remaining"))
+        # An allowance that our own request did not lessen is not being counted.
+        if windows and left is not None and left < int(windows[0][0]):
             with self._lock:
                 known = self._windows(bucket)
                 for count, seconds in windows:
