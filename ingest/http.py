@@ -32,7 +32,7 @@ LONGEST_WAIT_SECONDS = 90.0
 NOTICED_SECONDS = 0.05
 """A shorter wait is spacing, not worth a word."""
 CONFIRM = 2
-"""How often an empty or repeated page is asked again before it is believed."""
+"""How often an empty page, a repeated one or an early end is asked again before it is believed."""
 
 Parameters = Mapping[str, str | int]
 
@@ -380,15 +380,18 @@ class Client:
             seen.append(place)
             for _ in range(1 + CONFIRM):
                 page = ask(place)
+                following, wrong = None, ""
                 try:
                     following = paging.after(place, page, count + page.rows.num_rows)
                 except SourceError as error:
-                    raise SourceError(f"{filled}: {error}") from None
+                    wrong = str(error)
                 goes_round = following in seen
                 repeats = _repeats(page.rows, before, table)
                 is_empty = paging.empty_ends and page.rows.num_rows == 0
-                if not (goes_round or repeats or is_empty):
+                if not (wrong or goes_round or repeats or is_empty):
                     break
+            if wrong:
+                raise SourceError(f"{filled}: {wrong}")
             if repeats:
                 raise SourceError(f"{filled} gave one page twice, {1 + CONFIRM} times")
             if goes_round:

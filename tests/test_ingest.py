@@ -313,8 +313,8 @@ def test_the_ledger_comes_in_without_a_key_and_is_never_created(machine: Machine
         Fault("broken-json", rate=0.2),
         Fault("slow-body", count=2),
         Fault("time-out", count=1, path="events"),
-        Fault("empty-page", rate=0.1),
-        Fault("repeated-page", rate=0.1),
+        Fault("empty-page", rate=0.1, count=2),  # a third in a row would be believed
+        Fault("repeated-page", rate=0.1, count=2),
     ],
     ids=lambda fault: fault.name,
 )

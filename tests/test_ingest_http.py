@@ -125,8 +125,13 @@ def test_a_page_that_keeps_repeating_is_an_error(acme: Acme) -> None:
         acme.read(Numbered(2))
 
 
-def test_a_list_shorter_than_promised_is_an_error(acme: Acme) -> None:
-    acme.answers = [{"data": things("a"), "count": 2}]
+def test_a_list_shorter_than_promised_is_asked_again(acme: Acme) -> None:
+    acme.answers = [{"data": [], "count": 2}, {"data": things("a", "b"), "count": 2}]
+    assert acme.read(TOKENS) == ["a", "b"]
+
+
+def test_a_list_that_stays_shorter_than_promised_is_an_error(acme: Acme) -> None:
+    acme.answers = [{"data": things("a"), "count": 2}] * 9
     with pytest.raises(SourceError, match="ended after 1 of 2 rows"):
         acme.read(TOKENS)
 
