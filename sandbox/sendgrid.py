@@ -1,4 +1,4 @@
-"""SendGrid's v3 API: single sends, what became of each, and the account's statistics by day.
+"""SendGrid's v3 API: single sends and what became of each, the account's statistics by day, and its contacts.
 
 Every figure is a sum over the population's mail. What can be told by what follows the vendor: opens by device
 and client, clicks by browser, both by country, deliveries by mailbox provider, never two of them crossed.
@@ -7,7 +7,7 @@ and client, clicks by browser, both by country, deliveries by mailbox provider, 
 import base64
 import binascii
 from collections.abc import Callable, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 import orjson
@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from sandbox.sendgrid_exports import Export, Exports
 from sandbox.vendor import Limit, Standing
 from sandbox.world import World
 
@@ -28,6 +29,7 @@ MOST_BUCKETS: Final = 500
 MOST_STATS_ROWS: Final = 50  # 100 was allowed once; above 50 is refused today
 MOST_NAMES: Final = 10
 MOST_IDS: Final = 25
+MOST_LISTS: Final = 1000
 
 # One row per day, kind and value of one dimension; the columns of all other dimensions are null. A mail that
 # is opened on two days is a unique open of each, but one of the week: repeats count once in their bucket, so
@@ -114,8 +116,19 @@ COUNTRIES: Final = Breakdown("country", "country", "kind in ('open', 'click')", 
 PROVINCES: Final = Breakdown("province", "region_code", "kind in ('open', 'click')", OPENS + CLICKS)
 PROVIDERS: Final = Breakdown("mailbox_provider", "provider", "true", PROVIDER_METRICS, "mailbox_providers")
 
+RESERVED_FIELDS: Final = {
+    "Text": "first_name last_name email address_line_1 address_line_2 city state_province_region postal_code "
+    "country phone_number unique_name contact_id",
+    "Date": "last_clicked last_opened last_emailed created_at updated_at",
+}
+READ_ONLY: Final = "last_clicked last_opened last_emailed created_at updated_at contact_id"
+CUSTOM_FIELDS: Final = ("custom_role", "custom_industry", "signup_source")
+
 PROVINCE_COUNTRIES: Final = ("US", "CA")
 CLIENT_TYPES: Final = {"phone": "Phone", "tablet": "Tablet", "webmail": "Webmail", "desktop": "Desktop"}
+
+EXPORTS: Final = "/v3/marketing/contacts/exports"
+STORAGE: Final = "/storage/exports"  # another host at the vendor, which knows no key
 
 Handler = Callable[[Request], Any]
 
@@ -147,6 +160,7 @@ class SendGrid:
 
     def __init__(self, world: World) -> None:
         self._world = world
+        self._exports = Exports(world)
         world.sql(SUMS)
         self.routes: Sequence[Route] = [
             self._route("/v3/scopes", lambda _: {"scopes": SCOPES}),
@@ -163,6 +177,14 @@ class SendGrid:
             self._route("/v3/browsers/stats", lambda request: self._break_down(request, BROWSERS)),
             self._route("/v3/geo/stats", self._get_geo_stats),
             self._route("/v3/mailbox_providers/stats", lambda request: self._break_down(request, PROVIDERS)),
+            self._route("/v3/marketing/lists", self._list_lists),
+            self._route("/v3/marketing/segments/2.0", self._list_segments),
+            self._route("/v3/marketing/field_definitions", self._list_fields),
+            self._route("/v3/marketing/contacts/count", self._count_contacts),
+            Route(EXPORTS, self._begin_export, methods=["POST"]),
+            self._route(EXPORTS, self._list_exports),
+            self._route(EXPORTS + "/{id}", self._get_export),
+            Route(STORAGE + "/{id}/{number:int}/{name}", self._get_file),
         ]
 
     def _route(self, path: str, handler: Handler) -> Route:
@@ -179,12 +201,17 @@ class SendGrid:
     # --- the interface of a vendor -----------------------------------------------------------------
 
     def authorize(self, request: Request) -> Response | None:
+        if _is_storage(request):
+            # The signature in the link is the permission; storage refuses a request that brings two.
+            return _refused_by_storage(400) if "authorization" in request.headers else None
         if request.headers.get("authorization") == f"Bearer {KEY}":
             return None
         return _errors(401, None, "authorization required")
 
-    def limits(self, request: Request) -> Sequence[Limit]:  # noqa: ARG002
-        return [LIMIT]
+    def limits(self, request: Request) -> Sequence[Limit]:
+        # Exports are limited to one at a time, of which no header tells; storage has no limit.
+        is_export = request.method == "POST" and request.url.path.endswith(EXPORTS)
+        return [] if is_export or _is_storage(request) else [LIMIT]
 
     def limit_headers(self, standing: Sequence[Standing]) -> dict[str, str]:
         return {
@@ -383,6 +410,130 @@ class SendGrid:
         wanted = set(list(buckets)[offset : offset + limit])
         return unit, [day for day in days if _bucket(day, unit) in wanted]
 
+    # --- contacts ----------------------------------------------------------------------------------
+
+    def _list_lists(self, request: Request) -> Any:
+        page = _page(request, usual=100, most=MOST_LISTS)
+        rows = self._rows(
+            """
+            select
+                list_id as id, name,
+                (select count(*) from sendgrid_contacts where list_contains(list_ids, list_id))
+                    as contact_count
+            from sendgrid_lists order by position
+            """,
+            [],
+        )
+        for row in rows:
+            row["_metadata"] = {"self": f"{request.url.replace(query='')}/{row['id']}"}
+        served = rows[page.served_from : page.served_from + page.served]
+        return {"result": served, "_metadata": _metadata(request, page, len(rows))}
+
+    def _list_segments(self, request: Request) -> Any:
+        """Every segment in one reply, whatever page is asked for, in an envelope unlike the specification."""
+        rows = self._rows(
+            """
+            select
+                segment_id as id, name,
+                (select count(*) from sendgrid_contacts where list_contains(segment_ids, segment_id))
+                    as contacts_count,
+                created_at, updated_at, updated_at as sample_updated_at,
+                updated_at + interval 1 hour as next_sample_update,
+                parent_list_ids, '2' as query_version, {'query_validation': 'VALID'}::json as status
+            from sendgrid_segments order by position
+            """,
+            [],
+        )
+        return {"results": rows, "_metadata": {"self": str(request.url)}}
+
+    def _list_fields(self, request: Request) -> Any:
+        reserved = [(kind, name) for kind, names in RESERVED_FIELDS.items() for name in names.split()]
+        return {
+            "custom_fields": [
+                {"id": f"e{n}_T", "name": name, "field_type": "Text"}
+                for n, name in enumerate(CUSTOM_FIELDS, 1)
+            ],
+            "reserved_fields": [
+                {"id": f"_rf{n}_{kind[0]}", "name": name, "field_type": kind}
+                | ({"read_only": True} if name in READ_ONLY.split() else {})
+                for n, (kind, name) in enumerate(reserved)
+            ],
+            "_metadata": {"self": str(request.url)},
+        }
+
+    def _count_contacts(self, _: Request) -> Any:
+        ((count,),) = self._world.sql("select count(*) from sendgrid_contacts")
+        return {"contact_count": count, "billable_count": count}
+
+    async def _begin_export(self, request: Request) -> Response:
+        body = orjson.loads(await request.body() or b"{}")
+        file_type = body.get("file_type", "csv")
+        if file_type not in ("csv", "json"):
+            return _errors(400, "file_type", "file_type: must be csv or json")
+        job = self._exports.begin(file_type, body.get("list_ids", []), body.get("segment_ids", []))
+        if job is None:
+            return self.error(429, request)
+        return _json({"id": job.id, "_metadata": {"self": f"{request.url}/{job.id}"}}, 202)
+
+    def _list_exports(self, request: Request) -> Any:
+        """Every job; unlike in the rest of the API, nested lists and segments have capitalised keys."""
+        names = dict(
+            self._world.sql(
+                "select list_id, name from sendgrid_lists"
+                " union all select segment_id, name from sendgrid_segments"
+            )
+        )
+
+        def named(ids: Sequence[str]) -> list[dict[str, str]]:
+            return [{"ID": id_, "Name": names[id_]} for id_ in ids if id_ in names]
+
+        kinds = {(False, False): "contacts_export", (True, False): "list_export"}
+        rows = [
+            self._told(request, job)
+            | {
+                "export_type": kinds.get((bool(job.list_ids), bool(job.segment_ids)), "segment_export"),
+                "lists": named(job.list_ids),
+                "segments": named(job.segment_ids),
+            }
+            for job in self._exports.all()
+        ]
+        return {"result": rows, "_metadata": {"self": str(request.url)}}
+
+    def _get_export(self, request: Request) -> Any:
+        job = self._exports.get(request.path_params["id"])
+        if job is None:
+            raise Refusal(404)
+        told = self._told(request, job)
+        if job.is_ready:
+            told |= {"contact_count": job.contact_count}
+        return told | {"updated_at": _time(job.begun), "_metadata": {"self": str(request.url)}}
+
+    def _told(self, request: Request, job: Export) -> dict[str, Any]:
+        """What both answers about a job have; where its files are only once they are there."""
+        told = {
+            "id": job.id,
+            "status": "pending",
+            "created_at": _time(job.begun),
+            "expires_at": _time(job.expires),
+        }
+        if not job.is_ready:
+            return told
+        storage = str(request.base_url).rstrip("/") + STORAGE
+        links = [f"{storage}/{link}" for link in self._exports.links(job)]
+        return told | {"status": "ready", "completed_at": _time(job.completed), "urls": links}
+
+    def _get_file(self, request: Request) -> Response:
+        content = self._exports.file(
+            request.path_params["id"],
+            request.path_params["number"],
+            request.query_params.get("signature", ""),
+        )
+        return (
+            _refused_by_storage(403)
+            if content is None
+            else Response(content, media_type="binary/octet-stream")
+        )
+
     def _rows(self, query: str, params: Any) -> list[dict[str, Any]]:
         """Run a query; JSON comes back as objects, times as the vendor writes them."""
         with self._world.cursor() as cursor:
@@ -414,6 +565,19 @@ def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -
 
 def _errors(status: int, field: str | None, message: str, headers: dict[str, str] | None = None) -> Response:
     return _json({"errors": [{"field": field, "message": message}]}, status, headers)
+
+
+def _is_storage(request: Request) -> bool:
+    return str(request.scope["state"]["path"]).startswith(STORAGE)
+
+
+def _refused_by_storage(status: int) -> Response:
+    code = {400: "InvalidArgument", 403: "SignatureDoesNotMatch"}[status]
+    return Response(f"<Error><Code>{code}</Code></Error>", status, media_type="application/xml")
+
+
+def _time(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _wrong(parameter: str, message: str) -> Refusal:

@@ -42,6 +42,11 @@ class World:
       that became of each mail, repeated opens and clicks too. Transactional mail has no single send; only A/B
       tests have variation and phase. kind: request, deferred, delivered, bounce, block, bounce_drop,
       invalid_email, spam_report_drop, unsubscribe_drop, open, click, spam_report, unsubscribe.
+    - sendgrid_lists(position, list_id, name).
+    - sendgrid_segments(position, segment_id, name, parent_list_ids?, created_at, updated_at).
+    - sendgrid_contacts(position, contact_id, person_id, email, first_name, last_name, city, region, country,
+      role?, industry?, signup_source, list_ids, segment_ids, created_at, updated_at), newest first. role and
+      industry are spelled in several ways.
     - medias(position?, media_id, hashed_id, name, type, duration_seconds, project_id, project_hashed_id,
       project_name, topic, is_deleted, created_at, updated_at). The deleted one is not listed but was viewed.
     - viewing_sessions(position, event_key, visitor_key, hashed_id, media_name, received_at, visible_at,

@@ -261,7 +261,9 @@ read as (
     select
         *,
         outcome = 'delivered'
-            and draw('opens', person_id, send_no) < 0.1 + 0.5 * engagement + if(is_on_topic, 0.15, 0)
+            and draw('opens', person_id, send_no)
+                -- every second test has a variation that hardly anybody opens, in the others both are as good
+                < 0.1 + 0.5 * engagement + if(is_on_topic, 0.15, 0) - if(send_no % 10 = 4 and variation = 1, 0.25, 0)
             as is_opened,
         is_opened
             and draw('clicks', person_id, send_no) < 0.05 + 0.2 * engagement + if(is_on_topic, 0.1, 0)
@@ -308,6 +310,63 @@ select
     if(variation is null, null, uuid_of('variation', send_no, variation)) as ab_variation,
     ab_phase, person_id, kind::varchar as kind, to_timestamp(happened) as happened_at, send_no
 from email_happenings;
+
+-- Contacts: what each says of itself, in fields that the account made up, and the groups it is in.
+create table sendgrid_lists as
+select
+    list_no as position, uuid_of('list', list_no, 0) as list_id, name, list_no
+from (values (0, 'Newsletter'), (1, 'Webinar guests'), (2, 'Trade fair')) as list(list_no, name)
+order by position;
+
+create table sendgrid_segments as
+select
+    segment_no as position, uuid_of('contact segment', segment_no, 0) as segment_id, name,
+    if(segment_no = 0, null, [uuid_of('list', 0, 0)]) as parent_list_ids,
+    to_timestamp(since() - 86400 * (200 - 30 * segment_no)) as created_at,
+    to_timestamp(since() - 86400 * (20 - segment_no)) as updated_at,
+    segment_no
+from (values (0, 'Marketing people'), (1, 'Founders in retail')) as segment(segment_no, name)
+order by position;
+
+create table sendgrid_contacts as
+with stated as (
+    select
+        *,
+        case when draw('states role', person_id) < 0.92 then
+            if(device in ('Phone', 'Tablet'),
+               pick(['Sales', 'Sales', 'Sales', 'Marketing', 'Marketing', 'Operations', 'Founder'],
+                    'role', person_id),
+               pick(['Engineering', 'Engineering', 'Engineering', 'Marketing', 'Operations', 'Founder'],
+                    'role', person_id))
+        end as role,
+        case when draw('states industry', person_id) < 0.9 then pick(
+            ['Retail', 'Retail', 'Retail', 'Software', 'Software', 'Software', 'Health, care', 'Health, care',
+             'Education', 'Crafts'],
+            'industry', person_id)
+        end as industry,
+        joined + wait(40, 'contact edited', person_id, 0) as edited
+    from people where in_sendgrid
+)
+select
+    (row_number() over (order by joined desc, person_id) - 1)::integer as position,
+    uuid_of('contact', person_id, 0) as contact_id, person_id,
+    email, first_name, last_name, city, region, country,
+    -- everybody types a field in their own way
+    if(draw('types role', person_id) < 0.1, lower(role), role) as role,
+    if(draw('types industry', person_id) < 0.1, upper(industry) || ' ', industry) as industry,
+    pick(['pop-up', 'checkout', 'fair'], 'signup source', person_id) as signup_source,
+    list_filter(
+        [uuid_of('list', 0, 0), if(in_wistia, uuid_of('list', 1, 0), null),
+         if(draw('met at fair', person_id) < 0.2, uuid_of('list', 2, 0), null)],
+        lambda list: list is not null) as list_ids,
+    list_filter(
+        [if(role = 'Marketing', uuid_of('contact segment', 0, 0), null),
+         if(role = 'Founder' and industry = 'Retail', uuid_of('contact segment', 1, 0), null)],
+        lambda segment: segment is not null) as segment_ids,
+    to_timestamp(joined) as created_at,
+    to_timestamp(if(edited < until(), edited, joined)) as updated_at
+from stated
+order by position;
 
 -- Wistia: browsers that played something, identified or not -----------------------------------------
 

@@ -18,6 +18,7 @@ LISTED = {
     "klaviyo_events": "event_id",
     "klaviyo_segment_members": "segment_id, profile_id",
     "email_activity": "message_id, kind, happened_at",
+    "sendgrid_contacts": "contact_id",
 }
 
 
@@ -58,6 +59,11 @@ def test_keys_are_unique(world: World, table: str) -> None:
         ("klaviyo_profiles", "profile_id", "email, created, properties, predicted_clv, churn_probability"),
         ("klaviyo_segment_members", "segment_id, profile_id", "joined_group_at"),
         ("email_activity", "message_id, kind, happened_at", "single_send_id, ab_phase, ab_variation"),
+        (
+            "sendgrid_contacts",
+            "contact_id",
+            "person_id, email, role, industry, list_ids::varchar, created_at",
+        ),
     ],
 )
 def test_a_later_date_only_adds_rows(table: str, key: str, lasting: str) -> None:
@@ -258,6 +264,31 @@ def test_every_mail_has_one_request_and_one_outcome_before_anything_else(world: 
             or count(*) filter (kind = 'open') = 0 and count(*) filter (kind in ('click', 'unsubscribe')) > 0
         """
     )
+
+
+def test_most_contacts_state_a_role_and_an_industry_in_spellings_of_their_own(world: World) -> None:
+    ((role, industry, roles, plain_roles),) = world.sql(
+        "select count(role) / count(*), count(industry) / count(*), count(distinct role), "
+        "count(distinct lower(role)) from sendgrid_contacts"
+    )
+    assert 0.85 < min(role, industry) < max(role, industry) < 0.95
+    assert roles > plain_roles == 5
+    assert world.sql("select count(*) from sendgrid_contacts") == world.sql(
+        "select count(*) from people where in_sendgrid"
+    )
+
+
+def test_every_second_ab_test_has_a_variation_that_hardly_anybody_opens(world: World) -> None:
+    rates: dict[int, list[float]] = {}
+    for send, rate in world.sql(
+        "select send_no, count(distinct message_id) filter (kind = 'open') "
+        "/ count(*) filter (kind = 'delivered') "
+        "from email_activity where ab_phase = 'test' group by send_no, ab_variation"
+    ):
+        rates.setdefault(send, []).append(rate)
+    gaps = {send: max(pair) - min(pair) for send, pair in rates.items()}
+    assert min(gap for send, gap in gaps.items() if send % 10 == 4) > 0.15
+    assert max(gap for send, gap in gaps.items() if send % 10 == 9) < 0.15
 
 
 def test_anomalies_make_rare_rows_frequent() -> None:
