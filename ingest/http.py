@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pyarrow as pa
 import requests
 from requests.adapters import HTTPAdapter
 
+from ingest import files
 from ingest.typed import BrokenBodyError, Table, value
 
 TRIES = 8
@@ -29,12 +30,14 @@ failure."""
 WAITS = 60
 """How often one request may be told to come back later."""
 LONGEST_WAIT_SECONDS = 90.0
+GOOD = (requests.codes.ok, requests.codes.accepted)
 NOTICED_SECONDS = 0.05
 """A shorter wait is spacing, not worth a word."""
 CONFIRM = 2
 """How often an empty page, a repeated one or an early end is asked again before it is believed."""
 
 Parameters = Mapping[str, str | int]
+T = TypeVar("T")
 
 
 class SourceError(Exception):
@@ -259,29 +262,76 @@ class Vendor(requests.Session):
         self._backoff_seconds = (0.02, 0.5) if is_near else (1.0, 60.0)
 
     def ask(
-        self, path: str, bucket: str, params: Parameters, read: Callable[[str], pa.Table], tally: Tally
+        self,
+        path: str,
+        bucket: str,
+        params: Parameters,
+        read: Callable[[str], pa.Table],
+        tally: Tally,
+        body: Mapping[str, Any] | None = None,
     ) -> Page:
-        """Return the first good answer. `read` turns its text to rows and raises BrokenBodyError if it
-        cannot.
+        """Return the first good answer; a `body` makes the request a POST. `read` turns text to rows and
+        raises BrokenBodyError if it cannot.
 
         Raises RefusedError when the answer is final, SourceError when patience has run out.
         """
+
+        def send() -> requests.Response:
+            return self.request(
+                "GET" if body is None else "POST",
+                f"{self.base_url}/{path}",
+                params=dict(params),
+                json=body,
+                timeout=self._timeout,
+                allow_redirects=False,
+            )
+
+        def take(answer: requests.Response) -> Page:
+            text = answer.content.decode()
+            return Page(text, read(text))
+
+        return self._insist(send, take, bucket, urlsplit(f"{self.base_url}/{path}").path, tally)
+
+    def fetch(self, link: str, read: Callable[[bytes], list[pa.Table]], tally: Tally) -> list[pa.Table]:
+        """Return the rows of a file behind a signed link. The key stays here: storage refuses what brings two
+        permissions, and it may be anybody's host.
+
+        Raises SourceError: what storage refuses, a new link may open.
+        """
+        address = urlsplit(link)
+
+        def send() -> requests.Response:
+            return self.get(link, auth=_without_key, timeout=self._timeout, allow_redirects=False)
+
+        try:
+            return self._insist(
+                send, lambda answer: read(answer.content), address.netloc, address.path, tally
+            )
+        except RefusedError as error:
+            raise SourceError(f"a file of the export was refused: {error}") from None
+
+    def back_off(self, failures: int) -> None:
+        """Sleep before the next try, twice as long after each failure, and not all clients as long."""
+        first, longest = self._backoff_seconds
+        time.sleep(random.uniform(0.5, 1.0) * min(first * 2**failures, longest))  # noqa: S311
+
+    def _insist(
+        self,
+        send: Callable[[], requests.Response],
+        take: Callable[[requests.Response], T],
+        bucket: str,
+        shown: str,
+        tally: Tally,
+    ) -> T:
         bucket = bucket if self.by_endpoint else ""
-        shown = urlsplit(f"{self.base_url}/{path}").path
         problem, failures, told = "", 0, 0
         while failures < TRIES and told < WAITS:
             self.pace.wait(bucket, tally)
             try:
-                answer = self.get(
-                    f"{self.base_url}/{path}",
-                    params=dict(params),
-                    timeout=self._timeout,
-                    allow_redirects=False,
-                )
+                answer = send()
                 self.pace.learn(bucket, answer.headers)
-                if answer.status_code == requests.codes.ok:
-                    text = answer.content.decode()
-                    return Page(text, read(text))
+                if answer.status_code in GOOD:
+                    return take(answer)
             except (requests.ConnectionError, requests.Timeout) as error:
                 problem = (
                     "no answer in time" if isinstance(error, requests.Timeout) else "the connection broke"
@@ -300,9 +350,13 @@ class Vendor(requests.Session):
                     self.pace.hold(bucket, wait + random.uniform(0, 0.1))  # noqa: S311
                     continue
             failures += 1
-            first, longest = self._backoff_seconds
-            time.sleep(random.uniform(0.5, 1.0) * min(first * 2**failures, longest))  # noqa: S311
+            self.back_off(failures)
         raise SourceError(f"{problem} on {shown}, {failures + told} times")
+
+
+def _without_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """In place of the vendor's key; being an `auth`, it keeps requests from looking for another."""
+    return request
 
 
 class _Bearer(requests.auth.AuthBase):
@@ -355,11 +409,13 @@ class Client:
         *,
         ids: Mapping[str, str] | None = None,
         known: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | None = None,
     ) -> Iterator[pa.Table]:
         """Yield the pages of a list, typed as `table`.
 
-        `path` may hold `{names}` of `ids`; `known` gives the columns that no answer has. Raises SourceError,
-        which names the path, when the list does not end as the vendor says lists end.
+        `path` may hold `{names}` of `ids`; `known` gives the columns that no answer has; a `body` makes the
+        request a POST. Raises SourceError, which names the path, when the list does not end as the vendor
+        says lists end.
         """
         filled = path.format(**{name: quote(id_, safe="") for name, id_ in (ids or {}).items()})
 
@@ -370,6 +426,7 @@ class Client:
                 {**(params or {}), **place},
                 lambda text: table.rows(text, known or {}),
                 self.tally,
+                body,
             )
 
         place: Parameters | None = paging.first()
@@ -399,6 +456,18 @@ class Client:
             yield page.rows
             before, place = page.rows, following
             count += page.rows.num_rows
+
+    def file(self, link: str, table: Table) -> list[pa.Table]:
+        """Return the rows of an exported file, typed as `table`."""
+        return self.vendor.fetch(
+            link, lambda content: [table.rows(page, {}) for page in files.pages(content)], self.tally
+        )
+
+    def wait(self, times: int, reason: str) -> None:
+        """Sleep until it may be time to ask again whether a vendor is done, having asked so many times."""
+        self.tally.waiting = f"waiting: {reason}"
+        self.vendor.back_off(times)
+        self.tally.waiting = ""
 
 
 def _repeats(rows: pa.Table, before: pa.Table | None, table: Table) -> bool:

@@ -277,3 +277,13 @@ def value(page: str, path: str) -> str | None:
     """The text at a JSON path of a page, None where there is none: what a paging link says, a total."""
     found: str | None = _cursor().execute("select $1::json ->> $2", [page, path]).fetchall()[0][0]
     return found
+
+
+def json_of(rows: pa.RecordBatch) -> str:
+    """The rows as the text of a JSON array of objects, which lack the fields that are null."""
+    cursor = _cursor()
+    cursor.register("rows", rows)
+    query = "select json_group_array(json_merge_patch('{}', to_json(rows)))::varchar from rows"
+    found: str = cursor.execute(query).fetchall()[0][0]
+    cursor.unregister("rows")
+    return found

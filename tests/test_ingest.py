@@ -134,6 +134,35 @@ SAME = {
         group by all
         """,
     ),
+    "raw_sendgrid.contacts": (
+        "contact_id, email, updated_at, other ->> '$.custom_role', other ->> '$.custom_industry'",
+        "select contact_id, email, updated_at, role, industry from sendgrid_contacts",
+    ),
+    "raw_sendgrid.lists": (
+        "id, name, contact_count",
+        """
+        select list_id, name, count(contact_id)
+        from sendgrid_lists left join sendgrid_contacts on list_contains(list_ids, list_id)
+        group by all
+        """,
+    ),
+    "raw_sendgrid.segments": (
+        "id, name, contacts_count",
+        """
+        select segment_id, name, count(contact_id)
+        from sendgrid_segments left join sendgrid_contacts on list_contains(segment_ids, segment_id)
+        group by all
+        """,
+    ),
+    "raw_sendgrid.single_send_variation_stats": (
+        "id, ab_variation, ab_phase, delivered, unique_opens",
+        """
+        select single_send_id, ab_variation, ab_phase, count(*) filter (kind = 'delivered'),
+            count(distinct message_id) filter (kind = 'open')
+        from email_activity where ab_phase is not null
+        group by all
+        """,
+    ),
     "raw_wistia.medias": (
         "hashed_id, id, name, type",
         "select hashed_id, media_id, name, type from medias where not is_deleted",
@@ -406,6 +435,77 @@ def test_a_changed_type_keeps_nothing_and_says_where(machine: Machine, worlds: M
         error,
     )
     assert machine.rows("select count(*) from raw_wistia.events") == [(0,)]
+
+
+# --- contacts ----------------------------------------------------------------------------------------
+
+
+def begun_exports(sandbox: Sandbox) -> int:
+    return sum(entry.method == "POST" and entry.status == 202 for entry in sandbox.journal)
+
+
+def test_contacts_come_by_export_and_files_are_fetched_without_the_key(
+    machine: Machine, sandbox: Sandbox, worlds: Mapping[date, World]
+) -> None:
+    assert machine.ingest("sendgrid").code == 0
+    assert begun_exports(sandbox) == 1
+    files = [entry for entry in sandbox.journal if entry.path.startswith("/storage/")]
+    assert [entry.status for entry in files] == [200] * 3  # storage answers 400 to whoever brings a key
+    assert not [entry for entry in sandbox.journal if entry.path == "/v3/marketing/contacts"]
+    (count,) = worlds[TODAY].sql("select count(*) from sendgrid_contacts")
+    assert machine.rows("select count(*) from raw_sendgrid.contacts") == [count]
+
+
+def test_an_export_that_somebody_else_began_is_waited_for(machine: Machine, sandbox: Sandbox) -> None:
+    requests.post(
+        f"{os.environ['SENDGRID_BASE_URL']}/marketing/contacts/exports",
+        headers={"Authorization": f"Bearer {sendgrid.KEY}"},
+        timeout=5,
+    ).raise_for_status()
+    assert machine.ingest("sendgrid").code == 0
+    assert begun_exports(sandbox) == 2
+    assert not [entry for entry in sandbox.journal if entry.status == 429]
+
+
+def test_a_contact_that_is_gone_is_gone_from_raw(machine: Machine, sandbox: Sandbox) -> None:
+    machine.ingest("sendgrid")
+    few = World(100, 7, TODAY, since=date(2026, 7, 1))
+    with serving(Sandbox(few, limits="off")) as url:
+        machine.meet(url, TODAY)
+        machine.ingest("sendgrid")
+    (count,) = few.sql("select count(*) from sendgrid_contacts")
+    assert machine.rows("select count(*) from raw_sendgrid.contacts") == [count]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "complaint"),
+    [
+        (b'"contact_count":', b'"contact_count":9', r"the list ended after \d+ of 9,\d+ rows"),
+        (b'"status":"ready"', b'"status":"failure","message":"too large"', "contacts failed: too large"),
+    ],
+    ids=["short", "failed"],
+)
+def test_an_export_that_is_short_or_fails_keeps_what_was_there(
+    machine: Machine, sandbox: Sandbox, before: bytes, after: bytes, complaint: str
+) -> None:
+    machine.ingest("sendgrid")
+    loaded = machine.rows("from raw_sendgrid.contacts order by all")
+
+    class ChangedExport(Changed):
+        def __init__(self) -> None:
+            super().__init__(sandbox, "", before, after)
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            is_job = "/contacts/exports/" in scope["path"]
+            await (super().__call__ if is_job else self._sandbox)(scope, receive, send)
+
+    changed: Any = ChangedExport()
+    with serving(changed) as url:
+        machine.meet(url, TODAY)
+        ran = machine.ingest("sendgrid")
+    (error,) = ran.report["errors"]
+    assert re.search(complaint, error)
+    assert machine.rows("from raw_sendgrid.contacts order by all") == loaded
 
 
 # --- what it says when it cannot ---------------------------------------------------------------------
