@@ -23,7 +23,7 @@ import settings
 HOME = settings.ROOT / "build" / "demo"
 ENV_FILE = settings.ROOT / "build" / "demo.env"
 WORLD_FILE = HOME / "world.json"
-CREDIT_BUDGET = 5_000
+CREDIT_BUDGET = 10_000
 
 
 class StepFailed(Exception):

@@ -145,6 +145,25 @@ OVERLAPS: Row = {
         "overlaps": [],
     },
 }
+SALES: Row = {
+    "record_key": "contact-groups:sales/health-care",
+    "name": "Contacts: sales, health care",
+    "person_count": 123,
+    "facts": {
+        "role": "sales",
+        "industry": "health care",
+        "contact_count": 120,
+        "grouped_contact_count": 1200,
+        "ungrouped_contact_count": 270,
+        "share_of_contacts": 0.1,
+        "share_low": 0.08,
+        "share_high": 0.12,
+        "share_of_role": 0.41,
+        "share_of_industry": 0.3,
+        "viewer_share": 0.25,
+        "customer_share": 0.71,
+    },
+}
 PERSONAS = (TOP, SKIMMERS, MOBILE)
 ANALYSES = (CLUSTERS, DEVICES, OVERLAPS)
 

@@ -56,7 +56,7 @@ class Project:
             "MAVERA_BASE_URL": f"{self.url}/mavera/api/v1",
             "MAVERA_PLAN": "enterprise",
             "MAVERA_SETTLE_SECONDS": "0",
-            "CREDIT_BUDGET": "5000",
+            "CREDIT_BUDGET": "10000",
             "HISTORY_DAYS": "365",
             "WAREHOUSE_PATH": str(self.folder / "warehouse.duckdb"),
             "PUBLISHED_PATH": str(self.folder / "published.duckdb"),

@@ -23,6 +23,33 @@ insert into raw_sendgrid.single_send_stats
     (id, ab_variation, ab_phase, aggregation, delivered, opens, unique_opens, clicks, unique_clicks) values
     ('s1', 'all', 'all', 'total', 80, 60, 40, 5, 4);
 
+-- An A/B test: of 100 each in the test phase 60 open the one and 40 the other, which went to the rest all the same.
+insert into raw_sendgrid.single_sends (id, name, status, is_abtest, abtest, send_at) values
+    ('s3', 'Subjects', 'triggered', true, '{"winner_criteria": "open"}', '2025-01-01 15:00:00+00');
+insert into raw_sendgrid.single_send_variation_stats
+    (id, ab_variation, ab_phase, aggregation, delivered, unique_opens, unique_clicks) values
+    ('s3', 'a', 'test', 'total', 100, 60, 5),
+    ('s3', 'b', 'test', 'total', 100, 40, 9),
+    ('s3', 'b', 'send', 'total', 800, 300, 70);
+
+-- Of 50 contacts 30 are in sales and retail, spelled in two ways, 12 in marketing and retail, 8 state no industry.
+insert into raw_sendgrid.contacts (contact_id, email, first_name, updated_at, other)
+    select
+        'c' || range, case range when 1 then ' Ada@Example.com' else 'c' || range || '@example.com' end, 'Ada',
+        '2026-01-02 10:00:00+00',
+        case
+            when range <= 10 then '{"custom_role": "SALES", "custom_industry": "retail "}'
+            when range <= 30 then '{"custom_role": "Sales", "custom_industry": "Retail"}'
+            when range <= 42 then '{"custom_role": "Marketing", "custom_industry": "Retail"}'
+            else '{"custom_role": "Marketing"}'
+        end
+    from range(1, 51);
+insert into raw_sendgrid.field_definitions (id, name, field_type) values
+    ('e1_T', 'custom_role', 'Text'), ('e2_T', 'Custom_Industry', 'Text'), ('e3_N', 'score', 'Number');
+insert into raw_sendgrid.lists (id, name, contact_count) values ('l1', 'Everybody', 50);
+insert into raw_sendgrid.segments (id, name, contacts_count, status) values
+    ('g1', 'Sales', 30, '{"query_validation": "INVALID"}');
+
 -- One viewer of each cluster. v1 comes back to m1, which stays one media; v4 is Ada's second browser.
 insert into raw_wistia.medias (hashed_id, name, type)
     select 'm' || range, 'Media ' || range, 'Video' from range(1, 6);

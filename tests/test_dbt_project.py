@@ -1,6 +1,7 @@
 """What every model owes its readers, and what the models make of rows that can be counted by hand."""
 
 import json
+import math
 import re
 import subprocess
 import sys
@@ -98,7 +99,7 @@ def test_every_mart_and_sync_model_keeps_a_contract(models: list[Node]) -> None:
 
 def test_money_says_its_currency_and_shares_are_no_percentages(models: list[Node]) -> None:
     columns = {column for node in models for column in node["columns"]}
-    assert {name for name in columns if re.search(r"(clv|value|price|revenue)$", name)} == set()
+    assert {name for name in columns if re.search(r"(clv|value|price|revenue)$", name)} == {"p_value"}
     assert {name for name in columns if "percent" in name} == {"served_percent_viewed"}
 
 
@@ -235,14 +236,68 @@ def test_viewers_fall_into_the_clusters_counted_by_hand(small: duckdb.DuckDBPyCo
 
 def test_one_address_is_one_person_across_vendors(small: duckdb.DuckDBPyConnection) -> None:
     people = small.execute(
-        "select viewer_count, customer_count, has_wistia, has_klaviyo from marts.dim_people"
+        "select viewer_count, customer_count, contact_count, has_wistia, has_klaviyo, has_sendgrid, count(*)"
+        " from marts.dim_people group by all order by all"
     ).fetchall()
-    assert people == [(2, 1, True, True)]
+    assert people == [(0, 0, 1, False, False, True, 49), (2, 1, 1, True, True, True, 1)]
     same = small.execute(
         "select viewer_id, customer_id"
         " from marts.dim_viewers join marts.dim_customers using (person_id) order by 1"
     ).fetchall()
     assert same == [("v1", "p100"), ("v4", "p100")]
+
+
+def test_contacts_are_grouped_by_role_and_industry_however_they_spell_them(
+    small: duckdb.DuckDBPyConnection,
+) -> None:
+    groups = small.execute(
+        "select contact_group, contact_count, grouped_contact_count, total_contact_count, is_small_group,"
+        " is_selected from marts.contact_groups order by size_position"
+    ).fetchall()
+    assert groups == [
+        ("sales/retail", 30, 42, 50, False, True),
+        ("marketing/retail", 12, 42, 50, True, False),
+    ]
+    assert facts(small, "personas", "contact-groups:sales/retail") == {
+        "role": "sales",
+        "industry": "retail",
+        "contact_count": 30,
+        "grouped_contact_count": 42,
+        "ungrouped_contact_count": 8,
+        "share_of_contacts": 0.71,  # 30 of 42
+        "share_low": 0.56,
+        "share_high": 0.83,
+        "share_of_role": 1.0,
+        "share_of_industry": 0.71,
+        "viewer_share": 0.03,  # Ada
+        "customer_share": 0.03,
+    }
+    fields = small.execute(
+        "select contact_field_name, contact_count, value_count, is_role, is_industry"
+        " from marts.contact_fields order by contact_field_id"
+    ).fetchall()
+    assert fields == [
+        ("custom_role", 50, 3, True, False),
+        ("custom_industry", 42, 2, False, True),
+        ("score", 0, 0, False, False),
+    ]
+    audiences = small.execute(
+        "select audience_kind, audience_name, contact_count, is_valid from marts.dim_audiences order by 1"
+    ).fetchall()
+    assert audiences == [("list", "Everybody", 50, True), ("segment", "Sales", 30, False)]
+
+
+def test_an_ab_test_is_judged_by_those_who_were_tested(small: duckdb.DuckDBPyConnection) -> None:
+    variations = small.execute(
+        "select variation_id, outcome, criterion_share, z_score, p_value, is_sent_to_rest"
+        " from marts.fct_ab_tests order by 1"
+    ).fetchall()
+    difference = 0.2 / math.sqrt(0.5 * 0.5 * 2 / 100)  # 60 and 40 of 100, 100 of 200 together
+    chance = math.erfc(difference / math.sqrt(2))
+    assert variations == [
+        ("a", "winner", 0.6, pytest.approx(difference), pytest.approx(chance, abs=1e-6), False),
+        ("b", "loser", 0.4, pytest.approx(difference), pytest.approx(chance, abs=1e-6), True),
+    ]
 
 
 def test_a_media_that_is_gone_keeps_its_views(small: duckdb.DuckDBPyConnection) -> None:
@@ -335,6 +390,7 @@ def test_records_have_the_keys_and_the_people_of_their_jobs(small: duckdb.DuckDB
         ("clv-tiers:middle", "Customers by predicted value: middle", 50),
         ("clv-tiers:rest", "Customers by predicted value: rest", 30),
         ("clv-tiers:top", "Customers by predicted value: top", 20),
+        ("contact-groups:sales/retail", "Contacts: sales, retail", 30),
         ("device-geography:account", "E-mail readers by device and country", 60),
         ("device-geography:desktop_focused", "E-mail readers: desktop focused", 20),
         ("device-geography:mobile_first", "E-mail readers: mobile first", 40),

@@ -1,5 +1,6 @@
 """From the vendors to the marts and to Mavera: what comes out is counted again from the world itself."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -184,6 +185,73 @@ def test_single_sends_carry_the_totals_of_the_world(walked: Walked) -> None:
         " from marts.fct_single_sends where delivered_count > 0"
     )
     assert set(sends) == set(truth)
+
+
+def test_contact_groups_are_those_of_the_world(walked: Walked) -> None:
+    contacts = walked.world.sql("select role, industry from sendgrid_contacts")
+
+    def plain(text: str | None) -> str:
+        return " ".join((text or "").lower().replace(",", " ").split())
+
+    stated = Counter((plain(role), plain(industry)) for role, industry in contacts)
+    truth = {group: count for group, count in stated.items() if all(group)}
+    groups = walked.mart(
+        "select role, industry, contact_count, grouped_contact_count, total_contact_count, is_selected"
+        " from marts.contact_groups"
+    )
+    assert {(role, industry): count for role, industry, count, *_ in groups} == truth
+    assert {row[3:5] for row in groups} == {(sum(truth.values()), len(contacts))}
+    selected = sorted((count for *_, count, _, _, chosen in groups if chosen), reverse=True)
+    assert len(selected) == 10
+    assert selected[-1] >= 20
+    assert sum(selected) > 0.95 * sum(sorted(truth.values())[-10:])
+
+
+def test_people_are_matched_across_all_three_vendors(walked: Walked) -> None:
+    truth = walked.world.sql("""
+        select in_sendgrid, in_klaviyo, coalesce(viewers, 0), count(*)
+        from people
+        left join (
+            select person_id, count(distinct visitor_key) as viewers
+            from visitors join viewing_sessions using (visitor_key)
+            where person_id is not null and visitors.email is not null and visitors.email <> ''
+            group by all
+        ) using (person_id)
+        where in_sendgrid or in_klaviyo or viewers is not null
+        group by all order by all
+    """)
+    people = walked.mart(
+        "select has_sendgrid, has_klaviyo, viewer_count, count(*) from marts.dim_people"
+        " group by all order by all"
+    )
+    assert people == truth
+
+
+def test_ab_outcomes_are_those_of_the_world(walked: Walked) -> None:
+    opened: dict[str, dict[str, tuple[int, int]]] = defaultdict(dict)
+    for send, variation, delivered, openers in walked.world.sql("""
+        select single_send_id, ab_variation, count(*) filter (where kind = 'delivered'),
+            count(distinct message_id) filter (where kind = 'open')
+        from email_activity where ab_phase = 'test' group by all
+    """):
+        opened[send][variation] = (openers, delivered)
+    outcomes = walked.mart("select single_send_id, variation_id, outcome, p_value from marts.fct_ab_tests")
+    assert {(send, variation) for send, variation, *_ in outcomes} == {
+        (send, variation) for send, variations in opened.items() for variation in variations
+    }
+    for send, variation, outcome, p_value in outcomes:
+        (part, whole), (other_part, other_whole) = (
+            opened[send][variation],
+            *(counts for name, counts in opened[send].items() if name != variation),
+        )
+        pooled = (part + other_part) / (whole + other_whole)
+        error = math.sqrt(pooled * (1 - pooled) * (1 / whole + 1 / other_whole))
+        z = (part / whole - other_part / other_whole) / error
+        chance = math.erfc(abs(z) / math.sqrt(2))
+        assert p_value == pytest.approx(chance, abs=1e-6)
+        decided = "tie" if chance >= 0.05 else "winner" if z > 0 else "loser"
+        assert outcome == (decided if min(whole, other_whole) >= 50 else "undecided")
+    assert {"winner", "loser", "tie"} <= {outcome for _, _, outcome, _ in outcomes}
 
 
 # --- Mavera, at the smaller size ---------------------------------------------------------------------

@@ -30,7 +30,7 @@ def published(tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("kind", "row"),
     [
-        *(("personas", row) for row in activation.PERSONAS),
+        *(("personas", row) for row in (*activation.PERSONAS, activation.SALES)),
         *(("analyses", row) for row in activation.ANALYSES),
     ],
     ids=lambda value: value if isinstance(value, str) else value["record_key"],
@@ -57,6 +57,11 @@ def test_each_viewer_cluster_has_words(published: Path, entity: str) -> None:
     )
     (record,) = loaded(published, row)
     assert "Viewers who play" in record.payload["description"]
+
+
+def test_what_contacts_say_of_themselves_is_quoted(published: Path) -> None:
+    (record,) = loaded(published, activation.but(activation.SALES, role='ceo" and boss of "all'))
+    assert "whose role is \"ceo' and boss of 'all\" and" in record.payload["description"]
 
 
 def test_a_persona_is_sent_with_the_reference_fields_alone(published: Path) -> None:

@@ -14,6 +14,38 @@
 {%- endmacro %}
 
 
+{# The same where the key stands in a column. #}
+{% macro json_text_at(column, key) -%}
+    {{ return(adapter.dispatch('json_text_at')(column, key)) }}
+{%- endmacro %}
+
+{% macro default__json_text_at(column, key) -%}
+    json_extract_string({{ column }}, concat('$."', {{ key }}, '"'))
+{%- endmacro %}
+
+{% macro spark__json_text_at(column, key) -%}
+    get_json_object({{ column }}, concat("$['", {{ key }}, "']"))
+{%- endmacro %}
+
+
+{# A text in small letters and digits, words joined by hyphens, 40 signs at most; null where nothing is left of it. #}
+{% macro slug(column) -%}
+    {{ return(adapter.dispatch('slug')(column)) }}
+{%- endmacro %}
+
+{% macro default__slug(column) -%}
+    nullif(regexp_replace(substr(
+        regexp_replace(regexp_replace(lower({{ column }}), '[^\p{L}\p{N}]+', '-', 'g'), '^-', ''), 1, 40
+    ), '-$', ''), '')
+{%- endmacro %}
+
+{% macro spark__slug(column) -%}
+    nullif(regexp_replace(substr(
+        regexp_replace(regexp_replace(lower({{ column }}), '[^\\p{L}\\p{N}]+', '-'), '^-', ''), 1, 40
+    ), '-$', ''), '')
+{%- endmacro %}
+
+
 {# A point in time, in UTC. #}
 {% macro utc(column) -%}
     {{ return(adapter.dispatch('utc')(column)) }}

@@ -30,6 +30,25 @@
     least(1, avg({{ value }}) + {{ var('confidence_z') }} * stddev_samp({{ value }}) / sqrt(count({{ value }})))
 {%- endmacro %}
 
+{# How many standard errors apart two shares are, from one rate for both; null where nobody or everybody did it. #}
+{% macro two_proportion_z(part_a, whole_a, part_b, whole_b) -%}
+    {%- set pooled = 'cast(' ~ part_a ~ ' + ' ~ part_b ~ ' as double) / nullif(' ~ whole_a ~ ' + ' ~ whole_b ~ ', 0)' -%}
+    ({{ share(part_a, whole_a) }} - {{ share(part_b, whole_b) }})
+    / nullif(sqrt(greatest(0, ({{ pooled }}) * (1 - {{ pooled }})
+        * (1.0 / nullif({{ whole_a }}, 0) + 1.0 / nullif({{ whole_b }}, 0)))), 0)
+{%- endmacro %}
+
+{# Probability of a standard normal value at least so far from 0 on either side, 1 for null: no difference was seen. The
+   polynomial of Abramowitz and Stegun, 7.1.26, is within 1.5e-7. #}
+{% macro two_sided_p(z) -%}
+    {%- set t = '(1 / (1 + 0.3275911 * abs(' ~ z ~ ') / sqrt(2.0)))' -%}
+    coalesce(
+        {{ t }} * (0.254829592 + {{ t }} * (-0.284496736 + {{ t }} * (1.421413741 + {{ t }}
+            * (-1.453152027 + {{ t }} * 1.061405429)))) * exp(-{{ z }} * {{ z }} / 2),
+        1
+    )
+{%- endmacro %}
+
 {% macro is_small(count) -%}
     coalesce({{ count }}, 0) < {{ var('small_sample') }}
 {%- endmacro %}

@@ -233,6 +233,34 @@ clv_tiers as (
 
 ),
 
+-- SG-3: a persona per role and industry, the largest groups only; small ones are not even named.
+contact_groups as (
+
+    select
+        'contact-groups' as job,
+        contact_group as entity,
+        'Contacts' as title,
+        {{ json_build([
+            ['role', 'role'],
+            ['industry', 'industry'],
+            ['contact_count', two_digits('contact_count')],
+            ['grouped_contact_count', two_digits('grouped_contact_count')],
+            ['ungrouped_contact_count', two_digits('(total_contact_count - grouped_contact_count)')],
+            ['share_of_contacts', in_steps('contact_share', step)],
+            ['share_low', in_steps('contact_share_low', step)],
+            ['share_high', in_steps('contact_share_high', step)],
+            ['share_of_role', in_steps('share_of_role', step)],
+            ['share_of_industry', in_steps('share_of_industry', step)],
+            ['viewer_share', in_steps('viewer_share', step)],
+            ['customer_share', in_steps('customer_share', step)],
+        ]) }} as facts,
+        contact_count as person_count,
+        cast(last_updated_at as date) as measured_on
+    from {{ ref('contact_groups') }}
+    where is_selected
+
+),
+
 records as (
 
     select * from device_geography
@@ -240,6 +268,8 @@ records as (
     select * from viewer_clusters
     union all
     select * from clv_tiers
+    union all
+    select * from contact_groups
 
 )
 
@@ -247,7 +277,7 @@ select
     concat(job, ':', entity) as record_key,
     job,
     job as template,
-    concat(title, ': ', replace(entity, '_', ' ')) as name,
+    concat(title, ': ', replace(replace(replace(entity, '_', ' '), '-', ' '), '/', ', ')) as name,
     facts,
     person_count,
     to_json({{ text_list([]) }}) as reference_keys,

@@ -1,0 +1,66 @@
+with contacts as (
+
+    select * from {{ ref('int_contacts_grouped') }}
+
+),
+
+totals as (
+
+    select
+        count(*) as total_contact_count,
+        count(contact_group) as grouped_contact_count
+    from contacts
+
+),
+
+counted as (
+
+    select
+        contacts.contact_group,
+        contacts.role,
+        contacts.industry,
+        count(*) as contact_count,
+        count(*) filter (where people.viewer_count > 0) as viewer_contact_count,
+        count(*) filter (where people.customer_count > 0) as customer_contact_count,
+        max(contacts.updated_at) as last_updated_at
+    from contacts
+    left join {{ ref('int_people_matched') }} as people on contacts.person_id = people.person_id
+    where contacts.contact_group is not null
+    group by contacts.contact_group, contacts.role, contacts.industry
+
+),
+
+-- By the count as it leaves: among groups that are as good as equal, noise must not decide which are sent.
+ranked as (
+
+    select
+        *,
+        row_number() over (order by {{ two_digits('contact_count') }} desc, contact_group) as size_position,
+        sum(contact_count) over (partition by role) as role_contact_count,
+        sum(contact_count) over (partition by industry) as industry_contact_count
+    from counted
+
+)
+
+select
+    ranked.contact_group,
+    ranked.role,
+    ranked.industry,
+    ranked.contact_count,
+    totals.grouped_contact_count,
+    totals.total_contact_count,
+    ranked.size_position,
+    {{ share('ranked.contact_count', 'totals.grouped_contact_count') }} as contact_share,
+    {{ wilson_low('ranked.contact_count', 'totals.grouped_contact_count') }} as contact_share_low,
+    {{ wilson_high('ranked.contact_count', 'totals.grouped_contact_count') }} as contact_share_high,
+    {{ share('ranked.contact_count', 'ranked.role_contact_count') }} as share_of_role,
+    {{ share('ranked.contact_count', 'ranked.industry_contact_count') }} as share_of_industry,
+    {{ share('ranked.viewer_contact_count', 'ranked.contact_count') }} as viewer_share,
+    {{ share('ranked.customer_contact_count', 'ranked.contact_count') }} as customer_share,
+    ranked.contact_count < {{ var('smallest_group') }} as is_small_group,
+    ranked.contact_count >= {{ var('smallest_group') }}
+        and ranked.size_position <= {{ var('contact_group_count') }} as is_selected,
+    {{ is_small('ranked.contact_count') }} as is_small_sample,
+    ranked.last_updated_at
+from ranked
+cross join totals

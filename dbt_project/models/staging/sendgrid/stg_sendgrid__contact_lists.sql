@@ -1,0 +1,22 @@
+with source as (
+
+    select * from {{ source('raw_sendgrid', 'lists') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        id as contact_list_id,
+
+        -- text
+        name as contact_list_name,
+
+        -- numbers
+        contact_count
+    from source
+
+)
+
+select * from renamed

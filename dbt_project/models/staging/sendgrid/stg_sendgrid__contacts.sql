@@ -1,0 +1,25 @@
+with source as (
+
+    select * from {{ source('raw_sendgrid', 'contacts') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        contact_id,
+
+        -- text
+        nullif(lower(trim(email)), '') as email,
+        nullif(trim(country), '') as country,
+        other as custom_fields,
+
+        -- times
+        {{ utc('created_at') }} as created_at,
+        {{ utc('updated_at') }} as updated_at
+    from source
+
+)
+
+select * from renamed
