@@ -7,10 +7,10 @@ or null, times with and without milliseconds, coordinates as text, keys left out
 
 import math
 from base64 import urlsafe_b64encode
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
-from itertools import chain
+from itertools import accumulate, chain
 from typing import Any, Final, NamedTuple
 
 from starlette.requests import Request
@@ -139,6 +139,40 @@ inner join medias using (hashed_id)
 group by hashed_id
 """
 
+MOST_CELLS: Final = 1000  # an engagement curve has a cell per second; a longer media's is scaled to these
+# How many cells each session covers, and each visitor's longest one: everybody watches from the start.
+CELLS_COVERED: Final = f"""
+with covered as (
+    select
+        hashed_id, visitor_no,
+        ceil(percent_viewed * least({MOST_CELLS}, ceil(duration_seconds)))::bigint as cells
+    from viewing_sessions inner join medias using (hashed_id)
+),
+longest as (
+    select hashed_id, max(cells) as cells from covered group by hashed_id, visitor_no
+)
+select hashed_id, 'session', cells, count(*) from covered group by all
+union all
+select hashed_id, 'visitor', cells, count(*) from longest group by all
+"""
+
+DAYS_COUNTED: Final = """
+select hashed_id, received_at::date, sum(load_count)::bigint, count(*)
+from viewing_sessions
+group by all
+"""
+
+CUE_SECONDS: Final = 5
+CUES: Final = (
+    "Let us look at {topic} step by step.",
+    "You need less than you think to begin with {topic}.",
+    "Here is what most people get wrong.",
+    "Watch how the second attempt goes better than the first.",
+    "Keep this in mind; we will come back to it.",
+    "That is the whole trick, and it takes ten minutes a week.",
+)
+TEDIOUS_CUE: Final = "But first, a word about our company and its history."
+
 
 class Totals(NamedTuple):
     """What a media came to in its life: every session is a play, with one or more loads of its page."""
@@ -171,9 +205,13 @@ class Wistia:
         self.routes: Sequence[Route] = [
             *self._route("/account", self._account),
             *self._route("/medias", self._medias),
+            *self._route("/medias/{key}/captions", self._captions),
             *self._route("/medias/{key}", self._media),
             *self._route("/stats/account", self._account_stats),
+            *self._route("/stats/account/by_date", self._account_by_date),
             *self._route("/stats/medias/{key}", self._media_stats),
+            *self._route("/stats/medias/{key}/by_date", self._media_by_date),
+            *self._route("/stats/medias/{key}/engagement", self._media_engagement),
             *self._route("/stats/visitors", self._visitors),
             *self._route("/stats/visitors/{key}", self._visitor),
             *self._route("/stats/events", self._events),
@@ -319,6 +357,88 @@ class Wistia:
                 "play_count": sum(totals.play_count for totals in medias),
                 "hours_watched": sum(totals.hours_watched for totals in medias),
             }
+        )
+
+    def _account_by_date(self, request: Request) -> Response:
+        return JSONResponse(self._by_date(request, self._totals))
+
+    def _media_by_date(self, request: Request) -> Response:
+        media = self._find_media(request.path_params["key"])
+        return JSONResponse(self._by_date(request, [media["hashed_id"]]))
+
+    def _by_date(self, request: Request, hashed_ids: Iterable[str]) -> list[Row]:
+        """A row for each day of the asked ones, both included, also where nothing happened.
+
+        Live hours were seen to be a media's plays times a constant; so are these.
+        """
+        last = day_of(request, "end_date") or self._world.as_of
+        first = day_of(request, "start_date") or last - timedelta(days=1)
+        days = {
+            first + timedelta(days=n): {"load_count": 0, "play_count": 0, "hours_watched": 0.0}
+            for n in range((last - first).days + 1)
+        }
+        for hashed_id in hashed_ids:
+            totals = self._totals.get(hashed_id)
+            for day, load_count, play_count in self._daily_counts.get(hashed_id, ()):
+                if totals and day in days:
+                    days[day]["load_count"] += load_count
+                    days[day]["play_count"] += play_count
+                    days[day]["hours_watched"] += play_count * totals.hours_watched / totals.play_count
+        return [{"date": f"{day}"} | counts for day, counts in days.items()]
+
+    @cached_property
+    def _daily_counts(self) -> dict[str, list[tuple[date, int, int]]]:
+        counts: dict[str, list[tuple[date, int, int]]] = {}
+        for hashed_id, *of_day in self._world.sql(DAYS_COUNTED):
+            counts.setdefault(hashed_id, []).append((of_day[0], of_day[1], of_day[2]))
+        return counts
+
+    def _media_engagement(self, request: Request) -> Response:
+        """The heat map: the sessions that covered each cell, and those of them that were a repetition."""
+        media = self._find_media(request.path_params["key"])
+        hashed_id = media["hashed_id"]
+        count = min(MOST_CELLS, math.ceil(media["duration_seconds"]))
+        sessions, visitors = (self._curve(hashed_id, kind, count) for kind in ("session", "visitor"))
+        return JSONResponse(
+            {
+                "engagement": self._totals[hashed_id].engagement if hashed_id in self._totals else 0.0,
+                "engagement_data": sessions,
+                "rewatch_data": [plays - once for plays, once in zip(sessions, visitors, strict=True)],
+            }
+        )
+
+    def _curve(self, hashed_id: str, kind: str, count: int) -> list[int]:
+        """How many of a kind came to each of a media's cells."""
+        ended = self._covered.get((hashed_id, kind), {})
+        return list(accumulate(ended.get(cells, 0) for cells in range(count, 0, -1)))[::-1]
+
+    @cached_property
+    def _covered(self) -> dict[tuple[str, str], dict[int, int]]:
+        covered: dict[tuple[str, str], dict[int, int]] = {}
+        for hashed_id, kind, cells, count in self._world.sql(CELLS_COVERED):
+            covered.setdefault((hashed_id, kind), {})[cells] = count
+        return covered
+
+    def _captions(self, request: Request) -> Response:
+        """What is said in a media, by language; the last of each project has none."""
+        media = self._find_media(request.path_params["key"])
+        languages = {"eng": ("English", "English")}
+        if media["media_no"] % 8 == 1:
+            languages |= {"deu": ("German", "Deutsch")}
+        if media["media_no"] % 4 == 3 and media["type"] == "Video":
+            languages = {}
+        return JSONResponse(
+            [
+                {
+                    "english_name": english_name,
+                    "native_name": native_name,
+                    "language": language,
+                    "text": subtitles(media),
+                    "is_draft": False,
+                    "id": f"{media['hashed_id'][::-1]}{language}",
+                }
+                for language, (english_name, native_name) in languages.items()
+            ]
         )
 
     @cached_property
@@ -486,6 +606,23 @@ def described(media: Row, request: Request) -> Row:
         ],
         "tags": [{"name": media["topic"]}],
     }
+
+
+def subtitles(media: Row) -> str:
+    """A media's captions in the SRT format; the one at the tedious place says so."""
+    duration = media["duration_seconds"]
+    tedious = math.floor((media["tedious_share"] or 2) * duration / CUE_SECONDS)
+    cues = []
+    for cue in range(math.ceil(duration / CUE_SECONDS)):
+        text = TEDIOUS_CUE if cue == tedious else CUES[cue % len(CUES)].format(topic=media["topic"])
+        times = (srt_time(seconds) for seconds in (cue * CUE_SECONDS, min((cue + 1) * CUE_SECONDS, duration)))
+        cues.append(f"{cue + 1}\r\n{' --> '.join(times)}\r\n{text}\r\n")
+    return "\r\n".join(cues)
+
+
+def srt_time(seconds: float) -> str:
+    whole, milliseconds = divmod(round(seconds * 1000), 1000)
+    return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02},{milliseconds:03}"
 
 
 def cursor_of(media: Row) -> str:

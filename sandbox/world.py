@@ -48,7 +48,8 @@ class World:
       role?, industry?, signup_source, list_ids, segment_ids, created_at, updated_at), newest first. role and
       industry are spelled in several ways.
     - medias(position?, media_id, hashed_id, name, type, duration_seconds, project_id, project_hashed_id,
-      project_name, topic, is_deleted, created_at, updated_at). The deleted one is not listed but was viewed.
+      project_name, topic, is_deleted, tedious_share?, created_at, updated_at). The deleted one is not listed
+      but was viewed. Where a media has a tedious_share, many stop watching there.
     - viewing_sessions(position, event_key, visitor_key, hashed_id, media_name, received_at, visible_at,
       percent_viewed from 0 to 1, email?, country, region, city, latitude, longitude, org, embed_url,
       conversion_type, conversion_data as JSON text, browser, browser_version, platform, mobile, load_count),

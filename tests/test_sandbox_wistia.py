@@ -1,7 +1,8 @@
 """Wistia in the sandbox: every row once whatever the page, totals that add up, the live API's oddities."""
 
+import math
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date, timedelta
 from typing import Any
@@ -231,11 +232,63 @@ def test_media_and_account_totals_are_the_sums_of_their_events(wistia: Client, e
     assert account["play_count"] == len(events)
 
 
+def test_a_curve_is_what_the_sessions_of_a_media_covered(wistia: Client, events: list[dict[str, Any]]):
+    for media in wistia.rows("/v1/medias.json"):
+        views = [row for row in events if row["media_id"] == media["hashed_id"]]
+        curve = wistia.rows(f"/v1/stats/medias/{media['hashed_id']}/engagement.json")
+        count = len(curve["engagement_data"])
+        assert count == min(1000, math.ceil(media["duration"]))
+        assert curve["engagement_data"] == [
+            sum(row["percent_viewed"] * count > cell for row in views) for cell in range(count)
+        ]
+        longest: dict[str, float] = defaultdict(float)
+        for row in views:
+            longest[row["visitor_key"]] = max(longest[row["visitor_key"]], row["percent_viewed"])
+        assert [plays - again for plays, again in zip(*list(curve.values())[1:], strict=True)] == [
+            sum(share * count > cell for share in longest.values()) for cell in range(count)
+        ]
+        assert curve["engagement"] == wistia.rows(f"/v1/stats/medias/{media['id']}.json")["engagement"]
+
+
+def test_days_add_up_to_the_events_and_zero_days_are_there(wistia: Client, events: list[dict[str, Any]]):
+    asked = {"start_date": f"{AS_OF - timedelta(days=400)}", "end_date": f"{AS_OF}"}
+    days = wistia.rows("/v1/stats/account/by_date.json", **asked)
+    played = Counter(row["received_at"][:10] for row in events)
+    assert [row["date"] for row in days] == [f"{AS_OF - timedelta(days=400 - n)}" for n in range(401)]
+    assert {row["date"]: row["play_count"] for row in days if row["play_count"]} == played
+    media_id = events[0]["media_id"]
+    of_media = wistia.rows(f"/v1/stats/medias/{media_id}/by_date.json", **asked)
+    played = Counter(row["received_at"][:10] for row in events if row["media_id"] == media_id)
+    assert {row["date"]: row["play_count"] for row in of_media if row["play_count"]} == played
+    means = {round(row["hours_watched"] / row["play_count"], 9) for row in of_media if row["play_count"]}
+    assert len(means) == 1  # live hours were no measurement either
+    usual = wistia.rows(f"/v1/stats/medias/{media_id}/by_date")
+    assert [row["date"] for row in usual] == [f"{AS_OF - timedelta(days=1)}", f"{AS_OF}"]
+
+
+def test_captions_are_subtitles_of_the_whole_media_in_none_to_two_languages(wistia: Client):
+    tracks = {
+        media["hashed_id"]: (media, wistia.rows(f"/v1/medias/{media['hashed_id']}/captions.json"))
+        for media in wistia.rows("/v1/medias.json")
+    }
+    assert {len(of_media) for _, of_media in tracks.values()} == {0, 1, 2}
+    for media, of_media in tracks.values():
+        for track in of_media:
+            cues = track["text"].split("\r\n\r\n")
+            assert len(cues) == math.ceil(media["duration"] / 5)
+            assert cues[1].splitlines()[:2] == ["2", "00:00:05,000 --> 00:00:10,000"]
+
+
 def test_a_deleted_media_is_known_to_its_events_only(wistia: Client, events: list[dict[str, Any]]):
     listed = {row["hashed_id"] for row in wistia.rows("/v1/medias.json")}
     (deleted,) = {row["media_id"] for row in events} - listed
     assert wistia.get(f"/v1/medias/{deleted}.json").status_code == 404
-    assert wistia.get(f"/v1/stats/medias/{deleted}.json").status_code == 404
+    for path in (
+        f"stats/medias/{deleted}",
+        f"stats/medias/{deleted}/engagement",
+        f"medias/{deleted}/captions",
+    ):
+        assert wistia.get(f"/v1/{path}.json").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -318,7 +371,14 @@ def test_medias_totals_and_account_are_as_specified(wistia: Client):
             200,
             wistia.rows(f"/modern/stats/medias/{media['id']}"),
         )
-    for path in ("/stats/account", "/account", "/token"):
+    for part in ("by_date", "engagement"):
+        for media in medias:
+            answer = wistia.rows(f"/modern/stats/medias/{media['hashed_id']}/{part}")
+            check("wistia", "GET", f"/stats/medias/{{mediaId}}/{part}", 200, answer)
+    for media in medias:
+        answer = wistia.rows(f"/modern/medias/{media['hashed_id']}/captions")
+        check("wistia", "GET", "/medias/{mediaHashedId}/captions", 200, answer)
+    for path in ("/stats/account", "/stats/account/by_date", "/account", "/token"):
         check("wistia", "GET", path, 200, wistia.rows(f"/modern{path}"))
 
 

@@ -161,6 +161,19 @@ def test_visitor_counters_are_the_sums_of_their_sessions(world: World) -> None:
     assert world.sql("select 1 from visitors where play_count = 0 limit 1")
 
 
+def test_many_leave_where_a_media_is_tedious(world: World) -> None:
+    tedious = world.sql("""
+        select
+            count(*) filter (percent_viewed >= tedious_share) as came,
+            count(*) filter (percent_viewed between tedious_share and tedious_share + 2.1 / duration_seconds)
+        from viewing_sessions join medias using (hashed_id)
+        where tedious_share is not null
+        group by hashed_id
+    """)
+    assert len(tedious) == 4
+    assert all(0.2 < left / came < 0.6 for came, left in tedious)
+
+
 def test_a_withdrawn_media_is_in_the_viewings_only(world: World) -> None:
     ((listed,),) = world.sql("select count(position) from medias")
     ((viewed,),) = world.sql(
