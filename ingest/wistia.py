@@ -1,4 +1,4 @@
-"""Wistia (Data and Stats API, v1): medias with their lifetime stats, visitors, viewing events."""
+"""Wistia (Data and Stats API, v1): medias with their stats, curves and captions, visitors, viewing events."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -7,7 +7,17 @@ from functools import partial
 import pyarrow as pa
 import requests
 
-from ingest.http import Client, Numbered, Pace, RefusedError, Vendor, Whole, side_by_side
+from ingest.http import (
+    Client,
+    Numbered,
+    Pace,
+    Paging,
+    Parameters,
+    RefusedError,
+    Vendor,
+    Whole,
+    side_by_side,
+)
 from ingest.pipeline import Pages, Resource, Source
 from ingest.typed import Column, Table, each
 from settings import Settings
@@ -16,6 +26,8 @@ SCHEMA = "raw_wistia"
 REQUESTS_A_MINUTE = 600
 """The account's allowance; no answer says what is left of it."""
 PAGE = Numbered(100)  # a larger page is cut to 100 without a word
+ONE = Whole()
+SOME = Whole(empty_ends=False)  # a media without captions is no sign of trouble
 LATE = timedelta(days=3)
 CLOSED_DAYS = 14
 """Days older than the overlap are asked for this many at a time."""
@@ -83,6 +95,46 @@ MEDIA_STATS = Table(
     ],
 )
 
+MEDIA_ENGAGEMENT = Table(
+    SCHEMA,
+    "media_engagement",
+    ("media_id", "measured_on"),
+    [
+        Column("media_id", "text", known=True),
+        Column("measured_on", "date", known=True),
+        Column("engagement", "double"),
+        *each("json", "engagement_data rewatch_data"),
+    ],
+)
+CAPTIONS = Table(
+    SCHEMA,
+    "captions",
+    ("media_id", "language"),
+    [
+        Column("media_id", "text", known=True),
+        *each("text", "language id english_name native_name text"),
+        Column("is_draft", "bool"),
+    ],
+)
+
+MEDIA_STATS_BY_DATE = Table(
+    SCHEMA,
+    "media_stats_by_date",
+    ("media_id", "date"),
+    [
+        Column("media_id", "text", known=True),
+        Column("date", "date"),
+        *each("bigint", "load_count play_count"),
+        Column("hours_watched", "double"),
+    ],
+)
+ACCOUNT_STATS_BY_DATE = Table(
+    SCHEMA,
+    "account_stats_by_date",
+    ("date",),
+    [Column("date", "date"), *each("bigint", "load_count play_count"), Column("hours_watched", "double")],
+)
+
 
 def medias(client: Client, _since: None = None) -> Iterator[pa.Table]:
     """Every media: there is no filter on what changed."""
@@ -119,17 +171,50 @@ def _windows(start: date, today: date) -> Iterator[tuple[date, date]]:
         start += timedelta(days=days)
 
 
-def media_stats(client: Client, _since: None) -> Pages:
-    """A media's lifetime counts as they stand today. A media deleted since it was listed has none."""
+def of_each_media(
+    client: Client,
+    _since: object,
+    *,
+    path: str,
+    table: Table,
+    paging: Paging = ONE,
+    params: Parameters | None = None,
+) -> Pages:
+    """What `path` says of every media in the catalogue; of one deleted since it was listed, nothing."""
     for page in medias(client):
         for media_id in page.column("hashed_id").to_pylist():
+            ids = {"media_id": media_id}
             known = {"media_id": media_id, "measured_on": client.today}
-            path, ids = "stats/medias/{media_id}.json", {"media_id": media_id}
             try:
-                yield from client.pages(path, MEDIA_STATS, Whole(), ids=ids, known=known)
+                yield from client.pages(path, table, paging, params, ids=ids, known=known)
             except RefusedError as error:
                 if error.status != requests.codes.not_found:
                     raise
+
+
+def media_stats_by_date(client: Client, since: date | None, history_days: int) -> Pages:
+    """A media's counts by day, zero days too. Late sessions are counted on their day: the last ones are read
+    again.
+    """
+    days = _days(client, since, history_days)
+    path = "stats/medias/{media_id}/by_date.json"
+    yield from of_each_media(client, since, path=path, table=MEDIA_STATS_BY_DATE, params=days)
+
+
+def account_stats_by_date(client: Client, since: date | None, history_days: int) -> Pages:
+    """The account's counts by day, with those of deleted medias. Not every v1 account is served them."""
+    days = _days(client, since, history_days)
+    try:
+        yield from client.pages("stats/account/by_date.json", ACCOUNT_STATS_BY_DATE, ONE, days)
+    except RefusedError as error:
+        if error.status != requests.codes.not_found:
+            raise
+        client.vendor.notices.append("the account's counts by day are not served here; those by media are")
+
+
+def _days(client: Client, since: date | None, history_days: int) -> Parameters:
+    start = since or client.today - timedelta(days=history_days)
+    return {"start_date": f"{start}", "end_date": f"{client.today}"}  # both inclusive
 
 
 def resources(settings: Settings) -> list[Resource]:
@@ -144,7 +229,38 @@ def resources(settings: Settings) -> list[Resource]:
             cursor="received_at",
             overlap=LATE,
         ),
-        Resource(MEDIA_STATS, media_stats, stats),
+        Resource(
+            MEDIA_STATS,
+            partial(of_each_media, path="stats/medias/{media_id}.json", table=MEDIA_STATS),
+            stats,
+        ),
+        Resource(
+            MEDIA_ENGAGEMENT,
+            partial(of_each_media, path="stats/medias/{media_id}/engagement.json", table=MEDIA_ENGAGEMENT),
+            stats,
+            cursor="measured_on",
+            daily=True,
+        ),
+        Resource(
+            MEDIA_STATS_BY_DATE,
+            partial(media_stats_by_date, history_days=settings.history_days),
+            stats,
+            cursor="date",
+            overlap=LATE,
+        ),
+        Resource(
+            ACCOUNT_STATS_BY_DATE,
+            partial(account_stats_by_date, history_days=settings.history_days),
+            stats,
+            cursor="date",
+            overlap=LATE,
+        ),
+        Resource(
+            CAPTIONS,
+            partial(of_each_media, path="medias/{media_id}/captions.json", table=CAPTIONS, paging=SOME),
+            data,
+            replaced=True,
+        ),
     ]
 
 

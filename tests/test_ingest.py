@@ -175,6 +175,34 @@ SAME = {
         "event_key, received_at, visitor_key, media_id, percent_viewed",
         "select event_key, received_at, visitor_key, hashed_id, percent_viewed from viewing_sessions",
     ),
+    "raw_wistia.media_stats_by_date": (
+        "media_id, date, load_count, play_count",
+        """
+        select medias.hashed_id, day::date, coalesce(sum(load_count), 0)::bigint, count(event_key)
+        from range(timestamp '{first}', timestamp '{end}' + interval 1 day, interval 1 day) as days(day)
+        cross join medias
+        left join viewing_sessions as viewed
+            on viewed.hashed_id = medias.hashed_id and received_at::date = day::date
+        where not is_deleted
+        group by all
+        """,
+    ),
+    "raw_wistia.account_stats_by_date": (
+        "date, load_count, play_count",
+        """
+        select day::date, coalesce(sum(load_count), 0)::bigint, count(event_key)
+        from range(timestamp '{first}', timestamp '{end}' + interval 1 day, interval 1 day) as days(day)
+        left join viewing_sessions on received_at::date = day::date
+        group by all
+        """,
+    ),
+    "raw_wistia.captions": (
+        "media_id, language, is_draft",
+        """
+        select hashed_id, unnest(if(media_no % 8 = 1, ['deu', 'eng'], ['eng'])), false
+        from medias where not is_deleted and (media_no % 4 <> 3 or type = 'Audio')
+        """,
+    ),
     "raw_klaviyo.profiles": (
         "id, email, created, updated, last_event_date",
         "select profile_id, email, created, updated, last_event_date from klaviyo_profiles",
@@ -215,6 +243,15 @@ MEASURED = {
         "media_id, play_count",
         """
         select hashed_id, count(event_key)
+        from medias left join viewing_sessions using (hashed_id)
+        where not is_deleted
+        group by all
+        """,
+    ),
+    "raw_wistia.media_engagement": (
+        "media_id, (engagement_data ->> 0)::bigint",
+        """
+        select hashed_id, count(event_key) filter (percent_viewed > 0)
         from medias left join viewing_sessions using (hashed_id)
         where not is_deleted
         group by all
