@@ -73,6 +73,25 @@ insert into raw_wistia.media_stats (media_id, measured_on, play_count) values
     ('m1', '2026-01-01', 4),
     ('m1', '2026-01-02', 6);
 
+-- Of 100 plays of m1 (8 s) 60 leave between 2 and 4 s, the last 20 with its end; m2 (2,000 s) loses them in one cell
+-- of 2 s. The curve of the day before no longer counts.
+update raw_wistia.medias set duration = case hashed_id when 'm1' then 8 when 'm2' then 2000 end;
+insert into raw_wistia.media_engagement (media_id, measured_on, engagement_data, rewatch_data) values
+    ('m1', '2026-01-01', '[9, 0, 0, 0, 0, 0, 0, 0]', '[]'),
+    ('m1', '2026-01-02', '[100, 100, 80, 40, 40, 40, 40, 20]', '[5, 5, 5, 5, 0, 0, 0, 0]');
+insert into raw_wistia.media_engagement (media_id, measured_on, engagement_data, rewatch_data)
+    select 'm2', '2026-01-02', to_json(list_transform(range(1000), lambda n: if(n < 500, 40, 10))), '[]';
+insert into raw_wistia.captions (media_id, language, text) values
+    ('m1', 'eng', E'1\n00:00:00,000 --> 00:00:03,000\nWelcome.\n\n2\n00:00:03,000 --> 00:00:08,000\nOur sponsors.\n');
+
+-- The account served one day more than its medias did.
+insert into raw_wistia.media_stats_by_date (media_id, date, load_count, play_count, hours_watched) values
+    ('m1', '2026-01-01', 9, 4, 0.5),
+    ('m1', '2026-01-02', 5, 2, 0.25),
+    ('m2', '2026-01-02', 5, 1, 0.5);
+insert into raw_wistia.account_stats_by_date (date, load_count, play_count, hours_watched) values
+    ('2026-01-02', 20, 5, 1), ('2026-01-03', 1, 0, 0);
+
 -- 100 customers worth 1 to 100, the dearest least likely to leave, and 10 of whom nothing is expected.
 insert into raw_klaviyo.profiles (id, email, location, subscriptions)
     select

@@ -308,6 +308,43 @@ def test_a_media_that_is_gone_keeps_its_views(small: duckdb.DuckDBPyConnection) 
     assert medias == [("m1", "Media 1", 4, 5, 6, False), ("m9", "Gone", 1, 1, None, True)]
 
 
+def test_drop_offs_are_found_in_seconds_with_what_is_said_there(small: duckdb.DuckDBPyConnection) -> None:
+    drop_offs = small.execute(
+        "select media_id, drop_off_number, from_seconds, to_seconds, retention_before_share,"
+        " retention_after_share, caption_excerpt, is_small_sample from marts.media_drop_offs order by all"
+    ).fetchall()
+    assert drop_offs == [
+        # from 0 (100 plays, 5 s later 40) to 2 (80, and 20 at 7 s)
+        ("m1", 1, 0, 7, 1.0, 0.2, "Welcome. Our sponsors.", False),
+        # 5 s are nearest to three cells of 2 s: those at 994, 996 and 998 s see the fall at 1,000 s
+        ("m2", 1, 994, 1004, 1.0, 0.25, None, False),
+    ]
+    retention = small.execute(
+        "select position_seconds, play_count, replay_count, retention_share from marts.media_retention"
+        " where media_id = 'm1' and cell_place in (2, 3) order by 1"
+    ).fetchall()
+    assert retention == [(2, 80, 5, 0.8), (3, 40, 5, 0.4)]
+
+
+def test_days_of_medias_and_of_the_account_stand_side_by_side(small: duckdb.DuckDBPyConnection) -> None:
+    days = small.execute(
+        "select played_on::text, play_count, listed_play_count, nominal_watched_seconds"
+        " from marts.fct_account_plays_daily order by 1"
+    ).fetchall()
+    assert days == [("2026-01-02", 5, 3, 3600), ("2026-01-03", 0, 0, 0)]
+    of_media = small.execute(
+        "select media_name, played_on::text, play_count from marts.fct_media_daily order by all"
+    ).fetchall()
+    assert of_media == [
+        ("Media 1", "2026-01-01", 4), ("Media 1", "2026-01-02", 2), ("Media 2", "2026-01-02", 1)
+    ]  # fmt: skip
+
+
+def test_an_identified_viewer_qualifies_per_media(small: duckdb.DuckDBPyConnection) -> None:
+    # Ada saw 0.8 of five medias, which is not more than 0.80.
+    assert small.execute("select count(*) from marts.qualified_viewers").fetchall() == [(0,)]
+
+
 def test_customers_fall_into_the_tiers_and_bands_counted_by_hand(small: duckdb.DuckDBPyConnection) -> None:
     tiers = small.execute(
         "select clv_tier, churn_band, customer_count from marts.customers_by_tier order by all"

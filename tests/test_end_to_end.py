@@ -1,6 +1,7 @@
 """From the vendors to the marts and to Mavera: what comes out is counted again from the world itself."""
 
 import math
+from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,6 +71,67 @@ def cluster_of(shares: list[float]) -> str:
     if count >= 2 and mean < 0.50:
         return "skimmers"
     return "casual_viewers"
+
+
+def test_retention_and_drop_offs_are_those_of_the_world(walked: Walked) -> None:
+    """Retention is counted from the sessions, the drop-offs from that, each second and each media anew."""
+    shares: dict[str, list[float]] = defaultdict(list)
+    durations = dict(walked.world.sql("select hashed_id, duration_seconds from medias where not is_deleted"))
+    for media, share in walked.world.sql("select hashed_id, percent_viewed from viewing_sessions"):
+        shares[media].append(share)
+    truth = {}
+    for media, duration in durations.items():
+        count = min(1000, math.ceil(duration))
+        seconds = duration / count
+        ended = sorted(math.ceil(share * count) for share in shares[media])
+        curve = [len(ended) - bisect_right(ended, cell) for cell in range(count)]
+        start = max(curve[: math.ceil(5 / seconds)])
+        later = max(1, round(5 / seconds))
+        lost = [cell for cell in range(count - later) if 10 * (curve[cell] - curve[cell + later]) > start]
+        stretches: list[list[int]] = []
+        for cell in lost:
+            if stretches and (cell - stretches[-1][-1]) * seconds < 5:
+                stretches[-1].append(cell)
+            else:
+                stretches.append([cell])
+        sizes = [(curve[cells[0]] - curve[cells[-1] + later], cells[0]) for cells in stretches]
+        for number, (size, first) in enumerate(sorted(sizes, key=lambda each: (-each[0], each[1]))[:5], 1):
+            truth[media, number] = (size, round(first * seconds, 6))
+    found = walked.mart(
+        "select media_id, drop_off_number, lost_play_count, round(from_seconds, 6) from marts.media_drop_offs"
+    )
+    assert {(media, number): (size, second) for media, number, size, second in found} == truth
+    tedious = walked.world.sql(
+        "select hashed_id, tedious_share * duration_seconds from medias where tedious_share is not null"
+    )
+    assert len(tedious) == 4
+    for media, second in tedious:
+        said = walked.mart(
+            "select caption_excerpt from marts.media_drop_offs where drop_off_number = 1"
+            f" and media_id = '{media}' and {second} between from_seconds and to_seconds"
+        )
+        assert "a word about our company" in said[0][0]
+
+
+def test_qualified_viewers_are_those_of_the_world(walked: Walked) -> None:
+    truth = walked.world.sql("""
+        select md5(lower(people.email)), hashed_id
+        from viewing_sessions join visitors using (visitor_key) join people using (person_id)
+        where visitors.email <> '' group by all having max(percent_viewed) > 0.8
+    """)
+    found = walked.mart("select person_id, media_id from marts.qualified_viewers")
+    assert sorted(found) == sorted(truth)
+    assert len(truth) > 100
+
+
+def test_action_rates_are_those_of_the_world(walked: Walked) -> None:
+    truth = walked.world.sql("""
+        select hashed_id, conversion_type, count(*)
+        from viewing_sessions join medias using (hashed_id)
+        where conversion_type <> '' and not is_deleted group by all
+    """)
+    found = walked.mart("select media_id, lower(action_type), action_count from marts.media_action_rates")
+    assert sorted(found) == sorted(truth)
 
 
 def test_tier_sizes_are_those_of_the_world(walked: Walked) -> None:

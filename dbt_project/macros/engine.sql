@@ -130,3 +130,51 @@
 {% macro spark__explode_rows(column) -%}
     explode(from_json({{ column }}, 'array<string>'))
 {%- endmacro %}
+
+
+{# In a select: a row per number of a JSON array, as a record of its place, from 0, and the number. #}
+{% macro explode_numbers(column) -%}
+    {{ return(adapter.dispatch('explode_numbers')(column)) }}
+{%- endmacro %}
+
+{% macro default__explode_numbers(column) -%}
+    unnest(list_transform(
+        from_json({{ column }}, '["BIGINT"]'), lambda number, place: {'place': place - 1, 'number': number}
+    ))
+{%- endmacro %}
+
+{% macro spark__explode_numbers(column) -%}
+    explode(transform(
+        from_json({{ column }}, 'array<bigint>'), (number, place) -> named_struct('place', place, 'number', number)
+    ))
+{%- endmacro %}
+
+
+{# In a select: a row per part of a text between what `pattern`, a regular expression, finds. #}
+{% macro explode_text(column, pattern) -%}
+    {{ return(adapter.dispatch('explode_text')(column, pattern)) }}
+{%- endmacro %}
+
+{% macro default__explode_text(column, pattern) -%}
+    unnest(string_split_regex({{ column }}, '{{ pattern }}'))
+{%- endmacro %}
+
+{% macro spark__explode_text(column, pattern) -%}
+    explode(split({{ column }}, '{{ pattern }}'))
+{%- endmacro %}
+
+
+{# An aggregate: texts in the order of `place`, with a blank between them. #}
+{% macro text_in_order(text, place) -%}
+    {{ return(adapter.dispatch('text_in_order')(text, place)) }}
+{%- endmacro %}
+
+{% macro default__text_in_order(text, place) -%}
+    string_agg({{ text }}, ' ' order by {{ place }})
+{%- endmacro %}
+
+{% macro spark__text_in_order(text, place) -%}
+    array_join(transform(
+        sort_array(collect_list(named_struct('place', {{ place }}, 'text', {{ text }}))), each -> each.text
+    ), ' ')
+{%- endmacro %}

@@ -1,15 +1,17 @@
 with views as (
 
     select
-        media_id,
+        views.media_id,
         count(*) as viewer_count,
-        cast(sum(session_count) as bigint) as session_count,
-        avg(watched_share) as mean_watched_share,
-        {{ mean_low('watched_share') }} as mean_watched_share_low,
-        {{ mean_high('watched_share') }} as mean_watched_share_high,
-        max(last_viewed_at) as last_viewed_at
-    from {{ ref('int_sessions_summed_to_view') }}
-    group by media_id
+        count(distinct coalesce(viewers.person_id, views.viewer_id)) as person_count,
+        cast(sum(views.session_count) as bigint) as session_count,
+        avg(views.watched_share) as mean_watched_share,
+        {{ mean_low('views.watched_share') }} as mean_watched_share_low,
+        {{ mean_high('views.watched_share') }} as mean_watched_share_high,
+        max(views.last_viewed_at) as last_viewed_at
+    from {{ ref('int_sessions_summed_to_view') }} as views
+    join {{ ref('dim_viewers') }} as viewers on views.viewer_id = viewers.viewer_id
+    group by views.media_id
 
 ),
 
@@ -53,6 +55,7 @@ select
     medias.project_name,
     medias.duration_seconds,
     coalesce(views.viewer_count, 0) as viewer_count,
+    coalesce(views.person_count, 0) as person_count,
     coalesce(views.session_count, 0) as session_count,
     views.mean_watched_share,
     views.mean_watched_share_low,

@@ -10,6 +10,9 @@ renamed as (
         -- ids
         media_id,
 
+        -- text
+        actions,
+
         -- numbers
         load_count,
         play_count,

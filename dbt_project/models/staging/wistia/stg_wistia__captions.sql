@@ -1,0 +1,23 @@
+with source as (
+
+    select * from {{ source('raw_wistia', 'captions') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        media_id,
+
+        -- text
+        language as caption_language,
+        text as subtitles,
+
+        -- booleans
+        coalesce(is_draft, false) as is_draft
+    from source
+
+)
+
+select * from renamed
