@@ -458,6 +458,26 @@ class Changed:
         await self._sandbox(scope, receive, changed if scope["path"].endswith(self._path) else send)
 
 
+def test_an_account_without_counts_by_day_is_told_and_is_no_failure(
+    machine: Machine, worlds: Mapping[date, World]
+) -> None:
+    sandbox = Sandbox(worlds[TODAY], limits="off")
+
+    async def without(scope: Any, receive: Any, send: Any) -> None:
+        path = scope["path"].replace("/stats/account/by_date", "/stats/nothing")
+        await sandbox(scope | {"path": path, "raw_path": path.encode()}, receive, send)
+
+    served: Any = without
+    with serving(served) as url:
+        machine.meet(url, TODAY)
+        ran = machine.ingest("wistia")
+    assert (ran.code, ran.report["errors"]) == (0, [])
+    assert ran.report["warnings"] == [
+        "wistia: the account's counts by day are not served here; those by media are"
+    ]
+    assert ran.resource("wistia media_stats_by_date")["rows_new"] > 0
+
+
 def test_a_changed_type_keeps_nothing_and_says_where(machine: Machine, worlds: Mapping[date, World]) -> None:
     before, after = b'"percent_viewed":0', b'"percent_viewed":"n/a","was":0'
     changed: Any = Changed(Sandbox(worlds[TODAY], limits="off"), "events.json", before, after)
