@@ -1,8 +1,10 @@
-"""Mavera: workspaces, personas and the Mave chat, with a state file and credits that run out.
+"""Mavera: workspaces, personas, focus groups and the Mave chat, with a state file and credits that run out.
 
 Where the vendor's pages leave something open, strict reads them in the way that hurts a careless client:
 unknown and missing fields are refused, a chat answer has the reference's fields only. Lenient reads them as
-the vendor's examples need it: unknown fields are ignored, defaults fill gaps, answers carry `validation`.
+the vendor's examples need it: unknown fields are ignored, defaults fill gaps, answers carry `validation`. Of
+focus groups no reference is known: strict says its price only with the results, lenient at once, and each
+spells its states in its own way.
 Every change is committed before its answer leaves: a cut connection loses the answer, not the work.
 """
 
@@ -13,11 +15,13 @@ import math
 import re
 import secrets
 import sqlite3
+import statistics
 import string
 from base64 import urlsafe_b64encode
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -33,6 +37,8 @@ EXPIRED_KEY: Final = "mvra_live_expired0000000000000000"
 
 PERSONA_CREDITS: Final = 300
 CHATS_AT_ONCE: Final = 10
+STUDIES_AT_ONCE: Final = 5
+STUDY_CREDITS: Final = (50, 200)  # fewest and most
 RETRY_AFTER_SECONDS: Final = 30  # what the vendor's own sample waits when the header is missing
 
 Row = dict[str, Any]
@@ -138,6 +144,52 @@ DETAILS: Final = TEXTS | LISTS | {"mcda_weights", "is_localized"}
 PERSONA_FIELDS: Final = DETAILS | {"pipeline_type", "type", "name", "description"}
 CHAT_FIELDS: Final = names("message thread_id workspace_id stream")
 
+STUDY_FIELDS: Final = names("name workspace_id persona_ids sample_size questions")
+STUDY_PERSONAS: Final = (1, 10)
+STUDY_QUESTIONS: Final = (1, 20)
+STUDY_RESPONDENTS: Final = (10, 200)
+STUDY_STATES: Final = {  # as strict and as lenient spells them
+    "pending": ("PENDING", "pending"),
+    "processing": ("PROCESSING", "processing"),
+    "completed": ("COMPLETED", "complete"),
+    "failed": ("FAILED", "error"),
+}
+
+
+class QuestionType(NamedTuple):
+    """What a question of a type must bring: a scale with such ends, lists with at least so many entries."""
+
+    scale: bool = False
+    ends: tuple[tuple[int, int], ...] = ()
+    lists: Mapping[str, int] = {}
+
+
+QUESTION_TYPES: Final[Mapping[str, QuestionType]] = {
+    "NPS": QuestionType(),
+    "LIKERT": QuestionType(scale=True, ends=((1, 5), (1, 7))),
+    "MULTIPLE_CHOICE": QuestionType(lists={"options": 2}),
+    "OPEN_ENDED": QuestionType(),
+    "RATING": QuestionType(scale=True),
+    "YES_NO": QuestionType(),
+    "RANKING": QuestionType(lists={"options": 2}),
+    "SLIDER": QuestionType(scale=True),
+    "MATRIX": QuestionType(scale=True, lists={"rows": 1}),
+    "SEMANTIC_DIFFERENTIAL": QuestionType(scale=True, lists={"labels": 2}),
+    "CONJOINT": QuestionType(lists={"options": 2}),
+    "MAX_DIFF": QuestionType(lists={"options": 3}),
+}
+QUESTION_FIELDS: Final = names("order type question scale options rows labels allow_multiple")
+
+# What in a persona's words makes it say yes, or no: its traits. Each pattern counts once.
+TRAITS: Final = (
+    (r"from whom most|binge|watch most of each|stand from 0 %", 0.25),
+    (r"at least half|engaged|explorer", 0.12),
+    (r"mobile|phone", 0.05),
+    (r"desktop", -0.05),
+    (r"skim|before half", -0.12),
+    (r"from whom least|bounce|leave early", -0.25),
+)
+
 
 class Complexity(NamedTuple):
     """A kind of question: from how many words on, its prices in credits, and the words that one more buys."""
@@ -166,6 +218,14 @@ ADVICE: Final = (
     (r"watch|view|video|binge", "Offer the next chapter at the end of the current one."),
 )
 OTHER_ADVICE: Final = "Test one change against the present practice before rolling it out."
+
+OPINIONS: Final = (
+    "Say what it costs before anything else.",
+    "Show the two side by side.",
+    "Let me try it before I decide.",
+    "Ask me less often.",
+    "Tell me who else uses it.",
+)
 
 SCHEMA: Final = """
 create table if not exists objects (
@@ -229,7 +289,8 @@ class Mavera:
 
     `state` is a SQLite file (created when absent; None keeps all in memory), `balance` the credits of a
     calendar month in UTC (None: the plan's). `plan` may be changed at any time, and so may `chat_seconds`:
-    how long Mave thinks before its work is done and charged.
+    how long Mave thinks before its work is done and charged; `study_seconds`: how long a focus group runs;
+    `studies_to_fail`: how many of the next ones come to nothing, charged all the same.
     """
 
     name = "mavera"
@@ -239,6 +300,8 @@ class Mavera:
         self.plan = PLANS["professional"]
         self.balance = self.plan.credits if balance is None else balance
         self.chat_seconds = 0.0
+        self.study_seconds = 2.0
+        self.studies_to_fail = 0
         self._chats = 0
         if state:
             state.parent.mkdir(parents=True, exist_ok=True)
@@ -253,6 +316,9 @@ class Mavera:
             self._route("POST", "/personas", self._create_persona),
             self._route("GET", "/personas/{id}", self._get_persona),
             self._route("PATCH", "/personas/{id}", self._update_persona),
+            self._route("GET", "/focus-groups", self._list_studies),
+            self._route("POST", "/focus-groups", self._create_study),
+            self._route("GET", "/focus-groups/{id}", self._get_study),
             self._route("POST", "/mave/chat", self._chat),
             self._route("GET", "/mave/threads", self._list_threads),
             self._route("GET", "/mave/threads/{id}", self._get_thread),
@@ -298,17 +364,19 @@ class Mavera:
         return Refusal(status, headers=headers).response
 
     def summary(self) -> Row:
-        """The number of personas and threads, all credits spent, and what is left of the month's balance."""
-        ((personas, threads, spent),) = self._query(
+        """The number of objects of each kind, all credits spent, and what is left of the month's balance."""
+        ((personas, threads, studies, spent),) = self._query(
             """
             select
                 (select count(*) from objects where kind = 'persona'),
                 (select count(*) from objects where kind = 'thread'),
+                (select count(*) from objects where kind = 'focus group'),
                 (select coalesce(sum(credits), 0) from charges)
             """
         )
         balance = self.balance - self._spent_this_month()
-        return {"personas": personas, "threads": threads, "credits_spent": spent, "balance": balance}
+        counts = {"personas": personas, "threads": threads, "focus_groups": studies}
+        return counts | {"credits_spent": spent, "balance": balance}
 
     async def _list_workspaces(self, request: Request) -> Response:
         return JSONResponse(page_by_cursor(request, [self._workspace(*row) for row in WORKSPACES]))
@@ -420,6 +488,122 @@ class Mavera:
             if self.strict and field not in known:
                 raise invalid(field, "is not a field of this request")
         return {field: value for field, value in fields.items() if field in known}
+
+    async def _list_studies(self, request: Request) -> Response:
+        rows = self._query("select body from objects where kind = 'focus group' order by position")
+        long = ("questions", "results")
+        studies = [
+            {field: value for field, value in self._study_now(json.loads(body)).items() if field not in long}
+            for (body,) in rows
+        ]
+        return JSONResponse(page_by_cursor(request, studies))
+
+    async def _get_study(self, request: Request) -> Response:
+        return JSONResponse(self._study_now(self._load("focus group", request.path_params["id"])))
+
+    async def _create_study(self, request: Request) -> Response:
+        fields = self._study_fields(await body_of(request))
+        running = sum(
+            self._stage(json.loads(body)) in {"pending", "processing"}
+            for (body,) in self._query("select body from objects where kind = 'focus group'")
+        )
+        if running >= STUDIES_AT_ONCE:
+            retry_after = {"Retry-After": str(max(1, math.ceil(self.study_seconds)))}
+            message = f"At most {STUDIES_AT_ONCE} focus groups at once."
+            raise Refusal(429, message=message, headers=retry_after)
+        personas = [base_persona(one) or self._load("persona", one) for one in fields["persona_ids"]]
+        price = study_price(fields["sample_size"], len(fields["questions"]))
+        questions = [
+            {"id": f"q_{number}", "order": number} | question
+            for number, question in enumerate(fields["questions"], start=1)
+        ]
+        study: Row = {
+            "id": new_id("fg"),
+            "object": "focus_group",
+            **fields,
+            "questions": questions,
+            "results": study_results(personas, questions, fields["sample_size"]),
+            "credits": price,
+            "fails": self.studies_to_fail > 0,
+            "created_at": iso(datetime.now(UTC)),
+        }
+        with self._charged(study["id"], price, fields["workspace_id"]):
+            self._save("focus group", study)
+        self.studies_to_fail = max(0, self.studies_to_fail - 1)
+        return JSONResponse(self._study_now(study, "pending"), 201)
+
+    def _stage(self, study: Row) -> str:
+        """How far a focus group is: it waits for a third of its time, and works for the rest."""
+        age = (datetime.now(UTC) - datetime.fromisoformat(study["created_at"])).total_seconds()
+        if age < self.study_seconds:
+            return "pending" if age < self.study_seconds / 3 else "processing"
+        return "failed" if study["fails"] else "completed"
+
+    def _study_now(self, study: Row, stage: str = "") -> Row:
+        """A focus group as it is shown at `stage`: results once it is completed, a reason once it failed."""
+        stage = stage or self._stage(study)
+        is_over = stage in {"completed", "failed"}
+        ended = datetime.fromisoformat(study["created_at"]) + timedelta(seconds=self.study_seconds)
+        shown = {field: value for field, value in study.items() if field not in {"credits", "fails"}}
+        return shown | {
+            "status": STUDY_STATES[stage][0 if self.strict else 1],
+            "results": study["results"] if stage == "completed" else None,
+            "error": "The panel could not be assembled." if stage == "failed" else None,
+            "usage": {"credits_used": study["credits"]} if is_over or not self.strict else None,
+            "updated_at": iso(ended) if is_over else study["created_at"],
+        }
+
+    def _study_fields(self, sent: Row) -> Row:
+        """What a focus group is to be; raises Refusal for the first field that is missing or wrong."""
+        fields: Row = {} if self.strict else {"name": "Focus group", "sample_size": 25}
+        fields |= self._known(sent, STUDY_FIELDS)
+        for field in ("name", "workspace_id", "persona_ids", "sample_size", "questions"):
+            if field not in fields:
+                raise missing(field)
+        if not isinstance(fields["name"], str) or not 2 <= len(fields["name"]) <= 100:
+            raise invalid("name", "must have 2 to 100 characters")
+        if fields["workspace_id"] not in {workspace.workspace_id for workspace in WORKSPACES}:
+            raise invalid("workspace_id", "is not a workspace of this account")
+        for field, (low, high) in (("persona_ids", STUDY_PERSONAS), ("questions", STUDY_QUESTIONS)):
+            if not isinstance(fields[field], list) or not low <= len(fields[field]) <= high:
+                raise invalid(field, f"must be a list of {low} to {high}")
+        known = {persona["id"] for persona in BASE_PERSONAS} | {
+            object_id for (object_id,) in self._query("select object_id from objects where kind = 'persona'")
+        }
+        if len(set(map(str, fields["persona_ids"]))) < len(fields["persona_ids"]):
+            raise invalid("persona_ids", "names a persona twice")
+        if not known.issuperset(fields["persona_ids"]):
+            raise Refusal(400, "invalid_persona", "There is no such persona.", "persona_ids")
+        low, high = STUDY_RESPONDENTS
+        if type(fields["sample_size"]) is not int or not low <= fields["sample_size"] <= high:
+            raise invalid("sample_size", f"must be a whole number from {low} to {high}")
+        fields["questions"] = [
+            self._question(question, f"questions[{position}]")
+            for position, question in enumerate(fields["questions"])
+        ]
+        return fields
+
+    def _question(self, sent: Any, where: str) -> Row:
+        if not isinstance(sent, dict):
+            raise invalid(where, "must be an object")
+        question = self._known(sent, QUESTION_FIELDS)
+        kind = QUESTION_TYPES.get(question.get("type", ""))
+        if kind is None:
+            raise invalid(f"{where}.type", f"must be one of {', '.join(QUESTION_TYPES)}")
+        if not isinstance(question.get("question"), str) or not question["question"].strip():
+            raise missing(f"{where}.question")
+        if kind.scale:
+            scale = question.get("scale")
+            if not (
+                isinstance(scale, dict) and scale.keys() == {"min", "max"} and scale["min"] < scale["max"]
+            ):
+                raise invalid(f"{where}.scale", "must have a min below its max")
+            if kind.ends and (scale["min"], scale["max"]) not in kind.ends:
+                raise invalid(f"{where}.scale", "must be 1 to 5 or 1 to 7")
+        for field, fewest in kind.lists.items():
+            if not isinstance(question.get(field), list) or len(question[field]) < fewest:
+                raise invalid(f"{where}.{field}", f"must be a list of at least {fewest}")
+        return question
 
     async def _chat(self, request: Request) -> Response:
         if self._chats == CHATS_AT_ONCE:
@@ -700,6 +884,121 @@ def advice(message: str) -> str:
 
 def advice_on(fact: str) -> str:
     return next((words for about, words in ADVICE if re.search(about, fact, re.IGNORECASE)), OTHER_ADVICE)
+
+
+def study_price(respondents: int, questions: int) -> int:
+    """What a focus group costs, about as the vendor's guide estimates it."""
+    lowest, highest = STUDY_CREDITS
+    return min(highest, lowest + math.ceil(1.25 * (respondents - STUDY_RESPONDENTS[0])) + 2 * questions)
+
+
+def study_results(personas: Sequence[Row], questions: Sequence[Row], respondents: int) -> Row:
+    """Every respondent's answer to every question, and what they add up to; personas take turns."""
+    results = []
+    for question in questions:
+        rows = []
+        for respondent in range(1, respondents + 1):
+            persona = personas[(respondent - 1) % len(personas)]
+            answer = answer_of(persona, question, respondent)
+            rows.append(
+                {
+                    "respondent": respondent,
+                    "persona_id": persona["id"],
+                    "persona_name": persona["name"],
+                    "answer": answer,
+                    "reasoning": f"As {persona['name']} I weigh what it asks of me: {shown(answer)}.",
+                }
+            )
+        asked = {field: question[field] for field in ("order", "type", "question")}
+        results.append(
+            {
+                "question_id": question["id"],
+                **asked,
+                "aggregate": aggregate(question, [row["answer"] for row in rows]),
+                "responses": rows,
+            }
+        )
+    return {"questions": results}
+
+
+def inclination(persona: Row, question: str) -> float:
+    """How far a persona is for what a question asks, 0 to 1: its traits, and its own view of this one."""
+    words = f"{persona['name']} {persona['description']}"
+    traits = sum(weight for about, weight in TRAITS if re.search(about, words, re.IGNORECASE))
+    view = fraction(persona["name"], question) - 0.5
+    return min(1.0, max(0.0, 0.6 + traits + 0.2 * view))
+
+
+def answer_of(persona: Row, question: Row, respondent: int) -> Any:
+    """One respondent's answer, in the form of the question's type; asked again, it is the same."""
+    text, options = question["question"], question.get("options", [])
+    liking = min(1.0, max(0.0, inclination(persona, text) + 0.5 * (fraction(text, respondent) - 0.5)))
+    ranked = sorted(
+        options, key=lambda option: fraction(persona["name"], text, option) + fraction(respondent, option) / 2
+    )
+    match question["type"]:
+        case "NPS":
+            return round(10 * liking)
+        case "YES_NO":
+            return liking >= 0.5
+        case "OPEN_ENDED":
+            return pick(f"{persona['name']} {text} {respondent}", OPINIONS)
+        case "MULTIPLE_CHOICE":
+            return ranked[:2] if question.get("allow_multiple") else ranked[0]
+        case "RANKING":
+            return ranked
+        case "CONJOINT":
+            return ranked[0]
+        case "MAX_DIFF":
+            return {"best": ranked[0], "worst": ranked[-1]}
+        case "MATRIX":
+            return {
+                row: on_scale(question, (liking + fraction(persona["name"], row)) / 2)
+                for row in question["rows"]
+            }
+    return on_scale(question, liking)
+
+
+def on_scale(question: Row, liking: float) -> int:
+    low, high = int(question["scale"]["min"]), int(question["scale"]["max"])
+    return round(low + liking * (high - low))
+
+
+def aggregate(question: Row, answers: Sequence[Any]) -> Row | None:
+    """What answers add up to; open answers give themes, answers in several parts nothing."""
+    if all(type(answer) is int for answer in answers):
+        found: Row = {
+            "mean": round(statistics.fmean(answers), 2),
+            "median": statistics.median(answers),
+            "standard_deviation": round(statistics.stdev(answers), 2),
+            "distribution": {str(answer): count for answer, count in sorted(Counter(answers).items())},
+        }
+        if question["type"] == "NPS":
+            promoters = sum(answer >= 9 for answer in answers)
+            detractors = sum(answer <= 6 for answer in answers)
+            found |= {
+                "promoters": promoters,
+                "passives": len(answers) - promoters - detractors,
+                "detractors": detractors,
+                "nps": round(100 * (promoters - detractors) / len(answers)),
+            }
+        return found
+    if question["type"] == "OPEN_ENDED":
+        return {
+            "themes": [{"theme": theme, "count": count} for theme, count in Counter(answers).most_common()]
+        }
+    if all(isinstance(answer, str | bool) for answer in answers):
+        return {"distribution": {shown(answer): count for answer, count in Counter(answers).most_common()}}
+    return None
+
+
+def shown(answer: object) -> str:
+    return answer if isinstance(answer, str) else json.dumps(answer)
+
+
+def fraction(*about: object) -> float:
+    """A number from 0 to 1 that hangs on what it is about alone."""
+    return number_from("|".join(map(str, about))) / 2**32
 
 
 def sources_for(message: str) -> list[Row]:

@@ -587,6 +587,12 @@ create macro line_cents(person, deed, line, spending) as
     round(500 + (1200 + 9000 * spending * spending) * -ln(1 - draw('price', person, deed * 8 + line)));
 
 create macro things(person, deed) as 1 + up_to(3, 'things', person, deed);
+-- 40 things; who takes one of the first eight often takes its counterpart along: 0 and 1, 2 and 3, and so on
+create macro first_thing(person, deed, line) as floor(40 * draw('product', person, deed * 8 + line))::smallint;
+create macro thing(person, deed, line) as if(
+    line > 1 and first_thing(person, deed, 1) < 8 and draw('takes along', person, deed * 8 + line) < 0.5,
+    xor(first_thing(person, deed, 1), 1::smallint),
+    first_thing(person, deed, line));
 create macro crowded_second() as since() + 86400 * 100 + 43200;
 
 create table klaviyo_deeds as
@@ -654,7 +660,7 @@ dated as (
                 range(1, 1 + things(person_id, deed_no)),
                 lambda k: line_cents(person_id, deed_no, k, spending)))
         end::integer as cents,
-        floor(40 * draw('product', person_id, deed_no * 8 + line))::smallint as product_no
+        thing(person_id, deed_no, line) as product_no
     from lines
     where occurred >= joined
 )
@@ -681,7 +687,7 @@ select
             '$value_currency', 'USD', 'OrderId', format('{:x}', event_hash >> 32))
         when metric_no = 7 then json_object(
             '$value', cents / 100, '$value_currency', 'USD',
-            'ProductID', concat('P', 100 + product_no), 'Quantity', 1)
+            'ProductID', concat('P', 100 + product_no), 'Name', concat('Thing no. ', product_no), 'Quantity', 1)
         when metric_no = 8 then json_object(
             'ProductID', concat('P', 100 + product_no), 'Product Name', concat('Thing no. ', product_no))
         when metric_no = 9 then json_object('page', concat('https://shop.example/product/', product_no))

@@ -381,3 +381,165 @@ def test_every_failure_has_the_vendors_envelope(
     refusing: Client, method: str, path: str, refusal: tuple[int, str, str | None]
 ):
     assert error_of(refusing.request(method, path, data="{not json")) == refusal
+
+
+# --- focus groups ------------------------------------------------------------------------------------
+
+QUESTIONS: list[dict[str, Any]] = [
+    {"type": "NPS", "question": "How likely are you to recommend it?"},
+    {"type": "LIKERT", "question": "How clear is it?", "scale": {"min": 1, "max": 5}},
+    {"type": "MULTIPLE_CHOICE", "question": "Where?", "options": ["Here", "There"]},
+    {"type": "OPEN_ENDED", "question": "What is missing?"},
+    {"type": "RATING", "question": "How good is it?", "scale": {"min": 1, "max": 10}},
+    {"type": "YES_NO", "question": "Would you buy it?"},
+    {"type": "RANKING", "question": "In which order?", "options": ["A", "B", "C"]},
+    {"type": "SLIDER", "question": "How much?", "scale": {"min": 0, "max": 100}},
+    {"type": "MATRIX", "question": "Each?", "scale": {"min": 1, "max": 5}, "rows": ["Price", "Look"]},
+    {
+        "type": "SEMANTIC_DIFFERENTIAL",
+        "question": "Which?",
+        "scale": {"min": -3, "max": 3},
+        "labels": ["Cold", "Warm"],
+    },
+    {"type": "CONJOINT", "question": "Which set?", "options": ["A", "B"]},
+    {"type": "MAX_DIFF", "question": "Most and least?", "options": ["A", "B", "C"]},
+]
+STUDY: dict[str, Any] = {
+    "name": "A check",
+    "workspace_id": "ws_sandbox",
+    "persona_ids": ["clbasepersona000000000001", "clbasepersona000000000002"],
+    "sample_size": 20,
+    "questions": QUESTIONS,
+}
+
+
+def study(**changes: Any) -> dict[str, Any]:
+    return {**STUDY, **changes}
+
+
+def asked(**changes: Any) -> dict[str, Any]:
+    return study(questions=[{**QUESTIONS[1], **changes}])
+
+
+def test_a_focus_group_goes_through_three_states_and_then_has_its_results(sandbox: Sandbox, mavera: Client):
+    sandbox.mavera.study_seconds = 3_600
+    created = mavera.post("/focus-groups", json=STUDY)
+    assert (created.status_code, created.json()["status"], created.json()["results"]) == (
+        201,
+        "PENDING",
+        None,
+    )
+    path = f"/focus-groups/{created.json()['id']}"
+    seen = []
+    for seconds in (3_600, 0.0):
+        sandbox.mavera.study_seconds = seconds
+        seen.append(mavera.get(path).json())
+    assert [one["status"] for one in seen] == ["PENDING", "COMPLETED"]
+    (listed_study,) = mavera.everything("/focus-groups")
+    assert listed_study.keys() == seen[1].keys() - {"questions", "results"}
+    assert sandbox.mavera.summary()["credits_spent"] == seen[1]["usage"]["credits_used"] == 50 + 13 + 24
+
+
+def test_a_focus_group_is_at_work_between_waiting_and_its_end(sandbox: Sandbox, mavera: Client):
+    sandbox.mavera.study_seconds = 0.3
+    path = f"/focus-groups/{mavera.post('/focus-groups', json=STUDY).json()['id']}"
+    seen = ["PENDING"]
+    while seen[-1] != "COMPLETED":
+        if (status := mavera.get(path).json()["status"]) != seen[-1]:
+            seen.append(status)
+    assert seen == ["PENDING", "PROCESSING", "COMPLETED"]
+
+
+def test_every_respondent_answers_every_question_and_the_sums_are_theirs(sandbox: Sandbox, mavera: Client):
+    sandbox.mavera.study_seconds = 0
+    created = mavera.post("/focus-groups", json=STUDY).json()
+    results = mavera.get(f"/focus-groups/{created['id']}").json()["results"]["questions"]
+    assert [one["type"] for one in results] == [question["type"] for question in QUESTIONS]
+    for one in results:
+        assert [row["respondent"] for row in one["responses"]] == list(range(1, 21))
+        assert {row["persona_name"] for row in one["responses"]} == {"Gen Z Explorer", "Millennial Planner"}
+        assert all(row["reasoning"] for row in one["responses"])
+    nps = results[0]
+    answers = [row["answer"] for row in nps["responses"]]
+    promoters, detractors = sum(one >= 9 for one in answers), sum(one <= 6 for one in answers)
+    assert nps["aggregate"]["nps"] == round(100 * (promoters - detractors) / 20)
+    assert nps["aggregate"]["mean"] == pytest.approx(sum(answers) / 20, abs=0.01)
+
+
+def test_answers_differ_by_the_personas_traits_and_by_the_question(sandbox: Sandbox, mavera: Client):
+    sandbox.mavera.study_seconds = 0
+    likes = []
+    for description in ("Customers from whom most is expected.", "Customers from whom least is expected."):
+        persona = mavera.post("/personas", json={**PERSONA, "description": description}).json()["id"]
+        body = study(
+            persona_ids=[persona],
+            sample_size=50,
+            questions=[QUESTIONS[1], {**QUESTIONS[1], "question": "How fair?"}],
+        )
+        created = mavera.post("/focus-groups", json=body).json()["id"]
+        again = mavera.post("/focus-groups", json=body).json()["id"]
+        first, second = (
+            mavera.get(f"/focus-groups/{one}").json()["results"]["questions"] for one in (created, again)
+        )
+        assert first == second
+        likes.append([one["aggregate"]["mean"] for one in first])
+    (most, most_fair), (least, least_fair) = likes
+    assert most > least + 0.5
+    assert most_fair > least_fair + 0.5
+    assert most != most_fair
+
+
+def test_a_focus_group_that_fails_is_charged_and_says_why(sandbox: Sandbox, mavera: Client):
+    sandbox.mavera.study_seconds, sandbox.mavera.studies_to_fail = 0, 1
+    paths = [f"/focus-groups/{mavera.post('/focus-groups', json=STUDY).json()['id']}" for _ in range(2)]
+    failed, completed = (mavera.get(path).json() for path in paths)
+    assert (failed["status"], failed["results"], bool(failed["error"])) == ("FAILED", None, True)
+    assert completed["status"] == "COMPLETED"
+    assert sandbox.mavera.summary()["credits_spent"] == 2 * failed["usage"]["credits_used"]
+
+
+def test_a_sixth_focus_group_at_once_is_told_to_wait(sandbox: Sandbox, mavera: Client):
+    sandbox.mavera.study_seconds = 60
+    assert {mavera.post("/focus-groups", json=STUDY).status_code for _ in range(5)} == {201}
+    refused = mavera.post("/focus-groups", json=STUDY)
+    assert (refused.status_code, refused.headers["Retry-After"]) == (429, "60")
+    sandbox.mavera.study_seconds = 0
+    assert mavera.post("/focus-groups", json=STUDY).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param"),
+    [
+        *((study(**{field: None}), "invalid_field", field) for field in ("workspace_id", "sample_size")),
+        *(
+            ({name: value for name, value in STUDY.items() if name != field}, "missing_field", field)
+            for field in STUDY
+        ),
+        (study(workspace_id="ws_other"), "invalid_field", "workspace_id"),
+        (study(persona_ids=[]), "invalid_field", "persona_ids"),
+        (study(persona_ids=["clnobody"]), "invalid_persona", "persona_ids"),
+        (study(persona_ids=["clbasepersona000000000001"] * 2), "invalid_field", "persona_ids"),
+        (study(sample_size=9), "invalid_field", "sample_size"),
+        (study(sample_size=201), "invalid_field", "sample_size"),
+        (study(questions=QUESTIONS[:1] * 21), "invalid_field", "questions"),
+        (study(stimulus="x"), "invalid_field", "stimulus"),
+        (asked(type="RIDDLE"), "invalid_field", "questions[0].type"),
+        (asked(question=" "), "missing_field", "questions[0].question"),
+        (asked(scale={"min": 1, "max": 6}), "invalid_field", "questions[0].scale"),
+        (asked(type="SLIDER", scale={"min": 1, "max": 1}), "invalid_field", "questions[0].scale"),
+        (asked(type="RANKING", options=["A"]), "invalid_field", "questions[0].options"),
+        (asked(type="MAX_DIFF", options=["A", "B"]), "invalid_field", "questions[0].options"),
+        (asked(type="MATRIX", rows=[]), "invalid_field", "questions[0].rows"),
+        (asked(mood="x"), "invalid_field", "mood"),
+    ],
+)
+def test_a_focus_group_that_cannot_be_asked_is_refused_by_name(
+    refusing: Client, body: dict[str, Any], code: str, param: str
+):
+    assert error_of(refusing.post("/focus-groups", json=body)) == (400, code, param)
+
+
+def test_a_lenient_mavera_says_the_price_at_once_and_spells_states_in_its_own_way(world: World):
+    with mavera_of(world, strict=False) as client:
+        created = client.post("/focus-groups", json=study(stimulus="ignored", questions=QUESTIONS[:1])).json()
+    assert (created["status"], created["usage"]["credits_used"]) == ("pending", 65)
