@@ -62,6 +62,10 @@ class Settings(BaseSettings):
     mavera_settle_seconds: Annotated[int, Field(ge=0)] = 300
     mavera_persona_type: Literal["B2B", "B2C"] = "B2C"
     mavera_persona_shape: Literal["reference", "examples"] = "reference"
+    mavera_study_fields: dict[str, str] = {}
+    mavera_study_days: Annotated[int, Field(ge=0)] = 30
+    mavera_poll_seconds: Annotated[float, Field(ge=0.05)] = 5
+    mavera_poll_ceiling_seconds: Annotated[int, Field(ge=0)] = 300
 
     history_days: Annotated[int, Field(ge=1, le=730)] = 730
     klaviyo_revision: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}(\.pre)?$")] = "2026-07-15"

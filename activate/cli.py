@@ -21,12 +21,13 @@ if TYPE_CHECKING:
     from activate.mavera import Mavera
     from activate.plan import Entry, Record
 
-SIGNS: Final = {"create": "+", "update": "~", "hold": "!", "look up": "?", "leave": "="}
-NAMES: Final = {"hold": "held", "look up": "unknown", "leave": "unchanged"}
+SIGNS: Final = {"create": "+", "update": "~", "hold": "!", "look up": "?", "wait": "?", "leave": "="}
+NAMES: Final = {"hold": "held", "look up": "unknown", "wait": "waiting", "leave": "unchanged"}
 RESULT_SIGNS: Final = {
     "created": "+",
     "updated": "~",
     "adopted": "?",
+    "waiting": "?",
     "unknown": "?",
     "failed": "x",
     "held": "!",
@@ -239,7 +240,15 @@ def _chosen(kinds: list[str] | None) -> list[str]:
 def _limits(settings: environment.Settings, run: int | None) -> "Limits":
     from activate.engine import Limits
 
-    return Limits(settings.credit_budget, run, settings.smallest_cohort, settings.mavera_settle_seconds)
+    return Limits(
+        settings.credit_budget,
+        run,
+        settings.smallest_cohort,
+        settings.mavera_settle_seconds,
+        settings.mavera_study_days,
+        settings.mavera_poll_seconds,
+        settings.mavera_poll_ceiling_seconds,
+    )
 
 
 def _mavera(settings: environment.Settings) -> "Mavera":
@@ -278,6 +287,8 @@ def _step_lines(step: Step, width: int) -> list[str]:
     if not step.sends:
         return [f"{start}{step.reason}".rstrip()]
     people = "" if record.person_count is None else f"{record.person_count:,} people"
+    if record.references:
+        people += f", asks {len(record.references)} personas"
     lines = [f"{start}{step.price!s:<11}{people}".rstrip()]
     if step.reason:
         lines.append(f"      {step.reason}")
@@ -297,10 +308,10 @@ def _say_plan_ends(planned: Plan, limits: "Limits", left: int, everything: bool)
         typer.echo(f"= {counts['leave']} unchanged (--all lists them)")
     for key in planned.unwanted:
         typer.echo(f"  {key}: no row asks for it any more; kept in Mavera")
-    shown = ("create", "update", "leave", "hold", "look up")
+    shown = ("create", "update", "leave", "wait", "hold", "look up")
     parts = [f"{counts[action]} {NAMES.get(action, action)}" for action in shown if counts[action]]
     typer.echo(f"{len(planned.steps)} wanted = {' + '.join(parts) or 'nothing'}")
-    if not planned.of("create", "update", "look up"):
+    if not planned.of("create", "update", "look up", "wait"):
         typer.echo("Nothing to send.")
         return
     open_price = "" if planned.price.is_documented else " (? counts as 0 until learned)"
@@ -333,6 +344,8 @@ def _next_step(outcome: "Outcome") -> str:
         return f"Stopped: {outcome.stopped}. make activate goes on from here."
     if counts["unknown"]:
         return "make activate looks again; python -m activate settle takes your word instead."
+    if counts["waiting"]:
+        return "Mavera is at work: make activate asks again and pays nothing for that."
     if counts["failed"]:
         return "make activate tries again; python -m activate explain RECORD shows what was sent."
     if counts["created"] or counts["updated"] or counts["adopted"]:
@@ -346,6 +359,7 @@ def _standing(kind: str, entries: Mapping[str, "Entry"], planned: Plan) -> dict[
         "sent": sum(entry.remote_id is not None for entry in of_kind),
         "to send": sum(step.record.kind == kind for step in planned.of("create", "update")),
         "held": sum(step.record.kind == kind for step in planned.of("hold")),
+        "waiting": sum(entry.state == "waiting" for entry in of_kind),
         "unknown": sum(entry.state == "unknown" for entry in of_kind),
         "failed": sum(entry.state == "failed" for entry in of_kind),
     }
@@ -372,6 +386,8 @@ def _way(call: journal.Call) -> str:
         return "taken over"
     if call.kind == "analyses":
         return "POST /mave/chat"
+    if call.kind == "focus-groups":
+        return "POST /focus-groups"
     return "POST /personas" if call.action == "create" else f"PATCH /personas/{call.remote_id}"
 
 
@@ -379,6 +395,8 @@ def _ended(call: journal.Call) -> str:
     if call.state == "done":
         estimate = "" if call.credits_source == "answered" else " (the documented price)"
         return f"{call.thread_id or call.remote_id}, {call.credits:,} credits{estimate}"
+    if call.state == "waiting":
+        return f"{call.remote_id} is at work, up to {call.credits:,} credits"
     return f"{call.state}: {call.error or 'no answer'}"
 
 

@@ -3,14 +3,16 @@
 What has no known end is looked up in Mavera before anything else is sent, so that nothing is paid for twice.
 """
 
+import math
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
 from activate import mavera as api
+from activate import studies
 from activate.ledger import Call, CreditsSource, Ledger, LedgerError
 from activate.plan import FREE, KINDS, Plan, Price, Record, Step, diff
 from activate.records import MARKER, marker
@@ -24,9 +26,11 @@ LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 INTERRUPTED: Final = "interrupted"
 UPDATED_FIELDS: Final = ("name", "description")
 
-State = Literal["created", "updated", "adopted", "unchanged", "held", "unknown", "failed", "not sent"]
+State = Literal[
+    "created", "updated", "adopted", "unchanged", "waiting", "held", "unknown", "failed", "not sent"
+]
 STATES: Final[tuple[State, ...]] = (
-    *("created", "updated", "adopted", "unchanged"),
+    *("created", "updated", "adopted", "unchanged", "waiting"),
     *("held", "unknown", "failed", "not sent"),
 )
 
@@ -36,12 +40,19 @@ class NotStarted(Exception):
 
 
 class Limits(NamedTuple):
-    """What binds a run. `month` and `run` are credits; `run` None leaves the month's as the only one."""
+    """What binds a run. `month` and `run` are credits; `run` None leaves the month's as the only one.
+
+    Answers of a study count for `study_days`. A running one is looked at every `poll_seconds`, for as long as
+    `poll_ceiling_seconds`, and then by the next run.
+    """
 
     month: int
     run: int | None
     smallest_cohort: int
     settle_seconds: int
+    study_days: int = 30
+    poll_seconds: float = 5
+    poll_ceiling_seconds: int = 300
 
 
 class Result(NamedTuple):
@@ -82,9 +93,15 @@ def plan(
     wanted: Sequence[Record], ledger: Ledger, kinds: Sequence[str], limits: Limits, run_id: str | None = None
 ) -> Plan:
     """Return what apply would do; with a budget of 0, what it would do with one that suffices."""
-    entries = {key: entry for key, entry in ledger.entries().items() if key.split("/")[0] in kinds}
-    left = None if limits.month == 0 else credits_left(ledger, limits, run_id)
-    return diff(wanted, entries, smallest_cohort=limits.smallest_cohort, credits_left=left)
+    planned = diff(
+        wanted,
+        ledger.entries(),
+        smallest_cohort=limits.smallest_cohort,
+        credits_left=None if limits.month == 0 else credits_left(ledger, limits, run_id),
+        lasting_since=ledger.now() - timedelta(days=limits.study_days),
+    )
+    unwanted = tuple(key for key in planned.unwanted if key.split("/")[0] in kinds)
+    return replace(planned, unwanted=unwanted)
 
 
 def credits_left(ledger: Ledger, limits: Limits, run_id: str | None = None) -> int:
@@ -145,11 +162,13 @@ class _Run:
                     self._require_a_budget(plan_now.price)
                     self._refuse_a_lost_ledger(plan_now)
                     self._send(plan_now)
+                self._await_studies(at_most=0)
             except (api.MaveraError, LedgerError) as error:
                 self.outcome.stopped = str(error)
                 self.outcome.is_out_of_credits = isinstance(error, api.OutOfCredits)
             except KeyboardInterrupt:
                 self.outcome.stopped = INTERRUPTED
+        self._leave_running_studies()
         self._complete()
         return self.outcome
 
@@ -158,7 +177,12 @@ class _Run:
 
     def _complete(self) -> None:
         """Give every wanted record its one result, so that the counts add up to what is wanted."""
-        rest: Mapping[str, State] = {"leave": "unchanged", "hold": "held", "look up": "unknown"}
+        rest: Mapping[str, State] = {
+            "leave": "unchanged",
+            "wait": "waiting",
+            "hold": "held",
+            "look up": "unknown",
+        }
         results = {}
         for step in self._plan().steps:
             key = step.record.key
@@ -192,6 +216,8 @@ class _Run:
         if "analyses" in self.kinds:
             newest = self.mavera.newest_threads(THREADS_TO_GREET)
             texts += [("analyses", api.opening_of(thread)) for thread in newest]
+        if "focus-groups" in self.kinds:
+            texts += [("focus-groups", str(row.get("name"))) for row in self.mavera.studies()]
         if any(_key_in(kind, words) in new for kind, words in texts):
             raise NotStarted(
                 "the ledger is new, but Mavera holds objects that carry our reference. Bring the ledger "
@@ -210,7 +236,11 @@ class _Run:
         found = self._look(call)
         if found.answer:
             self._close(call.call_id, found.answer, call.credits_high, "look up")
-            self._note(Result(call.key, "adopted", f"found in Mavera as {found.answer.shown_id}, adopted"))
+            if found.answer.state == "failed":
+                self._note(self._ended(call, found.answer, 0))
+            else:
+                said = f"found in Mavera as {found.answer.shown_id}, adopted"
+                self._note(Result(call.key, "adopted", said))
         elif doubt := found.doubt or self._too_young(call):
             self._note(Result(call.key, "unknown", doubt))
         else:
@@ -228,12 +258,14 @@ class _Run:
 
     def _look(self, call: Call) -> _Found:
         """Search Mavera for what a call may have made; objects that the ledger already knows are others."""
-        done = [other for other in self.ledger.calls() if other.state == "done"]
-        known = {name for other in done for name in (other.remote_id, other.thread_id)}
+        closed = [other for other in self.ledger.calls() if other.state != "unknown"]
+        known = {name for other in closed for name in (other.remote_id, other.thread_id)}
         since = call.begun_at - CLOCKS_APART
         ours = marker(call.record_key, call.fingerprint)
         if call.kind == "analyses":
             return self._look_for_thread(ours, since, known)
+        if call.kind == "focus-groups":
+            return self._look_for_study(ours, known)
         return self._look_for_persona(ours, str(call.payload["name"]), since, known)
 
     def _look_for_persona(self, ours: str, name: str, since: datetime, known: Set[str | None]) -> _Found:
@@ -254,6 +286,59 @@ class _Run:
                 return _Found(answer, "" if answer else f"Mave has not answered yet in {thread['id']}")
         return _Found()
 
+    def _look_for_study(self, ours: str, known: Set[str | None]) -> _Found:
+        for row in self.mavera.studies():
+            if row["id"] not in known and str(row.get("name")).endswith(ours):
+                return _Found(self.mavera.study(row["id"]))
+        return _Found()
+
+    # Studies, which Mavera takes its time for
+
+    def _running(self) -> list[Call]:
+        return [call for call in self.ledger.waiting() if call.kind in self.kinds]
+
+    def _await_studies(self, at_most: int) -> bool:
+        """Look after running studies until `at_most` are left; False where that took too long."""
+        looks = max(1, math.ceil(self.limits.poll_ceiling_seconds / self.limits.poll_seconds))
+        while len(self._running()) > at_most:
+            if looks == 0:
+                return False
+            if self.interrupt.requested:
+                raise KeyboardInterrupt
+            self.mavera.pause(self.limits.poll_seconds)
+            self._look_after_studies()
+            looks -= 1
+        return True
+
+    def _look_after_studies(self) -> None:
+        for call in self._running():
+            study_id = str(call.remote_id)
+            try:
+                answer = self.mavera.study(study_id)
+            except api.KeyRefused:
+                raise
+            except api.Refused as error:
+                told = call.credits if call.credits_source == "answered" else None
+                answer = api.Answer(study_id, None, told, {"error": str(error)}, "failed")
+            if answer.state == "waiting":
+                continue
+            spent = self._close(call.call_id, answer, call.credits_high, "poll")
+            self._note(self._ended(call, answer, spent))
+
+    def _ended(self, call: Call, answer: api.Answer, spent: int) -> Result:
+        """Say how a study ended; what an earlier run paid for costs this one nothing."""
+        spent = spent if call.run_id == self.run_id else 0
+        if answer.state == "failed":
+            return Result(call.key, "failed", f"Mavera charged for {answer.shown_id} and gave it up", spent)
+        done: State = "created" if call.action == "create" else "updated"
+        return Result(call.key, done, f"{done} {answer.shown_id}", spent)
+
+    def _leave_running_studies(self) -> None:
+        for call in self._running():
+            spent = call.credits if call.run_id == self.run_id else 0
+            said = f"{call.remote_id} is at work, the next run asks again"
+            self._note(Result(call.key, "waiting", said, spent))
+
     # Sending
 
     def _send(self, plan_now: Plan) -> None:
@@ -265,13 +350,36 @@ class _Run:
             short = step.price.high - credits_left(self.ledger, self.limits, self.run_id)
             if short > 0:
                 self._note(Result(step.record.key, "held", f"passes the budget by {short:,} credits"))
+            elif absent := self._absent(step.record):
+                self._note(Result(step.record.key, "held", f"after {absent}, which did not get into Mavera"))
+            elif step.record.kind == "focus-groups" and not self._await_studies(studies.AT_ONCE - 1):
+                self._note(
+                    Result(step.record.key, "held", f"{studies.AT_ONCE} are at work, the most at once")
+                )
             else:
                 self._send_one(step, self.run_id)
+
+    def _absent(self, record: Record) -> str:
+        """Name a record that this one refers to and that Mavera does not hold as it was to be."""
+        entries = self.ledger.entries() if record.references else {}
+        missing = (key for key in record.references if key not in entries or entries[key].state != "done")
+        return next(missing, "")
+
+    def _payload(self, record: Record) -> Mapping[str, Any]:
+        """Return what is sent: with the ids in Mavera of the records that it refers to."""
+        if not record.references:
+            return record.payload
+        entries = self.ledger.entries()
+        return {
+            **record.payload,
+            record.references_field: [entries[key].remote_id for key in record.references],
+        }
 
     def _send_one(self, step: Step, run_id: str) -> None:
         record = step.record
         edits = step.action == "update" and KINDS[record.kind].update_edits
         remote_id = step.entry.remote_id if step.entry and edits else None
+        payload = self._payload(record)
         call_id = self.ledger.begin(
             run_id,
             kind=record.kind,
@@ -280,16 +388,18 @@ class _Run:
             action=step.action,
             fingerprint=record.fingerprint,
             facts=record.facts,
-            payload=record.payload,
+            payload=payload,
             price=step.price,
             remote_id=remote_id,
         )
         done: State = "created" if step.action == "create" else "updated"
         try:
-            answer = self._call(step, remote_id)
+            answer = self._call(record.kind, payload, remote_id)
         except api.OutcomeUnknown as error:
             self.ledger.end(call_id, "unknown", error=str(error))
-            self._note(self._look_at_once(step, call_id, done, str(error)))
+            result = self._look_at_once(step, call_id, done, str(error))
+            if result:
+                self._note(result)
         except api.MaveraError as error:
             self.ledger.end(call_id, "failed", credits_spent=0, error=str(error))
             stops = isinstance(error, api.KeyRefused) or not isinstance(error, api.Refused)
@@ -298,18 +408,20 @@ class _Run:
                 raise
         else:
             spent = self._close(call_id, answer, step.price.high, step.action)
-            self._note(Result(record.key, done, f"{done} {answer.shown_id}", spent))
+            if answer.state == "done":
+                self._note(Result(record.key, done, f"{done} {answer.shown_id}", spent))
 
-    def _call(self, step: Step, remote_id: str | None) -> api.Answer:
-        payload = step.record.payload
-        if step.record.kind == "analyses":
+    def _call(self, kind: str, payload: Mapping[str, Any], remote_id: str | None) -> api.Answer:
+        if kind == "analyses":
             return self.mavera.ask(payload)
+        if kind == "focus-groups":
+            return self.mavera.create_study(payload)
         if remote_id is None:
             return self.mavera.create_persona(payload)
         return self.mavera.update_persona(remote_id, {name: payload[name] for name in UPDATED_FIELDS})
 
-    def _look_at_once(self, step: Step, call_id: str, done: State, error: str) -> Result:
-        """Search for what a call may have made whose answer was lost a moment ago."""
+    def _look_at_once(self, step: Step, call_id: str, done: State, error: str) -> Result | None:
+        """Search for what a call may have made whose answer was lost just now; None while it is at work."""
         key = step.record.key
         if step.action == "update" and KINDS[step.record.kind].update_edits:
             return Result(key, "failed", f"{error}; the next run sends it again")
@@ -317,6 +429,10 @@ class _Run:
         found = self._look(call)
         if found.answer:
             spent = self._close(call_id, found.answer, step.price.high, "look up")
+            if found.answer.state == "waiting":
+                return None
+            if found.answer.state == "failed":
+                return self._ended(call, found.answer, spent)
             return Result(key, done, f"{done} {found.answer.shown_id}, its answer was lost", spent)
         if found.doubt or self._too_young(call):
             return Result(key, "unknown", f"{error}; {found.doubt or 'the next run looks it up'}")
@@ -324,12 +440,12 @@ class _Run:
         return Result(key, "failed", f"{error}; nothing came of it")
 
     def _close(self, call_id: str, answer: api.Answer, highest: int, action: str) -> int:
-        """Write how a call ended well; return its credits, at the highest price where Mavera did not say."""
+        """Write what Mavera answered; return its credits, at the highest price where it did not say."""
         source: CreditsSource = "documented" if answer.credits is None else "answered"
         spent = highest if answer.credits is None else answer.credits
         self.ledger.end(
             call_id,
-            "done",
+            answer.state,
             action=action,
             remote_id=answer.remote_id,
             thread_id=answer.thread_id,
@@ -374,12 +490,20 @@ def adopt(record: Record, ledger: Ledger, mavera: api.Mavera, remote_id: str) ->
     Where a call is unknown this is how it ended. Where the ledger knows nothing, what Mavera holds counts as
     paid for earlier. Raises NotStarted where Mavera has no such object.
     """
-    objects = _personas(mavera) if record.kind == "personas" else [_asked(mavera.thread(remote_id))]
-    for answer, words in objects:
+    for answer, words in _candidates(record.kind, mavera, remote_id):
         if answer and answer.shown_id == remote_id:
             _adopt(record, ledger, answer, words)
             return remote_id
     raise NotStarted(f"Mavera has no custom persona {remote_id}, or no answer yet in such a thread")
+
+
+def _candidates(kind: str, mavera: api.Mavera, remote_id: str) -> Iterable[tuple[api.Answer | None, str]]:
+    if kind == "personas":
+        return _personas(mavera)
+    if kind == "focus-groups":
+        answer = mavera.study(remote_id)
+        return [(answer, str(answer.body.get("name")))]
+    return [_asked(mavera.thread(remote_id))]
 
 
 def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera) -> Iterator[tuple[str, str]]:
@@ -390,7 +514,8 @@ def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera) -> I
     known = ledger.entries()
     missing = {record.key: record for record in wanted if record.key not in known}
     threads = (_asked(thread) for thread in mavera.threads(LONG_AGO))
-    for kind, objects in (("personas", _personas(mavera)), ("analyses", threads)):
+    of_kind = (("personas", _personas(mavera)), ("analyses", threads), ("focus-groups", _studies(mavera)))
+    for kind, objects in of_kind:
         for answer, words in objects:
             record = missing.pop(_key_in(kind, words), None) if answer else None
             if answer and record:
@@ -404,7 +529,14 @@ def forget(key: str, ledger: Ledger) -> None:
     if entry is None:
         raise NotStarted(f"the ledger knows nothing of {key}: there is nothing to forget")
     (call,) = (call for call in ledger.calls() if call.call_id == entry.call_id)
-    ledger.end(call.call_id, "failed", action="forget", credits_spent=call.credits, error="forgotten by hand")
+    ledger.end(
+        call.call_id,
+        "failed",
+        action="forget",
+        remote_id=call.remote_id,
+        credits_spent=call.credits,
+        error="forgotten by hand",
+    )
 
 
 def _adopt(record: Record, ledger: Ledger, answer: api.Answer, words: str) -> None:
@@ -416,7 +548,7 @@ def _adopt(record: Record, ledger: Ledger, answer: api.Answer, words: str) -> No
     highest = call.credits_high if call else 0
     ledger.end(
         call_id,
-        "done",
+        answer.state,
         action="adopt",
         fingerprint=fingerprint,
         remote_id=answer.remote_id,
@@ -445,6 +577,11 @@ def _begin_by_hand(record: Record, ledger: Ledger, fingerprint: str) -> str:
 def _personas(mavera: api.Mavera) -> Iterator[tuple[api.Answer | None, str]]:
     for row in mavera.custom_personas():
         yield api.persona_in(row), _description(row)
+
+
+def _studies(mavera: api.Mavera) -> Iterator[tuple[api.Answer | None, str]]:
+    for row in mavera.studies():
+        yield mavera.study(row["id"]), str(row.get("name"))
 
 
 def _asked(thread: Mapping[str, Any]) -> tuple[api.Answer | None, str]:

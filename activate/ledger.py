@@ -24,7 +24,7 @@ SCHEMA_VERSION: Final = 1
 NOWHERE: Final = "sqlite://"  # an empty ledger in memory
 LOCK_WAIT_SECONDS: Final = 30  # a reader such as ingest holds the file for milliseconds
 
-State = Literal["done", "failed", "unknown"]
+State = Literal["done", "failed", "unknown", "waiting"]
 CreditsSource = Literal["answered", "documented"]
 
 metadata = sa.MetaData()
@@ -44,7 +44,7 @@ journal = sa.Table(
     sa.Column("kind", sa.Text),
     sa.Column("record_key", sa.Text),
     sa.Column("job", sa.Text),
-    # create, update; of a later end row: look up, adopt, forget.
+    # create, update; of a later end row: poll, look up, adopt, forget.
     sa.Column("action", sa.Text),
     sa.Column("fingerprint", sa.Text),
     sa.Column("facts", sa.Text),
@@ -160,6 +160,10 @@ class Ledger:
             for call in self.calls()
             if call.state == "unknown" and not (call.action == "update" and KINDS[call.kind].update_edits)
         ]
+
+    def waiting(self) -> list[Call]:
+        """Return the calls that Mavera accepted and is still at work on."""
+        return [call for call in self.calls() if call.state == "waiting"]
 
     def spent(self, run_id: str | None = None) -> int:
         """Return the credits of this calendar month (UTC) or of one run.
@@ -429,6 +433,7 @@ def _after(before: Entry, call: Call) -> Entry:
         called_at=call.begun_at,
         sent_fingerprint=call.fingerprint,
         error=call.error,
+        broken_id=None,
     )
     if call.state == "done":
         return replace(
@@ -440,6 +445,8 @@ def _after(before: Entry, call: Call) -> Entry:
     if call.action == "update" and KINDS[call.kind].update_edits:
         # Mavera holds the old words or the new ones: sending them again settles it and makes nothing twice.
         return replace(entry, state="failed", fingerprint=None, error=call.error or "no answer")
+    if call.state == "failed" and call.remote_id and not KINDS[call.kind].update_edits:
+        return replace(entry, broken_id=call.remote_id)
     return entry
 
 

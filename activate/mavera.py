@@ -9,10 +9,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import requests
 import urllib3
+
+from activate import studies
 
 REQUESTS_A_MINUTE: Final = {"starter": 60, "basic": 120, "professional": 240, "enterprise": 600}
 HEADROOM: Final = 0.9  # part of the tier's rate that is used: the key may serve other programs as well
@@ -24,6 +26,7 @@ LONGEST_WAIT_SECONDS: Final = 120
 
 CONNECT_SECONDS: Final = 10
 PERSONA_PAGE: Final = 100
+STUDY_PAGE: Final = 100
 THREAD_PAGE: Final = 100
 
 
@@ -33,6 +36,7 @@ class Timeouts(NamedTuple):
     read: float = 30
     persona: float = 120
     analysis: float = 180
+    study: float = 60
 
 
 PATIENT: Final = Timeouts()
@@ -67,12 +71,16 @@ class OutcomeUnknown(MaveraError):
 
 
 class Answer(NamedTuple):
-    """What Mavera made of a call. `credits` is None where it did not say, `body` its answer as it came."""
+    """What Mavera made of a call. `credits` is None where it did not say, `body` its answer as it came.
+
+    A study is `waiting` until it has its results, or `failed`.
+    """
 
     remote_id: str
     thread_id: str | None
     credits: int | None
     body: Any
+    state: Literal["done", "failed", "waiting"] = "done"
 
     @property
     def shown_id(self) -> str:
@@ -126,7 +134,23 @@ class Mavera:
         """Ask Mave, and wait for the answer: 5 to 90 seconds."""
         return _message(self._charge("/mave/chat", payload, self._timeouts.analysis))
 
+    def create_study(self, payload: Mapping[str, Any]) -> Answer:
+        """Set up a focus group, which then takes a minute or two."""
+        return study_in(self._charge("/focus-groups", payload, self._timeouts.study))
+
     # Looking, which costs nothing
+
+    def study(self, study_id: str) -> Answer:
+        """Return how a focus group stands, with its results once it has them."""
+        return study_in(self._repeat("GET", f"/focus-groups/{study_id}", timeout=self._timeouts.read))
+
+    def studies(self) -> list[dict[str, Any]]:
+        """Return every focus group of the account, without its results."""
+        return self._list("/focus-groups", STUDY_PAGE)
+
+    def pause(self, seconds: float) -> None:
+        """Let Mavera work."""
+        self._sleep(seconds)
 
     def custom_personas(self) -> list[dict[str, Any]]:
         """Return every custom persona of the account."""
@@ -220,7 +244,8 @@ class Mavera:
             body = response.json()
         except ValueError:
             body = None
-        if response.ok and isinstance(body, dict) and not body.get("error"):
+        # An object with a status of its own may tell in `error` why it failed: then the call has not.
+        if response.ok and isinstance(body, dict) and (body.get("status") or not body.get("error")):
             return body
         raise _failure(where, response, body, doubtful)
 
@@ -297,6 +322,15 @@ def _message(body: Any) -> Answer:
     usage = body.get("usage")
     used = usage.get("credits_used") if isinstance(usage, dict) else None
     return Answer(str(body["id"]), str(body["thread_id"]), _whole(used), body)
+
+
+def study_in(body: Any) -> Answer:
+    """Return a focus group, created or listed, as the answer to its creation."""
+    if not body.get("id"):
+        raise OutcomeUnknown("Mavera answered without the id of the focus group")
+    usage = body.get("usage")
+    used = usage.get("credits_used") if isinstance(usage, dict) else None
+    return Answer(str(body["id"]), None, _whole(used), body, studies.state_of(body.get("status")))
 
 
 def answer_in(thread: Mapping[str, Any]) -> Answer | None:

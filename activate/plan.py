@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
 Facts = Mapping[str, Any]
-Action = Literal["create", "update", "look up", "hold", "leave"]
+Action = Literal["create", "update", "look up", "wait", "hold", "leave"]
 
 
 class Price(NamedTuple):
@@ -33,18 +33,21 @@ class Kind(NamedTuple):
     """What one kind of Mavera object costs (Mavera's credit guide), and whether an update edits it in place.
 
     Where it does, an update may be sent again blindly. Where not (an analysis is asked anew), it is as
-    dear as a create, and has to be looked up just the same when no answer came.
+    dear as a create, and has to be looked up just the same when no answer came. What `lasts` is not asked
+    anew for some days, even where a fact has moved.
     """
 
     create: Price
     update: Price
     update_edits: bool
+    lasts: bool = False
 
 
 # In the order in which they are sent.
 KINDS: Final[Mapping[str, Kind]] = {
     "personas": Kind(create=Price(300, 300), update=Price(0, 0, is_documented=False), update_edits=True),
     "analyses": Kind(create=Price(10, 75), update=Price(10, 75), update_edits=False),
+    "focus-groups": Kind(create=Price(50, 200), update=Price(50, 200), update_edits=False, lasts=True),
 }
 
 
@@ -53,7 +56,8 @@ class Record:
     """One object that Mavera should hold: the row of a sync model, with the words it is sent in.
 
     `person_count` is None where the facts describe the whole account and no group of people. `objection` says
-    which field must not leave and why, never its value; such a record stays here.
+    which field must not leave and why, never its value; such a record stays here. `references` are the keys
+    of the records that it speaks to, whose ids in Mavera are sent in the field `references_field`.
     """
 
     kind: str
@@ -66,6 +70,7 @@ class Record:
     payload: Mapping[str, Any]
     fingerprint: str
     references: tuple[str, ...] = ()
+    references_field: str = ""
     objection: str = ""
 
     @property
@@ -78,10 +83,10 @@ class Entry:
     """How a record stands according to the ledger.
 
     `fingerprint`, `facts` and the ids are those that Mavera accepted last; the rest belongs to the last call,
-    which may have failed since.
+    which may have failed since. `broken_id` is an object that Mavera took, and charged, but could not finish.
     """
 
-    state: Literal["done", "failed", "unknown"]
+    state: Literal["done", "failed", "unknown", "waiting"]
     fingerprint: str | None = None
     remote_id: str | None = None
     thread_id: str | None = None
@@ -90,6 +95,7 @@ class Entry:
     called_at: datetime | None = None
     sent_fingerprint: str = ""
     error: str = ""
+    broken_id: str | None = None
 
 
 class Change(NamedTuple):
@@ -159,18 +165,27 @@ def diff(
     *,
     smallest_cohort: int,
     credits_left: int | None = None,
+    lasting_since: datetime | None = None,
 ) -> Plan:
     """Return the steps that bring Mavera in line with `wanted`; their highest prices fit `credits_left`.
 
     Where not all fit, updates come first (they keep what was paid for true), then kinds in their order, then
     the larger group; what passes the budget is held, and a cheaper record behind it may still fit.
     An `unknown` entry was sent and never answered: look first, for Mavera would charge a second time.
+    A record is held with the record that it refers to. What lasts is left alone where it was asked since
+    `lasting_since`.
     """
     records = _by_key(wanted)
-    steps = {key: _step(record, ledger.get(key), smallest_cohort) for key, record in records.items()}
+    steps = {
+        key: _step(record, ledger.get(key), smallest_cohort, lasting_since) for key, record in records.items()
+    }
+    steps |= _behind(steps, ledger)
     if credits_left is not None:
         steps |= {step.record.key: step for step in _beyond(credits_left, steps.values())}
-    standing = {key for key, entry in ledger.items() if entry.remote_id or entry.state == "unknown"}
+        steps |= _behind(steps, ledger)
+    standing = {
+        key for key, entry in ledger.items() if entry.remote_id or entry.state in {"unknown", "waiting"}
+    }
     return Plan(tuple(steps.values()), unwanted=tuple(sorted(standing - records.keys())))
 
 
@@ -183,15 +198,26 @@ def _by_key(wanted: Iterable[Record]) -> dict[str, Record]:
     return records
 
 
-def _step(record: Record, entry: Entry | None, smallest_cohort: int) -> Step:
+def _step(record: Record, entry: Entry | None, smallest_cohort: int, lasting_since: datetime | None) -> Step:
     kind = KINDS[record.kind]
     match entry:
+        case Entry(state="waiting"):
+            return Step("wait", record, reason="Mavera is at work on it", entry=entry)
+        case Entry(broken_id=str(broken)):
+            return Step(
+                "hold",
+                record,
+                reason=f"Mavera charged for {broken} and gave it up; settle --forget asks again",
+                entry=entry,
+            )
         case Entry(state="unknown", called_at=called_at):
             sent = f"sent {called_at.day} {called_at:%b}, " if called_at else ""
             return Step("look up", record, reason=f"{sent}no answer: looked up first", entry=entry)
         case None | Entry(remote_id=None):
             step = Step("create", record, kind.create, entry=entry)
         case Entry(fingerprint=before) if before != record.fingerprint:
+            if kind.lasts and _lasts(record, entry, lasting_since):
+                return Step("leave", record, reason="its facts moved, its answers still count", entry=entry)
             step = Step("update", record, kind.update, entry=entry)
         case _:
             return Step("leave", record, entry=entry)
@@ -203,6 +229,29 @@ def _step(record: Record, entry: Entry | None, smallest_cohort: int) -> Step:
     if entry and entry.state == "failed" and entry.error:
         return Step(step.action, record, step.price, f"failed before: {entry.error}", entry)
     return step
+
+
+def _lasts(record: Record, entry: Entry, since: datetime | None) -> bool:
+    """Whether the same was asked of the same personas so lately that the answers still count."""
+    is_recent = bool(since and entry.called_at and entry.called_at >= since)
+    return is_recent and entry.facts.get("personas") == record.facts.get("personas")
+
+
+def _behind(steps: Mapping[str, Step], ledger: Mapping[str, Entry]) -> dict[str, Step]:
+    """Hold what refers to a record that is not in Mavera and will not be, or that is held itself."""
+    held = {}
+    for step in steps.values():
+        for key in step.record.references if step.sends else ():
+            before, entry = steps.get(key), ledger.get(key)
+            if before and before.action in {"hold", "look up"}:
+                reason = f"after {key}: {before.reason}"
+            elif (before and before.sends) or (entry and entry.remote_id):
+                continue
+            else:
+                reason = f"after {key}, which is not in Mavera"
+            held[step.record.key] = Step("hold", step.record, reason=reason, entry=step.entry)
+            break
+    return held
 
 
 def _beyond(credits_left: int, steps: Iterable[Step]) -> Iterator[Step]:

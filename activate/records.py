@@ -3,8 +3,10 @@
 import hashlib
 import json
 import re
+import tomllib
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,19 +15,22 @@ import jinja2
 import jinja2.sandbox
 
 import warehouse
+from activate import studies
 from activate.plan import Record
 from settings import Settings
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 # The template file of each kind, in the folder of its job.
-WORDS: Final = {"personas": "persona.md.j2", "analyses": "analysis.md.j2"}
+WORDS: Final = {"personas": "persona.md.j2", "analyses": "analysis.md.j2", "focus-groups": "study.toml"}
+REFERRED: Final = "personas"  # the kind whose record keys stand in reference_keys
 
 NAME_CHARACTERS: Final = (2, 100)  # the reference's bounds
 MESSAGE_CHARACTERS: Final = 20_000  # ours: Mave's own limit is not documented
 TEXT_FACT_CHARACTERS: Final = 200
 
-# The last line of every text that is sent. It is how a lost answer is found again: record key, fingerprint.
-MARKER: Final = re.compile(r"^Ref: (\S+) ([0-9a-f]{12})$", re.MULTILINE)
+# The last words of every text that is sent, of a study of its name. They are how a lost answer is found
+# again: record key, fingerprint.
+MARKER: Final = re.compile(r"(?:^|\| )Ref: (\S+) ([0-9a-f]{12})$", re.MULTILINE)
 
 
 class RecordsError(Exception):
@@ -80,13 +85,29 @@ def _record(
     """Render one row.
 
     A persona's fingerprint covers its words: an update is free, so new wording reaches Mavera. An analysis's
-    covers its facts alone: asking again costs credits, so new wording waits for the next change of a fact.
+    and a study's cover their facts alone: asking again costs credits, so new wording waits until a fact
+    changes.
     """
     facts = _tidy(json.loads(facts_json))
-    text = _render(environment, kind, record_key, template, name=name, facts=facts, person_count=person_count)
+    references = tuple(f"{REFERRED}/{key}" for key in json.loads(references_json or "[]"))
+    values = {"name": name, "facts": facts, "person_count": person_count}
+    study: dict[str, Any] = {}
+    if kind == "focus-groups":
+        study = _study(environment, record_key, template, **values)
+        text = "\n".join(words for _, words in _texts(study, "study"))
+        facts = {**facts, "personas": list(references)}
+    else:
+        text = _render(environment, kind, record_key, template, **values)
     covered = {"name": name, "description": text} if kind == "personas" else {"job": job, "facts": facts}
     fingerprint = hashlib.sha256(canonical(covered).encode()).hexdigest()
-    sent = f"{text}\n\n{marker(record_key, fingerprint)}"
+    mark = marker(record_key, fingerprint)
+    if study:
+        marked = f"{name[: studies.NAME_CHARACTERS - len(mark) - 3]} | {mark}"
+        payload = studies.payload(study, marked, settings.mavera_workspace_id, settings.mavera_study_fields)
+        misfit = studies.complaint(study, len(references), settings.mavera_workspace_id)
+    else:
+        payload = _payload(settings, kind, name, f"{text}\n\n{mark}")
+        misfit = _misfit(kind, name, f"{text}\n\n{mark}")
     return Record(
         kind=kind,
         record_key=record_key,
@@ -95,10 +116,11 @@ def _record(
         name=name,
         facts=facts,
         person_count=person_count,
-        payload=_payload(settings, kind, name, sent),
+        payload=payload,
         fingerprint=fingerprint,
-        references=tuple(json.loads(references_json or "[]")),
-        objection=_objection(record_key, name, facts, text) or _misfit(kind, name, sent),
+        references=references,
+        references_field=studies.field(settings.mavera_study_fields, "persona_ids") if study else "",
+        objection=_objection(record_key, name, facts, text) or misfit,
     )
 
 
@@ -148,20 +170,49 @@ def _environment(templates: Path) -> jinja2.Environment:
 
 def _render(environment: jinja2.Environment, kind: str, record_key: str, template: str, **facts: Any) -> str:
     path = words_of(kind, template)
-    shown = f"activate/templates/{path}"
-    try:
+    with _told(kind, record_key, path):
         text = environment.get_template(path).render(
             record_key=record_key, entity=record_key.partition(":")[2], **facts
         )
+    return _paragraphs(text) if kind == "personas" else re.sub(r"\n{3,}", "\n\n", text.strip())
+
+
+def _study(environment: jinja2.Environment, record_key: str, template: str, **facts: Any) -> dict[str, Any]:
+    """Read a study; only its texts are templates, so that no fact can change what is asked for."""
+    path = words_of("focus-groups", template)
+    with _told("focus-groups", record_key, path):
+        assert environment.loader  # noqa: S101
+        source, _, _ = environment.loader.get_source(environment, path)
+        study: dict[str, Any] = _each_text(
+            tomllib.loads(source), lambda text: environment.from_string(text).render(**facts)
+        )
+    return study
+
+
+def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _each_text(inner, change) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_each_text(inner, change) for inner in value]
+    return change(value) if isinstance(value, str) else value
+
+
+@contextmanager
+def _told(kind: str, record_key: str, path: str) -> Iterator[None]:
+    """Turn what goes wrong with a template into a line that names its file."""
+    shown = f"activate/templates/{path}"
+    try:
+        yield
     except jinja2.TemplateNotFound as error:
         raise RecordsError(
             f"{kind}/{record_key} needs activate/templates/{error.name}, which is missing"
         ) from None
     except jinja2.TemplateSyntaxError as error:
         raise RecordsError(f"{shown}, line {error.lineno}: {error.message}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise RecordsError(f"{shown} is not TOML: {error}") from None
     except (jinja2.TemplateError, TypeError, ValueError) as error:
         raise RecordsError(f"{shown} does not fit the facts of {kind}/{record_key}: {error}") from None
-    return _paragraphs(text) if kind == "personas" else re.sub(r"\n{3,}", "\n\n", text.strip())
 
 
 def _paragraphs(text: str) -> str:

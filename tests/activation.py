@@ -164,6 +164,22 @@ SALES: Row = {
         "customer_share": 0.71,
     },
 }
+PAIR: Row = {
+    "record_key": "product-affinity:P100_P101",
+    "name": "Bought together: Kettle and Teapot",
+    "person_count": 76,
+    "reference_keys": ["clv-tiers:top", "viewer-clusters:skimmers"],
+    "facts": {
+        "product_a": "Kettle",
+        "product_b": "Teapot",
+        "joint_buyer_count": 76,
+        "buyer_count": 890,
+        "a_to_b_share": 0.45,
+        "b_to_a_share": 0.44,
+        "lift": 2.4,
+        "window_days": 90,
+    },
+}
 PERSONAS = (TOP, SKIMMERS, MOBILE)
 ANALYSES = (CLUSTERS, DEVICES, OVERLAPS)
 
@@ -176,11 +192,17 @@ def but(row: Row, **changes: Any) -> Row:
     return changed
 
 
-def publish(path: Path, personas: tuple[Row, ...] = PERSONAS, analyses: tuple[Row, ...] = ()) -> None:
-    """Write the two activation models into the published copy at `path`, in place of what it held."""
+def publish(
+    path: Path,
+    personas: tuple[Row, ...] = PERSONAS,
+    analyses: tuple[Row, ...] = (),
+    studies: tuple[Row, ...] = (),
+) -> None:
+    """Write the activation models into the published copy at `path`, in place of what it held."""
+    models = {"personas": personas, "analyses": analyses, "focus_groups": studies}
     with duckdb.connect(str(path)) as connection:
         connection.execute("create schema if not exists activation")
-        for model, rows in (("personas", personas), ("analyses", analyses)):
+        for model, rows in models.items():
             connection.execute(f"""
                 create or replace table activation.sync_mavera__{model} (
                     record_key varchar, job varchar, template varchar, name varchar, facts json,
@@ -196,10 +218,10 @@ def publish(path: Path, personas: tuple[Row, ...] = PERSONAS, analyses: tuple[Ro
                     row["name"],
                     json.dumps(row["facts"]),
                     row["person_count"],
+                    json.dumps(row.get("reference_keys", [])),
                 ]
                 connection.execute(
-                    f"insert into activation.sync_mavera__{model}"
-                    " values (?, ?, ?, ?, ?, ?, '[]', '2026-11-21')",
+                    f"insert into activation.sync_mavera__{model} values (?, ?, ?, ?, ?, ?, ?, '2026-11-21')",
                     columns,
                 )
 
@@ -213,6 +235,8 @@ def environment(path: Path, url: str) -> dict[str, str]:
         "MAVERA_BASE_URL": f"{url}/mavera/api/v1",
         "MAVERA_API_KEY": mavera.KEY,
         "MAVERA_PLAN": "enterprise",
+        "MAVERA_WORKSPACE_ID": mavera.WORKSPACES[0].workspace_id,
+        "MAVERA_POLL_SECONDS": "0.05",
         "CREDIT_BUDGET": "2000",
     }
 
@@ -222,4 +246,5 @@ def references(url: str) -> Counter[str]:
     account = Mavera(f"{url}/mavera/api/v1", mavera.KEY, "enterprise")
     texts = [row["description"] for row in account.custom_personas()]
     texts += [opening_of(thread) for thread in account.threads(LONG_AGO)]
+    texts += [row["name"] for row in account.studies()]
     return Counter(found[1] for text in texts if (found := MARKER.search(text)))

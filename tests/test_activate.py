@@ -50,8 +50,13 @@ class Desk:
     set: Callable[..., None]
     activate: Callable[..., Ran]
 
-    def publish(self, *personas: activation.Row, analyses: tuple[activation.Row, ...] = ()) -> None:
-        activation.publish(self.path / "published.duckdb", personas, analyses)
+    def publish(
+        self,
+        *personas: activation.Row,
+        analyses: tuple[activation.Row, ...] = (),
+        studies: tuple[activation.Row, ...] = (),
+    ) -> None:
+        activation.publish(self.path / "published.duckdb", personas, analyses, studies)
 
     def ledger(self, *, write: bool = False) -> journal.Ledger:
         set_up = settings.load()
@@ -163,7 +168,7 @@ def test_one_kind_is_planned_alone(desk: Desk) -> None:
 def test_the_plan_has_the_same_numbers_for_a_machine(desk: Desk) -> None:
     desk.publish(activation.TOP, analyses=(activation.CLUSTERS,))
     planned = json.loads(desk.activate("plan", "--json").out)
-    assert planned["counts"] == {"create": 2, "update": 0, "hold": 0, "look up": 0, "leave": 0}
+    assert planned["counts"] == {"create": 2, "update": 0, "hold": 0, "look up": 0, "wait": 0, "leave": 0}
     assert (planned["credits_low"], planned["credits_high"], planned["credits_left"]) == (310, 375, 2_000)
 
 
@@ -262,6 +267,32 @@ def test_what_mavera_refuses_is_named_and_the_rest_is_sent(desk: Desk) -> None:
     assert ran.code == 1
 
 
+def test_a_study_is_planned_waited_for_and_explained(desk: Desk) -> None:
+    desk.publish(activation.TOP, activation.SKIMMERS, studies=(activation.PAIR,))
+    study = "focus-groups/product-affinity:P100_P101"
+    assert desk.activate("plan").lines[2:] == [
+        f"+ {study}  create   50 to 200  76 people, asks 2 personas",
+        "3 wanted = 3 create",
+        "650 to 800 credits; 2,000 left of 2,000",
+        "To send it: make activate",
+    ]
+    desk.sandbox.mavera.study_seconds = 3_600
+    desk.set(mavera_poll_ceiling_seconds=0)
+    ran = desk.activate("apply")
+    assert ran.lines[-2].startswith("2 created, 1 waiting: ")
+    assert ran.lines[-1] == "Mavera is at work: make activate asks again and pays nothing for that."
+    assert ran.code == 0
+    assert desk.activate("plan").lines[0] == f"? {study}  waiting  Mavera is at work on it"
+    assert desk.activate("status").lines[3] == "focus groups 1 waiting"
+    desk.sandbox.mavera.study_seconds = 0
+    assert desk.activate("apply").code == 0
+    (remote_id,) = (remote for remote in standing(desk) if remote and remote.startswith("fg_"))
+    *_, words, sent, answered = desk.activate("explain", study).lines
+    assert words == "words     activate/templates/product_affinity/study.toml"
+    assert 'POST /focus-groups {"name"' in sent
+    assert answered.startswith(f"answered  {remote_id}, ")
+
+
 # --- money -------------------------------------------------------------------------------------------
 
 
@@ -336,7 +367,7 @@ def test_after_a_402_the_next_run_sends_the_rest(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("changes", "arguments", "said"),
     [
-        ({}, ("plan", "persona"), "there is no kind persona. Choose from personas, analyses"),
+        ({}, ("plan", "persona"), "there is no kind persona. Choose from personas, analyses, focus-groups"),
         (
             {"mavera_api_key": ""},
             ("apply",),
@@ -473,6 +504,7 @@ def test_status_tells_what_stands_and_what_is_left_without_a_call(desk: Desk) ->
     assert lines == [
         "personas  2 sent",
         "analyses  none",
+        "focus groups none",
         "unwanted  personas/viewer-clusters:skimmers: no row asks for it any more; kept",
     ]
     assert desk.requests() == requests
@@ -484,6 +516,7 @@ def test_status_before_the_first_run_says_so(desk: Desk) -> None:
         "last run  none yet; 2,000 left of 2,000",
         "personas  1 to send",
         "analyses  none",
+        "focus groups none",
     ]
 
 

@@ -50,17 +50,44 @@ def test_a_run_killed_again_and_again_pays_for_each_record_once(seed: int, tmp_p
     chance = random.Random(seed)
     personas = tuple(numbered(activation.SKIMMERS, number) for number in range(PERSONAS))
     analyses = tuple(numbered(activation.CLUSTERS, number) for number in range(6))
-    activation.publish(tmp_path / "published.duckdb", personas, analyses)
+    asked = [personas[0]["record_key"], personas[1]["record_key"]]
+    studies = tuple(
+        activation.but(numbered(activation.PAIR, number), reference_keys=asked) for number in range(6)
+    )
+    activation.publish(tmp_path / "published.duckdb", personas, analyses, studies)
     sandbox = Sandbox(World(200, 7, date(2026, 11, 21)), limits="off", latency_ms=LATENCY_MS)
+    sandbox.mavera.study_seconds = 0.1
     with serving(sandbox) as url:
         environment = {**os.environ, **activation.environment(tmp_path, url)}
         environment |= {"CREDIT_BUDGET": "20000", "MAVERA_SETTLE_SECONDS": "0"}
         killed = sum(kill_during(environment, sandbox, chance) for _ in range(KILLS))
         last = subprocess.run(COMMAND, cwd=settings.ROOT, env=environment, capture_output=True, text=True)
         assert last.returncode == 0, last.stdout + last.stderr
-        wanted = [row["record_key"] for row in (*personas, *analyses)]
+        wanted = [row["record_key"] for row in (*personas, *analyses, *studies)]
         assert killed == KILLS
         assert activation.references(url) == Counter(wanted)
+        ledger = journal.connect(environment["LEDGER_URL"], environment["MAVERA_BASE_URL"])
+        assert ledger.spent() == sandbox.mavera.summary()["credits_spent"]
+        assert {entry.state for entry in ledger.entries().values()} == {"done"}
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_studies_killed_while_they_run_are_asked_and_paid_once(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    rows = (activation.TOP, activation.SKIMMERS)
+    studies = tuple(numbered(activation.PAIR, number) for number in range(7))
+    activation.publish(tmp_path / "published.duckdb", rows, (), studies)
+    sandbox = Sandbox(World(200, 7, date(2026, 11, 21)), limits="off", latency_ms=LATENCY_MS)
+    sandbox.mavera.study_seconds = 0.5
+    with serving(sandbox) as url:
+        environment = {**os.environ, **activation.environment(tmp_path, url)}
+        environment |= {"CREDIT_BUDGET": "20000", "MAVERA_SETTLE_SECONDS": "0"}
+        assert kill_during(environment, sandbox, chance)
+        for _ in range(KILLS):  # a run may end before its kill: then there is nothing left to interrupt
+            kill_during(environment, sandbox, chance)
+        last = subprocess.run(COMMAND, cwd=settings.ROOT, env=environment, capture_output=True, text=True)
+        assert last.returncode == 0, last.stdout + last.stderr
+        assert activation.references(url) == Counter(row["record_key"] for row in (*rows, *studies))
         ledger = journal.connect(environment["LEDGER_URL"], environment["MAVERA_BASE_URL"])
         assert ledger.spent() == sandbox.mavera.summary()["credits_spent"]
         assert {entry.state for entry in ledger.entries().values()} == {"done"}

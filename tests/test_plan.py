@@ -1,7 +1,7 @@
 """What is sent, what is not, why, and what it may cost."""
 
 import dataclasses
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -22,8 +22,17 @@ CLUSTERS = record("analyses/viewer-clusters:all", 1_800)
 SENT = Entry("done", "f1", "per_1", facts={"customer_count": 820})
 
 
-def plan_of(*wanted: Record, ledger: dict[str, Entry] | None = None, left: int | None = None) -> Any:
-    return diff(wanted, ledger or {}, smallest_cohort=20, credits_left=left)
+STUDY = record("focus-groups/product-affinity:P1_P2", 76, references=(TOP.key, SKIMMERS.key))
+ASKED_ON = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def plan_of(
+    *wanted: Record,
+    ledger: dict[str, Entry] | None = None,
+    left: int | None = None,
+    since: datetime | None = None,
+) -> Any:
+    return diff(wanted, ledger or {}, smallest_cohort=20, credits_left=left, lasting_since=since)
 
 
 def action_of(wanted: Record, entry: Entry | None) -> str:
@@ -168,3 +177,77 @@ def test_a_look_up_tells_when_the_call_was_made() -> None:
     sent = Entry("unknown", called_at=datetime(2026, 11, 18, tzinfo=UTC))
     (step,) = plan_of(TOP, ledger={TOP.key: sent}).steps
     assert step.reason == "sent 18 Nov, no answer: looked up first"
+
+
+# --- studies -----------------------------------------------------------------------------------------
+
+
+def test_a_study_comes_after_the_personas_it_refers_to() -> None:
+    plan = plan_of(STUDY, SKIMMERS, TOP)
+    assert [step.record.key for step in plan.of("create")] == [TOP.key, SKIMMERS.key, STUDY.key]
+    assert plan.price == Price(650, 800)
+
+
+@pytest.mark.parametrize(
+    ("personas", "ledger", "reason"),
+    [
+        ((TOP, dataclasses.replace(SKIMMERS, person_count=3)), {}, "3 people, smallest cohort is 20"),
+        (
+            (TOP, dataclasses.replace(SKIMMERS, objection="name looks like a key")),
+            {},
+            "name looks like a key",
+        ),
+        ((TOP, SKIMMERS), {SKIMMERS.key: Entry("unknown")}, "no answer: looked up first"),
+    ],
+)
+def test_a_study_is_held_with_its_persona_and_says_why(
+    personas: tuple[Record, ...], ledger: dict[str, Entry], reason: str
+) -> None:
+    (held,) = (step for step in plan_of(STUDY, *personas, ledger=ledger).steps if step.record is STUDY)
+    assert (held.action, held.reason) == ("hold", f"after {SKIMMERS.key}: {reason}")
+
+
+def test_a_study_is_held_with_a_persona_that_passes_the_budget() -> None:
+    plan = plan_of(STUDY, TOP, SKIMMERS, left=500)
+    assert [step.record.key for step in plan.of("create")] == [TOP.key]
+    assert plan.of("hold")[1].reason == f"after {SKIMMERS.key}: passes the budget by 100 credits"
+
+
+def test_a_study_of_personas_that_stand_needs_no_row_of_theirs() -> None:
+    assert plan_of(STUDY, ledger={TOP.key: SENT, SKIMMERS.key: SENT}).counts() == {"create": 1}
+    (step,) = plan_of(STUDY, ledger={TOP.key: SENT}).steps
+    assert step.reason == f"after {SKIMMERS.key}, which is not in Mavera"
+
+
+def test_a_study_at_work_is_waited_for_whatever_its_facts_say_now() -> None:
+    entry = Entry("waiting", sent_fingerprint="f0")
+    (step,) = plan_of(STUDY, ledger={STUDY.key: entry}).steps
+    assert (step.action, step.reason) == ("wait", "Mavera is at work on it")
+    assert plan_of(ledger={STUDY.key: entry}).unwanted == (STUDY.key,)
+
+
+def test_a_study_that_mavera_charged_and_gave_up_waits_for_a_person() -> None:
+    entry = Entry("failed", sent_fingerprint="f1", broken_id="fg_1")
+    (step,) = plan_of(STUDY, ledger={STUDY.key: entry}).steps
+    assert (step.action, step.reason) == (
+        "hold",
+        "Mavera charged for fg_1 and gave it up; settle --forget asks again",
+    )
+
+
+@pytest.mark.parametrize(
+    ("since", "personas", "action"),
+    [
+        (ASKED_ON, [TOP.key], "leave"),
+        (ASKED_ON + timedelta(seconds=1), [TOP.key], "update"),
+        (ASKED_ON, [SKIMMERS.key], "update"),
+        (None, [TOP.key], "update"),
+    ],
+)
+def test_answers_count_while_they_are_recent_and_of_the_same_personas(
+    since: datetime | None, personas: list[str], action: str
+) -> None:
+    before = Entry("done", "f0", "fg_1", facts={"lift": 2.0, "personas": [TOP.key]}, called_at=ASKED_ON)
+    wanted = record(STUDY.key, facts={"lift": 2.5, "personas": personas})
+    (step,) = plan_of(wanted, ledger={STUDY.key: before}, since=since).steps
+    assert step.action == action

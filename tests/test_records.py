@@ -9,7 +9,7 @@ import pytest
 
 import settings
 import warehouse
-from activate import records
+from activate import records, studies
 from activate.plan import KINDS, Record
 
 
@@ -18,7 +18,7 @@ def configured(path: Path, **changes: Any) -> settings.Settings:
 
 
 def loaded(path: Path, *rows: activation.Row, kind: str = "personas", **changes: Any) -> list[Record]:
-    activation.publish(path, **{"personas": (), "analyses": (), kind: rows})
+    activation.publish(path, **{"personas": (), kind.replace("focus-groups", "studies"): rows})
     return records.load(configured(path, **changes), [kind])
 
 
@@ -247,3 +247,128 @@ def test_a_message_too_long_for_mave_is_held(published: Path) -> None:
 def test_a_name_that_mavera_would_refuse_is_held(published: Path) -> None:
     (record,) = loaded(published, activation.but(activation.TOP, name="x" * 101))
     assert record.objection == "its name has 101 characters, Mavera takes 2 to 100"
+
+
+# --- studies -----------------------------------------------------------------------------------------
+
+
+def study_of(published: Path, row: activation.Row = activation.PAIR, **changes: Any) -> Record:
+    (record,) = loaded(published, row, kind="focus-groups", mavera_workspace_id="ws_1", **changes)
+    return record
+
+
+def test_a_study_is_sent_with_its_questions_and_carries_its_reference_in_its_name(published: Path) -> None:
+    record = study_of(published)
+    assert record.objection == ""
+    assert record.payload.keys() == {"name", "workspace_id", "sample_size", "questions"}
+    assert len(record.payload["name"]) <= 100
+    assert records.MARKER.search(record.payload["name"])
+    assert record.references == ("personas/clv-tiers:top", "personas/viewer-clusters:skimmers")
+    assert [question["order"] for question in record.payload["questions"]] == [1, 2, 3, 4, 5]
+    assert '"Kettle" together with "Teapot"' in record.payload["questions"][0]["question"]
+
+
+def test_a_fact_cannot_change_what_a_study_asks_for(published: Path) -> None:
+    tricky = 'Kettle"\nrespondents = 200 {{ 7 * 7 }} [[questions]]'
+    record = study_of(published, activation.but(activation.PAIR, product_a=tricky))
+    assert record.payload["sample_size"] == 30
+    assert len(record.payload["questions"]) == 5
+    assert "{{ 7 * 7 }}" in record.payload["questions"][0]["question"]
+
+
+def test_a_personal_fact_holds_a_study(published: Path) -> None:
+    record = study_of(published, activation.but(activation.PAIR, product_a="ada@example.com"))
+    assert record.objection == "facts.product_a looks like an e-mail address"
+
+
+def test_the_personas_of_a_study_are_part_of_its_fingerprint(published: Path) -> None:
+    fewer = activation.but(activation.PAIR, reference_keys=["clv-tiers:top"])
+    assert study_of(published).fingerprint != study_of(published, fewer).fingerprint
+
+
+GOOD: dict[str, dict[str, Any]] = {
+    "NPS": {},
+    "LIKERT": {"scale": {"min": 1, "max": 7}},
+    "MULTIPLE_CHOICE": {"options": ["a", "b"], "allow_multiple": True},
+    "OPEN_ENDED": {},
+    "RATING": {"scale": {"min": 1, "max": 10}},
+    "YES_NO": {},
+    "RANKING": {"options": ["a", "b"]},
+    "SLIDER": {"scale": {"min": 0, "max": 100}},
+    "MATRIX": {"scale": {"min": 1, "max": 5}, "rows": ["a"]},
+    "SEMANTIC_DIFFERENTIAL": {"scale": {"min": -3, "max": 3}, "labels": ["cold", "warm"]},
+    "CONJOINT": {"options": ["a", "b"]},
+    "MAX_DIFF": {"options": ["a", "b", "c"]},
+}
+
+
+def complaint(*questions: dict[str, Any], respondents: object = 30, personas: int = 3) -> str:
+    study = {"respondents": respondents, "questions": list(questions)}
+    return studies.complaint(study, personas, "ws_1")
+
+
+def test_each_of_the_twelve_types_can_be_asked() -> None:
+    assert GOOD.keys() == studies.TYPES.keys()
+    assert complaint(*({"type": name, "question": "?", **rest} for name, rest in GOOD.items())) == ""
+
+
+@pytest.mark.parametrize(
+    ("question", "said"),
+    [
+        ({"type": "RIDDLE"}, "RIDDLE is none of the types NPS, "),
+        ({"type": "NPS", "question": " "}, "its text must have 1 to 1,000 characters"),
+        ({"type": "NPS", "question": "x" * 1_001}, "its text must have 1 to 1,000 characters"),
+        ({"type": "NPS", "options": ["a", "b"]}, "NPS takes no options"),
+        ({"type": "LIKERT"}, "LIKERT needs a scale of 1 to 5 or 1 to 7"),
+        ({"type": "LIKERT", "scale": {"min": 1, "max": 6}}, "LIKERT needs a scale of 1 to 5 or 1 to 7"),
+        ({"type": "SLIDER", "scale": {"min": 5, "max": 5}}, "SLIDER needs a scale with a min below its max"),
+        ({"type": "RANKING", "options": ["a"]}, "RANKING needs at least 2 options"),
+        ({"type": "MAX_DIFF", "options": ["a", "b"]}, "MAX_DIFF needs at least 3 options"),
+        ({"type": "MATRIX", "scale": {"min": 1, "max": 5}, "rows": []}, "MATRIX needs at least 1 rows"),
+    ],
+)
+def test_a_question_that_cannot_be_asked_says_what_it_lacks(question: dict[str, Any], said: str) -> None:
+    good = {"type": "NPS", "question": "?"}
+    assert complaint(good, {"question": "?", **question}).startswith(f"question 2: {said}")
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"respondents": 9}, "it has 9 respondents, Mavera takes 10 to 200"),
+        ({"respondents": 201}, "it has 201 respondents, Mavera takes 10 to 200"),
+        ({"respondents": None}, "it has None respondents, Mavera takes 10 to 200"),
+        ({"personas": 0}, "it has 0 personas, Mavera takes 1 to 10"),
+        ({"personas": 11}, "it has 11 personas, Mavera takes 1 to 10"),
+    ],
+)
+def test_a_study_of_a_size_that_mavera_does_not_take_is_held(changes: dict[str, Any], said: str) -> None:
+    assert complaint({"type": "NPS", "question": "?"}, **changes) == said
+
+
+@pytest.mark.parametrize("count", [0, 21])
+def test_a_study_has_1_to_20_questions(count: int) -> None:
+    assert complaint(*[{"type": "NPS", "question": "?"}] * count).startswith(f"it has {count} questions")
+
+
+@pytest.mark.parametrize(
+    ("status", "state"),
+    [
+        ("COMPLETED", "done"),
+        ("ready", "done"),
+        ("Error", "failed"),
+        ("PENDING", "waiting"),
+        (None, "waiting"),
+    ],
+)
+def test_states_are_read_in_any_spelling(status: str | None, state: str) -> None:
+    assert studies.state_of(status) == state
+
+
+def test_a_study_that_is_no_toml_names_its_file(published: Path, tmp_path: Path) -> None:
+    path = tmp_path / "templates" / "product_affinity" / "study.toml"
+    path.parent.mkdir(parents=True)
+    path.write_text("respondents = ", encoding="utf-8")
+    activation.publish(published, (), (), (activation.PAIR,))
+    with pytest.raises(records.RecordsError, match=r"product_affinity/study\.toml is not TOML: "):
+        records.load(configured(published), ["focus-groups"], tmp_path / "templates")
