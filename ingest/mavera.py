@@ -1,6 +1,6 @@
-"""Mavera: personas, research threads, and the ledger of what was sent there: a database of our own."""
+"""Mavera: personas, threads, focus groups, and the ledger of what was sent there: a database of our own."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -41,6 +41,19 @@ THREADS = Table(
         Column("message_count", "bigint"),
         *each("timestamptz", "created_at updated_at"),
         *each("json", "messages sources personas_used"),
+    ],
+    drops="object",
+    newest="updated_at",
+)
+FOCUS_GROUPS = Table(
+    SCHEMA,
+    "focus_groups",
+    ("id",),
+    [
+        *each("text", "id name status workspace_id"),
+        # No reference of focus groups is known: their insides stay as they came.
+        *each("json", "persona_ids questions results usage error"),
+        *each("timestamptz", "created_at updated_at"),
     ],
     drops="object",
     newest="updated_at",
@@ -86,13 +99,16 @@ def personas(client: Client, _since: None) -> Pages:
     yield from client.pages("personas", PERSONAS, EitherWay())
 
 
-def threads(client: Client, since: datetime | None) -> Pages:
-    """Threads with their messages; one that has not moved since the last run is not asked for again."""
-    for page in client.pages("mave/threads", THREADS, EitherWay()):
-        for thread in page.select(["id", "updated_at"]).to_pylist():
-            if since is None or thread["updated_at"] >= since:
-                ids = {"thread": thread["id"]}
-                yield from client.pages("mave/threads/{thread}", THREADS, Whole(), ids=ids)
+def each_whole(path: str, table: Table) -> Callable[[Client, datetime | None], Pages]:
+    """Rows of a list, each asked for with all it holds, unless it has not moved since the last run."""
+
+    def read(client: Client, since: datetime | None) -> Pages:
+        for page in client.pages(path, table, EitherWay()):
+            for row in page.select(["id", "updated_at"]).to_pylist():
+                if since is None or row["updated_at"] is None or row["updated_at"] >= since:
+                    yield from client.pages(f"{path}/{{id}}", table, Whole(), ids={"id": row["id"]})
+
+    return read
 
 
 def ledger(url: str) -> Iterator[pa.Table]:
@@ -116,7 +132,8 @@ def ledger(url: str) -> Iterator[pa.Table]:
 def resources(settings: Settings) -> list[Resource]:
     return [
         Resource(PERSONAS, personas, replaced=True),
-        Resource(THREADS, threads, cursor="updated_at"),
+        Resource(THREADS, each_whole("mave/threads", THREADS), cursor="updated_at"),
+        Resource(FOCUS_GROUPS, each_whole("focus-groups", FOCUS_GROUPS), cursor="updated_at"),
         Resource(LEDGER, lambda _client, _since: ledger(settings.ledger_url), needs_key=False),
     ]
 

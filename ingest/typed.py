@@ -44,7 +44,11 @@ CASTS: dict[Type, str] = {
 }
 _ROWS = """found as (
     select case json_type(page) when 'ARRAY' then page
-        else coalesce(page -> 'data', page -> 'result', page -> 'results', page) end as found
+        else coalesce(
+            page -> 'data', page -> 'result',
+            case when (page -> 'id') is null then page -> 'results' end,
+            page
+        ) end as found
     from (select $page::json as page)
 ), {0} as (
     select unnest(from_json(
@@ -167,7 +171,7 @@ class Table:
     @cached_property
     def _rows(self) -> str:
         """SQL: the rows of an answer: a bare array, an array in an envelope, or one object in place of
-        either."""
+        either, whose own `results` are no rows."""
         if not self.opens:
             return _ROWS.format("rows")
         return f"""{_ROWS.format("around")}, inside as (

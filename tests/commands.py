@@ -56,6 +56,8 @@ class Project:
             "MAVERA_BASE_URL": f"{self.url}/mavera/api/v1",
             "MAVERA_PLAN": "enterprise",
             "MAVERA_SETTLE_SECONDS": "0",
+            "MAVERA_WORKSPACE_ID": mavera.WORKSPACES[0].workspace_id,
+            "MAVERA_POLL_SECONDS": "0.2",
             "CREDIT_BUDGET": "10000",
             "HISTORY_DAYS": "365",
             "WAREHOUSE_PATH": str(self.folder / "warehouse.duckdb"),

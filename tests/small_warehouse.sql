@@ -140,3 +140,25 @@ insert into raw_mavera.ledger
 insert into raw_mavera.ledger (entry_id, call_id, event, written_at, state, remote_id, thread_id, credits) values
     (2, 'c1', 'end', '2026-01-02T10:00:01+00:00', 'done', 'x1', null, 300),
     (4, 'c2', 'end', '2026-01-02T10:00:03+00:00', 'done', 'msg1', 't1', 20);
+
+-- A study of two respondents whose second question came back without sums, one still at work, and one of somebody else.
+insert into raw_mavera.focus_groups (id, name, status, usage, results) values
+    ('fg1', 'Pair', 'COMPLETED', '{"credits_used": 70}', '{"questions": [
+        {"question_id": "q_1", "order": 1, "type": "NPS", "question": "Recommend?",
+            "aggregate": {"nps": 50, "mean": 8.5},
+            "responses": [
+                {"respondent": 1, "persona_id": "x1", "persona_name": "Top", "answer": 10, "reasoning": "Good."},
+                {"respondent": 2, "persona_id": "x9", "persona_name": "Other", "answer": 7, "reasoning": "Fair."}]},
+        {"question_id": "q_2", "order": 2, "type": "open_ended", "question": "Why?",
+            "responses": [
+                {"respondent": 1, "persona_id": "x1", "persona_name": "Top", "answer": "It fits.", "reasoning": ""}]}
+    ]}'),
+    ('fg2', 'Pair', 'PENDING', null, null),
+    ('fg3', 'By hand', 'complete', null, '{"questions": [{"question_id": "q_1", "type": "NPS"}]}');
+insert into raw_mavera.ledger
+    (entry_id, call_id, event, written_at, kind, record_key, job, facts, credits_high) values
+    (6, 'c4', 'begin', '2026-01-02T10:00:05+00:00', 'focus-groups', 'product-affinity:P1_P2', 'product-affinity',
+        '{"lift": 2}', 200);
+insert into raw_mavera.ledger (entry_id, call_id, event, written_at, state, remote_id, credits) values
+    (7, 'c4', 'end', '2026-01-02T10:00:06+00:00', 'waiting', 'fg1', 200),
+    (8, 'c4', 'end', '2026-01-02T10:02:06+00:00', 'done', 'fg1', 70);

@@ -457,7 +457,11 @@ def test_what_mavera_did_stands_beside_what_it_cost(small: duckdb.DuckDBPyConnec
     credits_ = small.execute(
         "select job, call_count, unknown_count, credits, credits_at_risk from marts.fct_credits order by 1"
     ).fetchall()
-    assert credits_ == [("clv-tiers", 2, 1, 300, 300), ("segment-overlap", 1, 0, 20, 0)]
+    assert credits_ == [
+        ("clv-tiers", 2, 1, 300, 300),
+        ("product-affinity", 1, 0, 70, 0),
+        ("segment-overlap", 1, 0, 20, 0),
+    ]
 
 
 def test_no_address_stands_in_what_is_published(small: duckdb.DuckDBPyConnection) -> None:
@@ -469,3 +473,26 @@ def test_no_address_stands_in_what_is_published(small: duckdb.DuckDBPyConnection
     for schema, table in tables:
         rows = small.execute(f"from {schema}.{table}").fetchall()
         assert "ada@example.com" not in str(rows).lower(), table
+
+
+def test_a_focus_group_becomes_its_answers_and_the_score_is_counted_again(
+    small: duckdb.DuckDBPyConnection,
+) -> None:
+    answers = small.execute(
+        "select record_key, persona_record_key, question_type, respondent_number, answer, answer_number"
+        " from marts.fct_focus_group_answers order by question_number, respondent_number"
+    ).fetchall()
+    assert answers == [
+        ("product-affinity:P1_P2", "clv-tiers:top", "NPS", 1, "10", 10.0),
+        ("product-affinity:P1_P2", None, "NPS", 2, "7", 7.0),
+        ("product-affinity:P1_P2", "clv-tiers:top", "OPEN_ENDED", 1, "It fits.", None),
+    ]
+    results = small.execute(
+        "select focus_group_id, question_id, response_count, nps, reported_nps, is_nps_as_reported, job"
+        " from marts.fct_question_results order by all"
+    ).fetchall()
+    assert results == [
+        ("fg1", "q_1", 2, 50.0, 50.0, True, "product-affinity"),
+        ("fg1", "q_2", 1, None, None, None, "product-affinity"),
+        ("fg3", "q_1", 0, None, None, None, None),
+    ]

@@ -316,6 +316,31 @@ def test_ab_outcomes_are_those_of_the_world(walked: Walked) -> None:
     assert {"winner", "loser", "tie"} <= {outcome for _, _, outcome, _ in outcomes}
 
 
+def test_product_pairs_are_those_of_the_world(walked: Walked) -> None:
+    bought: dict[str, dict[str, set[date]]] = defaultdict(lambda: defaultdict(set))
+    for product, person, day in walked.world.sql("""
+        select event_properties ->> 'ProductID', profile_id, cast(occurred_at as date)
+        from klaviyo_events where metric_name = 'Ordered Product'
+    """):
+        bought[product][person].add(day)
+    truth = {}
+    for a, b in combinations(sorted(bought), 2):
+        joint = sum(
+            any(abs((one - other).days) <= 90 for one in bought[a][person] for other in bought[b][person])
+            for person in bought[a].keys() & bought[b].keys()
+        )
+        if joint:
+            truth[a, b] = (len(bought[a]), len(bought[b]), joint)
+    pairs = walked.mart("""
+        select product_a_id, product_b_id, product_a_customer_count, product_b_customer_count,
+            joint_customer_count, is_affinity
+        from marts.product_pairs
+    """)
+    assert {(a, b): (of_a, of_b, joint) for a, b, of_a, of_b, joint, _ in pairs} == truth
+    surely = {("P100", "P101"), ("P102", "P103"), ("P104", "P105"), ("P106", "P107")}
+    assert surely <= {(a, b) for a, b, *_, is_affinity in pairs if is_affinity}
+
+
 # --- Mavera, at the smaller size ---------------------------------------------------------------------
 
 
@@ -335,9 +360,34 @@ def test_everything_reaches_mavera_once_and_comes_back(walked: Walked) -> None:
     project.well("transform")
     analyses = walked.mart("select record_key, length(answer) from marts.fct_analyses")
     personas = walked.mart("select record_key, credits from marts.dim_personas")
-    assert len(analyses) + len(personas) == planned["counts"]["create"]
+    studies = walked.mart("select distinct record_key from marts.fct_question_results")
+    assert len(analyses) + len(personas) + len(studies) == planned["counts"]["create"]
+    assert len(studies) == 2
     assert all(length > 0 for _, length in analyses)
     assert {credits_ for _, credits_ in personas} == {300}
+
+
+def test_focus_groups_come_back_with_every_answer_of_every_persona(walked: Walked) -> None:
+    answers = walked.mart("""
+        select record_key, persona_record_key, count(*), count(distinct question_number)
+        from marts.fct_focus_group_answers group by all
+    """)
+    assert {persona for _, persona, *_ in answers} == {
+        f"clv-tiers:{tier}" for tier in ("top", "middle", "rest")
+    }
+    assert {(count, questions) for *_, count, questions in answers} == {(10 * 5, 5)}
+    scores = walked.mart("""
+        select is_nps_as_reported, nps is not null, response_count
+        from marts.fct_question_results where question_type = 'NPS'
+    """)
+    assert scores == [(True, True, 30)] * 2
+    liking = dict(
+        walked.mart("""
+        select persona_record_key, avg(answer_number) from marts.fct_focus_group_answers
+        where question_type = 'NPS' group by 1
+    """)
+    )
+    assert liking["clv-tiers:top"] > liking["clv-tiers:rest"] + 1
 
 
 def test_what_comes_back_asks_for_nothing_new(walked: Walked) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from ingest.mavera import FOCUS_GROUPS
 from ingest.sendgrid import GEO_STATS
 from ingest.typed import BrokenBodyError, ChangedTypeError
 from ingest.wistia import EVENTS, MEDIA_STATS
@@ -50,6 +51,12 @@ def test_an_unlisted_field_beside_a_metric_is_kept_too() -> None:
     (row,) = GEO_STATS.rows(json.dumps(page), {"country_filter": ""}).to_pylist()
     assert (row["name"], row["opens"], row["unique_opens"]) == ("FR", 4, None)
     assert row["other"] == '{"metrics":{"x":1}}'
+
+
+def test_an_object_that_has_results_of_its_own_is_one_row() -> None:
+    page = '{"id": "fg_1", "status": "COMPLETED", "results": {"questions": []}, "usage": null}'
+    (row,) = FOCUS_GROUPS.rows(page, {}).to_pylist()
+    assert (row["id"], row["results"], row["usage"]) == ("fg_1", '{"questions":[]}', None)
 
 
 def test_one_object_is_one_row_with_the_columns_that_the_request_knows() -> None:

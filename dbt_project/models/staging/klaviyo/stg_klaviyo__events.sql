@@ -11,9 +11,13 @@ renamed as (
         id as customer_event_id,
         profile_id as customer_id,
         metric_id,
+        {{ json_text('event_properties', 'ProductID') }} as product_id,
 
         -- text
         upper({{ json_text('event_properties', '$value_currency') }}) as currency,
+        coalesce(
+            {{ json_text('event_properties', 'Name') }}, {{ json_text('event_properties', 'Product Name') }}
+        ) as product_name,
 
         -- numbers
         try_cast({{ json_text('event_properties', '$value') }} as decimal(18, 2)) as value_amount,

@@ -1,0 +1,36 @@
+with source as (
+
+    select * from {{ source('raw_mavera', 'focus_groups') }}
+
+),
+
+exploded as (
+
+    select
+        id as focus_group_id,
+        {{ explode_rows(json_text('results', 'questions')) }} as question
+    from source
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        focus_group_id,
+        {{ json_text('question', 'question_id') }} as question_id,
+
+        -- text
+        upper({{ json_text('question', 'type') }}) as question_type,
+        {{ json_text('question', 'question') }} as question,
+        {{ json_text('question', 'aggregate') }} as reported,
+
+        -- numbers
+        cast({{ json_text('question', 'order') }} as bigint) as question_number,
+        cast({{ json_text('question', ['aggregate', 'nps']) }} as double) as reported_nps,
+        cast({{ json_text('question', ['aggregate', 'mean']) }} as double) as reported_mean
+    from exploded
+
+)
+
+select * from renamed
