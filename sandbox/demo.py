@@ -56,7 +56,8 @@ def run(people: int, seed: int, port: int) -> None:
         _say("again", f"{again['calls']} calls, {again['credits']} credits: nothing has changed", seconds)
         _, seconds = _command("ingest", "mavera", "--json")
         _, more = _command("transform", "--json")
-        _say("results", f"{_count('marts.fct_analyses')} answers modelled", seconds + more)
+        studied = f"{_count('marts.fct_focus_group_answers'):,} answers of focus groups modelled"
+        _say("results", f"{_count('marts.fct_analyses')} analyses, {studied}", seconds + more)
     _summarise()
 
 
@@ -91,6 +92,8 @@ def _write_environment(world: World, port: int) -> None:
         "KLAVIYO_BASE_URL": f"{host}/klaviyo/api",
         "MAVERA_BASE_URL": f"{host}/mavera/api/v1",
         "MAVERA_PLAN": "enterprise",
+        "MAVERA_WORKSPACE_ID": mavera.WORKSPACES[0].workspace_id,
+        "MAVERA_POLL_SECONDS": 0.5,
         "CREDIT_BUDGET": CREDIT_BUDGET,
         "HISTORY_DAYS": 365,
         "WAREHOUSE_PATH": HOME / "warehouse.duckdb",
