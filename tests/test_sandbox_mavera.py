@@ -440,13 +440,15 @@ def test_a_focus_group_goes_through_three_states_and_then_has_its_results(sandbo
     assert sandbox.mavera.summary()["credits_spent"] == seen[1]["usage"]["credits_used"] == 50 + 13 + 24
 
 
-def test_a_focus_group_is_at_work_between_waiting_and_its_end(sandbox: Sandbox, mavera: Client):
+def test_a_focus_group_is_at_work_between_waiting_and_its_end(world: World):
+    sandbox = Sandbox(world, limits="off")  # asked without a pause, hundreds of times
     sandbox.mavera.study_seconds = 0.3
-    path = f"/focus-groups/{mavera.post('/focus-groups', json=STUDY).json()['id']}"
-    seen = ["PENDING"]
-    while seen[-1] != "COMPLETED":
-        if (status := mavera.get(path).json()["status"]) != seen[-1]:
-            seen.append(status)
+    with serving(sandbox) as root, Client(root) as client:
+        path = f"/focus-groups/{client.post('/focus-groups', json=STUDY).json()['id']}"
+        seen = ["PENDING"]
+        while seen[-1] != "COMPLETED":
+            if (status := client.get(path).json()["status"]) != seen[-1]:
+                seen.append(status)
     assert seen == ["PENDING", "PROCESSING", "COMPLETED"]
 
 
