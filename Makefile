@@ -17,7 +17,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.ready ## the whole way once, against a sandbox on this machine: no keys, no money
-	@$(PY) -m sandbox demo --people $(PEOPLE)
+	@$(PY) -m sandbox demo --people $(PEOPLE) --port $(PORT)
 
 test: .venv/.ready lint ## lint, types, every test
 	@$(PY) -m pytest -n 2 --dist loadfile

@@ -35,14 +35,15 @@ class World(NamedTuple):
 
     people: int
     seed: int
+    port: int  # the ledger belongs to one Mavera, and the port is part of its address
     as_of: str
 
 
 def run(people: int, seed: int, port: int) -> None:
     """Take every step, say what came of it, end with a summary. Raises StepFailed at the first that fails."""
-    world = _remember(people, seed)
-    _write_environment(world, port)
-    with _sandbox(world, port) as seconds:
+    world = _remember(people, seed, port)
+    _write_environment(world)
+    with _sandbox(world) as seconds:
         _say("sandbox", f"4 vendors on 127.0.0.1:{port}, seed {seed}, no keys needed", seconds)
         loaded, seconds = _command("ingest", "--json")
         _say("ingest", _ingested(loaded), seconds)
@@ -64,24 +65,24 @@ def run(people: int, seed: int, port: int) -> None:
 # --- the world ---------------------------------------------------------------------------------------
 
 
-def _remember(people: int, seed: int) -> World:
-    """Return the world of the last demo, or start a new one where its size or seed was another."""
+def _remember(people: int, seed: int, port: int) -> World:
+    """Return the world of the last demo, or start a new one where its size, seed or port was another."""
     if WORLD_FILE.exists():
         world = World(**json.loads(WORLD_FILE.read_text(encoding="utf-8")))
-        if (world.people, world.seed) == (people, seed):
+        if (world.people, world.seed, world.port) == (people, seed, port):
             return world
         shutil.rmtree(HOME)
-    world = World(people, seed, datetime.now(UTC).date().isoformat())
+    world = World(people, seed, port, datetime.now(UTC).date().isoformat())
     HOME.mkdir(parents=True, exist_ok=True)
     WORLD_FILE.write_text(json.dumps(world._asdict()), encoding="utf-8")
     return world
 
 
-def _write_environment(world: World, port: int) -> None:
+def _write_environment(world: World) -> None:
     """Write a settings file of the demo, so that every command can be tried on it afterwards."""
     from sandbox import klaviyo, mavera, sendgrid, wistia
 
-    host = f"http://127.0.0.1:{port}"
+    host = f"http://127.0.0.1:{world.port}"
     lines = {
         "SENDGRID_API_KEY": sendgrid.KEY,
         "WISTIA_API_TOKEN": wistia.KEY,
@@ -107,7 +108,7 @@ def _write_environment(world: World, port: int) -> None:
 
 
 @contextmanager
-def _sandbox(world: World, port: int) -> Iterator[float]:
+def _sandbox(world: World) -> Iterator[float]:
     """Serve the four vendors from a process of their own; give the seconds it took until they answered."""
     started = time.monotonic()
     command = [
@@ -120,7 +121,7 @@ def _sandbox(world: World, port: int) -> Iterator[float]:
         "--seed",
         str(world.seed),
     ]
-    command += ["--as-of", world.as_of, "--port", str(port), "--state", str(HOME / "mavera.sqlite")]
+    command += ["--as-of", world.as_of, "--port", str(world.port), "--state", str(HOME / "mavera.sqlite")]
     with subprocess.Popen(command, cwd=settings.ROOT, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
         assert process.stderr is not None  # noqa: S101
         heard = []

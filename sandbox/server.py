@@ -297,12 +297,22 @@ def _cut(receive: Receive) -> None:
 # --- running it --------------------------------------------------------------------------------------
 
 
+class PortTaken(OSError):
+    """Something else listens there; the text says how to go on."""
+
+
 def listen(port: int) -> socket.socket:
-    """Return a listening socket on loopback; port 0 takes a free one. Raises OSError if it is taken."""
+    """Return a listening socket on loopback; port 0 takes a free one. Raises PortTaken."""
     # asyncio sends at once (TCP_NODELAY) only where the socket names TCP: otherwise each answer takes 40 ms.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listening.bind(("127.0.0.1", port))
+    try:
+        listening.bind(("127.0.0.1", port))
+    except OSError:
+        listening.close()
+        raise PortTaken(
+            f"port {port} is in use. Take another: make PORT={port + 1} with the same target"
+        ) from None
     listening.listen(128)
     return listening
 

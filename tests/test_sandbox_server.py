@@ -16,7 +16,7 @@ import requests
 import settings
 from sandbox import klaviyo, mavera, sendgrid, wistia
 from sandbox.faults import NAMES, Fault, Faults
-from sandbox.server import Windows, running
+from sandbox.server import Windows, listen, running
 from sandbox.vendor import Limit
 from sandbox.world import World
 
@@ -107,6 +107,15 @@ def test_a_wrong_flag_is_named_and_nothing_starts(arguments: list[str], said: st
     assert ended.returncode == 2
     assert ended.stderr.startswith("error: ")
     assert said in ended.stderr
+
+
+def test_a_port_in_use_is_named_with_the_way_on() -> None:
+    with listen(0) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "sandbox", "serve", "--people", "200", "--port", str(port)]
+        ended = subprocess.run(command, cwd=settings.ROOT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith(f"error: port {port} is in use. Take another: make PORT=")
 
 
 def test_latency_is_waited_before_each_answer() -> None:
