@@ -1,0 +1,77 @@
+{%- set step = var('persona_share_step') -%}
+
+-- A persona per tier that has customers; those without a prediction are a number in each, not a tier.
+with
+
+tiers as (
+
+    select * from {{ ref('clv_tiers') }} where clv_tier <> 'no_prediction' and customer_count > 0
+
+),
+
+unpredicted as (
+
+    select customer_count from {{ ref('clv_tiers') }} where clv_tier = 'no_prediction'
+
+),
+
+customer_countries as (
+
+    select
+        clv_tier,
+        country,
+        {{ share('count(*)', 'sum(count(*)) over (partition by clv_tier)') }} as share
+    from {{ ref('dim_customers') }}
+    where country is not null
+    group by clv_tier, country
+
+),
+
+customer_country_lists as (
+
+    select
+        tiers.clv_tier,
+        {{ sorted_list(
+            "case when countries.share >= " ~ var('listed_from_share') ~ " then "
+            ~ record([['share', in_steps('countries.share', step)], ['country', label('countries.country')]]) ~ " end"
+        ) }} as countries
+    from tiers
+    left join customer_countries as countries on tiers.clv_tier = countries.clv_tier
+    group by tiers.clv_tier
+
+)
+
+select
+    tiers.clv_tier as entity,
+    {{ titled('Customers by predicted value', 'tiers.clv_tier') }} as name,
+    {{ json_build([
+        ['clv_tier', 'tiers.clv_tier'],
+        ['tier_from_share', 'tiers.from_share'],
+        ['tier_to_share', 'tiers.to_share'],
+        ['customer_count', two_digits('tiers.customer_count')],
+        ['share_of_predicted_customers', in_steps('tiers.predicted_customer_share', step)],
+        ['share_of_predicted_value', in_steps('tiers.predicted_value_share', step)],
+        ['mean_predicted_clv_usd', two_digits('tiers.mean_predicted_clv_usd')],
+        ['lowest_predicted_clv_usd', two_digits('tiers.low_predicted_clv_usd')],
+        ['highest_predicted_clv_usd', two_digits('tiers.high_predicted_clv_usd')],
+        ['mean_historic_clv_usd', two_digits('tiers.mean_historic_clv_usd')],
+        ['mean_average_order_value_usd', two_digits('tiers.mean_average_order_value_usd')],
+        ['mean_order_count', in_steps('tiers.mean_order_count', 0.1)],
+        ['mean_days_between_orders', two_digits('tiers.mean_days_between_orders')],
+        ['mean_churn_probability', in_steps('tiers.mean_churn_probability', step)],
+        ['churn_shares', record([
+            ['low', in_steps('tiers.low_churn_share', step)],
+            ['medium', in_steps('tiers.medium_churn_share', step)],
+            ['high', in_steps('tiers.high_churn_share', step)],
+        ])],
+        ['countries', 'customer_country_lists.countries'],
+        ['email_reachable_share', in_steps('tiers.email_reachable_share', step)],
+        ['sms_reachable_share', in_steps('tiers.sms_reachable_share', step)],
+        ['customers_without_prediction', two_digits('unpredicted.customer_count')],
+    ]) }} as facts,
+    tiers.customer_count as person_count,
+    {{ no_references() }} as reference_keys,
+    tiers.measured_on
+from tiers
+join customer_country_lists on tiers.clv_tier = customer_country_lists.clv_tier
+cross join unpredicted

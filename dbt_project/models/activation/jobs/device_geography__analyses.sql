@@ -1,0 +1,72 @@
+{%- set step = var('analysis_share_step') -%}
+
+-- The account's readers by device, client and place.
+with
+
+persona_list as (
+
+    select
+        {{ sorted_list(record([
+            ['share', in_steps('share', step)], ['device_persona', 'device_persona'], ['is_persona', 'is_persona'],
+        ])) }} as personas,
+        max(total_count) as total_count,
+        max(measured_to) as measured_to
+    from {{ ref('device_segments') }}
+
+),
+
+share_lists as (
+
+    select
+        {{ sorted_list(listed('device', 'device', step)) }} as devices,
+        {{ sorted_list(listed('client', 'client', step)) }} as clients,
+        {{ sorted_list(listed('country', 'country', step)) }} as countries,
+        {{ sorted_list(listed('province', 'province', step, [['country', 'country']])) }} as provinces,
+        {{ sorted_list(listed('browser', 'browser', step)) }} as browsers,
+        {{ sorted_list(listed('mailbox_provider', 'mailbox_provider', step)) }} as mailbox_providers
+    from {{ ref('engagement_shares') }}
+
+),
+
+days as (
+
+    select happened_on, sum(daily_unique_open_count) as daily_unique_open_count
+    from {{ ref('fct_opens_by_device_daily') }}
+    group by happened_on
+
+),
+
+busiest as (
+
+    select max(days.daily_unique_open_count) as daily_unique_open_count
+    from days
+    cross join persona_list
+    where {{ in_window('days.happened_on', 'persona_list.measured_to') }}
+
+)
+
+select
+    'account' as entity,
+    'E-mail readers by device and country' as name,
+    {{ json_build([
+        ['window_days', var('engagement_window_days')],
+        ['delivered', two_digits('rates.delivered_count', 5)],
+        ['unique_opens', two_digits('persona_list.total_count', 5)],
+        ['open_rate', in_steps('rates.unique_open_share', 0.01)],
+        ['click_rate', in_steps('rates.unique_click_share', 0.01)],
+        ['personas', 'persona_list.personas'],
+        ['devices', 'share_lists.devices'],
+        ['clients', 'share_lists.clients'],
+        ['countries', 'share_lists.countries'],
+        ['provinces', 'share_lists.provinces'],
+        ['browsers', 'share_lists.browsers'],
+        ['mailbox_providers', 'share_lists.mailbox_providers'],
+    ]) }} as facts,
+    cast(busiest.daily_unique_open_count as bigint) as person_count,
+    {{ no_references() }} as reference_keys,
+    persona_list.measured_to as measured_on
+from persona_list
+cross join share_lists
+cross join busiest
+cross join {{ ref('engagement_rates') }} as rates
+where persona_list.total_count > 0

@@ -1,0 +1,54 @@
+{%- set step = var('analysis_share_step') -%}
+
+-- Where the most played medias lose their viewers, a question per media.
+with
+
+drop_off_lists as (
+
+    select
+        media_id,
+        {{ sorted_list(record([
+            ['lost_share', in_steps('lost_share', step)],
+            ['from_seconds', in_steps('from_seconds', var('drop_off_seconds'))],
+            ['to_seconds', in_steps('to_seconds', var('drop_off_seconds'))],
+            ['retention_before', in_steps('retention_before_share', step)],
+            ['retention_after', in_steps('retention_after_share', step)],
+            ['caption', 'caption_excerpt'],
+        ])) }} as drop_offs,
+        max(measured_on) as measured_on
+    from {{ ref('media_drop_offs') }}
+    where not is_small_sample
+    group by media_id
+
+),
+
+lossy_medias as (
+
+    select
+        medias.*,
+        found.drop_offs,
+        found.measured_on as curve_measured_on,
+        row_number() over (order by medias.play_count desc, medias.media_id) as media_position
+    from drop_off_lists as found
+    join {{ ref('fct_media_performance') }} as medias on found.media_id = medias.media_id
+    where medias.person_count >= {{ var('smallest_group') }}
+
+)
+
+select
+    media_id as entity,
+    concat('Drop-offs: ', {{ label('media_name') }}) as name,
+    {{ json_build([
+        ['media_name', label('media_name')],
+        ['duration_seconds', in_steps('duration_seconds', var('drop_off_seconds'))],
+        ['play_count', two_digits('play_count', 5)],
+        ['mean_watched_share', in_steps('mean_watched_share', step)],
+        ['drop_off_share_above', var('drop_off_share_above')],
+        ['drop_off_seconds', var('drop_off_seconds')],
+        ['drop_offs', 'drop_offs'],
+    ]) }} as facts,
+    person_count,
+    {{ no_references() }} as reference_keys,
+    curve_measured_on as measured_on
+from lossy_medias
+where media_position <= {{ var('drop_off_analysis_medias') }}

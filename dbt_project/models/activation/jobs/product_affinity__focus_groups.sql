@@ -1,0 +1,42 @@
+-- A study per pair of products that are bought together most clearly, asked of the tiers of KL-1.
+with
+
+ranked_pairs as (
+
+    select
+        *,
+        -- By the lift as it leaves: among pairs that are as good as equal, noise must not decide which are asked about.
+        row_number() over (order by {{ in_steps('lift_low', 0.5) }} desc, product_a_id, product_b_id) as pair_position
+    from {{ ref('product_pairs') }}
+    where is_affinity
+
+),
+
+tier_list as (
+
+    select {{ sorted_list("concat('clv-tiers:', clv_tier)") }} as persona_keys
+    from {{ ref('clv_tiers') }}
+    where clv_tier <> 'no_prediction' and customer_count > 0
+
+)
+
+select
+    concat(pairs.product_a_id, '_', pairs.product_b_id) as entity,
+    concat('Bought together: ', {{ label('pairs.product_a_name') }}, ', ', {{ label('pairs.product_b_name') }})
+        as name,
+    {{ json_build([
+        ['product_a', label('pairs.product_a_name')],
+        ['product_b', label('pairs.product_b_name')],
+        ['joint_buyer_count', two_digits('pairs.joint_customer_count', 5)],
+        ['buyer_count', two_digits('pairs.customer_count', 5)],
+        ['a_to_b_share', in_steps('pairs.a_to_b_share', var('analysis_share_step'))],
+        ['b_to_a_share', in_steps('pairs.b_to_a_share', var('analysis_share_step'))],
+        ['lift', in_steps('pairs.lift', 0.5)],
+        ['window_days', var('pair_window_days')],
+    ]) }} as facts,
+    pairs.joint_customer_count as person_count,
+    to_json(tier_list.persona_keys) as reference_keys,
+    pairs.measured_on
+from ranked_pairs as pairs
+cross join tier_list
+where pairs.pair_position <= {{ var('asked_product_pairs') }}
