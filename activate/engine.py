@@ -215,7 +215,7 @@ class _Run:
         texts = [("personas", _description(row)) for row in self.mavera.custom_personas()]
         if "analyses" in self.kinds:
             newest = self.mavera.newest_threads(THREADS_TO_GREET)
-            texts += [("analyses", api.opening_of(thread)) for thread in newest]
+            texts += [("analyses", words) for thread in newest for words, _ in api.asked_in(thread)]
         if "focus-groups" in self.kinds:
             texts += [("focus-groups", str(row.get("name"))) for row in self.mavera.studies()]
         if any(_key_in(kind, words) in new for kind, words in texts):
@@ -259,11 +259,11 @@ class _Run:
     def _look(self, call: Call) -> _Found:
         """Search Mavera for what a call may have made; objects that the ledger already knows are others."""
         closed = [other for other in self.ledger.calls() if other.state != "unknown"]
-        known = {name for other in closed for name in (other.remote_id, other.thread_id)}
+        known = {other.remote_id for other in closed}
         since = call.begun_at - CLOCKS_APART
         ours = marker(call.record_key, call.fingerprint)
         if call.kind == "analyses":
-            return self._look_for_thread(ours, since, known)
+            return self._look_for_question(call, ours, known)
         if call.kind == "focus-groups":
             return self._look_for_study(ours, known)
         return self._look_for_persona(ours, str(call.payload["name"]), since, known)
@@ -279,12 +279,28 @@ class _Run:
                 return _Found(doubt=doubt)
         return _Found()
 
-    def _look_for_thread(self, ours: str, since: datetime, known: Set[str | None]) -> _Found:
-        for thread in self.mavera.threads(since):
-            if thread["id"] not in known and ours in api.opening_of(thread):
-                answer = api.answer_in(thread)
-                return _Found(answer, "" if answer else f"Mave has not answered yet in {thread['id']}")
+    def _look_for_question(self, call: Call, ours: str, known: Set[str | None]) -> _Found:
+        """Search the thread that it was asked in, or, where it was to begin one, the newer threads."""
+        continued = call.payload.get("thread_id")
+        threads = (
+            [self.mavera.thread(continued)]
+            if continued
+            else self.mavera.threads(call.begun_at - CLOCKS_APART)
+        )
+        for thread in threads:
+            for words, answer in api.asked_in(thread):
+                if ours not in words or (answer and answer.remote_id in known):
+                    continue
+                if answer is None:
+                    return _Found(doubt=f"Mave has not answered yet in {thread['id']}")
+                return _Found(answer._replace(credits=self._credits_of(answer, thread)))
         return _Found()
+
+    def _credits_of(self, answer: api.Answer, thread: Mapping[str, Any]) -> int | None:
+        """What a thread cost beyond the answers that the ledger knows in it; None where it does not tell."""
+        total = thread.get("credits_used")
+        paid = sum(call.credits for call in self.ledger.calls() if call.thread_id == answer.thread_id)
+        return max(total - paid, 0) if isinstance(total, int) else None
 
     def _look_for_study(self, ours: str, known: Set[str | None]) -> _Found:
         for row in self.mavera.studies():
@@ -365,8 +381,11 @@ class _Run:
         missing = (key for key in record.references if key not in entries or entries[key].state != "done")
         return next(missing, "")
 
-    def _payload(self, record: Record) -> Mapping[str, Any]:
-        """Return what is sent: with the ids in Mavera of the records that it refers to."""
+    def _payload(self, step: Step) -> Mapping[str, Any]:
+        """Return what is sent: with the thread that it goes on in, and the ids of what it refers to."""
+        record = step.record
+        if thread_id := self._conversation(step):
+            return {**record.payload, "thread_id": thread_id}
         if not record.references:
             return record.payload
         entries = self.ledger.entries()
@@ -375,11 +394,24 @@ class _Run:
             record.references_field: [entries[key].remote_id for key in record.references],
         }
 
+    def _conversation(self, step: Step) -> str | None:
+        """Return the thread of an analysis that is asked anew, so that Mave knows what it said before."""
+        thread_id = step.entry.thread_id if step.entry and step.record.kind == "analyses" else None
+        if thread_id:
+            try:
+                self.mavera.thread(thread_id)
+            except api.KeyRefused:
+                raise
+            except api.Refused:
+                self.say(f"{step.record.key}: {thread_id} is gone from Mavera, a new thread begins")
+                return None
+        return thread_id
+
     def _send_one(self, step: Step, run_id: str) -> None:
         record = step.record
         edits = step.action == "update" and KINDS[record.kind].update_edits
         remote_id = step.entry.remote_id if step.entry and edits else None
-        payload = self._payload(record)
+        payload = self._payload(step)
         call_id = self.ledger.begin(
             run_id,
             kind=record.kind,
@@ -585,7 +617,9 @@ def _studies(mavera: api.Mavera) -> Iterator[tuple[api.Answer | None, str]]:
 
 
 def _asked(thread: Mapping[str, Any]) -> tuple[api.Answer | None, str]:
-    return api.answer_in(thread), api.opening_of(thread)
+    """Return the last answer of a thread and its question: that is what stands in Mavera."""
+    answered = [(answer, words) for words, answer in api.asked_in(thread) if answer]
+    return answered[-1] if answered else (None, "")
 
 
 def _key_in(kind: str, words: str) -> str:

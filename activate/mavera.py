@@ -25,6 +25,7 @@ RETRY_AFTER_SECONDS: Final = 30  # where a 429 does not say; the vendor's own sa
 LONGEST_WAIT_SECONDS: Final = 120
 
 CONNECT_SECONDS: Final = 10
+SPEAKERS: Final = frozenset({"user", "assistant"})
 PERSONA_PAGE: Final = 100
 STUDY_PAGE: Final = 100
 THREAD_PAGE: Final = 100
@@ -333,26 +334,21 @@ def study_in(body: Any) -> Answer:
     return Answer(str(body["id"]), None, _whole(used), body, studies.state_of(body.get("status")))
 
 
-def answer_in(thread: Mapping[str, Any]) -> Answer | None:
-    """Return the first answer of a thread as if the call had got it; None while there is none."""
-    for message in thread.get("messages") or ():
-        if message.get("role") == "assistant":
-            return Answer(
-                str(message["id"]), str(thread["id"]), _whole(thread.get("credits_used")), dict(thread)
-            )
-    return None
+def asked_in(thread: Mapping[str, Any]) -> Iterator[tuple[str, Answer | None]]:
+    """Yield each question of a thread, oldest first, with its answer as if the call had got it.
 
-
-def opening_of(thread: Mapping[str, Any]) -> str:
-    """Return the message that a thread was begun with."""
-    return next(
-        (
-            str(message["content"])
-            for message in thread.get("messages") or ()
-            if message.get("role") == "user"
-        ),
-        "",
-    )
+    A thread tells its credits as one sum, so an answer has them only where it is the only one.
+    """
+    messages = [message for message in thread.get("messages") or () if message.get("role") in SPEAKERS]
+    questions = [place for place, message in enumerate(messages) if message["role"] == "user"]
+    used = _whole(thread.get("credits_used")) if len(questions) == 1 else None
+    for place in questions:
+        reply = messages[place + 1] if place + 1 < len(messages) else {"role": "user"}
+        told = reply["role"] == "assistant"
+        yield (
+            str(messages[place]["content"]),
+            Answer(str(reply["id"]), str(thread["id"]), used, dict(thread)) if told else None,
+        )
 
 
 def created_at(row: Mapping[str, Any]) -> datetime:

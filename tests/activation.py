@@ -9,7 +9,7 @@ from typing import Any
 
 import duckdb
 
-from activate.mavera import Mavera, opening_of
+from activate.mavera import Mavera, asked_in
 from activate.records import MARKER
 from sandbox import mavera
 
@@ -242,9 +242,12 @@ def environment(path: Path, url: str) -> dict[str, str]:
 
 
 def references(url: str) -> Counter[str]:
-    """Return how many objects in the Mavera of the sandbox at `url` carry each record's reference."""
+    """Return how often each record's reference stands in the Mavera of the sandbox at `url`.
+
+    Every question of a thread counts: asked twice is paid twice, within one thread or in two.
+    """
     account = Mavera(f"{url}/mavera/api/v1", mavera.KEY, "enterprise")
     texts = [row["description"] for row in account.custom_personas()]
-    texts += [opening_of(thread) for thread in account.threads(LONG_AGO)]
+    texts += [words for thread in account.threads(LONG_AGO) for words, _ in asked_in(thread)]
     texts += [row["name"] for row in account.studies()]
     return Counter(found[1] for text in texts if (found := MARKER.search(text)))

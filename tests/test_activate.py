@@ -221,13 +221,15 @@ def test_changed_facts_update_a_persona_without_a_second_one(desk: Desk) -> None
     assert desk.activate("apply").lines[0] == "1 unchanged: 0 credits"
 
 
-def test_an_analysis_is_asked_once_per_set_of_facts(desk: Desk) -> None:
+def test_an_analysis_is_asked_once_per_set_of_facts_in_one_conversation(desk: Desk) -> None:
     desk.publish(analyses=(activation.CLUSTERS,))
     desk.activate("apply")
     desk.publish(analyses=(activation.but(activation.CLUSTERS, viewer_count=2_000),))
     desk.activate("apply")
     desk.activate("apply")
-    assert desk.sandbox.mavera.summary()["threads"] == 2
+    first, second = desk.ledger().calls()
+    assert (first.thread_id, second.action) == (second.thread_id, "update")
+    assert desk.sandbox.mavera.summary()["threads"] == 1
     assert desk.ledger().spent() == desk.credits()
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import activation
 import pytest
+import requests
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
@@ -232,6 +233,31 @@ def test_a_thread_in_which_mave_has_not_answered_is_waited_for(account: Account)
         with scripted(account, pages) as outcome:
             assert outcome.results[CLUSTERS].state == state
     assert account.ledger().calls()[-1].credits == 12
+
+
+def test_an_answer_lost_within_a_thread_is_found_there_with_its_own_credits(account: Account) -> None:
+    account.apply(analyses=(activation.CLUSTERS,))
+    account.spoil("cut-after", "/mave/chat")
+    moved = activation.but(activation.CLUSTERS, viewer_count=2_000)
+    outcome = account.apply(analyses=(moved,))
+    assert outcome.results[CLUSTERS].state == "updated"
+    first, second = account.ledger().calls()[1:]
+    assert (second.thread_id, second.remote_id != first.remote_id) == (first.thread_id, True)
+    assert activation.references(account.url)["viewer-clusters:all"] == 2
+    assert account.ledger().spent() == account.credits()
+
+
+def test_a_conversation_that_is_gone_begins_anew(account: Account) -> None:
+    account.apply(analyses=(activation.CLUSTERS,))
+    asked = account.ledger().calls()[-1]
+    requests.delete(
+        f"{account.url}/mavera/api/v1/mave/threads/{asked.thread_id}",
+        headers={"Authorization": f"Bearer {sandbox_mavera.KEY}"},
+        timeout=10,
+    ).raise_for_status()
+    account.apply(analyses=(activation.but(activation.CLUSTERS, viewer_count=2_000),))
+    assert account.said == [f"{CLUSTERS}: {asked.thread_id} is gone from Mavera, a new thread begins"]
+    assert account.ledger().calls()[-1].thread_id not in {None, asked.thread_id}
 
 
 @contextmanager
