@@ -24,6 +24,12 @@ HOME = settings.ROOT / "build" / "demo"
 ENV_FILE = settings.ROOT / "build" / "demo.env"
 WORLD_FILE = HOME / "world.json"
 CREDIT_BUDGET = 10_000
+# What came back: columns of marts.job_results, without their _count, in words for one and for many.
+CAME_BACK = {
+    "persona": ("persona", "personas"),
+    "analysis": ("analysis", "analyses"),
+    "respondent_answer": ("answer", "answers"),
+}
 
 
 class StepFailed(Exception):
@@ -208,24 +214,30 @@ def _count(table: str) -> int:
     return int(_rows(f"select count(*) from {table}")[0][0])
 
 
+def _say_each_job() -> None:
+    """Print a line per job: what its models found, what was sent for how many credits, what came back."""
+    typer.echo(f"\n{'job':<19}{'found':<37}{'sent':<10}came back")
+    for job, finding, is_enabled, standing, credits_spent, *answers in _rows(
+        "select job, finding, is_enabled, standing_count, credits,"
+        f" {', '.join(f'{name}_count' for name in CAME_BACK)} from marts.job_results order by job_number"
+    ):
+        sent = f"{standing}, {credits_spent:,}" if is_enabled else "off"
+        back = [
+            f"{count:,} {words}" for count, words in zip(answers, CAME_BACK.values(), strict=True) if count
+        ]
+        typer.echo(f"{job:<19}{finding or '-':<37}{sent:<10}{', '.join(back) or '-'}")
+    typer.echo("sent: objects in Mavera, credits")
+
+
 def _summarise() -> None:
     """Print a screen of what is now in the warehouse and in Mavera, and what to type next."""
     with duckdb.connect(str(HOME / "warehouse.duckdb"), read_only=True) as connection:
         sources = connection.execute(
             "select vendor, sum(rows_new) from raw_ops.loads group by vendor order by vendor"
         ).fetchall()
-    clusters = _rows(
-        "select viewer_cluster, viewer_count from marts.viewer_clusters order by viewer_count desc"
-    )
-    tiers = _rows(
-        "select clv_tier, sum(customer_count) from marts.customers_by_tier group by 1"
-        " order by list_position(['top', 'middle', 'rest', 'no_prediction'], clv_tier)"
-    )
     status, _ = _command("activate", "status", "--json")
-    typer.echo("")
-    for name, counts in (("rows", sources), ("viewers", clusters), ("customers", tiers)):
-        words = ", ".join(f"{str(label).replace('_', ' ')} {count:,}" for label, count in counts)
-        typer.echo(f"{name:<10} {words}")
+    _say_each_job()
+    typer.echo(f"\n{'rows':<10} {', '.join(f'{vendor} {count:,}' for vendor, count in sources)}")
     standing = [
         f"{kind} {count} {state}"
         for kind, counts in status["kinds"].items()

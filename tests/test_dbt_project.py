@@ -470,6 +470,26 @@ def test_what_mavera_did_stands_beside_what_it_cost(small: duckdb.DuckDBPyConnec
     ]
 
 
+def test_each_job_has_one_row_of_what_it_found_sent_and_got_back(small: duckdb.DuckDBPyConnection) -> None:
+    results = small.execute(
+        "select job, finding, standing_count, credits, persona_count, analysis_count, respondent_answer_count"
+        " from marts.job_results where credits > 0 order by job_number"
+    ).fetchall()
+    assert results == [
+        ("clv-tiers", "the top tier holds 36 % of value", 1, 300, 1, 0, 0),
+        ("segment-overlap", "1 near duplicate, 3 contained pairs", 1, 20, 0, 1, 0),
+        ("product-affinity", "0 of 0 pairs above chance", 1, 70, 0, 0, 3),
+    ]
+
+
+def test_every_job_says_what_it_found(small: duckdb.DuckDBPyConnection) -> None:
+    silent = small.execute(
+        "select job from marts.job_results left join marts.job_findings using (job)"
+        " where job_findings.job is null"
+    ).fetchall()
+    assert silent == []
+
+
 def test_no_address_stands_in_what_is_published(small: duckdb.DuckDBPyConnection) -> None:
     tables = small.execute(
         "select table_schema, table_name from information_schema.tables"

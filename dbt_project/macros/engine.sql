@@ -178,3 +178,17 @@
         sort_array(collect_list(named_struct('place', {{ place }}, 'text', {{ text }}))), each -> each.text
     ), ' ')
 {%- endmacro %}
+
+
+{# A whole number as people read it: 1,234. #}
+{% macro counted(value) -%}
+    {{ return(adapter.dispatch('counted')(value)) }}
+{%- endmacro %}
+
+{% macro default__counted(value) -%}
+    format('{:,}', cast({{ value }} as bigint))
+{%- endmacro %}
+
+{% macro spark__counted(value) -%}
+    format_number(cast({{ value }} as bigint), 0)
+{%- endmacro %}

@@ -77,3 +77,8 @@
         else round({{ value }})
     end as bigint)
 {%- endmacro %}
+
+{# A share as people read it: 45 %. #}
+{% macro percent(value) -%}
+    concat(cast(cast(round(100 * {{ value }}) as bigint) as {{ dbt.type_string() }}), ' %')
+{%- endmacro %}

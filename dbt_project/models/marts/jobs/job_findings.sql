@@ -1,0 +1,58 @@
+-- SG-1
+select
+    'device-geography' as job,
+    max(concat({{ percent('share') }}, ' of opens are ', replace(device_persona, '_', ' '))) as finding
+from {{ ref('device_segments') }}
+where share = (select max(share) from {{ ref('device_segments') }})
+
+union all
+
+-- SG-3
+select
+    'contact-groups',
+    concat({{ counted('count(*)') }}, ' groups of contacts, ', {{ counted('count(*) filter (where is_selected)') }}, ' chosen')
+from {{ ref('contact_groups') }}
+
+union all
+
+-- WS-1
+select
+    'viewer-clusters',
+    concat({{ counted('sum(viewer_count)') }}, ' viewers, ', {{ counted('max(case when viewer_cluster = \'binge_watchers\' then viewer_count end)') }}, ' of them bingeing')
+from {{ ref('viewer_clusters') }}
+
+union all
+
+-- WS-2
+select
+    'drop-offs',
+    concat({{ counted('count(*)') }}, ' drop-offs in ', {{ counted('count(distinct media_id)') }}, ' medias')
+from {{ ref('media_drop_offs') }}
+
+union all
+
+-- KL-1
+select
+    'clv-tiers',
+    max(concat('the top tier holds ', {{ percent('predicted_value_share') }}, ' of value'))
+from {{ ref('clv_tiers') }}
+where clv_tier = 'top'
+
+union all
+
+-- KL-3
+select
+    'segment-overlap',
+    concat(
+        {{ counted('count(*) filter (where is_near_duplicate)') }}, ' near duplicate, ',
+        {{ counted('count(*) filter (where is_contained and not is_near_duplicate)') }}, ' contained pairs'
+    )
+from {{ ref('segment_overlaps') }}
+
+union all
+
+-- KL-4
+select
+    'product-affinity',
+    concat({{ counted('count(*) filter (where is_affinity)') }}, ' of ', {{ counted('count(*)') }}, ' pairs above chance')
+from {{ ref('product_pairs') }}
