@@ -30,14 +30,18 @@ def _below_root(path: Path) -> Path:
     return path if path.is_absolute() else ROOT / path
 
 
-def _sqlite_below_root(url: str) -> str:
-    path = url.removeprefix("sqlite:///")
-    return url if path == url else f"sqlite:///{_below_root(Path(path))}"
+def _database(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        return f"sqlite:///{_below_root(Path(rest[1:]))}"
+    if scheme in {"postgresql", "postgres", "postgresql+psycopg"}:
+        return f"postgresql+psycopg://{rest}"
+    raise ValueError("must begin with sqlite:/// and a path, or with postgresql://")
 
 
 BaseUrl = Annotated[str, AfterValidator(_without_slash)]
 ProjectPath = Annotated[Path, AfterValidator(_below_root)]
-LedgerUrl = Annotated[str, AfterValidator(_sqlite_below_root)]
+LedgerUrl = Annotated[str, AfterValidator(_database)]
 
 
 class Settings(BaseSettings):

@@ -3,7 +3,9 @@
 import json
 import sys
 import textwrap
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
@@ -12,6 +14,7 @@ import settings as environment
 import warehouse
 from activate import ledger as journal
 from activate import records
+from activate.lock import LedgerError, lock
 from activate.plan import KINDS, Plan, Step, TwoRows
 
 if TYPE_CHECKING:
@@ -37,6 +40,8 @@ PAYLOAD_SHOWN: Final = 24
 COLUMNS: Final = 80
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+keeping = typer.Typer(no_args_is_help=True, help="Look after the ledger itself: verify, export, restore.")
+app.add_typer(keeping, name="ledger")
 
 Kinds = Annotated[list[str] | None, typer.Argument(help=f"Which kinds: {', '.join(KINDS)}. All by default.")]
 RecordKey = Annotated[
@@ -93,10 +98,10 @@ def apply(
     mavera = _mavera(settings)
     wanted = records.load(settings, chosen)
     width = _key_width(wanted)
-    with journal.lock(settings.ledger_url):
+    with _writing(settings) as ledger:
         outcome = engine.apply(
             wanted,
-            journal.connect(settings.ledger_url, settings.mavera_base_url, write=True),
+            ledger,
             mavera,
             chosen,
             _limits(settings, budget),
@@ -195,8 +200,7 @@ def settle(
     if not (adopt or forget or from_mavera):
         _list_unknown(journal.connect(settings.ledger_url, settings.mavera_base_url))
         return
-    with journal.lock(settings.ledger_url):
-        ledger = journal.connect(settings.ledger_url, settings.mavera_base_url, write=True)
+    with _writing(settings) as ledger:
         if from_mavera:
             wanted = records.load(settings, list(KINDS))
             for adopted, remote_id in engine.adopt_all(wanted, ledger, _mavera(settings)):
@@ -212,12 +216,49 @@ def settle(
     typer.echo("To see what is left to do: make plan")
 
 
+@keeping.command()
+def verify() -> None:
+    """Check that every row of the ledger is as it was written, by the receipts that chain them."""
+    settings = environment.load()
+    count = journal.connect(settings.ledger_url, settings.mavera_base_url).verify()
+    typer.echo(f"{count:,} rows, each as it was written")
+
+
+@keeping.command()
+def export(
+    file: Annotated[Path | None, typer.Argument(help="Where to; the screen by default.")] = None,
+) -> None:
+    """Write every row as a line of JSON: a backup that outlives this project."""
+    settings = environment.load()
+    lines = journal.connect(settings.ledger_url, settings.mavera_base_url).export()
+    if file is None:
+        for line in lines:
+            typer.echo(line)
+        return
+    if file.exists():
+        raise UsageError(f"{file} exists already: name a new file")
+    with file.open("w", encoding="utf-8") as target:
+        count = sum(target.write(f"{line}\n") > 0 for line in lines)
+    typer.echo(f"{count:,} rows in {file}")
+
+
+@keeping.command()
+def restore(file: Annotated[Path, typer.Argument(help="What `ledger export` wrote.")]) -> None:
+    """Fill a new ledger with exported rows, all or none: after a loss, or to move it to another database."""
+    settings = environment.load()
+    if not file.is_file():
+        raise UsageError(f"there is no file {file}")
+    with _writing(settings) as ledger, file.open(encoding="utf-8") as lines:
+        count = ledger.restore(lines)
+    typer.echo(f"{count:,} rows restored, each as it was written")
+
+
 def main() -> None:
     """Run the command; a user's mistake is one line and exit code 2, or a traceback with --debug."""
     from activate.engine import NotStarted
     from activate.mavera import MaveraError
 
-    ours = (environment.SettingsError, warehouse.WarehouseError, records.RecordsError, journal.LedgerError)
+    ours = (environment.SettingsError, warehouse.WarehouseError, records.RecordsError, LedgerError)
     try:
         app()
     except (*ours, TwoRows, NotStarted, UsageError, MaveraError) as error:
@@ -249,6 +290,15 @@ def _limits(settings: environment.Settings, run: int | None) -> "Limits":
         settings.mavera_poll_seconds,
         settings.mavera_poll_ceiling_seconds,
     )
+
+
+@contextmanager
+def _writing(settings: environment.Settings) -> Iterator[journal.Ledger]:
+    """Open the ledger to write, with every other writer kept away until the block ends."""
+    with lock(settings.ledger_url) as hold:
+        if hold.taken_from:
+            typer.echo(f"taking over from {hold.taken_from}, which has died or was cut off", err=True)
+        yield journal.connect(settings.ledger_url, settings.mavera_base_url, write=True, hold=hold)
 
 
 def _mavera(settings: environment.Settings) -> "Mavera":

@@ -13,7 +13,8 @@ from typing import Any, Final, Literal, NamedTuple
 
 from activate import mavera as api
 from activate import studies
-from activate.ledger import Call, CreditsSource, Ledger, LedgerError
+from activate.ledger import Call, CreditsSource, Ledger
+from activate.lock import LedgerError
 from activate.plan import FREE, KINDS, Plan, Price, Record, Step, diff
 from activate.records import MARKER, marker
 

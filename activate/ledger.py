@@ -2,15 +2,15 @@
 
 Deleting the warehouse must not forget what was paid for. Every call is announced by a committed `begin` row
 and closed by an `end` row, so a process that dies at any instant leaves a call without an end, which reads as
-unknown.
+unknown. Each row has a receipt over itself and the receipt before it: a row that was changed, taken out or
+put in afterwards shows.
 """
 
-import fcntl
+import hashlib
 import json
-import os
+import shutil
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,11 +18,11 @@ from typing import Any, Final, Literal
 
 import sqlalchemy as sa
 
+from activate.lock import UNGUARDED, Hold, LedgerError, file_of, open_engine
 from activate.plan import KINDS, Entry, Price
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 NOWHERE: Final = "sqlite://"  # an empty ledger in memory
-LOCK_WAIT_SECONDS: Final = 30  # a reader such as ingest holds the file for milliseconds
 
 State = Literal["done", "failed", "unknown", "waiting"]
 CreditsSource = Literal["answered", "documented"]
@@ -35,7 +35,7 @@ journal = sa.Table(
     sa.Column("entry_id", sa.Integer, primary_key=True, autoincrement=True),
     # Joins a begin row with its end rows, of which the last counts.
     sa.Column("call_id", sa.Text, nullable=False, index=True),
-    # begin, end; note: a run that set out, the number of its steps in payload.
+    # begin, end; note: a run that set out, the number of its steps in payload; takeover: from whom, in error.
     sa.Column("event", sa.Text, nullable=False),
     # ISO 8601 in UTC, by the real clock whatever RUN_AT says: money is spent in real time.
     sa.Column("written_at", sa.Text, nullable=False),
@@ -60,10 +60,15 @@ journal = sa.Table(
     sa.Column("answer", sa.Text),
     sqlite_autoincrement=True,
 )
-
-
-class LedgerError(Exception):
-    """The ledger cannot be used as it is, so nothing may be sent; the text says what to do."""
+# Beside the journal, so that one without receipts (layout 1) can still be read as it is.
+receipts = sa.Table(
+    "receipts",
+    metadata,
+    sa.Column("entry_id", sa.Integer, primary_key=True, autoincrement=False),
+    # SHA-256 of the receipt before it and of the row's values but its number, as JSON.
+    sa.Column("receipt", sa.Text, nullable=False),
+)
+FIRST_RECEIPT: Final = ""
 
 
 @dataclass(frozen=True)
@@ -116,11 +121,16 @@ class Ledger:
     """The journal of one Mavera account. `now` is the clock of its rows and of the month that is spent."""
 
     def __init__(
-        self, engine: sa.Engine, destination: str, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        engine: sa.Engine,
+        destination: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        guard: Callable[[sa.Connection], None] = lambda _: None,
     ) -> None:
         self._engine = engine
         self.destination = destination
         self.now = now
+        self._guard = guard
 
     # Reading
 
@@ -222,6 +232,11 @@ class Ledger:
         )
         return run_id
 
+    def note_takeover(self, owner: str) -> None:
+        """Note that the lock was taken over from `owner`, who had stopped giving signs of life."""
+        call_id = uuid.uuid4().hex
+        self._write(call_id=call_id, run_id=call_id, event="takeover", error=f"from {owner}")
+
     def begin(
         self,
         run_id: str,
@@ -299,51 +314,137 @@ class Ledger:
         }
         try:
             with self._engine.begin() as connection:
-                connection.execute(sa.insert(journal).values(row))
+                self._guard(connection)
+                _append(connection, row)
         except sa.exc.DBAPIError as error:
             raise LedgerError(f"the ledger cannot be written ({error.orig}): nothing more is sent") from None
+
+    # As a whole
+
+    def verify(self) -> int:
+        """Return the number of rows, each as it was written. Raises LedgerError at the first that is not."""
+        receipt, count = FIRST_RECEIPT, 0
+        joined = sa.select(journal, receipts.c.receipt).outerjoin(
+            receipts, journal.c.entry_id == receipts.c.entry_id
+        )
+        with self._engine.connect() as connection:
+            for row in connection.execute(joined.order_by(journal.c.entry_id)).mappings():
+                receipt = receipt_of(dict(row), receipt)
+                if row["receipt"] != receipt:
+                    raise LedgerError(
+                        f"row {row['entry_id']} of the ledger, written {row['written_at']}, or the one "
+                        "before it, is not as it was written. Bring the ledger back from a backup"
+                    )
+                count += 1
+            last = connection.execute(sa.select(sa.func.count()).select_from(receipts)).scalar_one()
+        if last != count:
+            raise LedgerError(f"the ledger has {last} receipts and {count} rows: rows were taken out")
+        return count
+
+    def export(self) -> Iterator[str]:
+        """Give every row as a line of JSON with its receipt, oldest first: any tool can read it."""
+        joined = sa.select(journal, receipts.c.receipt).join(
+            receipts, journal.c.entry_id == receipts.c.entry_id
+        )
+        with self._engine.connect() as connection:
+            for row in connection.execute(joined.order_by(journal.c.entry_id)).mappings():
+                yield _json(dict(row))
+
+    def restore(self, lines: Iterable[str]) -> int:
+        """Write exported lines into this ledger, which must be empty; return their number.
+
+        All or nothing. Raises LedgerError at a line that is not as it was exported, or is of another Mavera.
+        """
+        count = 0
+        with self._engine.begin() as connection:
+            self._guard(connection)
+            if connection.execute(sa.select(journal.c.entry_id).limit(1)).first():
+                raise LedgerError("this ledger has rows already: set LEDGER_URL to a new one")
+            for count, line in enumerate(lines, start=1):
+                try:
+                    row = json.loads(line)
+                    receipt = row.pop("receipt")
+                    del row["entry_id"]
+                    if row["destination"] != self.destination:
+                        raise LedgerError(
+                            f"line {count} was sent to {row['destination']}, "
+                            f"and MAVERA_BASE_URL is {self.destination}"
+                        )
+                    written = _append(connection, row)
+                except (ValueError, KeyError, TypeError, AttributeError, sa.exc.SQLAlchemyError):
+                    raise LedgerError(f"line {count} is no row of an exported ledger") from None
+                if written != receipt:
+                    raise LedgerError(f"line {count}, or the one before it, is not as it was exported")
+        return count
+
+
+def receipt_of(row: Mapping[str, Any], before: str) -> str:
+    """Return the receipt of a journal row: a hash over its values and the receipt of the row before."""
+    values = {column.name: row.get(column.name) for column in journal.columns if not column.primary_key}
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
+
+
+def _append(connection: sa.Connection, row: Mapping[str, Any]) -> str:
+    """Write one row with its receipt; return that."""
+    newest = sa.select(receipts.c.receipt).order_by(receipts.c.entry_id.desc()).limit(1)
+    before = connection.execute(newest).scalar() or FIRST_RECEIPT
+    receipt = receipt_of(row, before)
+    key = connection.execute(sa.insert(journal).values(dict(row))).inserted_primary_key
+    connection.execute(sa.insert(receipts).values(entry_id=key[0] if key else None, receipt=receipt))
+    return receipt
 
 
 # --- opening -----------------------------------------------------------------------------------------
 
 
-def connect(url: str, destination: str, *, write: bool = False) -> Ledger:
+def connect(url: str, destination: str, *, write: bool = False, hold: Hold = UNGUARDED) -> Ledger:
     """Open the ledger of `destination` (Mavera's base URL). Raises LedgerError where that would be unsafe.
 
-    The first writer makes the tables, and a SQLite file; until then there is an empty ledger to read.
+    The first writer makes the tables, and a SQLite file; until then there is an empty ledger to read. A
+    ledger of an older layout is backed up, then brought up to this one, by its first writer. What is written
+    is written under `hold`, the lock that the writer took.
     """
-    path = _file(url)
+    path = file_of(url)
     if path and write:
         path.parent.mkdir(parents=True, exist_ok=True)
     elif path and not path.exists():
         return connect(NOWHERE, destination, write=True)
-    engine = sa.create_engine(url, connect_args={"timeout": LOCK_WAIT_SECONDS} if _is_sqlite(url) else {})
-    if _is_sqlite(url):
-        sa.event.listen(engine, "connect", _make_durable)
     try:
+        engine = open_engine(url)
         if not write and not sa.inspect(engine).has_table(journal.name):
             return connect(NOWHERE, destination, write=True)
-        _check(engine, destination, write)
+        _check(engine, destination, path, write)
     except sa.exc.DBAPIError as error:
         raise LedgerError(
-            f"{path or 'the ledger'} cannot be used ({error.orig}). It remembers what was paid for: "
-            "restore it from a backup, or move it away and run python -m activate settle --from-mavera"
+            f"{path or 'the ledger'} cannot be used ({_first_line(error.orig)}). It remembers what was paid "
+            "for: restore it from a backup, or move it away and run python -m activate settle --from-mavera"
         ) from None
-    return Ledger(engine, destination)
+    ledger = Ledger(engine, destination, guard=hold.guard)
+    if hold.taken_from:
+        ledger.note_takeover(hold.taken_from)
+    return ledger
 
 
-def _check(engine: sa.Engine, destination: str, write: bool) -> None:
-    if write:
-        metadata.create_all(engine)
+def _check(engine: sa.Engine, destination: str, path: Path | None, write: bool) -> None:
     with engine.begin() as connection:
-        version = connection.execute(sa.select(versions.c.version)).scalar()
-        if version is None:
-            connection.execute(sa.insert(versions).values(version=SCHEMA_VERSION))
-        elif version > SCHEMA_VERSION:
+        version = (
+            connection.execute(sa.select(versions.c.version)).scalar()
+            if sa.inspect(connection).has_table(versions.name)
+            else None
+        )
+        if version is not None and version > SCHEMA_VERSION:
             raise LedgerError(
                 f"the ledger was written by a newer version of this project (layout {version}, "
                 f"this one knows {SCHEMA_VERSION}). Update the project"
             )
+    if write:
+        if version is not None and version < SCHEMA_VERSION:
+            _back_up(engine, path, version)
+        with engine.begin() as connection:
+            metadata.create_all(connection)
+            _migrate(connection, version)
+    with engine.connect() as connection:
         other = connection.execute(
             sa.select(journal.c.destination).where(journal.c.destination != destination).limit(1)
         ).scalar()
@@ -354,41 +455,31 @@ def _check(engine: sa.Engine, destination: str, write: bool) -> None:
         )
 
 
-def _make_durable(connection: Any, _: Any) -> None:
-    # FULL: a row that was committed survives a power cut. A rollback journal rather than a write-ahead log
-    # keeps everything in one file at rest, so a plain copy is a backup.
-    connection.execute("pragma synchronous = full")
+def _back_up(engine: sa.Engine, path: Path | None, version: int) -> None:
+    """Keep the ledger as it was: a file beside it, or, on a server, a table beside the journal."""
+    if path:
+        shutil.copy2(path, path.with_name(f"{path.name}.layout-{version}"))
+    else:
+        with engine.begin() as connection:
+            connection.execute(sa.text(f"create table journal_layout_{version} as table journal"))
 
 
-@contextmanager
-def lock(url: str) -> Iterator[None]:
-    """Keep every other apply away from this ledger until the block ends or the process dies."""
-    path = _file(url)
-    if path is None:
-        raise LedgerError("LEDGER_URL names no SQLite file: apply can only lock one of those so far")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f"{path.name}.lock").open("a+") as holder:
-        try:
-            fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            holder.seek(0)
-            raise LedgerError(
-                f"another apply is at work (process {holder.read().strip() or 'unknown'}). "
-                "Wait for it to end, then run the same command again"
-            ) from None
-        holder.truncate(0)
-        holder.write(str(os.getpid()))
-        holder.flush()
-        yield
+def _migrate(connection: sa.Connection, version: int | None) -> None:
+    """Bring a ledger of an older layout up to this one, within the caller's transaction."""
+    if version is None:
+        connection.execute(sa.insert(versions).values(version=SCHEMA_VERSION))
+    elif version < SCHEMA_VERSION:
+        # 1 to 2: the rows get receipts.
+        receipt = FIRST_RECEIPT
+        rows = connection.execute(sa.select(journal).order_by(journal.c.entry_id)).mappings().all()
+        for row in rows:
+            receipt = receipt_of(dict(row), receipt)
+            connection.execute(sa.insert(receipts).values(entry_id=row["entry_id"], receipt=receipt))
+        connection.execute(sa.update(versions).values(version=SCHEMA_VERSION))
 
 
-def _is_sqlite(url: str) -> bool:
-    return sa.make_url(url).get_backend_name() == "sqlite"
-
-
-def _file(url: str) -> Path | None:
-    database = sa.make_url(url).database
-    return Path(database) if _is_sqlite(url) and database else None
+def _first_line(error: object) -> str:
+    return str(error).splitlines()[0]
 
 
 # --- reading rows ------------------------------------------------------------------------------------

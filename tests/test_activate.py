@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 import settings
 from activate import cli
 from activate import ledger as journal
+from activate.lock import lock
 from sandbox.faults import Fault
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
@@ -419,8 +419,7 @@ def test_a_ledger_of_another_mavera_is_refused(desk: Desk) -> None:
 
 def test_a_second_apply_at_the_same_time_is_refused(desk: Desk) -> None:
     desk.publish(activation.TOP)
-    lock: AbstractContextManager[None] = journal.lock(settings.load().ledger_url)
-    with lock:
+    with lock(settings.load().ledger_url):
         ran = desk.activate("apply")
     assert ran.code == 2
     assert "another apply is at work (process " in ran.err
@@ -568,3 +567,17 @@ def test_an_id_that_mavera_does_not_know_is_not_taken_over(desk: Desk) -> None:
         2,
         "error: Mavera has no custom persona per_none, or no answer yet in such a thread\n",
     )
+
+
+def test_a_ledger_is_verified_exported_and_restored(desk: Desk) -> None:
+    desk.publish(activation.TOP)
+    desk.activate("apply")
+    assert desk.activate("ledger", "verify").out == "3 rows, each as it was written\n"
+    kept = desk.path / "kept.jsonl"
+    assert desk.activate("ledger", "export", str(kept)).out == f"3 rows in {kept}\n"
+    assert "exists already" in desk.activate("ledger", "export", str(kept)).err
+    assert desk.activate("ledger", "export").out == kept.read_text(encoding="utf-8")
+    desk.set(ledger_url=f"sqlite:///{desk.path / 'another.sqlite'}")
+    restored = desk.activate("ledger", "restore", str(kept))
+    assert restored.out == "3 rows restored, each as it was written\n"
+    assert desk.activate("plan").lines[-1] == "Nothing to send."

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from activate import ledger as journal
-from activate.ledger import Ledger, LedgerError
+from activate.ledger import Ledger
+from activate.lock import LedgerError, lock
 from activate.plan import Price
 
 MAVERA = "http://127.0.0.1:8790/mavera/api/v1"
@@ -173,8 +174,8 @@ def test_a_ledger_of_another_mavera_is_refused(ledger: Ledger, url: str) -> None
 
 def test_a_ledger_of_a_newer_layout_is_refused(ledger: Ledger, url: str) -> None:
     with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
-        connection.execute("update schema_version set version = 2")
-    with pytest.raises(LedgerError, match=r"newer version of this project \(layout 2, this one knows 1\)"):
+        connection.execute("update schema_version set version = 3")
+    with pytest.raises(LedgerError, match=r"newer version of this project \(layout 3, this one knows 2\)"):
         journal.connect(url, MAVERA)
 
 
@@ -197,16 +198,16 @@ def test_a_ledger_that_cannot_be_written_stops_the_run(ledger: Ledger, url: str)
 
 def test_a_second_apply_is_told_who_is_at_work(url: str) -> None:
     with (
-        journal.lock(url),
+        lock(url),
         pytest.raises(LedgerError, match=rf"another apply is at work \(process {os.getpid()}\)"),
-        journal.lock(url),
+        lock(url),
     ):
         pass
 
 
 def test_the_lock_is_free_after_its_block(url: str) -> None:
     for _ in range(2):
-        with journal.lock(url):
+        with lock(url):
             pass
 
 
@@ -216,23 +217,103 @@ def test_the_lock_of_a_killed_process_frees_itself(url: str) -> None:
     holder = context.Process(target=hold, args=(url, ready))
     holder.start()
     assert ready.wait(30)
-    with pytest.raises(LedgerError, match=str(holder.pid)), journal.lock(url):
+    with pytest.raises(LedgerError, match=str(holder.pid)), lock(url):
         pass
     os.kill(holder.pid or 0, signal.SIGKILL)
     holder.join()
-    with journal.lock(url):
+    with lock(url):
         pass
 
 
 def hold(url: str, ready: Any) -> None:
-    with journal.lock(url):
+    with lock(url):
         ready.set()
         signal.pause()
 
 
-def test_only_a_sqlite_file_can_be_locked_so_far() -> None:
+def test_a_ledger_in_memory_is_no_ledger() -> None:
     with (
-        pytest.raises(LedgerError, match="apply can only lock one of those so far"),
-        journal.lock("sqlite://"),
+        pytest.raises(LedgerError, match="LEDGER_URL names no file: nothing would be remembered"),
+        lock("sqlite://"),
     ):
         pass
+
+
+# --- receipts, layouts, exports ----------------------------------------------------------------------
+
+
+def tampered(url: str, statement: str) -> None:
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute(statement)
+
+
+def test_every_row_is_as_it_was_written(ledger: Ledger) -> None:
+    done(ledger, begun(ledger))
+    ledger.start(2, Price(10, 75))
+    assert ledger.verify() == 3
+
+
+@pytest.mark.parametrize(
+    ("statement", "error"),
+    [
+        ("update journal set credits = 0 where event = 'end'", "row 2 of the ledger"),
+        ("delete from journal where entry_id = 1", "row 2 of the ledger"),
+        ("delete from journal where entry_id = 2", "2 receipts and 1 rows"),
+        ("delete from receipts where entry_id = 2", "row 2 of the ledger"),
+    ],
+)
+def test_a_row_that_was_changed_or_taken_out_shows(
+    ledger: Ledger, url: str, statement: str, error: str
+) -> None:
+    done(ledger, begun(ledger))
+    tampered(url, statement)
+    with pytest.raises(LedgerError, match=error):
+        ledger.verify()
+
+
+def test_a_ledger_of_the_first_layout_is_read_as_it_is_and_kept_before_it_is_changed(
+    ledger: Ledger, url: str
+) -> None:
+    done(ledger, begun(ledger))
+    tampered(url, "drop table receipts")
+    tampered(url, "update schema_version set version = 1")
+    path = Path(url.removeprefix("sqlite:///"))
+    before = path.read_bytes()
+    assert journal.connect(url, MAVERA).spent() == 300
+    assert path.read_bytes() == before
+    assert journal.connect(url, MAVERA, write=True).verify() == 2
+    assert path.with_name(f"{path.name}.layout-1").read_bytes() == before
+    assert journal.connect(url, MAVERA).verify() == 2
+
+
+def test_an_exported_ledger_is_restored_row_by_row(ledger: Ledger, url: str) -> None:
+    done(ledger, begun(ledger))
+    lines = list(ledger.export())
+    again = journal.connect(f"{url}-again", MAVERA, write=True)
+    assert again.restore(lines) == again.verify() == 2
+    assert again.entries() == ledger.entries()
+    with pytest.raises(LedgerError, match="has rows already"):
+        again.restore(lines)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error"),
+    [
+        (
+            lambda line: line.replace("per_1", "per_2"),
+            "line 2, or the one before it, is not as it was exported",
+        ),
+        (lambda line: line[:-9], "line 2 is no row of an exported ledger"),
+        (lambda line: line.replace(MAVERA, "https://app.mavera.io/api/v1"), "line 2 was sent to https://app"),
+    ],
+    ids=["changed", "cut off", "another Mavera"],
+)
+def test_a_line_that_is_not_as_it_was_exported_restores_nothing(
+    ledger: Ledger, url: str, spoil: Any, error: str
+) -> None:
+    done(ledger, begun(ledger))
+    first, second = ledger.export()
+    again = journal.connect(f"{url}-again", MAVERA, write=True)
+    with pytest.raises(LedgerError, match=error):
+        again.restore([first, spoil(second)])
+    assert again.is_empty()

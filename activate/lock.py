@@ -1,0 +1,178 @@
+"""One writer of a ledger at a time: on this machine by a lock on the file, across machines by a lease.
+
+A lease is a row in the PostgreSQL ledger with its owner and a heartbeat. Who dies stops beating, and the
+lease frees itself; who takes it over says so in the journal. Every row is written under the token of its
+lease, so a process that was cut off, and comes back after another took over, announces and sends nothing.
+"""
+
+import fcntl
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+FILE_WAIT_SECONDS: Final = 30  # a reader such as ingest holds the file for milliseconds
+BEAT_SECONDS: Final = 10
+FREE_AFTER_SECONDS: Final = 60  # without a heartbeat; six missed ones are no slow network
+
+metadata = sa.MetaData()
+leases = sa.Table(
+    "lease",
+    metadata,
+    sa.Column("lease", sa.Text, primary_key=True),
+    sa.Column("token", sa.Text, nullable=False),
+    # Host and process, for people.
+    sa.Column("owner", sa.Text, nullable=False),
+    # By the server's clock: those of two machines may differ.
+    sa.Column("taken_at", sa.DateTime(timezone=True), nullable=False),
+    sa.Column("beat_at", sa.DateTime(timezone=True), nullable=False),
+)
+LEASE: Final = "apply"
+
+
+class LedgerError(Exception):
+    """The ledger cannot be used as it is, so nothing may be sent; the text says what to do."""
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The right to write. `guard` raises LedgerError once it is lost; `taken_from` is who left it behind."""
+
+    guard: Callable[[sa.Connection], None] = lambda _: None
+    taken_from: str = ""
+
+
+UNGUARDED: Final = Hold()
+
+
+def is_sqlite(url: str) -> bool:
+    return sa.make_url(url).get_backend_name() == "sqlite"
+
+
+def file_of(url: str) -> Path | None:
+    """Return the file of a SQLite ledger, None for one in memory or on a server."""
+    database = sa.make_url(url).database
+    return Path(database) if is_sqlite(url) and database else None
+
+
+def open_engine(url: str) -> sa.Engine:
+    """Return an engine whose committed rows survive a power cut."""
+    if not is_sqlite(url):
+        return sa.create_engine(url, connect_args={"connect_timeout": FILE_WAIT_SECONDS})
+    engine = sa.create_engine(url, connect_args={"timeout": FILE_WAIT_SECONDS})
+    sa.event.listen(engine, "connect", _make_durable)
+    return engine
+
+
+def _make_durable(connection: Any, _: Any) -> None:
+    # FULL: a row that was committed survives a power cut. A rollback journal rather than a write-ahead log
+    # keeps everything in one file at rest, so a plain copy is a backup.
+    connection.execute("pragma synchronous = full")
+
+
+@contextmanager
+def lock(url: str) -> Iterator[Hold]:
+    """Keep every other writer away from this ledger until the block ends or the process dies.
+
+    Raises LedgerError that names the owner where somebody else is at work.
+    """
+    path = file_of(url)
+    if path is None and is_sqlite(url):
+        raise LedgerError("LEDGER_URL names no file: nothing would be remembered")
+    if path is None:
+        with _leased(open_engine(url)) as hold:
+            yield hold
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.with_name(f"{path.name}.lock").open("a+") as holder:
+        try:
+            fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            holder.seek(0)
+            raise LedgerError(
+                f"another apply is at work (process {holder.read().strip() or 'unknown'}). "
+                "Wait for it to end, then run the same command again"
+            ) from None
+        holder.truncate(0)
+        holder.write(str(os.getpid()))
+        holder.flush()
+        yield Hold()
+
+
+# --- a lease on a server -----------------------------------------------------------------------------
+
+
+@contextmanager
+def _leased(engine: sa.Engine) -> Iterator[Hold]:
+    token, owner = uuid.uuid4().hex, f"process {os.getpid()} on {socket.gethostname()}"
+    try:
+        metadata.create_all(engine)
+        taken_from = _take(engine, token, owner)
+    except sa.exc.DBAPIError as error:
+        raise LedgerError(f"the ledger cannot be reached ({str(error.orig).splitlines()[0]})") from None
+    done = threading.Event()
+    beating = threading.Thread(target=_beat, args=(engine, token, done), daemon=True)
+    beating.start()
+    try:
+        yield Hold(lambda connection: _require(connection, token), taken_from)
+    finally:
+        done.set()
+        beating.join()
+        _give_back(engine, token)
+
+
+def _take(engine: sa.Engine, token: str, owner: str) -> str:
+    """Take the lease; return who held it and stopped beating, or nothing."""
+    now = sa.func.clock_timestamp()
+    with engine.begin() as connection:
+        # Who comes second waits here for the first to commit, then sees its row.
+        connection.execute(sa.text("lock table lease in exclusive mode"))
+        silent = sa.func.extract("epoch", now - leases.c.beat_at)
+        held = connection.execute(
+            sa.select(leases.c.owner, silent.label("silent")).where(leases.c.lease == LEASE)
+        ).first()
+        if held and held.silent < FREE_AFTER_SECONDS:
+            raise LedgerError(
+                f"another apply is at work ({held.owner}, heard of {held.silent:.0f} s ago). Wait for it to "
+                f"end; if it died, its lease frees itself {FREE_AFTER_SECONDS} s after its last sign of life"
+            )
+        connection.execute(sa.delete(leases).where(leases.c.lease == LEASE))
+        connection.execute(
+            sa.insert(leases).values(lease=LEASE, token=token, owner=owner, taken_at=now, beat_at=now)
+        )
+    return str(held.owner) if held else ""
+
+
+def _beat(engine: sa.Engine, token: str, done: threading.Event) -> None:
+    beat = sa.update(leases).where(leases.c.token == token).values(beat_at=sa.func.clock_timestamp())
+    while not done.wait(BEAT_SECONDS):
+        try:
+            with engine.begin() as connection:
+                connection.execute(beat)
+        except sa.exc.DBAPIError:
+            continue  # the server is away: the next write finds out, and the lease may run out meanwhile
+
+
+def _require(connection: sa.Connection, token: str) -> None:
+    """Raise LedgerError unless the lease is still ours; nobody can take it before this transaction ends."""
+    ours = sa.select(leases.c.token).where(leases.c.token == token).with_for_update(read=True)
+    if connection.execute(ours).first() is None:
+        raise LedgerError(
+            "the lease on the ledger ran out and another process took it over: nothing more is sent. "
+            "Run the same command again once that one has ended"
+        )
+
+
+def _give_back(engine: sa.Engine, token: str) -> None:
+    try:
+        with engine.begin() as connection:
+            connection.execute(sa.delete(leases).where(leases.c.token == token))
+    except sa.exc.DBAPIError:
+        pass  # it frees itself
