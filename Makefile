@@ -11,7 +11,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ingest transform plan activate results status publish docs sandbox lock clean
+.PHONY: help demo test lint ingest transform plan activate results status forget publish docs sandbox lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ results: .venv/.ready ## fetch Mavera's answers and model them
 
 status: .venv/.ready ## what stands in Mavera and what it cost
 	@$(PY) -m activate status
+
+forget: .venv/.ready ## take a person out of everything kept here, and keep them out; asks for the address
+	@$(PY) -m forget
 
 publish: .venv/.ready ## write the read-only copy again
 	@$(PY) -m transform publish

@@ -77,6 +77,7 @@ class Settings(BaseSettings):
     warehouse_path: ProjectPath = Path("data/warehouse.duckdb")
     published_path: ProjectPath = Path("data/published.duckdb")
     pipelines_path: ProjectPath = Path("data/pipelines")
+    forgotten_path: ProjectPath = Path("data/forgotten.json")
     ledger_url: LedgerUrl = "sqlite:///data/ledger.sqlite"
 
     sendgrid_base_url: BaseUrl = "https://api.sendgrid.com/v3"

@@ -25,6 +25,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 import warehouse
 from ingest.http import Client, RefusedError, SourceError, Vendor
+from ingest.people import Forgotten
 from ingest.typed import ChangedTypeError, Table
 from settings import Settings
 
@@ -345,6 +346,7 @@ class Warehouse:
         self._settings = settings
         self._run_id = uuid.uuid4().hex
         self._pipelines: dict[str, dlt.Pipeline] = {}
+        self._forgotten = Forgotten(settings.forgotten_path)
         self._connection = warehouse.connect(settings.warehouse_path, create=True)
 
     def close(self) -> None:
@@ -414,7 +416,7 @@ class Warehouse:
 
     def write(self, batches: Sequence[Batch]) -> None:
         """Load in one package what `batches` of one source add, and move their cursors."""
-        compared = [(batch, self._changes(batch.job, batch.rows)) for batch in batches]
+        compared = [(batch, self._changes(batch.job, self._known(batch))) for batch in batches]
         resources = [
             _package(batch.job.resource, changes.rows, batch.until)
             for batch, changes in compared
@@ -428,6 +430,10 @@ class Warehouse:
             pipeline.load()
         for batch, changes in compared:
             batch.job.outcome.count(changes)
+
+    def _known(self, batch: Batch) -> pa.Table:
+        """The rows of a batch without those of people who asked to be forgotten."""
+        return self._forgotten.without(self._connection, batch.job.resource.table.full_name, batch.rows)
 
     def _changes(self, job: Job, read: pa.Table) -> Changes:
         """The rows of `read` that are new or differ from the warehouse's, each key once.

@@ -63,6 +63,7 @@ class Project:
             "WAREHOUSE_PATH": str(self.folder / "warehouse.duckdb"),
             "PUBLISHED_PATH": str(self.folder / "published.duckdb"),
             "PIPELINES_PATH": str(self.folder / "pipelines"),
+            "FORGOTTEN_PATH": str(self.folder / "forgotten.json"),
             "LEDGER_URL": f"sqlite:///{self.folder / 'ledger.sqlite'}",
             **self.extra,
         }

@@ -1,0 +1,166 @@
+"""Takes a person out of everything this project keeps, and keeps them out: `python -m forget [EMAIL]`.
+
+Order matters, because any step may be the last one before a crash: first the tombstones, so that no load
+brings anybody back; then the raw rows; then a warehouse file without the freed pages; then the models and the
+published copy, made anew. Run again, it goes through every step once more.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import duckdb
+import sqlalchemy as sa
+import typer
+
+import settings as environment
+import transform
+import warehouse
+from ingest import people
+
+MADE_BY_MODELS = ("staging", "intermediate", "marts", "activation")
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class ForgetError(Exception):
+    """Something of the person is left, or nothing could be started; the text says what to do."""
+
+
+def forget(settings: environment.Settings, address: str, now: datetime) -> dict[str, Any]:
+    """Forget who has this address; return what was removed where.
+
+    Raises ForgetError where a trace is left, WarehouseError where the warehouse cannot be opened.
+    """
+    if "@" not in address:
+        raise ForgetError("that is no e-mail address")
+    forgotten = people.Forgotten(settings.forgotten_path)
+    path = settings.warehouse_path
+    with warehouse.connect(path) as connection:
+        _require_raw(connection, path)
+        keys = people.keys_of(connection, address)
+        forgotten.add([people.normal(address), *keys], now)
+        connection.begin()
+        removed = people.remove(connection, address, keys)
+        for schema in MADE_BY_MODELS:
+            connection.execute(f"drop schema if exists {schema} cascade")
+        connection.commit()
+    _rewrite(path)
+    shutil.rmtree(settings.pipelines_path, ignore_errors=True)  # what the last load left there
+    built = transform.build(path, None)
+    if built.failures:
+        raise ForgetError(f"the models could not be built anew ({built.failures[0]}). Then run this again")
+    transform.publish(path, settings.published_path)
+    left = [
+        *_mentions(path, address, keys),
+        *_mentions(settings.published_path, address, keys),
+        *_in_ledger(settings.ledger_url, address, keys),
+    ]
+    if left:
+        raise ForgetError(f"still named in {', '.join(left)}: docs/operating.md, Forgetting somebody")
+    return {
+        "tombstone": forgotten.tombstone(people.normal(address)),
+        "forgotten_at": now.isoformat(),
+        "rows_removed": removed,
+        "models": built.models,
+        "tombstones": len(forgotten),
+        "tombstones_file": str(settings.forgotten_path),
+    }
+
+
+def _require_raw(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    known = {f"{schema}.{name}" for schema, name in connection.execute(
+        "select table_schema, table_name from information_schema.tables"
+    ).fetchall()}  # fmt: skip
+    if missing := sorted(people.TRACES.keys() - known):
+        raise ForgetError(f"{path.name} has no {missing[0]} yet. Run make ingest first")
+
+
+def _rewrite(path: Path) -> None:
+    """Write the file anew: a row that was deleted stays readable in a freed page of the old one."""
+    draft = path.with_name(f".{path.name}.rewritten")
+    draft.unlink(missing_ok=True)
+    with duckdb.connect() as connection:
+        connection.execute(f"attach '{path}' as before (read_only)")
+        connection.execute(f"attach '{draft}' as after")
+        connection.execute("copy from database before to after")
+    draft.replace(path)
+
+
+def _mentions(path: Path, address: str, keys: list[str]) -> Iterator[str]:
+    """Name the tables of a DuckDB file in which the address, its hash or one of the keys still stands."""
+    wanted = [people.normal(address), hashlib.md5(people.normal(address).encode()).hexdigest(), *keys]  # noqa: S324
+    with warehouse.connect(path) as connection:  # dbt still has it open, to write as well
+        tables = connection.execute(
+            "select table_schema, table_name from information_schema.tables where table_type = 'BASE TABLE'"
+        ).fetchall()
+        for schema, table in tables:
+            found = connection.execute(
+                f'select 1 from "{schema}"."{table}" as entry, unnest($wanted) as wanted(text)'
+                " where contains(lower(entry::varchar), lower(wanted.text)) limit 1",
+                {"wanted": wanted},
+            ).fetchone()
+            if found:
+                yield f"{path.name}: {schema}.{table}"
+
+
+def _in_ledger(url: str, address: str, keys: list[str]) -> Iterator[str]:
+    """Name the rows of the ledger that mention the person. None ever should: only aggregates are sent."""
+    location = sa.make_url(url)
+    if location.get_backend_name() == "sqlite" and not Path(location.database or "").exists():
+        return
+    with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
+        if not sa.inspect(connection).has_table("journal"):
+            return
+        rows = connection.execute(
+            sa.text("select entry_id, record_key, facts, payload, answer, error from journal")
+        )
+        for row in rows:
+            text = " ".join(str(each) for each in row[1:]).lower()
+            if any(value.lower() in text for value in (people.normal(address), *keys)):
+                yield f"the ledger, row {row.entry_id}"
+
+
+@app.command()
+def main(
+    address: Annotated[
+        str | None, typer.Argument(metavar="[EMAIL]", help="Asked for where left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The certificate for a machine.")] = False,
+) -> None:
+    """Take a person out of raw data, models and published copy, keep them out, and certify it."""
+    settings = environment.load()
+    certificate = forget(settings, address or typer.prompt("E-mail address"), datetime.now(UTC))
+    if as_json:
+        typer.echo(json.dumps(certificate))
+        return
+    removed = {table: count for table, count in certificate["rows_removed"].items() if count}
+    typer.echo(f"forgotten  {certificate['tombstone'][:12]}, {certificate['forgotten_at'][:19]} UTC")
+    for table, count in removed.items():
+        typer.echo(f"removed    {count:,} rows of {table}")
+    if not removed:
+        typer.echo("removed    nothing: no row had this address")
+    typer.echo(f"made anew  {certificate['models']} models, the published copy, the warehouse's file")
+    typer.echo("checked    no table and no row of the ledger names the address or a key of the person")
+    typer.echo(
+        f"kept out   {certificate['tombstones']} tombstones in {certificate['tombstones_file']}: back it up"
+    )
+    typer.echo("not ours   SendGrid, Wistia and Klaviyo keep their own: delete the person there as well")
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except (
+        environment.SettingsError,
+        warehouse.WarehouseError,
+        transform.TransformError,
+        ForgetError,
+    ) as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2 if not isinstance(error, ForgetError) else 1)

@@ -1,0 +1,117 @@
+"""Where raw rows say who somebody is, and who must not come back.
+
+A person who asked to be forgotten is remembered by tombstones alone: salted hashes of the address and of the
+vendors' keys. They stand in a file of their own, because the warehouse can be deleted and loaded anew.
+"""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+
+class Trace(NamedTuple):
+    """How a raw table tells whose a row is.
+
+    `addresses` are SQL for the e-mail addresses in a row, `key` is the column of the vendor's key of the
+    person or the browser. A table that `names` its owner says whose key that is.
+    """
+
+    addresses: tuple[str, ...] = ()
+    key: str = ""
+    names: bool = False
+
+
+TRACES: Final[Mapping[str, Trace]] = {
+    "raw_sendgrid.contacts": Trace(("email",), "contact_id", names=True),
+    "raw_wistia.visitors": Trace(("visitor_identity ->> 'email'",), "visitor_key", names=True),
+    "raw_wistia.events": Trace(("email", "conversion_data ->> 'email'"), "visitor_key"),
+    "raw_klaviyo.profiles": Trace(("email",), "id", names=True),
+    "raw_klaviyo.predictive_analytics": Trace(key="profile_id"),
+    "raw_klaviyo.segment_members": Trace(key="profile_id"),
+    "raw_klaviyo.events": Trace(key="profile_id"),
+}
+
+
+def normal(address: str) -> str:
+    """Return an address as staging compares it."""
+    return address.strip().lower()
+
+
+def same_address(sql: str) -> str:
+    """SQL of an address as staging compares it."""
+    return f"lower(trim({sql}))"
+
+
+class Forgotten:
+    """The tombstones, in the file at `path`; none where there is no file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        held: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        self._salt: str = held.get("salt") or secrets.token_hex(16)
+        self._tombstones: dict[str, str] = held.get("tombstones", {})
+
+    def __len__(self) -> int:
+        return len(self._tombstones)
+
+    def tombstone(self, value: str) -> str:
+        return hashlib.sha256(f"{self._salt}{value}".encode()).hexdigest()
+
+    def add(self, values: Iterable[str], now: datetime) -> None:
+        """Remember these addresses and keys. They are on disk when it returns."""
+        self._tombstones |= {self.tombstone(value): now.isoformat() for value in values}
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
+        with draft.open("w", encoding="utf-8") as file:
+            json.dump({"salt": self._salt, "tombstones": self._tombstones}, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        draft.replace(self._path)
+
+    def without(self, connection: duckdb.DuckDBPyConnection, table: str, rows: pa.Table) -> pa.Table:
+        """Return `rows` of a raw table without those of somebody who was forgotten."""
+        trace = TRACES.get(table)
+        if not self._tombstones or trace is None or not rows.num_rows:
+            return rows
+        values = [*map(same_address, trace.addresses), *filter(None, [trace.key])]
+        known = " or ".join(
+            f"coalesce(sha256(concat($salt, {value})) in (select unnest($known)), false)" for value in values
+        )
+        connection.register("unchecked", rows)
+        kept: Any = connection.execute(
+            f"select * from unchecked where not ({known})",
+            {"salt": self._salt, "known": list(self._tombstones)},
+        ).to_arrow_table()
+        connection.unregister("unchecked")
+        return kept.cast(rows.schema)
+
+
+def keys_of(connection: duckdb.DuckDBPyConnection, address: str) -> list[str]:
+    """Return the vendors' keys of the person with this address, a browser's among them."""
+    keys: list[str] = []
+    for table, trace in TRACES.items():
+        if trace.names:
+            where = " or ".join(f"{same_address(each)} = $1" for each in trace.addresses)
+            found = connection.execute(f"select {trace.key} from {table} where {where}", [normal(address)])
+            keys += [key for (key,) in found.fetchall()]
+    return keys
+
+
+def remove(connection: duckdb.DuckDBPyConnection, address: str, keys: list[str]) -> dict[str, int]:
+    """Delete the rows with this address or one of these keys; return how many per raw table."""
+    removed = {}
+    for table, trace in TRACES.items():
+        owned = [f"{same_address(each)} = $address" for each in trace.addresses]
+        owned += [f"{trace.key} in (select unnest($keys))"] if trace.key else []
+        parameters = {"keys": keys} | ({"address": normal(address)} if trace.addresses else {})
+        deleted = connection.execute(f"delete from {table} where {' or '.join(owned)}", parameters).fetchone()
+        removed[table] = int(deleted[0]) if deleted else 0
+    return removed
