@@ -127,6 +127,8 @@ def build(path: Path, sources: list[str] | None) -> Build:
     results = dbt(path, "build", "--exclude-resource-type", "unit_test", *selection, manifest=manifest)
     kinds = Counter(r.node.resource_type for r in results if r.status in {"success", "pass"})
     failures = [f"{r.node.name}: {_one_line(r.message)}" for r in results if r.status in {"error", "fail"}]
+    if full := next((line for line in map(OSError, failures) if warehouse.is_full(line)), None):
+        failures = [warehouse.explain(path, full)]  # every model said the same
     warnings = [f"{r.node.name}: {_one_line(r.message)}" for r in results if r.status == "warn"]
     fresh = dbt(path, "source", "freshness", manifest=manifest)
     warnings += [
@@ -157,6 +159,10 @@ def _beside(target: Path) -> Iterator[Path]:
         with draft.open("rb+") as written:
             os.fsync(written.fileno())
         draft.replace(target)
+    except Exception as error:
+        if not warehouse.is_full(error):
+            raise
+        raise TransformError(warehouse.explain(target, error)) from None
     finally:
         draft.unlink(missing_ok=True)
 

@@ -1,6 +1,7 @@
 """Opens a warehouse file, and turns what can go wrong there into one line with a remedy."""
 
 import re
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -26,9 +27,20 @@ def connect(path: Path, *, read_only: bool = False, create: bool = False) -> duc
     return connection
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether an error, whichever library wrapped it, comes from a disk without room."""
+    return "No space left on device" in str(error)
+
+
 def explain(path: Path, error: Exception) -> str:
     """Say in one line why `path` did not open, and how to go on."""
     text = str(error)
+    if is_full(error):
+        free = shutil.disk_usage(path.parent).free / 1e6
+        return (
+            f"the disk that holds {path} is full ({free:,.0f} MB free). Make room, then run the same command "
+            "again: what was written before stands"
+        )
     if holder := re.search(r"PID (\d+)", text):
         return (
             f"{path.name} is open in process {holder[1]}. Close it there; "

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import orjson
 import typer
@@ -17,7 +17,7 @@ from rich.text import Text
 import settings
 from ingest.klaviyo import KLAVIYO
 from ingest.mavera import MAVERA
-from ingest.pipeline import Job, NotStartedError, Summary, run
+from ingest.pipeline import BrokenOffError, Job, NotStartedError, Summary, run
 from ingest.sendgrid import SENDGRID
 from ingest.wistia import WISTIA
 from warehouse import WarehouseError
@@ -125,6 +125,13 @@ def _as_json(summary: Summary) -> str:
     return orjson.dumps(report).decode()
 
 
+def _end_at_once(words: str) -> NoReturn:
+    """Say why and end: threads that still read have nothing to save, and would be waited for."""
+    typer.echo(words, err=True)
+    sys.stderr.flush()
+    os._exit(1)
+
+
 @app.command()
 def ingest(
     sources: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(NAMES)}; all.")] = None,
@@ -147,11 +154,14 @@ def ingest(
             traceback.print_exc()
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(2) from None
+    except BrokenOffError as error:
+        if debug:
+            traceback.print_exc()
+        report.end()
+        _end_at_once(f"error: {error}")
     except KeyboardInterrupt:
         report.end()
-        typer.echo("stopped; what was loaded is kept, make ingest reads the rest", err=True)
-        sys.stderr.flush()
-        os._exit(1)  # threads that still read have nothing to save, and would be waited for
+        _end_at_once("stopped; what was loaded is kept, make ingest reads the rest")
     report.end()
     for job in summary.jobs:
         if debug and job.error is not None:

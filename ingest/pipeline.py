@@ -43,6 +43,10 @@ class NotStartedError(Exception):
     """Nothing was read or written; the text says what to do."""
 
 
+class BrokenOffError(Exception):
+    """The warehouse can be written no longer; what was loaded before stands, the text says what to do."""
+
+
 @dataclass(frozen=True)
 class Resource:
     """One raw table and how it is read.
@@ -174,7 +178,8 @@ class Summary:
 def run(settings: Settings, every: Sequence[Source], chosen: Sequence[str], report: Report) -> Summary:
     """Load the `chosen` of `every` source and return what came in.
 
-    Raises NotStartedError when there is no key, the warehouse is in use, or it holds another world's rows.
+    Raises NotStartedError when there is no key, the warehouse is in use, or it holds another world's rows,
+    BrokenOffError when it cannot be written.
     """
     sources = [source for source in every if source.name in chosen]
     keys = {source.name: source.key(settings) for source in every}
@@ -194,6 +199,8 @@ def run(settings: Settings, every: Sequence[Source], chosen: Sequence[str], repo
         for name, reason in skipped.items():
             report.skip(name, reason)
         _read_and_write(jobs, file, report)
+    except (PipelineStepFailed, duckdb.Error, OSError) as error:
+        raise BrokenOffError(warehouse.explain(settings.warehouse_path, error)) from error
     finally:
         file.close()
     vendors = {job.source.name: job.client.vendor for job in jobs}
@@ -257,6 +264,8 @@ def _write(batches: Sequence[Batch], file: "Warehouse") -> None:
     try:
         file.write(batches)
     except (PipelineStepFailed, duckdb.Error) as error:
+        if warehouse.is_full(error):
+            raise  # it is nobody's rows
         file.forget(batches[0].job.source.name)
         if len(batches) == 1:
             batches[0].job.error = error
