@@ -1,4 +1,4 @@
-"""Klaviyo: account, profiles, segments with their members, metrics and events, as JSON:API.
+"""Klaviyo: account, profiles, segments with their members, metrics, events and the catalog, as JSON:API.
 
 One handler answers every endpoint of klaviyo_endpoints.py. DuckDB writes the JSON text of a page's rows,
 which it finds by position: a page costs the same at any depth.
@@ -262,7 +262,8 @@ class Klaviyo:
                 f"select 1 from (select unnest($ids) as id) where id not in ({known.known})", {"ids": value}
             ):
                 raise bad_filter(f"'{field_name}' names what does not exist")
-            conditions.append(COMPARISONS[operator].format(known.sql, f"$value_{number}"))
+            comparison = known.compared or COMPARISONS[operator]
+            conditions.append(comparison.format(known.sql, f"$value_{number}"))
             values[f"value_{number}"] = value
         return conditions, values
 

@@ -53,11 +53,11 @@ class Kind:
     @property
     def key(self) -> str:
         """The column of its id."""
-        return f"{self.name}_id"
+        return f"{self.name.replace('-', '_')}_id"
 
     @property
     def path(self) -> str:
-        return f"{self.name}s"
+        return f"{self.name.removesuffix('y')}ies" if self.name.endswith("y") else f"{self.name}s"
 
 
 def each(names: str, sql: SQL | None = "{}", below: str = "") -> Fields:
@@ -209,6 +209,47 @@ EVENT: Final = Kind(
         "attributions": Relation("attribution"),
     },
 )
+PICTURED: Final = {**each("url"), **each("image_full_url image_thumbnail_url", None), "images": "[]"}
+CATALOG_VARIANT: Final = Kind(
+    "catalog-variant",
+    {
+        **each("external_id title sku inventory_policy inventory_quantity price published"),
+        "description": None,
+        "custom_metadata": "'{}'::json",
+        **PICTURED,
+        **each("created updated", TIME),
+    },
+    source="klaviyo_catalog_variants",
+    relations={"item": Relation("catalog-item", "[catalog_item_id]", is_many=False)},
+)
+CATALOG_ITEM: Final = Kind(
+    "catalog-item",
+    {
+        **each("external_id title description price published"),
+        "custom_metadata": "'{}'::json",
+        **PICTURED,
+        **each("created updated", TIME),
+    },
+    source="klaviyo_catalog_items",
+    relations={
+        "variants": Relation(
+            "catalog-variant",
+            """
+            (
+                select coalesce(list(catalog_variant_id order by position), [])
+                from klaviyo_catalog_variants as variant
+                where variant.catalog_item_id = entry.catalog_item_id
+            )
+            """,
+        )
+    },
+)
+CATALOG_CATEGORY: Final = Kind(
+    "catalog-category",
+    {**each("external_id name"), "updated": TIME.format("updated")},
+    source="klaviyo_catalog_categories",
+    relations={"items": Relation("catalog-item")},
+)
 # Relations lead to these, and a request may choose their fields; this account has none of them.
 ABSENT: Final = (
     Kind("attribution", {}),
@@ -225,7 +266,8 @@ ABSENT: Final = (
     ),
     Kind("tag", each("name", None)),
 )
-KINDS: Final = {kind.name: kind for kind in (ACCOUNT, PROFILE, SEGMENT, METRIC, EVENT, *ABSENT)}
+CATALOG: Final = (CATALOG_ITEM, CATALOG_VARIANT, CATALOG_CATEGORY)
+KINDS: Final = {kind.name: kind for kind in (ACCOUNT, PROFILE, SEGMENT, METRIC, EVENT, *CATALOG, *ABSENT)}
 
 
 # --- what may be asked ----------------------------------------------------------------------------------
@@ -233,12 +275,16 @@ KINDS: Final = {kind.name: kind for kind in (ACCOUNT, PROFILE, SEGMENT, METRIC, 
 
 @dataclass(frozen=True)
 class Filter:
-    """How a field may be filtered: operators, SQL, the form of its values, and those that there are."""
+    """How a field may be filtered: operators, SQL, the form of its values, and those that there are.
+
+    `compared` stands in for the operator's own comparison, where the SQL gives a list.
+    """
 
     operators: str
     sql: SQL
     form: Literal["string", "datetime", "timestamp", "boolean", "none"] = "string"
     known: SQL | None = None
+    compared: SQL | None = None
 
 
 COMPARISONS: Final = {
@@ -249,6 +295,7 @@ COMPARISONS: Final = {
     "less-than": "{} < {}",
     "less-or-equal": "{} <= {}",
     "has": "{} is not null",
+    "contains": "contains({}, {})",
 }
 ONE_OF: Final = "any equals"
 COMPARED: Final = "greater-or-equal greater-than less-or-equal less-than"
@@ -295,6 +342,30 @@ EVENT_FILTERS: Final = {
     "metric": Filter("has", "metric_id", "none"),
     "datetime": Filter(COMPARED, "occurred_at", "datetime"),
     "timestamp": Filter(COMPARED, "occurred_at", "timestamp"),
+}
+
+HOLDS_ONE_OF: Final = "list_has_any({}, {})"
+PUBLISHED: Final = {
+    "title": Filter("contains", "title"),
+    "published": Filter("equals", "published", "boolean"),
+}
+CATALOG_FILTERS: Final[Mapping[str, Mapping[str, Filter]]] = {
+    CATALOG_ITEM.name: {
+        "ids": Filter("any", "catalog_item_id"),
+        "category.id": Filter("equals", "category_ids", compared=HOLDS_ONE_OF),
+        **PUBLISHED,
+    },
+    CATALOG_VARIANT.name: {
+        "ids": Filter("any", "catalog_variant_id"),
+        "item.id": Filter("equals", "catalog_item_id"),
+        "sku": Filter("equals", "sku"),
+        **PUBLISHED,
+    },
+    CATALOG_CATEGORY.name: {
+        "ids": Filter("any", "catalog_category_id"),
+        "item.id": Filter("equals", "item_ids", compared=HOLDS_ONE_OF),
+        "name": Filter("contains", "name"),
+    },
 }
 
 
@@ -370,7 +441,56 @@ MEMBERS: Final = Endpoint(
     filters=MEMBER_FILTERS,
     additional=MEMBER.extra,
 )
+
+
+def in_catalog(path: str, kind: Kind, *, parent: Kind | None = None, **takes: Any) -> Endpoint:
+    """All of the catalog, or what of it hangs on the `parent` in the path."""
+    return Endpoint(
+        path,
+        kind,
+        "XL",
+        "catalogs:read",
+        parent=parent,
+        paging=Paging(100, 100, since=date(2026, 4, 15)),
+        sorts={"created": "position"},
+        filters=CATALOG_FILTERS[kind.name],
+        **takes,
+    )
+
+
+CATALOG_ENDPOINTS: Final = (
+    in_catalog("catalog-items", CATALOG_ITEM, includes="variants"),
+    Endpoint(
+        "catalog-items/{id}",
+        CATALOG_ITEM,
+        "XL",
+        "catalogs:read",
+        shape="one",
+        rows="catalog_item_id = $id",
+        includes="variants",
+    ),
+    in_catalog(
+        "catalog-items/{id}/variants", CATALOG_VARIANT, parent=CATALOG_ITEM, rows="catalog_item_id = $id"
+    ),
+    in_catalog("catalog-variants", CATALOG_VARIANT),
+    in_catalog("catalog-categories", CATALOG_CATEGORY),
+    in_catalog(
+        "catalog-categories/{id}/items",
+        CATALOG_ITEM,
+        parent=CATALOG_CATEGORY,
+        rows="list_contains(category_ids, $id)",
+        includes="variants",
+    ),
+    in_catalog(
+        "catalog-categories/{id}/relationships/items",
+        CATALOG_ITEM,
+        parent=CATALOG_CATEGORY,
+        rows="list_contains(category_ids, $id)",
+        shape="ids",
+    ),
+)
 ENDPOINTS: Final = (
+    *CATALOG_ENDPOINTS,
     every(ACCOUNT, "XS"),
     every(
         PROFILE,

@@ -68,6 +68,13 @@ class World:
     - klaviyo_metrics(position, metric_id, name, integration_name, integration_category, created, updated).
     - klaviyo_events(position, event_id, uuid, profile_id, metric_id, metric_name, occurred_at in whole
       seconds, visible_at, event_properties as JSON text, value_usd?, person_id), by (occurred_at, event_id).
+    - klaviyo_catalog_items(position, catalog_item_id, external_id: the product's id in events, title,
+      description?, price?, url, published, created, updated, category_ids, cents, thing_no), oldest first.
+      Of the 40 things that are sold one is not in it and two are not published; one more was never sold.
+    - klaviyo_catalog_variants(position, catalog_variant_id, catalog_item_id, external_id, title, sku,
+      inventory_policy, inventory_quantity, price, url, published, created, updated, thing_no).
+    - klaviyo_catalog_categories(position, catalog_category_id, external_id, name, created, updated,
+      item_ids); one is empty.
     """
 
     def __init__(

@@ -212,6 +212,29 @@ SAME = {
         "segment_id, profile_id, joined_group_at",
         "select segment_id, profile_id, joined_group_at from klaviyo_segment_members",
     ),
+    "raw_klaviyo.catalog_items": (
+        "id, external_id, title, price, published, json_array_length(variants)::bigint",
+        """
+        select catalog_item_id, item.external_id, item.title, item.price, item.published, count(*)
+        from klaviyo_catalog_items as item join klaviyo_catalog_variants using (catalog_item_id)
+        group by all
+        """,
+    ),
+    "raw_klaviyo.catalog_variants": (
+        "id, external_id, sku, price, inventory_quantity, published",
+        """
+        select catalog_variant_id, external_id, sku, price, inventory_quantity, published
+        from klaviyo_catalog_variants
+        """,
+    ),
+    "raw_klaviyo.catalog_categories": (
+        "id, name",
+        "select catalog_category_id, name from klaviyo_catalog_categories",
+    ),
+    "raw_klaviyo.catalog_category_items": (
+        "category_id, item_id",
+        "select unnest(category_ids), catalog_item_id from klaviyo_catalog_items",
+    ),
     "raw_klaviyo.metrics": ("id, name", "select metric_id, name from klaviyo_metrics"),
     "raw_klaviyo.events": (
         "id, uuid, datetime, timestamp, profile_id, metric_id, event_properties ->> '$.$value'",

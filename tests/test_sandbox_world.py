@@ -19,6 +19,9 @@ LISTED = {
     "klaviyo_segment_members": "segment_id, profile_id",
     "email_activity": "message_id, kind, happened_at",
     "sendgrid_contacts": "contact_id",
+    "klaviyo_catalog_items": "catalog_item_id",
+    "klaviyo_catalog_variants": "catalog_variant_id",
+    "klaviyo_catalog_categories": "catalog_category_id",
 }
 
 
