@@ -817,7 +817,7 @@ order by segment_no, position;
 
 -- Klaviyo's copy of the shop's catalog: what it lists is not quite what is bought ----------------------
 
--- Thing 39 is sold but was never listed, things 7 and 38 are sold but taken down, thing 40 is listed and not sold yet.
+-- Thing 39 is sold but was never listed, things 5 and 38 are sold but taken down, thing 40 is listed and not sold yet.
 create table klaviyo_catalog_items as
 with things as (
     select
@@ -839,7 +839,7 @@ select
     -- what it is listed for, in whole cents; an order carries what was paid. Of one thing only the variants have a price.
     if(thing_no = 20, null, cents / 100)::double as price,
     concat('https://shop.example/product/', thing_no) as url,
-    thing_no not in (7, 38) as published,
+    thing_no not in (5, 38) as published,
     to_timestamp(since() - 86400 * (500 - 10 * thing_no)) as created,
     to_timestamp(since() - 86400 * 10) as updated,
     list_transform(shelves, lambda shelf: concat('$custom:::$default:::', shelf)) as category_ids,

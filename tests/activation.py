@@ -172,6 +172,9 @@ PAIR: Row = {
     "facts": {
         "product_a": "Kettle",
         "product_b": "Teapot",
+        "category_a": "Kitchen",
+        "category_b": None,
+        "pair_price_usd": 64,
         "joint_buyer_count": 76,
         "buyer_count": 890,
         "a_to_b_share": 0.45,

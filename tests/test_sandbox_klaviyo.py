@@ -499,7 +499,7 @@ def test_items_are_found_by_their_category_and_variants_by_their_item(klaviyo, w
 
 def test_what_is_not_published_is_found_and_what_is_not_listed_is_not(klaviyo):
     assert klaviyo.ids("catalog-items", filter="equals(published,false)") == [
-        ITEM.format("P107"), ITEM.format("P138")
+        ITEM.format("P105"), ITEM.format("P138")
     ]  # fmt: skip
     assert klaviyo.ids("catalog-items", filter="contains(title,'no. 39')") == []
     assert klaviyo.refusal("catalog-items", filter="equals(title,'Thing no. 1')") == (

@@ -1,4 +1,4 @@
--- A study per pair of products that are bought together most clearly, asked of the tiers of KL-1.
+-- A study per pair of products that are bought together most clearly and can be bought, asked of the tiers of KL-1.
 with
 
 ranked_pairs as (
@@ -8,7 +8,7 @@ ranked_pairs as (
         -- By the lift as it leaves: among pairs that are as good as equal, noise must not decide which are asked about.
         row_number() over (order by {{ in_steps('lift_low', 0.5) }} desc, product_a_id, product_b_id) as pair_position
     from {{ ref('product_pairs') }}
-    where is_affinity
+    where is_affinity and is_offered
 
 ),
 
@@ -27,6 +27,9 @@ select
     {{ json_build([
         ['product_a', label('pairs.product_a_name')],
         ['product_b', label('pairs.product_b_name')],
+        ['category_a', label('pairs.product_a_category')],
+        ['category_b', label('pairs.product_b_category')],
+        ['pair_price_usd', two_digits('pairs.pair_price_usd')],
         ['joint_buyer_count', two_digits('pairs.joint_customer_count', 5)],
         ['buyer_count', two_digits('pairs.customer_count', 5)],
         ['a_to_b_share', in_steps('pairs.a_to_b_share', var('analysis_share_step'))],

@@ -11,14 +11,6 @@ with purchases as (
 
 ),
 
-names as (
-
-    select product_id, max(product_name) as product_name
-    from {{ ref('stg_klaviyo__events') }}
-    group by product_id
-
-),
-
 products as (
 
     select product_id, count(distinct customer_id) as customer_count
@@ -54,8 +46,12 @@ measured as (
     select
         joint.product_a_id,
         joint.product_b_id,
-        coalesce(names_a.product_name, joint.product_a_id) as product_a_name,
-        coalesce(names_b.product_name, joint.product_b_id) as product_b_name,
+        named_a.product_name as product_a_name,
+        named_b.product_name as product_b_name,
+        named_a.category as product_a_category,
+        named_b.category as product_b_category,
+        named_a.price_usd + named_b.price_usd as pair_price_usd,
+        'unpublished' not in (named_a.standing, named_b.standing) as is_offered,
         account.customer_count,
         a.customer_count as product_a_customer_count,
         b.customer_count as product_b_customer_count,
@@ -71,8 +67,8 @@ measured as (
     cross join account
     join products as a on joint.product_a_id = a.product_id
     join products as b on joint.product_b_id = b.product_id
-    left join names as names_a on joint.product_a_id = names_a.product_id
-    left join names as names_b on joint.product_b_id = names_b.product_id
+    join {{ ref('dim_products') }} as named_a on joint.product_a_id = named_a.product_id
+    join {{ ref('dim_products') }} as named_b on joint.product_b_id = named_b.product_id
 
 )
 
@@ -81,6 +77,8 @@ select
     product_b_id,
     product_a_name,
     product_b_name,
+    product_a_category,
+    product_b_category,
     customer_count,
     product_a_customer_count,
     product_b_customer_count,
@@ -91,8 +89,10 @@ select
     a_to_b_share / b_share as lift,
     a_to_b_share_low / b_share as lift_low,
     a_to_b_share_high / b_share as lift_high,
+    cast(pair_price_usd as decimal(18, 2)) as pair_price_usd,
     joint_customer_count >= {{ var('smallest_group') }}
         and a_to_b_share / b_share > {{ var('pair_lift_above') }}
         and a_to_b_share_low / b_share > 1 as is_affinity,
+    is_offered,
     measured_on
 from measured

@@ -1,0 +1,31 @@
+with source as (
+
+    select * from {{ source('raw_klaviyo', 'catalog_items') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        id as catalog_item_id,
+        coalesce(external_id, id) as product_id,
+
+        -- text
+        nullif(trim(title), '') as product_name,
+        variants,
+
+        -- numbers
+        cast(price as decimal(18, 2)) as price_usd,
+
+        -- booleans
+        coalesce(published, true) as is_published,
+
+        -- times
+        {{ utc('created') }} as created_at,
+        {{ utc('updated') }} as updated_at
+    from source
+
+)
+
+select * from renamed
