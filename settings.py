@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+import assumptions
+
 ROOT = Path(__file__).parent
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
@@ -63,13 +65,13 @@ class Settings(BaseSettings):
     credit_budget: Annotated[int, Field(ge=0)] = 0
     smallest_cohort: Annotated[int, Field(ge=2)] = 20
     mavera_plan: Literal["starter", "basic", "professional", "enterprise"] = "starter"
-    mavera_settle_seconds: Annotated[int, Field(ge=0)] = 300
+    mavera_settle_seconds: Annotated[int, Field(ge=0)] = assumptions.SETTLE_SECONDS
     mavera_persona_type: Literal["B2B", "B2C"] = "B2C"
     mavera_persona_shape: Literal["reference", "examples"] = "reference"
     mavera_study_fields: dict[str, str] = {}
     mavera_study_days: Annotated[int, Field(ge=0)] = 30
-    mavera_poll_seconds: Annotated[float, Field(ge=0.05)] = 5
-    mavera_poll_ceiling_seconds: Annotated[int, Field(ge=0)] = 300
+    mavera_poll_seconds: Annotated[float, Field(ge=0.05)] = assumptions.POLL_SECONDS
+    mavera_poll_ceiling_seconds: Annotated[int, Field(ge=0)] = assumptions.POLL_CEILING_SECONDS
 
     history_days: Annotated[int, Field(ge=1, le=730)] = 730
     klaviyo_revision: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}(\.pre)?$")] = "2026-07-15"

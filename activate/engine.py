@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
+import assumptions
 from activate import mavera as api
 from activate import studies
 from activate.ledger import Call, CreditsSource, Ledger
@@ -25,7 +26,6 @@ THREADS_TO_GREET: Final = 20
 LAST_CALL_SECONDS: Final = 30
 LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 INTERRUPTED: Final = "interrupted"
-UPDATED_FIELDS: Final = ("name", "description")
 
 State = Literal[
     "created", "updated", "adopted", "unchanged", "waiting", "held", "unknown", "failed", "not sent"
@@ -52,8 +52,8 @@ class Limits(NamedTuple):
     smallest_cohort: int
     settle_seconds: int
     study_days: int = 30
-    poll_seconds: float = 5
-    poll_ceiling_seconds: int = 300
+    poll_seconds: float = assumptions.POLL_SECONDS
+    poll_ceiling_seconds: int = assumptions.POLL_CEILING_SECONDS
 
 
 class Result(NamedTuple):
@@ -451,7 +451,8 @@ class _Run:
             return self.mavera.create_study(payload)
         if remote_id is None:
             return self.mavera.create_persona(payload)
-        return self.mavera.update_persona(remote_id, {name: payload[name] for name in UPDATED_FIELDS})
+        edited = {name: value for name, value in payload.items() if name not in assumptions.FIXED}
+        return self.mavera.update_persona(remote_id, edited)
 
     def _look_at_once(self, step: Step, call_id: str, done: State, error: str) -> Result | None:
         """Search for what a call may have made whose answer was lost just now; None while it is at work."""

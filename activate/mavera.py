@@ -14,6 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 import requests
 import urllib3
 
+import assumptions
 from activate import studies
 
 REQUESTS_A_MINUTE: Final = {"starter": 60, "basic": 120, "professional": 240, "enterprise": 600}
@@ -34,10 +35,10 @@ THREAD_PAGE: Final = 100
 class Timeouts(NamedTuple):
     """Seconds without a byte after which a call is given up, by what it does."""
 
-    read: float = 30
-    persona: float = 120
-    analysis: float = 180
-    study: float = 60
+    read: float = assumptions.LOOK_SECONDS
+    persona: float = assumptions.PERSONA_SECONDS
+    analysis: float = assumptions.ANALYSIS_SECONDS
+    study: float = assumptions.STUDY_SECONDS
 
 
 PATIENT: Final = Timeouts()
@@ -155,7 +156,7 @@ class Mavera:
 
     def custom_personas(self) -> list[dict[str, Any]]:
         """Return every custom persona of the account."""
-        return [row for row in self._list("/personas", PERSONA_PAGE) if row.get("is_custom", True)]
+        return [row for row in self._list("/personas", PERSONA_PAGE) if row.get(assumptions.CUSTOM, True)]
 
     def threads(self, since: datetime) -> Iterator[dict[str, Any]]:
         """Yield the Mave threads that were created at or after `since`, with their messages."""
@@ -199,7 +200,7 @@ class Mavera:
                 return list(rows.values())
             if not data or (cursor is None and total is None and "offset" not in page):
                 return None
-            where = {"cursor": cursor} if cursor is not None else {"offset": len(rows)}
+            where = {assumptions.CURSOR: cursor} if cursor is not None else {"offset": len(rows)}
 
     # Transport
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final, Literal, NamedTuple
 
+import assumptions
+
 Facts = Mapping[str, Any]
 Action = Literal["create", "update", "look up", "wait", "hold", "leave"]
 
@@ -45,7 +47,11 @@ class Kind(NamedTuple):
 
 # In the order in which they are sent.
 KINDS: Final[Mapping[str, Kind]] = {
-    "personas": Kind(create=Price(300, 300), update=Price(0, 0, is_documented=False), update_edits=True),
+    "personas": Kind(
+        create=Price(300, 300),
+        update=Price(0, assumptions.PERSONA_UPDATE_CREDITS, is_documented=False),
+        update_edits=True,
+    ),
     "analyses": Kind(create=Price(10, 75), update=Price(10, 75), update_edits=False),
     "focus-groups": Kind(create=Price(50, 200), update=Price(50, 200), update_edits=False, lasts=True),
 }

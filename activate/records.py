@@ -14,18 +14,19 @@ import duckdb
 import jinja2
 import jinja2.sandbox
 
+import assumptions
 import warehouse
-from activate import studies
+from activate import personas, studies
 from activate.plan import Record
 from settings import Settings
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 # The template file of each kind, in the folder of its job.
 WORDS: Final = {"personas": "persona.md.j2", "analyses": "analysis.md.j2", "focus-groups": "study.toml"}
+CHOICE: Final = "persona.toml"  # beside them, where a job chooses another pipeline than the usual one
 REFERRED: Final = "personas"  # the kind whose record keys stand in reference_keys
 
 NAME_CHARACTERS: Final = (2, 100)  # the reference's bounds
-MESSAGE_CHARACTERS: Final = 20_000  # ours: Mave's own limit is not documented
 TEXT_FACT_CHARACTERS: Final = 200
 
 # The last words of every text that is sent, of a study of its name. They are how a lost answer is found
@@ -92,22 +93,29 @@ def _record(
     references = tuple(f"{REFERRED}/{key}" for key in json.loads(references_json or "[]"))
     values = {"name": name, "facts": facts, "person_count": person_count}
     study: dict[str, Any] = {}
+    choice: dict[str, Any] = {}
     if kind == "focus-groups":
         study = _study(environment, record_key, template, **values)
         text = "\n".join(words for _, words in _texts(study, "study"))
         facts = {**facts, "personas": list(references)}
     else:
         text = _render(environment, kind, record_key, template, **values)
-    covered = {"name": name, "description": text} if kind == "personas" else {"job": job, "facts": facts}
+        if kind == "personas":
+            choice = _choice(environment, record_key, template, **values)
+    covered: dict[str, Any] = (
+        {"name": name, "description": text} if kind == "personas" else {"job": job, "facts": facts}
+    )
+    if choice:
+        covered["choice"] = choice
     fingerprint = hashlib.sha256(canonical(covered).encode()).hexdigest()
     mark = marker(record_key, fingerprint)
     if study:
-        marked = f"{name[: studies.NAME_CHARACTERS - len(mark) - 3]} | {mark}"
+        marked = f"{name[: assumptions.STUDY_NAME_CHARACTERS - len(mark) - 3]} | {mark}"
         payload = studies.payload(study, marked, settings.mavera_workspace_id, settings.mavera_study_fields)
         misfit = studies.complaint(study, len(references), settings.mavera_workspace_id)
     else:
-        payload = _payload(settings, kind, name, f"{text}\n\n{mark}")
-        misfit = _misfit(kind, name, f"{text}\n\n{mark}")
+        payload = _payload(settings, kind, name, f"{text}\n\n{mark}", choice)
+        misfit = _misfit(settings, kind, name, f"{text}\n\n{mark}", choice)
     return Record(
         kind=kind,
         record_key=record_key,
@@ -120,7 +128,7 @@ def _record(
         fingerprint=fingerprint,
         references=references,
         references_field=studies.field(settings.mavera_study_fields, "persona_ids") if study else "",
-        objection=_objection(record_key, name, facts, text) or misfit,
+        objection=_objection(record_key, name, facts, text, choice) or misfit,
     )
 
 
@@ -129,22 +137,28 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
-def _payload(settings: Settings, kind: str, name: str, text: str) -> dict[str, Any]:
+def _payload(
+    settings: Settings, kind: str, name: str, text: str, choice: Mapping[str, Any]
+) -> dict[str, Any]:
     if kind == "analyses":
         workspace = {"workspace_id": settings.mavera_workspace_id} if settings.mavera_workspace_id else {}
         return {"message": text, **workspace}
     words = {"name": name, "description": text}
     if settings.mavera_persona_shape == "examples":
         return words
-    return {"pipeline_type": "north_star", "type": settings.mavera_persona_type, **words}
+    return personas.payload(choice, settings.mavera_persona_type, words)
 
 
-def _misfit(kind: str, name: str, text: str) -> str:
+def _misfit(settings: Settings, kind: str, name: str, text: str, choice: Mapping[str, Any]) -> str:
     low, high = NAME_CHARACTERS
+    if choice and settings.mavera_persona_shape == "examples":
+        return f"MAVERA_PERSONA_SHAPE=examples sends no pipeline: take {CHOICE} away or set it to reference"
+    if wrong := personas.complaint(choice):
+        return wrong
     if kind == "personas" and not low <= len(name) <= high:
         return f"its name has {len(name)} characters, Mavera takes {low} to {high}"
-    if kind == "analyses" and len(text) > MESSAGE_CHARACTERS:
-        return f"its message has {len(text):,} characters, the most is {MESSAGE_CHARACTERS:,}"
+    if kind == "analyses" and len(text) > assumptions.MESSAGE_CHARACTERS:
+        return f"its message has {len(text):,} characters, the most is {assumptions.MESSAGE_CHARACTERS:,}"
     return ""
 
 
@@ -187,6 +201,21 @@ def _study(environment: jinja2.Environment, record_key: str, template: str, **fa
             tomllib.loads(source), lambda text: environment.from_string(text).render(**facts)
         )
     return study
+
+
+def _choice(environment: jinja2.Environment, record_key: str, template: str, **facts: Any) -> dict[str, Any]:
+    """Read which pipeline a job chose for its personas; nothing where it did not choose."""
+    path = f"{template.replace('-', '_')}/{CHOICE}"
+    assert environment.loader  # noqa: S101
+    try:
+        source, _, _ = environment.loader.get_source(environment, path)
+    except jinja2.TemplateNotFound:
+        return {}
+    with _told("personas", record_key, path):
+        choice: dict[str, Any] = _each_text(
+            tomllib.loads(source), lambda text: environment.from_string(text).render(**facts).strip()
+        )
+    return choice
 
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:
@@ -280,13 +309,15 @@ _PHONE: Final = re.compile(r"(?<![\w,])(?:\+\s?)?\(?\d{1,5}\)?(?:[ .\-/]{0,2}\(?
 _PHONE_DIGITS: Final = range(9, 16)
 
 
-def _objection(record_key: str, name: str, facts: Mapping[str, Any], text: str) -> str:
+def _objection(
+    record_key: str, name: str, facts: Mapping[str, Any], text: str, choice: Mapping[str, Any]
+) -> str:
     """Name the first field that looks personal, never its value; empty where nothing does.
 
     Facts are looked at before the text, so that the field named is one that the model can leave out.
     """
     fields: Iterable[tuple[str, str]] = [("record_key", record_key), ("name", name), *_texts(facts, "facts")]
-    for field, value in [*fields, ("the text", text)]:
+    for field, value in [*fields, ("the text", text), *_texts(choice, CHOICE)]:
         if what := looks_personal(value):
             return f"{field} looks like {what}"
     return ""

@@ -1,81 +1,35 @@
-"""What a focus group is made of, and everything about it that Mavera's reference does not say.
+"""What a focus group is made of, and what keeps one from being asked.
 
-No reference page of focus groups could be read. Marks: [G] stated in a vendor's guide, [U] in an unofficial
-overview only, [I] inferred from the style of the rest. A correction is a change here, or, for the names of
-fields, MAVERA_STUDY_FIELDS.
+No reference page of focus groups could be read: what is taken to be so stands in assumptions.py, names of
+fields can be replaced by MAVERA_STUDY_FIELDS.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
-# Our names to Mavera's. All [I] but workspace_id, which creating a focus group requires [G].
-FIELDS: Final[Mapping[str, str]] = {
-    "name": "name",
-    "workspace_id": "workspace_id",
-    "persona_ids": "persona_ids",
-    "respondents": "sample_size",  # for the whole study by the credit guide [G]; one job reads as per persona
-    "questions": "questions",
-    # Inside a question:
-    "order": "order",
-    "type": "type",
-    "question": "question",
-    "scale": "scale",
-    "options": "options",
-    "rows": "rows",
-    "labels": "labels",
-    "allow_multiple": "allow_multiple",
-}
-
-PERSONAS: Final = (1, 10)  # [U]
-QUESTIONS: Final = (1, 20)  # [U]
-RESPONDENTS: Final = (10, 200)  # [U], "200+"
-NAME_CHARACTERS: Final = 100  # [I], that of a persona
-QUESTION_CHARACTERS: Final = 1_000  # [I]
+import assumptions
 
 AT_ONCE: Final = 5  # [G] running focus groups per key
 
-# Spellings of states [I], compared without case; every other one means that Mavera is still at work.
-COMPLETED: Final = frozenset({"completed", "complete", "ready"})
-FAILED: Final = frozenset({"failed", "error", "cancelled"})
-
-
-class QuestionType(NamedTuple):
-    """What a question must bring: a scale, with one of `ends` where not any will do, and its lists."""
-
-    scale: bool = False
-    ends: tuple[tuple[int, int], ...] = ()
-    lists: Mapping[str, int] = {}  # name to the fewest entries
-
-
-# The twelve types [U]; their spelling and what each needs [I].
-TYPES: Final[Mapping[str, QuestionType]] = {
-    "NPS": QuestionType(),
-    "LIKERT": QuestionType(scale=True, ends=((1, 5), (1, 7))),
-    "MULTIPLE_CHOICE": QuestionType(lists={"options": 2}),
-    "OPEN_ENDED": QuestionType(),
-    "RATING": QuestionType(scale=True),
-    "YES_NO": QuestionType(),
-    "RANKING": QuestionType(lists={"options": 2}),
-    "SLIDER": QuestionType(scale=True),
-    "MATRIX": QuestionType(scale=True, lists={"rows": 1}),
-    "SEMANTIC_DIFFERENTIAL": QuestionType(scale=True, lists={"labels": 2}),
-    "CONJOINT": QuestionType(lists={"options": 2}),
-    "MAX_DIFF": QuestionType(lists={"options": 3}),
-}
 BESIDE_TYPE: Final = frozenset({"type", "question"})
-OPTIONAL: Final[Mapping[str, frozenset[str]]] = {"MULTIPLE_CHOICE": frozenset({"allow_multiple"})}
 
 
 def state_of(status: object) -> Literal["done", "failed", "waiting"]:
     """Say whether a focus group has its results, came to nothing, or is still at work."""
     spelled = str(status).casefold()
-    return "done" if spelled in COMPLETED else "failed" if spelled in FAILED else "waiting"
+    return (
+        "done"
+        if spelled in assumptions.COMPLETED
+        else "failed"
+        if spelled in assumptions.FAILED
+        else "waiting"
+    )
 
 
 def payload(
     study: Mapping[str, Any], name: str, workspace_id: str | None, names: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the body that creates a study, without its personas; `names` replaces some of FIELDS."""
+    """Return the body that creates a study, without its personas; `names` replaces some of ours."""
     questions = [
         {field(names, ours): value for ours, value in {"order": order, **question}.items()}
         for order, question in enumerate(study.get("questions", ()), start=1)
@@ -90,7 +44,7 @@ def payload(
 
 def field(names: Mapping[str, str], ours: str) -> str:
     """Return what Mavera calls a field of ours; `complaint` names those that it has no name for."""
-    return names.get(ours) or FIELDS.get(ours, ours)
+    return names.get(ours) or assumptions.STUDY_FIELDS.get(ours, ours)
 
 
 def complaint(study: Mapping[str, Any], persona_count: int, workspace_id: str | None) -> str:
@@ -99,9 +53,9 @@ def complaint(study: Mapping[str, Any], persona_count: int, workspace_id: str | 
         return "a focus group needs MAVERA_WORKSPACE_ID: set it in .env"
     questions: Sequence[Mapping[str, Any]] = study.get("questions", ())
     for what, count, (low, high) in (
-        ("personas", persona_count, PERSONAS),
-        ("questions", len(questions), QUESTIONS),
-        ("respondents", study.get("respondents"), RESPONDENTS),
+        ("personas", persona_count, assumptions.STUDY_PERSONAS),
+        ("questions", len(questions), assumptions.STUDY_QUESTIONS),
+        ("respondents", study.get("respondents"), assumptions.STUDY_RESPONDENTS),
     ):
         if not (isinstance(count, int) and low <= count <= high):
             return f"it has {count} {what}, Mavera takes {low} to {high}"
@@ -115,14 +69,16 @@ def complaint(study: Mapping[str, Any], persona_count: int, workspace_id: str | 
 
 def _wrong(question: Mapping[str, Any]) -> str:
     name = str(question.get("type"))
-    kind = TYPES.get(name)
+    kind = assumptions.QUESTION_TYPES.get(name)
     if kind is None:
-        return f"{name} is none of the types {', '.join(TYPES)}"
+        return f"{name} is none of the types {', '.join(assumptions.QUESTION_TYPES)}"
     text = question.get("question")
-    if not isinstance(text, str) or not 0 < len(text.strip()) <= QUESTION_CHARACTERS:
-        return f"its text must have 1 to {QUESTION_CHARACTERS:,} characters"
+    if not isinstance(text, str) or not 0 < len(text.strip()) <= assumptions.QUESTION_CHARACTERS:
+        return f"its text must have 1 to {assumptions.QUESTION_CHARACTERS:,} characters"
     needed = {*(["scale"] if kind.scale else []), *kind.lists}
-    if unknown := sorted(question.keys() - BESIDE_TYPE - needed - OPTIONAL.get(name, frozenset())):
+    if unknown := sorted(
+        question.keys() - BESIDE_TYPE - needed - assumptions.QUESTION_OPTIONAL.get(name, frozenset())
+    ):
         return f"{name} takes no {unknown[0]}"
     if kind.scale:
         scale = question.get("scale")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow as pa
 import sqlalchemy as sa
 
+import assumptions
 from ingest.http import Client, Pace, Page, Parameters, Vendor, Whole, check_total
 from ingest.pipeline import Pages, Resource, Source
 from ingest.typed import Column, Table, each, value
@@ -86,7 +87,7 @@ class EitherWay:
 
     def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:
         if cursor := value(page.text, "$.next_cursor"):
-            return {**self.first(), "cursor": cursor}
+            return {**self.first(), assumptions.CURSOR: cursor}
         total = value(page.text, "$.total")
         if total is not None and page.rows.num_rows and count < int(total):
             return {**self.first(), "offset": int(asked.get("offset", 0)) + page.rows.num_rows}

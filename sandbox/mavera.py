@@ -141,6 +141,8 @@ LISTS: Final = GUIDED_LISTS | names(
     """
 )
 DETAILS: Final = TEXTS | LISTS | {"mcda_weights", "is_localized"}
+# What creation takes beside name and description; an update takes any field of a custom persona.
+TAKEN_BY: Final = {"north_star": frozenset[str](), "intermediate": GUIDED, "advanced": DETAILS}
 PERSONA_FIELDS: Final = DETAILS | {"pipeline_type", "type", "name", "description"}
 CHAT_FIELDS: Final = names("message thread_id workspace_id stream")
 
@@ -460,6 +462,10 @@ class Mavera:
         for field in required:
             if field not in fields:
                 raise missing(field)
+        pipeline = str(fields.get("pipeline_type"))
+        for field in sorted(DETAILS.intersection(fields) - TAKEN_BY.get(pipeline, DETAILS)):
+            if self.strict:
+                raise invalid(field, f"is not a field of {pipeline}")
 
     def _persona_fields(self, fields: Row) -> Row:
         """Those of `fields` that a persona has; raises Refusal for a value that one of them cannot take."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
 from itertools import combinations
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -460,3 +461,19 @@ def test_no_address_and_no_name_leaves(walked: Walked) -> None:
     people = walked.world.sql("select email, last_name, phone from people limit 500")
     assert sent
     assert not [value for row in people for value in row if value and str(value) in sent]
+
+
+def test_a_lenient_mavera_takes_all_of_it_as_the_strict_one_does(walked: Walked, tmp_path: Path) -> None:
+    lenient = Sandbox(walked.world, limits="off", strict=False)
+    with serving(lenient) as url:
+        where = {
+            "MAVERA_BASE_URL": f"{url}/mavera/api/v1",
+            "LEDGER_URL": f"sqlite:///{tmp_path / 'ledger.sqlite'}",
+        }
+        project = Project(walked.project.folder, walked.project.url, extra=where)
+        first, again = project.well("activate", "apply"), project.well("activate", "apply")
+    assert {state for state, count in first["counts"].items() if count} <= {"created", "held"}
+    assert (again["calls"], again["credits"]) == (0, 0)
+    strict = walked.sandbox.mavera.summary()
+    assert lenient.mavera.summary() == strict
+    assert first["counts"]["created"] > 0

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import assumptions
 import settings
 
 ROOT = settings.ROOT
@@ -40,12 +41,39 @@ def test_the_plan_is_pure() -> None:
 
 
 def test_activation_imports_point_one_way() -> None:
-    order = ["cli", "engine", "mavera", "ledger", "records", "studies", "plan"]
+    order = ["cli", "engine", "mavera", "ledger", "records", "studies", "personas", "plan"]
     for position, module in enumerate(order):
         used = {name.split(".")[1] for name in imports_of(ROOT / "activate" / f"{module}.py")
                 if name.startswith("activate.")}  # fmt: skip
         upward = used & set(order[:position])
         assert not upward, f"{module} imports {upward}"
+
+
+def test_every_assumption_about_mavera_is_marked_and_used() -> None:
+    source = (ROOT / "assumptions.py").read_text(encoding="utf-8")
+    code = " ".join(path.read_text(encoding="utf-8") for path in that_speak_to_mavera())
+    statements, lines, end = ast.parse(source).body, source.splitlines(), 0
+    for node in statements:
+        if isinstance(node, ast.AnnAssign):
+            name = ast.unparse(node.target)
+            assert re.search(r"\[[IUGE]\]", "\n".join(lines[end : node.end_lineno])), f"{name} has no mark"
+            assert f"assumptions.{name}" in code, f"{name} is assumed, and used nowhere"
+        end = node.end_lineno or end
+
+
+def test_what_is_inferred_about_mavera_stands_in_one_place() -> None:
+    named = set(re.findall(r"\b(?:activate|ingest)/\w+\.py", assumptions.__doc__ or ""))
+    assert all((ROOT / path).exists() for path in named)
+    marked = {
+        str(path.relative_to(ROOT))
+        for path in that_speak_to_mavera()
+        if "[I]" in path.read_text(encoding="utf-8")
+    }
+    assert marked == named
+
+
+def that_speak_to_mavera() -> list[Path]:
+    return [*(ROOT / "activate").rglob("*.py"), *(ROOT / "ingest").rglob("*.py"), ROOT / "settings.py"]
 
 
 def test_only_settings_reads_the_environment() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import activation
 import pytest
 
+import assumptions
 import settings
 import warehouse
 from activate import records, studies
@@ -265,7 +266,7 @@ def test_a_study_is_sent_with_its_questions_and_carries_its_reference_in_its_nam
     assert records.MARKER.search(record.payload["name"])
     assert record.references == ("personas/clv-tiers:top", "personas/viewer-clusters:skimmers")
     assert [question["order"] for question in record.payload["questions"]] == [1, 2, 3, 4, 5]
-    assert '"Kettle" together with "Teapot"' in record.payload["questions"][0]["question"]
+    assert '"Kettle" (from "Kitchen") together with "Teapot".' in record.payload["questions"][0]["question"]
 
 
 def test_a_fact_cannot_change_what_a_study_asks_for(published: Path) -> None:
@@ -308,7 +309,7 @@ def complaint(*questions: dict[str, Any], respondents: object = 30, personas: in
 
 
 def test_each_of_the_twelve_types_can_be_asked() -> None:
-    assert GOOD.keys() == studies.TYPES.keys()
+    assert GOOD.keys() == assumptions.QUESTION_TYPES.keys()
     assert complaint(*({"type": name, "question": "?", **rest} for name, rest in GOOD.items())) == ""
 
 

@@ -1,0 +1,72 @@
+"""What makes a persona beside its words: a pipeline, and the fields that it takes.
+
+A job chooses in the `persona.toml` of its templates, whose texts may be templates themselves:
+
+    pipeline = "intermediate"
+    type = "B2B"  # where it differs from MAVERA_PERSONA_TYPE
+
+    [fields]
+    buying_stage = "SOLUTION_AWARE"
+    goals = ["Decide within {{ facts.mean_days_between_orders }} days"]
+
+Without that file a persona is made from name and description alone. The three pipelines and the two types
+are in Mavera's reference; what is inferred about their fields stands in assumptions.py.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import assumptions
+
+DEFAULT: Final = "north_star"
+TAKES: Final[Mapping[str, Mapping[str, str]]] = {
+    DEFAULT: {},
+    "intermediate": assumptions.GUIDED,
+    "advanced": assumptions.ADVANCED,
+}
+TYPES: Final = ("B2B", "B2C")
+WEIGHED: Final = ("price", "timeToValue", "risk", "proof", "support")  # the keys of the reference's example
+CHOICES: Final = frozenset({"pipeline", "type", "fields"})
+
+
+def payload(choice: Mapping[str, Any], usual_type: str, words: Mapping[str, str]) -> dict[str, Any]:
+    """Return the body that creates a persona; an entry of a list that came out empty is left out."""
+    fields = {
+        name: [entry for entry in value if entry] if isinstance(value, list) else value
+        for name, value in choice.get("fields", {}).items()
+    }
+    kind = {"pipeline_type": choice.get("pipeline", DEFAULT), "type": choice.get("type", usual_type)}
+    return {**kind, **words, **fields}
+
+
+def complaint(choice: Mapping[str, Any]) -> str:
+    """Say what keeps a persona from being made as its job chose, or nothing."""
+    if unknown := sorted(choice.keys() - CHOICES):
+        return f"persona.toml has {unknown[0]}, it may have {', '.join(sorted(CHOICES))}"
+    pipeline, fields = choice.get("pipeline", DEFAULT), choice.get("fields", {})
+    if pipeline not in TAKES:
+        return f"{pipeline} is none of the pipelines {', '.join(TAKES)}"
+    if choice.get("type", TYPES[0]) not in TYPES:
+        return f"{choice['type']} is none of the types {', '.join(TYPES)}"
+    takes = TAKES[pipeline]
+    if unknown := sorted(fields.keys() - takes.keys()):
+        return f"{pipeline} takes no {unknown[0]}"
+    if pipeline == "intermediate" and (missing := sorted(assumptions.GUIDED_NEEDED - fields.keys())):
+        return f"{pipeline} needs {', '.join(missing)}"
+    return next((wrong for name, value in fields.items() if (wrong := _wrong(name, takes[name], value))), "")
+
+
+def _wrong(name: str, form: str, value: Any) -> str:
+    if form == "text":
+        fits = isinstance(value, str) and bool(value.strip())
+        return "" if fits else f"{name} must be a text"
+    if form == "list":
+        fits = isinstance(value, list) and all(isinstance(entry, str) for entry in value) and any(value)
+        return "" if fits else f"{name} must be a list of texts"
+    if form == "yes or no":
+        return "" if isinstance(value, bool) else f"{name} must be true or false"
+    low, high = assumptions.WEIGHTS
+    fits = isinstance(value, Mapping) and value.keys() == set(WEIGHED)
+    if fits and all(type(weight) is int and low <= weight <= high for weight in value.values()):
+        return ""
+    return f"{name} must give each of {', '.join(WEIGHED)} a whole number from {low} to {high}"
