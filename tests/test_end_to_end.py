@@ -419,6 +419,8 @@ def test_everything_reaches_mavera_once_and_comes_back(walked: Walked) -> None:
     assert len(studies) == 2
     assert all(length > 0 for _, length in analyses)
     assert {credits_ for _, credits_ in personas} == {300}
+    ((spent, estimated),) = walked.mart("select sum(credits), sum(estimated_credits) from marts.fct_credits")
+    assert (spent, estimated) == (first["credits"], 0)
 
 
 def test_focus_groups_come_back_with_every_answer_of_every_persona(walked: Walked) -> None:

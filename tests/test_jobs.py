@@ -143,7 +143,7 @@ def test_a_job_is_added_with_sql_yaml_and_words_and_another_is_switched_off(tmp_
     for folder in ("activate", "dbt_project"):
         unneeded = shutil.ignore_patterns("target", "logs", "__pycache__")
         shutil.copytree(settings.ROOT / folder, project / folder, ignore=unneeded)
-    for file in ("settings.py", "warehouse.py", "transform.py"):
+    for file in ("assumptions.py", "settings.py", "warehouse.py", "transform.py"):
         shutil.copy(settings.ROOT / file, project)
     jobs = project / "dbt_project" / "models" / "activation" / "jobs"
     (jobs / "segment_members__personas.sql").write_text(OWN_SQL, encoding="utf-8")

@@ -30,6 +30,7 @@ select
     begun.action,
     coalesce(ended.state, 'unknown') as state,
     ended.error,
+    ended.credits_source,
     begun.facts,
     begun.payload,
     ended.answer,

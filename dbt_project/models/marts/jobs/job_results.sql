@@ -30,7 +30,10 @@ calls as (
 {% for model, column in answers -%}
 {{ column }}s as (
 
-    select job, count(*) as {{ column }} from {{ ref(model) }} group by job
+    select job, count(*) as {{ column }}
+    from {{ ref(model) }}
+    {{ "where is_current" if model == "dim_personas" }}
+    group by job
 
 ){{ ',' if not loop.last }}
 

@@ -1,30 +1,15 @@
-with calls as (
-
-    select * from {{ ref('int_mavera_calls') }} where kind = 'personas'
-
-),
-
-sent as (
+with sent as (
 
     select
         *,
         {{ json_text('payload', 'name') }} as persona_name,
         {{ json_text('payload', 'description') }} as description,
-        row_number() over (partition by record_key order by begun_at desc, call_id desc) as recency
-    from calls
-    where state = 'done' and remote_id is not null
-
-),
-
-costs as (
-
-    select
-        record_key,
-        cast(sum(credits) as bigint) as credits,
-        count(*) filter (where state = 'done') as sent_count,
-        min(begun_at) as first_sent_at
-    from calls
-    group by record_key
+        -- What Mavera answers counts: an update cannot change how a persona was made.
+        coalesce({{ json_text('answer', 'pipeline_type') }}, {{ json_text('payload', 'pipeline_type') }}) as pipeline_type,
+        row_number() over (partition by record_key order by begun_at, call_id) as version_number,
+        lead(begun_at) over (partition by record_key order by begun_at, call_id) as replaced_at
+    from {{ ref('int_mavera_calls') }}
+    where kind = 'personas' and state = 'done' and remote_id is not null
 
 ),
 
@@ -47,7 +32,9 @@ select
     sent.job,
     sent.persona_name,
     sent.description,
+    sent.pipeline_type,
     case
+        when sent.replaced_at is not null then 'replaced'
         when reading.listed_count = 0 then 'not_read'
         when listed.persona_id is null then 'missing'
         when listed.persona_name <> sent.persona_name then 'changed_by_hand'
@@ -55,12 +42,11 @@ select
         else 'live'
     end as standing,
     sent.facts,
-    costs.credits,
-    costs.sent_count,
-    costs.first_sent_at,
-    sent.begun_at as last_sent_at
+    sent.version_number,
+    sent.credits,
+    sent.replaced_at is null as is_current,
+    sent.begun_at as valid_from,
+    sent.replaced_at as valid_to
 from sent
-join costs on sent.record_key = costs.record_key
 cross join reading
 left join listed on sent.remote_id = listed.persona_id
-where sent.recency = 1

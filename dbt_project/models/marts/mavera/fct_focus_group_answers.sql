@@ -20,7 +20,7 @@ calls as (
 
 personas as (
 
-    select persona_id, record_key from {{ ref('dim_personas') }}
+    select distinct persona_id, record_key from {{ ref('dim_personas') }}
 
 )
 
