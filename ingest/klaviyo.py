@@ -1,4 +1,4 @@
-"""Klaviyo: profiles, predictions, segments with counts and members, metrics, events, the catalog."""
+"""Klaviyo: profiles, predictions, segments with counts and members, metrics, events."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -78,6 +78,50 @@ SEGMENTS = Table(
     ],
     drops=ENVELOPE,
 )
+LISTED = "external_id title"
+CATALOG_ITEMS = Table(
+    SCHEMA,
+    "catalog_items",
+    ("id",),
+    [
+        Column("id", "text"),
+        *attributes("text", f"{LISTED} description url"),
+        attribute("price", "double"),
+        attribute("published", "bool"),
+        *attributes("timestamptz", "created updated"),
+        Column("variants", "json", "relationships.variants", "data"),
+    ],
+    drops=ENVELOPE,
+)
+CATALOG_VARIANTS = Table(
+    SCHEMA,
+    "catalog_variants",
+    ("id",),
+    [
+        Column("id", "text"),
+        *attributes("text", f"{LISTED} sku"),
+        attribute("price", "double"),
+        attribute("inventory_policy", "bigint"),
+        attribute("inventory_quantity", "double"),
+        attribute("published", "bool"),
+        *attributes("timestamptz", "created updated"),
+    ],
+    drops=ENVELOPE,
+)
+CATALOG_CATEGORIES = Table(
+    SCHEMA,
+    "catalog_categories",
+    ("id",),
+    [Column("id", "text"), *attributes("text", "external_id name"), attribute("updated", "timestamptz")],
+    drops=ENVELOPE,
+)
+CATALOG_CATEGORY_ITEMS = Table(
+    SCHEMA,
+    "catalog_category_items",
+    ("category_id", "item_id"),
+    [Column("category_id", "text", known=True), Column("item_id", "text", field="id")],
+    drops="type",
+)
 SEGMENT_COUNTS = Table(
     SCHEMA,
     "segment_counts",
@@ -129,51 +173,6 @@ EVENTS = Table(
     drops=ENVELOPE,
 )
 
-LISTED = "external_id title"
-CATALOG_ITEMS = Table(
-    SCHEMA,
-    "catalog_items",
-    ("id",),
-    [
-        Column("id", "text"),
-        *attributes("text", f"{LISTED} description url"),
-        attribute("price", "double"),
-        attribute("published", "bool"),
-        *attributes("timestamptz", "created updated"),
-        Column("variants", "json", "relationships.variants", "data"),
-    ],
-    drops=ENVELOPE,
-)
-CATALOG_VARIANTS = Table(
-    SCHEMA,
-    "catalog_variants",
-    ("id",),
-    [
-        Column("id", "text"),
-        *attributes("text", f"{LISTED} sku"),
-        attribute("price", "double"),
-        attribute("inventory_policy", "bigint"),
-        attribute("inventory_quantity", "double"),
-        attribute("published", "bool"),
-        *attributes("timestamptz", "created updated"),
-    ],
-    drops=ENVELOPE,
-)
-CATALOG_CATEGORIES = Table(
-    SCHEMA,
-    "catalog_categories",
-    ("id",),
-    [Column("id", "text"), *attributes("text", "external_id name"), attribute("updated", "timestamptz")],
-    drops=ENVELOPE,
-)
-CATALOG_CATEGORY_ITEMS = Table(
-    SCHEMA,
-    "catalog_category_items",
-    ("category_id", "item_id"),
-    [Column("category_id", "text", known=True), Column("item_id", "text", field="id")],
-    drops="type",
-)
-
 
 def metrics(client: Client, _since: None) -> Pages:
     yield from client.pages("metrics", METRICS, list_of(None))
@@ -181,6 +180,29 @@ def metrics(client: Client, _since: None) -> Pages:
 
 def segments(client: Client, _since: None = None) -> Iterator[pa.Table]:
     yield from client.pages("segments", SEGMENTS, list_of(10))
+
+
+def catalog_items(client: Client, _since: None) -> Pages:
+    """Every product that the shop lists, with the ids of its variants: a relation is told when included."""
+    asked = {"include": "variants", "fields[catalog-variant]": "external_id"}
+    yield from client.pages("catalog-items", CATALOG_ITEMS, list_of(100), asked)
+
+
+def catalog_variants(client: Client, _since: None) -> Pages:
+    yield from client.pages("catalog-variants", CATALOG_VARIANTS, list_of(100))
+
+
+def catalog_categories(client: Client, _since: None = None) -> Iterator[pa.Table]:
+    yield from client.pages("catalog-categories", CATALOG_CATEGORIES, list_of(100))
+
+
+def catalog_category_items(client: Client, _since: None) -> Pages:
+    """Which products stand in which category; an item itself does not tell, so each category is asked."""
+    path = "catalog-categories/{category}/relationships/items"
+    for page in catalog_categories(client):
+        for category in page.column("id").to_pylist():
+            ids, known = {"category": category}, {"category_id": category}
+            yield from client.pages(path, CATALOG_CATEGORY_ITEMS, list_of(100), ids=ids, known=known)
 
 
 def profiles(client: Client, since: datetime | None) -> Pages:
@@ -244,29 +266,6 @@ def events(client: Client, since: datetime | None, history_days: int) -> Pages:
         yield None
 
 
-def catalog_items(client: Client, _since: None) -> Pages:
-    """Every product that the shop lists, with the ids of its variants: a relation is told when included."""
-    asked = {"include": "variants", "fields[catalog-variant]": "external_id"}
-    yield from client.pages("catalog-items", CATALOG_ITEMS, list_of(100), asked)
-
-
-def catalog_variants(client: Client, _since: None) -> Pages:
-    yield from client.pages("catalog-variants", CATALOG_VARIANTS, list_of(100))
-
-
-def catalog_categories(client: Client, _since: None = None) -> Iterator[pa.Table]:
-    yield from client.pages("catalog-categories", CATALOG_CATEGORIES, list_of(100))
-
-
-def catalog_category_items(client: Client, _since: None) -> Pages:
-    """Which products stand in which category; an item itself does not tell, so each category is asked."""
-    path = "catalog-categories/{category}/relationships/items"
-    for page in catalog_categories(client):
-        for category in page.column("id").to_pylist():
-            ids, known = {"category": category}, {"category_id": category}
-            yield from client.pages(path, CATALOG_CATEGORY_ITEMS, list_of(100), ids=ids, known=known)
-
-
 def _steps(start: datetime, end: datetime, step: timedelta) -> Iterator[datetime]:
     while start < end:
         yield start
@@ -293,6 +292,10 @@ def _utc(moment: datetime) -> str:
 def resources(settings: Settings) -> list[Resource]:
     return [
         Resource(METRICS, metrics, "metrics:read"),
+        Resource(CATALOG_ITEMS, catalog_items, "catalogs:read", replaced=True),
+        Resource(CATALOG_VARIANTS, catalog_variants, "catalogs:read", replaced=True),
+        Resource(CATALOG_CATEGORIES, catalog_categories, "catalogs:read", replaced=True),
+        Resource(CATALOG_CATEGORY_ITEMS, catalog_category_items, "catalogs:read", replaced=True),
         Resource(SEGMENTS, segments, "segments:read", replaced=True),
         Resource(PROFILES, profiles, "profiles:read", cursor="updated", overlap=PROFILES_LATE),
         Resource(
@@ -305,10 +308,6 @@ def resources(settings: Settings) -> list[Resource]:
         Resource(SEGMENT_MEMBERS, segment_members, "segments:read and profiles:read", replaced=True),
         Resource(SEGMENT_COUNTS, segment_counts, "segments:read", cursor="measured_on", daily=True),
         Resource(PREDICTIONS, predictive_analytics, "profiles:read", cursor="measured_on", daily=True),
-        Resource(CATALOG_ITEMS, catalog_items, "catalogs:read", replaced=True),
-        Resource(CATALOG_VARIANTS, catalog_variants, "catalogs:read", replaced=True),
-        Resource(CATALOG_CATEGORIES, catalog_categories, "catalogs:read", replaced=True),
-        Resource(CATALOG_CATEGORY_ITEMS, catalog_category_items, "catalogs:read", replaced=True),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Klaviyo: account, profiles, segments with their members, metrics, events and the catalog, as JSON:API.
+"""Klaviyo: account, profiles, segments with their members, metrics and events, as JSON:API.
 
 One handler answers every endpoint of klaviyo_endpoints.py. DuckDB writes the JSON text of a page's rows,
 which it finds by position: a page costs the same at any depth.

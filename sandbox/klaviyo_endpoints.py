@@ -181,34 +181,6 @@ SEGMENT: Final = Kind(
     relations={"profiles": Relation("profile"), "tags": Relation("tag"), "flow-triggers": Relation("flow")},
     extra=frozenset({"profile_count"}),
 )
-METRIC: Final = Kind(
-    "metric",
-    {
-        **each("name"),
-        **each("created updated", TIME),
-        "integration": """
-        {'object': 'integration', 'id': left(md5(integration_name), 6),
-            'name': integration_name, 'category': integration_category}
-        """,
-    },
-    source="klaviyo_metrics",
-    relations={"flow-triggers": Relation("flow")},
-)
-EVENT: Final = Kind(
-    "event",
-    {
-        "timestamp": "epoch(occurred_at)::bigint",
-        "datetime": "(occurred_at at time zone 'UTC')::varchar || '+00:00'",  # a blank where others have a T
-        "uuid": "uuid",
-        "event_properties": "event_properties::json",
-    },
-    source="klaviyo_events",
-    relations={
-        "profile": Relation("profile", "[profile_id]", is_many=False),
-        "metric": Relation("metric", "[metric_id]", is_many=False),
-        "attributions": Relation("attribution"),
-    },
-)
 PICTURED: Final = {**each("url"), **each("image_full_url image_thumbnail_url", None), "images": "[]"}
 CATALOG_VARIANT: Final = Kind(
     "catalog-variant",
@@ -250,6 +222,35 @@ CATALOG_CATEGORY: Final = Kind(
     source="klaviyo_catalog_categories",
     relations={"items": Relation("catalog-item")},
 )
+CATALOG: Final = (CATALOG_ITEM, CATALOG_VARIANT, CATALOG_CATEGORY)
+METRIC: Final = Kind(
+    "metric",
+    {
+        **each("name"),
+        **each("created updated", TIME),
+        "integration": """
+        {'object': 'integration', 'id': left(md5(integration_name), 6),
+            'name': integration_name, 'category': integration_category}
+        """,
+    },
+    source="klaviyo_metrics",
+    relations={"flow-triggers": Relation("flow")},
+)
+EVENT: Final = Kind(
+    "event",
+    {
+        "timestamp": "epoch(occurred_at)::bigint",
+        "datetime": "(occurred_at at time zone 'UTC')::varchar || '+00:00'",  # a blank where others have a T
+        "uuid": "uuid",
+        "event_properties": "event_properties::json",
+    },
+    source="klaviyo_events",
+    relations={
+        "profile": Relation("profile", "[profile_id]", is_many=False),
+        "metric": Relation("metric", "[metric_id]", is_many=False),
+        "attributions": Relation("attribution"),
+    },
+)
 # Relations lead to these, and a request may choose their fields; this account has none of them.
 ABSENT: Final = (
     Kind("attribution", {}),
@@ -266,7 +267,6 @@ ABSENT: Final = (
     ),
     Kind("tag", each("name", None)),
 )
-CATALOG: Final = (CATALOG_ITEM, CATALOG_VARIANT, CATALOG_CATEGORY)
 KINDS: Final = {kind.name: kind for kind in (ACCOUNT, PROFILE, SEGMENT, METRIC, EVENT, *CATALOG, *ABSENT)}
 
 
@@ -323,27 +323,6 @@ MEMBER_FILTERS: Final = {
     "_kx": Filter("equals", "null::varchar"),
     "joined_group_at": Filter(COMPARED, "joined_group_at", "datetime"),
 }
-SEGMENT_FILTERS: Final = {
-    "name": Filter(ONE_OF, "name"),
-    "id": Filter(ONE_OF, "segment_id"),
-    "created": Filter("greater-than", "created", "datetime"),
-    "updated": Filter("greater-than", "updated", "datetime"),
-    "is_active": Filter(ONE_OF, "is_active", "boolean"),
-    "is_starred": Filter("equals", "is_starred", "boolean"),
-}
-METRIC_FILTERS: Final = {
-    "integration.name": Filter("equals", "integration_name"),
-    "integration.category": Filter("equals", "integration_category"),
-}
-EVENT_FILTERS: Final = {
-    "metric_id": Filter("equals", "metric_id", known="select metric_id from klaviyo_metrics"),
-    "profile_id": Filter("equals", "profile_id"),
-    "profile": Filter("has", "profile_id", "none"),
-    "metric": Filter("has", "metric_id", "none"),
-    "datetime": Filter(COMPARED, "occurred_at", "datetime"),
-    "timestamp": Filter(COMPARED, "occurred_at", "timestamp"),
-}
-
 HOLDS_ONE_OF: Final = "list_has_any({}, {})"
 PUBLISHED: Final = {
     "title": Filter("contains", "title"),
@@ -366,6 +345,26 @@ CATALOG_FILTERS: Final[Mapping[str, Mapping[str, Filter]]] = {
         "item.id": Filter("equals", "item_ids", compared=HOLDS_ONE_OF),
         "name": Filter("contains", "name"),
     },
+}
+SEGMENT_FILTERS: Final = {
+    "name": Filter(ONE_OF, "name"),
+    "id": Filter(ONE_OF, "segment_id"),
+    "created": Filter("greater-than", "created", "datetime"),
+    "updated": Filter("greater-than", "updated", "datetime"),
+    "is_active": Filter(ONE_OF, "is_active", "boolean"),
+    "is_starred": Filter("equals", "is_starred", "boolean"),
+}
+METRIC_FILTERS: Final = {
+    "integration.name": Filter("equals", "integration_name"),
+    "integration.category": Filter("equals", "integration_category"),
+}
+EVENT_FILTERS: Final = {
+    "metric_id": Filter("equals", "metric_id", known="select metric_id from klaviyo_metrics"),
+    "profile_id": Filter("equals", "profile_id"),
+    "profile": Filter("has", "profile_id", "none"),
+    "metric": Filter("has", "metric_id", "none"),
+    "datetime": Filter(COMPARED, "occurred_at", "datetime"),
+    "timestamp": Filter(COMPARED, "occurred_at", "timestamp"),
 }
 
 
@@ -429,20 +428,6 @@ def one(kind: Kind, tier: Tier, **takes: Any) -> Endpoint:
     return Endpoint(path, kind, tier, f"{kind.path}:read", shape="one", rows=rows, **takes)
 
 
-MEMBERS: Final = Endpoint(
-    "segments/{id}/profiles",
-    MEMBER,
-    "L",
-    "segments:read profiles:read",
-    rows="segment_id = $id",
-    parent=SEGMENT,
-    paging=Paging(20, 100),
-    sorts={"joined_group_at": "position"},
-    filters=MEMBER_FILTERS,
-    additional=MEMBER.extra,
-)
-
-
 def in_catalog(path: str, kind: Kind, *, parent: Kind | None = None, **takes: Any) -> Endpoint:
     """All of the catalog, or what of it hangs on the `parent` in the path."""
     return Endpoint(
@@ -489,6 +474,20 @@ CATALOG_ENDPOINTS: Final = (
         shape="ids",
     ),
 )
+MEMBERS: Final = Endpoint(
+    "segments/{id}/profiles",
+    MEMBER,
+    "L",
+    "segments:read profiles:read",
+    rows="segment_id = $id",
+    parent=SEGMENT,
+    paging=Paging(20, 100),
+    sorts={"joined_group_at": "position"},
+    filters=MEMBER_FILTERS,
+    additional=MEMBER.extra,
+)
+
+
 ENDPOINTS: Final = (
     *CATALOG_ENDPOINTS,
     every(ACCOUNT, "XS"),

@@ -63,11 +63,6 @@ class World:
       total_clv?, historic_number_of_orders?, predicted_number_of_orders?, average_days_between_orders?,
       average_order_value?, churn_probability?, expected_date_of_next_order?), by (updated, profile_id).
       A quarter never buys and has no prediction. What an event changes moves `updated` when it is visible.
-    - klaviyo_segments(position, segment_id, name, created, updated, is_active, is_processing, is_starred).
-    - klaviyo_segment_members(segment_id, position in the segment, profile_id, joined_group_at, person_id).
-    - klaviyo_metrics(position, metric_id, name, integration_name, integration_category, created, updated).
-    - klaviyo_events(position, event_id, uuid, profile_id, metric_id, metric_name, occurred_at in whole
-      seconds, visible_at, event_properties as JSON text, value_usd?, person_id), by (occurred_at, event_id).
     - klaviyo_catalog_items(position, catalog_item_id, external_id: the product's id in events, title,
       description?, price?, url, published, created, updated, category_ids, cents, thing_no), oldest first.
       Of the 40 things that are sold one is not in it and two are not published; one more was never sold.
@@ -75,6 +70,11 @@ class World:
       inventory_policy, inventory_quantity, price, url, published, created, updated, thing_no).
     - klaviyo_catalog_categories(position, catalog_category_id, external_id, name, created, updated,
       item_ids); one is empty.
+    - klaviyo_segments(position, segment_id, name, created, updated, is_active, is_processing, is_starred).
+    - klaviyo_segment_members(segment_id, position in the segment, profile_id, joined_group_at, person_id).
+    - klaviyo_metrics(position, metric_id, name, integration_name, integration_category, created, updated).
+    - klaviyo_events(position, event_id, uuid, profile_id, metric_id, metric_name, occurred_at in whole
+      seconds, visible_at, event_properties as JSON text, value_usd?, person_id), by (occurred_at, event_id).
     """
 
     def __init__(

@@ -565,6 +565,68 @@ select
     platform in ('iphone', 'ipad', 'android') as mobile, visitor_no
 from visitor_totals;
 
+-- Klaviyo's copy of the shop's catalog: what it lists is not quite what is bought ----------------------
+
+-- Thing 39 is sold but was never listed, things 5 and 38 are sold but taken down, thing 40 is listed and not sold yet.
+create table klaviyo_catalog_items as
+with things as (
+    select
+        thing_no::integer as thing_no,
+        concat('P', 100 + thing_no) as external_id,
+        -- things that are taken along together stand on one shelf; some are a present besides, two on no shelf
+        case when thing_no not in (30, 31) then [topics()[1 + (thing_no // 2) % 6]] else [] end
+            || case when draw('present', thing_no) < 0.2 then ['presents'] else [] end as shelves,
+        up_to(8000, 'list price', thing_no) + 1900 as cents
+    from range(0, 41) as listed(thing_no)
+    where thing_no <> 39
+)
+select
+    (row_number() over (order by thing_no) - 1)::integer as position,
+    concat('$custom:::$default:::', external_id) as catalog_item_id,
+    external_id,
+    concat('Thing no. ', thing_no) as title,
+    if(thing_no % 3 = 0, null, concat('What one needs for ', coalesce(shelves[1], 'everything'), '.')) as description,
+    -- what it is listed for, in whole cents; an order carries what was paid. Of one thing only the variants have a price.
+    if(thing_no = 20, null, cents / 100)::double as price,
+    concat('https://shop.example/product/', thing_no) as url,
+    thing_no not in (5, 38) as published,
+    to_timestamp(since() - 86400 * (500 - 10 * thing_no)) as created,
+    to_timestamp(since() - 86400 * 10) as updated,
+    list_transform(shelves, lambda shelf: concat('$custom:::$default:::', shelf)) as category_ids,
+    cents, thing_no
+from things
+order by position;
+
+create table klaviyo_catalog_variants as
+select
+    (row_number() over (order by thing_no, variant_no) - 1)::integer as position,
+    concat(catalog_item_id, '-', variant_no) as catalog_variant_id,
+    catalog_item_id,
+    concat(external_id, '-', variant_no) as external_id,
+    concat(title, ', ', ['small', 'medium', 'large'][variant_no]) as title,
+    concat('T', thing_no, '-', variant_no) as sku,
+    1 as inventory_policy,
+    up_to(200, 'stock', thing_no, variant_no)::double as inventory_quantity,
+    -- the first costs what the thing does, every further one a tenth more
+    (round(cents * (0.9 + 0.1 * variant_no)) / 100)::double as price,
+    url, published, created, updated, thing_no
+from klaviyo_catalog_items, range(1, 2 + up_to(3, 'variants', thing_no)) as variant(variant_no)
+order by position;
+
+create table klaviyo_catalog_categories as
+select
+    (row_number() over (order by name) - 1)::integer as position,
+    concat('$custom:::$default:::', name) as catalog_category_id,
+    name as external_id, capital(name) as name,
+    to_timestamp(since() - 86400 * 500) as created, to_timestamp(since() - 86400 * 400) as updated,
+    (
+        select coalesce(list(catalog_item_id order by position), [])
+        from klaviyo_catalog_items as item
+        where list_contains(item.category_ids, concat('$custom:::$default:::', shelf.name))
+    ) as item_ids
+from (select unnest(topics() || ['presents', 'clearance']) as name) as shelf  -- nothing is in the last one
+order by position;
+
 -- Klaviyo: profiles, what they did, what is expected of them, and the groups they are in ---------------
 
 create table klaviyo_metrics as
@@ -814,65 +876,3 @@ select
 from members inner join klaviyo_segments using (segment_no)
 where joined_group < until()
 order by segment_no, position;
-
--- Klaviyo's copy of the shop's catalog: what it lists is not quite what is bought ----------------------
-
--- Thing 39 is sold but was never listed, things 5 and 38 are sold but taken down, thing 40 is listed and not sold yet.
-create table klaviyo_catalog_items as
-with things as (
-    select
-        thing_no::integer as thing_no,
-        concat('P', 100 + thing_no) as external_id,
-        -- things that are taken along together stand on one shelf; some are a present besides, two on no shelf
-        case when thing_no not in (30, 31) then [topics()[1 + (thing_no // 2) % 6]] else [] end
-            || case when draw('present', thing_no) < 0.2 then ['presents'] else [] end as shelves,
-        up_to(8000, 'list price', thing_no) + 1900 as cents
-    from range(0, 41) as listed(thing_no)
-    where thing_no <> 39
-)
-select
-    (row_number() over (order by thing_no) - 1)::integer as position,
-    concat('$custom:::$default:::', external_id) as catalog_item_id,
-    external_id,
-    concat('Thing no. ', thing_no) as title,
-    if(thing_no % 3 = 0, null, concat('What one needs for ', coalesce(shelves[1], 'everything'), '.')) as description,
-    -- what it is listed for, in whole cents; an order carries what was paid. Of one thing only the variants have a price.
-    if(thing_no = 20, null, cents / 100)::double as price,
-    concat('https://shop.example/product/', thing_no) as url,
-    thing_no not in (5, 38) as published,
-    to_timestamp(since() - 86400 * (500 - 10 * thing_no)) as created,
-    to_timestamp(since() - 86400 * 10) as updated,
-    list_transform(shelves, lambda shelf: concat('$custom:::$default:::', shelf)) as category_ids,
-    cents, thing_no
-from things
-order by position;
-
-create table klaviyo_catalog_variants as
-select
-    (row_number() over (order by thing_no, variant_no) - 1)::integer as position,
-    concat(catalog_item_id, '-', variant_no) as catalog_variant_id,
-    catalog_item_id,
-    concat(external_id, '-', variant_no) as external_id,
-    concat(title, ', ', ['small', 'medium', 'large'][variant_no]) as title,
-    concat('T', thing_no, '-', variant_no) as sku,
-    1 as inventory_policy,
-    up_to(200, 'stock', thing_no, variant_no)::double as inventory_quantity,
-    -- the first costs what the thing does, every further one a tenth more
-    (round(cents * (0.9 + 0.1 * variant_no)) / 100)::double as price,
-    url, published, created, updated, thing_no
-from klaviyo_catalog_items, range(1, 2 + up_to(3, 'variants', thing_no)) as variant(variant_no)
-order by position;
-
-create table klaviyo_catalog_categories as
-select
-    (row_number() over (order by name) - 1)::integer as position,
-    concat('$custom:::$default:::', name) as catalog_category_id,
-    name as external_id, capital(name) as name,
-    to_timestamp(since() - 86400 * 500) as created, to_timestamp(since() - 86400 * 400) as updated,
-    (
-        select coalesce(list(catalog_item_id order by position), [])
-        from klaviyo_catalog_items as item
-        where list_contains(item.category_ids, concat('$custom:::$default:::', shelf.name))
-    ) as item_ids
-from (select unnest(topics() || ['presents', 'clearance']) as name) as shelf  -- nothing is in the last one
-order by position;

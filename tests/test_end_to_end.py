@@ -163,6 +163,59 @@ def test_tier_sizes_are_those_of_the_world(walked: Walked) -> None:
     assert {tier for tier, _ in truth} == {"top", "middle", "rest", "no_prediction"}
 
 
+def test_products_are_those_of_the_world_and_what_cannot_be_bought_is_not_asked_about(walked: Walked) -> None:
+    truth = {
+        product: (count, buyers, float(paid), name)
+        for product, count, buyers, paid, name in walked.world.sql("""
+            select event_properties ->> 'ProductID', count(*), count(distinct profile_id), sum(value_usd),
+                max(event_properties ->> 'Name')
+            from klaviyo_events where metric_name = 'Ordered Product' group by 1
+        """)
+    }
+    listed = {
+        product: (category, price, variants)
+        for product, category, price, variants in walked.world.sql("""
+            select item.external_id,
+                (select string_agg(name, ', ' order by name) from klaviyo_catalog_categories
+                    where list_contains(item.category_ids, catalog_category_id)),
+                min(variant.price), count(*)
+            from klaviyo_catalog_items as item
+            join klaviyo_catalog_variants as variant using (catalog_item_id)
+            group by item.external_id, item.category_ids
+        """)
+    }
+    products = walked.mart("""
+        select product_id, product_name, category, standing, price_usd::double, variant_count,
+            purchase_count, customer_count, revenue_usd::double
+        from marts.dim_products
+    """)
+    assert {product for product, *_ in products} == truth.keys() | listed.keys()
+    for product, name, category, standing, price, variants, *sold in products:
+        assert tuple(sold) == (pytest.approx(truth[product][:3]) if product in truth else (0, 0, 0))
+        assert name == truth.get(product, (0, 0, 0, "Thing no. 40"))[3]
+        assert (category, price, variants) == listed.get(product, (None, None, 0))
+        down = {"P105": "unpublished", "P138": "unpublished", "P139": "not_listed"}
+        assert standing == down.get(product, "published")
+    out = walked.mart("select product_id from marts.dim_products where is_out_of_sync order by 1")
+    assert out == [("P105",), ("P138",), ("P139",)]
+
+    (clearest,) = walked.mart("""
+        select product_a_id, product_b_id, is_offered from marts.product_pairs
+        where is_affinity order by lift_low desc limit 1
+    """)
+    assert clearest == ("P104", "P105", False)
+    asked = walked.mart("""
+        select record_key, facts ->> '$.category_b', (facts ->> '$.pair_price_usd')::int
+        from activation.sync_mavera__focus_groups where job = 'product-affinity'
+    """)
+    assert len(asked) == 2
+    for key, category, price in asked:
+        a, b = key.removeprefix("product-affinity:").split("_")
+        assert category == listed[b][0]
+        assert price == pytest.approx(listed[a][1] + listed[b][1], rel=0.06)
+        assert "P105" not in (a, b)
+
+
 def test_segment_overlaps_are_those_of_the_world(walked: Walked) -> None:
     members: dict[str, set[str]] = defaultdict(set)
     rows = walked.world.sql("select segment_id, profile_id from klaviyo_segment_members")
@@ -340,59 +393,6 @@ def test_product_pairs_are_those_of_the_world(walked: Walked) -> None:
     assert {(a, b): (of_a, of_b, joint) for a, b, of_a, of_b, joint, _ in pairs} == truth
     surely = {("P100", "P101"), ("P102", "P103"), ("P104", "P105"), ("P106", "P107")}
     assert surely <= {(a, b) for a, b, *_, is_affinity in pairs if is_affinity}
-
-
-def test_products_are_those_of_the_world_and_what_cannot_be_bought_is_not_asked_about(walked: Walked) -> None:
-    truth = {
-        product: (count, buyers, float(paid), name)
-        for product, count, buyers, paid, name in walked.world.sql("""
-            select event_properties ->> 'ProductID', count(*), count(distinct profile_id), sum(value_usd),
-                max(event_properties ->> 'Name')
-            from klaviyo_events where metric_name = 'Ordered Product' group by 1
-        """)
-    }
-    listed = {
-        product: (category, price, variants)
-        for product, category, price, variants in walked.world.sql("""
-            select item.external_id,
-                (select string_agg(name, ', ' order by name) from klaviyo_catalog_categories
-                    where list_contains(item.category_ids, catalog_category_id)),
-                min(variant.price), count(*)
-            from klaviyo_catalog_items as item
-            join klaviyo_catalog_variants as variant using (catalog_item_id)
-            group by item.external_id, item.category_ids
-        """)
-    }
-    products = walked.mart("""
-        select product_id, product_name, category, standing, price_usd::double, variant_count,
-            purchase_count, customer_count, revenue_usd::double
-        from marts.dim_products
-    """)
-    assert {product for product, *_ in products} == truth.keys() | listed.keys()
-    for product, name, category, standing, price, variants, *sold in products:
-        assert tuple(sold) == (pytest.approx(truth[product][:3]) if product in truth else (0, 0, 0))
-        assert name == truth.get(product, (0, 0, 0, "Thing no. 40"))[3]
-        assert (category, price, variants) == listed.get(product, (None, None, 0))
-        down = {"P105": "unpublished", "P138": "unpublished", "P139": "not_listed"}
-        assert standing == down.get(product, "published")
-    out = walked.mart("select product_id from marts.dim_products where is_out_of_sync order by 1")
-    assert out == [("P105",), ("P138",), ("P139",)]
-
-    (clearest,) = walked.mart("""
-        select product_a_id, product_b_id, is_offered from marts.product_pairs
-        where is_affinity order by lift_low desc limit 1
-    """)
-    assert clearest == ("P104", "P105", False)
-    asked = walked.mart("""
-        select record_key, facts ->> '$.category_b', (facts ->> '$.pair_price_usd')::int
-        from activation.sync_mavera__focus_groups where job = 'product-affinity'
-    """)
-    assert len(asked) == 2
-    for key, category, price in asked:
-        a, b = key.removeprefix("product-affinity:").split("_")
-        assert category == listed[b][0]
-        assert price == pytest.approx(listed[a][1] + listed[b][1], rel=0.06)
-        assert "P105" not in (a, b)
 
 
 # --- Mavera, at the smaller size ---------------------------------------------------------------------

@@ -349,6 +349,55 @@ def test_a_lower_bound_that_has_just_passed_is_accepted(klaviyo):
     assert klaviyo.ask("events", filter="greater-than(datetime,2026-11-20T23:59:55Z)").json()["data"] == []
 
 
+# --- the catalog ------------------------------------------------------------------------------------------
+
+ITEM = "$custom:::$default:::{}"
+
+
+@pytest.mark.parametrize("kind", ["item", "variant", "category"])
+def test_paging_serves_the_whole_catalog_once(klaviyo, world, kind):
+    things = {"item": "items", "variant": "variants", "category": "categories"}[kind]
+    rows = column(world, f"select catalog_{kind}_id from klaviyo_catalog_{things} order by position")
+    assert klaviyo.ids(f"catalog-{things}", page_size=7) == rows
+    assert klaviyo.ids(f"catalog-{things}", page_size=7, sort="-created") == rows[::-1]
+    assert klaviyo.refusal(f"catalog-{things}", page_size=101) == (400, "invalid", "page[size]")
+
+
+def test_items_are_found_by_their_category_and_variants_by_their_item(klaviyo, world):
+    gardening = ITEM.format("gardening")
+    inside = column(
+        world,
+        "select catalog_item_id from klaviyo_catalog_items"
+        f" where list_contains(category_ids, '{gardening}') order by position",
+    )
+    assert ITEM.format("P102") in inside
+    assert klaviyo.ids(f"catalog-categories/{gardening}/relationships/items", page_size=2) == inside
+    assert klaviyo.ids(f"catalog-categories/{gardening}/items") == inside
+    assert klaviyo.ids("catalog-items", filter=f"equals(category.id,'{gardening}')") == inside
+    assert klaviyo.ids(f"catalog-categories/{ITEM.format('clearance')}/items") == []
+
+    shelves = klaviyo.rows("catalog-categories", filter=f"equals(item.id,'{inside[0]}')")
+    assert {row["attributes"]["name"] for row in shelves} == {"Gardening", "Presents"}
+    page = klaviyo.ask("catalog-items", filter=f"any(ids,['{inside[0]}'])", include="variants").json()
+    (item,) = page["data"]
+    variants = [one["id"] for one in item["relationships"]["variants"]["data"]]
+    assert variants == [one["id"] for one in page["included"]]
+    assert variants == klaviyo.ids(f"catalog-items/{inside[0]}/variants")
+    assert variants == klaviyo.ids("catalog-variants", filter=f"equals(item.id,'{inside[0]}')")
+
+
+def test_what_is_not_published_is_found_and_what_is_not_listed_is_not(klaviyo):
+    assert klaviyo.ids("catalog-items", filter="equals(published,false)") == [
+        ITEM.format("P105"), ITEM.format("P138")
+    ]  # fmt: skip
+    assert klaviyo.ids("catalog-items", filter="contains(title,'no. 39')") == []
+    assert klaviyo.refusal("catalog-items", filter="equals(title,'Thing no. 1')") == (
+        400,
+        "invalid",
+        "filter",
+    )
+
+
 # --- refusals ---------------------------------------------------------------------------------------------
 
 
@@ -460,55 +509,6 @@ def test_page_size_came_with_a_revision(klaviyo, path, revision, is_taken):
     assert klaviyo.ask(path, {"revision": revision}).ok
 
 
-# --- the catalog ------------------------------------------------------------------------------------------
-
-ITEM = "$custom:::$default:::{}"
-
-
-@pytest.mark.parametrize("kind", ["item", "variant", "category"])
-def test_paging_serves_the_whole_catalog_once(klaviyo, world, kind):
-    things = {"item": "items", "variant": "variants", "category": "categories"}[kind]
-    rows = column(world, f"select catalog_{kind}_id from klaviyo_catalog_{things} order by position")
-    assert klaviyo.ids(f"catalog-{things}", page_size=7) == rows
-    assert klaviyo.ids(f"catalog-{things}", page_size=7, sort="-created") == rows[::-1]
-    assert klaviyo.refusal(f"catalog-{things}", page_size=101) == (400, "invalid", "page[size]")
-
-
-def test_items_are_found_by_their_category_and_variants_by_their_item(klaviyo, world):
-    gardening = ITEM.format("gardening")
-    inside = column(
-        world,
-        "select catalog_item_id from klaviyo_catalog_items"
-        f" where list_contains(category_ids, '{gardening}') order by position",
-    )
-    assert ITEM.format("P102") in inside
-    assert klaviyo.ids(f"catalog-categories/{gardening}/relationships/items", page_size=2) == inside
-    assert klaviyo.ids(f"catalog-categories/{gardening}/items") == inside
-    assert klaviyo.ids("catalog-items", filter=f"equals(category.id,'{gardening}')") == inside
-    assert klaviyo.ids(f"catalog-categories/{ITEM.format('clearance')}/items") == []
-
-    shelves = klaviyo.rows("catalog-categories", filter=f"equals(item.id,'{inside[0]}')")
-    assert {row["attributes"]["name"] for row in shelves} == {"Gardening", "Presents"}
-    page = klaviyo.ask("catalog-items", filter=f"any(ids,['{inside[0]}'])", include="variants").json()
-    (item,) = page["data"]
-    variants = [one["id"] for one in item["relationships"]["variants"]["data"]]
-    assert variants == [one["id"] for one in page["included"]]
-    assert variants == klaviyo.ids(f"catalog-items/{inside[0]}/variants")
-    assert variants == klaviyo.ids("catalog-variants", filter=f"equals(item.id,'{inside[0]}')")
-
-
-def test_what_is_not_published_is_found_and_what_is_not_listed_is_not(klaviyo):
-    assert klaviyo.ids("catalog-items", filter="equals(published,false)") == [
-        ITEM.format("P105"), ITEM.format("P138")
-    ]  # fmt: skip
-    assert klaviyo.ids("catalog-items", filter="contains(title,'no. 39')") == []
-    assert klaviyo.refusal("catalog-items", filter="equals(title,'Thing no. 1')") == (
-        400,
-        "invalid",
-        "filter",
-    )
-
-
 # --- limits -----------------------------------------------------------------------------------------------
 
 
@@ -577,14 +577,14 @@ def test_the_official_client_pages_through_everything(klaviyo, world, segment_id
 @pytest.mark.parametrize("endpoint", ENDPOINTS, ids=lambda endpoint: endpoint.path)
 def test_every_answer_is_one_that_the_specification_describes(klaviyo, segment_id, world, endpoint):
     ids = {
+        "catalog-items": ITEM.format("P102"),
+        "catalog-categories": ITEM.format("gardening"),
         "profiles": column(world, "select profile_id from klaviyo_profiles where predicted_clv is not null")[
             0
         ],
         "segments": segment_id,
         "metrics": column(world, "select metric_id from klaviyo_metrics")[0],
         "events": column(world, "select event_id from klaviyo_events where position = 0")[0],
-        "catalog-items": ITEM.format("P102"),
-        "catalog-categories": ITEM.format("gardening"),
     }
     params = {
         f"additional-fields[{endpoint.kind.name}]": ",".join(endpoint.additional),
