@@ -1,12 +1,14 @@
 """What Mavera's reference leaves open and this project takes to be so. Where Mavera differs, change it here.
 
 Each line carries its mark: [I] inferred, stated nowhere; [U] stated in an unofficial overview only; [G] in a
-vendor's guide; [E] seen in a vendor's example. Names of a focus group's fields can be replaced without a
-change, by MAVERA_STUDY_FIELDS. A module that marks more of the kind is named here.
+vendor's guide; [E] seen in a vendor's example. What may have to change at once is a setting as well:
+MAVERA_STUDY_FIELDS, MAVERA_PERSONA_SHAPE, MAVERA_POLL_SECONDS and their like. A module with marks of its own
+is named here.
 
-What needs no line is read both ways: lists by cursor or by offset, times in seconds or in ISO 8601, an
-error in an answer that counts as success, 422 as 400, 502 and 504 as an outcome that nobody knows, credits
-in any of three fields or in none. What focus groups answer is read in dbt_project/models/staging/mavera.
+What needs no line is read both ways, or not used: lists by cursor or by offset, times in seconds or in ISO
+8601, an error in an answer that counts as success, 422 as 400, 502 and 504 as an outcome that nobody knows,
+credits in any of three fields or in none; one persona is neither read nor deleted. What focus groups answer
+is read in dbt_project/models/staging/mavera.
 """
 
 from collections.abc import Mapping

@@ -446,7 +446,16 @@ def test_a_narrow_key_opens_what_it_may(klaviyo):
 
 
 @pytest.mark.parametrize(
-    "path", ["profiles/none", "segments/none", "segments/none/profiles", "profile", "events/1"]
+    "path",
+    [
+        "profiles/none",
+        "segments/none",
+        "segments/none/profiles",
+        "profile",
+        "events/1",
+        "catalog-items/none",
+        "catalog-categories/none/relationships/items",
+    ],
 )
 def test_what_is_not_there_is_not_found(klaviyo, path):
     assert klaviyo.refusal(path)[:2] == (404, "not_found")
@@ -500,6 +509,8 @@ def test_a_revision_is_answered_as_its_age_demands(klaviyo, revision, opt_out, s
         ("events", "2026-01-15", True),
         ("segments", "2026-01-15", False),
         ("segments", "2026-04-15", True),
+        ("catalog-items", "2026-01-15", False),
+        ("catalog-items", "2026-04-15", True),
         ("profiles", "2025-01-15", True),
     ],
 )
@@ -571,6 +582,16 @@ def test_the_official_client_pages_through_everything(klaviyo, world, segment_id
     assert everything(api.Segments.get_profiles_for_segment, segment_id, page_size=20) == column(
         world,
         f"select profile_id from klaviyo_segment_members where segment_id = '{segment_id}' order by position",
+    )
+    catalog = api.Catalogs
+    assert everything(catalog.get_catalog_variants, page_size=30) == column(
+        world, "select catalog_variant_id from klaviyo_catalog_variants order by position"
+    )
+    category = ITEM.format("cooking")
+    assert everything(catalog.get_item_ids_for_catalog_category, category, page_size=3) == column(
+        world,
+        "select catalog_item_id from klaviyo_catalog_items"
+        f" where list_contains(category_ids, '{category}') order by position",
     )
 
 

@@ -221,8 +221,21 @@ def test_the_guided_pipeline_takes_the_references_whole_example(mavera: Client):
     persona = mavera.post("/personas", json=sent).json()
     assert persona["details"]["mcda_weights"] == sent["mcda_weights"]
     assert {field: persona["details"][field] for field in lists} == {field: sent[field] for field in lists}
+    refused = mavera.post("/personas", json={**sent, "seniority": "head"})
+    assert error_of(refused) == (400, "invalid_field", "seniority")
     del sent["objections"]
     assert error_of(mavera.post("/personas", json=sent)) == (400, "missing_field", "objections")
+
+
+def test_fields_belong_to_the_pipeline_that_takes_them(mavera: Client, world: World):
+    fields = {"seniority": "head", "goals": ["Less to read"], "is_localized": True}
+    free = mavera.post("/personas", json={**PERSONA, "pipeline_type": "advanced", **fields}).json()
+    assert fields.items() <= free["details"].items()
+    refused = mavera.post("/personas", json={**PERSONA, **fields})
+    assert error_of(refused) == (400, "invalid_field", "goals")
+    with mavera_of(world, strict=False) as lenient:
+        taken = lenient.post("/personas", json={**PERSONA, **fields}).json()
+    assert fields.items() <= taken["details"].items()
 
 
 def test_an_answer_restates_each_figure_and_advises_on_it(mavera: Client):
