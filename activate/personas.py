@@ -33,7 +33,7 @@ def payload(choice: Mapping[str, Any], usual_type: str, words: Mapping[str, str]
     """Return the body that creates a persona; an entry of a list that came out empty is left out."""
     fields = {
         name: [entry for entry in value if entry] if isinstance(value, list) else value
-        for name, value in choice.get("fields", {}).items()
+        for name, value in _fields(choice).items()
     }
     kind = {"pipeline_type": choice.get("pipeline", DEFAULT), "type": choice.get("type", usual_type)}
     return {**kind, **words, **fields}
@@ -43,7 +43,9 @@ def complaint(choice: Mapping[str, Any]) -> str:
     """Say what keeps a persona from being made as its job chose, or nothing."""
     if unknown := sorted(choice.keys() - CHOICES):
         return f"persona.toml has {unknown[0]}, it may have {', '.join(sorted(CHOICES))}"
-    pipeline, fields = choice.get("pipeline", DEFAULT), choice.get("fields", {})
+    if not isinstance(choice.get("fields", {}), Mapping):
+        return "fields must be a table, [fields]"
+    pipeline, fields = str(choice.get("pipeline", DEFAULT)), _fields(choice)
     if pipeline not in TAKES:
         return f"{pipeline} is none of the pipelines {', '.join(TAKES)}"
     if choice.get("type", TYPES[0]) not in TYPES:
@@ -54,6 +56,11 @@ def complaint(choice: Mapping[str, Any]) -> str:
     if pipeline == "intermediate" and (missing := sorted(assumptions.GUIDED_NEEDED - fields.keys())):
         return f"{pipeline} needs {', '.join(missing)}"
     return next((wrong for name, value in fields.items() if (wrong := _wrong(name, takes[name], value))), "")
+
+
+def _fields(choice: Mapping[str, Any]) -> Mapping[str, Any]:
+    fields = choice.get("fields")
+    return fields if isinstance(fields, Mapping) else {}
 
 
 def _wrong(name: str, form: str, value: Any) -> str:

@@ -153,6 +153,8 @@ GOOD: dict[str, Any] = {
         ({"pipeline": "advanced"}, ""),
         ({"pipline": "advanced"}, "persona.toml has pipline, it may have fields, pipeline, type"),
         ({"pipeline": "basic"}, "basic is none of the pipelines north_star, intermediate, advanced"),
+        ({"pipeline": ["advanced"]}, "['advanced'] is none of the pipelines north_star, intermediate, advanced"),
+        ({"fields": "goals"}, "fields must be a table, [fields]"),
         ({"type": "B2G"}, "B2G is none of the types B2B, B2C"),
         ({"fields": {"goals": ["x"]}}, "north_star takes no goals"),
         (guided(seniority="x"), "intermediate takes no seniority"),
@@ -178,6 +180,8 @@ def test_a_wrong_choice_holds_the_persona_and_asks_nobody(desk: Desk) -> None:
     assert [(result.state, result.text) for result in outcome.results.values()] == [
         ("held", "basic is none of the pipelines north_star, intermediate, advanced")
     ]
+    desk.choose('fields = "goals"')
+    assert desk.apply(desk.record()).counts() == {"held": 1}
     desk.choose(FREE)
     assert desk.record(mavera_persona_shape="examples").objection.startswith("MAVERA_PERSONA_SHAPE=examples")
     assert desk.sandbox.mavera.summary()["personas"] == 0
