@@ -153,7 +153,7 @@ GOOD: dict[str, Any] = {
         ({"pipeline": "advanced"}, ""),
         ({"pipline": "advanced"}, "persona.toml has pipline, it may have fields, pipeline, type"),
         ({"pipeline": "basic"}, "basic is none of the pipelines north_star, intermediate, advanced"),
-        ({"pipeline": ["advanced"]}, "['advanced'] is none of the pipelines north_star, intermediate, advanced"),
+        ({"pipeline": 3}, "3 is none of the pipelines north_star, intermediate, advanced"),
         ({"fields": "goals"}, "fields must be a table, [fields]"),
         ({"type": "B2G"}, "B2G is none of the types B2B, B2C"),
         ({"fields": {"goals": ["x"]}}, "north_star takes no goals"),
