@@ -200,6 +200,22 @@ class Numbered:
 
 
 @dataclass(frozen=True)
+class Offset:
+    """Pages by how many rows come before them; the first that is not full is the last, even an overfull one,
+    which a vendor gives that does not know `limit`. `size` must not pass the vendor's cap.
+    """
+
+    size: int
+    empty_ends: bool = False
+
+    def first(self) -> Parameters:
+        return {"limit": self.size, "offset": 0}
+
+    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:
+        return {**asked, "offset": count} if page.rows.num_rows == self.size else None
+
+
+@dataclass(frozen=True)
 class Linked:
     """Pages by a link to the next, of which only the token is taken: the key never goes where a link points.
 

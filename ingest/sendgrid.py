@@ -1,4 +1,5 @@
-"""SendGrid: single sends with their lifetime totals, account-level stats by day, contacts and their groups.
+"""SendGrid: single sends and automations with their stats, account-level stats by day, contacts and their
+groups, suppressions.
 
 Account-level stats count all mail of the account and cannot be joined to a single send. The vendor forgets
 the advanced ones within days, so the rows stay in the warehouse when they are no longer served.
@@ -6,18 +7,32 @@ the advanced ones within days, so the rows stay in the warehouse when they are n
 
 import json
 from collections.abc import Iterator, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any
 
 import pyarrow as pa
+import requests
 
-from ingest.http import CONFIRM, Client, Linked, Parameters, SourceError, Vendor, Whole, check_total
+from ingest.http import (
+    CONFIRM,
+    Client,
+    Linked,
+    Offset,
+    Parameters,
+    RefusedError,
+    SourceError,
+    Vendor,
+    Whole,
+    check_total,
+)
 from ingest.pipeline import Pages, Resource, Source
 from ingest.typed import Column, Table, each
 from settings import Settings
 
 SCHEMA = "raw_sendgrid"
+FIRST_DAY = "2016-01-01"
+"""Before any automation; without a first day the vendor takes one of its own."""
 DAYS_A_REQUEST = 365
 MOST_BUCKETS = 500
 """Days that one answer of an account-level stat holds at most; a full one may have been cut."""
@@ -26,6 +41,9 @@ LATE = timedelta(days=7)
 
 LIST = Linked("$._metadata.next", "page_token", ("page_size", 100), "$._metadata.count")
 STATS = Linked("$._metadata.next", "page_token", ("page_size", 50), "$._metadata.count")  # 51 is refused
+SUPPRESSED = Offset(500)
+READ_FOR = timedelta(days=30)
+"""How long after it was sent a single send is followed by day; what is opened later is in its totals only."""
 LISTS_PAGED = Linked("$._metadata.next", "page_token", ("page_size", 1000), "$._metadata.count")
 
 SINGLE_SENDS = Table(
@@ -42,8 +60,20 @@ SINGLE_SENDS = Table(
     ],
     newest="updated_at",
 )
-SEND_FIGURES = [
-    *each("text", "id ab_variation ab_phase aggregation"),
+SINGLE_SEND_DETAILS = Table(
+    SCHEMA,
+    "single_send_details",
+    ("id",),
+    [
+        Column("id", "text"),
+        Column("subject", "text", "email_config"),
+        Column("updated_at", "timestamptz"),
+        *each("json", "send_to ab_test"),  # ab_test is in no document, but in live answers
+    ],
+    # The listing has the rest, and the whole text of every mail is of no use to any model.
+    drops="name status categories send_at is_abtest created_at email_config warnings",
+)
+FIGURES = [
     *each(
         "bigint",
         "requests delivered opens unique_opens clicks unique_clicks bounces bounce_drops",
@@ -51,9 +81,23 @@ SEND_FIGURES = [
     ),
     *each("bigint", "invalid_emails spam_reports spam_report_drops unsubscribes", "stats"),
 ]
+SEND_FIGURES = [*each("text", "id ab_variation ab_phase aggregation"), *FIGURES]
 SEND_KEY = ("id", "ab_phase", "ab_variation", "aggregation")
 SINGLE_SEND_STATS = Table(SCHEMA, "single_send_stats", SEND_KEY, SEND_FIGURES)
 VARIATION_STATS = Table(SCHEMA, "single_send_variation_stats", SEND_KEY, SEND_FIGURES)
+DAILY_STATS = Table(
+    SCHEMA,
+    "single_send_daily_stats",
+    ("id", "date"),
+    [Column("id", "text"), Column("date", "date", field="aggregation"), *FIGURES],
+    drops="ab_variation ab_phase",  # asked for the whole, so always "all"
+)
+AUTOMATION_STATS = Table(
+    SCHEMA,
+    "automation_stats",
+    ("id", "step_id", "aggregation"),
+    [*each("text", "id step_id aggregation"), *FIGURES],
+)
 LISTS = Table(
     SCHEMA, "lists", ("id",), [*each("text", "id name"), Column("contact_count", "bigint")], drops="_metadata"
 )
@@ -95,6 +139,23 @@ EXPORTS = Table(
     "contact_exports",
     ("id",),
     [*each("text", "id status message"), Column("contact_count", "bigint"), Column("urls", "json")],
+)
+UNSUBSCRIBE_GROUPS = Table(
+    SCHEMA,
+    "unsubscribe_groups",
+    ("id",),
+    [
+        Column("id", "bigint"),
+        *each("text", "name description"),
+        Column("is_default", "bool"),
+        Column("unsubscribes", "bigint"),
+    ],
+)
+GROUP_SUPPRESSIONS = Table(
+    SCHEMA,
+    "group_suppressions",
+    ("group_id", "email"),
+    [Column("group_id", "bigint"), *each("text", "email group_name"), Column("created_at", "timestamptz")],
 )
 COUNT = Table(SCHEMA, "contact_count", ("contact_count",), [Column("contact_count", "bigint")])
 POLLS = 40
@@ -144,9 +205,55 @@ GEO_STATS = Table(
 )
 
 
-def single_sends(client: Client, _since: None) -> Iterator[pa.Table]:
+def suppressed(name: str, told: str = "") -> Table:
+    """A list of addresses that SendGrid does not write to, or that refused its last mail."""
+    return Table(
+        SCHEMA,
+        name,
+        ("email", "created"),
+        [Column("email", "text"), Column("created", "timestamptz"), *each("scalar", told)],
+        drops="ip",  # of the sender
+    )
+
+
+SUPPRESSIONS = [
+    suppressed("bounces", "reason status"),
+    suppressed("blocks", "reason status"),
+    suppressed("spam_reports"),
+    suppressed("unsubscribes"),
+]
+INVALID_EMAILS = suppressed("invalid_emails", "reason")
+
+
+def single_sends(client: Client, _since: object) -> Iterator[pa.Table]:
     """Every single send: there is no filter on what changed."""
     yield from client.pages("marketing/singlesends", SINGLE_SENDS, LIST)
+
+
+def single_send_details(client: Client, since: datetime | None) -> Pages:
+    """What the listing leaves out, a request for each single send that changed and still is there."""
+    for page in single_sends(client, None):
+        for send in page.to_pylist():
+            if since is None or send["updated_at"] >= since:
+                path, ids = "marketing/singlesends/{id}", {"id": send["id"]}
+                try:
+                    yield from client.pages(path, SINGLE_SEND_DETAILS, Whole(), ids=ids)
+                except RefusedError as error:
+                    if error.status != requests.codes.not_found:
+                        raise
+
+
+def single_send_daily_stats(client: Client, since: date | None, history_days: int) -> Pages:
+    """Each single send by day from `since` on, a request for each that was sent in the READ_FOR before it."""
+    first = since or client.today - timedelta(days=history_days)
+    for page in single_sends(client, None):
+        for send in page.to_pylist():
+            sent = send["send_at"] or send["updated_at"]
+            last = min(sent.date() + READ_FOR, client.today)
+            if send["status"] == "triggered" and last >= first:
+                days = {"start_date": f"{max(first, sent.date())}", "end_date": f"{last}"}
+                path, asked = "marketing/stats/singlesends/{id}", {"aggregated_by": "day", **days}
+                yield from client.pages(path, DAILY_STATS, STATS, asked, ids={"id": send["id"]})
 
 
 def single_send_stats(client: Client, _since: None) -> Pages:
@@ -164,6 +271,43 @@ def single_send_variation_stats(client: Client, _since: None) -> Pages:
                 days = {"start_date": f"{send['created_at']:%Y-%m-%d}", "end_date": f"{client.today}"}
                 path, ids = "marketing/stats/singlesends/{id}", {"id": send["id"]}
                 yield from client.pages(path, VARIATION_STATS, STATS, {**by_part, **days}, ids=ids)
+
+
+def automation_stats(client: Client, _since: None) -> Pages:
+    """Each automation's totals since it began, and those of its steps, a request for each automation."""
+    path = "marketing/stats/automations"
+    for page in client.pages(path, AUTOMATION_STATS, STATS):
+        yield page
+        for automation_id in page.column("id").unique().to_pylist():
+            yield from client.pages(
+                f"{path}/{{id}}",
+                AUTOMATION_STATS,
+                STATS,
+                {
+                    "aggregated_by": "total",
+                    "group_by": "step_id",
+                    "start_date": FIRST_DAY,
+                    "end_date": f"{client.today}",
+                },
+                ids={"id": automation_id},
+            )
+
+
+def suppressions(client: Client, _since: None, *, table: Table) -> Pages:
+    """The whole of one list: who was taken off it leaves no trace. Up to the start of the run, so that nobody
+    who is added meanwhile moves the pages.
+    """
+    until = {"end_time": int(client.started_at.timestamp())}
+    yield from client.pages(f"suppression/{table.name}", table, SUPPRESSED, until)
+
+
+def unsubscribe_groups(client: Client, _since: None) -> Pages:
+    yield from client.pages("asm/groups", UNSUBSCRIBE_GROUPS, Whole(empty_ends=False))
+
+
+def group_suppressions(client: Client, _since: None) -> Pages:
+    """Who left which group. How this list is paged is not documented; live, it takes what the others take."""
+    yield from client.pages("asm/suppressions", GROUP_SUPPRESSIONS, SUPPRESSED)
 
 
 def daily(
@@ -256,6 +400,23 @@ def resources(settings: Settings) -> list[Resource]:
         Resource(SINGLE_SENDS, single_sends, "marketing.read"),
         Resource(SINGLE_SEND_STATS, single_send_stats, "marketing.read"),
         Resource(VARIATION_STATS, single_send_variation_stats, "marketing.read"),
+        Resource(SINGLE_SEND_DETAILS, single_send_details, "marketing.read", cursor="updated_at"),
+        Resource(
+            DAILY_STATS,
+            partial(single_send_daily_stats, history_days=settings.history_days),
+            "marketing.read",
+            cursor="date",
+            overlap=LATE,
+        ),
+        Resource(AUTOMATION_STATS, automation_stats, "marketing.read"),
+        *(
+            Resource(table, partial(suppressions, table=table), "suppression.read", replaced=True)
+            for table in SUPPRESSIONS
+        ),
+        # The vendor forgets them after 30 days.
+        Resource(INVALID_EMAILS, partial(suppressions, table=INVALID_EMAILS), "suppression.read"),
+        Resource(UNSUBSCRIBE_GROUPS, unsubscribe_groups, "asm.groups.read", replaced=True),
+        Resource(GROUP_SUPPRESSIONS, group_suppressions, "asm.groups.read", replaced=True),
         Resource(LISTS, lists, "marketing.read", replaced=True),
         Resource(SEGMENTS, segments, "marketing.read", replaced=True),
         Resource(FIELD_DEFINITIONS, field_definitions, "marketing.read", replaced=True),

@@ -239,7 +239,8 @@ class Table:
         fields, texts, types = _cursor().execute(query, {"page": page}).fetchall()[0]
         if texts is None:
             return BrokenBodyError("null where a row was promised")
-        keys = [texts[n] for n, c in enumerate(self._scalars) if c.name in self.key and texts[n] is not None]
+        shown_key = [name for name in self.key if name != "email"]  # an address is for no message
+        keys = [texts[n] for n, c in enumerate(self._scalars) if c.name in shown_key and texts[n] is not None]
         which = f"{self.name.removesuffix('s').replace('_', ' ')} {' '.join(keys)}".rstrip()
         for column, text, said in zip(self._scalars, texts, types, strict=True):
             if said in (None, "NULL"):

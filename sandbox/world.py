@@ -42,6 +42,14 @@ class World:
       that became of each mail, repeated opens and clicks too. Transactional mail has no single send; only A/B
       tests have variation and phase. kind: request, deferred, delivered, bounce, block, bounce_drop,
       invalid_email, spam_report_drop, unsubscribe_drop, open, click, spam_report, unsubscribe.
+    - single_send_variations(single_send_id, variation_id, subject, plain_content, variation from 0), of A/B
+      tests only.
+    - automation_activity(automation_id, step_id, message_id, person_id, kind, happened_at): the part of
+      email_activity without a single send that automations sent.
+    - sendgrid_unsubscribe_groups(position, group_id, name, description, is_default).
+    - sendgrid_suppressions(kind, position within it, person_id, email, reason?, status? or '', group_id?,
+      listed_at), newest first. kind: bounce, block, spam_report, invalid_email, unsubscribe,
+      group_unsubscribe.
     - sendgrid_lists(position, list_id, name).
     - sendgrid_segments(position, segment_id, name, parent_list_ids?, created_at, updated_at).
     - sendgrid_contacts(position, contact_id, person_id, email, first_name, last_name, city, region, country,

@@ -311,6 +311,74 @@ select
     ab_phase, person_id, kind::varchar as kind, to_timestamp(happened) as happened_at, send_no
 from email_happenings;
 
+-- What differs between the variations of a test: one subject or one text of two. The plain one is of no. 1.
+create table single_send_variations as
+with tested as (
+    select *, abtest::json ->> '$.type' as tests
+    from single_sends cross join range(0, 2) as variations(variation)
+    where is_abtest
+)
+select
+    single_send_id, uuid_of('variation', send_no, variation) as variation_id,
+    if(tests = 'subject' and variation = 1,
+       concat('Our letter no. ', send_no + 1), concat('Five ideas for ', topic)) as subject,
+    if(tests = 'content' and variation = 1,
+       concat('Dear reader, this is our letter on ', topic, '. As always, much has happened here.'),
+       concat('Five ideas for ', topic, ', each read in a minute. The first: start small.')) as plain_content,
+    variation
+from tested
+order by position, variation;
+
+-- Automations: half of the mail that belongs to no single send is theirs, one of three steps.
+create view automation_activity as
+with drawn as (
+    select *, up_to(6, 'automation', person_id, send_no) as automation_no from email_happenings where send_no < 0
+)
+select
+    uuid_of('automation', automation_no, 0) as automation_id,
+    uuid_of('automation step', automation_no, up_to(3, 'automation step', person_id, send_no)) as step_id,
+    send_no * 4294967296 + person_id as message_id, person_id,
+    kind::varchar as kind, to_timestamp(happened) as happened_at
+from drawn where automation_no < 3;
+
+-- Suppressions: who is on which list since the first time that it came to that.
+create table sendgrid_unsubscribe_groups as
+select group_no as position, (24101 + 7 * group_no)::integer as group_id, name, description, group_no = 0 as is_default
+from (values
+    (0, 'Letters', 'Our weekly letter'), (1, 'Offers', 'Promotions'), (2, 'Product news', 'What is new')
+) as groups(group_no, name, description)
+order by position;
+
+create table sendgrid_suppressions as
+with listed as (
+    select
+        person_id, min(happened) as listed,
+        case
+            when kind = 'unsubscribe' and draw('leaves a group only', person_id) < 0.4 then 'group_unsubscribe'
+            else kind::varchar
+        end as kind
+    from email_happenings
+    where kind in ('bounce', 'block', 'spam_report', 'invalid_email', 'unsubscribe')
+    group by all
+)
+select
+    kind, (row_number() over (partition by kind order by listed desc, person_id) - 1)::integer as position,
+    person_id, email,
+    case kind
+        -- servers like to quote the address
+        when 'bounce' then concat('550 5.1.1 <', email, '>: Recipient address rejected: User unknown')
+        when 'block' then '421 4.7.0 Try again later'
+        when 'invalid_email' then 'Mail domain mentioned in email address is unknown'
+    end as reason,
+    case kind
+        when 'bounce' then if(draw('says its status', person_id) < 0.9, '5.1.1', '')
+        when 'block' then '4.7.0'
+    end as status,
+    if(kind = 'group_unsubscribe', 24101 + 7 * up_to(3, 'leaves group', person_id), null)::integer as group_id,
+    listed, to_timestamp(listed) as listed_at
+from listed inner join people using (person_id)
+order by kind, position;
+
 -- Contacts: what each says of itself, in fields that the account made up, and the groups it is in.
 create table sendgrid_lists as
 select

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from ingest.http import Client, Linked, Numbered, RefusedError, SourceError, Vendor, Whole
+from ingest.http import Client, Linked, Numbered, Offset, RefusedError, SourceError, Vendor, Whole
 from ingest.typed import Column, Table
 
 TABLE = Table("raw_acme", "things", ("id",), [Column("id", "text")])
@@ -112,6 +112,21 @@ def test_an_empty_page_is_asked_again_where_nothing_else_tells_the_end(acme: Acm
 def test_a_page_that_stays_empty_is_the_end(acme: Acme) -> None:
     acme.answers = [things("a", "b"), [], [], []]
     assert acme.read(Numbered(2)) == ["a", "b"]
+
+
+def test_a_page_that_is_not_full_ends_a_list_by_offset(acme: Acme) -> None:
+    acme.answers = [things("a", "b"), things("c")]
+    assert acme.read(Offset(2)) == ["a", "b", "c"]
+    assert [asked.params for asked in acme.asked] == [
+        {"limit": "2", "offset": "0"},
+        {"limit": "2", "offset": "2"},
+    ]
+
+
+def test_a_vendor_that_gives_more_than_a_page_has_given_everything(acme: Acme) -> None:
+    acme.answers = [things("a", "b", "c")]
+    assert acme.read(Offset(2)) == ["a", "b", "c"]
+    assert len(acme.asked) == 1
 
 
 def test_a_repeated_page_is_asked_again(acme: Acme) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ingest.mavera import FOCUS_GROUPS
-from ingest.sendgrid import GEO_STATS
+from ingest.sendgrid import GEO_STATS, INVALID_EMAILS
 from ingest.typed import BrokenBodyError, ChangedTypeError
 from ingest.wistia import EVENTS, MEDIA_STATS
 
@@ -84,6 +84,13 @@ def test_a_changed_type_names_column_types_and_row_but_nothing_personal(
     with pytest.raises(ChangedTypeError) as raised:
         rows({"event_key": "0000"}, {"event_key": "8c1f", field: value})
     assert str(raised.value) == f"{complaint}. Load not kept: docs/operating.md, Types"
+
+
+def test_a_changed_type_in_a_list_of_addresses_names_none() -> None:
+    with pytest.raises(ChangedTypeError) as raised:
+        INVALID_EMAILS.rows('[{"email": "ada@example.com", "created": "soon"}]', {})
+    assert '("soon", invalid email soon). Load' in str(raised.value)
+    assert "ada" not in str(raised.value)
 
 
 @pytest.mark.parametrize("page", ["", "<html>", '[{"event_key": "8c', "[null]", '{"error": "busy"}', '["a"]'])

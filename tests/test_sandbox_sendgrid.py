@@ -248,6 +248,12 @@ def test_names_narrow_browsers_and_providers(root: str) -> None:
         ("/stats", {"start_date": "2026-02-01", "aggregated_by": "total"}, 400, "aggregated_by"),
         ("/stats", {"start_date": "2021-01-01", "aggregated_by": "week"}, 500, None),  # in a 53rd week
         ("/marketing/singlesends/00000000-0000-4000-8000-000000000000", {}, 404, None),
+        ("/marketing/stats/automations", {"page_size": 51}, 400, "page_size"),
+        ("/marketing/stats/automations/no-such", {"group_by": "ab_phase"}, 400, "group_by"),
+        ("/marketing/stats/automations/no-such", {}, 404, None),
+        ("/suppression/bounces", {"limit": 501}, 400, "limit"),
+        ("/suppression/bounces", {"start_time": "yesterday"}, 400, "start_time"),
+        ("/suppression/nothing", {}, 404, None),
         ("/no/such/thing", {}, 404, None),
     ],
 )
@@ -297,6 +303,94 @@ def test_an_empty_page_goes_on_and_a_repeated_one_brings_known_rows() -> None:
         empty, repeated = second("empty-page"), second("repeated-page")
         assert (empty["result"], repeated["result"]) == ([], first["result"])
         assert empty["_metadata"]["next"] == repeated["_metadata"]["next"]
+
+
+# --- automations and suppressions --------------------------------------------------------------------
+
+
+def test_steps_of_an_automation_sum_to_its_total(root: str) -> None:
+    listed = rows(root, "/marketing/stats/automations", "results", page_size=2)
+    mails = dict(
+        WORLD.sql(
+            "select automation_id, count(distinct message_id) from automation_activity"
+            " where kind = 'open' group by 1"
+        )
+    )
+    assert {row["id"]: row["stats"]["unique_opens"] for row in listed} == mails
+    assert {row["step_id"] for row in listed} == {"all"}
+    for row in listed:
+        path = f"/marketing/stats/automations/{row['id']}"
+        steps = rows(root, path, "results", group_by="step_id", **EVER)
+        days = rows(root, path, "results", aggregated_by="day", **EVER)
+        assert len({step["step_id"] for step in steps}) == 3
+        for metric, total in row["stats"].items():
+            assert sum(step["stats"][metric] for step in steps) == total
+            assert sum(day["stats"][metric] for day in days) == total or metric.startswith("unique_")
+        (narrowed,) = rows(root, path, "results", group_by="step_id", step_ids=steps[1]["step_id"], **EVER)
+        assert narrowed == steps[1]
+
+
+def test_automations_are_part_of_the_account_and_of_no_single_send() -> None:
+    ((ours, in_account, in_sends),) = WORLD.sql("""
+        select count(*), count(*) filter (all_mail.message_id is not null), count(single_send_id)
+        from automation_activity left join (select distinct message_id, single_send_id from email_activity)
+            as all_mail using (message_id)
+    """)
+    assert ours == in_account > in_sends == 0
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("/suppression/bounces", "bounce"),
+        ("/suppression/blocks", "block"),
+        ("/suppression/spam_reports", "spam_report"),
+        ("/suppression/unsubscribes", "unsubscribe"),
+        ("/asm/suppressions", "group_unsubscribe"),
+    ],
+)
+def test_every_suppressed_address_comes_once_by_offset_newest_first(root: str, path: str, kind: str) -> None:
+    wanted = WORLD.sql(
+        "select email, epoch(listed_at)::bigint from sendgrid_suppressions where kind = ? order by position",
+        [kind],
+    )
+    served: list[Any] = []
+    while page := get(root, path, limit=5, offset=len(served)).json():
+        assert len(page) <= 5
+        served += page
+    assert [(row["email"], row.get("created", row.get("created_at"))) for row in served] == wanted
+    assert len(wanted) == len(set(wanted)) > 0
+
+
+def test_suppressions_are_narrowed_by_time_with_both_ends(root: str) -> None:
+    listed = [row["created"] for row in get(root, "/suppression/bounces").json()]
+    between = get(root, "/suppression/bounces", start_time=listed[3], end_time=listed[1]).json()
+    assert [row["created"] for row in between] == listed[1:4]
+
+
+def test_invalid_addresses_are_forgotten_after_thirty_days(root: str) -> None:
+    served = {row["email"] for row in get(root, "/suppression/invalid_emails").json()}
+    known = dict(WORLD.sql("select email, listed_at from sendgrid_suppressions where kind = 'invalid_email'"))
+    assert served == {email for email, at in known.items() if at.date() >= AS_OF - timedelta(days=30)}
+    assert 0 < len(served) < len(known)
+
+
+def test_unsubscribe_groups_count_who_left_them(root: str) -> None:
+    groups = get(root, "/asm/groups").json()
+    left = Counter(row["group_id"] for row in get(root, "/asm/suppressions").json())
+    assert {group["id"]: group["unsubscribes"] for group in groups} == left
+    assert get(root, "/asm/groups", id=groups[1]["id"]).json() == [groups[1]]
+
+
+def test_only_an_ab_test_tells_variations_and_they_are_those_of_its_stats(root: str) -> None:
+    told = get(root, f"/marketing/singlesends/{an_ab_test()}").json()
+    stats = rows(
+        root, f"/marketing/stats/singlesends/{an_ab_test()}", "results", group_by="ab_variation", **EVER
+    )
+    assert {one["id"] for one in told["ab_test"]["variations"]} == {row["ab_variation"] for row in stats}
+    assert told["email_config"]["subject"] == told["ab_test"]["variations"][0]["subject"]
+    ((plain,),) = WORLD.sql("select single_send_id from single_sends where not is_abtest limit 1")
+    assert get(root, f"/marketing/singlesends/{plain}").json()["ab_test"] is None
 
 
 # --- contacts ----------------------------------------------------------------------------------------
@@ -416,6 +510,14 @@ def test_a_segment_is_what_the_specification_promises_of_it(root: str) -> None:
             {"group_by": "ab_phase"},
         ),
         ("/marketing/singlesends/{id}", "/v3/marketing/singlesends/{id}", {}),
+        ("/marketing/stats/automations", "/v3/marketing/stats/automations", {}),
+        ("/suppression/bounces", "/v3/suppression/bounces", {}),
+        ("/suppression/blocks", "/v3/suppression/blocks", {}),
+        ("/suppression/spam_reports", "/v3/suppression/spam_reports", {}),
+        ("/suppression/invalid_emails", "/v3/suppression/invalid_emails", {}),
+        ("/suppression/unsubscribes", "/v3/suppression/unsubscribes", {}),
+        ("/asm/groups", "/v3/asm/groups", {}),
+        ("/asm/suppressions", "/v3/asm/suppressions", {}),
         ("/stats", "/v3/stats", EVER),
         ("/devices/stats", "/v3/devices/stats", EVER),
         ("/clients/stats", "/v3/clients/stats", EVER),
@@ -438,6 +540,12 @@ def test_answers_are_what_the_specification_promises(
 ) -> None:
     answer = get(root, path.replace("{id}", an_ab_test()), **params)
     specs.check("sendgrid", "GET", template, answer.status_code, answer.json(), LIVE_DIFFERS)
+
+
+def test_an_automation_by_step_is_what_the_specification_promises(root: str) -> None:
+    id_ = get(root, "/marketing/stats/automations").json()["results"][0]["id"]
+    answer = get(root, f"/marketing/stats/automations/{id_}", group_by="step_id").json()
+    specs.check("sendgrid", "GET", "/v3/marketing/stats/automations/{id}", 200, answer)
 
 
 def test_an_answer_that_breaks_the_specification_is_found_and_its_place_named(root: str) -> None:

@@ -22,6 +22,8 @@ LISTED = {
     "klaviyo_catalog_items": "catalog_item_id",
     "klaviyo_catalog_variants": "catalog_variant_id",
     "klaviyo_catalog_categories": "catalog_category_id",
+    "sendgrid_suppressions": "kind, person_id",
+    "single_send_variations": "variation_id",
 }
 
 
@@ -62,6 +64,8 @@ def test_keys_are_unique(world: World, table: str) -> None:
         ("klaviyo_profiles", "profile_id", "email, created, properties, predicted_clv, churn_probability"),
         ("klaviyo_segment_members", "segment_id, profile_id", "joined_group_at"),
         ("email_activity", "message_id, kind, happened_at", "single_send_id, ab_phase, ab_variation"),
+        ("automation_activity", "message_id, kind, happened_at", "automation_id, step_id"),
+        ("sendgrid_suppressions", "kind, email", "listed_at, reason, status, group_id"),
         (
             "sendgrid_contacts",
             "contact_id",
