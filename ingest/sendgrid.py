@@ -41,7 +41,7 @@ LATE = timedelta(days=7)
 
 LIST = Linked("$._metadata.next", "page_token", ("page_size", 100), "$._metadata.count")
 STATS = Linked("$._metadata.next", "page_token", ("page_size", 50), "$._metadata.count")  # 51 is refused
-SUPPRESSED = Offset(500)
+BY_OFFSET = Offset(500)
 READ_FOR = timedelta(days=30)
 """How long after it was sent a single send is followed by day; what is opened later is in its totals only."""
 LISTS_PAGED = Linked("$._metadata.next", "page_token", ("page_size", 1000), "$._metadata.count")
@@ -140,6 +140,16 @@ EXPORTS = Table(
     ("id",),
     [*each("text", "id status message"), Column("contact_count", "bigint"), Column("urls", "json")],
 )
+SUPPRESSED = [Column("email", "text"), Column("created", "timestamptz"), Column("reason", "scalar")]
+SUPPRESSIONS = Table(
+    SCHEMA,
+    "suppressions",
+    ("list", "email", "created"),
+    [Column("list", "text", known=True), *SUPPRESSED, Column("status", "scalar")],
+    drops="ip",  # the sender's
+)
+LISTED = ("bounces", "blocks", "spam_reports", "unsubscribes")
+INVALID_EMAILS = Table(SCHEMA, "invalid_emails", ("email", "created"), SUPPRESSED)
 UNSUBSCRIBE_GROUPS = Table(
     SCHEMA,
     "unsubscribe_groups",
@@ -203,26 +213,6 @@ GEO_STATS = Table(
     ],
     opens="stats",
 )
-
-
-def suppressed(name: str, told: str = "") -> Table:
-    """A list of addresses that SendGrid does not write to, or that refused its last mail."""
-    return Table(
-        SCHEMA,
-        name,
-        ("email", "created"),
-        [Column("email", "text"), Column("created", "timestamptz"), *each("scalar", told)],
-        drops="ip",  # of the sender
-    )
-
-
-SUPPRESSIONS = [
-    suppressed("bounces", "reason status"),
-    suppressed("blocks", "reason status"),
-    suppressed("spam_reports"),
-    suppressed("unsubscribes"),
-]
-INVALID_EMAILS = suppressed("invalid_emails", "reason")
 
 
 def single_sends(client: Client, _since: object) -> Iterator[pa.Table]:
@@ -293,12 +283,13 @@ def automation_stats(client: Client, _since: None) -> Pages:
             )
 
 
-def suppressions(client: Client, _since: None, *, table: Table) -> Pages:
-    """The whole of one list: who was taken off it leaves no trace. Up to the start of the run, so that nobody
+def suppressions(client: Client, _since: None, *, table: Table, lists: Sequence[str]) -> Pages:
+    """The whole of each list: who was taken off leaves no trace. Up to the start of the run, so that nobody
     who is added meanwhile moves the pages.
     """
     until = {"end_time": int(client.started_at.timestamp())}
-    yield from client.pages(f"suppression/{table.name}", table, SUPPRESSED, until)
+    for name in lists:
+        yield from client.pages(f"suppression/{name}", table, BY_OFFSET, until, known={"list": name})
 
 
 def unsubscribe_groups(client: Client, _since: None) -> Pages:
@@ -307,7 +298,7 @@ def unsubscribe_groups(client: Client, _since: None) -> Pages:
 
 def group_suppressions(client: Client, _since: None) -> Pages:
     """Who left which group. How this list is paged is not documented; live, it takes what the others take."""
-    yield from client.pages("asm/suppressions", GROUP_SUPPRESSIONS, SUPPRESSED)
+    yield from client.pages("asm/suppressions", GROUP_SUPPRESSIONS, BY_OFFSET)
 
 
 def daily(
@@ -409,12 +400,17 @@ def resources(settings: Settings) -> list[Resource]:
             overlap=LATE,
         ),
         Resource(AUTOMATION_STATS, automation_stats, "marketing.read"),
-        *(
-            Resource(table, partial(suppressions, table=table), "suppression.read", replaced=True)
-            for table in SUPPRESSIONS
+        Resource(
+            SUPPRESSIONS,
+            partial(suppressions, table=SUPPRESSIONS, lists=LISTED),
+            "suppression.read",
+            replaced=True,
         ),
-        # The vendor forgets them after 30 days.
-        Resource(INVALID_EMAILS, partial(suppressions, table=INVALID_EMAILS), "suppression.read"),
+        Resource(  # the vendor forgets them after 30 days
+            INVALID_EMAILS,
+            partial(suppressions, table=INVALID_EMAILS, lists=["invalid_emails"]),
+            "suppression.read",
+        ),
         Resource(UNSUBSCRIBE_GROUPS, unsubscribe_groups, "asm.groups.read", replaced=True),
         Resource(GROUP_SUPPRESSIONS, group_suppressions, "asm.groups.read", replaced=True),
         Resource(LISTS, lists, "marketing.read", replaced=True),

@@ -25,12 +25,33 @@ insert into raw_sendgrid.single_send_stats
 
 -- An A/B test: of 100 each in the test phase 60 open the one and 40 the other, which went to the rest all the same.
 insert into raw_sendgrid.single_sends (id, name, status, is_abtest, abtest, send_at) values
-    ('s3', 'Subjects', 'triggered', true, '{"winner_criteria": "open"}', '2025-01-01 15:00:00+00');
+    ('s3', 'Subjects', 'triggered', true, '{"type": "subject", "winner_criteria": "open"}', '2025-01-01 15:00:00+00');
 insert into raw_sendgrid.single_send_variation_stats
     (id, ab_variation, ab_phase, aggregation, delivered, unique_opens, unique_clicks) values
     ('s3', 'a', 'test', 'total', 100, 60, 5),
     ('s3', 'b', 'test', 'total', 100, 40, 9),
     ('s3', 'b', 'send', 'total', 800, 300, 70);
+insert into raw_sendgrid.single_send_details (id, subject, ab_test) values
+    ('s1', ' Happy new year ', null),
+    ('s3', 'Five ideas', '{"variations": [{"id": "a", "subject": "Five ideas"}, {"id": "b", "subject": "Our letter"}]}');
+insert into raw_sendgrid.single_send_daily_stats (id, date, delivered, opens, unique_opens) values
+    ('s1', '2026-01-01', 80, 40, 30), ('s1', '2026-01-03', 0, 20, 15);
+
+-- An automation of two steps, of which the second is opened by half as many.
+insert into raw_sendgrid.automation_stats (id, step_id, aggregation, delivered, unique_opens, unique_clicks) values
+    ('w', 'all', 'total', 80, 30, 4), ('w', 'first', 'total', 40, 20, 3), ('w', 'second', 'total', 40, 10, 1);
+
+-- Ada bounced twice and was reported invalid, c2 has left all mail, c3 one sort of it, a stranger was blocked for once.
+insert into raw_sendgrid.suppressions (list, email, created, status) values
+    ('bounces', 'Ada@example.com', '2026-01-01 10:00:00+00', '5.1.1'),
+    ('bounces', 'ada@example.com', '2026-01-02 10:00:00+00', ''),
+    ('unsubscribes', 'c2@example.com', '2026-01-01 23:59:59+00', null),
+    ('blocks', 'stranger@example.com', '2026-01-01 10:00:00+00', '4.7.0');
+insert into raw_sendgrid.invalid_emails (email, created) values ('ada@example.com', '2026-01-01 10:00:00+00');
+insert into raw_sendgrid.unsubscribe_groups (id, name, is_default, unsubscribes) values
+    (1, 'Letters', true, 1), (2, 'Offers', null, 0);
+insert into raw_sendgrid.group_suppressions (group_id, email, created_at) values
+    (1, 'c3@example.com', '2026-01-01 10:00:00+00');
 
 -- Of 50 contacts 30 are in sales and retail, spelled in two ways, 12 in marketing and retail, 8 state no industry.
 insert into raw_sendgrid.contacts (contact_id, email, first_name, updated_at, other)

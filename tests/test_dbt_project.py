@@ -306,6 +306,75 @@ def test_an_ab_test_is_judged_by_those_who_were_tested(small: duckdb.DuckDBPyCon
     ]
 
 
+def test_a_test_with_a_loser_is_asked_about_with_the_words_of_both(small: duckdb.DuckDBPyConnection) -> None:
+    assert facts(small, "focus_groups", "ab-tests:send_s3") == {
+        "tested": "subject",
+        "criterion": "open",
+        "loser_words": "Our letter",
+        "winner_words": "Five ideas",
+        "loser_delivered_count": 100,
+        "winner_delivered_count": 100,
+        "loser_share": 0.4,
+        "winner_share": 0.6,
+        "p_value": 0.0,  # 0.0047
+    }
+    asked = small.execute(
+        "select name, person_count, reference_keys from activation.sync_mavera__focus_groups"
+        " where job = 'ab-tests'"
+    ).fetchall()
+    personas = '["device-geography:mobile_first","device-geography:desktop_focused"]'
+    assert asked == [("A/B test: Subjects", 100, personas)]
+
+
+def test_days_of_a_single_send_are_counted_from_the_day_it_was_sent(
+    small: duckdb.DuckDBPyConnection,
+) -> None:
+    days = small.execute(
+        "select single_send_name, days_since_sent, delivered_count, open_count, daily_unique_open_count"
+        " from marts.fct_single_sends_daily order by happened_on"
+    ).fetchall()
+    assert days == [("January", 0, 80, 40, 30), ("January", 2, 0, 20, 15)]
+    subjects = small.execute(
+        "select single_send_name, subject from marts.fct_single_sends order by all"
+    ).fetchall()
+    assert subjects == [("Draft", None), ("January", "Happy new year"), ("Subjects", "Five ideas")]
+
+
+def test_an_automation_stands_whole_and_by_step(small: duckdb.DuckDBPyConnection) -> None:
+    rates = small.execute(
+        "select step_id, is_whole, unique_open_share, unique_click_share from marts.fct_automations"
+        " order by 1"
+    ).fetchall()
+    assert rates == [
+        ("all", True, 0.375, 0.05),
+        ("first", False, 0.5, 0.075),
+        ("second", False, 0.25, 0.025),
+    ]
+
+
+def test_suppressed_addresses_are_counted_once_of_each_kind(small: duckdb.DuckDBPyConnection) -> None:
+    days = small.execute(
+        "select suppression_kind, address_count, contact_address_count, is_undeliverable, listed_on::text"
+        " from marts.fct_suppressions_daily order by 1"
+    ).fetchall()
+    assert days == [
+        ("block", 1, 0, False, "2026-01-01"),
+        ("bounce", 1, 1, True, "2026-01-01"),
+        ("group_unsubscribe", 1, 1, False, "2026-01-01"),
+        ("invalid_email", 1, 1, True, "2026-01-01"),
+        ("unsubscribe", 1, 1, True, "2026-01-01"),
+    ]
+    groups = small.execute(
+        "select unsubscribe_group_name, address_count, reported_count, is_default"
+        " from marts.dim_unsubscribe_groups order by 1"
+    ).fetchall()
+    assert groups == [("Letters", 1, 1, True), ("Offers", 0, 0, False)]
+    undeliverable = small.execute(
+        "select contact_count, viewer_count from marts.dim_people where is_undeliverable order by all"
+    ).fetchall()
+    assert undeliverable == [(1, 0), (1, 2)]  # c2 and Ada
+
+
 def test_a_media_that_is_gone_keeps_its_views(small: duckdb.DuckDBPyConnection) -> None:
     medias = small.execute(
         "select media_id, media_name, viewer_count, session_count, play_count, is_deleted"

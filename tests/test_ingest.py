@@ -192,18 +192,13 @@ SAME = {
         from automation_activity group by grouping sets ((automation_id), (automation_id, step_id))
         """,
     ),
-    **{
-        f"raw_sendgrid.{table}": (
-            f"email, created{told}",
-            f"select email, listed_at{told} from sendgrid_suppressions where kind = '{kind}'",
-        )
-        for table, kind, told in (
-            ("bounces", "bounce", ", reason, status"),
-            ("blocks", "block", ", reason, status"),
-            ("spam_reports", "spam_report", ""),
-            ("unsubscribes", "unsubscribe", ""),
-        )
-    },
+    "raw_sendgrid.suppressions": (
+        "list, email, created, reason, status",
+        """
+        select concat(kind, 's'), email, listed_at, reason, status from sendgrid_suppressions
+        where kind not in ('invalid_email', 'group_unsubscribe')
+        """,
+    ),
     "raw_sendgrid.invalid_emails": (
         "email, created, reason",
         # The first run meets the last 30 days, later ones forget nothing.
@@ -621,7 +616,7 @@ def test_a_contact_that_is_gone_is_gone_from_raw(machine: Machine, sandbox: Sand
     (count,) = few.sql("select count(*) from sendgrid_contacts")
     assert machine.rows("select count(*) from raw_sendgrid.contacts") == [count]
     (bounced,) = few.sql("select count(*) from sendgrid_suppressions where kind = 'bounce'")
-    assert machine.rows("select count(*) from raw_sendgrid.bounces") == [bounced]
+    assert machine.rows("select count(*) from raw_sendgrid.suppressions where list = 'bounces'") == [bounced]
     assert machine.rows("select count(*) from raw_sendgrid.invalid_emails") >= [forgotten] > [(0,)]
 
 

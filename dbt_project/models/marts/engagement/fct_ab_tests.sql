@@ -4,6 +4,7 @@ with parts as (
         sends.single_send_id,
         stats.variation_id,
         sends.single_send_name,
+        {{ json_text('sends.ab_test_settings', 'type') }} as tested,
         -- A winner that somebody picked by hand is judged as most are, by opens.
         case when {{ json_text('sends.ab_test_settings', 'winner_criteria') }} = 'click' then 'click' else 'open' end
             as criterion,
@@ -89,6 +90,11 @@ select
     ranked.single_send_id,
     ranked.variation_id,
     ranked.single_send_name,
+    ranked.tested,
+    nullif(substr(
+        case when ranked.tested = 'content' then words.plain_text else words.subject end,
+        1, {{ var('variation_words_characters') }}
+    ), '') as words,
     ranked.criterion,
     case
         when ranked.variation_count < 2 or ranked.least_delivered_count < {{ var('ab_delivered_from') }}
@@ -113,6 +119,7 @@ select
     ranked.sent_at
 from ranked
 join judged on ranked.single_send_id = judged.single_send_id
+left join {{ ref('int_ab_variations_worded') }} as words on ranked.variation_id = words.variation_id
 left join rest
     on ranked.single_send_id = rest.single_send_id
     and ranked.variation_id = rest.variation_id

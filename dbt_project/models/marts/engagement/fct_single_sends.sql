@@ -34,6 +34,7 @@ select
     sends.single_send_id,
     sends.single_send_name,
     sends.status,
+    details.subject,
     {%- for count in counts %}
     totals.{{ count }},
     {%- endfor %}
@@ -49,3 +50,4 @@ select
     sends.updated_at
 from {{ ref('stg_sendgrid__single_sends') }} as sends
 left join totals on sends.single_send_id = totals.single_send_id
+left join {{ ref('stg_sendgrid__single_send_details') }} as details on sends.single_send_id = details.single_send_id

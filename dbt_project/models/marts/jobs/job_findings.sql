@@ -7,6 +7,17 @@ where share = (select max(share) from {{ ref('device_segments') }})
 
 union all
 
+-- SG-2
+select
+    'ab-tests',
+    concat(
+        {{ counted("count(distinct case when outcome = 'loser' then single_send_id end)") }}, ' of ',
+        {{ counted('count(distinct single_send_id)') }}, ' A/B tests have a loser'
+    )
+from {{ ref('fct_ab_tests') }}
+
+union all
+
 -- SG-3
 select
     'contact-groups',

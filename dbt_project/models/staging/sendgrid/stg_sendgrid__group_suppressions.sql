@@ -1,0 +1,22 @@
+with source as (
+
+    select * from {{ source('raw_sendgrid', 'group_suppressions') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        group_id as unsubscribe_group_id,
+
+        -- text
+        nullif(lower(trim(email)), '') as email,
+
+        -- times
+        {{ utc('created_at') }} as listed_at
+    from source
+
+)
+
+select * from renamed
