@@ -370,6 +370,77 @@ def test_ab_outcomes_are_those_of_the_world(walked: Walked) -> None:
     assert {"winner", "loser", "tie"} <= {outcome for _, _, outcome, _ in outcomes}
 
 
+def test_the_latest_tests_with_a_loser_are_asked_about_in_the_words_of_the_world(walked: Walked) -> None:
+    words = dict(walked.world.sql("select variation_id, subject from single_send_variations"))
+    told = walked.mart("select variation_id, words from marts.fct_ab_tests where tested = 'subject'")
+    assert {variation: words[variation] for variation, _ in told} == dict(told)
+    lost = walked.mart("""
+        select single_send_name, variation_id from marts.fct_ab_tests
+        where outcome = 'loser' order by sent_at desc limit 2
+    """)
+    asked = walked.mart("""
+        select name, facts ->> 'loser_words', facts ->> 'winner_words'
+        from activation.sync_mavera__focus_groups where job = 'ab-tests'
+    """)
+    assert {(name, loser) for name, loser, _ in asked} == {
+        (f"A/B test: {send}", words[variation]) for send, variation in lost
+    }
+    assert {(loser[:10], winner[:10]) for _, loser, winner in asked} == {("Our letter", "Five ideas")}
+
+
+def test_days_of_single_sends_are_those_of_the_world(walked: Walked) -> None:
+    truth = walked.world.sql("""
+        select single_send_id, happened_at::date, date_diff('day', send_at::date, happened_at::date),
+            count(*) filter (where kind = 'delivered'), count(*) filter (where kind = 'open'),
+            count(distinct message_id) filter (where kind = 'open'),
+            count(distinct message_id) filter (where kind = 'click')
+        from email_activity join single_sends using (single_send_id)
+        where happened_at::date <= send_at::date + 30 group by all
+    """)
+    days = walked.mart("""
+        select single_send_id, happened_on, days_since_sent, delivered_count, open_count,
+            daily_unique_open_count, daily_unique_click_count
+        from marts.fct_single_sends_daily
+    """)
+    assert sorted(days) == sorted(truth)
+
+
+def test_automations_are_those_of_the_world(walked: Walked) -> None:
+    truth = walked.world.sql("""
+        select automation_id, coalesce(step_id, 'all'), count(*) filter (where kind = 'delivered'),
+            count(distinct message_id) filter (where kind = 'open'),
+            count(distinct message_id) filter (where kind = 'click')
+        from automation_activity group by grouping sets ((automation_id), (automation_id, step_id))
+    """)
+    found = walked.mart(
+        "select automation_id, step_id, delivered_count, unique_open_count, unique_click_count"
+        " from marts.fct_automations"
+    )
+    assert sorted(found) == sorted(truth)
+    assert len(found) == 3 * (1 + 3)
+
+
+def test_suppressions_are_those_of_the_world(walked: Walked) -> None:
+    listed = """
+        select * from sendgrid_suppressions
+        -- older ones the vendor has forgotten
+        where kind <> 'invalid_email' or listed_at::date >= ?::date - 30
+    """
+    truth = walked.world.sql(f"select kind, listed_at::date, count(*) from ({listed}) group by all", [TODAY])
+    found = walked.mart(
+        "select suppression_kind, listed_on, address_count from marts.fct_suppressions_daily"
+    )
+    assert sorted(found) == sorted(truth)
+    people = walked.world.sql(
+        f"select distinct md5(email) from ({listed}) where kind not in ('block', 'group_unsubscribe')",
+        [TODAY],
+    )
+    assert set(walked.mart("select person_id from marts.dim_people where is_undeliverable")) == set(people)
+    groups = walked.world.sql("select group_id, count(*) from sendgrid_suppressions group by 1")
+    left = walked.mart("select unsubscribe_group_id, address_count from marts.dim_unsubscribe_groups")
+    assert dict(left) == {group: count for group, count in groups if group}
+
+
 def test_product_pairs_are_those_of_the_world(walked: Walked) -> None:
     bought: dict[str, dict[str, set[date]]] = defaultdict(lambda: defaultdict(set))
     for product, person, day in walked.world.sql("""
@@ -416,7 +487,7 @@ def test_everything_reaches_mavera_once_and_comes_back(walked: Walked) -> None:
     personas = walked.mart("select record_key, credits from marts.dim_personas")
     studies = walked.mart("select distinct record_key from marts.fct_question_results")
     assert len(analyses) + len(personas) + len(studies) == planned["counts"]["create"]
-    assert len(studies) == 2
+    assert len(studies) == 4
     assert all(length > 0 for _, length in analyses)
     assert {credits_ for _, credits_ in personas} == {300}
     ((spent, estimated),) = walked.mart("select sum(credits), sum(estimated_credits) from marts.fct_credits")
@@ -428,15 +499,17 @@ def test_focus_groups_come_back_with_every_answer_of_every_persona(walked: Walke
         select record_key, persona_record_key, count(*), count(distinct question_number)
         from marts.fct_focus_group_answers group by all
     """)
-    assert {persona for _, persona, *_ in answers} == {
-        f"clv-tiers:{tier}" for tier in ("top", "middle", "rest")
+    asked = {(record.partition(":")[0], persona) for record, persona, *_ in answers}
+    assert asked == {
+        *(("product-affinity", f"clv-tiers:{tier}") for tier in ("top", "middle", "rest")),
+        *(("ab-tests", f"device-geography:{group}") for group in ("mobile_first", "desktop_focused", "hybrid")),
     }
     assert {(count, questions) for *_, count, questions in answers} == {(10 * 5, 5)}
     scores = walked.mart("""
         select is_nps_as_reported, nps is not null, response_count
         from marts.fct_question_results where question_type = 'NPS'
     """)
-    assert scores == [(True, True, 30)] * 2
+    assert scores == [(True, True, 30)] * 4
     liking = dict(
         walked.mart("""
         select persona_record_key, avg(answer_number) from marts.fct_focus_group_answers
