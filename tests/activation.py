@@ -183,6 +183,23 @@ PAIR: Row = {
         "window_days": 90,
     },
 }
+LOST: Row = {
+    "record_key": "ab-tests:send_57d5eaa72eb5",
+    "name": "A/B test: June letter",
+    "person_count": 120,
+    "reference_keys": ["device-geography:mobile_first"],
+    "facts": {
+        "tested": "subject",
+        "criterion": "open",
+        "loser_words": "Our letter no. 15",
+        "winner_words": "Five ideas for June",
+        "loser_delivered_count": 120,
+        "winner_delivered_count": 130,
+        "loser_share": 0.15,
+        "winner_share": 0.31,
+        "p_value": 0.01,
+    },
+}
 PERSONAS = (TOP, SKIMMERS, MOBILE)
 ANALYSES = (CLUSTERS, DEVICES, OVERLAPS)
 

@@ -427,9 +427,7 @@ def test_suppressions_are_those_of_the_world(walked: Walked) -> None:
         where kind <> 'invalid_email' or listed_at::date >= ?::date - 30
     """
     truth = walked.world.sql(f"select kind, listed_at::date, count(*) from ({listed}) group by all", [TODAY])
-    found = walked.mart(
-        "select suppression_kind, listed_on, address_count from marts.fct_suppressions_daily"
-    )
+    found = walked.mart("select suppression_kind, listed_on, address_count from marts.fct_suppressions_daily")
     assert sorted(found) == sorted(truth)
     people = walked.world.sql(
         f"select distinct md5(email) from ({listed}) where kind not in ('block', 'group_unsubscribe')",
@@ -500,9 +498,10 @@ def test_focus_groups_come_back_with_every_answer_of_every_persona(walked: Walke
         from marts.fct_focus_group_answers group by all
     """)
     asked = {(record.partition(":")[0], persona) for record, persona, *_ in answers}
+    tiers, readers = ("top", "middle", "rest"), ("mobile_first", "desktop_focused", "hybrid")
     assert asked == {
-        *(("product-affinity", f"clv-tiers:{tier}") for tier in ("top", "middle", "rest")),
-        *(("ab-tests", f"device-geography:{group}") for group in ("mobile_first", "desktop_focused", "hybrid")),
+        *(("product-affinity", f"clv-tiers:{tier}") for tier in tiers),
+        *(("ab-tests", f"device-geography:{group}") for group in readers),
     }
     assert {(count, questions) for *_, count, questions in answers} == {(10 * 5, 5)}
     scores = walked.mart("""

@@ -287,6 +287,30 @@ def test_the_personas_of_a_study_are_part_of_its_fingerprint(published: Path) ->
     assert study_of(published).fingerprint != study_of(published, fewer).fingerprint
 
 
+@pytest.mark.parametrize(
+    ("tested", "criterion", "told", "asked"),
+    [
+        ("subject", "open", 'the subject "Our letter no. 15"', "open a letter with"),
+        ("content", "click", 'begins with the words "Our letter no. 15"', "follow a link in a letter with"),
+    ],
+)
+def test_a_study_of_an_ab_test_says_what_differed_and_asks_for_what_decided(
+    published: Path, tested: str, criterion: str, told: str, asked: str
+) -> None:
+    record = study_of(published, activation.but(activation.LOST, tested=tested, criterion=criterion))
+    assert record.objection == ""
+    questions = [question["question"] for question in record.payload["questions"]]
+    assert len(questions) == 5
+    assert told in questions[0]
+    assert asked in questions[3]
+    assert '"Five ideas for June"' in questions[4]
+
+
+def test_a_whole_id_of_a_single_send_would_hold_its_study(published: Path) -> None:
+    whole = activation.but(activation.LOST, record_key="ab-tests:57d5eaa7-2eb5-48d6-a2f6-951081de54d5")
+    assert study_of(published, whole).objection == "record_key looks like an id of a person or a browser"
+
+
 GOOD: dict[str, dict[str, Any]] = {
     "NPS": {},
     "LIKERT": {"scale": {"min": 1, "max": 7}},
