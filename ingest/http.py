@@ -206,7 +206,7 @@ class Offset:
     """
 
     size: int
-    empty_ends: bool = False
+    empty_ends: bool = True
 
     def first(self) -> Parameters:
         return {"limit": self.size, "offset": 0}

@@ -279,7 +279,7 @@ class SendGrid:
             raise Refusal(404)
         variations = self._rows(
             "select variation_id as id, subject, plain_content from single_send_variations"
-            " where single_send_id = ?",
+            " where single_send_id = ? order by variation",
             [request.path_params["id"]],
         )
         first = variations[0] if variations else {"subject": rows[0]["name"], "plain_content": "…"}

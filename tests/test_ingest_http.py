@@ -123,6 +123,12 @@ def test_a_page_that_is_not_full_ends_a_list_by_offset(acme: Acme) -> None:
     ]
 
 
+def test_a_full_last_page_by_offset_is_followed_by_an_empty_one(acme: Acme) -> None:
+    acme.answers = [things("a", "b")]
+    assert acme.read(Offset(2)) == ["a", "b"]
+    assert [asked.params["offset"] for asked in acme.asked] == ["0", "2", "2", "2"]  # believed the third time
+
+
 def test_a_vendor_that_gives_more_than_a_page_has_given_everything(acme: Acme) -> None:
     acme.answers = [things("a", "b", "c")]
     assert acme.read(Offset(2)) == ["a", "b", "c"]
