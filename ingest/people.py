@@ -31,6 +31,9 @@ class Trace(NamedTuple):
 
 TRACES: Final[Mapping[str, Trace]] = {
     "raw_sendgrid.contacts": Trace(("email",), "contact_id", names=True),
+    "raw_sendgrid.suppressions": Trace(("email",)),
+    "raw_sendgrid.invalid_emails": Trace(("email",)),
+    "raw_sendgrid.group_suppressions": Trace(("email",)),
     "raw_wistia.visitors": Trace(("visitor_identity ->> 'email'",), "visitor_key", names=True),
     "raw_wistia.events": Trace(("email", "conversion_data ->> 'email'"), "visitor_key"),
     "raw_klaviyo.profiles": Trace(("email",), "id", names=True),
@@ -111,7 +114,8 @@ def remove(connection: duckdb.DuckDBPyConnection, address: str, keys: list[str])
     for table, trace in TRACES.items():
         owned = [f"{same_address(each)} = $address" for each in trace.addresses]
         owned += [f"{trace.key} in (select unnest($keys))"] if trace.key else []
-        parameters = {"keys": keys} | ({"address": normal(address)} if trace.addresses else {})
+        parameters: dict[str, Any] = {"keys": keys} if trace.key else {}
+        parameters |= {"address": normal(address)} if trace.addresses else {}
         deleted = connection.execute(f"delete from {table} where {' or '.join(owned)}", parameters).fetchone()
         removed[table] = int(deleted[0]) if deleted else 0
     return removed

@@ -140,16 +140,18 @@ EXPORTS = Table(
     ("id",),
     [*each("text", "id status message"), Column("contact_count", "bigint"), Column("urls", "json")],
 )
-SUPPRESSED = [Column("email", "text"), Column("created", "timestamptz"), Column("reason", "scalar")]
+SUPPRESSED = each("text", "email") + each("timestamptz", "created")
+NOT_KEPT = "ip reason"
+"""Of a suppression: the sender's own address, and words in which servers quote whom they like."""
 SUPPRESSIONS = Table(
     SCHEMA,
     "suppressions",
     ("list", "email", "created"),
     [Column("list", "text", known=True), *SUPPRESSED, Column("status", "scalar")],
-    drops="ip",  # the sender's
+    drops=NOT_KEPT,
 )
 LISTED = ("bounces", "blocks", "spam_reports", "unsubscribes")
-INVALID_EMAILS = Table(SCHEMA, "invalid_emails", ("email", "created"), SUPPRESSED)
+INVALID_EMAILS = Table(SCHEMA, "invalid_emails", ("email", "created"), SUPPRESSED, drops=NOT_KEPT)
 UNSUBSCRIBE_GROUPS = Table(
     SCHEMA,
     "unsubscribe_groups",

@@ -33,11 +33,12 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 @pytest.fixture(scope="module")
 def somebody(project: Project) -> str:
-    """The address of a person whom all three vendors know, and who bought something."""
+    """The address of a person whom all three vendors know, who bought something and gets no mail any more."""
     ((address,),) = project.rows("""
         select any_value(profiles.email) from raw_klaviyo.profiles as profiles
         join raw_wistia.visitors on lower(profiles.email) = lower(visitor_identity ->> 'email')
         join raw_sendgrid.contacts on lower(profiles.email) = lower(contacts.email)
+        join raw_sendgrid.suppressions on lower(profiles.email) = lower(suppressions.email)
         join raw_klaviyo.events on events.profile_id = profiles.id
     """)
     assert address
@@ -61,6 +62,7 @@ def test_a_person_is_taken_out_everywhere_and_stays_out(project: Project, somebo
     removed = certificate["rows_removed"]
     assert all(removed[table] > 0 for table in people.TRACES if people.TRACES[table].names)
     assert removed["raw_klaviyo.events"] > 0
+    assert removed["raw_sendgrid.suppressions"] > 0
     assert removed["raw_wistia.events"] > 0
     after = {table: count - removed[table] for table, count in before.items()}
     assert counts(project) == after

@@ -193,17 +193,17 @@ SAME = {
         """,
     ),
     "raw_sendgrid.suppressions": (
-        "list, email, created, reason, status",
+        "list, email, created, status, other",
         """
-        select concat(kind, 's'), email, listed_at, reason, status from sendgrid_suppressions
+        select concat(kind, 's'), email, listed_at, status, null from sendgrid_suppressions
         where kind not in ('invalid_email', 'group_unsubscribe')
         """,
     ),
     "raw_sendgrid.invalid_emails": (
-        "email, created, reason",
+        "email, created, other",
         # The first run meets the last 30 days, later ones forget nothing.
         """
-        select email, listed_at, reason from sendgrid_suppressions
+        select email, listed_at, null from sendgrid_suppressions
         where kind = 'invalid_email' and listed_at >= date '{today}' - 30
         """,
     ),
