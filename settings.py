@@ -74,6 +74,7 @@ class Settings(BaseSettings):
     mavera_poll_ceiling_seconds: Annotated[int, Field(ge=0)] = assumptions.POLL_CEILING_SECONDS
 
     history_days: Annotated[int, Field(ge=1, le=730)] = 730
+    wistia_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")] = "2026-05"
     klaviyo_revision: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}(\.pre)?$")] = "2026-07-15"
 
     warehouse_path: ProjectPath = Path("data/warehouse.duckdb")

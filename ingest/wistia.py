@@ -1,4 +1,7 @@
-"""Wistia (Data and Stats API, v1): medias with their stats, curves and captions, visitors, viewing events."""
+"""Wistia (Data and Stats API): medias with stats, curves, captions and settings, visitors, viewing events.
+
+Both tracks are read alike; the end of the base URL, /v1 or /modern, says which one is.
+"""
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -19,7 +22,7 @@ from ingest.http import (
     side_by_side,
 )
 from ingest.pipeline import Pages, Resource, Source
-from ingest.typed import Column, Table, each
+from ingest.typed import Column, Table, Type, each
 from settings import Settings
 
 SCHEMA = "raw_wistia"
@@ -48,7 +51,7 @@ MEDIAS = Table(
         Column("description", "text"),
         Column("progress", "double"),
         *each("text", "status section"),
-        *each("json", "thumbnail project assets tags"),
+        *each("json", "thumbnail project folder assets tags"),  # the modern track calls a project a folder
     ],
     newest="updated",
 )
@@ -117,6 +120,18 @@ CAPTIONS = Table(
     ],
 )
 
+CUSTOMIZATIONS = Table(
+    SCHEMA,
+    "customizations",
+    ("media_id",),
+    [
+        Column("media_id", "text", known=True),
+        Column("auto_play", "scalar", field="autoPlay"),
+        Column("plugin", "json"),
+    ],
+    drops="email encrypted private",  # an address filled in beforehand, a password
+)
+
 MEDIA_STATS_BY_DATE = Table(
     SCHEMA,
     "media_stats_by_date",
@@ -136,14 +151,47 @@ ACCOUNT_STATS_BY_DATE = Table(
 )
 
 
+def projects_table(modern: bool) -> Table:
+    """The raw table of projects: v1 joins the words of its names by capitals, the modern track by `_`."""
+
+    def spelled(name: str) -> str:
+        first, *rest = name.split("_")
+        return name if modern else first + "".join(word.capitalize() for word in rest)
+
+    types: dict[Type, str] = {
+        "text": "hashed_id name description public_id",
+        "bigint": "media_count",
+        "bool": "public anonymous_can_upload anonymous_can_download",
+        "timestamptz": "created updated",
+    }
+    named = [Column(name, type_, field=spelled(name)) for type_ in types for name in types[type_].split()]
+    columns = [Column("id", "bigint"), *named]
+    return Table(SCHEMA, "projects", ("id",), columns, newest="updated")
+
+
+def is_modern(base_url: str) -> bool:
+    return base_url.endswith("/modern")
+
+
+def on_track(client: Client, path: str) -> str:
+    """A path as the track that is read has it: those of v1 end in `.json`."""
+    return path if is_modern(client.vendor.base_url) else f"{path}.json"
+
+
 def medias(client: Client, _since: None = None) -> Iterator[pa.Table]:
     """Every media: there is no filter on what changed."""
-    yield from client.pages("medias.json", MEDIAS, PAGE)
+    yield from client.pages(on_track(client, "medias"), MEDIAS, PAGE)
+
+
+def projects(client: Client, _since: None, table: Table) -> Pages:
+    """Every project, which the modern track calls a folder."""
+    name = "folders" if is_modern(client.vendor.base_url) else "projects"
+    yield from client.pages(on_track(client, name), table, PAGE)
 
 
 def visitors(client: Client, _since: None) -> Pages:
     """Every browser that loaded a player. The list moves while it is read: the next run heals it."""
-    yield from client.pages("stats/visitors.json", VISITORS, PAGE)
+    yield from client.pages(on_track(client, "stats/visitors"), VISITORS, PAGE)
 
 
 def events(client: Client, since: datetime | None, history_days: int) -> Pages:
@@ -160,7 +208,7 @@ def events(client: Client, since: datetime | None, history_days: int) -> Pages:
 
 def _events_of(client: Client, first: date, last: date) -> Iterator[pa.Table]:
     days = {"start_date": f"{first}", "end_date": f"{last}"}  # both inclusive
-    yield from client.pages("stats/events.json", EVENTS, PAGE, days)
+    yield from client.pages(on_track(client, "stats/events"), EVENTS, PAGE, days)
 
 
 def _windows(start: date, today: date) -> Iterator[tuple[date, date]]:
@@ -186,7 +234,7 @@ def of_each_media(
             ids = {"media_id": media_id}
             known = {"media_id": media_id, "measured_on": client.today}
             try:
-                yield from client.pages(path, table, paging, params, ids=ids, known=known)
+                yield from client.pages(on_track(client, path), table, paging, params, ids=ids, known=known)
             except RefusedError as error:
                 if error.status != requests.codes.not_found:
                     raise
@@ -197,7 +245,7 @@ def media_stats_by_date(client: Client, since: date | None, history_days: int) -
     again.
     """
     days = _days(client, since, history_days)
-    path = "stats/medias/{media_id}/by_date.json"
+    path = "stats/medias/{media_id}/by_date"
     yield from of_each_media(client, since, path=path, table=MEDIA_STATS_BY_DATE, params=days)
 
 
@@ -205,7 +253,7 @@ def account_stats_by_date(client: Client, since: date | None, history_days: int)
     """The account's counts by day, with those of deleted medias. Not every v1 account is served them."""
     days = _days(client, since, history_days)
     try:
-        yield from client.pages("stats/account/by_date.json", ACCOUNT_STATS_BY_DATE, ONE, days)
+        yield from client.pages(on_track(client, "stats/account/by_date"), ACCOUNT_STATS_BY_DATE, ONE, days)
     except RefusedError as error:
         if error.status != requests.codes.not_found:
             raise
@@ -219,8 +267,10 @@ def _days(client: Client, since: date | None, history_days: int) -> Parameters:
 
 def resources(settings: Settings) -> list[Resource]:
     data, stats = "Read all folder and media data", "Read detailed stats"
+    folders = projects_table(is_modern(settings.wistia_base_url))
     return [
         Resource(MEDIAS, medias, data),
+        Resource(folders, partial(projects, table=folders), data),
         Resource(VISITORS, visitors, stats),
         Resource(
             EVENTS,
@@ -231,12 +281,12 @@ def resources(settings: Settings) -> list[Resource]:
         ),
         Resource(
             MEDIA_STATS,
-            partial(of_each_media, path="stats/medias/{media_id}.json", table=MEDIA_STATS),
+            partial(of_each_media, path="stats/medias/{media_id}", table=MEDIA_STATS),
             stats,
         ),
         Resource(
             MEDIA_ENGAGEMENT,
-            partial(of_each_media, path="stats/medias/{media_id}/engagement.json", table=MEDIA_ENGAGEMENT),
+            partial(of_each_media, path="stats/medias/{media_id}/engagement", table=MEDIA_ENGAGEMENT),
             stats,
             cursor="measured_on",
             daily=True,
@@ -257,7 +307,13 @@ def resources(settings: Settings) -> list[Resource]:
         ),
         Resource(
             CAPTIONS,
-            partial(of_each_media, path="medias/{media_id}/captions.json", table=CAPTIONS, paging=SOME),
+            partial(of_each_media, path="medias/{media_id}/captions", table=CAPTIONS, paging=SOME),
+            data,
+            replaced=True,
+        ),
+        Resource(
+            CUSTOMIZATIONS,
+            partial(of_each_media, path="medias/{media_id}/customizations", table=CUSTOMIZATIONS),
             data,
             replaced=True,
         ),
@@ -268,7 +324,16 @@ def connect(settings: Settings, key: str) -> Vendor:
     is_near = settings.world_of("wistia") == "sandbox"
     # On loopback the limit may be switched off; where it is not, the answers say so.
     pace = Pace() if is_near else Pace([(REQUESTS_A_MINUTE, 60.0)])
-    return Vendor(settings.wistia_base_url, f"Bearer {key}", pace=pace, by_endpoint=False, is_near=is_near)
+    # The modern track answers as one of its monthly releases did; without a header, as the newest.
+    release = {"X-Wistia-API-Version": settings.wistia_api_version}
+    return Vendor(
+        settings.wistia_base_url,
+        f"Bearer {key}",
+        pace=pace,
+        by_endpoint=False,
+        headers=release if is_modern(settings.wistia_base_url) else None,
+        is_near=is_near,
+    )
 
 
 WISTIA = Source("wistia", "WISTIA_API_TOKEN", connect, resources)

@@ -1,11 +1,13 @@
 """Wistia: the frozen v1 and the modern track over the world's medias, visitors and viewing sessions.
 
-Both tracks answer alike, but for a media's `project` (v1) or `folder` (modern); v1 paths may end in `.json`.
+Both tracks answer alike, but for projects (v1), which are folders (modern), and for what a release of the
+modern track added; v1 paths may end in `.json`.
 What live answers do out of line is done here to a fixed part of the rows: names and addresses that are empty
 or null, times with and without milliseconds, coordinates as text, keys left out, medias only events know.
 """
 
 import math
+import re
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
@@ -40,8 +42,20 @@ SORTS: Final = {
     "id": "media_id",
 }
 
+FOLDER_SORTS: Final = {
+    "name": "name",
+    "created": "created_at",
+    "updated": "updated_at",
+    "mediaCount": "media_count",
+    "id": "project_id",
+}
+RELEASES: Final = ("2026-01", "2026-03", "2026-05")  # of the modern track, each a month
+
 Row = dict[str, Any]
 Handler = Callable[[Request], Response]
+Track = tuple[str, str]  # what a path begins and ends with
+V1: Final[Sequence[Track]] = (("/v1", ".json"), ("/v1", ""))
+MODERN: Final[Sequence[Track]] = (("/modern", ""),)
 
 MACROS: Final = """
 create or replace macro wistia_time(moment, key) as case
@@ -171,6 +185,7 @@ CUES: Final = (
     "Keep this in mind; we will come back to it.",
     "That is the whole trick, and it takes ten minutes a week.",
 )
+ASKS_FOR_ADDRESS: Final = "Where may we send the rest?"
 TEDIOUS_CUE: Final = "But first, a word about our company and its history."
 
 
@@ -206,6 +221,7 @@ class Wistia:
             *self._route("/account", self._account),
             *self._route("/medias", self._medias),
             *self._route("/medias/{key}/captions", self._captions),
+            *self._route("/medias/{key}/customizations", self._customizations),
             *self._route("/medias/{key}", self._media),
             *self._route("/stats/account", self._account_stats),
             *self._route("/stats/account/by_date", self._account_by_date),
@@ -216,20 +232,22 @@ class Wistia:
             *self._route("/stats/visitors/{key}", self._visitor),
             *self._route("/stats/events", self._events),
             *self._route("/stats/events/{key}", self._event),
-            Route("/modern/token", self._token),
+            *self._route("/projects", self._projects, V1),
+            *self._route("/projects/{key}", self._project, V1),
+            *self._route("/folders", self._projects, MODERN),
+            *self._route("/folders/{key}", self._project, MODERN),
+            *self._route("/token", self._token, MODERN),
         ]
 
-    def _route(self, path: str, handler: Handler) -> list[Route]:
+    def _route(self, path: str, handler: Handler, tracks: Sequence[Track] = (*V1, *MODERN)) -> list[Route]:
         def answer(request: Request) -> Response:
             try:
+                release_of(request)
                 return handler(request)
             except Refusal as refusal:
                 return refusal.response
 
-        return [
-            Route(f"{start}{path}{end}", answer)
-            for start, end in (("/v1", ".json"), ("/v1", ""), ("/modern", ""))
-        ]
+        return [Route(f"{start}{path}{end}", answer) for start, end in tracks]
 
     def authorize(self, request: Request) -> Response | None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -285,30 +303,43 @@ class Wistia:
         )
 
     def _medias(self, request: Request) -> Response:
-        """All medias but the deleted one, by page, or after a cursor where one is asked for."""
+        """All medias but the deleted one."""
         asked = request.query_params
-        column = SORTS.get(asked.get("sort_by", "position"))
-        if column is None:
-            raise Refusal(400, f"sort_by must be one of {', '.join(SORTS)}")
-        rows = sorted(
-            self._catalogue, key=lambda media: media[column], reverse=asked.get("sort_direction") == "0"
-        )
+        rows = self._catalogue
         for name in {"name", "type", "hashed_id"} & asked.keys():
             rows = [media for media in rows if media[name] == asked[name]]
-        start, count = page_of(request)
-        after = asked.get("cursor[after]")
-        has_cursor = after is not None or asked.get("cursor[enabled]") == "1"
-        if after is not None:
-            cursors = [cursor_of(media) for media in rows]
-            if after not in cursors:
-                raise Refusal(400, "The cursor is not valid.")
-            start = cursors.index(after) + 1
-        return JSONResponse(
-            [
-                described(media, request) | ({"cursor": cursor_of(media)} if has_cursor else {})
-                for media in rows[start : start + count]
-            ]
-        )
+        group = asked.get("folder_id" if is_modern(request) else "project_id")
+        if group is not None:
+            ids = ("project_hashed_id", "project_id")
+            rows = [media for media in rows if group in {str(media[name]) for name in ids}]
+        return listing(request, rows, SORTS, "position", described)
+
+    def _projects(self, request: Request) -> Response:
+        return listing(request, self._groups, FOLDER_SORTS, "project_id", described_group)
+
+    def _project(self, request: Request) -> Response:
+        for group in self._groups:
+            if request.path_params["key"] in (group["hashed_id"], str(group["project_id"])):
+                return JSONResponse(described_group(group, request))
+        raise Refusal(404)
+
+    @cached_property
+    def _groups(self) -> list[Row]:
+        """The projects, or folders, that the medias are in; as old and as new as these are."""
+        groups: dict[int, list[Row]] = {}
+        for media in self._catalogue:
+            groups.setdefault(media["project_id"], []).append(media)
+        return [
+            {
+                "project_id": project_id,
+                "hashed_id": medias[0]["project_hashed_id"],
+                "name": medias[0]["project_name"],
+                "media_count": len(medias),
+                "created_at": min(media["created_at"] for media in medias),
+                "updated_at": max(media["updated_at"] for media in medias),
+            }
+            for project_id, medias in groups.items()
+        ]
 
     def _media(self, request: Request) -> Response:
         return JSONResponse(described(self._find_media(request.path_params["key"]), request))
@@ -332,6 +363,8 @@ class Wistia:
         totals = self._totals.get(media["hashed_id"], Totals(0, 0, 0.0, 0.0, 0, 0, 0))
         plays = totals.play_count
         actions = {"Turnstile": totals.turnstiles, "Call to Action": totals.calls_to_action}
+        shown = {"Turnstile": (None, ASKS_FOR_ADDRESS), "Call to Action": call_to_action(media)}
+        has_words = is_modern(request) and release_of(request) >= "2026-05"
         return JSONResponse(
             {
                 "load_count": totals.load_count,
@@ -342,6 +375,7 @@ class Wistia:
                 "visitors": totals.visitors,
                 "actions": [
                     {"type": kind, "action_count": count, "impression_count": plays, "rate": count / plays}
+                    | (dict(zip(("url", "text"), shown[kind], strict=True)) if has_words else {})
                     for kind, count in actions.items()
                     if count
                 ],
@@ -439,6 +473,35 @@ class Wistia:
                 }
                 for language, (english_name, native_name) in languages.items()
             ]
+        )
+
+    def _customizations(self, request: Request) -> Response:
+        """What somebody set for a media's player, every value as text; of the last of each project nothing.
+
+        A form asks for an address before the media or in it, a call to action lies in it or follows it;
+        without a `time` the form comes before, the call at the end.
+        """
+        media = self._find_media(request.path_params["key"])
+        number, duration = media["media_no"], media["duration_seconds"]
+        if number % 4 == 3:
+            return JSONResponse({})
+        link, text = call_to_action(media)
+        post_roll = {"text": text, "link": link, "ctaType": "text", "autoSize": "true", "on": "true"}
+        post_roll |= ({"time": "end"}, {"time": f"{duration * 0.5:.1f}"}, {})[number % 3]
+        form = {"topText": ASKS_FOR_ADDRESS, "on": "true"}
+        form |= ({}, {"time": f"{duration * 0.3:.0f}"})[number % 2]
+        return JSONResponse(
+            {
+                "playerColor": "2f6f4f",
+                "autoPlay": "false",
+                "playbar": "true",
+                "email": "",
+                "plugin": {
+                    "postRoll-v1": post_roll,
+                    "requireEmail-v1": form,
+                    "captions-v1": {"on": "true", "onByDefault": "false"},
+                },
+            }
         )
 
     @cached_property
@@ -539,6 +602,51 @@ class Wistia:
         return str(text)
 
 
+def is_modern(request: Request) -> bool:
+    return "/modern/" in request.scope["path"]
+
+
+def release_of(request: Request) -> str:
+    """The release of the modern track that answers: the newest not after the month that was asked for.
+
+    Raises Refusal (400) for what is no month, and for one before them all.
+    """
+    asked = request.headers.get("x-wistia-api-version", RELEASES[-1])
+    released = [release for release in RELEASES if release <= asked]
+    if not re.fullmatch(r"\d{4}-(0[1-9]|1[0-2])", asked) or not released:
+        raise Refusal(400, f"X-Wistia-API-Version must be a month like {RELEASES[-1]}, from {RELEASES[0]} on")
+    return released[-1]
+
+
+def listing(
+    request: Request,
+    rows: Sequence[Row],
+    sorts: Mapping[str, str],
+    usual: str,
+    describe: Callable[[Row, Request], Row],
+) -> Response:
+    """The asked page of a catalogue: by number, or after a cursor where one is asked for."""
+    asked = request.query_params
+    column = sorts.get(asked["sort_by"]) if "sort_by" in asked else usual
+    if column is None:
+        raise Refusal(400, f"sort_by must be one of {', '.join(sorts)}")
+    rows = sorted(rows, key=lambda row: row[column], reverse=asked.get("sort_direction") == "0")
+    start, count = page_of(request)
+    after = asked.get("cursor[after]")
+    has_cursor = after is not None or asked.get("cursor[enabled]") == "1"
+    if after is not None:
+        cursors = [cursor_of(row) for row in rows]
+        if after not in cursors:
+            raise Refusal(400, "The cursor is not valid.")
+        start = cursors.index(after) + 1
+    return JSONResponse(
+        [
+            describe(row, request) | ({"cursor": cursor_of(row)} if has_cursor else {})
+            for row in rows[start : start + count]
+        ]
+    )
+
+
 def unauthorized(code: str, text: str) -> Response:
     return JSONResponse({"code": code, "error": text}, 401)
 
@@ -571,7 +679,7 @@ def day_of(request: Request, name: str) -> date | None:
 
 def described(media: Row, request: Request) -> Row:
     """A media as its track shows it; v1 spells a project's hashed id in both of the ways that were seen."""
-    hashed_id, is_v1 = media["hashed_id"], "/v1/" in request.scope["path"]
+    hashed_id, is_v1 = media["hashed_id"], not is_modern(request)
     group = {"id": media["project_id"], "name": media["project_name"]}
     if is_v1:
         spelling = "hashedId" if media["media_id"] % 2 else "hashed_id"
@@ -608,6 +716,36 @@ def described(media: Row, request: Request) -> Row:
     }
 
 
+def described_group(group: Row, request: Request) -> Row:
+    """A project of v1, or the same as a folder."""
+    named = {
+        "media_count": group["media_count"],
+        "hashed_id": group["hashed_id"],
+        "public_id": None,
+        "anonymous_can_upload": False,
+        "anonymous_can_download": False,
+    }
+    if is_modern(request):
+        address = f"https://api.wistia.com/modern/medias?folder_id={group['hashed_id']}"
+        named |= {"kind": "shared", "personal_library": False, "medias": {"url": address}}
+    else:
+        named = {re.sub("_(.)", lambda found: found[1].upper(), name): value for name, value in named.items()}
+    return {
+        "id": group["project_id"],
+        "name": group["name"],
+        "description": None,
+        "created": group["created_at"].isoformat(timespec="seconds"),
+        "updated": group["updated_at"].isoformat(timespec="seconds"),
+        "public": False,
+        **named,
+    }
+
+
+def call_to_action(media: Row) -> tuple[str, str]:
+    """Where a media's call to action leads, and what it says."""
+    return f"https://shop.example/{media['topic']}", f"Get the {media['topic']} kit"
+
+
 def subtitles(media: Row) -> str:
     """A media's captions in the SRT format; the one at the tedious place says so."""
     duration = media["duration_seconds"]
@@ -625,5 +763,5 @@ def srt_time(seconds: float) -> str:
     return f"{whole // 3600:02}:{whole // 60 % 60:02}:{whole % 60:02},{milliseconds:03}"
 
 
-def cursor_of(media: Row) -> str:
-    return urlsafe_b64encode(media["hashed_id"].encode()).decode()
+def cursor_of(row: Row) -> str:
+    return urlsafe_b64encode(row["hashed_id"].encode()).decode()

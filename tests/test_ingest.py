@@ -259,6 +259,20 @@ SAME = {
         from medias where not is_deleted and (media_no % 4 <> 3 or type = 'Audio')
         """,
     ),
+    "raw_wistia.projects": (
+        "id, hashed_id, name, media_count",
+        """
+        select project_id, project_hashed_id, project_name, count(*)
+        from medias where not is_deleted group by all
+        """,
+    ),
+    "raw_wistia.customizations": (
+        "media_id, auto_play, plugin is not null",
+        """
+        select hashed_id, if(media_no % 4 <> 3, 'false', null), media_no % 4 <> 3
+        from medias where not is_deleted
+        """,
+    ),
     "raw_klaviyo.profiles": (
         "id, email, created, updated, last_event_date",
         "select profile_id, email, created, updated, last_event_date from klaviyo_profiles",
@@ -375,6 +389,17 @@ def test_raw_is_the_world_and_a_second_run_adds_nothing(
     assert (second.report["totals"]["rows_new"], second.report["totals"]["rows_changed"]) == (0, 0)
     assert packages(machine) == loaded
     assert not differences(machine, worlds[TODAY])
+
+
+def test_both_tracks_of_wistia_bring_the_same_rows(
+    machine: Machine, sandbox: Sandbox, worlds: Mapping[date, World]
+) -> None:
+    base_url = os.environ["WISTIA_BASE_URL"]
+    for url, column in ((base_url.replace("/v1", "/modern"), "folder"), (base_url, "project")):
+        machine.set(WISTIA_BASE_URL=url)
+        assert machine.ingest("wistia").code == 0
+        assert not differences(machine, worlds[TODAY], "raw_wistia")
+        assert machine.rows(f"select count({column}) from raw_wistia.medias") == [(24,)]
 
 
 def test_a_later_day_brings_what_is_new_changed_and_late(

@@ -215,12 +215,56 @@ def test_a_media_is_in_a_project_or_a_folder_after_the_track(wistia: Client):
     assert wistia.rows(f"/v1/medias/{old['hashed_id']}.json") == old
 
 
+def test_projects_and_folders_are_those_of_the_medias(wistia: Client):
+    medias = wistia.everything("/v1/medias.json")
+    projects = wistia.everything("/v1/projects.json", per_page=4)
+    folders = wistia.everything("/modern/folders", sort_by="mediaCount")
+    assert Counter(media["project"]["id"] for media in medias) == {
+        project["id"]: project["mediaCount"] for project in projects
+    }
+    assert {project["hashedId"] for project in projects} == {folder["hashed_id"] for folder in folders}
+    hashed_id = folders[0]["hashed_id"]
+    assert wistia.rows(f"/modern/folders/{hashed_id}") == folders[0]
+    inside = [row["id"] for row in wistia.rows("/modern/medias", folder_id=hashed_id)]
+    assert inside == [row["id"] for row in wistia.rows("/v1/medias", project_id=folders[0]["id"])]
+    assert len(inside) == folders[0]["media_count"]
+    for path in ("/v1/folders", "/modern/projects", "/modern/folders.json", "/v1/projects/nothing"):
+        assert wistia.get(path).status_code == 404
+
+
+def test_the_modern_track_answers_as_the_release_asked_for(wistia: Client):
+    def actions(release: str | None) -> requests.Response:
+        headers = {"X-Wistia-API-Version": release}
+        return wistia.get(f"/modern/stats/medias/{media_id}", headers=headers)
+
+    medias = wistia.everything("/v1/medias.json")
+    media_id = next(
+        row["hashed_id"] for row in medias if wistia.rows(f"/v1/stats/medias/{row['hashed_id']}")["actions"]
+    )
+    newest = actions(None).json()["actions"][0]
+    assert newest.keys() - actions("2026-04").json()["actions"][0].keys() == {"url", "text"}
+    assert actions("2027-01").json() == actions("2026-05").json() == actions(None).json()
+    assert {actions(release).status_code for release in ("2025-12", "newest", "2026-13")} == {400}
+
+
+def test_customizations_say_where_a_media_asks_for_something(wistia: Client):
+    places = Counter()
+    for media in wistia.rows("/v1/medias.json"):
+        answer = wistia.rows(f"/v1/medias/{media['hashed_id']}/customizations.json")
+        if answer:
+            time = answer["plugin"]["postRoll-v1"].get("time")
+            places["in it" if time and 0 < float(time.replace("end", "0")) < media["duration"] else time] += 1
+        places["none"] += not answer
+    assert places.keys() == {"in it", "end", None, "none"}
+
+
 def test_media_and_account_totals_are_the_sums_of_their_events(wistia: Client, events: list[dict[str, Any]]):
     medias = {row["hashed_id"]: row for row in wistia.rows("/v1/medias.json")}
     for hashed_id, media in medias.items():
         views = [row for row in events if row["media_id"] == hashed_id]
         stats = wistia.rows(f"/v1/stats/medias/{hashed_id}.json")
-        assert stats == wistia.rows(f"/modern/stats/medias/{media['id']}")
+        old = {"X-Wistia-API-Version": "2026-04"}
+        assert stats == wistia.get(f"/modern/stats/medias/{media['id']}", headers=old).json()
         assert stats["play_count"] == len(views)
         assert stats["visitors"] == len({row["visitor_key"] for row in views})
         watched = sum(row["percent_viewed"] for row in views)
@@ -287,6 +331,7 @@ def test_a_deleted_media_is_known_to_its_events_only(wistia: Client, events: lis
         f"stats/medias/{deleted}",
         f"stats/medias/{deleted}/engagement",
         f"medias/{deleted}/captions",
+        f"medias/{deleted}/customizations",
     ):
         assert wistia.get(f"/v1/{path}.json").status_code == 404
 
@@ -338,6 +383,7 @@ def test_a_repeated_page_brings_the_one_before(wistia: Client, events: list[dict
 # What live accounts answer and the specification leaves out: null names, coordinates as text or null.
 UNNAMED = ["*/visitor_identity/name"]
 UNPLACED = ["*/lat", "*/lon"]
+SWITCHED = ["plugin/postRoll-v1", "plugin/captions-v1"]  # their key `on`, which YAML 1.1 reads as true
 
 
 def test_visitors_are_as_specified_but_for_null_names_and_the_key_that_identified_them(
@@ -380,6 +426,12 @@ def test_medias_totals_and_account_are_as_specified(wistia: Client):
     for media in medias:
         answer = wistia.rows(f"/modern/medias/{media['hashed_id']}/captions")
         check("wistia", "GET", "/medias/{mediaHashedId}/captions", 200, answer)
+        answer = wistia.rows(f"/modern/medias/{media['hashed_id']}/customizations")
+        check("wistia", "GET", "/medias/{mediaId}/customizations", 200, answer, differs=SWITCHED)
+    folders = wistia.rows("/modern/folders", **{"cursor[enabled]": 1})
+    check("wistia", "GET", "/folders", 200, folders)
+    folder = wistia.rows(f"/modern/folders/{folders[0]['hashed_id']}")
+    check("wistia", "GET", "/folders/{id}", 200, folder)
     for path in ("/stats/account", "/stats/account/by_date", "/account", "/token"):
         check("wistia", "GET", path, 200, wistia.rows(f"/modern{path}"))
 
