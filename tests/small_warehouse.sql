@@ -105,6 +105,19 @@ insert into raw_wistia.media_engagement (media_id, measured_on, engagement_data,
 insert into raw_wistia.captions (media_id, language, text) values
     ('m1', 'eng', E'1\n00:00:00,000 --> 00:00:03,000\nWelcome.\n\n2\n00:00:03,000 --> 00:00:08,000\nOur sponsors.\n');
 
+-- The call to action of m1 (at 6 of its 8 s) is taken 2 times of 100, that of m2 8 times; their median is 5 of 100.
+update raw_wistia.media_stats set actions = '[{"type": "Call to Action", "action_count": 2, "impression_count": 100}]'
+    where media_id = 'm1' and measured_on = '2026-01-02';
+insert into raw_wistia.media_stats (media_id, measured_on, actions) values
+    ('m2', '2026-01-02', '[{"type": "Call to Action", "action_count": 8, "impression_count": 100}]');
+insert into raw_wistia.customizations (media_id, auto_play, plugin) values
+    ('m1', 'false', '{"postRoll-v1": {"text": "Get the kit", "time": "6", "on": "true"}}'),
+    ('m2', null, null);
+update raw_wistia.events set conversion_type = case event_key when 'v1 1' then 'call to action' when 'v1 2' then '0' end;
+insert into raw_wistia.projects (id, hashed_id, name, media_count) values (1, 'f1', 'Cooking', 2);
+update raw_wistia.medias set project = '{"id": 1, "hashedId": "f1", "name": "Cooking"}' where hashed_id = 'm1';
+update raw_wistia.medias set folder = '{"id": 1, "hashed_id": "f1", "name": "Cooking"}' where hashed_id = 'm2';
+
 -- The account served one day more than its medias did.
 insert into raw_wistia.media_stats_by_date (media_id, date, load_count, play_count, hours_watched) values
     ('m1', '2026-01-01', 9, 4, 0.5),

@@ -415,6 +415,29 @@ def test_days_of_medias_and_of_the_account_stand_side_by_side(small: duckdb.Duck
     ]  # fmt: skip
 
 
+def test_an_action_is_rated_where_it_stands(small: duckdb.DuckDBPyConnection) -> None:
+    actions = small.execute(
+        "select media_id, action_share, median_action_share, is_below_median, action_text, placement,"
+        " shown_seconds, converted_session_count from marts.media_action_rates order by 1"
+    ).fetchall()
+    assert actions == [
+        ("m1", 0.02, 0.05, True, "Get the kit", "end", 6, 1),
+        ("m2", 0.08, 0.05, False, None, None, None, 0),
+    ]
+    # Four people are too few to ask about.
+    assert small.execute("select count(*) from activation.sync_mavera__focus_groups").fetchall() == [(0,)]
+
+
+def test_a_viewer_of_two_medias_of_a_project_counts_once(small: duckdb.DuckDBPyConnection) -> None:
+    projects = small.execute(
+        "select project_name, media_count, reported_media_count, viewer_count, person_count, session_count"
+        " from marts.fct_project_performance"
+    ).fetchall()
+    assert projects == [
+        ("Cooking", 2, 2, 4, 3, 8)
+    ]  # m1: v1 twice, v2, v4, v5; m2: v1, v2, v4; v1 and v4 are Ada
+
+
 def test_an_identified_viewer_qualifies_per_media(small: duckdb.DuckDBPyConnection) -> None:
     # Ada saw 0.8 of five medias, which is not more than 0.80.
     assert small.execute("select count(*) from marts.qualified_viewers").fetchall() == [(0,)]

@@ -1,6 +1,8 @@
 """From the vendors to the marts and to Mavera: what comes out is counted again from the world itself."""
 
+import json
 import math
+import statistics
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -133,6 +135,48 @@ def test_action_rates_are_those_of_the_world(walked: Walked) -> None:
     """)
     found = walked.mart("select media_id, lower(action_type), action_count from marts.media_action_rates")
     assert sorted(found) == sorted(truth)
+    assert not walked.mart(
+        "from marts.media_action_rates select 1 where action_count <> converted_session_count"
+    )
+    shown = walked.mart(
+        "select media_id, placement from marts.media_action_rates where action_type = 'Call to Action'"
+    )
+    places = {0: "end", 1: "middle", 2: "end"}
+    numbers = dict(walked.world.sql("select hashed_id, media_no from medias"))
+    assert shown
+    assert dict(shown) == {
+        media: None if numbers[media] % 4 == 3 else places[numbers[media] % 3] for media, _ in shown
+    }
+
+
+def test_the_calls_to_action_asked_about_are_the_worst_of_the_world(walked: Walked) -> None:
+    """Counted again: rates of every media's call to action, their median, the two surely farthest below."""
+    rates = walked.world.sql("""
+        select hashed_id, count(*) filter (where conversion_type = 'call to action'), count(*)
+        from viewing_sessions join medias using (hashed_id)
+        where not is_deleted group by 1 having count(*) >= 100 and 0 < count(*) filter (
+            where conversion_type = 'call to action')
+    """)
+    median = statistics.median(taken / shown for _, taken, shown in rates)
+
+    def upper(taken: int, shown: int) -> float:
+        z, share = 1.96, taken / shown
+        spread = z * math.sqrt((share * (1 - share) + z * z / 4 / shown) / shown)
+        return (share + z * z / 2 / shown + spread) / (1 + z * z / shown)
+
+    below = sorted(
+        (round(upper(taken, shown) / median / 0.05), media)
+        for media, taken, shown in rates
+        if taken / shown < median
+    )
+    asked = walked.mart(
+        "select record_key, reference_keys from activation.sync_mavera__focus_groups"
+        " where job = 'calls-to-action' order by 1"
+    )
+    assert [key for key, _ in asked] == sorted(
+        f"calls-to-action:{media}_call-to-action" for _, media in below[:2]
+    )
+    assert {len(json.loads(references)) for _, references in asked} == {5}
 
 
 def test_tier_sizes_are_those_of_the_world(walked: Walked) -> None:
@@ -497,13 +541,20 @@ def test_focus_groups_come_back_with_every_answer_of_every_persona(walked: Walke
         select record_key, persona_record_key, count(*), count(distinct question_number)
         from marts.fct_focus_group_answers group by all
     """)
-    asked = {(record.partition(":")[0], persona) for record, persona, *_ in answers}
-    tiers, readers = ("top", "middle", "rest"), ("mobile_first", "desktop_focused", "hybrid")
+    asked = {study.partition(":")[0]: set[tuple[str, int, int]]() for study, *_ in answers}
+    for study, persona, *counts in answers:
+        asked[study.partition(":")[0]].add((persona, *counts))
     assert asked == {
-        *(("product-affinity", f"clv-tiers:{tier}") for tier in tiers),
-        *(("ab-tests", f"device-geography:{group}") for group in readers),
+        "product-affinity": {(f"clv-tiers:{tier}", 10 * 5, 5) for tier in ("top", "middle", "rest")},
+        "ab-tests": {
+            (f"device-geography:{group}", 10 * 5, 5)
+            for group in ("mobile_first", "desktop_focused", "hybrid")
+        },
+        "calls-to-action": {
+            (f"viewer-clusters:{cluster}", 6 * 4, 4)
+            for (cluster,) in walked.mart("select viewer_cluster from marts.viewer_clusters")
+        },
     }
-    assert {(count, questions) for *_, count, questions in answers} == {(10 * 5, 5)}
     scores = walked.mart("""
         select is_nps_as_reported, nps is not null, response_count
         from marts.fct_question_results where question_type = 'NPS'

@@ -42,6 +42,15 @@ from {{ ref('media_drop_offs') }}
 
 union all
 
+-- WS-3
+select
+    'calls-to-action',
+    concat({{ counted('count(*) filter (where is_below_median)') }}, ' of ', {{ counted('count(*)') }}, ' calls below their median')
+from {{ ref('media_action_rates') }}
+where action_type in ('{{ var('asked_action_types') | join("', '") }}')
+
+union all
+
 -- KL-1
 select
     'clv-tiers',

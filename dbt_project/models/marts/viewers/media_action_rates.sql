@@ -40,6 +40,16 @@ rated as (
 
 ),
 
+-- What single sessions say of the same, under names of their own.
+converted as (
+
+    select media_id, lower(conversion_type) as action_type, count(*) as converted_session_count
+    from {{ ref('stg_wistia__viewing_events') }}
+    where conversion_type is not null
+    group by media_id, lower(conversion_type)
+
+),
+
 medians as (
 
     select action_type, median(action_share) as median_action_share
@@ -53,15 +63,22 @@ select
     rated.media_id,
     rated.action_type,
     medias.media_name,
+    placed.action_text,
+    placed.placement,
     rated.impression_count,
     rated.action_count,
     rated.action_share,
     {{ wilson_low('rated.action_count', 'rated.impression_count') }} as action_share_low,
     {{ wilson_high('rated.action_count', 'rated.impression_count') }} as action_share_high,
     medians.median_action_share,
+    coalesce(converted.converted_session_count, 0) as converted_session_count,
+    placed.shown_seconds,
     rated.has_enough_impressions,
     rated.has_enough_impressions and rated.action_share < medians.median_action_share as is_below_median,
     rated.measured_on
 from rated
 left join medians on rated.action_type = medians.action_type
 left join {{ ref('fct_media_performance') }} as medias on rated.media_id = medias.media_id
+left join {{ ref('int_actions_placed') }} as placed
+    on rated.media_id = placed.media_id and rated.action_type = placed.action_type
+left join converted on rated.media_id = converted.media_id and lower(rated.action_type) = converted.action_type

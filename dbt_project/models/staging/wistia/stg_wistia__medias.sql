@@ -9,14 +9,18 @@ renamed as (
     select
         -- ids
         hashed_id as media_id,
-        coalesce({{ json_text('project', 'hashed_id') }}, {{ json_text('project', 'hashedId') }}) as project_id,
+        coalesce(
+            {{ json_text('project', 'hashed_id') }},
+            {{ json_text('project', 'hashedId') }},
+            {{ json_text('folder', 'hashed_id') }}
+        ) as project_id,
 
         -- text
         name as media_name,
         type as media_type,
         status as media_status,
         section,
-        {{ json_text('project', 'name') }} as project_name,
+        coalesce({{ json_text('project', 'name') }}, {{ json_text('folder', 'name') }}) as project_name,
 
         -- numbers
         duration as duration_seconds,

@@ -38,7 +38,7 @@ renamed as (
         -- text
         nullif(lower(trim(source.email)), '') as email,
         nullif(lower(trim({{ json_text('source.conversion_data', 'email') }})), '') as conversion_email,
-        nullif(source.conversion_type, '') as conversion_type,
+        nullif(nullif(source.conversion_type, ''), '0') as conversion_type,
         nullif(upper(trim(source.country)), '') as country,
         nullif(trim(source.region), '') as region,
         nullif(trim(source.city), '') as city,

@@ -1,0 +1,56 @@
+{%- set step = var('action_share_step') -%}
+
+-- WS-3: a study per call to action that is taken the farthest below its median, asked of the viewer clusters of WS-1.
+with
+
+ranked_actions as (
+
+    select
+        actions.*,
+        medias.duration_seconds,
+        medias.person_count,
+        -- By the upper end, in steps: what may be noise neither makes an action the worst nor changes which one is.
+        row_number() over (
+            order by
+                {{ in_steps('actions.action_share_high / actions.median_action_share', var('analysis_share_step')) }},
+                actions.media_id,
+                actions.action_type
+        ) as action_position
+    from {{ ref('media_action_rates') }} as actions
+    join {{ ref('fct_media_performance') }} as medias on actions.media_id = medias.media_id
+    where actions.is_below_median
+        and actions.action_type in ('{{ var('asked_action_types') | join("', '") }}')
+        and medias.person_count >= {{ var('smallest_group') }}
+
+),
+
+cluster_list as (
+
+    select {{ sorted_list("concat('viewer-clusters:', viewer_cluster)") }} as persona_keys
+    from {{ ref('viewer_clusters') }}
+    where person_count >= {{ var('smallest_group') }}
+
+)
+
+select
+    concat(actions.media_id, '_', {{ slug('actions.action_type') }}) as entity,
+    concat({{ label('actions.action_type') }}, ': ', {{ label('actions.media_name') }}) as name,
+    {{ json_build([
+        ['media_name', label('actions.media_name')],
+        ['action_type', label('actions.action_type')],
+        ['action_text', label('actions.action_text')],
+        ['placement', 'actions.placement'],
+        ['shown_seconds', in_steps('actions.shown_seconds', var('drop_off_seconds'))],
+        ['duration_seconds', in_steps('actions.duration_seconds', var('drop_off_seconds'))],
+        ['impression_count', two_digits('actions.impression_count', 5)],
+        ['action_share', in_steps('actions.action_share', step)],
+        ['action_share_low', in_steps('actions.action_share_low', step)],
+        ['action_share_high', in_steps('actions.action_share_high', step)],
+        ['median_action_share', in_steps('actions.median_action_share', step)],
+    ]) }} as facts,
+    actions.person_count,
+    to_json(cluster_list.persona_keys) as reference_keys,
+    actions.measured_on
+from ranked_actions as actions
+cross join cluster_list
+where actions.action_position <= {{ var('asked_actions') }}

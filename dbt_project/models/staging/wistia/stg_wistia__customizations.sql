@@ -1,0 +1,22 @@
+with source as (
+
+    select * from {{ source('raw_wistia', 'customizations') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        media_id,
+
+        -- text
+        plugin as player_settings,
+
+        -- booleans
+        lower(auto_play) = 'true' as is_played_at_once
+    from source
+
+)
+
+select * from renamed

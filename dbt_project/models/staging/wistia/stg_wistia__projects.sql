@@ -1,0 +1,26 @@
+with source as (
+
+    select * from {{ source('raw_wistia', 'projects') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        hashed_id as project_id,
+
+        -- text
+        name as project_name,
+
+        -- numbers
+        media_count as reported_media_count,
+
+        -- times
+        {{ utc('created') }} as created_at,
+        {{ utc('updated') }} as updated_at
+    from source
+
+)
+
+select * from renamed
