@@ -83,6 +83,7 @@ class World:
     - klaviyo_metrics(position, metric_id, name, integration_name, integration_category, created, updated).
     - klaviyo_events(position, event_id, uuid, profile_id, metric_id, metric_name, occurred_at in whole
       seconds, visible_at, event_properties as JSON text, value_usd?, person_id), by (occurred_at, event_id).
+      Opened and clicked e-mails tell the client, mostly its operating system, and whether a machine did it.
     """
 
     def __init__(

@@ -799,7 +799,7 @@ from dated
 where visible < until() and (occurred < until() or deed_no = -9)
 order by position;
 
-create view klaviyo_events as
+create view klaviyo_deeds_told as
 select
     klaviyo_deeds.position,
     format('{:016x}', event_hash) as event_id,
@@ -825,8 +825,35 @@ select
             'Campaign Name', concat('Letter ', occurred // 604800),
             '$message', concat('01MESSAGE', occurred // 604800))
     end::varchar as event_properties,
-    cents / 100 as value_usd, person_id, metric_no
+    cents / 100 as value_usd, person_id, metric_no, deed_no
 from klaviyo_deeds inner join klaviyo_metrics using (metric_no);
+
+-- What a mail was read with: mostly the person's own device, now and then another one. Webmail that fetches pictures
+-- itself hides an opening's device, and some mail programs open by themselves.
+create macro system_of(platform) as case platform
+    when 'iphone' then 'iOS' when 'ipad' then 'iOS' when 'android' then 'Android'
+    when 'windows' then 'Windows' when 'mac' then 'OS X' else 'Linux' end;
+create macro client_of(person, deed, is_opening, device, client, platform) as json_object(
+    'Client Name', if(is_opening and device = 'Webmail' and client = 'Gmail', 'Gmail image proxy', client),
+    'Client OS Family', case
+        when is_opening and device = 'Webmail' and client = 'Gmail' then null
+        when draw('reads elsewhere', person, deed) < 0.12
+            then if(platform in ('iphone', 'ipad', 'android'), 'Windows', 'Android')
+        else system_of(platform)
+    end,
+    'machine_open', if(is_opening and starts_with(client, 'Apple') and draw('machine opens', person, deed) < 0.25,
+        true, null),
+    'Bot Click', if(not is_opening and draw('bot clicks', person, deed) < 0.03, true, null));
+
+create view klaviyo_events as
+select events.* replace (
+    case
+        -- in a merge patch, null takes a key away
+        when metric_no in (1, 2) then json_merge_patch(event_properties, client_of(
+            person_id, deed_no, metric_no = 1, people.device, people.client, people.platform))::varchar
+        else event_properties
+    end as event_properties)
+from klaviyo_deeds_told as events left join people using (person_id);
 
 create table klaviyo_profiles as
 with done as (

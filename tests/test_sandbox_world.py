@@ -80,6 +80,26 @@ def test_a_later_date_only_adds_rows(table: str, key: str, lasting: str) -> None
     assert before < after
 
 
+def test_mails_are_read_mostly_on_the_own_kind_of_device_and_say_so_mostly(world: World) -> None:
+    def share(condition: str, among: str) -> float:
+        ((found,),) = world.sql(f"""
+            select avg(({condition})::integer) from (
+                select metric_name, device, client, platform in ('iphone', 'ipad', 'android') as is_mobile,
+                    event_properties ->> 'Client OS Family' as system,
+                    coalesce(event_properties ->> 'machine_open', event_properties ->> 'Bot Click') as machine
+                from klaviyo_events join people using (person_id)
+            ) where {among}
+        """)
+        return float(found)
+
+    mails = "metric_name in ('Opened Email', 'Clicked Email')"
+    assert share("system is null and machine is null", f"not {mails}") == 1
+    assert 0.85 < share("(system in ('iOS', 'Android')) = is_mobile", f"{mails} and system is not null") < 0.9
+    assert share("device = 'Webmail' and client = 'Gmail'", f"{mails} and system is null") == 1
+    assert share("client like 'Apple%'", "metric_name = 'Opened Email' and machine = 'true'") == 1
+    assert 0.01 < share("machine is not null", "metric_name = 'Clicked Email'") < 0.06
+
+
 def test_a_later_date_brings_new_people_rows_that_were_late_and_changed_profiles() -> None:
     earlier, later = World(2000, 7, AS_OF), World(2000, 7, AS_OF + timedelta(days=3))
     noon = datetime(AS_OF.year, AS_OF.month, AS_OF.day, tzinfo=UTC)
