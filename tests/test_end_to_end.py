@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -385,6 +385,91 @@ def test_people_are_matched_across_all_three_vendors(walked: Walked) -> None:
         " group by all order by all"
     )
     assert people == truth
+
+
+def test_reading_habits_are_those_of_the_world(walked: Walked) -> None:
+    """People by segment, place, kind of device and part of the day, counted again.
+
+    The clocks are DuckDB's: zones change by law, and those that Python finds on a machine may be older.
+    """
+    people = {
+        person: (country, region, in_klaviyo)
+        for person, country, region, in_klaviyo in walked.world.sql(
+            "select person_id, country, region, in_klaviyo from people"
+        )
+    }
+    placed = Counter(region for _, region, in_klaviyo in people.values() if in_klaviyo)
+    events = walked.world.sql("""
+        select person_id, mobile, timezone(timezone, received_at) from viewing_sessions
+        join (select visitor_key, person_id from visitors where email <> '') using (visitor_key)
+        join (select person_id, timezone from people) using (person_id)
+        union all
+        select person_id, event_properties ->> 'Client OS Family' in ('iOS', 'Android'),
+            timezone(timezone, occurred_at)
+        from klaviyo_events join (select person_id, timezone from people) using (person_id)
+        where metric_name in ('Opened Email', 'Clicked Email')
+            and event_properties ->> 'Client OS Family' is not null
+            and event_properties ->> 'machine_open' is null and event_properties ->> 'Bot Click' is null
+    """)
+    cells: dict[int, Counter[tuple[str, str]]] = defaultdict(Counter)
+    for person, is_mobile, local in events:
+        _, region, in_klaviyo = people[person]
+        if in_klaviyo or placed[region] >= 30:
+            cells[person]["mobile" if is_mobile else "desktop", part_of_day(local)] += 1
+    groups: dict[int, list[str]] = defaultdict(list)
+    for segment, person in walked.world.sql("select segment_id, person_id from klaviyo_segment_members"):
+        groups[person].append(segment)
+    truth: Counter[tuple[str, ...]] = Counter()
+    sizes: Counter[tuple[str, ...]] = Counter()
+    for person, of_person in cells.items():
+        if of_person.total() < 2:
+            continue
+        spread = of_person.copy()
+        for (device, part), count in of_person.items():
+            spread[device, "any"] += count
+            spread["any", part] += count
+        country, region, _ = people[person]
+        for place in ((country, region), (country, "all"), ("all", "all")):
+            for group in ("everybody", *groups[person]):
+                sizes[group, *place] += 1
+                for cell, count in spread.items():
+                    truth[group, *place, *cell] += 2 * count > of_person.total()
+    found = walked.mart("""
+        select segment_id, country, region, device_class, day_part, segment_person_count, person_count
+        from marts.reading_habits where segment_kind in ('everybody', 'segment')
+    """)
+    assert {row[:5]: row[6] for row in found} == truth
+    assert {row[:3]: row[5] for row in found} == sizes
+    said = walked.mart("select statement from marts.reading_habits where is_surely_most")
+    assert any("on mobile" in statement for (statement,) in said)
+    assert any("on desktop" in statement for (statement,) in said)
+
+
+def part_of_day(local: datetime) -> str:
+    if 9 <= local.hour < 17:
+        return "office hours" if local.weekday() < 5 else "weekend daytime"
+    if 6 <= local.hour < 9:
+        return "morning"
+    return "evening" if 17 <= local.hour < 23 else "night"
+
+
+def test_people_stand_beside_the_opens_of_the_account(walked: Walked) -> None:
+    shares = walked.mart("""
+        select breakdown, sum(open_share), max(total_person_count), min(person_share), count(*)
+        from marts.reading_shares_compared group by 1 order by 1
+    """)
+    assert [(breakdown, round(total, 9)) for breakdown, total, *_ in shares] == [
+        ("country", 1),
+        ("device", 1),
+    ]
+    assert all(people > 500 and least > 0 for _, _, people, least, _ in shares)
+    assert [count for *_, count in shares] == [10, 3]  # mobile, desktop, and what SendGrid does not tell
+    used = walked.mart("select sum(used_event_count), sum(event_count) from marts.reading_coverage")
+    events = walked.mart(
+        "select sum(event_count) from marts.reading_habits"
+        " where segment_kind = 'everybody' and country = 'all' and device_class <> 'any' and day_part = 'any'"
+    )
+    assert 0.9 * used[0][0] < events[0][0] <= used[0][0] < used[0][1]
 
 
 def test_ab_outcomes_are_those_of_the_world(walked: Walked) -> None:

@@ -60,6 +60,35 @@
 {%- endmacro %}
 
 
+{# What a clock shows in an IANA time zone at a point in time; null without a zone. #}
+{% macro local_time(moment, time_zone) -%}
+    {{ return(adapter.dispatch('local_time')(moment, time_zone)) }}
+{%- endmacro %}
+
+{% macro default__local_time(moment, time_zone) -%}
+    timezone({{ time_zone }}, {{ moment }})
+{%- endmacro %}
+
+{% macro spark__local_time(moment, time_zone) -%}
+    from_utc_timestamp({{ moment }}, {{ time_zone }})
+{%- endmacro %}
+
+
+{# The name of a time zone, null where there is none of that name: an unknown one would end the whole query. Spark knows no
+   list; there the name must only look like one. #}
+{% macro known_time_zone(column) -%}
+    {{ return(adapter.dispatch('known_time_zone')(column)) }}
+{%- endmacro %}
+
+{% macro default__known_time_zone(column) -%}
+    case when {{ column }} in (select name from pg_timezone_names()) then {{ column }} end
+{%- endmacro %}
+
+{% macro spark__known_time_zone(column) -%}
+    case when {{ column }} rlike '^[A-Z][A-Za-z_]+(/[A-Z][A-Za-z_+-]+)+$' then {{ column }} end
+{%- endmacro %}
+
+
 {# Several values as one, in the order written: `pairs` is a list of [name, SQL]. #}
 {% macro record(pairs) -%}
     {{ return(adapter.dispatch('record')(pairs)) }}

@@ -7,11 +7,11 @@
 
 {# Ends of Wilson's interval of a share. Null where there is no whole, or where the part is no part of it: opens of a
    day can outnumber that day's deliveries. #}
-{% macro wilson_low(part, whole) -%}{{ _wilson(part, whole, '-') }}{%- endmacro %}
-{% macro wilson_high(part, whole) -%}{{ _wilson(part, whole, '+') }}{%- endmacro %}
+{% macro wilson_low(part, whole, z=none) -%}{{ _wilson(part, whole, '-', z) }}{%- endmacro %}
+{% macro wilson_high(part, whole, z=none) -%}{{ _wilson(part, whole, '+', z) }}{%- endmacro %}
 
-{% macro _wilson(part, whole, sign) -%}
-    {%- set z = var('confidence_z') -%}
+{% macro _wilson(part, whole, sign, z=none) -%}
+    {%- set z = z or var('confidence_z') -%}
     {%- set n = 'cast(' ~ whole ~ ' as double)' -%}
     {%- set p = 'cast(' ~ part ~ ' as double) / nullif(' ~ n ~ ', 0)' -%}
     case when {{ part }} between 0 and {{ whole }} and {{ whole }} > 0 then

@@ -18,9 +18,16 @@ renamed as (
         coalesce(
             {{ json_text('event_properties', 'Name') }}, {{ json_text('event_properties', 'Product Name') }}
         ) as product_name,
+        lower(coalesce(
+            {{ json_text('event_properties', 'Client OS Family') }}, {{ json_text('event_properties', 'Client OS') }}
+        )) as operating_system,
 
         -- numbers
         try_cast({{ json_text('event_properties', '$value') }} as decimal(18, 2)) as value_amount,
+
+        -- booleans
+        coalesce(try_cast({{ json_text('event_properties', 'machine_open') }} as boolean), false)
+            or coalesce(try_cast({{ json_text('event_properties', 'Bot Click') }} as boolean), false) as is_automatic,
 
         -- times
         {{ utc('datetime') }} as happened_at

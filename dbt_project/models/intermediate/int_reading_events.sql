@@ -1,0 +1,88 @@
+with mails as (
+
+    select
+        events.customer_event_id as reading_event_id,
+        {{ person_id('profiles.email') }} as person_id,
+        case
+            {%- for device_class, systems in var('device_systems').items() %}
+            when events.operating_system in ('{{ systems | join("', '") }}') then '{{ device_class }}'
+            {%- endfor %}
+        end as device_class,
+        metrics.metric_name as reading_kind,
+        events.happened_at
+    from {{ ref('stg_klaviyo__events') }} as events
+    join {{ ref('stg_klaviyo__metrics') }} as metrics on events.metric_id = metrics.metric_id
+    join {{ ref('stg_klaviyo__profiles') }} as profiles on events.customer_id = profiles.customer_id
+    where metrics.metric_name in ('{{ var('reading_metrics') | join("', '") }}')
+        and profiles.email is not null
+        and not events.is_automatic
+
+),
+
+viewings as (
+
+    select
+        sessions.viewing_event_id as reading_event_id,
+        {{ person_id('viewers.email') }} as person_id,
+        -- A session may come without its user agent, but a visitor key is one browser.
+        case coalesce(sessions.is_mobile, viewers.is_mobile)
+            when true then 'mobile'
+            when false then 'desktop'
+        end as device_class,
+        'Viewing' as reading_kind,
+        sessions.viewed_at as happened_at
+    from {{ ref('stg_wistia__viewing_events') }} as sessions
+    join {{ ref('int_viewers_identified') }} as viewers on sessions.viewer_id = viewers.viewer_id
+    where viewers.email is not null and sessions.viewed_at is not null
+
+),
+
+events as (
+
+    select * from mails
+    union all
+    select * from viewings
+
+),
+
+placed as (
+
+    select
+        events.*,
+        people.country,
+        people.region,
+        people.is_own_time_zone,
+        {{ local_time('events.happened_at', 'people.time_zone') }} as local_time
+    from events
+    join {{ ref('int_people_placed') }} as people on events.person_id = people.person_id
+
+),
+
+timed as (
+
+    select
+        *,
+        extract(hour from local_time) as local_hour,
+        -- Days from a Monday on.
+        mod({{ dbt.datediff("cast('1970-01-05' as date)", "cast(local_time as date)", 'day') }}, 7) >= 5 as is_weekend
+    from placed
+
+)
+
+select
+    reading_kind,
+    reading_event_id,
+    person_id,
+    device_class,
+    country,
+    region,
+    case
+        {%- for rule in var('day_parts') %}
+        when local_hour >= {{ rule.hour_from }} and local_hour < {{ rule.hour_to }}
+            {{- ' and not is_weekend' if rule.weekdays_only }} then '{{ rule.day_part }}'
+        {%- endfor %}
+    end as day_part,
+    local_hour,
+    is_own_time_zone,
+    happened_at
+from timed

@@ -1,0 +1,215 @@
+{%- set z = var('statement_z') -%}
+
+with told as (
+
+    select
+        *,
+        cast(happened_at as date) as happened_on,
+        max(cast(happened_at as date)) over () as measured_to
+    from {{ ref('int_reading_events') }}
+    where device_class is not null and day_part is not null and country is not null
+
+),
+
+readings as (
+
+    select *
+    from told
+    where {{ dbt.datediff('happened_on', 'measured_to', 'day') }} < {{ var('reading_window_days') }}
+
+),
+
+-- A cell is a kind of device at a part of the day; `any` stands for all of either.
+counted as (
+
+    select person_id, country, region, device_class, day_part, count(*) as event_count
+    from readings
+    group by person_id, country, region, device_class, day_part
+
+),
+
+people as (
+
+    select person_id, country, region, cast(sum(event_count) as bigint) as event_count
+    from counted
+    group by person_id, country, region
+    having sum(event_count) >= {{ var('reading_events_from') }}
+
+),
+
+cells as (
+
+    select person_id, device_class, day_part, event_count from counted
+    union all
+    select person_id, device_class, 'any' as day_part, sum(event_count) as event_count
+    from counted
+    group by person_id, device_class
+    union all
+    select person_id, 'any' as device_class, day_part, sum(event_count) as event_count
+    from counted
+    group by person_id, day_part
+
+),
+
+-- Everybody counts in the own region, in its country, and in the whole.
+regions as (
+
+    select person_id, country, region, event_count from people where region is not null
+    union all
+    select person_id, country, 'all' as region, event_count from people
+    union all
+    select person_id, 'all' as country, 'all' as region, event_count from people
+
+),
+
+members as (
+
+    select segments.segment_kind, segments.segment_id, segments.segment_name, regions.*
+    from {{ ref('int_people_segmented') }} as segments
+    join regions on segments.person_id = regions.person_id
+
+),
+
+groups as (
+
+    select
+        segment_kind,
+        segment_id,
+        country,
+        region,
+        max(segment_name) as segment_name,
+        count(*) as segment_person_count,
+        cast(sum(event_count) as bigint) as segment_event_count
+    from members
+    group by segment_kind, segment_id, country, region
+
+),
+
+habits as (
+
+    select
+        members.segment_kind,
+        members.segment_id,
+        members.country,
+        members.region,
+        cells.device_class,
+        cells.day_part,
+        -- More than half of a person's events: nobody has two habits, and who has none is in the whole.
+        count(*) filter (where 2 * cells.event_count > members.event_count) as person_count,
+        cast(sum(cells.event_count) as bigint) as event_count
+    from members
+    join cells on members.person_id = cells.person_id
+    group by members.segment_kind, members.segment_id, members.country, members.region, cells.device_class, cells.day_part
+
+),
+
+measured as (
+
+    select
+        habits.segment_kind,
+        habits.segment_id,
+        habits.country,
+        habits.region,
+        habits.device_class,
+        habits.day_part,
+        groups.segment_name,
+        groups.segment_person_count,
+        habits.person_count,
+        groups.segment_event_count,
+        habits.event_count,
+        {{ share('habits.person_count', 'groups.segment_person_count') }} as person_share,
+        {{ wilson_low('habits.person_count', 'groups.segment_person_count') }} as person_share_low,
+        {{ wilson_high('habits.person_count', 'groups.segment_person_count') }} as person_share_high,
+        {{ share('habits.event_count', 'groups.segment_event_count') }} as event_share,
+        groups.segment_person_count >= {{ var('small_sample') }} as is_measured,
+        {{ wilson_low('habits.person_count', 'groups.segment_person_count', z) }} as surely_above,
+        {{ wilson_high('habits.person_count', 'groups.segment_person_count', z) }} as surely_below
+    from habits
+    join groups
+        on habits.segment_kind = groups.segment_kind
+        and habits.segment_id = groups.segment_id
+        and habits.country = groups.country
+        and habits.region = groups.region
+
+),
+
+-- Compared with what stands beside it: devices with devices, hours with hours, both with both.
+ranked as (
+
+    select
+        *,
+        row_number() over (beside) as habit_position,
+        lead(surely_below) over (beside) as surely_below_of_next
+    from measured
+    window beside as (
+        partition by segment_kind, segment_id, country, region, device_class = 'any', day_part = 'any'
+        order by person_count desc, device_class, day_part
+    )
+
+),
+
+judged as (
+
+    select
+        *,
+        is_measured and surely_above > 0.5 as is_surely_most,
+        is_measured and habit_position = 1 and surely_above > coalesce(surely_below_of_next, 0) as is_surely_foremost
+    from ranked
+
+),
+
+windows as (
+
+    select min(happened_on) as measured_from, max(happened_on) as measured_to from readings
+
+)
+
+select
+    judged.segment_kind,
+    judged.segment_id,
+    judged.country,
+    judged.region,
+    judged.device_class,
+    judged.day_part,
+    judged.segment_name,
+    case
+        when judged.is_surely_most or judged.is_surely_foremost then concat(
+            case when judged.is_surely_most then 'Most of ' else 'The most frequent habit of ' end,
+            case judged.segment_kind
+                when 'everybody' then 'everybody'
+                else concat(judged.segment_kind, ' "', judged.segment_name, '"')
+            end,
+            case
+                when judged.country = 'all' then ''
+                when judged.region = 'all' then concat(' in ', judged.country)
+                else concat(' in ', judged.region, ', ', judged.country)
+            end,
+            case when judged.is_surely_most then ' read or watch' else ' is to read or watch' end,
+            case when judged.device_class <> 'any' then concat(' on ', judged.device_class) else '' end,
+            case judged.day_part
+                {%- for rule in var('day_parts') %}
+                when '{{ rule.day_part }}' then ' {{ rule.said }}'
+                {%- endfor %}
+                else ''
+            end,
+            ': ', {{ counted('judged.person_count') }}, ' of ', {{ counted('judged.segment_person_count') }}, ' people, ',
+            {{ percent('judged.person_share') }}, ' (95 % interval ',
+            {{ percent('judged.person_share_low') }}, ' to ', {{ percent('judged.person_share_high') }}, '), by ',
+            {{ counted('judged.segment_event_count') }}, ' events'
+        )
+    end as statement,
+    judged.segment_person_count,
+    judged.person_count,
+    judged.segment_event_count,
+    judged.event_count,
+    judged.person_share,
+    judged.person_share_low,
+    judged.person_share_high,
+    judged.event_share,
+    judged.is_measured,
+    judged.is_surely_most,
+    judged.is_surely_foremost,
+    windows.measured_from,
+    windows.measured_to
+from judged
+cross join windows
