@@ -1,7 +1,7 @@
-"""Klaviyo: account, profiles, segments with their members, metrics and events, as JSON:API.
+"""Klaviyo: account, profiles, segments with their members, flows, metrics and events, as JSON:API.
 
-One handler answers every endpoint of klaviyo_endpoints.py. DuckDB writes the JSON text of a page's rows,
-which it finds by position: a page costs the same at any depth.
+One handler answers every endpoint of klaviyo_endpoints.py, another every report of klaviyo_reports.py.
+DuckDB writes the JSON text of a page's rows, which it finds by position: a page costs the same at any depth.
 
 Where reports of the live service differ, what hurts a careless client is served: `data` of a relation only
 when it is included, coordinates now as numbers, now as text, and HTML instead of JSON when a gateway fails.
@@ -9,9 +9,8 @@ when it is included, coordinates now as numbers, now as text, and HTML instead o
 
 import math
 import re
-import uuid
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
@@ -20,12 +19,12 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import orjson
+from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match, Route
 
 from sandbox.klaviyo_endpoints import (
-    ACCOUNT_ID,
     COMPARISONS,
     ENDPOINTS,
     KINDS,
@@ -38,13 +37,13 @@ from sandbox.klaviyo_endpoints import (
     Paging,
     Relation,
 )
+from sandbox.klaviyo_reports import REPORTS, Report
+from sandbox.klaviyo_requests import HEADERS, MEDIA_TYPE, Refusal, bad_filter, conditions_of, value_of
 from sandbox.vendor import Limit, Standing
 from sandbox.world import World
 
 KEY: Final = "pk_sandbox"
 NARROW_KEY: Final = "pk_narrow"  # valid, without the scopes that show a person
-HEADERS: Final = {"CID": ACCOUNT_ID, "Allow": "GET, HEAD"}
-MEDIA_TYPE: Final = "application/vnd.api+json"
 
 # A world may lie in the past; the API that serves it is never older than the contract it was written from.
 CONTRACT_DATE: Final = date(2026, 11, 21)
@@ -52,43 +51,11 @@ OLDEST_REVISION: Final = date(2024, 10, 15)  # of those that come every quarter
 REVISION_YEARS: Final = 2  # one stable, one deprecated
 SETTLED: Final = timedelta(seconds=5)  # how far in the past a lower bound must lie
 
-# Code and title. Those of 405, 410 and 500 are not documented and follow the style of the others.
-ERRORS: Final[Mapping[int, tuple[str, str]]] = {
-    400: ("invalid", "Invalid input."),
-    401: ("authentication_failed", "Incorrect authentication credentials."),
-    403: ("permission_denied", "You do not have permission to perform this action."),
-    404: ("not_found", "Not found."),
-    405: ("method_not_allowed", "Method not allowed."),
-    410: ("gone", "This revision is retired."),
-    429: ("throttled", "Request was throttled."),
-    500: ("error", "A server error occurred."),
-}
 GATEWAY_ERRORS: Final = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
 SCOPES: Final = {
-    KEY: {scope for endpoint in ENDPOINTS for scope in endpoint.scopes.split()},
+    KEY: {scope for endpoint in (*ENDPOINTS, *REPORTS) for scope in endpoint.scopes.split()},
     NARROW_KEY: {"accounts:read", "metrics:read", "segments:read"},
 }
-
-
-class Refusal(Exception):
-    """A request answered with an error in the form of JSON:API; `parameter` is the one at fault."""
-
-    def __init__(
-        self, status: int, detail: str = "", parameter: str | None = None, code: str | None = None
-    ) -> None:
-        usual_code, title = ERRORS.get(status, ERRORS[500])
-        super().__init__(detail or title)
-        error = {
-            "id": str(uuid.uuid4()),
-            "status": status,
-            "code": code or usual_code,
-            "title": title,
-            "detail": detail or title,
-            "source": {"parameter": parameter} if parameter else {"pointer": "/data/"},
-            "links": {},
-            "meta": {},
-        }
-        self.response = Response(orjson.dumps({"errors": [error]}), status, HEADERS, MEDIA_TYPE)
 
 
 class Cursor(NamedTuple):
@@ -152,7 +119,12 @@ class Klaviyo:
             for endpoint in ENDPOINTS
             for slash in ("", "/")
         ]
-        self.routes: Sequence[Route] = [route for route, _ in self._endpoints]
+        self._reports = [
+            (Route(f"/api/{report.path}{slash}", self._reporter(report), methods=["POST"]), report)
+            for report in REPORTS
+            for slash in ("", "/")
+        ]
+        self.routes: Sequence[Route] = [route for route, _ in [*self._endpoints, *self._reports]]
 
     def authorize(self, request: Request) -> Response | None:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
@@ -170,6 +142,9 @@ class Klaviyo:
                 burst, steady = TIERS[endpoint.dear.get(dear, endpoint.tier)]
                 bucket = f"{endpoint.path} {dear}"
                 return [Limit(bucket, burst, 1), Limit(bucket, steady, 60)]
+        for route, report in self._reports:
+            if route.matches(request.scope)[0] == Match.FULL:
+                return [Limit(report.path, count, seconds) for count, seconds in report.limits]
         return []
 
     def limit_headers(self, standing: Sequence[Standing]) -> dict[str, str]:
@@ -212,11 +187,31 @@ class Klaviyo:
 
         return answer
 
+    def _reporter(self, report: Report) -> Callable[[Request], Awaitable[Response]]:
+        async def answer(request: Request) -> Response:
+            content = await request.body()
+            revision = None
+            try:
+                revision = revision_of(request, max(self._world.as_of, CONTRACT_DATE))
+                require_scopes(request, report)
+                require_parameters(request, report.takes, "endpoint")
+                chosen(request, f"fields[{report.name}]", report.fields)
+                asked = report.attributes_of(content)
+                document = await run_in_threadpool(report.answer, self._world, asked, str(request.url))
+                response = Response(document, 200, HEADERS, MEDIA_TYPE)
+            except Refusal as refusal:
+                response = refusal.response
+            response.headers["Allow"] = "POST"
+            if revision:
+                response.headers["X-Klaviyo-API-Revision"] = revision.isoformat()
+            return response
+
+        return answer
+
     def _query(self, endpoint: Endpoint, request: Request, revision: date) -> Query:
         """Check all parameters. Raises Refusal for the first that this endpoint and revision do not take."""
         params = request.query_params
-        for name in sorted(params.keys() - endpoint.takes(revision)):
-            raise Refusal(400, f"'{name}' is not a parameter of this endpoint and revision.", name)
+        require_parameters(request, endpoint.takes(revision), "endpoint and revision")
         additional = chosen(request, f"additional-fields[{endpoint.kind.name}]", endpoint.additional)
         include = chosen(request, "include", endpoint.includes.split())
         sort = params.get("sort", "")
@@ -369,11 +364,17 @@ def revision_of(request: Request, today: date) -> date:
     return max(revision, oldest)
 
 
-def require_scopes(request: Request, endpoint: Endpoint) -> None:
+def require_scopes(request: Request, endpoint: Endpoint | Report) -> None:
     """Raises Refusal, which names what the key lacks."""
     key = request.headers["authorization"].partition(" ")[2]
     if lacking := set(endpoint.scopes.split()) - SCOPES[key]:
         raise Refusal(403, f"The key lacks the scope {', '.join(sorted(lacking))}.")
+
+
+def require_parameters(request: Request, taken: set[str], by: str) -> None:
+    """Raises Refusal, which names the first parameter that is not taken."""
+    for name in sorted(request.query_params.keys() - taken):
+        raise Refusal(400, f"'{name}' is not a parameter of this {by}.", name)
 
 
 def values_of(request: Request, name: str) -> list[str]:
@@ -399,77 +400,14 @@ def fields_of(kind: Kind, request: Request, offered: frozenset[str], asked: froz
         "id",
         *(name for names in above.values() for name in names if names[0] not in kind.extra - offered),
     }
-    wanted = chosen(request, parameter, known)
+    parts = {value for value in values_of(request, parameter) if value.partition(".")[0] in kind.whole}
+    wanted = chosen(request, parameter, known | parts) | {part.partition(".")[0] for part in parts}
     is_sparse = parameter in request.query_params
     return {
         path: kind.fields[path]
         for path, names in above.items()
         if names[0] not in kind.extra - asked and (not is_sparse or wanted.intersection(names))
     }
-
-
-QUOTED: Final = r""" "(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*' """
-OPERAND: Final = rf"(?:{QUOTED}|[^\s,()\[\]\"']+)"
-CONDITION: Final = re.compile(
-    rf"""
-    \s* (?P<operator>[a-z-]+) \( \s* (?P<field>[\w.]+) \s*
-    (?: , \s* (?P<operand> {OPERAND} | \[ \s* {OPERAND} (?: \s*,\s* {OPERAND} )* \s* \] ) \s* )? \) \s*
-    (?: , (?=.) | $ )
-    """,
-    re.VERBOSE,
-)
-
-
-def bad_filter(reason: str) -> Refusal:
-    return Refusal(400, f"Invalid filter provided: {reason}.", "filter")
-
-
-def conditions_of(text: str) -> Iterator[tuple[str, str, str | None]]:
-    """Yield operator, field and operand of `op(field,operand),…`, also inside `and(…)`. Raises Refusal."""
-    whole = re.fullmatch(r"\s*and\((.*)\)\s*", text)
-    text, at = whole[1] if whole else text, 0
-    while at < len(text):
-        condition = CONDITION.match(text, at)
-        if condition is None:
-            raise bad_filter(f"not understood from character {at + 1} on")
-        yield condition["operator"], condition["field"], condition["operand"]
-        at = condition.end()
-
-
-def value_of(operator: str, operand: str | None, form: str) -> Any:
-    """Return an operand as Python has it; always a list for the operators of lists. Raises Refusal."""
-    if (operand is None) != (form == "none"):
-        raise bad_filter(f"'{operator}' takes {'no' if form == 'none' else 'a'} value")
-    if operand is None:
-        return None
-    is_list = operand.startswith("[")
-    if is_list != (operator == "any") and not (is_list and operator == "equals"):
-        raise bad_filter(f"'{operator}' takes {'a' if operator == 'any' else 'no'} list")
-    try:
-        values = [READERS[form](item) for item in re.findall(OPERAND, operand, re.VERBOSE)]
-    except (ValueError, OverflowError):
-        raise bad_filter(f"a value is not a {form}, quoted if it is a string and only then") from None
-    return values if operator in ("any", "equals") else values[0]
-
-
-def read_string(text: str) -> str:
-    if text[0] not in "\"'":
-        raise ValueError("not quoted")
-    return re.sub(r"\\(.)", r"\1", text[1:-1])
-
-
-def read_datetime(text: str) -> datetime:
-    """To the second, which is as fine as the vendor compares."""
-    moment = datetime.fromisoformat(text)
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).replace(microsecond=0)
-
-
-READERS: Final[Mapping[str, Callable[[str], Any]]] = {
-    "string": read_string,
-    "datetime": read_datetime,
-    "timestamp": lambda text: datetime.fromtimestamp(int(float(text)), UTC),
-    "boolean": lambda text: bool(["false", "true"].index(text)),
-}
 
 
 def base_of(request: Request) -> str:

@@ -41,7 +41,8 @@ class Kind:
     """A type of resource.
 
     `fields` gives each attribute, dots for nested ones, as SQL; None where this account never has a value.
-    `extra` are the outermost fields that are served only when `additional-fields` asks for them.
+    `extra` are the outermost fields that are served only when `additional-fields` asks for them. Of a field
+    in `whole`, a request may name any part: it is served as a whole.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Kind:
     source: SQL = ""
     relations: Mapping[str, Relation] = field(default_factory=dict)
     extra: frozenset[str] = frozenset()
+    whole: frozenset[str] = frozenset()
 
     @property
     def key(self) -> str:
@@ -251,11 +253,57 @@ EVENT: Final = Kind(
         "attributions": Relation("attribution"),
     },
 )
+FLOW: Final = Kind(
+    "flow",
+    {**each("name status archived trigger_type"), **each("created updated", TIME)},
+    source="klaviyo_flows",
+    relations={
+        "flow-actions": Relation(
+            "flow-action",
+            """
+            (
+                select coalesce(list(flow_action_id order by position), [])
+                from klaviyo_flow_actions as action where action.flow_id = entry.flow_id
+            )
+            """,
+        ),
+        "tags": Relation("tag"),
+    },
+)
+FLOW_ACTION: Final = Kind(
+    "flow-action",
+    {"definition": "definition::json", **each("created updated", TIME)},
+    source="klaviyo_flow_actions",
+    relations={
+        "flow": Relation("flow", "[flow_id]", is_many=False),
+        "flow-messages": Relation("flow-message"),
+    },
+    whole=frozenset({"definition"}),
+)
+FLOW_MESSAGE: Final = Kind(
+    "flow-message",
+    {
+        "channel": "channel",
+        # a text has no name of its own
+        "definition": """
+        if(channel = 'email',
+            json_object('id', flow_message_id, 'name', name, 'subject_line', subject, 'preview_text', '',
+                'from_email', 'shop@example.com', 'from_label', 'Sandbox'),
+            json_object('body', subject))
+        """,
+        **each("created updated", TIME),
+    },
+    source="klaviyo_flow_messages",
+    relations={
+        "flow-action": Relation("flow-action", "[flow_action_id]", is_many=False),
+        "template": Relation("template", is_many=False),
+    },
+    whole=frozenset({"definition"}),
+)
 # Relations lead to these, and a request may choose their fields; this account has none of them.
 ABSENT: Final = (
     Kind("attribution", {}),
     Kind("conversation", each("channel", None)),
-    Kind("flow", each("archived created name status trigger_type updated", None)),
     Kind("list", each("created name opt_in_process updated", None)),
     Kind(
         "push-token",
@@ -267,7 +315,10 @@ ABSENT: Final = (
     ),
     Kind("tag", each("name", None)),
 )
-KINDS: Final = {kind.name: kind for kind in (ACCOUNT, PROFILE, SEGMENT, METRIC, EVENT, *CATALOG, *ABSENT)}
+KINDS: Final = {
+    kind.name: kind
+    for kind in (ACCOUNT, PROFILE, SEGMENT, METRIC, EVENT, FLOW, FLOW_ACTION, FLOW_MESSAGE, *CATALOG, *ABSENT)
+}
 
 
 # --- what may be asked ----------------------------------------------------------------------------------
@@ -296,6 +347,8 @@ COMPARISONS: Final = {
     "less-or-equal": "{} <= {}",
     "has": "{} is not null",
     "contains": "contains({}, {})",
+    "starts-with": "starts_with({}, {})",
+    "ends-with": "ends_with({}, {})",
 }
 ONE_OF: Final = "any equals"
 COMPARED: Final = "greater-or-equal greater-than less-or-equal less-than"
@@ -365,6 +418,29 @@ EVENT_FILTERS: Final = {
     "metric": Filter("has", "metric_id", "none"),
     "datetime": Filter(COMPARED, "occurred_at", "datetime"),
     "timestamp": Filter(COMPARED, "occurred_at", "timestamp"),
+}
+TEXT: Final = "contains ends-with equals starts-with"
+MOVED_FILTERS: Final[Mapping[str, Filter]] = {
+    moment: Filter(f"equals {COMPARED}", moment, "datetime") for moment in ("created", "updated")
+}
+FLOW_FILTERS: Final = {
+    "id": Filter("any", "flow_id"),
+    "name": Filter(TEXT, "name"),
+    "status": Filter("equals", "status"),
+    "archived": Filter("equals", "archived", "boolean"),
+    "trigger_type": Filter("equals", "trigger_type"),
+    **MOVED_FILTERS,
+}
+FLOW_ACTION_FILTERS: Final = {
+    "id": Filter("any", "flow_action_id"),
+    "action_type": Filter(ONE_OF, "action_type"),
+    "status": Filter("equals", "status"),
+    **MOVED_FILTERS,
+}
+FLOW_MESSAGE_FILTERS: Final = {
+    "id": Filter("any", "flow_message_id"),
+    "name": Filter(TEXT, "name"),
+    **MOVED_FILTERS,
 }
 
 
@@ -549,4 +625,47 @@ ENDPOINTS: Final = (
         includes="attributions metric profile",
     ),
     one(EVENT, "M", includes="attributions metric profile"),
+    every(
+        FLOW,
+        "S",
+        paging=Paging(50, 50),
+        sorts={
+            "created": "created",
+            "updated": "updated",
+            "id": "flow_id",
+            "name": "name",
+            "status": "status",
+            "trigger_type": "trigger_type",
+        },
+        filters=FLOW_FILTERS,
+        includes="flow-actions tags",
+    ),
+    Endpoint(
+        "flows/{id}/flow-actions",
+        FLOW_ACTION,
+        "S",
+        "flows:read",
+        rows="flow_id = $id",
+        parent=FLOW,
+        paging=Paging(50, 50),
+        sorts={
+            "action_type": "action_type",
+            "created": "created",
+            "id": "flow_action_id",
+            "status": "status",
+            "updated": "updated",
+        },
+        filters=FLOW_ACTION_FILTERS,
+    ),
+    Endpoint(
+        "flow-actions/{id}/flow-messages",
+        FLOW_MESSAGE,
+        "S",
+        "flows:read",
+        rows="flow_action_id = $id",
+        parent=FLOW_ACTION,
+        paging=Paging(50, 50),
+        sorts={"created": "created", "id": "flow_message_id", "name": "name", "updated": "updated"},
+        filters=FLOW_MESSAGE_FILTERS,
+    ),
 )

@@ -80,6 +80,13 @@ class World:
       item_ids); one is empty.
     - klaviyo_segments(position, segment_id, name, created, updated, is_active, is_processing, is_starred).
     - klaviyo_segment_members(segment_id, position in the segment, profile_id, joined_group_at, person_id).
+    - klaviyo_flows(position, flow_id, name, status, archived, trigger_type, created, updated).
+    - klaviyo_flow_actions(position, flow_action_id, flow_id, action_type, status, definition as JSON text,
+      created, updated), in the order of each flow.
+    - klaviyo_flow_messages(position, flow_message_id, flow_id, flow_action_id, channel, name, subject,
+      created, updated). Those with a negative lure or pull are opened or clicked by fewer. Sends, opens and
+      clicks are events with $flow and $message; an order within five days of an open or click is attributed
+      to its message.
     - klaviyo_metrics(position, metric_id, name, integration_name, integration_category, created, updated).
     - klaviyo_events(position, event_id, uuid, profile_id, metric_id, metric_name, occurred_at in whole
       seconds, visible_at, event_properties as JSON text, value_usd?, person_id), by (occurred_at, event_id).

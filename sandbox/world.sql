@@ -713,6 +713,134 @@ from (values
 ) as metric(metric_no, name, integration_name, integration_category)
 order by position;
 
+-- Klaviyo's flows: whoever does what starts one gets its messages, two days apart. They went live on day 75.
+
+create table klaviyo_flows as
+select
+    flow_no::integer as position,
+    short_id_of('flow', flow_no) as flow_id,
+    name, status, archived, trigger_type,
+    to_timestamp(since() + 86400 * (40 + flow_no)) as created,
+    to_timestamp(since() + 86400 * 74) as updated,
+    starts, flow_no
+from (values
+    -- starts: the share of people who start it in four weeks
+    (0, 'Browse reminder', 'live', false, 'Metric', 0.46), (1, 'Forgotten basket', 'live', false, 'Metric', 0.44),
+    (2, 'Thank you', 'live', false, 'Metric', 0.45), (3, 'Back again', 'live', false, 'Metric', 0.10),
+    (4, 'Welcome', 'live', false, 'Added to List', 0.06), (5, 'Birthday', 'live', false, 'Date Based', 0.05),
+    (6, 'Price alert', 'manual', false, 'Price Drop', 0), (7, 'Time to reorder', 'draft', false, 'Metric', 0),
+    (8, 'Welcome of last year', 'draft', true, 'Added to List', 0)
+) as flow(flow_no, name, status, archived, trigger_type, starts)
+order by position;
+
+create table klaviyo_flow_messages as
+select
+    message_no::integer as position,
+    short_id_of('flow message', message_no) as flow_message_id,
+    flow_id, (41000000 + 2 * message_no)::varchar as flow_action_id,
+    message.channel, message.name, subject,
+    created, updated + to_seconds(60 * message_no) as updated,
+    step, stays, lure, pull, starts, flow_no, message_no
+from (values
+    -- stays: who is still in the flow. lure and pull: more or fewer of them open, and of those who open click.
+    (0, 0, 0, 'email', 'Browse reminder, first', 'Still looking?', 1, 0, 0),
+    (1, 0, 1, 'email', 'Browse reminder, second', 'RE: your recent activity', 0.95, -0.2, 0),
+    (2, 1, 0, 'email', 'Basket, first', 'You left something behind', 1, 0.04, 0.03),
+    (3, 1, 1, 'sms', 'Basket, by text', 'Your basket waits for you', 0.9, 0, 0),
+    (4, 2, 0, 'email', 'Thank you', 'Thank you for your order', 1, 0.03, 0.02),
+    (5, 2, 1, 'email', 'Asking for a review', 'How was it?', 0.95, 0.02, -0.14),
+    (6, 3, 0, 'email', 'Back again', 'It has been a while', 1, 0, 0),
+    (7, 4, 0, 'email', 'Welcome', 'Good to have you here', 1, 0.15, 0.05),
+    (8, 5, 0, 'email', 'Birthday', 'Many happy returns', 1, 0.1, 0),
+    (9, 6, 0, 'email', 'Price alert', 'Now for less', 1, 0, 0),
+    (10, 7, 0, 'email', 'Time to reorder', 'Running low?', 1, 0, 0),
+    (11, 8, 0, 'email', 'Welcome of last year', 'Hello', 1, 0, 0)
+) as message(message_no, flow_no, step, channel, name, subject, stays, lure, pull)
+inner join klaviyo_flows using (flow_no)
+order by position;
+
+create table klaviyo_flow_actions as
+with steps as (
+    select
+        flow_action_id, flow_id, concat('send-', channel) as action_type, 2 * message_no as action_no,
+        json_object(
+            'status', 'live',
+            'message', if(channel = 'email',
+                json_object('id', flow_message_id, 'name', name, 'subject_line', subject),
+                json_object('body', subject))
+        ) as data,
+        created, updated
+    from klaviyo_flow_messages
+
+    union all
+
+    select
+        (41000000 + 2 * message_no - 1)::varchar, flow_id, 'time-delay', 2 * message_no - 1,
+        json_object('unit', 'days', 'value', 2), created, updated
+    from klaviyo_flow_messages where step > 0
+)
+select
+    (row_number() over (order by action_no) - 1)::integer as position,
+    flow_action_id, flow_id, action_type, klaviyo_flows.status,
+    json_object(
+        'id', flow_action_id, 'type', action_type, 'data', data,
+        'links', json_object('next', lead(flow_action_id) over (partition by flow_id order by action_no))
+    )::varchar as definition,
+    steps.created, steps.updated
+from steps inner join klaviyo_flows using (flow_id)
+order by position;
+
+create table klaviyo_flow_deeds as
+with sends as (
+    select
+        person_id, message_no, klaviyo_flow_messages.channel, engagement, joined,
+        (message_no * 1000 + block)::integer as send_no,
+        lure, pull,
+        since() + 86400 * (75 + 28 * block + up_to(28, 'flow day', person_id, flow_no * 1000 + block) + 2 * step)
+            + 3600 * active_hour + up_to(3600, 'flow minute', person_id, send_no) as received
+    from people
+    cross join klaviyo_flow_messages
+    cross join range(0, 1 + (until() - since()) // (86400 * 28)) as blocks(block)
+    where in_klaviyo
+        and (klaviyo_flow_messages.channel = 'email' or people.channel = 'sms')
+        and draw('starts a flow', person_id, flow_no * 1000 + block) < starts
+        and draw('stays in a flow', person_id, send_no) < stays
+),
+read as (
+    select
+        *,
+        channel = 'email' and draw('opens of a flow', person_id, send_no) < 0.12 + 0.5 * engagement + lure
+            as is_opened,
+        if(channel = 'email',
+            is_opened and draw('clicks of a flow', person_id, send_no) < 0.06 + 0.24 * engagement + pull,
+            draw('clicks of a flow', person_id, send_no) < 0.02 + 0.12 * engagement
+        ) as is_clicked,
+        if(is_opened, 1 + long_tail(draw('opens a flow again', person_id, send_no), 0.4), 0) as open_count,
+        received + 60 + wait(0.4, 'flow open lag', person_id, send_no) as opened
+    from sends
+    where received > joined
+),
+told as (
+    select
+        person_id, message_no, send_no,
+        unnest(
+            [{'metric_no': if(channel = 'email', 0, 4), 'moment': received, 'nth': 0}]
+            || list_transform(range(open_count), lambda k: {
+                'metric_no': 1, 'moment': opened + k * (600 + up_to(86400, 'flow reopened', person_id, send_no * 100 + k)),
+                'nth': 1 + k})
+            || if(is_clicked, [{
+                'metric_no': if(channel = 'email', 2, 5),
+                'moment': opened + 20 + up_to(600, 'flow click', person_id, send_no), 'nth': 99}], []),
+            recursive := true)
+    from read
+)
+select
+    hash('flow event', person_id, send_no, nth, seed()) as event_hash,
+    person_id, metric_no::tinyint as metric_no,
+    moment + lateness(3.9, 'late flow deed', person_id, send_no * 100 + nth) as visible,
+    moment as occurred, message_no
+from told;
+
 create macro line_cents(person, deed, line, spending) as
     round(500 + (1200 + 9000 * spending * spending) * -ln(1 - draw('price', person, deed * 8 + line)));
 
@@ -793,9 +921,24 @@ dated as (
         thing(person_id, deed_no, line) as product_no
     from lines
     where occurred >= joined
+),
+attributed as (
+    -- an order belongs to the flow's message that its buyer opened or clicked last, at most five days before
+    select ordered.event_hash, message.message_no
+    from (select * from dated where metric_no = 6) as ordered
+    asof inner join (select * from klaviyo_flow_deeds where metric_no in (1, 2, 5)) as message
+        on ordered.person_id = message.person_id and ordered.occurred > message.occurred
+    where ordered.occurred - message.occurred <= 86400 * 5
+),
+of_flows as (
+    select * from dated left join attributed using (event_hash)
+
+    union all by name
+
+    select * from klaviyo_flow_deeds
 )
 select (row_number() over (order by occurred, event_hash) - 1)::integer as position, *
-from dated
+from of_flows
 where visible < until() and (occurred < until() or deed_no = -9)
 order by position;
 
@@ -811,10 +954,14 @@ select
     to_timestamp(occurred) as occurred_at,
     to_timestamp(visible) as visible_at,
     case
-        when metric_no = 6 then json_object(
+        when metric_no = 6 then json_merge_patch(json_object(
             -- shops send numbers, and now and then the same as text
             '$value', if(event_hash % 40 = 0, to_json((cents / 100)::varchar), to_json(cents / 100)),
-            '$value_currency', 'USD', 'OrderId', format('{:x}', event_hash >> 32))
+            '$value_currency', 'USD', 'OrderId', format('{:x}', event_hash >> 32)),
+            json_object('$attributed_flow', flow_id, '$attributed_message', flow_message_id))
+        when message_no is not null then json_object(
+            '$flow', flow_id, '$message', flow_message_id,
+            'Message Name', klaviyo_flow_messages.name, 'Subject', subject)
         when metric_no = 7 then json_object(
             '$value', cents / 100, '$value_currency', 'USD',
             'ProductID', concat('P', 100 + product_no), 'Name', concat('Thing no. ', product_no), 'Quantity', 1)
@@ -826,7 +973,9 @@ select
             '$message', concat('01MESSAGE', occurred // 604800))
     end::varchar as event_properties,
     cents / 100 as value_usd, person_id, metric_no, deed_no
-from klaviyo_deeds inner join klaviyo_metrics using (metric_no);
+from klaviyo_deeds
+inner join klaviyo_metrics using (metric_no)
+left join klaviyo_flow_messages using (message_no);
 
 -- What a mail was read with: mostly the person's own device, now and then another one. Webmail that fetches pictures
 -- itself hides an opening's device, and some mail programs open by themselves.

@@ -1,0 +1,466 @@
+"""What Klaviyo computes on request, by POST: metric aggregates, and values of flows, both from stored events.
+
+Aggregates count an event on the day on which it happened, reports on the day on which its message was sent,
+as the live service does: the two never agree. Names, limits and values are those of revision 2026-07-15.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any, Final
+from urllib.parse import urlencode, urlsplit
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from sandbox.klaviyo_endpoints import TIERS
+from sandbox.klaviyo_requests import Refusal, bad_filter, conditions_of, read_datetime, value_of
+from sandbox.world import World
+
+Attributes = Mapping[str, Any]
+
+ATTRIBUTES: Final = "/data/attributes/"
+LONGEST: Final = timedelta(days=366)  # a year, leap or not
+LARGEST_PAGE: Final = 500
+REPORT_LIMITS: Final = ((1, 1), (2, 60), (225, 86_400))
+EARLIEST_REPORT: Final = datetime(2023, 6, 1, tzinfo=UTC)
+
+
+def words(text: str) -> list[str]:
+    return text.split()
+
+
+MEASUREMENTS: Final = ("count", "sum_value", "unique")
+INTERVALS: Final = ("hour", "day", "week", "month")
+GROUPINGS: Final = [
+    *words(
+        """
+        $attributed_channel $attributed_flow $attributed_message $attributed_variation $campaign_channel
+        $flow $flow_channel $message $message_send_cohort $usage_amount $value_currency $variation
+        $variation_send_cohort List Method Subject URL form_id
+        """
+    ),
+    *("Bot Click", "Bounce Type", "Campaign Name", "Client Canonical", "Client Name", "Client Type"),
+    *("Email Domain", "Failure Source", "Failure Type", "From Number", "From Phone Region", "Inbox Provider"),
+    *("Message Format", "Message Name", "Message Type", "Segment Count", "To Number", "To Phone Region"),
+]
+TIMEFRAMES: Final = words(
+    """
+    last_12_months last_30_days last_365_days last_3_months last_7_days last_90_days last_month last_week
+    last_year this_month this_week this_year today yesterday
+    """
+)
+
+# A statistic of the messages sent: SQL over one row a message, with what became of it.
+COUNTED: Final = {
+    "recipients": "count(*)",
+    "delivered": "count(*)",
+    "opens": "sum(open_count)",
+    "opens_unique": "count(*) filter (open_count > 0)",
+    "clicks": "sum(click_count)",
+    "clicks_unique": "count(*) filter (click_count > 0)",
+    "conversions": "sum(order_count)",
+    "conversion_uniques": "count(distinct profile_id) filter (order_count > 0)",
+    "conversion_value": "sum(order_value)",
+    # This account's flows have none of these.
+    **dict.fromkeys(
+        [
+            "bounced",
+            "failed",
+            "bounced_or_failed",
+            "unsubscribes",
+            "unsubscribe_uniques",
+            "spam_complaints",
+            "message_segment_count_sum",
+            "text_message_spend",
+            "text_message_roi",
+            "text_message_credit_usage_amount",
+        ],
+        "0",
+    ),
+}
+SHARES: Final = {
+    "delivery_rate": ("delivered", "recipients"),
+    "open_rate": ("opens_unique", "delivered"),
+    "click_rate": ("clicks_unique", "delivered"),
+    "click_to_open_rate": ("clicks_unique", "opens_unique"),
+    "bounce_rate": ("bounced", "recipients"),
+    "failed_rate": ("failed", "recipients"),
+    "bounced_or_failed_rate": ("bounced_or_failed", "recipients"),
+    "unsubscribe_rate": ("unsubscribe_uniques", "delivered"),
+    "spam_complaint_rate": ("spam_complaints", "delivered"),
+    "conversion_rate": ("conversion_uniques", "delivered"),
+    "average_order_value": ("conversion_value", "conversions"),
+    "revenue_per_recipient": ("conversion_value", "delivered"),
+}
+FLOW_GROUPS: Final = {
+    "flow_id": "flow_id",
+    "flow_message_id": "flow_message_id",
+    "flow_message_name": "message_name",
+    "flow_name": "flow_name",
+    "send_channel": "channel",
+    **dict.fromkeys(["tag_id", "tag_name", "text_message_format", "variation", "variation_name"], "''"),
+}
+ALWAYS_GROUPED: Final = ["flow_id", "flow_message_id", "send_channel"]
+
+
+@dataclass(frozen=True)
+class Report:
+    """A query by POST: its limits as requests and seconds, its fields, what its body takes and must have.
+
+    `answer` gets the world, the attributes of the body and the address that was asked. Raises Refusal.
+    """
+
+    name: str
+    scopes: str
+    limits: Sequence[tuple[int, int]]
+    fields: frozenset[str]
+    known: frozenset[str]
+    required: frozenset[str]
+    answer: Callable[[World, Attributes, str], str]
+    parameters: frozenset[str] = frozenset()
+
+    @property
+    def path(self) -> str:
+        return f"{self.name}s"
+
+    @property
+    def takes(self) -> set[str]:
+        """The parameters of the address."""
+        return {f"fields[{self.name}]", *self.parameters}
+
+    def attributes_of(self, content: bytes) -> Attributes:
+        """Return what a body asks for. Raises Refusal where it is not of this report's form."""
+        try:
+            data = orjson.loads(content)["data"]
+            kind, attributes = data["type"], dict(data["attributes"])
+        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
+            raise Refusal(400, "The body must have data with type and attributes.", "/data") from None
+        if kind != self.name:
+            raise Refusal(400, f"'{kind}' is not '{self.name}'.", "/data/type")
+        for name in sorted(attributes.keys() - self.known):
+            raise refused(name, f"'{name}' is not an attribute of {self.name}")
+        for name in sorted(self.required - attributes.keys()):
+            raise refused(name, f"'{name}' is required")
+        return {name: value for name, value in attributes.items() if value is not None}
+
+
+def refused(name: str, reason: str) -> Refusal:
+    """A refusal of one attribute of the body."""
+    return Refusal(400, f"{reason}.", f"{ATTRIBUTES}{name}")
+
+
+def chosen_of(asked: Attributes, name: str, allowed: Sequence[str], usual: Sequence[str] = ()) -> list[str]:
+    """Return a list of the body. Raises Refusal for what is no list or names what is not allowed."""
+    values = asked.get(name, list(usual))
+    if not isinstance(values, list):
+        raise refused(name, f"'{name}' must be a list")
+    for value in values:
+        if value not in allowed:
+            raise refused(name, f"'{value}' is not a valid value of '{name}'")
+    return values
+
+
+def one_of(asked: Attributes, name: str, allowed: Sequence[str], usual: str) -> str:
+    value: str = asked.get(name, usual)
+    if value not in allowed:
+        raise refused(name, f"'{value}' is not a valid value of '{name}'")
+    return value
+
+
+def known_metric(world: World, asked: Attributes, name: str) -> int:
+    """Return the number of the metric that an attribute names. Raises Refusal where there is none."""
+    found = world.sql("select metric_no from klaviyo_metrics where metric_id = ?", [asked[name]])
+    if not found:
+        raise refused(name, f"'{asked[name]}' is not a metric")
+    number: int = found[0][0]
+    return number
+
+
+def texts(values: Sequence[str]) -> str:
+    """Texts as SQL."""
+    return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
+
+
+# --- metric aggregates ----------------------------------------------------------------------------------
+
+
+def aggregates(world: World, asked: Attributes, url: str) -> str:
+    """Sums of one metric by interval, a row for each combination of what it is grouped by."""
+    metric = known_metric(world, asked, "metric_id")
+    measured = chosen_of(asked, "measurements", MEASUREMENTS)
+    if not measured:
+        raise refused("measurements", "'measurements' must not be empty")
+    by = chosen_of(asked, "by", GROUPINGS)
+    interval = one_of(asked, "interval", INTERVALS, "day")
+    size = asked.get("page_size", LARGEST_PAGE)
+    if not isinstance(size, int) or not 1 <= size <= LARGEST_PAGE:
+        raise refused("page_size", f"Page size must be an integer from 1 to {LARGEST_PAGE}")
+    sorts = [f"{sign}{name}" for name in (*by, *measured) for sign in ("", "-")]
+    sort = one_of(asked, "sort", ["", *sorts], "")
+    try:
+        zone = ZoneInfo(asked.get("timezone", "UTC"))
+    except (KeyError, ValueError, OSError, TypeError):
+        raise refused("timezone", f"'{asked['timezone']}' is not a time zone") from None
+    start, end, conditions = _range_of(asked["filter"], zone)
+    buckets = list(_buckets(start.astimezone(zone), end.astimezone(zone), interval))
+    rows = world.sql(
+        f"""
+        select
+            [{", ".join(_property(name) for name in by)}]::varchar[] as dimensions,
+            date_trunc('{interval}', occurred_at at time zone ?) as bucket,
+            count(*)::double,
+            round(coalesce(sum(value_usd), 0), 2)::double,
+            count(distinct profile_id)::double
+        from klaviyo_events
+        where metric_no = ? and occurred_at >= ? and occurred_at < ? {"".join(conditions)}
+        group by all
+        """,
+        [zone.key, metric, start, end],
+    )
+    nothing = [0.0] * len(buckets)
+    places = {bucket.replace(tzinfo=None): place for place, bucket in enumerate(buckets)}
+    groups: dict[tuple[str, ...], dict[str, list[float]]] = {}
+    if not by:
+        groups[()] = {name: list(nothing) for name in MEASUREMENTS}
+    for dimensions, bucket, *values in rows:
+        group = groups.setdefault(tuple(dimensions), {name: list(nothing) for name in MEASUREMENTS})
+        for name, value in zip(MEASUREMENTS, values, strict=True):
+            group[name][places[bucket]] = value
+    order = sorted(groups)
+    if sort:
+        name = sort.removeprefix("-")
+        order.sort(
+            key=lambda group: group[by.index(name)] if name in by else sum(groups[group][name]),
+            reverse=sort.startswith("-"),
+        )
+    same = {name: value for name, value in asked.items() if name != "page_cursor"}
+    listing = sha256(orjson.dumps(same, option=orjson.OPT_SORT_KEYS)).hexdigest()[:15]
+    first = _place_of(asked.get("page_cursor"), listing)
+    following = None
+    if first + size < len(order):
+        cursor = urlsafe_b64encode(f"{listing}:{first + size}".encode()).decode()
+        following = f"{urlsplit(url)._replace(query='').geturl()}?{urlencode({'page_cursor': cursor})}"
+    resource = {
+        "type": "metric-aggregate",
+        "id": str(int(listing, 16)),
+        "attributes": {
+            "dates": [bucket.isoformat() for bucket in buckets],
+            "data": [
+                {"dimensions": group, "measurements": {name: groups[group][name] for name in measured}}
+                for group in order[first : first + size]
+            ],
+        },
+        "links": {"self": url},
+    }
+    return orjson.dumps({"data": resource, "links": {"self": url, "next": following, "prev": None}}).decode()
+
+
+def _range_of(filters: Any, zone: ZoneInfo) -> tuple[datetime, datetime, list[str]]:
+    """Return the start and end that a filter must name, and its other conditions as SQL. Raises Refusal."""
+    if not isinstance(filters, list):
+        raise refused("filter", "'filter' must be a list")
+    bounds: dict[str, datetime] = {}
+    conditions = []
+    for operator, name, operand in [each for text in filters for each in conditions_of(str(text))]:
+        if name == "datetime" and operator in ("greater-or-equal", "less-than") and operator not in bounds:
+            moment: datetime = value_of(operator, operand, "datetime")
+            is_local = operand is not None and datetime.fromisoformat(operand).tzinfo is None
+            bounds[operator] = moment.replace(tzinfo=zone) if is_local else moment
+        elif name in GROUPINGS and operator in ("equals", "any"):
+            conditions.append(f" and {_property(name)} in ({texts(value_of(operator, operand, 'string'))})")
+        else:
+            raise bad_filter(f"'{operator}' is not allowed on '{name}'")
+    if len(bounds) < 2:
+        raise bad_filter("a range of datetime is required: greater-or-equal and less-than")
+    start, end = bounds["greater-or-equal"], bounds["less-than"]
+    if not timedelta() < end - start <= LONGEST:
+        raise bad_filter("datetime must span more than nothing and at most a year")
+    return start, end, conditions
+
+
+def _property(name: str) -> str:
+    """An attribute of an event as SQL; empty where it has none."""
+    return f"""coalesce(event_properties ->> '$."{name}"', '')"""
+
+
+def _buckets(start: datetime, end: datetime, interval: str) -> Iterator[datetime]:
+    """Yield the starts of the intervals that reach into the range, in the zone of its ends."""
+    at = start.replace(minute=0, second=0, microsecond=0)
+    if interval != "hour":
+        at = at.replace(hour=0)
+    if interval == "week":
+        at -= timedelta(days=at.weekday())
+    if interval == "month":
+        at = at.replace(day=1)
+    while at < end:
+        yield at
+        if interval == "month":
+            at = (at + timedelta(days=31)).replace(day=1)
+        else:
+            at += {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}[interval]
+
+
+def _place_of(cursor: Any, listing: str) -> int:
+    """Return where a page starts. Raises Refusal for a cursor that was not given for this very query."""
+    if cursor is None:
+        return 0
+    try:
+        given_for, place = urlsafe_b64decode(str(cursor)).decode().split(":")
+        if given_for == listing:
+            return int(place)
+    except ValueError:
+        pass
+    raise Refusal(400, "Invalid cursor provided.", f"{ATTRIBUTES}page_cursor")
+
+
+# --- values of flows ------------------------------------------------------------------------------------
+
+
+def flow_values(world: World, asked: Attributes, url: str) -> str:
+    """What became of the messages that flows sent within a timeframe, in one answer."""
+    statistics = chosen_of(asked, "statistics", [*COUNTED, *SHARES])
+    if not statistics:
+        raise refused("statistics", "'statistics' must not be empty")
+    by = chosen_of(asked, "group_by", list(FLOW_GROUPS), ALWAYS_GROUPED)
+    metric = known_metric(world, asked, "conversion_metric_id")
+    if not world.sql("select 1 from klaviyo_events where metric_no = ? and value_usd > 0 limit 1", [metric]):
+        raise refused("conversion_metric_id", "This metric does not support querying for values data")
+    start, end = _timeframe_of(world, asked["timeframe"])
+    conditions = []
+    for operator, name, operand in conditions_of(asked.get("filter", "")):
+        if name not in ALWAYS_GROUPED or operator not in ("equals", "contains-any"):
+            raise bad_filter(f"'{operator}' is not allowed on '{name}'")
+        conditions.append(f" and {FLOW_GROUPS[name]} in ({texts(value_of(operator, operand, 'string'))})")
+    rows = world.sql(
+        f"""
+        with event as (
+            select
+                *,
+                event_properties ->> '$."$flow"' as flow_id,
+                coalesce(
+                    event_properties ->> '$."$message"', event_properties ->> '$."$attributed_message"'
+                ) as flow_message_id
+            from klaviyo_events where occurred_at >= ?
+        ),
+        message as (
+            select event.*, messages.channel, messages.name as message_name, flows.name as flow_name
+            from event
+            inner join klaviyo_flow_messages as messages using (flow_message_id)
+            inner join klaviyo_flows as flows on messages.flow_id = flows.flow_id
+            where metric_name in ('Received Email', 'Received SMS') {"".join(conditions)}
+        ),
+        told as (
+            select
+                message.event_id,
+                count(*) filter (event.metric_name = 'Opened Email') as open_count,
+                count(*) filter (event.metric_name in ('Clicked Email', 'Clicked SMS')) as click_count,
+                count(*) filter (event.metric_no = ?) as order_count,
+                coalesce(sum(event.value_usd) filter (event.metric_no = ?), 0) as order_value
+            from event asof inner join message
+                on event.profile_id = message.profile_id and event.flow_message_id = message.flow_message_id
+                and event.occurred_at >= message.occurred_at
+            group by all
+        )
+        select
+            [{", ".join(FLOW_GROUPS[name] for name in by)}]::varchar[] as grouped,
+            {", ".join(f"coalesce({sql}, 0)::double" for sql in COUNTED.values())}
+        from message left join told using (event_id)
+        where occurred_at < ?
+        group by all order by all
+        """,
+        [start, metric, metric, end],
+    )
+    results = []
+    for grouped, *counts in rows:
+        figures = dict(zip(COUNTED, counts, strict=True))
+        for name, (part, whole) in SHARES.items():
+            figures[name] = figures[part] / figures[whole] if figures[whole] else 0.0
+        results.append(
+            {
+                "groupings": dict(zip(by, grouped, strict=True)),
+                "statistics": {name: round(figures[name], 6) for name in statistics},
+            }
+        )
+    report = {"type": "flow-values-report", "attributes": {"results": results}, "links": {"self": url}}
+    return orjson.dumps({"data": report, "links": {"self": url, "next": None, "prev": None}}).decode()
+
+
+def _timeframe_of(world: World, frame: Any) -> tuple[datetime, datetime]:
+    """Return start and end of a named or written timeframe; named days end with today. Raises Refusal."""
+    midnight = datetime.combine(world.as_of, datetime.min.time(), UTC)
+    if isinstance(frame, dict) and frame.keys() == {"start", "end"}:
+        try:
+            start, end = read_datetime(frame["start"]), read_datetime(frame["end"])
+        except (TypeError, ValueError):
+            raise refused("timeframe", "start and end must be times") from None
+    elif isinstance(frame, dict) and frame.keys() == {"key"} and frame["key"] in TIMEFRAMES:
+        start, end = _named(midnight, frame["key"])
+    else:
+        raise refused("timeframe", "'timeframe' must have a known key, or start and end")
+    if not timedelta() < end - start <= LONGEST or start < EARLIEST_REPORT:
+        raise refused("timeframe", f"A timeframe spans at most a year, from {EARLIEST_REPORT:%Y-%m-%d} on")
+    return start, end
+
+
+def _named(midnight: datetime, key: str) -> tuple[datetime, datetime]:
+    tomorrow = midnight + timedelta(days=1)
+    monday = midnight - timedelta(days=midnight.weekday())
+    month, year = midnight.replace(day=1), midnight.replace(month=1, day=1)
+    before_month = (month - timedelta(days=1)).replace(day=1)
+    match key.split("_"):
+        case ["today"]:
+            return midnight, tomorrow
+        case ["yesterday"]:
+            return midnight - timedelta(days=1), midnight
+        case ["this", unit]:
+            return {"week": monday, "month": month, "year": year}[unit], tomorrow
+        case ["last", "week"]:
+            return monday - timedelta(days=7), monday
+        case ["last", "month"]:
+            return before_month, month
+        case ["last", "year"]:
+            return year.replace(year=year.year - 1), year
+        case ["last", count, "days"]:
+            return tomorrow - timedelta(days=int(count)), tomorrow
+        case ["last", "3", "months"]:
+            return month - timedelta(days=89), tomorrow
+    return tomorrow - timedelta(days=365), tomorrow
+
+
+REPORTS: Final = (
+    Report(
+        "metric-aggregate",
+        "metrics:read",
+        tuple(zip(TIERS["S"], (1, 60), strict=True)),
+        fields=frozenset({"id", "data", "dates"}),
+        known=frozenset(
+            [
+                "metric_id",
+                "page_cursor",
+                "measurements",
+                "interval",
+                "page_size",
+                "by",
+                "return_fields",
+                "filter",
+                "timezone",
+                "sort",
+            ]
+        ),
+        required=frozenset({"metric_id", "measurements", "filter"}),
+        answer=aggregates,
+    ),
+    Report(
+        "flow-values-report",
+        "flows:read",
+        REPORT_LIMITS,
+        fields=frozenset({"id", "results"}),
+        known=frozenset({"statistics", "timeframe", "conversion_metric_id", "group_by", "filter"}),
+        required=frozenset({"statistics", "timeframe", "conversion_metric_id"}),
+        answer=flow_values,
+        parameters=frozenset({"page_cursor"}),
+    ),
+)
