@@ -425,13 +425,13 @@ class Client:
         *,
         ids: Mapping[str, str] | None = None,
         known: Mapping[str, Any] | None = None,
-        body: Mapping[str, Any] | None = None,
+        body: Mapping[str, Any] | Callable[[Parameters], Mapping[str, Any]] | None = None,
     ) -> Iterator[pa.Table]:
         """Yield the pages of a list, typed as `table`.
 
         `path` may hold `{names}` of `ids`; `known` gives the columns that no answer has; a `body` makes the
-        request a POST. Raises SourceError, which names the path, when the list does not end as the vendor
-        says lists end.
+        request a POST, and as a function takes the parameters of the page into itself. Raises SourceError,
+        which names the path, when the list does not end as the vendor says lists end.
         """
         filled = path.format(**{name: quote(id_, safe="") for name, id_ in (ids or {}).items()})
 
@@ -439,10 +439,10 @@ class Client:
             return self.vendor.ask(
                 filled,
                 f"{path} {table.name}",
-                {**(params or {}), **place},
+                {**(params or {}), **({} if callable(body) else place)},
                 lambda text: table.rows(text, known or {}),
                 self.tally,
-                body,
+                body(place) if callable(body) else body,
             )
 
         place: Parameters | None = paging.first()

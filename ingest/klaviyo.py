@@ -1,13 +1,15 @@
-"""Klaviyo: profiles, predictions, segments with counts and members, metrics, events."""
+"""Klaviyo: profiles, predictions, segments with counts and members, flows, metrics, events."""
 
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
 from functools import partial
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import requests
 
-from ingest.http import Client, Linked, RefusedError, Vendor, Whole, side_by_side
+from ingest.http import Client, Linked, Parameters, RefusedError, Vendor, Whole, side_by_side
 from ingest.pipeline import SETTLED, Pages, Resource, Source
 from ingest.typed import Column, Table, each
 from settings import Settings
@@ -23,6 +25,7 @@ WINDOWS_AT_ONCE = 8
 """Events are asked for in windows side by side: at a second or two a page, one after the other takes hours.
 """
 
+Moment = TypeVar("Moment", datetime, date)
 attribute = partial(Column, at="attributes")
 attributes = partial(each, at="attributes")
 ENVELOPE = "type relationships links"
@@ -173,6 +176,114 @@ EVENTS = Table(
     drops=ENVELOPE,
 )
 
+FLOWS = Table(
+    SCHEMA,
+    "flows",
+    ("id",),
+    [
+        Column("id", "text"),
+        *attributes("text", "name status trigger_type"),
+        attribute("archived", "bool"),
+        *attributes("timestamptz", "created updated"),
+    ],
+    drops=ENVELOPE,
+    newest="updated",
+)
+FLOW_ACTIONS = Table(
+    SCHEMA,
+    "flow_actions",
+    ("id",),
+    [
+        *each("text", "id flow_id"),
+        attribute("definition", "json"),
+        *attributes("timestamptz", "created updated"),
+    ],
+    drops=ENVELOPE,
+    # They are included with their flows, which alone tell whose they are.
+    unfolds="""
+        select json_merge_patch(action, json_object('flow_id', flow_id)) as row
+        from (
+            select
+                row ->> '$.id' as flow_id,
+                unnest(from_json(row -> '$.relationships.flow-actions.data', '["JSON"]')) as pointer
+            from around
+        )
+        inner join (select unnest(from_json($page::json -> 'included', '["JSON"]')) as action)
+            on action ->> '$.type' = 'flow-action' and action ->> '$.id' = pointer ->> '$.id'
+    """,
+    newest="updated",
+)
+FLOW_MESSAGES = Table(
+    SCHEMA,
+    "flow_messages",
+    ("id",),
+    [
+        Column("id", "text"),
+        Column("flow_action_id", "text", known=True),
+        attribute("channel", "text"),
+        attribute("definition", "json"),
+        *attributes("timestamptz", "created updated"),
+    ],
+    drops=ENVELOPE,
+    newest="updated",
+)
+METRIC_AGGREGATES = Table(
+    SCHEMA,
+    "metric_aggregates",
+    ("metric_id", "grouped_by", "flow_id", "message_id", "date"),
+    [
+        *(Column(name, "text", known=True) for name in ("metric_id", "grouped_by")),
+        *each("text", "flow_id message_id"),
+        Column("date", "date"),
+        Column("event_count", "bigint", field="count"),
+        Column("unique_count", "bigint", field="unique"),
+        Column("sum_value", "double"),
+    ],
+    # The answer has an array of days and, per message, arrays beside it. Days without an event are left out.
+    unfolds="""
+        select row from (
+            select json_object(
+                'flow_id', element ->> '$.dimensions[0]', 'message_id', element ->> '$.dimensions[1]',
+                'date', unnest(from_json(dates, '["VARCHAR"]'))[:10],
+                'count', unnest(from_json(element -> '$.measurements.count', '["DOUBLE"]'))::bigint,
+                'unique', unnest(from_json(element -> '$.measurements.unique', '["DOUBLE"]'))::bigint,
+                'sum_value', unnest(from_json(element -> '$.measurements.sum_value', '["DOUBLE"]'))
+            ) as row
+            from (
+                select
+                    row -> '$.attributes.dates' as dates,
+                    unnest(from_json(row -> '$.attributes.data', '["JSON"]')) as element
+                from around
+            )
+        )
+        where (row ->> '$.count')::bigint > 0
+    """,
+)
+FLOW_VALUES = Table(
+    SCHEMA,
+    "flow_values",
+    ("flow_id", "flow_message_id", "send_channel", "measured_on"),
+    [
+        *each("text", "flow_id flow_message_id send_channel", "groupings"),
+        Column("measured_on", "date", known=True),
+        *each(
+            "double",  # counts, too
+            "recipients delivered opens opens_unique clicks clicks_unique bounced unsubscribes conversions "
+            "conversion_value revenue_per_recipient",
+            "statistics",
+        ),
+    ],
+    unfolds="select unnest(from_json(row -> '$.attributes.results', '[\"JSON\"]')) as row from around",
+)
+MESSAGE_METRICS = ("Received Email", "Opened Email", "Clicked Email", "Received SMS", "Clicked SMS")
+"""Klaviyo's own names of what happens to a message; each is grouped by it in one query."""
+ORDER_METRIC = "Placed Order"
+"""What counts as an order, by the name that shops' integrations give it; grouped by its attribution."""
+AGGREGATES_LATE = timedelta(days=20)
+"""Events have been seen to arrive on day 17."""
+AGGREGATE_DAYS = 365
+REPORT_DAYS = 30
+
 
 def metrics(client: Client, _since: None) -> Pages:
     yield from client.pages("metrics", METRICS, list_of(None))
@@ -266,7 +377,7 @@ def events(client: Client, since: datetime | None, history_days: int) -> Pages:
         yield None
 
 
-def _steps(start: datetime, end: datetime, step: timedelta) -> Iterator[datetime]:
+def _steps(start: Moment, end: Moment, step: timedelta) -> Iterator[Moment]:
     while start < end:
         yield start
         start += step
@@ -282,6 +393,97 @@ def _events_between(client: Client, start: datetime, end: datetime) -> Iterator[
         "fields[metric]": "name",
     }
     yield from client.pages("events", EVENTS, list_of(1000), asked)
+
+
+def flows(client: Client, _since: None = None) -> Iterator[pa.Table]:
+    yield from _flows(client, FLOWS)
+
+
+def flow_actions(client: Client, _since: None = None) -> Iterator[pa.Table]:
+    """The steps of every flow, included with it: its own listing would be a request per flow."""
+    yield from _flows(client, FLOW_ACTIONS, {"include": "flow-actions"})
+
+
+def _flows(client: Client, table: Table, asked: Mapping[str, str] | None = None) -> Iterator[pa.Table]:
+    """The listing of flows, read as `table`; archived ones are asked for, lest the vendor hides them."""
+    for archived in ("false", "true"):
+        params = {**(asked or {}), "filter": f"equals(archived,{archived})"}
+        yield from client.pages("flows", table, list_of(50), params)
+
+
+def flow_messages(client: Client, _since: None) -> Pages:
+    """What each sending step sends, a request per step."""
+    path = "flow-actions/{action}/flow-messages"
+    for page in flow_actions(client):
+        for action in page.select(["id", "definition"]).to_pylist():
+            if json.loads(action["definition"] or "{}").get("type", "").startswith("send-"):
+                ids, known = {"action": action["id"]}, {"flow_action_id": action["id"]}
+                yield from client.pages(path, FLOW_MESSAGES, list_of(50), ids=ids, known=known)
+
+
+def metric_aggregates(client: Client, since: date | None, history_days: int) -> Pages:
+    """Klaviyo's own counts by day and message, from `since` to today: one query a metric and year."""
+    metric_ids = _metric_ids(client)
+    start, end = since or client.today - timedelta(days=history_days), client.today + timedelta(days=1)
+    for at in _steps(start, end, timedelta(days=AGGREGATE_DAYS)):
+        for name in (*MESSAGE_METRICS, ORDER_METRIC):
+            group = "$attributed_{}" if name == ORDER_METRIC else "${}"
+            by = [group.format("flow"), group.format("message")]
+            for metric_id in metric_ids.get(name, []):
+                yield from _aggregated(
+                    client, metric_id, by, at, min(at + timedelta(days=AGGREGATE_DAYS), end)
+                )
+        yield None
+
+
+def _aggregated(client: Client, metric_id: str, by: list[str], start: date, end: date) -> Iterator[pa.Table]:
+    """One metric by day and by flow and message, the next page being asked for in the body."""
+
+    def body(page: Parameters) -> Mapping[str, Any]:
+        asked = {
+            "metric_id": metric_id,
+            "measurements": ["count", "unique", "sum_value"],
+            "interval": "day",
+            "by": by,
+            "timezone": "UTC",
+            "page_size": 500,
+            "filter": [f"greater-or-equal(datetime,{start}T00:00:00)", f"less-than(datetime,{end}T00:00:00)"],
+            **page,
+        }
+        return {"data": {"type": "metric-aggregate", "attributes": asked}}
+
+    known = {"metric_id": metric_id, "grouped_by": by[1]}
+    paging = Linked("$.links.next", "page_cursor")
+    yield from client.pages("metric-aggregates", METRIC_AGGREGATES, paging, known=known, body=body)
+
+
+def flow_values(client: Client, _since: None) -> Pages:
+    """What became of what flows sent in the last full days: a report, of which 225 a day are given."""
+    metric_ids = _metric_ids(client).get(ORDER_METRIC)
+    if not metric_ids:
+        return
+    asked = {
+        "statistics": [column.name for column in FLOW_VALUES.columns if column.at == "statistics"],
+        "timeframe": {
+            "start": f"{client.today - timedelta(days=REPORT_DAYS)}T00:00:00+00:00",
+            "end": f"{client.today}T00:00:00+00:00",
+        },
+        "conversion_metric_id": metric_ids[0],
+        "group_by": ["flow_id", "flow_message_id", "send_channel"],
+    }
+    body = {"data": {"type": "flow-values-report", "attributes": asked}}
+    paging = Linked("$.links.next", "page_cursor")
+    known = {"measured_on": client.today}
+    yield from client.pages("flow-values-reports", FLOW_VALUES, paging, known=known, body=body)
+
+
+def _metric_ids(client: Client) -> dict[str, list[str]]:
+    """The ids of metrics by name, which several integrations may share."""
+    found: dict[str, list[str]] = {}
+    for page in client.pages("metrics", METRICS, list_of(None)):
+        for metric in page.select(["id", "name"]).to_pylist():
+            found.setdefault(metric["name"], []).append(metric["id"])
+    return found
 
 
 def _utc(moment: datetime) -> str:
@@ -305,6 +507,17 @@ def resources(settings: Settings) -> list[Resource]:
             cursor="datetime",
             overlap=EVENTS_LATE,
         ),
+        Resource(FLOWS, flows, "flows:read"),
+        Resource(FLOW_ACTIONS, flow_actions, "flows:read"),
+        Resource(FLOW_MESSAGES, flow_messages, "flows:read"),
+        Resource(
+            METRIC_AGGREGATES,
+            lambda client, since: metric_aggregates(client, since, settings.history_days),
+            "metrics:read",
+            cursor="date",
+            overlap=AGGREGATES_LATE,
+        ),
+        Resource(FLOW_VALUES, flow_values, "flows:read and metrics:read", cursor="measured_on", daily=True),
         Resource(SEGMENT_MEMBERS, segment_members, "segments:read and profiles:read", replaced=True),
         Resource(SEGMENT_COUNTS, segment_counts, "segments:read", cursor="measured_on", daily=True),
         Resource(PREDICTIONS, predictive_analytics, "profiles:read", cursor="measured_on", daily=True),

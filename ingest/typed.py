@@ -100,8 +100,9 @@ class Table:
     """A raw table: where it is, what identifies a row, its columns, and what of a row is left out on purpose.
 
     `opens` names an array inside each row whose elements are the rows that count; fields around it are
-    repeated. `newest` is the column that tells which of two rows with one key is the newer, where the vendor
-    has one.
+    repeated. Where they lie deeper, `unfolds` is SQL from `around`, whose `row` is each object of the answer,
+    to the rows that count, as JSON in `row`. `newest` is the column that tells which of two rows with one key
+    is the newer, where the vendor has one.
     """
 
     schema: str
@@ -110,6 +111,7 @@ class Table:
     columns: list[Column] = field(hash=False)
     drops: str = ""
     opens: str = ""
+    unfolds: str = ""
     newest: str = ""
 
     @property
@@ -172,6 +174,8 @@ class Table:
     def _rows(self) -> str:
         """SQL: the rows of an answer: a bare array, an array in an envelope, or one object in place of
         either, whose own `results` are no rows."""
+        if self.unfolds:
+            return f"{_ROWS.format('around')}, rows as ({self.unfolds})"
         if not self.opens:
             return _ROWS.format("rows")
         return f"""{_ROWS.format("around")}, inside as (

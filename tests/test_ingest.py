@@ -314,9 +314,46 @@ SAME = {
         from klaviyo_events where occurred_at < timestamptz '{end} 00:00:00+00'
         """,
     ),
+    "raw_klaviyo.flows": (
+        "id, name, status, archived, trigger_type, updated",
+        "select flow_id, name, status, archived, trigger_type, updated from klaviyo_flows",
+    ),
+    "raw_klaviyo.flow_actions": (
+        "id, flow_id, definition ->> '$.type', updated",
+        "select flow_action_id, flow_id, action_type, updated from klaviyo_flow_actions",
+    ),
+    "raw_klaviyo.flow_messages": (
+        "id, flow_action_id, channel, coalesce(definition ->> '$.subject_line', definition ->> '$.body')",
+        "select flow_message_id, flow_action_id, channel, subject from klaviyo_flow_messages",
+    ),
+    "raw_klaviyo.metric_aggregates": (
+        "metric_id, flow_id, message_id, date, event_count, unique_count, round(sum_value, 2)",
+        """
+        select metric_id,
+            coalesce(event_properties ->> '$.$flow', event_properties ->> '$.$attributed_flow', ''),
+            coalesce(event_properties ->> '$.$message', event_properties ->> '$.$attributed_message', ''),
+            occurred_at::date, count(*), count(distinct profile_id),
+            coalesce(round(sum(value_usd), 2), 0)::double
+        from klaviyo_events
+        where metric_name in ('Received Email', 'Opened Email', 'Clicked Email', 'Received SMS',
+            'Clicked SMS', 'Placed Order')
+        group by all
+        """,
+    ),
 }
 # What is measured anew each day: the columns after the day.
 MEASURED = {
+    "raw_klaviyo.flow_values": (
+        "flow_id, flow_message_id, send_channel, recipients::bigint",
+        """
+        select flow_id, flow_message_id, channel, count(*)
+        from klaviyo_events join klaviyo_flow_messages
+            on event_properties ->> '$.$message' = flow_message_id
+        where metric_name in ('Received Email', 'Received SMS')
+            and occurred_at >= timestamptz '{end} 00:00:00+00' - interval 30 days
+        group by all
+        """,
+    ),
     "raw_klaviyo.segment_counts": (
         "segment_id, profile_count",
         """
@@ -437,6 +474,30 @@ def test_predictions_and_counts_are_measured_once_a_day(machine: Machine, sandbo
     ran = machine.ingest("klaviyo")
     assert ran.resource("klaviyo predictive_analytics")["requests"] == 0
     assert ran.resource("klaviyo segment_counts")["requests"] == 0
+    assert ran.resource("klaviyo flow_values")["requests"] == 0
+
+
+def test_counts_by_message_take_one_query_a_metric_and_read_again_what_may_be_late(
+    machine: Machine, sandbox: Sandbox
+) -> None:
+    queries = [
+        machine.ingest("klaviyo").resource("klaviyo metric_aggregates")["requests"],
+        machine.ingest("klaviyo").resource("klaviyo metric_aggregates")["requests"],
+    ]
+    # The list of metrics, then each of six over the 366 days of the history, the last of which is today.
+    assert queries == [1 + 2 * 6, 1 + 6]
+    asked = [entry for entry in sandbox.journal if entry.path == "/api/flow-values-reports"]
+    assert len(asked) == 1
+
+
+def test_an_account_without_flows_is_told_nothing_of_them(machine: Machine) -> None:
+    world = World(50, 7, TODAY, since=date(2026, 11, 1))  # before any flow went live
+    with serving(Sandbox(world, limits="off")) as url:
+        machine.meet(url, TODAY)
+        ran = machine.ingest("klaviyo")
+    assert ran.code == 0
+    assert ran.resource("klaviyo flow_values")["rows_read"] == 0
+    assert not differences(machine, world, "raw_klaviyo.flow")
 
 
 def test_the_answers_of_mavera_and_the_ledger_come_in(machine: Machine, sandbox: Sandbox) -> None:
