@@ -157,6 +157,54 @@ insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_prope
     ('k2', 'p1', 'PLACED', '2026-01-01 10:00:00+00', '{"$value": 10, "$value_currency": "USD"}'),
     ('k3', 'p2', null, '2026-01-01 10:00:00+00', '{"$value": ""}');
 
+-- Four messages with one trigger, 500 received each. Opened and clicked of them: 200 and 50, 200 and 50, 160 and 50 (exactly a
+-- fifth under the median in opens), 100 and 20. The last brought one order of 25 dollars; its text was written and put in.
+insert into raw_klaviyo.metrics (id, name) values
+    ('RECEIVED', 'Received Email'), ('OPENED', 'Opened Email'), ('CLICKED', 'Clicked Email');
+insert into raw_klaviyo.flows (id, name, status, archived, trigger_type) values
+    ('FLOW', 'Basket', 'live', false, 'Metric'), ('DRAFT', 'Idea', 'draft', false, 'Metric');
+insert into raw_klaviyo.flow_actions (id, flow_id, definition)
+    select '10' || range, if(range < 5, 'FLOW', 'DRAFT'), '{"type": "send-email", "data": {"status": "live"}}' from range(1, 6);
+insert into raw_klaviyo.flow_messages (id, flow_action_id, channel, updated, definition)
+    select
+        'M' || range, '10' || range, 'email', '2026-01-06 12:00:00+00',
+        json_object('name', 'Step ' || range, 'subject_line', 'Still there?')
+    from range(1, 6);
+insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties)
+    select
+        concat_ws('-', message, metric, range), 'f' || range, metric, moment,
+        json_object('$flow', 'FLOW', '$message', message)
+    from (values
+        ('M1', 'RECEIVED', 500, timestamptz '2026-01-05 10:00:00+00'), ('M1', 'OPENED', 200, '2026-01-05 11:00:00+00'),
+        ('M1', 'CLICKED', 50, '2026-01-05 11:00:09+00'),
+        ('M2', 'RECEIVED', 500, '2026-01-05 10:00:00+00'), ('M2', 'OPENED', 200, '2026-01-05 11:00:00+00'),
+        ('M2', 'CLICKED', 50, '2026-01-05 11:00:09+00'),
+        ('M3', 'RECEIVED', 500, '2026-01-05 10:00:00+00'), ('M3', 'OPENED', 160, '2026-01-05 11:00:00+00'),
+        ('M3', 'CLICKED', 50, '2026-01-05 11:00:09+00'),
+        ('M4', 'RECEIVED', 500, '2026-01-05 10:00:00+00'), ('M4', 'OPENED', 100, '2026-01-05 11:00:00+00'),
+        ('M4', 'CLICKED', 20, '2026-01-05 11:00:09+00')
+    ) as deed(message, metric, count, moment), range(1, 501)
+    where range <= count;
+insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties) values
+    ('k4', 'f1', 'PLACED', '2026-01-05 12:00:00+00',
+        '{"$value": 25, "$value_currency": "USD", "$attributed_flow": "FLOW", "$attributed_message": "M4"}');
+insert into raw_klaviyo.metric_aggregates
+    (metric_id, grouped_by, flow_id, message_id, date, event_count, unique_count, sum_value) values
+    ('RECEIVED', '$message', 'FLOW', 'M4', '2026-01-05', 500, 500, 0),
+    ('OPENED', '$message', 'FLOW', 'M4', '2026-01-05', 100, 100, 0),
+    ('OPENED', '$message', '', 'of a campaign', '2026-01-05', 7, 7, 0),
+    ('PLACED', '$attributed_message', 'FLOW', 'M4', '2026-01-05', 1, 1, 25),
+    ('PLACED', '$attributed_message', '', '', '2026-01-05', 3, 2, 60);
+insert into raw_klaviyo.flow_values
+    (flow_id, flow_message_id, send_channel, measured_on, recipients, delivered, opens_unique, clicks_unique, conversion_value)
+    values ('FLOW', 'M4', 'email', '2026-01-05', 1, 1, 1, 0, 0), ('FLOW', 'M4', 'email', '2026-01-06', 500, 500, 100, 20, 25);
+
+insert into raw_mavera.ledger
+    (entry_id, call_id, event, written_at, kind, record_key, job, facts, credits_high) values
+    (101, 'rewrite', 'begin', '2026-01-06T10:00:00+00:00', 'generations', 'flow-rewrites:M4', 'flow-rewrites', '{}', 30);
+insert into raw_mavera.ledger (entry_id, call_id, event, written_at, state, remote_id, credits) values
+    (102, 'rewrite', 'end', '2026-01-06T10:00:09+00:00', 'done', 'text of M4', 15);
+
 -- A persona that stands, an analysis that was answered, a call of which nobody knows how it ended.
 insert into raw_mavera.personas (id, name, description, is_custom) values
     ('base', 'Base', 'base', false),

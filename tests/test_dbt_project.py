@@ -6,6 +6,8 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -542,9 +544,46 @@ def test_records_have_the_keys_and_the_people_of_their_jobs(small: duckdb.DuckDB
 def test_a_day_of_actions_is_counted_by_metric_and_currency(small: duckdb.DuckDBPyConnection) -> None:
     days = small.execute(
         "select metric_id, metric_name, currency, event_count, daily_customer_count, value_amount::double"
-        " from marts.fct_customer_events_daily order by 1"
+        " from marts.fct_customer_events_daily where happened_on < '2026-01-02' order by 1"
     ).fetchall()
     assert days == [("PLACED", "Placed Order", "USD", 2, 1, 29.9), ("none", None, "none", 1, 1, None)]
+
+
+def test_a_message_lags_that_is_more_than_a_fifth_under_those_with_its_trigger(
+    small: duckdb.DuckDBPyConnection,
+) -> None:
+    messages = small.execute(
+        "select flow_message_id, received_count, recipient_count, opened_count, clicked_count, order_count,"
+        " revenue_per_recipient_usd, peer_count, peer_open_share, peer_click_share, is_open_laggard,"
+        " is_click_laggard, reported_received_count from marts.fct_flow_messages order by 1"
+    ).fetchall()
+    assert messages == [
+        ("M1", 500, 500, 200, 50, 0, 0.0, 4, 0.36, 0.1, False, False, None),
+        ("M2", 500, 500, 200, 50, 0, 0.0, 4, 0.36, 0.1, False, False, None),
+        ("M3", 500, 500, 160, 50, 0, 0.0, 4, 0.36, 0.1, False, False, None),
+        ("M4", 500, 500, 100, 20, 1, 0.05, 4, 0.36, 0.1, True, True, 500),
+        ("M5", 0, 0, 0, 0, 0, None, 4, 0.36, 0.1, False, False, None),
+    ]
+    days = small.execute("from marts.fct_flow_messages_daily").fetchall()
+    assert days == [("M4", "FLOW", 500, 100, 100, 0, 0, 1, Decimal(25), date(2026, 1, 5))]
+    asked = facts(small, "generations", "flow-rewrites:M4")
+    assert (asked["open_share"], asked["peer_open_share"]) == (0.2, 0.35)
+    assert (asked["click_share"], asked["peer_click_share"]) == (0.04, 0.1)
+    assert (asked["flow_name"], asked["message_name"], asked["subject"]) == (
+        "Basket",
+        "Step 4",
+        "Still there?",
+    )
+
+
+def test_a_rewritten_message_stands_beside_what_it_was_before(small: duckdb.DuckDBPyConnection) -> None:
+    rewrites = small.execute(
+        "select flow_message_id, generation_id, before_received_count, before_open_share, before_click_share,"
+        " before_revenue_per_recipient_usd, after_received_count, click_outcome, is_edited,"
+        " edited_at - written_at from marts.flow_rewrites"
+    ).fetchall()
+    edited_later = timedelta(hours=1, minutes=59, seconds=51)
+    assert rewrites == [("M4", "text of M4", 500, 0.2, 0.04, 0.05, 0, "too early", True, edited_later)]
 
 
 def test_what_mavera_did_stands_beside_what_it_cost(small: duckdb.DuckDBPyConnection) -> None:
@@ -557,6 +596,7 @@ def test_what_mavera_did_stands_beside_what_it_cost(small: duckdb.DuckDBPyConnec
     ).fetchall()
     assert credits_ == [
         ("clv-tiers", 2, 1, 300, 300),
+        ("flow-rewrites", 1, 0, 15, 0),
         ("product-affinity", 1, 0, 70, 0),
         ("segment-overlap", 1, 0, 20, 0),
     ]
@@ -570,6 +610,7 @@ def test_each_job_has_one_row_of_what_it_found_sent_and_got_back(small: duckdb.D
     assert results == [
         ("clv-tiers", "the top tier holds 36 % of value", 1, 300, 1, 0, 0),
         ("segment-overlap", "1 near duplicate, 3 contained pairs", 1, 20, 0, 1, 0),
+        ("flow-rewrites", "1 of 4 messages of flows lag", 1, 15, 0, 0, 0),
         ("product-affinity", "0 of 0 pairs above chance", 1, 70, 0, 0, 3),
     ]
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from itertools import combinations
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytest
@@ -566,6 +567,75 @@ def test_suppressions_are_those_of_the_world(walked: Walked) -> None:
     groups = walked.world.sql("select group_id, count(*) from sendgrid_suppressions group by 1")
     left = walked.mart("select unsubscribe_group_id, address_count from marts.dim_unsubscribe_groups")
     assert dict(left) == {group: count for group, count in groups if group}
+def test_messages_of_flows_are_those_of_the_world(walked: Walked) -> None:
+    """What was received in the last thirty days is followed by hand; the medians of its peers, too."""
+    sent: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for profile, message, metric, value, moment in walked.world.sql("""
+        select profile_id,
+            coalesce(event_properties ->> '$.$message', event_properties ->> '$.$attributed_message'),
+            metric_name, value_usd::double, occurred_at
+        from klaviyo_events
+        where coalesce(event_properties ->> '$.$flow', event_properties ->> '$.$attributed_flow') is not null
+        order by occurred_at
+    """):
+        received = sent[profile, message]
+        if metric.startswith("Received"):
+            received.append({"at": moment, "opened": 0, "clicked": 0, "orders": 0, "value": 0.0})
+        elif received:
+            kinds = {"Opened Email": "opened", "Placed Order": "orders"}
+            received[-1][kinds.get(metric, "clicked")] += 1
+            received[-1]["value"] += value or 0.0
+    last = max(one["at"] for received in sent.values() for one in received).date()
+    truth: dict[str, list[float]] = defaultdict(lambda: [0, 0, 0, 0, 0, 0.0])
+    for (_, message), received in sent.items():
+        recent = [one for one in received if (last - one["at"].date()).days < 30]
+        if recent:
+            counts = [len(recent), 1, sum(one["opened"] > 0 for one in recent),
+                      sum(one["clicked"] > 0 for one in recent), sum(one["orders"] for one in recent),
+                      sum(one["value"] for one in recent)]  # fmt: skip
+            truth[message] = [a + b for a, b in zip(truth[message], counts, strict=True)]
+    messages = walked.mart("""
+        select flow_message_id, received_count, recipient_count, coalesce(opened_count, 0), clicked_count,
+            order_count, revenue_usd::double
+        from marts.fct_flow_messages where received_count > 0
+    """)
+    assert {message: pytest.approx(figures) for message, *figures in messages} == truth
+    peers = walked.world.sql("""
+        select flow_message_id from klaviyo_flow_messages join klaviyo_flows using (flow_id)
+        where trigger_type = 'Metric' and channel = 'email' and status = 'live'
+    """)
+    compared = [truth[message] for (message,) in peers if truth[message][0] >= 500]
+    laggards = set()
+    for place in (2, 3):
+        middle = median(figures[place] / figures[0] for figures in compared)
+        laggards |= {
+            message
+            for (message,) in peers
+            if truth[message] in compared and truth[message][place] / truth[message][0] < 0.8 * middle
+        }
+    found = walked.mart("select flow_message_id, message_name from marts.fct_flow_messages where is_laggard")
+    assert {message for message, _ in found} <= laggards
+    assert {"Browse reminder, second", "Asking for a review"} <= {name for _, name in found}
+
+
+def test_days_of_flows_and_klaviyos_report_agree_with_its_events(walked: Walked) -> None:
+    truth = walked.world.sql("""
+        select event_properties ->> '$.$message', occurred_at::date,
+            count(*) filter (metric_name like 'Received%'), count(*) filter (metric_name = 'Opened Email'),
+            count(distinct profile_id) filter (metric_name = 'Opened Email')
+        from klaviyo_events where event_properties ->> '$.$flow' is not null group by all order by all
+    """)
+    days = walked.mart("""
+        select flow_message_id, happened_on, received_count, open_count, daily_unique_open_count
+        from marts.fct_flow_messages_daily where received_count + open_count + click_count > 0 order by all
+    """)
+    assert days == truth
+    reported = walked.mart("""
+        select sum(reported_received_count), sum(received_count), count(reported_open_share)
+        from marts.fct_flow_messages
+    """)
+    assert reported[0][0] == reported[0][1] > 0
+    assert reported[0][2] > 5
 
 
 def test_product_pairs_are_those_of_the_world(walked: Walked) -> None:

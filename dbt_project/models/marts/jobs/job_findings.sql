@@ -71,6 +71,17 @@ from {{ ref('segment_overlaps') }}
 
 union all
 
+-- KL-2
+select
+    'flow-rewrites',
+    concat(
+        {{ counted('count(*) filter (where is_laggard)') }}, ' of ', {{ counted('count(*) filter (where is_compared)') }},
+        ' messages of flows lag'
+    )
+from {{ ref('fct_flow_messages') }}
+
+union all
+
 -- KL-4
 select
     'product-affinity',

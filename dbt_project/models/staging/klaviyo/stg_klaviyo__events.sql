@@ -12,6 +12,10 @@ renamed as (
         profile_id as customer_id,
         metric_id,
         {{ json_text('event_properties', 'ProductID') }} as product_id,
+        {{ json_text('event_properties', '$flow') }} as flow_id,
+        {{ json_text('event_properties', '$message') }} as message_id,
+        {{ json_text('event_properties', '$attributed_flow') }} as attributed_flow_id,
+        {{ json_text('event_properties', '$attributed_message') }} as attributed_message_id,
 
         -- text
         upper({{ json_text('event_properties', '$value_currency') }}) as currency,

@@ -1,0 +1,1 @@
+{{ wanted_records('generations') }}

@@ -1,0 +1,59 @@
+with events as (
+
+    select
+        events.customer_event_id,
+        events.customer_id,
+        coalesce(events.flow_id, events.attributed_flow_id) as flow_id,
+        coalesce(events.message_id, events.attributed_message_id) as flow_message_id,
+        metrics.metric_name,
+        events.happened_at,
+        case when coalesce(events.currency, 'USD') = 'USD' then events.value_amount end as value_usd
+    from {{ ref('stg_klaviyo__events') }} as events
+    join {{ ref('stg_klaviyo__metrics') }} as metrics on events.metric_id = metrics.metric_id
+    where coalesce(events.flow_id, events.attributed_flow_id) is not null
+
+),
+
+-- Somebody may get a message again: what follows belongs to the latest one before it.
+received as (
+
+    select
+        *,
+        lead(happened_at) over (
+            partition by customer_id, flow_message_id order by happened_at, customer_event_id
+        ) as received_again_at
+    from events
+    where metric_name in ('Received Email', 'Received SMS')
+
+),
+
+followed as (
+
+    select
+        received.customer_event_id,
+        count(*) filter (where events.metric_name = 'Opened Email') as open_count,
+        count(*) filter (where events.metric_name in ('Clicked Email', 'Clicked SMS')) as click_count,
+        count(*) filter (where events.metric_name = '{{ var('order_metric') }}') as order_count,
+        sum(case when events.metric_name = '{{ var('order_metric') }}' then events.value_usd end) as revenue_usd
+    from received
+    join events
+        on received.customer_id = events.customer_id
+        and received.flow_message_id = events.flow_message_id
+        and received.happened_at <= events.happened_at
+        and (received.received_again_at is null or received.received_again_at > events.happened_at)
+    group by received.customer_event_id
+
+)
+
+select
+    received.customer_event_id as flow_receipt_id,
+    received.customer_id,
+    received.flow_id,
+    received.flow_message_id,
+    coalesce(followed.order_count, 0) as order_count,
+    cast(coalesce(followed.revenue_usd, 0) as decimal(18, 2)) as revenue_usd,
+    coalesce(followed.open_count, 0) > 0 as is_opened,
+    coalesce(followed.click_count, 0) > 0 as is_clicked,
+    received.happened_at as received_at
+from received
+left join followed on received.customer_event_id = followed.customer_event_id

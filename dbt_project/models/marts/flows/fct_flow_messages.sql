@@ -1,0 +1,154 @@
+with last_day as (
+
+    select max(cast(received_at as date)) as measured_on from {{ ref('int_flow_receipts') }}
+
+),
+
+counted as (
+
+    select
+        receipts.flow_message_id,
+        min(receipts.flow_id) as flow_id,
+        count(*) as received_count,
+        count(distinct receipts.customer_id) as recipient_count,
+        count(*) filter (where receipts.is_opened) as opened_count,
+        count(*) filter (where receipts.is_clicked) as clicked_count,
+        cast(sum(receipts.order_count) as bigint) as order_count,
+        cast(sum(receipts.revenue_usd) as decimal(18, 2)) as revenue_usd
+    from {{ ref('int_flow_receipts') }} as receipts
+    cross join last_day
+    where {{ dbt.datediff('cast(receipts.received_at as date)', 'last_day.measured_on', 'day') }}
+        between 0 and {{ var('flow_window_days') - 1 }}
+    group by receipts.flow_message_id
+
+),
+
+reports as (
+
+    select
+        *,
+        row_number() over (partition by flow_message_id order by measured_on desc) as recency
+    from {{ ref('stg_klaviyo__flow_values') }}
+
+),
+
+messages as (
+
+    select
+        coalesce(known.flow_message_id, counted.flow_message_id) as flow_message_id,
+        coalesce(actions.flow_id, counted.flow_id) as flow_id,
+        coalesce(known.message_name, known.subject, counted.flow_message_id) as message_name,
+        known.subject,
+        known.channel,
+        coalesce(counted.received_count, 0) as received_count,
+        coalesce(counted.recipient_count, 0) as recipient_count,
+        -- Nobody can be seen to open an SMS.
+        case when known.channel = 'email' then coalesce(counted.opened_count, 0) end as opened_count,
+        coalesce(counted.clicked_count, 0) as clicked_count,
+        coalesce(counted.order_count, 0) as order_count,
+        coalesce(counted.revenue_usd, 0) as revenue_usd,
+        known.updated_at
+    from {{ ref('stg_klaviyo__flow_messages') }} as known
+    left join {{ ref('stg_klaviyo__flow_actions') }} as actions on known.flow_action_id = actions.flow_action_id
+    full outer join counted on known.flow_message_id = counted.flow_message_id
+
+),
+
+rated as (
+
+    select
+        messages.*,
+        flows.flow_name,
+        flows.trigger_type,
+        flows.flow_status,
+        {{ share('messages.opened_count', 'messages.received_count') }} as open_share,
+        {{ wilson_low('messages.opened_count', 'messages.received_count') }} as open_share_low,
+        {{ wilson_high('messages.opened_count', 'messages.received_count') }} as open_share_high,
+        {{ share('messages.clicked_count', 'messages.received_count') }} as click_share,
+        {{ wilson_low('messages.clicked_count', 'messages.received_count') }} as click_share_low,
+        {{ wilson_high('messages.clicked_count', 'messages.received_count') }} as click_share_high,
+        cast(messages.revenue_usd / nullif(messages.received_count, 0) as double) as revenue_per_recipient_usd,
+        coalesce(flows.flow_status = 'live' and not flows.is_archived, false)
+            and messages.received_count >= {{ var('flow_received_from') }} as is_compared
+    from messages
+    left join {{ ref('stg_klaviyo__flows') }} as flows on messages.flow_id = flows.flow_id
+
+),
+
+peers as (
+
+    select
+        trigger_type,
+        channel,
+        count(*) as peer_count,
+        median(open_share) as peer_open_share,
+        median(click_share) as peer_click_share,
+        median(revenue_per_recipient_usd) as peer_revenue_per_recipient_usd
+    from rated
+    where is_compared
+    group by trigger_type, channel
+
+),
+
+judged as (
+
+    select
+        rated.*,
+        peers.peer_count,
+        peers.peer_open_share,
+        peers.peer_click_share,
+        peers.peer_revenue_per_recipient_usd,
+        {%- for rate in ['open', 'click'] %}
+        coalesce(
+            rated.is_compared
+            and peers.peer_count >= {{ var('flow_peers_from') }}
+            and rated.{{ rate }}_share < (1 - {{ var('flow_lag_share_above') }}) * peers.peer_{{ rate }}_share
+            and rated.{{ rate }}_share_high < peers.peer_{{ rate }}_share,
+            false
+        ) as is_{{ rate }}_laggard{{ ',' if not loop.last }}
+        {%- endfor %}
+    from rated
+    left join peers on rated.trigger_type = peers.trigger_type and rated.channel = peers.channel
+
+)
+
+select
+    judged.flow_message_id,
+    judged.flow_id,
+    judged.flow_name,
+    judged.message_name,
+    judged.subject,
+    judged.channel,
+    judged.trigger_type,
+    judged.flow_status,
+    judged.received_count,
+    judged.recipient_count,
+    judged.opened_count,
+    judged.clicked_count,
+    judged.order_count,
+    judged.revenue_usd,
+    judged.open_share,
+    judged.open_share_low,
+    judged.open_share_high,
+    judged.click_share,
+    judged.click_share_low,
+    judged.click_share_high,
+    judged.revenue_per_recipient_usd,
+    judged.peer_count,
+    judged.peer_open_share,
+    judged.peer_click_share,
+    judged.peer_revenue_per_recipient_usd,
+    reports.recipient_count as reported_received_count,
+    {{ share('reports.unique_open_count', 'reports.delivered_count') }} as reported_open_share,
+    {{ share('reports.unique_click_count', 'reports.delivered_count') }} as reported_click_share,
+    reports.order_value_usd as reported_revenue_usd,
+    judged.is_compared,
+    judged.is_open_laggard,
+    judged.is_click_laggard,
+    judged.is_open_laggard or judged.is_click_laggard as is_laggard,
+    {{ is_small('judged.received_count') }} as is_small_sample,
+    last_day.measured_on,
+    judged.updated_at
+from judged
+cross join last_day
+left join reports on judged.flow_message_id = reports.flow_message_id and reports.recency = 1

@@ -1,0 +1,122 @@
+{%- set figures = ['received_count', 'recipient_count', 'opened_count', 'clicked_count', 'order_count', 'revenue_usd'] -%}
+
+with rewrites as (
+
+    select
+        calls.call_id,
+        calls.record_key,
+        calls.remote_id,
+        messages.flow_message_id,
+        messages.flow_name,
+        messages.message_name,
+        messages.channel,
+        calls.ended_at as written_at,
+        -- Nobody tells us that the text was put in. The message's next edit is taken for it.
+        case when messages.updated_at > calls.ended_at then messages.updated_at end as edited_at
+    from {{ ref('int_mavera_calls') }} as calls
+    join {{ ref('fct_flow_messages') }} as messages
+        on calls.record_key = concat('flow-rewrites:', messages.flow_message_id)
+    where calls.kind = 'generations'
+        and calls.state = 'done'
+
+),
+
+parted as (
+
+    select
+        rewrites.call_id,
+        receipts.*,
+        receipts.received_at >= coalesce(rewrites.edited_at, rewrites.written_at) as is_after
+    from rewrites
+    join {{ ref('int_flow_receipts') }} as receipts on rewrites.flow_message_id = receipts.flow_message_id
+    where abs({{ dbt.datediff('coalesce(rewrites.edited_at, rewrites.written_at)', 'receipts.received_at', 'hour') }})
+        <= 24 * {{ var('flow_window_days') }}
+
+),
+
+counted as (
+
+    select
+        call_id,
+        {%- for part, is_it in [['before', 'not is_after'], ['after', 'is_after']] %}
+        count(*) filter (where {{ is_it }}) as {{ part }}_received_count,
+        count(distinct case when {{ is_it }} then customer_id end) as {{ part }}_recipient_count,
+        count(*) filter (where {{ is_it }} and is_opened) as {{ part }}_opened_count,
+        count(*) filter (where {{ is_it }} and is_clicked) as {{ part }}_clicked_count,
+        cast(coalesce(sum(order_count) filter (where {{ is_it }}), 0) as bigint) as {{ part }}_order_count,
+        cast(coalesce(sum(revenue_usd) filter (where {{ is_it }}), 0) as decimal(18, 2)) as {{ part }}_revenue_usd
+        {{- ',' if not loop.last }}
+        {%- endfor %}
+    from parted
+    group by call_id
+
+),
+
+filled as (
+
+    select
+        rewrites.*,
+        {%- for part in ['before', 'after'] %}
+        {%- for figure in figures %}
+        coalesce(counted.{{ part }}_{{ figure }}, 0) as {{ part }}_{{ figure }}{{ ',' if not loop.last }}
+        {%- endfor %}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from rewrites
+    left join counted on rewrites.call_id = counted.call_id
+
+),
+
+compared as (
+
+    select
+        *,
+        {{ two_proportion_z(
+            'after_clicked_count', 'after_received_count', 'before_clicked_count', 'before_received_count'
+        ) }} as click_z_score,
+        {{ two_proportion_z(
+            'after_opened_count', 'after_received_count', 'before_opened_count', 'before_received_count'
+        ) }} as open_z_score
+    from filled
+
+)
+
+select
+    call_id as generation_call_id,
+    flow_message_id,
+    record_key,
+    remote_id as generation_id,
+    flow_name,
+    message_name,
+    channel,
+    {%- for rate, _ in [['open', 'opened'], ['click', 'clicked']] %}
+    case
+        when edited_at is null then 'not edited'
+        {%- if rate == 'open' %}
+        when channel <> 'email' then 'not measured'
+        {%- endif %}
+        when least(before_received_count, after_received_count) < {{ var('flow_rewrite_received_from') }} then 'too early'
+        when {{ two_sided_p(rate ~ '_z_score') }} >= {{ var('flow_rewrite_p_below') }} then 'no difference'
+        when {{ rate }}_z_score > 0 then 'better'
+        else 'worse'
+    end as {{ rate }}_outcome,
+    {%- endfor %}
+    {%- for part in ['before', 'after'] %}
+    {%- for figure in figures %}
+    {{ part }}_{{ figure }},
+    {%- endfor %}
+    {%- for rate, done in [['open', 'opened'], ['click', 'clicked']] %}
+    {%- for end, sql in [
+        ['', share(part ~ '_' ~ done ~ '_count', part ~ '_received_count')],
+        ['_low', wilson_low(part ~ '_' ~ done ~ '_count', part ~ '_received_count')],
+        ['_high', wilson_high(part ~ '_' ~ done ~ '_count', part ~ '_received_count')],
+    ] %}
+    {{ 'case when channel = \'email\' then ' if rate == 'open' }}{{ sql }}{{ ' end' if rate == 'open' }}
+        as {{ part }}_{{ rate }}_share{{ end }},
+    {%- endfor %}
+    {%- endfor %}
+    cast({{ part }}_revenue_usd / nullif({{ part }}_received_count, 0) as double) as {{ part }}_revenue_per_recipient_usd,
+    {%- endfor %}
+    edited_at is not null as is_edited,
+    written_at,
+    edited_at
+from compared

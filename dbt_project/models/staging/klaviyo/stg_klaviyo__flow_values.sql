@@ -1,0 +1,36 @@
+with source as (
+
+    select * from {{ source('raw_klaviyo', 'flow_values') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        flow_id,
+        flow_message_id,
+
+        -- text
+        lower(send_channel) as channel,
+
+        -- numbers
+        cast(recipients as bigint) as recipient_count,
+        cast(delivered as bigint) as delivered_count,
+        cast(opens as bigint) as open_count,
+        cast(opens_unique as bigint) as unique_open_count,
+        cast(clicks as bigint) as click_count,
+        cast(clicks_unique as bigint) as unique_click_count,
+        cast(bounced as bigint) as bounce_count,
+        cast(unsubscribes as bigint) as unsubscribe_count,
+        cast(conversions as bigint) as order_count,
+        cast(conversion_value as decimal(18, 2)) as order_value_usd,
+        cast(revenue_per_recipient as decimal(18, 4)) as revenue_per_recipient_usd,
+
+        -- dates
+        measured_on
+    from source
+
+)
+
+select * from renamed

@@ -1,0 +1,28 @@
+with source as (
+
+    select * from {{ source('raw_klaviyo', 'flows') }}
+
+),
+
+renamed as (
+
+    select
+        -- ids
+        id as flow_id,
+
+        -- text
+        name as flow_name,
+        status as flow_status,
+        trigger_type,
+
+        -- booleans
+        coalesce(archived, false) as is_archived,
+
+        -- times
+        {{ utc('created') }} as created_at,
+        {{ utc('updated') }} as updated_at
+    from source
+
+)
+
+select * from renamed
