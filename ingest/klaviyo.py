@@ -282,6 +282,7 @@ ORDER_METRIC = "Placed Order"
 AGGREGATES_LATE = timedelta(days=20)
 """Events have been seen to arrive on day 17."""
 AGGREGATE_DAYS = 365
+AGGREGATE_ROWS = 500
 REPORT_DAYS = 30
 
 
@@ -446,7 +447,7 @@ def _aggregated(client: Client, metric_id: str, by: list[str], start: date, end:
             "interval": "day",
             "by": by,
             "timezone": "UTC",
-            "page_size": 500,
+            "page_size": AGGREGATE_ROWS,
             "filter": [f"greater-or-equal(datetime,{start}T00:00:00)", f"less-than(datetime,{end}T00:00:00)"],
             **page,
         }

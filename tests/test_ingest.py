@@ -490,6 +490,15 @@ def test_counts_by_message_take_one_query_a_metric_and_read_again_what_may_be_la
     assert len(asked) == 1
 
 
+def test_more_messages_than_a_page_holds_are_asked_for_in_the_body(
+    machine: Machine, sandbox: Sandbox, worlds: Mapping[date, World], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.klaviyo.AGGREGATE_ROWS", 5)
+    ran = machine.ingest("klaviyo")
+    assert ran.resource("klaviyo metric_aggregates")["requests"] > 13
+    assert not differences(machine, worlds[TODAY], "raw_klaviyo.metric_aggregates")
+
+
 def test_an_account_without_flows_is_told_nothing_of_them(machine: Machine) -> None:
     world = World(50, 7, TODAY, since=date(2026, 11, 1))  # before any flow went live
     with serving(Sandbox(world, limits="off")) as url:

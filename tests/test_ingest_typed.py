@@ -1,11 +1,12 @@
 """A page's text becomes typed rows, or an error that says where it stopped being what it was."""
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
 
+from ingest.klaviyo import FLOW_ACTIONS, METRIC_AGGREGATES
 from ingest.mavera import FOCUS_GROUPS
 from ingest.sendgrid import GEO_STATS, INVALID_EMAILS
 from ingest.typed import BrokenBodyError, ChangedTypeError
@@ -97,3 +98,35 @@ def test_a_changed_type_in_a_list_of_addresses_names_none() -> None:
 def test_what_holds_no_rows_is_a_broken_answer_not_an_empty_one(page: str) -> None:
     with pytest.raises(BrokenBodyError):
         EVENTS.rows(page, {})
+
+
+def test_arrays_beside_an_array_of_days_become_rows_of_the_days_on_which_something_was() -> None:
+    answer = {"data": {"type": "metric-aggregate", "id": "1", "attributes": {
+        "dates": ["2026-03-04T00:00:00+00:00", "2026-03-05T00:00:00+00:00"],
+        "data": [
+            {"dimensions": ["f", "m"], "measurements": {"count": [2.0, 0], "unique": [1.0, 0],
+                                                        "sum_value": [9.5, 0]}},
+            {"dimensions": ["", ""], "measurements": {"count": [0.0, 7], "unique": [0.0, 6],
+                                                      "sum_value": [0.0, 0]}},
+        ]}}}  # fmt: skip
+    known = {"metric_id": "x", "grouped_by": "$message"}
+    found = METRIC_AGGREGATES.rows(json.dumps(answer), known).drop_columns(["other"]).to_pylist()
+    assert [tuple(row.values()) for row in found] == [
+        ("x", "$message", "f", "m", date(2026, 3, 4), 2, 1, 9.5),
+        ("x", "$message", "", "", date(2026, 3, 5), 7, 6, 0.0),
+    ]
+    nothing = {"data": {"attributes": {"dates": [], "data": []}}}
+    assert METRIC_AGGREGATES.rows(json.dumps(nothing), known).num_rows == 0
+
+
+def test_a_step_of_a_flow_gets_its_flow_from_the_row_that_points_to_it() -> None:
+    pointers = {"flow-actions": {"data": [{"type": "flow-action", "id": "a1"}]}}
+    answer = {
+        "data": [{"type": "flow", "id": "f1", "relationships": pointers}, {"type": "flow", "id": "f2"}],
+        "included": [
+            {"type": "flow-action", "id": "a1", "attributes": {"definition": {"type": "send-email"}}},
+            {"type": "tag", "id": "a1", "attributes": {"name": "Shop"}},
+        ],
+    }
+    (row,) = FLOW_ACTIONS.rows(json.dumps(answer), {}).to_pylist()
+    assert (row["id"], row["flow_id"], row["definition"]) == ("a1", "f1", '{"type":"send-email"}')

@@ -6,7 +6,7 @@ with rewrites as (
         calls.call_id,
         calls.record_key,
         calls.remote_id,
-        messages.flow_message_id,
+        replace(calls.record_key, 'flow-rewrites:', '') as flow_message_id,
         messages.flow_name,
         messages.message_name,
         messages.channel,
@@ -14,9 +14,10 @@ with rewrites as (
         -- Nobody tells us that the text was put in. The message's next edit is taken for it.
         case when messages.updated_at > calls.ended_at then messages.updated_at end as edited_at
     from {{ ref('int_mavera_calls') }} as calls
-    join {{ ref('fct_flow_messages') }} as messages
+    left join {{ ref('fct_flow_messages') }} as messages
         on calls.record_key = concat('flow-rewrites:', messages.flow_message_id)
     where calls.kind = 'generations'
+        and calls.job = 'flow-rewrites'
         and calls.state = 'done'
 
 ),
