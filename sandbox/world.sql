@@ -826,7 +826,8 @@ told as (
         unnest(
             [{'metric_no': if(channel = 'email', 0, 4), 'moment': received, 'nth': 0}]
             || list_transform(range(open_count), lambda k: {
-                'metric_no': 1, 'moment': opened + k * (600 + up_to(86400, 'flow reopened', person_id, send_no * 100 + k)),
+                'metric_no': 1,
+                'moment': opened + k * (600 + up_to(86400, 'flow reopened', person_id, send_no * 100 + k)),
                 'nth': 1 + k})
             || if(is_clicked, [{
                 'metric_no': if(channel = 'email', 2, 5),
