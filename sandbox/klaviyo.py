@@ -1,4 +1,4 @@
-"""Klaviyo: account, profiles, segments with their members, flows, metrics and events, as JSON:API.
+"""Klaviyo: account, profiles, segments and lists with members, flows, campaigns, metrics, events; JSON:API.
 
 One handler answers every endpoint of klaviyo_endpoints.py, another every report of klaviyo_reports.py.
 DuckDB writes the JSON text of a page's rows, which it finds by position: a page costs the same at any depth.
@@ -54,7 +54,7 @@ SETTLED: Final = timedelta(seconds=5)  # how far in the past a lower bound must 
 GATEWAY_ERRORS: Final = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
 SCOPES: Final = {
     KEY: {scope for endpoint in (*ENDPOINTS, *REPORTS) for scope in endpoint.scopes.split()},
-    NARROW_KEY: {"accounts:read", "metrics:read", "segments:read"},
+    NARROW_KEY: {"accounts:read", "metrics:read", "segments:read", "lists:read", "campaigns:read"},
 }
 
 
@@ -245,6 +245,7 @@ class Klaviyo:
         """Return a filter as SQL, with the values of its parameters. Raises Refusal."""
         conditions: list[SQL] = []
         values: dict[str, Any] = {}
+        unused = dict(filters)
         for number, (operator, field_name, operand) in enumerate(conditions_of(text)):
             known = filters.get(field_name)
             if known is None or operator not in known.operators.split():
@@ -260,6 +261,11 @@ class Klaviyo:
             comparison = known.compared or COMPARISONS[operator]
             conditions.append(comparison.format(known.sql, f"$value_{number}"))
             values[f"value_{number}"] = value
+            unused.pop(field_name, None)
+        for field_name, known in unused.items():
+            if known.is_required:
+                raise bad_filter(f"a filter on '{field_name}' is required")
+            conditions.append(known.otherwise)
         return conditions, values
 
     def _document(self, endpoint: Endpoint, request: Request, query: Query) -> str:
@@ -434,7 +440,7 @@ def resource(kind: Kind, query: Query) -> SQL:
 
     relations = ", ".join(
         f"""'{name}': {{
-            {f"'data': {data_of(relation)}," if name in query.include else ""}
+            {f"'data': {data_of(relation)}," if name in query.include and relation.has_data else ""}
             'links': {{'self': {link(f"relationships/{name}/")}, 'related': {link(f"{name}/")}}}
         }}"""
         for name, relation in kind.relations.items()

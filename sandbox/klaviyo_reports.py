@@ -1,4 +1,4 @@
-"""What Klaviyo computes on request, by POST: metric aggregates, and values of flows, both from stored events.
+"""What Klaviyo computes on request, by POST, from stored events: metric aggregates, flow and campaign values.
 
 Aggregates count an event on the day on which it happened, reports on the day on which its message was sent,
 as the live service does: the two never agree. Names, limits and values are those of revision 2026-07-15.
@@ -104,6 +104,29 @@ FLOW_GROUPS: Final = {
     **dict.fromkeys(["tag_id", "tag_name", "text_message_format", "variation", "variation_name"], "''"),
 }
 ALWAYS_GROUPED: Final = ["flow_id", "flow_message_id", "send_channel"]
+# The same of a campaign, whose sums stand already; an SMS is a segment long.
+CAMPAIGN_COUNTED: Final = dict.fromkeys(COUNTED, "0") | {
+    **{
+        name: f"sum({name})"
+        for name in words("recipients delivered opens opens_unique clicks clicks_unique bounced")
+    },
+    **{
+        name: f"sum(if(is_order, {name}, 0))"
+        for name in words("conversions conversion_uniques conversion_value")
+    },
+    "bounced_or_failed": "sum(bounced)",
+    "message_segment_count_sum": "sum(segments)",
+}
+CAMPAIGN_GROUPS: Final = {
+    "campaign_id": "campaign_id",
+    "campaign_message_id": "campaign_message_id",
+    "campaign_message_name": "name",
+    "send_channel": "channel",
+    **dict.fromkeys(
+        words("group group_name tag_id tag_name text_message_format variation variation_name"), "''"
+    ),
+}
+CAMPAIGN_ALWAYS_GROUPED: Final = ["campaign_id", "campaign_message_id", "send_channel"]
 
 
 @dataclass(frozen=True)
@@ -321,19 +344,7 @@ def _place_of(cursor: Any, listing: str) -> int:
 
 def flow_values(world: World, asked: Attributes, url: str) -> str:
     """What became of the messages that flows sent within a timeframe, in one answer."""
-    statistics = chosen_of(asked, "statistics", [*COUNTED, *SHARES])
-    if not statistics:
-        raise refused("statistics", "'statistics' must not be empty")
-    by = chosen_of(asked, "group_by", list(FLOW_GROUPS), ALWAYS_GROUPED)
-    metric = known_metric(world, asked, "conversion_metric_id")
-    if not world.sql("select 1 from klaviyo_events where metric_no = ? and value_usd > 0 limit 1", [metric]):
-        raise refused("conversion_metric_id", "This metric does not support querying for values data")
-    start, end = _timeframe_of(world, asked["timeframe"])
-    conditions = []
-    for operator, name, operand in conditions_of(asked.get("filter", "")):
-        if name not in ALWAYS_GROUPED or operator not in ("equals", "contains-any"):
-            raise bad_filter(f"'{operator}' is not allowed on '{name}'")
-        conditions.append(f" and {FLOW_GROUPS[name]} in ({texts(value_of(operator, operand, 'string'))})")
+    by, metric, start, end, conditions = _values_asked_of(world, asked, FLOW_GROUPS, ALWAYS_GROUPED)
     rows = world.sql(
         f"""
         with event as (
@@ -373,18 +384,75 @@ def flow_values(world: World, asked: Attributes, url: str) -> str:
         """,
         [start, metric, metric, end],
     )
+    return _values_of("flow-values-report", url, asked, by, rows)
+
+
+# --- values of campaigns --------------------------------------------------------------------------------
+
+
+def campaign_values(world: World, asked: Attributes, url: str) -> str:
+    """What became of the campaigns sent within a timeframe; an order counts, its lines do not."""
+    by, metric, start, end, conditions = _values_asked_of(
+        world, asked, CAMPAIGN_GROUPS, CAMPAIGN_ALWAYS_GROUPED
+    )
+    rows = world.sql(
+        f"""
+        select
+            [{", ".join(CAMPAIGN_GROUPS[name] for name in by)}]::varchar[] as grouped,
+            {", ".join(f"({sql})::double" for sql in CAMPAIGN_COUNTED.values())}
+        from (
+            select
+                totals.*, metric_no = 6 as is_order,
+                if(totals.channel = 'sms', recipients, 0) as segments
+            from klaviyo_campaign_totals as totals cross join klaviyo_metrics
+            where metric_no = ? and send_time >= ? and send_time < ?
+        )
+        where true {"".join(conditions)}
+        group by all order by all
+        """,
+        [metric, start, end],
+    )
+    return _values_of("campaign-values-report", url, asked, by, rows)
+
+
+# --- what both have in common ---------------------------------------------------------------------------
+
+
+def _values_asked_of(
+    world: World, asked: Attributes, groups: Mapping[str, str], always: Sequence[str]
+) -> tuple[list[str], int, datetime, datetime, list[str]]:
+    """Return groupings, conversion metric, start and end, and the filter's conditions. Raises Refusal."""
+    if not chosen_of(asked, "statistics", [*COUNTED, *SHARES]):
+        raise refused("statistics", "'statistics' must not be empty")
+    by = chosen_of(asked, "group_by", list(groups), always)
+    metric = known_metric(world, asked, "conversion_metric_id")
+    if not world.sql("select 1 from klaviyo_events where metric_no = ? and value_usd > 0 limit 1", [metric]):
+        raise refused("conversion_metric_id", "This metric does not support querying for values data")
+    start, end = _timeframe_of(world, asked["timeframe"])
+    conditions = []
+    for operator, name, operand in conditions_of(asked.get("filter", "")):
+        if name not in always or operator not in ("equals", "contains-any"):
+            raise bad_filter(f"'{operator}' is not allowed on '{name}'")
+        conditions.append(f" and {groups[name]} in ({texts(value_of(operator, operand, 'string'))})")
+    return by, metric, start, end, conditions
+
+
+def _values_of(
+    name: str, url: str, asked: Attributes, by: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> str:
+    """Write a report: a row for each group, as its values and then COUNTED in their order."""
     results = []
     for grouped, *counts in rows:
         figures = dict(zip(COUNTED, counts, strict=True))
-        for name, (part, whole) in SHARES.items():
-            figures[name] = figures[part] / figures[whole] if figures[whole] else 0.0
+        for share, (part, whole) in SHARES.items():
+            figures[share] = figures[part] / figures[whole] if figures[whole] else 0.0
         results.append(
             {
                 "groupings": dict(zip(by, grouped, strict=True)),
-                "statistics": {name: round(figures[name], 6) for name in statistics},
+                "statistics": {each: round(figures[each], 6) for each in asked["statistics"]},
             }
         )
-    report = {"type": "flow-values-report", "attributes": {"results": results}, "links": {"self": url}}
+    report = {"type": name, "attributes": {"results": results}, "links": {"self": url}}
     return orjson.dumps({"data": report, "links": {"self": url, "next": None, "prev": None}}).decode()
 
 
@@ -461,6 +529,16 @@ REPORTS: Final = (
         known=frozenset({"statistics", "timeframe", "conversion_metric_id", "group_by", "filter"}),
         required=frozenset({"statistics", "timeframe", "conversion_metric_id"}),
         answer=flow_values,
+        parameters=frozenset({"page_cursor"}),
+    ),
+    Report(
+        "campaign-values-report",
+        "campaigns:read",
+        REPORT_LIMITS,
+        fields=frozenset({"id", "results"}),
+        known=frozenset({"statistics", "timeframe", "conversion_metric_id", "group_by", "filter"}),
+        required=frozenset({"statistics", "timeframe", "conversion_metric_id"}),
+        answer=campaign_values,
         parameters=frozenset({"page_cursor"}),
     ),
 )

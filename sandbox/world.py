@@ -91,6 +91,13 @@ class World:
     - klaviyo_events(position, event_id, uuid, profile_id, metric_id, metric_name, occurred_at in whole
       seconds, visible_at, event_properties as JSON text, value_usd?, person_id), by (occurred_at, event_id).
       Opened and clicked e-mails tell the client, mostly its operating system, and whether a machine did it.
+    - klaviyo_campaigns(position, campaign_id, campaign_message_id, name, channel: email or sms, subject,
+      status, archived, created_at, scheduled_at?, updated_at, planned_at, send_time?), each with one message.
+    - klaviyo_campaign_totals: the same of those that were sent, with recipients, delivered, opens,
+      opens_unique, clicks, clicks_unique, bounced, conversions, conversion_uniques, conversion_value in US
+      dollars.
+    - klaviyo_lists(position, list_id, name, opt_in_process, created, updated).
+    - klaviyo_list_members(list_id, position in the list, profile_id, joined_group_at, person_id).
     """
 
     def __init__(

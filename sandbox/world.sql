@@ -943,6 +943,117 @@ from of_flows
 where visible < until() and (occurred < until() or deed_no = -9)
 order by position;
 
+-- Klaviyo's campaigns: a letter a week to those who read mail, a text a week to those who prefer their phone. In every
+-- third week both tell of the same thing; every fourth such letter comes too early to be compared with its text.
+-- What a campaign brings are deeds that stand above: a week's receptions are those of its campaign, opens and clicks
+-- belong to what was received last. Who gave no consent gets receipts alone, which are no campaign's. An order that a
+-- flow's message brought is not a campaign's.
+
+create table klaviyo_campaigns as
+with weeks as (
+    select
+        week::integer as week, channel, week % 3 = 0 as is_pair, (week // 3) % 4 as sort,
+        -- the earlier of two channels; all before the first reception
+        604800 * week - 3600 * case when channel = 'sms' then 1 when is_pair then [20, 20, 44, 70][1 + sort] else 2 end
+            as sent
+    from range(since() // 604800, 5 + until() // 604800) as numbered(week)
+    cross join (values ('email'), ('sms')) as channels(channel)
+),
+named as (
+    select
+        *,
+        2 * week + (channel = 'sms')::integer as campaign_no,
+        if(is_pair,
+            concat(['24-hour sale', 'Product launch', 'Restock alert', 'Last chance'][1 + sort], ' ', week),
+            concat(if(channel = 'sms', 'Text ', 'Letter '), week)) as subject,
+        -- written three weeks ahead, scheduled one
+        case when sent < until() then 'Sent' when sent < until() + 86400 * 7 then 'Scheduled' else 'Draft' end as status
+    from weeks where sent < until() + 86400 * 21
+)
+select
+    (row_number() over (order by campaign_no) - 1)::integer as position,
+    ulid_of('campaign', campaign_no) as campaign_id,
+    ulid_of('campaign message', campaign_no) as campaign_message_id,
+    concat(subject, case when not is_pair then '' when channel = 'sms' then ' (SMS)' else ' - e-mail' end) as name,
+    channel, subject, status,
+    not is_pair and week % 13 = 5 as archived,
+    to_timestamp(sent - 86400 * 21) as created_at,
+    if(status = 'Draft', null, to_timestamp(sent - 86400 * 7)) as scheduled_at,
+    to_timestamp(case status
+        when 'Sent' then sent + 31 when 'Scheduled' then sent - 86400 * 7 else sent - 86400 * 21 end) as updated_at,
+    to_timestamp(sent) as planned_at,
+    if(status = 'Sent', to_timestamp(sent), null) as send_time,
+    -- how many clicks a campaign keeps, so that texts win, lose (the one of a launch has no link) and tie
+    case when channel = 'email' or not is_pair then 1 else [1, 0, 0.3, 0.3][1 + sort] end::double as kept,
+    campaign_no
+from named
+order by position;
+
+create macro may_email(person) as draw('email consent', person) < 0.72;
+
+create or replace table klaviyo_deeds as
+with messages as (
+    select *, if(metric_no in (4, 5), 'sms', 'email') as channel
+    from klaviyo_deeds
+    where metric_no < 6 and message_no is null and (metric_no > 3 or may_email(person_id))
+),
+received as (
+    select *, (2 * (occurred // 604800) + (channel = 'sms')::integer)::integer as campaign_no
+    from messages where metric_no in (0, 3, 4)
+),
+answered as (
+    select answer.* exclude (channel), received.campaign_no
+    from (select * from messages where metric_no in (1, 2, 5)) as answer
+    asof inner join (select * from received where metric_no <> 3) as received
+        on answer.person_id = received.person_id and answer.channel = received.channel
+        and answer.occurred >= received.visible
+    inner join klaviyo_campaigns on received.campaign_no = klaviyo_campaigns.campaign_no
+    where answer.occurred - received.occurred < 86400 * 28
+        and draw('campaign click', answer.person_id, answer.deed_no) < kept
+),
+told as (
+    select event_hash, person_id, visible, occurred, metric_no, campaign_no from received
+    union all
+    select event_hash, person_id, visible, occurred, metric_no, campaign_no from answered
+),
+converted as (
+    -- an order within five days of a message is its doing or it is not
+    select orders.event_hash, told.campaign_no
+    from (select * from klaviyo_deeds where metric_no = 6 and message_no is null) as orders
+    asof inner join (select * from told where metric_no <> 3) as told
+        on orders.person_id = told.person_id and orders.occurred >= told.visible
+    where orders.occurred - told.occurred < 86400 * 5
+        and draw('campaign order', orders.person_id, orders.deed_no) < if(told.campaign_no % 2 = 1, 0.9, 0.6)
+)
+select klaviyo_deeds.*, belongs.campaign_no
+from klaviyo_deeds
+left join (select event_hash, campaign_no from told union all select * from converted) as belongs using (event_hash)
+order by position;
+
+create table klaviyo_campaign_totals as
+with people_reached as (
+    select
+        campaign_no, person_id,
+        count(*) filter (metric_no in (0, 3, 4)) as messages, count(*) filter (metric_no in (0, 4)) as received,
+        count(*) filter (metric_no = 1) as opens, count(*) filter (metric_no in (2, 5)) as clicks,
+        count(*) filter (metric_no = 3) as bounces, count(*) filter (metric_no = 6) as orders,
+        coalesce(sum(cents) filter (metric_no = 6), 0) as cents
+    from klaviyo_deeds where campaign_no is not null
+    group by all
+)
+select
+    klaviyo_campaigns.*,
+    count(*) filter (messages > 0) as recipients, count(*) filter (received > 0) as delivered,
+    coalesce(sum(opens), 0) as opens, count(*) filter (opens > 0) as opens_unique,
+    coalesce(sum(clicks), 0) as clicks, count(*) filter (clicks > 0) as clicks_unique,
+    count(*) filter (bounces > 0 and received = 0) as bounced,
+    coalesce(sum(orders), 0) as conversions, count(*) filter (orders > 0) as conversion_uniques,
+    coalesce(sum(cents), 0) / 100 as conversion_value
+from klaviyo_campaigns left join people_reached using (campaign_no)
+where status = 'Sent'
+group by all
+order by position;
+
 create view klaviyo_deeds_told as
 select
     klaviyo_deeds.position,
@@ -959,24 +1070,27 @@ select
             -- shops send numbers, and now and then the same as text
             '$value', if(event_hash % 40 = 0, to_json((cents / 100)::varchar), to_json(cents / 100)),
             '$value_currency', 'USD', 'OrderId', format('{:x}', event_hash >> 32)),
-            json_object('$attributed_flow', flow_id, '$attributed_message', flow_message_id))
+            json_object(
+                '$attributed_flow', flow_id, '$attributed_message', coalesce(flow_message_id, campaign_message_id)))
         when message_no is not null then json_object(
             '$flow', flow_id, '$message', flow_message_id,
-            'Message Name', klaviyo_flow_messages.name, 'Subject', subject)
+            'Message Name', klaviyo_flow_messages.name, 'Subject', klaviyo_flow_messages.subject)
         when metric_no = 7 then json_object(
             '$value', cents / 100, '$value_currency', 'USD',
             'ProductID', concat('P', 100 + product_no), 'Name', concat('Thing no. ', product_no), 'Quantity', 1)
         when metric_no = 8 then json_object(
             'ProductID', concat('P', 100 + product_no), 'Product Name', concat('Thing no. ', product_no))
         when metric_no = 9 then json_object('page', concat('https://shop.example/product/', product_no))
-        else json_object(
-            'Campaign Name', concat('Letter ', occurred // 604800),
-            '$message', concat('01MESSAGE', occurred // 604800))
+        when campaign_no is not null then json_object(
+            'Campaign Name', klaviyo_campaigns.name, '$message', campaign_message_id,
+            '$campaign_channel', klaviyo_campaigns.channel)
+        else json_object('Message Type', 'transactional')
     end::varchar as event_properties,
     cents / 100 as value_usd, person_id, metric_no, deed_no
 from klaviyo_deeds
 inner join klaviyo_metrics using (metric_no)
-left join klaviyo_flow_messages using (message_no);
+left join klaviyo_flow_messages using (message_no)
+left join klaviyo_campaigns using (campaign_no);
 
 -- What a mail was read with: mostly the person's own device, now and then another one. Webmail that fetches pictures
 -- itself hides an opening's device, and some mail programs open by themselves.
@@ -1121,3 +1235,40 @@ select
 from members inner join klaviyo_segments using (segment_no)
 where joined_group < until()
 order by segment_no, position;
+
+-- Klaviyo's lists: whoever signed up somewhere. Not all who did may still be written to, and fewer be sent a text.
+
+create table klaviyo_lists as
+select
+    list_no::integer as position,
+    short_id_of('list', list_no) as list_id,
+    name, opt_in_process,
+    to_timestamp(since() - 86400 * (320 - 20 * list_no)) as created,
+    to_timestamp(since() - 86400 * (50 - list_no)) as updated,
+    list_no
+from (values
+    (0, 'Weekly letter', 'double_opt_in'), (1, 'Text club', 'single_opt_in'),
+    (2, 'Met at the fair', 'single_opt_in'), (3, 'Wholesale', 'double_opt_in')
+) as list(list_no, name, opt_in_process)
+order by position;
+
+create table klaviyo_list_members as
+with members as (
+    select
+        person_id, profile_id, list_no,
+        joined + floor(86400 * 10 * draw('joins a list', person_id, list_no))::bigint as joined_group
+    from klaviyo_profiles cross join klaviyo_lists
+    where case list_no
+        when 0 then email_consent <> 'NEVER_SUBSCRIBED' and draw('letter list', person_id) < 0.7
+        when 1 then phone_number is not null and (sms_consent = 'SUBSCRIBED' or draw('text list', person_id) < 0.2)
+        when 2 then properties::json ->> 'source' = 'fair'
+        else false
+    end
+)
+select
+    list_id,
+    (row_number() over (partition by list_no order by joined_group, person_id) - 1)::integer as position,
+    profile_id, to_timestamp(joined_group) as joined_group_at, person_id
+from members inner join klaviyo_lists using (list_no)
+where joined_group < until()
+order by list_no, position;

@@ -17,6 +17,8 @@ LISTED = {
     "klaviyo_profiles": "profile_id",
     "klaviyo_events": "event_id",
     "klaviyo_segment_members": "segment_id, profile_id",
+    "klaviyo_list_members": "list_id, profile_id",
+    "klaviyo_campaigns": "campaign_id",
     "email_activity": "message_id, kind, happened_at",
     "sendgrid_contacts": "contact_id",
     "klaviyo_catalog_items": "catalog_item_id",
@@ -63,6 +65,8 @@ def test_keys_are_unique(world: World, table: str) -> None:
         ("klaviyo_events", "event_id", "profile_id, metric_id, occurred_at, visible_at, event_properties"),
         ("klaviyo_profiles", "profile_id", "email, created, properties, predicted_clv, churn_probability"),
         ("klaviyo_segment_members", "segment_id, profile_id", "joined_group_at"),
+        ("klaviyo_list_members", "list_id, profile_id", "joined_group_at"),
+        ("klaviyo_campaigns", "campaign_id", "campaign_message_id, name, channel, planned_at"),
         ("email_activity", "message_id, kind, happened_at", "single_send_id, ab_phase, ab_variation"),
         ("automation_activity", "message_id, kind, happened_at", "automation_id, step_id"),
         ("sendgrid_suppressions", "kind, email", "listed_at, reason, status, group_id"),
@@ -309,6 +313,49 @@ def test_an_order_is_attributed_to_the_message_that_was_read_last_within_five_da
     # A reading that shows late is in no list yet, but its order is attributed all the same.
     assert sum(told != read for told, read in attributed) < 0.05 * len(attributed)
     assert {told for told, read in orders if read is None} >= {(None, None)}
+
+
+def test_campaigns_reach_only_who_agreed_and_only_they_answer(world: World) -> None:
+    told = world.sql(
+        """
+        select channel, metric_name, campaign_id, person_id, occurred_at, visible_at, planned_at,
+            email_consent = 'SUBSCRIBED', sms_consent = 'SUBSCRIBED'
+        from klaviyo_events
+        join klaviyo_campaigns on event_properties ->> '$.$message' = campaign_message_id
+        join klaviyo_profiles using (person_id)
+        """
+    )
+    assert all(may_sms if channel == "sms" else may_email for channel, *_, may_email, may_sms in told)
+    received = {
+        (campaign, person) for _, metric, campaign, person, *_ in told if metric.startswith("Received")
+    }
+    answered = [row for row in told if row[1].startswith(("Opened", "Clicked"))]
+    assert {(campaign, person) for _, _, campaign, person, *_ in answered} <= received
+    assert all(planned <= occurred for *_, occurred, _, planned, _, _ in told)
+    assert {channel for channel, *_ in answered} == {"email", "sms"}
+
+
+def test_a_campaign_that_changes_says_when() -> None:
+    query = "select campaign_id, status, updated_at from klaviyo_campaigns"
+    earlier, later = (World(50, 7, AS_OF + timedelta(days=days)) for days in (0, 7))
+    before = {campaign: status for campaign, status, _ in earlier.sql(query)}
+    changed = [row for row in later.sql(query) if before.get(row[0]) != row[1]]
+    assert {status for _, status, _ in changed} == {"Draft", "Scheduled", "Sent"}
+    assert all(AS_OF <= updated.date() < AS_OF + timedelta(days=7) for *_, updated in changed)
+
+
+def test_some_campaigns_ran_on_both_channels_within_two_days_and_one_kind_did_not(world: World) -> None:
+    pairs = world.sql(
+        """
+        select mail.subject, epoch(text.planned_at - mail.planned_at) / 3600
+        from klaviyo_campaigns as mail join klaviyo_campaigns as text
+            on mail.subject = text.subject and mail.channel = 'email' and text.channel = 'sms'
+        where mail.status = 'Sent'
+        """
+    )
+    close = [subject for subject, hours in pairs if hours <= 48]
+    assert len(close) >= 4
+    assert {subject.rpartition(" ")[0] for subject, hours in pairs if hours > 48} == {"Last chance"}
 
 
 def test_segments_hold_a_near_duplicate_pair_a_contained_one_and_a_tiny_one(world: World) -> None:
