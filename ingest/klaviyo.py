@@ -1,4 +1,4 @@
-"""Klaviyo: profiles, predictions, segments with counts and members, flows, metrics, events."""
+"""Klaviyo: profiles, predictions, segments and lists with members, flows, campaigns, metrics, events."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -29,11 +29,32 @@ Moment = TypeVar("Moment", datetime, date)
 attribute = partial(Column, at="attributes")
 attributes = partial(each, at="attributes")
 ENVELOPE = "type relationships links"
+CHANNELS = ("email", "sms")
+"""Whose campaigns are read; push messages are not, since no job speaks of them."""
+CAMPAIGNS_LATE = timedelta(days=7)
 
 
 def list_of(size: int | None) -> Linked:
     return Linked("$.links.next", "page[cursor]", ("page[size]", size) if size else None)
 
+
+def included(kind: str, owner: str) -> str:
+    """SQL that unfolds a list to what is included with its rows, which alone tell whose it is: as `owner`."""
+    return f"""
+        select json_merge_patch(one, json_object('{owner}', {owner})) as row
+        from (
+            select
+                row ->> '$.id' as {owner},
+                unnest(from_json(row -> '$.relationships.{kind}s.data', '["JSON"]')) as pointer
+            from around
+        )
+        inner join (select unnest(from_json($page::json -> 'included', '["JSON"]')) as one)
+            on one ->> '$.type' = '{kind}' and one ->> '$.id' = pointer ->> '$.id'
+    """
+
+
+RESULTS = """select unnest(from_json(row -> '$.attributes.results', '["JSON"]')) as row from around"""
+"""SQL that unfolds a report to its rows."""
 
 PROFILES = Table(
     SCHEMA,
@@ -175,6 +196,72 @@ EVENTS = Table(
     ],
     drops=ENVELOPE,
 )
+LISTS = Table(
+    SCHEMA,
+    "lists",
+    ("id",),
+    [
+        Column("id", "text"),
+        *attributes("text", "name opt_in_process"),
+        *attributes("timestamptz", "created updated"),
+    ],
+    drops=ENVELOPE,
+)
+LIST_MEMBERS = Table(
+    SCHEMA,
+    "list_members",
+    ("list_id", "profile_id"),
+    [
+        Column("list_id", "text", known=True),
+        Column("profile_id", "text", field="id"),
+        attribute("joined_group_at", "timestamptz"),
+    ],
+    drops=ENVELOPE,
+)
+CAMPAIGNS = Table(
+    SCHEMA,
+    "campaigns",
+    ("id",),
+    [
+        Column("id", "text"),
+        Column("channel", "text", known=True),
+        *attributes("text", "name status"),
+        attribute("archived", "bool"),
+        *attributes("json", "audiences send_options tracking_options send_strategy"),
+        *attributes("timestamptz", "created_at scheduled_at updated_at send_time"),
+    ],
+    drops=ENVELOPE,
+    newest="updated_at",
+)
+CAMPAIGN_MESSAGES = Table(
+    SCHEMA,
+    "campaign_messages",
+    ("id",),
+    [
+        *each("text", "id campaign_id"),
+        *attributes("json", "definition send_times"),
+        *attributes("timestamptz", "created_at updated_at"),
+    ],
+    drops=ENVELOPE,
+    unfolds=included("campaign-message", "campaign_id"),
+    newest="updated_at",
+)
+CAMPAIGN_VALUES = Table(
+    SCHEMA,
+    "campaign_values",
+    ("campaign_message_id", "send_channel", "measured_on"),
+    [
+        *each("text", "campaign_id campaign_message_id send_channel", "groupings"),
+        Column("measured_on", "date", known=True),
+        *each(
+            "double",  # counts, too
+            "recipients delivered opens_unique clicks_unique bounced conversions conversion_uniques "
+            "conversion_value",
+            "statistics",
+        ),
+    ],
+    unfolds=RESULTS,
+)
 
 FLOWS = Table(
     SCHEMA,
@@ -199,18 +286,7 @@ FLOW_ACTIONS = Table(
         *attributes("timestamptz", "created updated"),
     ],
     drops=ENVELOPE,
-    # They are included with their flows, which alone tell whose they are.
-    unfolds="""
-        select json_merge_patch(action, json_object('flow_id', flow_id)) as row
-        from (
-            select
-                row ->> '$.id' as flow_id,
-                unnest(from_json(row -> '$.relationships.flow-actions.data', '["JSON"]')) as pointer
-            from around
-        )
-        inner join (select unnest(from_json($page::json -> 'included', '["JSON"]')) as action)
-            on action ->> '$.type' = 'flow-action' and action ->> '$.id' = pointer ->> '$.id'
-    """,
+    unfolds=included("flow-action", "flow_id"),
     newest="updated",
 )
 FLOW_MESSAGES = Table(
@@ -273,7 +349,7 @@ FLOW_VALUES = Table(
             "statistics",
         ),
     ],
-    unfolds="select unnest(from_json(row -> '$.attributes.results', '[\"JSON\"]')) as row from around",
+    unfolds=RESULTS,
 )
 MESSAGE_METRICS = ("Received Email", "Opened Email", "Clicked Email", "Received SMS", "Clicked SMS")
 """Klaviyo's own names of what happens to a message; each is grouped by it in one query."""
@@ -361,6 +437,41 @@ def segment_members(client: Client, _since: None) -> Pages:
 
 def _segment_ids(client: Client) -> list[str]:
     return [segment for page in segments(client) for segment in page.column("id").to_pylist()]
+
+
+def lists(client: Client, _since: None = None) -> Iterator[pa.Table]:
+    yield from client.pages("lists", LISTS, list_of(10))
+
+
+def list_members(client: Client, _since: None) -> Pages:
+    """Who is on each list now, whether or not they may still be written to."""
+    asked = {"fields[profile]": "joined_group_at"}
+    for list_id in [id_ for page in lists(client) for id_ in page.column("id").to_pylist()]:
+        ids, known = {"list": list_id}, {"list_id": list_id}
+        yield from client.pages(
+            "lists/{list}/profiles", LIST_MEMBERS, list_of(100), asked, ids=ids, known=known
+        )
+
+
+def campaigns(client: Client, since: datetime | None, table: Table = CAMPAIGNS) -> Pages:
+    """Campaigns of each channel, or their messages, which come with them.
+
+    Klaviyo lists no campaign without its channel, does not say it in the row, and may hide what is archived
+    from who does not ask for it.
+    """
+    after = f",greater-or-equal(updated_at,{_utc(since)})" if since else ""
+    for channel in CHANNELS:
+        for archived in ("false", "true"):
+            asked = {
+                "include": "campaign-messages",
+                "filter": f"equals(messages.channel,'{channel}'),equals(archived,{archived}){after}",
+            }
+            yield from client.pages("campaigns", table, list_of(100), asked, known={"channel": channel})
+
+
+def campaign_values(client: Client, _since: None) -> Pages:
+    """What became of the campaigns of the past year, in one report."""
+    yield from _report(client, "campaign", CAMPAIGN_VALUES, {"key": "last_365_days"})
 
 
 def events(client: Client, since: datetime | None, history_days: int) -> Pages:
@@ -460,22 +571,28 @@ def _aggregated(client: Client, metric_id: str, by: list[str], start: date, end:
 
 def flow_values(client: Client, _since: None) -> Pages:
     """What became of what flows sent in the last full days: a report, of which 225 a day are given."""
+    timeframe = {
+        "start": f"{client.today - timedelta(days=REPORT_DAYS)}T00:00:00+00:00",
+        "end": f"{client.today}T00:00:00+00:00",
+    }
+    yield from _report(client, "flow", FLOW_VALUES, timeframe)
+
+
+def _report(client: Client, kind: str, table: Table, timeframe: Mapping[str, str]) -> Pages:
+    """The values of a kind of message, orders being the conversions; nothing where nobody orders."""
     metric_ids = _metric_ids(client).get(ORDER_METRIC)
     if not metric_ids:
         return
     asked = {
-        "statistics": [column.name for column in FLOW_VALUES.columns if column.at == "statistics"],
-        "timeframe": {
-            "start": f"{client.today - timedelta(days=REPORT_DAYS)}T00:00:00+00:00",
-            "end": f"{client.today}T00:00:00+00:00",
-        },
+        "statistics": [column.name for column in table.columns if column.at == "statistics"],
+        "timeframe": timeframe,
         "conversion_metric_id": metric_ids[0],
-        "group_by": ["flow_id", "flow_message_id", "send_channel"],
+        "group_by": [column.name for column in table.columns if column.at == "groupings"],
     }
-    body = {"data": {"type": "flow-values-report", "attributes": asked}}
+    body = {"data": {"type": f"{kind}-values-report", "attributes": asked}}
     paging = Linked("$.links.next", "page_cursor")
     known = {"measured_on": client.today}
-    yield from client.pages("flow-values-reports", FLOW_VALUES, paging, known=known, body=body)
+    yield from client.pages(f"{kind}-values-reports", table, paging, known=known, body=body)
 
 
 def _metric_ids(client: Client) -> dict[str, list[str]]:
@@ -520,6 +637,23 @@ def resources(settings: Settings) -> list[Resource]:
         ),
         Resource(FLOW_VALUES, flow_values, "flows:read and metrics:read", cursor="measured_on", daily=True),
         Resource(SEGMENT_MEMBERS, segment_members, "segments:read and profiles:read", replaced=True),
+        Resource(LISTS, lists, "lists:read", replaced=True),
+        Resource(LIST_MEMBERS, list_members, "lists:read and profiles:read", replaced=True),
+        Resource(CAMPAIGNS, campaigns, "campaigns:read", cursor="updated_at", overlap=CAMPAIGNS_LATE),
+        Resource(
+            CAMPAIGN_MESSAGES,
+            partial(campaigns, table=CAMPAIGN_MESSAGES),
+            "campaigns:read",
+            cursor="updated_at",
+            overlap=CAMPAIGNS_LATE,
+        ),
+        Resource(
+            CAMPAIGN_VALUES,
+            campaign_values,
+            "campaigns:read and metrics:read",
+            cursor="measured_on",
+            daily=True,
+        ),
         Resource(SEGMENT_COUNTS, segment_counts, "segments:read", cursor="measured_on", daily=True),
         Resource(PREDICTIONS, predictive_analytics, "profiles:read", cursor="measured_on", daily=True),
     ]

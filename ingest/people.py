@@ -39,6 +39,7 @@ TRACES: Final[Mapping[str, Trace]] = {
     "raw_klaviyo.profiles": Trace(("email",), "id", names=True),
     "raw_klaviyo.predictive_analytics": Trace(key="profile_id"),
     "raw_klaviyo.segment_members": Trace(key="profile_id"),
+    "raw_klaviyo.list_members": Trace(key="profile_id"),
     "raw_klaviyo.events": Trace(key="profile_id"),
 }
 

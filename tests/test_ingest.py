@@ -340,9 +340,39 @@ SAME = {
         group by all
         """,
     ),
+    "raw_klaviyo.lists": (
+        "id, name, opt_in_process, updated",
+        "select list_id, name, opt_in_process, updated from klaviyo_lists",
+    ),
+    "raw_klaviyo.list_members": (
+        "list_id, profile_id, joined_group_at",
+        "select list_id, profile_id, joined_group_at from klaviyo_list_members",
+    ),
+    "raw_klaviyo.campaigns": (
+        "id, channel, name, status, archived, created_at, scheduled_at, updated_at, send_time",
+        """
+        select campaign_id, channel, name, status, archived, created_at, scheduled_at, updated_at, send_time
+        from klaviyo_campaigns
+        """,
+    ),
+    "raw_klaviyo.campaign_messages": (
+        "id, campaign_id, updated_at, definition ->> '$.channel', definition ->> '$.content.body'",
+        """
+        select campaign_message_id, campaign_id, updated_at, channel, if(channel = 'sms', subject, null)
+        from klaviyo_campaigns
+        """,
+    ),
 }
 # What is measured anew each day: the columns after the day.
 MEASURED = {
+    "raw_klaviyo.campaign_values": (
+        "campaign_id, campaign_message_id, send_channel, recipients, clicks_unique, conversion_value",
+        """
+        select campaign_id, campaign_message_id, channel, recipients::double, clicks_unique::double,
+            conversion_value::double
+        from klaviyo_campaign_totals
+        """,
+    ),
     "raw_klaviyo.flow_values": (
         "flow_id, flow_message_id, send_channel, recipients::bigint",
         """
@@ -475,6 +505,7 @@ def test_predictions_and_counts_are_measured_once_a_day(machine: Machine, sandbo
     assert ran.resource("klaviyo predictive_analytics")["requests"] == 0
     assert ran.resource("klaviyo segment_counts")["requests"] == 0
     assert ran.resource("klaviyo flow_values")["requests"] == 0
+    assert ran.resource("klaviyo campaign_values")["requests"] == 0
 
 
 def test_counts_by_message_take_one_query_a_metric_and_read_again_what_may_be_late(
