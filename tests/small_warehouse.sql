@@ -205,6 +205,36 @@ insert into raw_mavera.ledger
 insert into raw_mavera.ledger (entry_id, call_id, event, written_at, state, remote_id, credits) values
     (102, 'rewrite', 'end', '2026-01-06T10:00:09+00:00', 'done', 'text of M4', 15);
 
+-- A sale by e-mail to 50, of whom 5 click, and one buys for 19.90, and a day later by text to 40, of whom 12 click.
+insert into raw_klaviyo.metrics (id, name) values
+    ('RECEIVED SMS', 'Received SMS'), ('CLICKED SMS', 'Clicked SMS');
+insert into raw_klaviyo.campaigns (id, channel, name, status, send_time) values
+    ('c1', 'email', 'Sale (e-mail)', 'Sent', '2026-01-01 08:00:00+00'),
+    ('c2', 'sms', 'Sale, SMS', 'Sent', '2026-01-02 08:00:00+00'),
+    ('c3', 'sms', 'Next sale', 'Draft', null);
+insert into raw_klaviyo.campaign_messages (id, campaign_id, definition) values
+    ('m1', 'c1', '{"channel": "email", "content": {"subject": "All must go"}}'),
+    ('m2', 'c2', '{"channel": "sms", "content": {"body": "It goes"}}');
+insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties)
+    select concat('r', range), concat('p', range), 'RECEIVED', '2026-01-01 09:00:00+00', '{"$message": "m1"}' from range(1, 51)
+    union all select concat('o', range), concat('p', range), 'OPENED', '2026-01-01 09:30:00+00', '{"$message": "m1"}'
+        from range(1, 21)
+    union all select concat('c', range), concat('p', range), 'CLICKED', '2026-01-01 09:30:00+00', '{"$message": "m1"}'
+        from range(1, 6)
+    union all select concat('rs', range), concat('p', range), 'RECEIVED SMS', '2026-01-02 09:00:00+00', '{"$message": "c2"}'
+        from range(51, 91)
+    union all select concat('cs', range), concat('p', range), 'CLICKED SMS', '2026-01-02 09:30:00+00', '{"$message": "c2"}'
+        from range(51, 63);
+update raw_klaviyo.events
+    set event_properties = '{"$value": "19.90", "$value_currency": "usd", "$attributed_message": "m1"}' where id = 'k1';
+insert into raw_klaviyo.campaign_values
+    (campaign_id, campaign_message_id, send_channel, measured_on, delivered, clicks_unique, conversion_uniques,
+        conversion_value) values
+    ('c1', 'm1', 'email', '2026-01-02', 50, 5, 1, 19.9);
+insert into raw_klaviyo.lists (id, name, opt_in_process) values ('L', 'Letter', 'double_opt_in');
+insert into raw_klaviyo.list_members (list_id, profile_id)
+    select 'L', concat('p', range) from range(41, 61);
+
 -- A persona that stands, an analysis that was answered, a call of which nobody knows how it ended.
 insert into raw_mavera.personas (id, name, description, is_custom) values
     ('base', 'Base', 'base', false),

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, datetime
+from datetime import date, timedelta
 from itertools import combinations
 from pathlib import Path
 from statistics import median
@@ -663,6 +664,59 @@ def test_product_pairs_are_those_of_the_world(walked: Walked) -> None:
     assert surely <= {(a, b) for a, b, *_, is_affinity in pairs if is_affinity}
 
 
+def test_campaigns_and_their_pairs_are_those_of_the_world(walked: Walked) -> None:
+    truth = {
+        campaign: (name, channel, *counts)
+        for campaign, name, channel, *counts in walked.world.sql("""
+            select campaign_id, name, channel, delivered, if(channel = 'sms', null, opens_unique),
+                clicks_unique, conversion_uniques, conversion_value::decimal(18, 2), delivered, clicks_unique
+            from klaviyo_campaign_totals
+        """)
+    }
+    found = walked.mart("""
+        select campaign_id, campaign_name, channel, received_count, opened_count, clicked_count,
+            converted_count, revenue_usd, reported_received_count, reported_clicked_count
+        from marts.fct_campaigns
+    """)
+    assert {campaign: tuple(row) for campaign, *row in found} == truth
+    of = {
+        (subject, channel): (clicked, delivered, planned)
+        for subject, channel, clicked, delivered, planned in walked.world.sql(
+            "select subject, channel, clicks_unique, delivered, planned_at from klaviyo_campaign_totals"
+        )
+    }
+    outcomes = {}
+    for subject in {subject for subject, _ in of}:
+        if (subject, "email") in of and (subject, "sms") in of:
+            mail, text = of[subject, "email"], of[subject, "sms"]
+            if abs(mail[2] - text[2]) <= timedelta(hours=48):
+                pooled = (mail[0] + text[0]) / (mail[1] + text[1])
+                error = math.sqrt(pooled * (1 - pooled) * (1 / mail[1] + 1 / text[1]))
+                z = (text[0] / text[1] - mail[0] / mail[1]) / error
+                chance = math.erfc(abs(z) / math.sqrt(2))
+                decided = "tie" if chance >= 0.05 else "sms" if z > 0 else "email"
+                slug = subject.lower().replace(" ", "-")
+                outcomes[slug] = "undecided" if min(mail[1], text[1]) < 30 else decided
+    pairs = dict(walked.mart("select campaign_stem, click_outcome from marts.channel_pairs"))
+    assert pairs == outcomes
+    assert {"email", "sms", "tie"} == set(outcomes.values())
+
+
+def test_lists_are_reachable_as_the_world_consents(walked: Walked) -> None:
+    truth = walked.world.sql("""
+        select list_id, count(person_id), count(*) filter (email_consent = 'SUBSCRIBED'),
+            count(*) filter (sms_consent = 'SUBSCRIBED')
+        from klaviyo_lists left join klaviyo_list_members using (list_id)
+        left join klaviyo_profiles using (person_id)
+        group by all order by 1
+    """)
+    lists = walked.mart(
+        "select list_id, member_count, email_reachable_count, sms_reachable_count"
+        " from marts.dim_lists order by 1"
+    )
+    assert lists == truth
+
+
 # --- Mavera, at the smaller size ---------------------------------------------------------------------
 
 
@@ -685,6 +739,7 @@ def test_everything_reaches_mavera_once_and_comes_back(walked: Walked) -> None:
     studies = walked.mart("select distinct record_key from marts.fct_question_results")
     assert len(analyses) + len(personas) + len(studies) == planned["counts"]["create"]
     assert len(studies) == 4
+    assert len(studies) == 3
     assert all(length > 0 for _, length in analyses)
     assert {credits_ for _, credits_ in personas} == {300}
     ((spent, estimated),) = walked.mart("select sum(credits), sum(estimated_credits) from marts.fct_credits")
@@ -715,6 +770,7 @@ def test_focus_groups_come_back_with_every_answer_of_every_persona(walked: Walke
         from marts.fct_question_results where question_type = 'NPS'
     """)
     assert scores == [(True, True, 30)] * 4
+    assert scores == [(True, True, 30)] * 3
     liking = dict(
         walked.mart("""
         select persona_record_key, avg(answer_number) from marts.fct_focus_group_answers

@@ -28,20 +28,20 @@
 {%- endmacro %}
 
 
-{# A text in small letters and digits, words joined by hyphens, 40 signs at most; null where nothing is left of it. #}
-{% macro slug(column) -%}
-    {{ return(adapter.dispatch('slug')(column)) }}
+{# A text in small letters and digits, words joined by hyphens, so many signs at most; null where nothing is left of it. #}
+{% macro slug(column, signs=40) -%}
+    {{ return(adapter.dispatch('slug')(column, signs)) }}
 {%- endmacro %}
 
-{% macro default__slug(column) -%}
+{% macro default__slug(column, signs) -%}
     nullif(regexp_replace(substr(
-        regexp_replace(regexp_replace(lower({{ column }}), '[^\p{L}\p{N}]+', '-', 'g'), '^-', ''), 1, 40
+        regexp_replace(regexp_replace(lower({{ column }}), '[^\p{L}\p{N}]+', '-', 'g'), '^-', ''), 1, {{ signs }}
     ), '-$', ''), '')
 {%- endmacro %}
 
-{% macro spark__slug(column) -%}
+{% macro spark__slug(column, signs) -%}
     nullif(regexp_replace(substr(
-        regexp_replace(regexp_replace(lower({{ column }}), '[^\\p{L}\\p{N}]+', '-'), '^-', ''), 1, 40
+        regexp_replace(regexp_replace(lower({{ column }}), '[^\\p{L}\\p{N}]+', '-'), '^-', ''), 1, {{ signs }}
     ), '-$', ''), '')
 {%- endmacro %}
 

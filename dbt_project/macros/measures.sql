@@ -82,3 +82,13 @@
 {% macro percent(value) -%}
     concat(cast(cast(round(100 * {{ value }}) as bigint) as {{ dbt.type_string() }}), ' %')
 {%- endmacro %}
+
+{# What a campaign is about: its name without the words for a channel, small letters and digits joined by hyphens; null
+   where nothing is left. #}
+{% macro name_stem(column) -%}
+    {%- set stem = namespace(sql="concat('-', " ~ slug(column, 200) ~ ", '-')") -%}
+    {%- for word in var('channel_words') -%}
+        {%- set stem.sql = "replace(" ~ stem.sql ~ ", '-" ~ word ~ "-', '-')" -%}
+    {%- endfor -%}
+    nullif(trim(both '-' from {{ stem.sql }}), '')
+{%- endmacro %}

@@ -87,3 +87,14 @@ select
     'product-affinity',
     concat({{ counted('count(*) filter (where is_affinity)') }}, ' of ', {{ counted('count(*)') }}, ' pairs above chance')
 from {{ ref('product_pairs') }}
+
+union all
+
+-- KL-5
+select
+    'channel-pairs',
+    concat(
+        'texts win ', {{ counted('count(*) filter (where click_outcome = \'sms\')') }}, ' of ', {{ counted('count(*)') }},
+        ' pairs, e-mails ', {{ counted('count(*) filter (where click_outcome = \'email\')') }}
+    )
+from {{ ref('channel_pairs') }}

@@ -1,0 +1,85 @@
+-- One study about all campaigns that ran on both channels, asked of the tiers of KL-1: on which channel people want what.
+with
+
+-- Those whose channels differ most clearly, in whole standard errors, so that noise does not choose.
+ranked_pairs as (
+
+    select
+        *,
+        least(email_received_count, sms_received_count) as least_received_count,
+        row_number() over (
+            order by in_whole_errors desc, email_sent_at desc, email_campaign_id
+        ) as pair_position
+    from (
+        select *, coalesce(round(abs(click_z_score)), 0) as in_whole_errors from {{ ref('channel_pairs') }}
+    ) as pairs
+    where click_outcome <> 'undecided'
+        and least(email_received_count, sms_received_count) >= {{ var('smallest_group') }}
+
+),
+
+pair_lists as (
+
+    select
+        count(*) as pair_count,
+        count(*) filter (where click_outcome = 'email') as email_click_count,
+        count(*) filter (where click_outcome = 'sms') as sms_click_count,
+        count(*) filter (where click_outcome = 'tie') as tied_click_count,
+        count(*) filter (where conversion_outcome = 'email') as email_conversion_count,
+        count(*) filter (where conversion_outcome = 'sms') as sms_conversion_count,
+        count(*) filter (where conversion_outcome = 'tie') as tied_conversion_count,
+        {{ sorted_list("case when pair_position <= " ~ var('listed_channel_pairs') ~ " then " ~ record([
+            ['errors_apart', 'cast(in_whole_errors as bigint)'],
+            ['about', "substr(replace(campaign_stem, '-', ' '), 1, 80)"],
+            ['click_outcome', 'click_outcome'],
+            ['conversion_outcome', 'conversion_outcome'],
+            ['email_clicked_share', in_steps('email_clicked_share', var('analysis_share_step'))],
+            ['sms_clicked_share', in_steps('sms_clicked_share', var('analysis_share_step'))],
+            ['email_converted_share', in_steps('email_converted_share', var('analysis_share_step'))],
+            ['sms_converted_share', in_steps('sms_converted_share', var('analysis_share_step'))],
+        ]) ~ " end") }} as pairs,
+        min(case when pair_position <= {{ var('listed_channel_pairs') }} then least_received_count end) as person_count,
+        cast(max(greatest(email_sent_at, sms_sent_at)) as date) as measured_on
+    from ranked_pairs
+
+),
+
+reach as (
+
+    select
+        avg(case when can_receive_email then 1.0 else 0.0 end) as email_reachable_share,
+        avg(case when can_receive_sms then 1.0 else 0.0 end) as sms_reachable_share
+    from {{ ref('dim_customers') }}
+
+),
+
+tier_list as (
+
+    select {{ sorted_list("concat('clv-tiers:', clv_tier)") }} as persona_keys
+    from {{ ref('clv_tiers') }}
+    where clv_tier <> 'no_prediction' and customer_count > 0
+
+)
+
+select
+    'account' as entity,
+    'E-mail or text message' as name,
+    {{ json_build([
+        ['pair_count', 'pair_lists.pair_count'],
+        ['email_click_count', 'pair_lists.email_click_count'],
+        ['sms_click_count', 'pair_lists.sms_click_count'],
+        ['tied_click_count', 'pair_lists.tied_click_count'],
+        ['email_conversion_count', 'pair_lists.email_conversion_count'],
+        ['sms_conversion_count', 'pair_lists.sms_conversion_count'],
+        ['tied_conversion_count', 'pair_lists.tied_conversion_count'],
+        ['email_reachable_share', in_steps('reach.email_reachable_share', var('analysis_share_step'))],
+        ['sms_reachable_share', in_steps('reach.sms_reachable_share', var('analysis_share_step'))],
+        ['pairs', 'pair_lists.pairs'],
+    ]) }} as facts,
+    pair_lists.person_count,
+    to_json(tier_list.persona_keys) as reference_keys,
+    pair_lists.measured_on
+from pair_lists
+cross join reach
+cross join tier_list
+where pair_lists.pair_count > 0

@@ -1,0 +1,57 @@
+-- What an event calls its message is the message's id, or, in some accounts, the campaign's.
+with campaign_keys as (
+
+    select
+        campaign_id,
+        campaign_message_id as message_id
+    from {{ ref('stg_klaviyo__campaign_messages') }}
+
+    union
+
+    select
+        campaign_id,
+        campaign_id as message_id
+    from {{ ref('stg_klaviyo__campaigns') }}
+
+),
+
+told as (
+
+    select
+        campaign_keys.campaign_id,
+        events.customer_id,
+        case
+            when metrics.metric_name in ('Received Email', 'Received SMS') then 'received'
+            when metrics.metric_name = 'Opened Email' then 'opened'
+            when metrics.metric_name in ('Clicked Email', 'Clicked SMS') then 'clicked'
+        end as deed,
+        cast(null as decimal(18, 2)) as revenue_usd
+    from {{ ref('stg_klaviyo__events') }} as events
+    join campaign_keys on events.message_id = campaign_keys.message_id
+    join {{ ref('stg_klaviyo__metrics') }} as metrics on events.metric_id = metrics.metric_id
+
+    union all
+
+    select
+        campaign_keys.campaign_id,
+        events.customer_id,
+        'ordered' as deed,
+        events.value_amount as revenue_usd
+    from {{ ref('stg_klaviyo__events') }} as events
+    join campaign_keys on events.attributed_message_id = campaign_keys.message_id
+    join {{ ref('stg_klaviyo__metrics') }} as metrics on events.metric_id = metrics.metric_id
+    where metrics.metric_name = '{{ var('order_metric') }}'
+
+)
+
+select
+    campaign_id,
+    customer_id,
+    count(*) filter (where deed = 'opened') as open_count,
+    count(*) filter (where deed = 'clicked') as click_count,
+    count(*) filter (where deed = 'ordered') as order_count,
+    cast(coalesce(sum(revenue_usd), 0) as decimal(18, 2)) as revenue_usd
+from told
+where customer_id is not null
+group by campaign_id, customer_id
+having count(*) filter (where deed = 'received') > 0

@@ -1,0 +1,103 @@
+{%- set measures = {'click': 'clicked', 'conversion': 'converted'} -%}
+
+with candidates as (
+
+    select
+        mails.campaign_id as email_campaign_id,
+        texts.campaign_id as sms_campaign_id,
+        mails.campaign_stem,
+        mails.campaign_name as email_campaign_name,
+        texts.campaign_name as sms_campaign_name,
+        mails.received_count as email_received_count,
+        texts.received_count as sms_received_count,
+        mails.clicked_count as email_clicked_count,
+        texts.clicked_count as sms_clicked_count,
+        mails.converted_count as email_converted_count,
+        texts.converted_count as sms_converted_count,
+        mails.revenue_usd as email_revenue_usd,
+        texts.revenue_usd as sms_revenue_usd,
+        mails.sent_at as email_sent_at,
+        texts.sent_at as sms_sent_at,
+        abs({{ dbt.datediff('mails.sent_at', 'texts.sent_at', 'minute') }}) / 60.0 as hours_apart
+    from {{ ref('fct_campaigns') }} as mails
+    join {{ ref('fct_campaigns') }} as texts
+        on mails.campaign_stem = texts.campaign_stem
+        and mails.channel = 'email'
+        and texts.channel = 'sms'
+
+),
+
+-- A campaign that was sent twice under one name goes with the nearest of the other channel, and is in one pair at most.
+ranked as (
+
+    select
+        *,
+        row_number() over (partition by email_campaign_id order by hours_apart, sms_campaign_id) as nearest_text,
+        row_number() over (partition by sms_campaign_id order by hours_apart, email_campaign_id) as nearest_mail
+    from candidates
+    where hours_apart <= {{ var('channel_pair_hours') }}
+
+),
+
+tested as (
+
+    select
+        *,
+        {% for measure, did in measures.items() -%}
+        {{ share('email_' ~ did ~ '_count', 'email_received_count') }} as email_{{ did }}_share,
+        {{ share('sms_' ~ did ~ '_count', 'sms_received_count') }} as sms_{{ did }}_share,
+        {{ two_proportion_z(
+            'sms_' ~ did ~ '_count', 'sms_received_count', 'email_' ~ did ~ '_count', 'email_received_count'
+        ) }} as {{ measure }}_z_score,
+        {% endfor -%}
+        least(email_received_count, sms_received_count) >= {{ var('channel_received_from') }} as is_decidable
+    from ranked
+    where nearest_text = 1 and nearest_mail = 1
+
+),
+
+judged as (
+
+    select
+        *,
+        {% for measure in measures -%}
+        {{ two_sided_p(measure ~ '_z_score') }} as {{ measure }}_p_value{{ ',' if not loop.last }}
+        {% endfor %}
+    from tested
+
+)
+
+select
+    email_campaign_id,
+    sms_campaign_id,
+    campaign_stem,
+    email_campaign_name,
+    sms_campaign_name,
+    {% for measure in measures -%}
+    case
+        when not is_decidable then 'undecided'
+        when {{ measure }}_p_value >= {{ var('channel_p_below') }} then 'tie'
+        when {{ measure }}_z_score > 0 then 'sms'
+        else 'email'
+    end as {{ measure }}_outcome,
+    {% endfor -%}
+    email_received_count,
+    sms_received_count,
+    {% for measure, did in measures.items() -%}
+    {% for channel in ['email', 'sms'] -%}
+    {%- set part, whole = channel ~ '_' ~ did ~ '_count', channel ~ '_received_count' -%}
+    {{ part }},
+    {{ channel }}_{{ did }}_share,
+    {{ wilson_low(part, whole) }} as {{ channel }}_{{ did }}_share_low,
+    {{ wilson_high(part, whole) }} as {{ channel }}_{{ did }}_share_high,
+    {% endfor -%}
+    {{ measure }}_z_score,
+    {{ measure }}_p_value,
+    {% endfor -%}
+    email_revenue_usd,
+    sms_revenue_usd,
+    cast(hours_apart as double) as hours_apart,
+    not is_decidable as is_small_sample,
+    email_sent_at,
+    sms_sent_at
+from judged
