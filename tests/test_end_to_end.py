@@ -7,8 +7,7 @@ from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, datetime
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import combinations
 from pathlib import Path
 from statistics import median
@@ -568,6 +567,8 @@ def test_suppressions_are_those_of_the_world(walked: Walked) -> None:
     groups = walked.world.sql("select group_id, count(*) from sendgrid_suppressions group by 1")
     left = walked.mart("select unsubscribe_group_id, address_count from marts.dim_unsubscribe_groups")
     assert dict(left) == {group: count for group, count in groups if group}
+
+
 def test_messages_of_flows_are_those_of_the_world(walked: Walked) -> None:
     """What was received in the last thirty days is followed by hand; the medians of its peers, too."""
     sent: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
