@@ -1,10 +1,11 @@
-"""Mavera: workspaces, personas, focus groups and the Mave chat, with a state file and credits that run out.
+"""Mavera: workspaces, personas, focus groups, files, brand voices and the Mave chat, with a state file and
+credits that run out.
 
 Where the vendor's pages leave something open, strict reads them in the way that hurts a careless client:
 unknown and missing fields are refused, a chat answer has the reference's fields only. Lenient reads them as
 the vendor's examples need it: unknown fields are ignored, defaults fill gaps, answers carry `validation`. Of
 focus groups no reference is known: strict says its price only with the results, lenient at once, and each
-spells its states in its own way.
+spells its states in its own way, as it does those of a brand voice.
 Every change is committed before its answer leaves: a cut connection loses the answer, not the work.
 """
 
@@ -24,11 +25,13 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
+from urllib.parse import quote, unquote, urlsplit
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from sandbox.mavera_voices import voice_in
 from sandbox.vendor import Limit, Standing
 
 KEY: Final = "mvra_live_sandbox0000000000000000"
@@ -39,6 +42,7 @@ PERSONA_CREDITS: Final = 300
 CHATS_AT_ONCE: Final = 10
 STUDIES_AT_ONCE: Final = 5
 STUDY_CREDITS: Final = (50, 200)  # fewest and most
+VOICE_CREDITS: Final = 50
 RETRY_AFTER_SECONDS: Final = 30  # what the vendor's own sample waits when the header is missing
 
 Row = dict[str, Any]
@@ -158,6 +162,29 @@ STUDY_STATES: Final = {  # as strict and as lenient spells them
 }
 
 
+FILE_FIELDS: Final = {
+    "/files/upload-url": (names("file_name file_type file_size workspace_id"), names("checksum folder_id")),
+    "/files": (names("name type url workspace_id file_size"), names("folder_id metadata")),
+}
+FILE_BYTES: Final = 10 * 2**20
+VIDEO_BYTES: Final = 2 * 2**30
+UPLOAD_SECONDS: Final = 3_600
+STORAGE: Final = "/storage"  # another host at Mavera: it knows no keys, and refuses a request that brings one
+
+VOICE_CONTENT: Final = names("voice_summary tone writing_style vocabulary example_phrases")
+VOICE_FIELDS: Final = names("label usage_context workspace_id urls documents example_phrases vocabulary tone")
+VOICE_SOURCES: Final = names("urls documents")
+DOCUMENT_FIELDS: Final = names("name url file_type file_size")
+VOICE_OBJECTS: Final = names("tone writing_style vocabulary")
+VOICE_SHORTEST: Final = {"label": 2, "usage_context": 10}  # characters
+VOICE_STATES: Final = {  # as the reference spells them, and as the guide does
+    "pending": ("pending", "PENDING"),
+    "processing": ("generating", "GENERATING"),
+    "completed": ("completed", "READY"),
+    "failed": ("failed", "FAILED"),
+}
+
+
 class QuestionType(NamedTuple):
     """What a question of a type must bring: a scale with such ends, lists with at least so many entries."""
 
@@ -236,6 +263,15 @@ create table if not exists objects (
     object_id text not null unique,
     body text not null
 );
+create table if not exists uploads (
+    key text primary key,
+    signature text not null,
+    file_type text not null,
+    file_size integer not null,
+    checksum text,
+    expires_at text not null,
+    content blob
+);
 create table if not exists charges (
     position integer primary key autoincrement,
     object_id text not null,
@@ -291,8 +327,9 @@ class Mavera:
 
     `state` is a SQLite file (created when absent; None keeps all in memory), `balance` the credits of a
     calendar month in UTC (None: the plan's). `plan` may be changed at any time, and so may `chat_seconds`:
-    how long Mave thinks before its work is done and charged; `study_seconds`: how long a focus group runs;
-    `studies_to_fail`: how many of the next ones come to nothing, charged all the same.
+    how long Mave thinks before its work is done and charged; `study_seconds` and `voice_seconds`: how long a
+    focus group and a brand voice take; `studies_to_fail` and `voices_to_fail`: how many of the next ones come
+    to nothing, charged all the same.
     """
 
     name = "mavera"
@@ -304,6 +341,8 @@ class Mavera:
         self.chat_seconds = 0.0
         self.study_seconds = 2.0
         self.studies_to_fail = 0
+        self.voice_seconds = 1.0
+        self.voices_to_fail = 0
         self._chats = 0
         if state:
             state.parent.mkdir(parents=True, exist_ok=True)
@@ -321,22 +360,33 @@ class Mavera:
             self._route("GET", "/focus-groups", self._list_studies),
             self._route("POST", "/focus-groups", self._create_study),
             self._route("GET", "/focus-groups/{id}", self._get_study),
+            self._route("POST", "/files/upload-url", self._create_upload),
+            self._route("PUT", f"{STORAGE}/{{key:path}}", self._put_upload, below=""),
+            self._route("GET", f"{STORAGE}/{{key:path}}", self._get_upload, below=""),
+            self._route("POST", "/files", self._create_file),
+            self._route("GET", "/brand-voices", self._list_voices),
+            self._route("POST", "/brand-voices", self._create_voice),
+            self._route("GET", "/brand-voices/{id}", self._get_voice),
+            self._route("PATCH", "/brand-voices/{id}", self._update_voice),
             self._route("POST", "/mave/chat", self._chat),
             self._route("GET", "/mave/threads", self._list_threads),
             self._route("GET", "/mave/threads/{id}", self._get_thread),
             self._route("DELETE", "/mave/threads/{id}", self._delete_thread),
         ]
 
-    def _route(self, method: str, path: str, handler: Handler) -> Route:
+    def _route(self, method: str, path: str, handler: Handler, below: str = "/api/v1") -> Route:
         async def answer(request: Request) -> Response:
             try:
                 return await handler(request)
             except Refusal as refusal:
                 return refusal.response
 
-        return Route(f"/api/v1{path}", answer, methods=[method])
+        return Route(f"{below}{path}", answer, methods=[method])
 
     def authorize(self, request: Request) -> Response | None:
+        if is_storage(request):
+            # The signature in the link is the permission; storage refuses a request that brings two.
+            return refused_by_storage(400) if "authorization" in request.headers else None
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key:
             return Refusal(401, "missing_api_key", "Send the header Authorization: Bearer <key>.").response
@@ -346,8 +396,8 @@ class Mavera:
             return Refusal(401, "expired_api_key", "This API key has expired.").response
         return None if key == KEY else Refusal(401).response
 
-    def limits(self, request: Request) -> Sequence[Limit]:  # noqa: ARG002
-        return [Limit("key", self.plan.requests, 60, sliding=True)]
+    def limits(self, request: Request) -> Sequence[Limit]:
+        return [] if is_storage(request) else [Limit("key", self.plan.requests, 60, sliding=True)]
 
     def limit_headers(self, standing: Sequence[Standing]) -> dict[str, str]:
         headers = {}
@@ -367,17 +417,18 @@ class Mavera:
 
     def summary(self) -> Row:
         """The number of objects of each kind, all credits spent, and what is left of the month's balance."""
-        ((personas, threads, studies, spent),) = self._query(
+        ((personas, threads, studies, voices, spent),) = self._query(
             """
             select
                 (select count(*) from objects where kind = 'persona'),
                 (select count(*) from objects where kind = 'thread'),
                 (select count(*) from objects where kind = 'focus group'),
+                (select count(*) from objects where kind = 'brand voice'),
                 (select coalesce(sum(credits), 0) from charges)
             """
         )
         balance = self.balance - self._spent_this_month()
-        counts = {"personas": personas, "threads": threads, "focus_groups": studies}
+        counts = {"personas": personas, "threads": threads, "focus_groups": studies, "brand_voices": voices}
         return counts | {"credits_spent": spent, "balance": balance}
 
     async def _list_workspaces(self, request: Request) -> Response:
@@ -510,7 +561,7 @@ class Mavera:
     async def _create_study(self, request: Request) -> Response:
         fields = self._study_fields(await body_of(request))
         running = sum(
-            self._stage(json.loads(body)) in {"pending", "processing"}
+            self._stage(json.loads(body), self.study_seconds) in {"pending", "processing"}
             for (body,) in self._query("select body from objects where kind = 'focus group'")
         )
         if running >= STUDIES_AT_ONCE:
@@ -538,16 +589,16 @@ class Mavera:
         self.studies_to_fail = max(0, self.studies_to_fail - 1)
         return JSONResponse(self._study_now(study, "pending"), 201)
 
-    def _stage(self, study: Row) -> str:
-        """How far a focus group is: it waits for a third of its time, and works for the rest."""
-        age = (datetime.now(UTC) - datetime.fromisoformat(study["created_at"])).total_seconds()
-        if age < self.study_seconds:
-            return "pending" if age < self.study_seconds / 3 else "processing"
-        return "failed" if study["fails"] else "completed"
+    def _stage(self, work: Row, seconds: float) -> str:
+        """How far work that takes `seconds` is: it waits for a third of its time, then is at work."""
+        age = (datetime.now(UTC) - datetime.fromisoformat(work["created_at"])).total_seconds()
+        if age < seconds:
+            return "pending" if age < seconds / 3 else "processing"
+        return "failed" if work["fails"] else "completed"
 
     def _study_now(self, study: Row, stage: str = "") -> Row:
         """A focus group as it is shown at `stage`: results once it is completed, a reason once it failed."""
-        stage = stage or self._stage(study)
+        stage = stage or self._stage(study, self.study_seconds)
         is_over = stage in {"completed", "failed"}
         ended = datetime.fromisoformat(study["created_at"]) + timedelta(seconds=self.study_seconds)
         shown = {field: value for field, value in study.items() if field not in {"credits", "fails"}}
@@ -610,6 +661,201 @@ class Mavera:
             if not isinstance(question.get(field), list) or len(question[field]) < fewest:
                 raise invalid(f"{where}.{field}", f"must be a list of at least {fewest}")
         return question
+
+    async def _create_upload(self, request: Request) -> Response:
+        """Say where a file may be put, and where anybody can read it from then on."""
+        fields = self._file_fields("/files/upload-url", await body_of(request))
+        check_size("file_size", fields["file_size"], fields["file_type"])
+        if "/" in fields["file_name"]:
+            raise invalid("file_name", "must not hold a slash")
+        if not re.fullmatch(r"[0-9a-f]{64}", fields.get("checksum") or "0" * 64):
+            raise invalid("checksum", "must be a SHA-256 in hexadecimal digits")
+        key = f"{fields['workspace_id']}/{secrets.token_hex(12)}/{fields['file_name']}"
+        signature, expires = secrets.token_hex(16), datetime.now(UTC) + timedelta(seconds=UPLOAD_SECONDS)
+        described = (fields["file_type"], fields["file_size"], fields.get("checksum"))
+        with self._state:
+            self._state.execute(
+                "insert into uploads values (?, ?, ?, ?, ?, ?, null)",
+                (key, signature, *described, iso(expires)),
+            )
+        public_url = f"{str(request.base_url).rstrip('/')}{STORAGE}/{quote(key)}"
+        return JSONResponse(
+            {
+                "upload_url": f"{public_url}?signature={signature}",
+                "public_url": public_url,
+                "key": key,
+                "expires_in": UPLOAD_SECONDS,
+                "method": "PUT",
+                "headers": {"Content-Type": fields["file_type"]},
+                "next_step": "PUT the bytes to upload_url, then POST /files with url = public_url.",
+            }
+        )
+
+    async def _put_upload(self, request: Request) -> Response:
+        key, content = request.path_params["key"], await request.body()
+        signature = request.query_params.get("signature", "")
+        found = self._query(
+            "select file_type, file_size, checksum, expires_at from uploads where key = ? and signature = ?",
+            *(key, signature),
+        )
+        if not found or found[0][3] < iso(datetime.now(UTC)):
+            return refused_by_storage(403)
+        file_type, file_size, checksum, _ = found[0]
+        if request.headers.get("content-type") != file_type:
+            return refused_by_storage(403)  # the type is signed as well
+        if len(content) != file_size or checksum not in {None, hashlib.sha256(content).hexdigest()}:
+            return refused_by_storage(400)
+        with self._state:
+            self._state.execute("update uploads set content = ? where key = ?", (content, key))
+        return Response(status_code=200)
+
+    async def _get_upload(self, request: Request) -> Response:
+        """The file, to anybody who asks: public means that."""
+        content = self._uploaded(request.path_params["key"])
+        return refused_by_storage(404) if content is None else Response(content)
+
+    async def _create_file(self, request: Request) -> Response:
+        fields = self._file_fields("/files", await body_of(request))
+        content = self._uploaded(key_of(fields["url"]))
+        if content is None:
+            raise invalid("url", "is not the public_url of a file that was uploaded")
+        if len(content) != fields["file_size"]:
+            raise invalid("file_size", "is not that of the file that was uploaded")
+        now = iso(datetime.now(UTC))
+        record: Row = {"id": new_id("file"), "object": "file", "folder_id": None, "metadata": {}, **fields}
+        record |= {"created_at": now, "updated_at": now}
+        with self._state:
+            self._save("file", record)
+        return JSONResponse(record, 201)
+
+    def _file_fields(self, path: str, sent: Row) -> Row:
+        required, optional = FILE_FIELDS[path]
+        fields = self._known(sent, required | optional)
+        for field in sorted(required):
+            if field not in fields:
+                raise missing(field)
+            if field != "file_size" and not (isinstance(fields[field], str) and fields[field].strip()):
+                raise invalid(field, "must be a text")
+        if type(fields["file_size"]) is not int or fields["file_size"] < 1:
+            raise invalid("file_size", "must be a number of bytes")
+        if fields["workspace_id"] not in {workspace.workspace_id for workspace in WORKSPACES}:
+            raise invalid("workspace_id", "is not a workspace of this account")
+        return fields
+
+    def _uploaded(self, key: str) -> bytes | None:
+        rows = self._query("select content from uploads where key = ?", key)
+        return rows[0][0] if rows else None
+
+    async def _list_voices(self, request: Request) -> Response:
+        """All of them at once: no paging is documented, and strict knows the two filters alone."""
+        filters = request.query_params
+        for name in filters:
+            if self.strict and name not in {"workspace_id", "status"}:
+                raise invalid(name, "is not a parameter of this request")
+        rows = self._query("select body from objects where kind = 'brand voice' order by position")
+        voices = [self._voice_now(json.loads(body)) for (body,) in rows]
+        wanted = [
+            voice
+            for voice in voices
+            if voice["workspace_id"] == filters.get("workspace_id", voice["workspace_id"])
+            and voice["status"] == filters.get("status", voice["status"])
+        ]
+        return JSONResponse({"object": "list", "data": wanted})
+
+    async def _get_voice(self, request: Request) -> Response:
+        return JSONResponse(self._voice_now(self._load("brand voice", request.path_params["id"])))
+
+    async def _create_voice(self, request: Request) -> Response:
+        defaults: Row = {"workspace_id": WORKSPACES[0].workspace_id, "urls": [], "documents": []}
+        fields = defaults | self._voice_fields(self._known(await body_of(request), VOICE_FIELDS))
+        for field in VOICE_SHORTEST:
+            if field not in fields:
+                raise missing(field)
+        if self.strict and not (fields["urls"] or fields["documents"]):
+            raise missing("documents")
+        if fields["workspace_id"] not in {workspace.workspace_id for workspace in WORKSPACES}:
+            raise invalid("workspace_id", "is not a workspace of this account")
+        texts = [self._document_text(one, at) for at, one in enumerate(fields["documents"])]
+        urls = [url if isinstance(url, str) else url["url"] for url in fields["urls"]]
+        now = iso(datetime.now(UTC))
+        voice: Row = {
+            "id": new_id("bv"),
+            "object": "brand_voice",
+            **voice_in(texts),
+            **{field: value for field, value in fields.items() if field not in VOICE_SOURCES},
+            "sources": {
+                "urls": [{"id": new_id("url"), "url": url, "name": url, "description": None} for url in urls],
+                "documents": [{"id": new_id("doc"), **document} for document in fields["documents"]],
+            },
+            "fails": self.voices_to_fail > 0,
+            "created_at": now,
+            "edited_at": now,
+        }
+        with self._charged(voice["id"], VOICE_CREDITS, fields["workspace_id"]):
+            self._save("brand voice", voice)
+        self.voices_to_fail = max(0, self.voices_to_fail - 1)
+        return JSONResponse(self._voice_now(voice, "pending"), 201)
+
+    async def _update_voice(self, request: Request) -> Response:
+        """Change what it is called and what was generated; where it comes from stays."""
+        sent = self._known(await body_of(request), VOICE_CONTENT | VOICE_SHORTEST.keys())
+        voice = self._load("brand voice", request.path_params["id"])
+        voice |= self._voice_fields(sent) | {"edited_at": iso(datetime.now(UTC))}
+        with self._state:
+            self._save("brand voice", voice)
+        return JSONResponse(self._voice_now(voice))
+
+    def _voice_fields(self, fields: Row) -> Row:
+        """`fields`; raises Refusal for a value that one of them cannot take."""
+        for field, value in fields.items():
+            if field in VOICE_SHORTEST:
+                if not isinstance(value, str) or len(value.strip()) < VOICE_SHORTEST[field]:
+                    raise invalid(field, f"must have at least {VOICE_SHORTEST[field]} characters")
+            elif field in {"urls", "documents", "example_phrases"}:
+                if not isinstance(value, list):
+                    raise invalid(field, "must be a list")
+            elif field in VOICE_OBJECTS:
+                if not isinstance(value, dict):
+                    raise invalid(field, "must be an object")
+            elif not isinstance(value, str):
+                raise invalid(field, "must be a string")
+        for position, url in enumerate(fields.get("urls", ())):
+            # The schema says objects, the same page's example shows strings.
+            address = url.get("url") if isinstance(url, dict) else url
+            if not isinstance(address, str) or urlsplit(address).scheme not in {"http", "https"}:
+                raise invalid(f"urls[{position}]", "must be a URL, or an object with one")
+        return fields
+
+    def _document_text(self, document: Any, position: int) -> str:
+        """What an uploaded file says; raises Refusal where a document names none."""
+        where = f"documents[{position}]"
+        if not isinstance(document, dict):
+            raise invalid(where, "must be an object")
+        for field in sorted(DOCUMENT_FIELDS):
+            if field not in document:
+                raise missing(f"{where}.{field}")
+        self._known(document, DOCUMENT_FIELDS)
+        content = self._uploaded(key_of(str(document["url"])))
+        registered = {url for (url,) in self._query("select body ->> 'url' from objects where kind = 'file'")}
+        if content is None or document["url"] not in registered:
+            raise invalid(f"{where}.url", "is not that of a file of this account")
+        if len(content) != document["file_size"]:
+            raise invalid(f"{where}.file_size", "is not that of the file")
+        return content.decode("utf-8", "replace")
+
+    def _voice_now(self, voice: Row, stage: str = "") -> Row:
+        """A brand voice as it is shown at `stage`: what is generated only once it is completed."""
+        stage = stage or self._stage(voice, self.voice_seconds)
+        ended = datetime.fromisoformat(voice["created_at"]) + timedelta(seconds=self.voice_seconds)
+        is_over = stage in {"completed", "failed"}
+        shown = {field: value for field, value in voice.items() if field not in {"fails", "edited_at"}}
+        if stage != "completed":
+            shown |= dict.fromkeys(VOICE_CONTENT)
+        return shown | {
+            "status": VOICE_STATES[stage][0 if self.strict else 1],
+            "error": "The sources could not be read." if stage == "failed" else None,
+            "updated_at": max(voice["edited_at"], iso(ended)) if is_over else voice["edited_at"],
+        }
 
     async def _chat(self, request: Request) -> Response:
         if self._chats == CHATS_AT_ONCE:
@@ -757,6 +1003,27 @@ class Mavera:
 
     def _query(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         return self._state.execute(query, values).fetchall()
+
+
+def is_storage(request: Request) -> bool:
+    return request.url.path.startswith(f"{request.scope.get('root_path', '')}{STORAGE}/")
+
+
+def refused_by_storage(status: int) -> Response:
+    """A refusal in the words of the host that keeps files, which are not Mavera's."""
+    codes = {400: "InvalidArgument", 403: "AccessDenied", 404: "NoSuchKey"}
+    return Response(f"<Error><Code>{codes[status]}</Code></Error>", status, media_type="application/xml")
+
+
+def key_of(url: str) -> str:
+    """The key of the uploaded file that a public URL leads to."""
+    return unquote(urlsplit(url).path.partition(f"{STORAGE}/")[2])
+
+
+def check_size(field: str, size: int, file_type: str) -> None:
+    most = VIDEO_BYTES if file_type.startswith("video/") else FILE_BYTES
+    if size > most:
+        raise invalid(field, f"must be at most {most:,} bytes")
 
 
 async def body_of(request: Request) -> Row:
