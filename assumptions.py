@@ -27,6 +27,8 @@ LOOK_SECONDS: Final = 30  # [I] without a byte, then a call that only reads is g
 PERSONA_SECONDS: Final = 120  # [I] the finished persona is the answer to its creation
 ANALYSIS_SECONDS: Final = 180  # [I] guides speak of 5 to 90
 STUDY_SECONDS: Final = 60  # [I] that setting one up takes
+VOICE_SECONDS: Final = 60  # [I] that asking for a brand voice takes
+UPLOAD_SECONDS: Final = 120  # [I] that the bytes of a file take
 POLL_SECONDS: Final = 5  # [I] between two looks at what is at work
 POLL_CEILING_SECONDS: Final = 300  # [I] then the next run asks again
 SETTLE_SECONDS: Final = 300  # [I] an unanswered call may still be at work for so long
@@ -67,6 +69,16 @@ ADVANCED: Final[Mapping[str, str]] = {
 }
 FIXED: Final = frozenset({"pipeline_type", "type"})  # [I] not sent in an update: they say how it was made
 
+# --- brand voices, and the files that they are made of --------------------------------------------------
+
+VOICE_LABEL_CHARACTERS: Final = (
+    2,
+    100,
+)  # the fewest by the reference; the most [I]
+VOICE_CONTEXT_CHARACTERS: Final = (10, 2_000)  # the fewest by the reference; the most [I]
+VOICE_DOCUMENTS: Final = (1, 100)  # [I] no source is asked for; a voice made of none would be nobody's
+FILE_NAME_CHARACTERS: Final = 80  # [I]
+
 # --- focus groups, of which no page of the reference could be read -------------------------------------
 
 # Our names to Mavera's. All [I] but workspace_id, which creating a focus group requires [G].
@@ -92,7 +104,7 @@ STUDY_RESPONDENTS: Final = (10, 200)  # [U], "200+"
 STUDY_NAME_CHARACTERS: Final = 100  # [I], that of a persona
 QUESTION_CHARACTERS: Final = 1_000  # [I]
 
-# Spellings of states [I], compared without case; every other one means that Mavera is still at work.
+# Spellings of states, also of brand voices [I], compared without case; every other one means: still at work.
 COMPLETED: Final = frozenset({"completed", "complete", "ready"})
 FAILED: Final = frozenset({"failed", "error", "cancelled"})  # [I]
 

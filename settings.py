@@ -69,6 +69,7 @@ class Settings(BaseSettings):
     mavera_persona_type: Literal["B2B", "B2C"] = "B2C"
     mavera_persona_shape: Literal["reference", "examples"] = "reference"
     mavera_study_fields: dict[str, str] = {}
+    mavera_transcripts_may_leave: bool = False
     mavera_study_days: Annotated[int, Field(ge=0)] = 30
     mavera_poll_seconds: Annotated[float, Field(ge=0.05)] = assumptions.POLL_SECONDS
     mavera_poll_ceiling_seconds: Annotated[int, Field(ge=0)] = assumptions.POLL_CEILING_SECONDS

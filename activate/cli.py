@@ -436,8 +436,8 @@ def _way(call: journal.Call) -> str:
         return "taken over"
     if call.kind == "analyses":
         return "POST /mave/chat"
-    if call.kind == "focus-groups":
-        return "POST /focus-groups"
+    if call.kind in {"focus-groups", "brand-voices"}:
+        return f"POST /{call.kind}"
     return "POST /personas" if call.action == "create" else f"PATCH /personas/{call.remote_id}"
 
 

@@ -163,13 +163,13 @@ class _Run:
                     self._require_a_budget(plan_now.price)
                     self._refuse_a_lost_ledger(plan_now)
                     self._send(plan_now)
-                self._await_studies(at_most=0)
+                self._await_ends(at_most=0)
             except (api.MaveraError, LedgerError) as error:
                 self.outcome.stopped = str(error)
                 self.outcome.is_out_of_credits = isinstance(error, api.OutOfCredits)
             except KeyboardInterrupt:
                 self.outcome.stopped = INTERRUPTED
-        self._leave_running_studies()
+        self._leave_running()
         self._complete()
         return self.outcome
 
@@ -219,6 +219,8 @@ class _Run:
             texts += [("analyses", words) for thread in newest for words, _ in api.asked_in(thread)]
         if "focus-groups" in self.kinds:
             texts += [("focus-groups", str(row.get("name"))) for row in self.mavera.studies()]
+        if "brand-voices" in self.kinds:
+            texts += [("brand-voices", _context(row)) for row in self.mavera.voices()]
         if any(_key_in(kind, words) in new for kind, words in texts):
             raise NotStarted(
                 "the ledger is new, but Mavera holds objects that carry our reference. Bring the ledger "
@@ -267,6 +269,8 @@ class _Run:
             return self._look_for_question(call, ours, known)
         if call.kind == "focus-groups":
             return self._look_for_study(ours, known)
+        if call.kind == "brand-voices":
+            return self._look_for_voice(ours, known)
         return self._look_for_persona(ours, str(call.payload["name"]), since, known)
 
     def _look_for_persona(self, ours: str, name: str, since: datetime, known: Set[str | None]) -> _Found:
@@ -309,48 +313,55 @@ class _Run:
                 return _Found(self.mavera.study(row["id"]))
         return _Found()
 
-    # Studies, which Mavera takes its time for
+    def _look_for_voice(self, ours: str, known: Set[str | None]) -> _Found:
+        for row in self.mavera.voices():
+            if row["id"] not in known and ours in _context(row):
+                return _Found(self.mavera.voice(row["id"]))
+        return _Found()
 
-    def _running(self) -> list[Call]:
-        return [call for call in self.ledger.waiting() if call.kind in self.kinds]
+    # Studies and brand voices, which Mavera takes its time for
 
-    def _await_studies(self, at_most: int) -> bool:
-        """Look after running studies until `at_most` are left; False where that took too long."""
+    def _running(self, kind: str = "") -> list[Call]:
+        kinds = [kind] if kind else self.kinds
+        return [call for call in self.ledger.waiting() if call.kind in kinds]
+
+    def _await_ends(self, at_most: int, kind: str = "") -> bool:
+        """Look after what runs until `at_most` are left of `kind`, or of all; False where it took long."""
         looks = max(1, math.ceil(self.limits.poll_ceiling_seconds / self.limits.poll_seconds))
-        while len(self._running()) > at_most:
+        while len(self._running(kind)) > at_most:
             if looks == 0:
                 return False
             if self.interrupt.requested:
                 raise KeyboardInterrupt
             self.mavera.pause(self.limits.poll_seconds)
-            self._look_after_studies()
+            self._look_after_running()
             looks -= 1
         return True
 
-    def _look_after_studies(self) -> None:
+    def _look_after_running(self) -> None:
         for call in self._running():
-            study_id = str(call.remote_id)
+            remote_id = str(call.remote_id)
             try:
-                answer = self.mavera.study(study_id)
+                answer = _standing(self.mavera, call.kind, remote_id)
             except api.KeyRefused:
                 raise
             except api.Refused as error:
                 told = call.credits if call.credits_source == "answered" else None
-                answer = api.Answer(study_id, None, told, {"error": str(error)}, "failed")
+                answer = api.Answer(remote_id, None, told, {"error": str(error)}, "failed")
             if answer.state == "waiting":
                 continue
             spent = self._close(call.call_id, answer, call.credits_high, "poll")
             self._note(self._ended(call, answer, spent))
 
     def _ended(self, call: Call, answer: api.Answer, spent: int) -> Result:
-        """Say how a study ended; what an earlier run paid for costs this one nothing."""
+        """Say how what took its time ended; what an earlier run paid for costs this one nothing."""
         spent = spent if call.run_id == self.run_id else 0
         if answer.state == "failed":
             return Result(call.key, "failed", f"Mavera charged for {answer.shown_id} and gave it up", spent)
         done: State = "created" if call.action == "create" else "updated"
         return Result(call.key, done, f"{done} {answer.shown_id}", spent)
 
-    def _leave_running_studies(self) -> None:
+    def _leave_running(self) -> None:
         for call in self._running():
             spent = call.credits if call.run_id == self.run_id else 0
             said = f"{call.remote_id} is at work, the next run asks again"
@@ -369,7 +380,9 @@ class _Run:
                 self._note(Result(step.record.key, "held", f"passes the budget by {short:,} credits"))
             elif absent := self._absent(step.record):
                 self._note(Result(step.record.key, "held", f"after {absent}, which did not get into Mavera"))
-            elif step.record.kind == "focus-groups" and not self._await_studies(studies.AT_ONCE - 1):
+            elif step.record.kind == "focus-groups" and not self._await_ends(
+                studies.AT_ONCE - 1, "focus-groups"
+            ):
                 self._note(
                     Result(step.record.key, "held", f"{studies.AT_ONCE} are at work, the most at once")
                 )
@@ -383,17 +396,20 @@ class _Run:
         return next(missing, "")
 
     def _payload(self, step: Step) -> Mapping[str, Any]:
-        """Return what is sent: with the thread that it goes on in, and the ids of what it refers to."""
-        record = step.record
+        """Return what is sent: with the thread it goes on in, the ids of what it refers to, and its files."""
+        record, payload = step.record, dict(step.record.payload)
         if thread_id := self._conversation(step):
-            return {**record.payload, "thread_id": thread_id}
-        if not record.references:
-            return record.payload
-        entries = self.ledger.entries()
-        return {
-            **record.payload,
-            record.references_field: [entries[key].remote_id for key in record.references],
-        }
+            payload["thread_id"] = thread_id
+        if record.references:
+            entries = self.ledger.entries()
+            payload[record.references_field] = [entries[key].remote_id for key in record.references]
+        if record.documents:
+            workspace_id = str(payload["workspace_id"])
+            payload["documents"] = [
+                self.mavera.upload(document.name, document.text, workspace_id)
+                for document in record.documents
+            ]
+        return payload
 
     def _conversation(self, step: Step) -> str | None:
         """Return the thread of an analysis that is asked anew, so that Mave knows what it said before."""
@@ -412,7 +428,11 @@ class _Run:
         record = step.record
         edits = step.action == "update" and KINDS[record.kind].update_edits
         remote_id = step.entry.remote_id if step.entry and edits else None
-        payload = self._payload(step)
+        try:
+            payload = self._payload(step)
+        except api.MaveraError as error:  # before anything was asked for: the next run begins anew
+            self._note_refusal(record.key, error)
+            return
         call_id = self.ledger.begin(
             run_id,
             kind=record.kind,
@@ -435,20 +455,26 @@ class _Run:
                 self._note(result)
         except api.MaveraError as error:
             self.ledger.end(call_id, "failed", credits_spent=0, error=str(error))
-            stops = isinstance(error, api.KeyRefused) or not isinstance(error, api.Refused)
-            self._note(Result(record.key, "failed", f"{error}: stopping" if stops else str(error)))
-            if stops:
-                raise
+            self._note_refusal(record.key, error)
         else:
             spent = self._close(call_id, answer, step.price.high, step.action)
             if answer.state == "done":
                 self._note(Result(record.key, done, f"{done} {answer.shown_id}", spent))
+
+    def _note_refusal(self, key: str, error: api.MaveraError) -> None:
+        """Note that nothing came of a record; raises what every other record would meet as well."""
+        stops = isinstance(error, api.KeyRefused) or not isinstance(error, api.Refused)
+        self._note(Result(key, "failed", f"{error}: stopping" if stops else str(error)))
+        if stops:
+            raise error
 
     def _call(self, kind: str, payload: Mapping[str, Any], remote_id: str | None) -> api.Answer:
         if kind == "analyses":
             return self.mavera.ask(payload)
         if kind == "focus-groups":
             return self.mavera.create_study(payload)
+        if kind == "brand-voices":
+            return self.mavera.create_voice(payload)
         if remote_id is None:
             return self.mavera.create_persona(payload)
         edited = {name: value for name, value in payload.items() if name not in assumptions.FIXED}
@@ -537,6 +563,9 @@ def _candidates(kind: str, mavera: api.Mavera, remote_id: str) -> Iterable[tuple
     if kind == "focus-groups":
         answer = mavera.study(remote_id)
         return [(answer, str(answer.body.get("name")))]
+    if kind == "brand-voices":
+        answer = mavera.voice(remote_id)
+        return [(answer, _context(answer.body))]
     return [_asked(mavera.thread(remote_id))]
 
 
@@ -548,7 +577,12 @@ def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera) -> I
     known = ledger.entries()
     missing = {record.key: record for record in wanted if record.key not in known}
     threads = (_asked(thread) for thread in mavera.threads(LONG_AGO))
-    of_kind = (("personas", _personas(mavera)), ("analyses", threads), ("focus-groups", _studies(mavera)))
+    of_kind = (
+        ("personas", _personas(mavera)),
+        ("brand-voices", _voices(mavera)),
+        ("analyses", threads),
+        ("focus-groups", _studies(mavera)),
+    )
     for kind, objects in of_kind:
         for answer, words in objects:
             record = missing.pop(_key_in(kind, words), None) if answer else None
@@ -618,6 +652,16 @@ def _studies(mavera: api.Mavera) -> Iterator[tuple[api.Answer | None, str]]:
         yield mavera.study(row["id"]), str(row.get("name"))
 
 
+def _standing(mavera: api.Mavera, kind: str, remote_id: str) -> api.Answer:
+    """Return how an object that Mavera takes its time for stands."""
+    return mavera.voice(remote_id) if kind == "brand-voices" else mavera.study(remote_id)
+
+
+def _voices(mavera: api.Mavera) -> Iterator[tuple[api.Answer | None, str]]:
+    for row in mavera.voices():
+        yield mavera.voice(row["id"]), _context(row)
+
+
 def _asked(thread: Mapping[str, Any]) -> tuple[api.Answer | None, str]:
     """Return the last answer of a thread and its question: that is what stands in Mavera."""
     answered = [(answer, words) for words, answer in api.asked_in(thread) if answer]
@@ -628,6 +672,10 @@ def _key_in(kind: str, words: str) -> str:
     """Return the key of the record whose reference stands in a text, or nothing."""
     found = MARKER.search(words)
     return f"{kind}/{found[1]}" if found else ""
+
+
+def _context(voice: Mapping[str, Any]) -> str:
+    return str(voice.get("usage_context") or "")
 
 
 def _description(row: Mapping[str, Any]) -> str:

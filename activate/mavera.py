@@ -15,7 +15,7 @@ import requests
 import urllib3
 
 import assumptions
-from activate import studies
+from activate import studies, voices
 
 REQUESTS_A_MINUTE: Final = {"starter": 60, "basic": 120, "professional": 240, "enterprise": 600}
 HEADROOM: Final = 0.9  # part of the tier's rate that is used: the key may serve other programs as well
@@ -39,6 +39,8 @@ class Timeouts(NamedTuple):
     persona: float = assumptions.PERSONA_SECONDS
     analysis: float = assumptions.ANALYSIS_SECONDS
     study: float = assumptions.STUDY_SECONDS
+    voice: float = assumptions.VOICE_SECONDS
+    upload: float = assumptions.UPLOAD_SECONDS
 
 
 PATIENT: Final = Timeouts()
@@ -75,7 +77,7 @@ class OutcomeUnknown(MaveraError):
 class Answer(NamedTuple):
     """What Mavera made of a call. `credits` is None where it did not say, `body` its answer as it came.
 
-    A study is `waiting` until it has its results, or `failed`.
+    A study or a brand voice is `waiting` until it has its results, or `failed`.
     """
 
     remote_id: str
@@ -140,7 +142,34 @@ class Mavera:
         """Set up a focus group, which then takes a minute or two."""
         return study_in(self._charge("/focus-groups", payload, self._timeouts.study))
 
+    def create_voice(self, payload: Mapping[str, Any]) -> Answer:
+        """Have a brand voice made of files that were uploaded, which then takes a while."""
+        return voice_in(self._charge("/brand-voices", payload, self._timeouts.voice))
+
+    def upload(self, name: str, text: str, workspace_id: str) -> dict[str, Any]:
+        """Put a text where a brand voice can be made from it; return it as one of the voice's documents.
+
+        Anybody who has its address can read it there. Files cost nothing, and one more does no harm.
+        """
+        content = text.encode()
+        asked = voices.upload(name, len(content), workspace_id)
+        place = self._repeat("POST", "/files/upload-url", json=asked, timeout=self._timeouts.read)
+        if not (place.get("upload_url") and place.get("public_url")):
+            raise Refused("POST /files/upload-url: Mavera answered without the address of a file")
+        self._attempt(lambda: self._put(place, content))
+        made = voices.file(name, place["public_url"], len(content), workspace_id)
+        self._repeat("POST", "/files", json=made, timeout=self._timeouts.read)
+        return voices.document(name, place["public_url"], len(content))
+
     # Looking, which costs nothing
+
+    def voice(self, voice_id: str) -> Answer:
+        """Return how a brand voice stands, with what it says once it is made."""
+        return voice_in(self._repeat("GET", f"/brand-voices/{voice_id}", timeout=self._timeouts.read))
+
+    def voices(self) -> list[dict[str, Any]]:
+        """Return every brand voice of the account; no paging of theirs is documented."""
+        return self._list("/brand-voices", None)
 
     def study(self, study_id: str) -> Answer:
         """Return how a focus group stands, with its results once it has them."""
@@ -174,7 +203,7 @@ class Mavera:
         body: dict[str, Any] = self._repeat("GET", f"/mave/threads/{thread_id}", timeout=self._timeouts.read)
         return body
 
-    def _list(self, path: str, limit: int) -> list[dict[str, Any]]:
+    def _list(self, path: str, limit: int | None) -> list[dict[str, Any]]:
         """Return all rows of a list, in whichever of the two documented paging styles Mavera answers.
 
         A list with a hole would hide an object that exists, and have it paid for again. So a list with a page
@@ -186,7 +215,7 @@ class Mavera:
                 return rows
         raise TryAgain(f"GET {path}: the list has holes or repeats itself")
 
-    def _pages(self, path: str, limit: int) -> list[dict[str, Any]] | None:
+    def _pages(self, path: str, limit: int | None) -> list[dict[str, Any]] | None:
         rows: dict[str, dict[str, Any]] = {}
         where: dict[str, Any] = {}
         while True:
@@ -206,20 +235,40 @@ class Mavera:
 
     def _charge(self, path: str, payload: Mapping[str, Any], timeout: float) -> Any:
         """POST what costs credits, again only where no answer can have been produced."""
-        return self._attempt("POST", path, OutcomeUnknown, json=dict(payload), timeout=timeout)
+        return self._attempt(
+            lambda: self._call("POST", path, OutcomeUnknown, json=dict(payload), timeout=timeout)
+        )
 
     def _repeat(self, method: str, path: str, **arguments: Any) -> Any:
         """Make a call that may be made any number of times."""
-        return self._attempt(method, path, TryAgain, **arguments)
+        return self._attempt(lambda: self._call(method, path, TryAgain, **arguments))
 
-    def _attempt(self, method: str, path: str, doubtful: type[MaveraError], **arguments: Any) -> Any:
+    def _attempt(self, call: Callable[[], Any]) -> Any:
         for attempt in range(1, ATTEMPTS):
             try:
-                return self._call(method, path, doubtful, **arguments)
+                return call()
             except TryAgain as failure:
                 seconds = 2.0**attempt / 2 if failure.seconds is None else failure.seconds
                 self._sleep(min(seconds, LONGEST_WAIT_SECONDS))
-        return self._call(method, path, doubtful, **arguments)
+        return call()
+
+    def _put(self, place: Mapping[str, Any], content: bytes) -> None:
+        """Put a file where Mavera said: at a host of storage, which must never see the key."""
+        self.calls += 1
+        try:
+            response = requests.put(
+                place["upload_url"],
+                data=content,
+                headers=place.get("headers"),
+                auth=_as_it_is,
+                timeout=(CONNECT_SECONDS, self._timeouts.upload),
+                allow_redirects=False,
+            )
+        except requests.RequestException:
+            raise TryAgain("PUT of a file: its host cannot be reached") from None
+        if not response.ok:
+            text = f"PUT of a file: {response.status_code}"
+            raise TryAgain(text) if response.status_code in {429, *range(500, 600)} else Refused(text)
 
     def _call(
         self, method: str, path: str, doubtful: type[MaveraError], *, timeout: float, **arguments: Any
@@ -273,6 +322,11 @@ class Pace:
     def heed(self, headers: Mapping[str, str]) -> None:
         if headers.get("X-RateLimit-Remaining") == "0" and headers.get("X-RateLimit-Reset", "").isdecimal():
             self._closed_until = float(headers["X-RateLimit-Reset"])
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Let a request go without credentials, also where a .netrc file has some for its host."""
+    return request
 
 
 def _never_sent(error: requests.RequestException) -> bool:
@@ -332,6 +386,15 @@ def study_in(body: Any) -> Answer:
         raise OutcomeUnknown("Mavera answered without the id of the focus group")
     usage = body.get("usage")
     used = usage.get("credits_used") if isinstance(usage, dict) else None
+    return Answer(str(body["id"]), None, _whole(used), body, studies.state_of(body.get("status")))
+
+
+def voice_in(body: Any) -> Answer:
+    """Return a brand voice, created or listed, as the answer to its creation; none tells its price."""
+    if not body.get("id"):
+        raise OutcomeUnknown("Mavera answered without the id of the brand voice")
+    usage = body.get("usage")
+    used = usage.get("credits_used") if isinstance(usage, dict) else body.get("credits_charged")
     return Answer(str(body["id"]), None, _whole(used), body, studies.state_of(body.get("status")))
 
 

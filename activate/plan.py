@@ -52,9 +52,18 @@ KINDS: Final[Mapping[str, Kind]] = {
         update=Price(0, assumptions.PERSONA_UPDATE_CREDITS, is_documented=False),
         update_edits=True,
     ),
+    # An update cannot change what a voice was made from: other transcripts make another voice.
+    "brand-voices": Kind(create=Price(50, 50), update=Price(50, 50), update_edits=False, lasts=True),
     "analyses": Kind(create=Price(10, 75), update=Price(10, 75), update_edits=False),
     "focus-groups": Kind(create=Price(50, 200), update=Price(50, 200), update_edits=False, lasts=True),
 }
+
+
+class Document(NamedTuple):
+    """A text that is uploaded as a file before the record that is made from it."""
+
+    name: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -63,7 +72,8 @@ class Record:
 
     `person_count` is None where the facts describe the whole account and no group of people. `objection` says
     which field must not leave and why, never its value; such a record stays here. `references` are the keys
-    of the records that it speaks to, whose ids in Mavera are sent in the field `references_field`.
+    of the records that it speaks to, whose ids in Mavera are sent in the field `references_field`. It is
+    made from `documents`.
     """
 
     kind: str
@@ -77,6 +87,7 @@ class Record:
     fingerprint: str
     references: tuple[str, ...] = ()
     references_field: str = ""
+    documents: tuple[Document, ...] = ()
     objection: str = ""
 
     @property
@@ -223,7 +234,7 @@ def _step(record: Record, entry: Entry | None, smallest_cohort: int, lasting_sin
             step = Step("create", record, kind.create, entry=entry)
         case Entry(fingerprint=before) if before != record.fingerprint:
             if kind.lasts and _lasts(record, entry, lasting_since):
-                return Step("leave", record, reason="its facts moved, its answers still count", entry=entry)
+                return Step("leave", record, reason="its facts moved, its results still count", entry=entry)
             step = Step("update", record, kind.update, entry=entry)
         case _:
             return Step("leave", record, entry=entry)

@@ -16,13 +16,18 @@ import jinja2.sandbox
 
 import assumptions
 import warehouse
-from activate import personas, studies
-from activate.plan import Record
+from activate import personas, studies, voices
+from activate.plan import Document, Record
 from settings import Settings
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 # The template file of each kind, in the folder of its job.
-WORDS: Final = {"personas": "persona.md.j2", "analyses": "analysis.md.j2", "focus-groups": "study.toml"}
+WORDS: Final = {
+    "personas": "persona.md.j2",
+    "brand-voices": "voice.md.j2",
+    "analyses": "analysis.md.j2",
+    "focus-groups": "study.toml",
+}
 CHOICE: Final = "persona.toml"  # beside them, where a job chooses another pipeline than the usual one
 REFERRED: Final = "personas"  # the kind whose record keys stand in reference_keys
 
@@ -62,6 +67,7 @@ def load(settings: Settings, kinds: Sequence[str], templates: Path = TEMPLATES) 
             try:
                 rows = connection.execute(
                     "select record_key, job, template, name, facts, person_count, reference_keys"
+                    f"{', documents' if kind == 'brand-voices' else ''}"
                     f" from activation.{model} order by record_key"
                 ).fetchall()
             except duckdb.BinderException as error:
@@ -82,15 +88,19 @@ def _record(
     facts_json: str,
     person_count: int | None,
     references_json: str | None,
+    documents_json: str = "[]",
 ) -> Record:
     """Render one row.
 
     A persona's fingerprint covers its words: an update is free, so new wording reaches Mavera. An analysis's
     and a study's cover their facts alone: asking again costs credits, so new wording waits until a fact
-    changes.
+    changes. A brand voice's covers its facts and the texts that it is made from.
     """
     facts = _tidy(json.loads(facts_json))
     references = tuple(f"{REFERRED}/{key}" for key in json.loads(references_json or "[]"))
+    documents = tuple(
+        Document(_tidy(one["name"]), _in_one_line(one["text"])) for one in json.loads(documents_json)
+    )
     values = {"name": name, "facts": facts, "person_count": person_count}
     study: dict[str, Any] = {}
     choice: dict[str, Any] = {}
@@ -107,12 +117,17 @@ def _record(
     )
     if choice:
         covered["choice"] = choice
+    if documents:
+        covered["documents"] = documents
     fingerprint = hashlib.sha256(canonical(covered).encode()).hexdigest()
     mark = marker(record_key, fingerprint)
     if study:
         marked = f"{name[: assumptions.STUDY_NAME_CHARACTERS - len(mark) - 3]} | {mark}"
         payload = studies.payload(study, marked, settings.mavera_workspace_id, settings.mavera_study_fields)
         misfit = studies.complaint(study, len(references), settings.mavera_workspace_id)
+    elif kind == "brand-voices":
+        payload = voices.payload(name, f"{text}\n\n{mark}", settings.mavera_workspace_id)
+        misfit = voices.complaint(payload, documents, settings.mavera_transcripts_may_leave)
     else:
         payload = _payload(settings, kind, name, f"{text}\n\n{mark}", choice)
         misfit = _misfit(settings, kind, name, f"{text}\n\n{mark}", choice)
@@ -128,7 +143,8 @@ def _record(
         fingerprint=fingerprint,
         references=references,
         references_field=studies.field(settings.mavera_study_fields, "persona_ids") if study else "",
-        objection=_objection(record_key, name, facts, text, choice) or misfit,
+        documents=documents,
+        objection=_objection(record_key, name, facts, text, choice, documents) or misfit,
     )
 
 
@@ -188,7 +204,9 @@ def _render(environment: jinja2.Environment, kind: str, record_key: str, templat
         text = environment.get_template(path).render(
             record_key=record_key, entity=record_key.partition(":")[2], **facts
         )
-    return _paragraphs(text) if kind == "personas" else re.sub(r"\n{3,}", "\n\n", text.strip())
+    return (
+        _paragraphs(text) if kind in {"personas", "brand-voices"} else re.sub(r"\n{3,}", "\n\n", text.strip())
+    )
 
 
 def _study(environment: jinja2.Environment, record_key: str, template: str, **facts: Any) -> dict[str, Any]:
@@ -279,11 +297,15 @@ def _said(value: str) -> str:
 def _tidy(value: Any) -> Any:
     """Bring text facts, which anyone may have written, into one bounded line without control signs."""
     if isinstance(value, str):
-        printable = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in value)
-        return " ".join(printable.replace("`", "'").split())[:TEXT_FACT_CHARACTERS]
+        return _in_one_line(value)[:TEXT_FACT_CHARACTERS]
     if isinstance(value, Mapping):
         return {_tidy(name): _tidy(inner) for name, inner in value.items()}
     return [_tidy(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _in_one_line(text: str) -> str:
+    printable = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in text)
+    return " ".join(printable.replace("`", "'").split())
 
 
 # --- what must not leave -----------------------------------------------------------------------------
@@ -310,14 +332,21 @@ _PHONE_DIGITS: Final = range(9, 16)
 
 
 def _objection(
-    record_key: str, name: str, facts: Mapping[str, Any], text: str, choice: Mapping[str, Any]
+    record_key: str,
+    name: str,
+    facts: Mapping[str, Any],
+    text: str,
+    choice: Mapping[str, Any],
+    documents: Iterable[Document],
 ) -> str:
     """Name the first field that looks personal, never its value; empty where nothing does.
 
     Facts are looked at before the text, so that the field named is one that the model can leave out.
     """
     fields: Iterable[tuple[str, str]] = [("record_key", record_key), ("name", name), *_texts(facts, "facts")]
-    for field, value in [*fields, ("the text", text), *_texts(choice, CHOICE)]:
+    names = [("the name of a document", document.name) for document in documents]
+    texts = [(f'the transcript of "{document.name}"', document.text) for document in documents]
+    for field, value in [*fields, ("the text", text), *_texts(choice, CHOICE), *names, *texts]:
         if what := looks_personal(value):
             return f"{field} looks like {what}"
     return ""

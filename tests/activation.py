@@ -200,6 +200,21 @@ LOST: Row = {
         "p_value": 0.01,
     },
 }
+VOICE: Row = {
+    "record_key": "brand-voice:account",
+    "name": "How our videos speak",
+    "person_count": None,
+    "facts": {
+        "media_count": 2,
+        "word_count": 20,
+        "languages": ["eng"],
+        "medias": ["Product tour", "First steps"],
+    },
+    "documents": [
+        {"name": "Product tour", "text": "Watch the kettle. You need less water than you think."},
+        {"name": "First steps", "text": "Fill the kettle to the line, and listen to it boil."},
+    ],
+}
 PERSONAS = (TOP, SKIMMERS, MOBILE)
 ANALYSES = (CLUSTERS, DEVICES, OVERLAPS)
 
@@ -217,16 +232,17 @@ def publish(
     personas: tuple[Row, ...] = PERSONAS,
     analyses: tuple[Row, ...] = (),
     studies: tuple[Row, ...] = (),
+    voices: tuple[Row, ...] = (),
 ) -> None:
     """Write the activation models into the published copy at `path`, in place of what it held."""
-    models = {"personas": personas, "analyses": analyses, "focus_groups": studies}
+    models = {"personas": personas, "analyses": analyses, "focus_groups": studies, "brand_voices": voices}
     with duckdb.connect(str(path)) as connection:
         connection.execute("create schema if not exists activation")
         for model, rows in models.items():
             connection.execute(f"""
                 create or replace table activation.sync_mavera__{model} (
                     record_key varchar, job varchar, template varchar, name varchar, facts json,
-                    person_count bigint, reference_keys json, measured_on date
+                    person_count bigint, reference_keys json, measured_on date, documents json
                 )
             """)
             for row in rows:
@@ -239,9 +255,11 @@ def publish(
                     json.dumps(row["facts"]),
                     row["person_count"],
                     json.dumps(row.get("reference_keys", [])),
+                    json.dumps(row.get("documents", [])),
                 ]
                 connection.execute(
-                    f"insert into activation.sync_mavera__{model} values (?, ?, ?, ?, ?, ?, ?, '2026-11-21')",
+                    f"insert into activation.sync_mavera__{model}"
+                    " values (?, ?, ?, ?, ?, ?, ?, '2026-11-21', ?)",
                     columns,
                 )
 
@@ -256,6 +274,7 @@ def environment(path: Path, url: str) -> dict[str, str]:
         "MAVERA_API_KEY": mavera.KEY,
         "MAVERA_PLAN": "enterprise",
         "MAVERA_WORKSPACE_ID": mavera.WORKSPACES[0].workspace_id,
+        "MAVERA_TRANSCRIPTS_MAY_LEAVE": "true",
         "MAVERA_POLL_SECONDS": "0.05",
         "CREDIT_BUDGET": "2000",
     }
@@ -270,4 +289,5 @@ def references(url: str) -> Counter[str]:
     texts = [row["description"] for row in account.custom_personas()]
     texts += [words for thread in account.threads(LONG_AGO) for words, _ in asked_in(thread)]
     texts += [row["name"] for row in account.studies()]
+    texts += [row["usage_context"] for row in account.voices()]
     return Counter(found[1] for text in texts if (found := MARKER.search(text)))

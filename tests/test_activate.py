@@ -285,7 +285,7 @@ def test_a_study_is_planned_waited_for_and_explained(desk: Desk) -> None:
     assert ran.lines[-1] == "Mavera is at work: make activate asks again and pays nothing for that."
     assert ran.code == 0
     assert desk.activate("plan").lines[0] == f"? {study}  waiting  Mavera is at work on it"
-    assert desk.activate("status").lines[3] == "focus groups 1 waiting"
+    assert "focus groups 1 waiting" in desk.activate("status").lines
     desk.sandbox.mavera.study_seconds = 0
     assert desk.activate("apply").code == 0
     (remote_id,) = (remote for remote in standing(desk) if remote and remote.startswith("fg_"))
@@ -369,7 +369,7 @@ def test_after_a_402_the_next_run_sends_the_rest(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("changes", "arguments", "said"),
     [
-        ({}, ("plan", "persona"), "there is no kind persona. Choose from personas, analyses, focus-groups"),
+        ({}, ("plan", "persona"), "there is no kind persona. Choose from personas, brand-voices, analyses"),
         (
             {"mavera_api_key": ""},
             ("apply",),
@@ -504,6 +504,7 @@ def test_status_tells_what_stands_and_what_is_left_without_a_call(desk: Desk) ->
     assert last.endswith(", 600 credits; 1,400 left of 2,000")
     assert lines == [
         "personas  2 sent",
+        "brand voices none",
         "analyses  none",
         "focus groups none",
         "unwanted  personas/viewer-clusters:skimmers: no row asks for it any more; kept",
@@ -516,6 +517,7 @@ def test_status_before_the_first_run_says_so(desk: Desk) -> None:
     assert desk.activate("status").lines == [
         "last run  none yet; 2,000 left of 2,000",
         "personas  1 to send",
+        "brand voices none",
         "analyses  none",
         "focus groups none",
     ]

@@ -54,16 +54,17 @@ def test_a_run_killed_again_and_again_pays_for_each_record_once(seed: int, tmp_p
     studies = tuple(
         activation.but(numbered(activation.PAIR, number), reference_keys=asked) for number in range(6)
     )
-    activation.publish(tmp_path / "published.duckdb", personas, analyses, studies)
+    voices = tuple(numbered(activation.VOICE, number) for number in range(3))
+    activation.publish(tmp_path / "published.duckdb", personas, analyses, studies, voices)
     sandbox = Sandbox(World(200, 7, date(2026, 11, 21)), limits="off", latency_ms=LATENCY_MS)
-    sandbox.mavera.study_seconds = 0.1
+    sandbox.mavera.study_seconds = sandbox.mavera.voice_seconds = 0.1
     with serving(sandbox) as url:
         environment = {**os.environ, **activation.environment(tmp_path, url)}
         environment |= {"CREDIT_BUDGET": "20000", "MAVERA_SETTLE_SECONDS": "0"}
         killed = sum(kill_during(environment, sandbox, chance) for _ in range(KILLS))
         last = subprocess.run(COMMAND, cwd=settings.ROOT, env=environment, capture_output=True, text=True)
         assert last.returncode == 0, last.stdout + last.stderr
-        wanted = [row["record_key"] for row in (*personas, *analyses, *studies)]
+        wanted = [row["record_key"] for row in (*personas, *analyses, *studies, *voices)]
         assert killed == KILLS
         assert activation.references(url) == Counter(wanted)
         ledger = journal.connect(environment["LEDGER_URL"], environment["MAVERA_BASE_URL"])
@@ -72,13 +73,14 @@ def test_a_run_killed_again_and_again_pays_for_each_record_once(seed: int, tmp_p
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_studies_killed_while_they_run_are_asked_and_paid_once(seed: int, tmp_path: Path) -> None:
+def test_what_is_killed_while_mavera_works_on_it_is_paid_once(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
     rows = (activation.TOP, activation.SKIMMERS)
     studies = tuple(numbered(activation.PAIR, number) for number in range(7))
-    activation.publish(tmp_path / "published.duckdb", rows, (), studies)
+    voices = tuple(numbered(activation.VOICE, number) for number in range(2))
+    activation.publish(tmp_path / "published.duckdb", rows, (), studies, voices)
     sandbox = Sandbox(World(200, 7, date(2026, 11, 21)), limits="off", latency_ms=LATENCY_MS)
-    sandbox.mavera.study_seconds = 0.5
+    sandbox.mavera.study_seconds = sandbox.mavera.voice_seconds = 0.5
     with serving(sandbox) as url:
         environment = {**os.environ, **activation.environment(tmp_path, url)}
         environment |= {"CREDIT_BUDGET": "20000", "MAVERA_SETTLE_SECONDS": "0"}
@@ -87,7 +89,7 @@ def test_studies_killed_while_they_run_are_asked_and_paid_once(seed: int, tmp_pa
             kill_during(environment, sandbox, chance)
         last = subprocess.run(COMMAND, cwd=settings.ROOT, env=environment, capture_output=True, text=True)
         assert last.returncode == 0, last.stdout + last.stderr
-        assert activation.references(url) == Counter(row["record_key"] for row in (*rows, *studies))
+        assert activation.references(url) == Counter(row["record_key"] for row in (*rows, *studies, *voices))
         ledger = journal.connect(environment["LEDGER_URL"], environment["MAVERA_BASE_URL"])
         assert ledger.spent() == sandbox.mavera.summary()["credits_spent"]
         assert {entry.state for entry in ledger.entries().values()} == {"done"}

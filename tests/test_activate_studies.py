@@ -39,7 +39,7 @@ class Lab:
     def pause(self, seconds: float) -> None:
         self.waits.append(seconds)
         if len(self.waits) >= self.pauses:
-            self.sandbox.mavera.study_seconds = 0
+            self.sandbox.mavera.study_seconds = self.sandbox.mavera.voice_seconds = 0
 
     def ledger(self) -> journal.Ledger:
         ledger = journal.connect(f"sqlite:///{self.path / 'ledger'}", f"{self.url}/mavera/api/v1", write=True)
@@ -47,17 +47,23 @@ class Lab:
         return ledger
 
     def wanted(
-        self, personas: tuple[activation.Row, ...], studies: tuple[activation.Row, ...], **changes: Any
+        self,
+        personas: tuple[activation.Row, ...],
+        studies: tuple[activation.Row, ...],
+        voices: tuple[activation.Row, ...] = (),
+        **changes: Any,
     ) -> list[Record]:
         published = self.path / "published.duckdb"
-        activation.publish(published, personas, (), studies)
-        chosen: dict[str, Any] = {"mavera_workspace_id": "ws_sandbox", "published_path": published} | changes
+        activation.publish(published, personas, (), studies, voices)
+        chosen: dict[str, Any] = {"mavera_workspace_id": "ws_sandbox", "mavera_transcripts_may_leave": True}
+        chosen |= {"published_path": published, **changes}
         return records.load(settings.Settings(_env_file=None, **chosen), list(KINDS))
 
     def apply(
         self,
         *studies: activation.Row,
         personas: tuple[activation.Row, ...] = (activation.TOP, activation.SKIMMERS),
+        voices: tuple[activation.Row, ...] = (),
         month: int = 20_000,
         kinds: tuple[str, ...] = tuple(KINDS),
         **changes: Any,
@@ -67,12 +73,15 @@ class Lab:
             f"{self.url}/mavera/api/v1", sandbox_mavera.KEY, "enterprise", timeouts=HASTY, sleep=self.pause
         )
         limits = engine.Limits(month, None, 20, 0, 30, POLL_SECONDS, CEILING_SECONDS)
-        wanted = [one for one in self.wanted(personas, studies, **changes) if one.kind in kinds]
+        wanted = [one for one in self.wanted(personas, studies, voices, **changes) if one.kind in kinds]
         return engine.apply(wanted, self.ledger(), client, kinds, limits)
 
     def counts(self) -> dict[str, int]:
         summary = self.sandbox.mavera.summary()
         return {name: summary[name] for name in ("personas", "focus_groups")}
+
+    def voices(self) -> int:
+        return int(self.sandbox.mavera.summary()["brand_voices"])
 
     def is_paid_once(self) -> bool:
         """Whether Mavera holds every record once, and the ledger counts every credit."""
@@ -82,16 +91,14 @@ class Lab:
     def credits(self) -> int:
         return int(self.sandbox.mavera.summary()["credits_spent"])
 
-    def posts(self) -> int:
-        return sum(
-            entry.method == "POST" and entry.path.endswith("/focus-groups") for entry in self.sandbox.journal
-        )
+    def posts(self, path: str = "/focus-groups") -> int:
+        return sum(entry.method == "POST" and entry.path.endswith(path) for entry in self.sandbox.journal)
 
 
 @pytest.fixture(params=[True, False], ids=["strict", "lenient"])
 def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
     sandbox = Sandbox(World(200, 7, date(2026, 11, 21)), limits="off", strict=request.param)
-    sandbox.mavera.study_seconds = 3_600
+    sandbox.mavera.study_seconds = sandbox.mavera.voice_seconds = 3_600
     with serving(sandbox) as url:
         yield Lab(sandbox, url, tmp_path)
 
@@ -243,7 +250,7 @@ def test_answers_count_for_some_days_although_facts_moved(lab: Lab) -> None:
     moved = activation.but(activation.PAIR, lift=3.0)
     outcome = lab.apply(moved)
     assert outcome.results[STUDY].state == "unchanged"
-    assert outcome.results[STUDY].text == "its facts moved, its answers still count"
+    assert outcome.results[STUDY].text == "its facts moved, its results still count"
     assert lab.posts() == 1
     lab.now = lambda: datetime.now(UTC) + timedelta(days=31)
     assert lab.apply(moved).results[STUDY].state == "updated"

@@ -756,10 +756,8 @@ def test_focus_groups_come_back_with_every_answer_of_every_persona(walked: Walke
     for study, persona, *counts in answers:
         asked[study.partition(":")[0]].add((persona, *counts))
     assert asked == {
-        **dict.fromkeys(
-            ("product-affinity", "channel-pairs"),
-            {(f"clv-tiers:{tier}", 10 * 5, 5) for tier in ("top", "middle", "rest")},
-        ),
+        "product-affinity": {(f"clv-tiers:{tier}", 10 * 5, 5) for tier in ("top", "middle", "rest")},
+        "channel-pairs": {(f"clv-tiers:{tier}", 10 * 5, 5) for tier in ("top", "middle", "rest")},
         "ab-tests": {
             (f"device-geography:{group}", 10 * 5, 5)
             for group in ("mobile_first", "desktop_focused", "hybrid")
