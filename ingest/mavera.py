@@ -1,4 +1,4 @@
-"""Mavera: personas, threads, focus groups, and the ledger of what was sent there: a database of our own."""
+"""Mavera: personas, threads, studies, brand voices; and the ledger of what was sent, a database of ours."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 import assumptions
-from ingest.http import Client, Pace, Page, Parameters, Vendor, Whole, check_total
+from ingest.http import Client, Pace, Page, Paging, Parameters, Vendor, Whole, check_total
 from ingest.pipeline import Pages, Resource, Source
 from ingest.typed import Column, Table, each, value
 from settings import Settings
@@ -59,6 +59,18 @@ FOCUS_GROUPS = Table(
     drops="object",
     newest="updated_at",
 )
+BRAND_VOICES = Table(
+    SCHEMA,
+    "brand_voices",
+    ("id",),
+    [
+        *each("text", "id label usage_context status error voice_summary workspace_id"),
+        *each("json", "tone writing_style vocabulary example_phrases sources"),
+        *each("timestamptz", "created_at updated_at"),
+    ],
+    drops="object",
+    newest="updated_at",
+)
 LEDGER = Table(
     SCHEMA,
     "ledger",
@@ -100,11 +112,13 @@ def personas(client: Client, _since: None) -> Pages:
     yield from client.pages("personas", PERSONAS, EitherWay())
 
 
-def each_whole(path: str, table: Table) -> Callable[[Client, datetime | None], Pages]:
+def each_whole(
+    path: str, table: Table, paging: Paging = EitherWay()
+) -> Callable[[Client, datetime | None], Pages]:
     """Rows of a list, each asked for with all it holds, unless it has not moved since the last run."""
 
     def read(client: Client, since: datetime | None) -> Pages:
-        for page in client.pages(path, table, EitherWay()):
+        for page in client.pages(path, table, paging):
             for row in page.select(["id", "updated_at"]).to_pylist():
                 if since is None or row["updated_at"] is None or row["updated_at"] >= since:
                     yield from client.pages(f"{path}/{{id}}", table, Whole(), ids={"id": row["id"]})
@@ -135,6 +149,12 @@ def resources(settings: Settings) -> list[Resource]:
         Resource(PERSONAS, personas, replaced=True),
         Resource(THREADS, each_whole("mave/threads", THREADS), cursor="updated_at"),
         Resource(FOCUS_GROUPS, each_whole("focus-groups", FOCUS_GROUPS), cursor="updated_at"),
+        # No paging of this list is documented; that it is empty is usual.
+        Resource(
+            BRAND_VOICES,
+            each_whole("brand-voices", BRAND_VOICES, Whole(empty_ends=False)),
+            cursor="updated_at",
+        ),
         Resource(LEDGER, lambda _client, _since: ledger(settings.ledger_url), needs_key=False),
     ]
 

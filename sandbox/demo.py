@@ -27,6 +27,7 @@ CREDIT_BUDGET = 10_000
 # What came back: columns of marts.job_results, without their _count, in words for one and for many.
 CAME_BACK = {
     "persona": ("persona", "personas"),
+    "brand_voice": ("brand voice", "brand voices"),
     "analysis": ("analysis", "analyses"),
     "respondent_answer": ("answer", "answers"),
 }
@@ -100,6 +101,7 @@ def _write_environment(world: World) -> None:
         "MAVERA_BASE_URL": f"{host}/mavera/api/v1",
         "MAVERA_PLAN": "enterprise",
         "MAVERA_WORKSPACE_ID": mavera.WORKSPACES[0].workspace_id,
+        "MAVERA_TRANSCRIPTS_MAY_LEAVE": True,
         "MAVERA_POLL_SECONDS": 0.5,
         "CREDIT_BUDGET": CREDIT_BUDGET,
         "HISTORY_DAYS": 365,

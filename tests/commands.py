@@ -57,6 +57,7 @@ class Project:
             "MAVERA_PLAN": "enterprise",
             "MAVERA_SETTLE_SECONDS": "0",
             "MAVERA_WORKSPACE_ID": mavera.WORKSPACES[0].workspace_id,
+            "MAVERA_TRANSCRIPTS_MAY_LEAVE": "true",
             "MAVERA_POLL_SECONDS": "0.2",
             "CREDIT_BUDGET": "10000",
             "HISTORY_DAYS": "365",

@@ -274,3 +274,18 @@ insert into raw_mavera.ledger
 insert into raw_mavera.ledger (entry_id, call_id, event, written_at, state, remote_id, credits) values
     (7, 'c4', 'end', '2026-01-02T10:00:06+00:00', 'waiting', 'fg1', 200),
     (8, 'c4', 'end', '2026-01-02T10:02:06+00:00', 'done', 'fg1', 70);
+
+-- A brand voice that a later one replaced, that one, and one of somebody else that is not made yet.
+insert into raw_mavera.brand_voices (id, label, status, voice_summary, tone, vocabulary) values
+    ('bv1', 'Videos', 'completed', 'Old.', null, null),
+    ('bv2', 'Videos', 'READY', 'Warm.', '{"adjectives": ["warm", "brief"]}', '{"preferred_terms": ["kettle"]}'),
+    ('bv3', 'By hand', 'generating', null, null, null);
+insert into raw_mavera.ledger
+    (entry_id, call_id, event, written_at, kind, record_key, job, facts, credits_high) values
+    (9, 'c5', 'begin', '2026-01-02T10:00:07+00:00', 'brand-voices', 'brand-voice:account', 'brand-voice',
+        '{"media_count": 1, "word_count": 7}', 50),
+    (11, 'c6', 'begin', '2026-02-02T10:00:07+00:00', 'brand-voices', 'brand-voice:account', 'brand-voice',
+        '{"media_count": 2, "word_count": 10}', 50);
+insert into raw_mavera.ledger (entry_id, call_id, event, written_at, state, remote_id, credits) values
+    (10, 'c5', 'end', '2026-01-02T10:00:08+00:00', 'done', 'bv1', 50),
+    (12, 'c6', 'end', '2026-02-02T10:00:08+00:00', 'done', 'bv2', 50);

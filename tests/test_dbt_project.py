@@ -652,6 +652,8 @@ def test_what_mavera_did_stands_beside_what_it_cost(small: duckdb.DuckDBPyConnec
         "select job, call_count, unknown_count, credits, credits_at_risk from marts.fct_credits order by 1"
     ).fetchall()
     assert credits_ == [
+        ("brand-voice", 1, 0, 50, 0),
+        ("brand-voice", 1, 0, 50, 0),
         ("clv-tiers", 2, 1, 300, 300),
         ("flow-rewrites", 1, 0, 15, 0),
         ("product-affinity", 1, 0, 70, 0),
@@ -661,14 +663,15 @@ def test_what_mavera_did_stands_beside_what_it_cost(small: duckdb.DuckDBPyConnec
 
 def test_each_job_has_one_row_of_what_it_found_sent_and_got_back(small: duckdb.DuckDBPyConnection) -> None:
     results = small.execute(
-        "select job, finding, standing_count, credits, persona_count, analysis_count, respondent_answer_count"
-        " from marts.job_results where credits > 0 order by job_number"
+        "select job, finding, standing_count, credits, persona_count, brand_voice_count, analysis_count,"
+        " respondent_answer_count from marts.job_results where credits > 0 order by job_number"
     ).fetchall()
     assert results == [
-        ("clv-tiers", "the top tier holds 36 % of value", 1, 300, 1, 0, 0),
-        ("segment-overlap", "1 near duplicate, 3 contained pairs", 1, 20, 0, 1, 0),
-        ("flow-rewrites", "1 of 4 messages of flows lag", 1, 15, 0, 0, 0),
-        ("product-affinity", "0 of 0 pairs above chance", 1, 70, 0, 0, 3),
+        ("brand-voice", "3 words in 1 transcripts", 1, 100, 0, 2, 0, 0),
+        ("clv-tiers", "the top tier holds 36 % of value", 1, 300, 1, 0, 0, 0),
+        ("flow-rewrites", "1 of 4 messages of flows lag", 1, 15, 0, 0, 0, 0),
+        ("segment-overlap", "1 near duplicate, 3 contained pairs", 1, 20, 0, 0, 1, 0),
+        ("product-affinity", "0 of 0 pairs above chance", 1, 70, 0, 0, 0, 3),
     ]
 
 
@@ -689,6 +692,34 @@ def test_no_address_stands_in_what_is_published(small: duckdb.DuckDBPyConnection
     for schema, table in tables:
         rows = small.execute(f"from {schema}.{table}").fetchall()
         assert "ada@example.com" not in str(rows).lower(), table
+
+
+def test_what_a_media_says_is_what_a_brand_voice_is_made_of(small: duckdb.DuckDBPyConnection) -> None:
+    transcripts = small.execute(
+        "select media_id, transcript, character_count, word_count, words_per_minute"
+        " from marts.media_transcripts"
+    ).fetchall()
+    assert transcripts == [("m1", "Welcome. Our sponsors.", 22, 3, 22.5)]
+    ((key, people, facts, documents),) = small.execute(
+        "select record_key, person_count, facts, documents from activation.sync_mavera__brand_voices"
+    ).fetchall()
+    assert (key, people) == ("brand-voice:account", None)
+    assert json.loads(facts) == {"media_count": 1, "word_count": 3, "language": "eng", "medias": ["Media 1"]}
+    assert json.loads(documents) == [{"name": "Media 1", "text": "Welcome. Our sponsors."}]
+
+
+def test_a_brand_voice_stands_with_what_it_came_from_and_which_is_current(
+    small: duckdb.DuckDBPyConnection,
+) -> None:
+    voices = small.execute(
+        "select brand_voice_id, record_key, word_count, credits, voice_summary, adjectives, preferred_terms,"
+        " is_ready, is_current from marts.dim_brand_voices order by 1"
+    ).fetchall()
+    assert voices == [
+        ("bv1", "brand-voice:account", 7, 50, "Old.", None, None, True, False),
+        ("bv2", "brand-voice:account", 10, 50, "Warm.", '["warm","brief"]', '["kettle"]', True, True),
+        ("bv3", None, None, None, None, None, None, False, False),
+    ]
 
 
 def test_a_focus_group_becomes_its_answers_and_the_score_is_counted_again(

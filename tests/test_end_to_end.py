@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import statistics
 from bisect import bisect_right
 from collections import Counter, defaultdict
@@ -14,8 +15,10 @@ from statistics import median
 from typing import Any
 
 import pytest
+import requests
 from commands import Project
 
+from sandbox import wistia
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
 
@@ -116,6 +119,34 @@ def test_retention_and_drop_offs_are_those_of_the_world(walked: Walked) -> None:
             f" and media_id = '{media}' and {second} between from_seconds and to_seconds"
         )
         assert "a word about our company" in said[0][0]
+
+
+def captions(walked: Walked) -> dict[str, str]:
+    """What is said in each media in English, read from Wistia itself."""
+    said = {}
+    for (media,) in walked.world.sql("select hashed_id from medias where not is_deleted"):
+        answer = requests.get(
+            f"{walked.project.url}/wistia/v1/medias/{media}/captions.json",
+            headers={"Authorization": f"Bearer {wistia.KEY}"},
+            timeout=10,
+        )
+        for track in answer.json():
+            if track["language"] == "eng" and not track.get("is_draft"):
+                cues = [cue.splitlines()[2:] for cue in track["text"].replace("\r", "").split("\n\n")]
+                said[media] = " ".join(" ".join(lines) for lines in cues).strip()
+    return said
+
+
+def test_transcripts_are_what_wistia_says(walked: Walked) -> None:
+    truth = captions(walked)
+    found = walked.mart(
+        "select media_id, transcript, word_count from marts.media_transcripts where caption_language = 'eng'"
+    )
+    assert {media: text for media, text, _ in found} == truth
+    assert {media: count for media, _, count in found} == {
+        media: len(text.split()) for media, text in truth.items()
+    }
+    assert len(truth) > 10
 
 
 def test_qualified_viewers_are_those_of_the_world(walked: Walked) -> None:
@@ -739,7 +770,9 @@ def test_everything_reaches_mavera_once_and_comes_back(walked: Walked) -> None:
     analyses = walked.mart("select record_key, length(answer) from marts.fct_analyses")
     personas = walked.mart("select record_key, credits from marts.dim_personas")
     studies = walked.mart("select distinct record_key from marts.fct_question_results")
-    assert len(analyses) + len(personas) + len(studies) == planned["counts"]["create"]
+    voices = walked.mart("select record_key from marts.dim_brand_voices where is_current")
+    records = [*analyses, *personas, *studies, *voices]
+    assert len(records) == planned["counts"]["create"]
     assert Counter(record.partition(":")[0] for (record,) in studies) == STUDIES
     assert all(length > 0 for _, length in analyses)
     assert {credits_ for _, credits_ in personas} == {300}
@@ -779,6 +812,25 @@ def test_focus_groups_come_back_with_every_answer_of_every_persona(walked: Walke
     """)
     )
     assert liking["clv-tiers:top"] > liking["clv-tiers:rest"] + 1
+
+
+def test_a_brand_voice_comes_back_as_the_most_played_medias_speak(walked: Walked) -> None:
+    ((summary, terms, status, credits_, media_count),) = walked.mart(
+        "select voice_summary, preferred_terms::varchar[], status, credits, media_count"
+        " from marts.dim_brand_voices"
+    )
+    played = dict(walked.mart("select media_id, play_count from marts.fct_media_performance"))
+    texts = captions(walked)
+
+    def two_digits(count: int) -> int:
+        return int(round(count, 1 - int(math.log10(count)))) if count >= 10 else count
+
+    most = sorted(texts, key=lambda media: (-two_digits(played[media] or 0), media))[:10]
+    words = [word.lower() for media in most for word in re.findall(r"[^\W\d_]+", texts[media])]
+    counts = Counter(word for word in words if len(word) >= 5)
+    assert terms == sorted(counts, key=lambda word: (-counts[word], word))[:8]
+    assert f"{len(words):,} words in 10 texts" in summary
+    assert (status, credits_, media_count) == ("completed", 50, 10)
 
 
 def test_what_comes_back_asks_for_nothing_new(walked: Walked) -> None:

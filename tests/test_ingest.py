@@ -551,6 +551,13 @@ def test_the_answers_of_mavera_and_the_ledger_come_in(machine: Machine, sandbox:
             headers={"Authorization": f"Bearer {mavera.KEY}"},
             timeout=5,
         ).raise_for_status()
+    requests.post(
+        f"{os.environ['MAVERA_BASE_URL']}/brand-voices",
+        json={"label": "Ours", "usage_context": "E-mails to all.", "urls": ["https://example.com"]},
+        headers={"Authorization": f"Bearer {mavera.KEY}"},
+        timeout=5,
+    ).raise_for_status()
+    sandbox.mavera.voice_seconds = 0
     # Mavera's threads carry the real time, whatever day the world is in; a minute on, both are settled.
     machine.set(RUN_AT=(datetime.now(UTC) + timedelta(minutes=1)).isoformat())
     assert machine.ingest("mavera").code == 0
@@ -558,10 +565,15 @@ def test_the_answers_of_mavera_and_the_ledger_come_in(machine: Machine, sandbox:
     messages = "from raw_mavera.threads select message_count, json_array_length(messages)"
     assert machine.rows(messages) == [(2, 2), (2, 2)]
     assert machine.rows("from raw_mavera.personas select count(*) where not is_custom")[0][0] > 0
+    voices = (
+        "from raw_mavera.brand_voices select status, voice_summary is not null, sources ->> '$.urls[0].url'"
+    )
+    assert machine.rows(voices) == [("completed", True, "https://example.com")]
 
     again = machine.ingest("mavera")
     assert (again.report["totals"]["rows_new"], again.report["totals"]["rows_changed"]) == (0, 0)
     assert again.resource("mavera threads")["requests"] == 2  # the list, and the newest thread
+    assert again.resource("mavera brand_voices")["requests"] == 2
 
 
 def test_the_ledger_comes_in_without_a_key_and_is_never_created(machine: Machine, sandbox: Sandbox) -> None:

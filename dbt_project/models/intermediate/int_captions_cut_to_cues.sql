@@ -6,6 +6,7 @@ with ranked as (
     select
         media_id,
         caption_language,
+        is_draft,
         replace(subtitles, chr(13), '') as subtitles,
         row_number() over (
             partition by media_id
@@ -19,9 +20,13 @@ with ranked as (
 -- SRT: blocks between empty lines, each a number, its times and one or more lines of text.
 blocks as (
 
-    select media_id, caption_language, {{ explode_text('subtitles', '[\\n]{2,}') }} as block
+    select
+        media_id,
+        caption_language,
+        is_draft,
+        choice = 1 as is_preferred,
+        {{ explode_text('subtitles', '[\\n]{2,}') }} as block
     from ranked
-    where choice = 1
 
 ),
 
@@ -30,6 +35,8 @@ cues as (
     select
         media_id,
         caption_language,
+        is_draft,
+        is_preferred,
         trim(replace(regexp_replace(block, '^[^>]*-->[^\n]*', ''), chr(10), ' ')) as caption,
         {% for start, name in [(1, 'started_seconds'), (5, 'ended_seconds')] -%}
         {% for seconds in [3600, 60, 1, 0.001] -%}
@@ -44,11 +51,15 @@ cues as (
 
 select
     media_id,
-    row_number() over (partition by media_id order by started_seconds, ended_seconds, caption) as cue_number,
     caption_language,
+    row_number() over (
+        partition by media_id, caption_language order by started_seconds, ended_seconds, caption
+    ) as cue_number,
     caption,
     started_seconds,
-    ended_seconds
+    ended_seconds,
+    is_draft,
+    is_preferred
 from cues
 where started_seconds is not null
     and caption <> ''

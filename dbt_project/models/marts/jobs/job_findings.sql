@@ -51,6 +51,14 @@ where action_type in ('{{ var('asked_action_types') | join("', '") }}')
 
 union all
 
+-- WS-4
+select
+    'brand-voice',
+    concat({{ counted('coalesce(sum(word_count), 0)') }}, ' words in ', {{ counted('count(*)') }}, ' transcripts')
+from {{ ref('media_transcripts') }}
+
+union all
+
 -- KL-1
 select
     'clv-tiers',

@@ -23,6 +23,7 @@ calls as (
 {# What comes back of each kind: its mart, and the column that counts its rows. -#}
 {% set answers = [
     ['dim_personas', 'persona_count'],
+    ['dim_brand_voices', 'brand_voice_count'],
     ['fct_analyses', 'analysis_count'],
     ['fct_focus_group_answers', 'respondent_answer_count'],
 ] -%}

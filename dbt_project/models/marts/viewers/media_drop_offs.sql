@@ -89,6 +89,7 @@ words as (
     from ranked
     join {{ ref('int_captions_cut_to_cues') }} as cues
         on ranked.media_id = cues.media_id
+        and cues.is_preferred
         and cues.started_seconds < ranked.words_to_seconds
         and cues.ended_seconds > ranked.words_from_seconds
     group by ranked.media_id, ranked.drop_off_number

@@ -1,0 +1,1 @@
+{{ wanted_records('brand-voices', more=['documents']) }}
