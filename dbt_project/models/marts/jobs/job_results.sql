@@ -33,7 +33,7 @@ calls as (
 
     select job, count(*) as {{ column }}
     from {{ ref(model) }}
-    {{ "where is_current" if model == "dim_personas" }}
+    {{ "where is_current" if model in ["dim_personas", "dim_brand_voices"] }}
     group by job
 
 ){{ ',' if not loop.last }}
