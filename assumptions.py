@@ -29,6 +29,7 @@ ANALYSIS_SECONDS: Final = 180  # [I] guides speak of 5 to 90
 STUDY_SECONDS: Final = 60  # [I] that setting one up takes
 VOICE_SECONDS: Final = 60  # [I] that asking for a brand voice takes
 UPLOAD_SECONDS: Final = 120  # [I] that the bytes of a file take
+GENERATION_SECONDS: Final = 120  # [I] that an app takes to write, or to say that it will
 POLL_SECONDS: Final = 5  # [I] between two looks at what is at work
 POLL_CEILING_SECONDS: Final = 300  # [I] then the next run asks again
 SETTLE_SECONDS: Final = 300  # [I] an unanswered call may still be at work for so long
@@ -78,6 +79,18 @@ VOICE_LABEL_CHARACTERS: Final = (
 VOICE_CONTEXT_CHARACTERS: Final = (10, 2_000)  # the fewest by the reference; the most [I]
 VOICE_DOCUMENTS: Final = (1, 100)  # [I] no source is asked for; a voice made of none would be nobody's
 FILE_NAME_CHARACTERS: Final = 80  # [I]
+
+# --- generations, and the apps that write them ----------------------------------------------------------
+
+# Where a text stands, the first that is not empty: the reference has the first two, a guide the third [G].
+# No state is documented: a generation without its text is still at work [I].
+TEXT_FIELDS: Final = ("output", "content", "markdown")
+# Where an app lists its inputs: the reference has the first, a guide the others [G]. What one input looks
+# like is documented nowhere: a list of names or of objects, or an object by name, are read [I].
+INPUT_FIELDS: Final = ("input_fields", "input_schema", "input_data")
+INPUT_NAMES: Final = ("name", "key", "id")  # [I]
+INPUT_CHARACTERS: Final = 20_000  # [I], as of a message
+# Ids of apps that differ by capitals, hyphens and underscores alone are one app [I]: pages differ.
 
 # --- focus groups, of which no page of the reference could be read -------------------------------------
 

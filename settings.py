@@ -68,6 +68,7 @@ class Settings(BaseSettings):
     mavera_settle_seconds: Annotated[int, Field(ge=0)] = assumptions.SETTLE_SECONDS
     mavera_persona_type: Literal["B2B", "B2C"] = "B2C"
     mavera_persona_shape: Literal["reference", "examples"] = "reference"
+    mavera_brand_voice_id: str | None = None
     mavera_study_fields: dict[str, str] = {}
     mavera_transcripts_may_leave: bool = False
     mavera_study_days: Annotated[int, Field(ge=0)] = 30

@@ -337,7 +337,7 @@ def _step_lines(step: Step, width: int) -> list[str]:
     if not step.sends:
         return [f"{start}{step.reason}".rstrip()]
     people = "" if record.person_count is None else f"{record.person_count:,} people"
-    if record.references:
+    if record.kind == "focus-groups":
         people += f", asks {len(record.references)} personas"
     lines = [f"{start}{step.price!s:<11}{people}".rstrip()]
     if step.reason:
@@ -436,7 +436,7 @@ def _way(call: journal.Call) -> str:
         return "taken over"
     if call.kind == "analyses":
         return "POST /mave/chat"
-    if call.kind in {"focus-groups", "brand-voices"}:
+    if call.kind in {"focus-groups", "brand-voices", "generations"}:
         return f"POST /{call.kind}"
     return "POST /personas" if call.action == "create" else f"PATCH /personas/{call.remote_id}"
 

@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
 import assumptions
+from activate import generations, studies
 from activate import mavera as api
-from activate import studies
 from activate.ledger import Call, CreditsSource, Ledger
 from activate.lock import LedgerError
 from activate.plan import FREE, KINDS, Plan, Price, Record, Step, diff
@@ -43,8 +44,8 @@ class NotStarted(Exception):
 class Limits(NamedTuple):
     """What binds a run. `month` and `run` are credits; `run` None leaves the month's as the only one.
 
-    Answers of a study count for `study_days`. A running one is looked at every `poll_seconds`, for as long as
-    `poll_ceiling_seconds`, and then by the next run.
+    Answers of a study count for `study_days`. What takes its time is looked at every `poll_seconds`, for as
+    long as `poll_ceiling_seconds`, and then by the next run.
     """
 
     month: int
@@ -221,6 +222,8 @@ class _Run:
             texts += [("focus-groups", str(row.get("name"))) for row in self.mavera.studies()]
         if "brand-voices" in self.kinds:
             texts += [("brand-voices", _context(row)) for row in self.mavera.voices()]
+        if "generations" in self.kinds:
+            texts += [("generations", str(row.get("title"))) for row in self.mavera.generations()]
         if any(_key_in(kind, words) in new for kind, words in texts):
             raise NotStarted(
                 "the ledger is new, but Mavera holds objects that carry our reference. Bring the ledger "
@@ -271,6 +274,8 @@ class _Run:
             return self._look_for_study(ours, known)
         if call.kind == "brand-voices":
             return self._look_for_voice(ours, known)
+        if call.kind == "generations":
+            return self._look_for_generation(ours, known)
         return self._look_for_persona(ours, str(call.payload["name"]), since, known)
 
     def _look_for_persona(self, ours: str, name: str, since: datetime, known: Set[str | None]) -> _Found:
@@ -319,11 +324,16 @@ class _Run:
                 return _Found(self.mavera.voice(row["id"]))
         return _Found()
 
-    # Studies and brand voices, which Mavera takes its time for
+    def _look_for_generation(self, ours: str, known: Set[str | None]) -> _Found:
+        for row in self.mavera.generations():
+            if row["id"] not in known and str(row.get("title")).endswith(ours):
+                return _Found(self.mavera.generation(row["id"]))
+        return _Found()
+
+    # What Mavera takes its time for
 
     def _running(self, kind: str = "") -> list[Call]:
-        kinds = [kind] if kind else self.kinds
-        return [call for call in self.ledger.waiting() if call.kind in kinds]
+        return [call for call in self.ledger.waiting() if call.kind in self.kinds and kind in ("", call.kind)]
 
     def _await_ends(self, at_most: int, kind: str = "") -> bool:
         """Look after what runs until `at_most` are left of `kind`, or of all; False where it took long."""
@@ -380,12 +390,10 @@ class _Run:
                 self._note(Result(step.record.key, "held", f"passes the budget by {short:,} credits"))
             elif absent := self._absent(step.record):
                 self._note(Result(step.record.key, "held", f"after {absent}, which did not get into Mavera"))
-            elif step.record.kind == "focus-groups" and not self._await_ends(
-                studies.AT_ONCE - 1, "focus-groups"
-            ):
-                self._note(
-                    Result(step.record.key, "held", f"{studies.AT_ONCE} are at work, the most at once")
-                )
+            elif busy := self._busy(step.record):
+                self._note(Result(step.record.key, "held", busy))
+            elif unfit := self._unfit(step.record):
+                self._note(Result(step.record.key, "failed", unfit))
             else:
                 self._send_one(step, self.run_id)
 
@@ -395,14 +403,37 @@ class _Run:
         missing = (key for key in record.references if key not in entries or entries[key].state != "done")
         return next(missing, "")
 
+    def _busy(self, record: Record) -> str:
+        """Say what Mavera is at work on that has to end first, once it was waited for in vain."""
+        if record.kind == "focus-groups" and not self._await_ends(studies.AT_ONCE - 1, record.kind):
+            return f"{studies.AT_ONCE} are at work, the most at once"
+        if record.kind == "generations" and not self._await_ends(0, "brand-voices"):
+            return "after the brand voice, which Mavera is at work on"
+        return ""
+
+    @cached_property
+    def _apps(self) -> list[generations.App]:
+        return self.mavera.apps()
+
+    def _unfit(self, record: Record) -> str:
+        """Say why no app of Mavera's can write a text, before it is paid for."""
+        if record.kind != "generations":
+            return ""
+        return generations.unfit(self._apps, record.payload["app_id"], record.payload["input_data"])
+
     def _payload(self, step: Step) -> Mapping[str, Any]:
-        """Return what is sent: with the thread it goes on in, the ids of what it refers to, and its files."""
+        """Return what is sent: with the thread it goes on in, the ids of what it makes use of, its files."""
         record, payload = step.record, dict(step.record.payload)
         if thread_id := self._conversation(step):
             payload["thread_id"] = thread_id
         if record.references:
             entries = self.ledger.entries()
-            payload[record.references_field] = [entries[key].remote_id for key in record.references]
+            ids = [entries[key].remote_id for key in record.references]
+            payload[record.references_field] = ids[0] if record.kind == "generations" else ids
+        if record.kind == "generations":
+            app, voice = generations.chosen(self._apps, payload["app_id"]), self._newest("brand-voices")
+            payload |= {"app_id": app.app_id} if app else {}
+            payload |= {"brand_voice_id": voice} if voice and "brand_voice_id" not in payload else {}
         if record.documents:
             workspace_id = str(payload["workspace_id"])
             payload["documents"] = [
@@ -410,6 +441,15 @@ class _Run:
                 for document in record.documents
             ]
         return payload
+
+    def _newest(self, kind: str) -> str | None:
+        """Return the id in Mavera of what was asked for last of a kind, if anything stands."""
+        standing = [
+            (entry.called_at or LONG_AGO, entry.remote_id)
+            for key, entry in self.ledger.entries().items()
+            if key.startswith(f"{kind}/") and entry.remote_id
+        ]
+        return max(standing)[1] if standing else None
 
     def _conversation(self, step: Step) -> str | None:
         """Return the thread of an analysis that is asked anew, so that Mave knows what it said before."""
@@ -475,6 +515,8 @@ class _Run:
             return self.mavera.create_study(payload)
         if kind == "brand-voices":
             return self.mavera.create_voice(payload)
+        if kind == "generations":
+            return self.mavera.generate(payload)
         if remote_id is None:
             return self.mavera.create_persona(payload)
         edited = {name: value for name, value in payload.items() if name not in assumptions.FIXED}
@@ -560,12 +602,10 @@ def adopt(record: Record, ledger: Ledger, mavera: api.Mavera, remote_id: str) ->
 def _candidates(kind: str, mavera: api.Mavera, remote_id: str) -> Iterable[tuple[api.Answer | None, str]]:
     if kind == "personas":
         return _personas(mavera)
-    if kind == "focus-groups":
-        answer = mavera.study(remote_id)
-        return [(answer, str(answer.body.get("name")))]
-    if kind == "brand-voices":
-        answer = mavera.voice(remote_id)
-        return [(answer, _context(answer.body))]
+    if kind in {"brand-voices", "focus-groups", "generations"}:
+        answer = _standing(mavera, kind, remote_id)
+        named = {"brand-voices": "usage_context", "focus-groups": "name", "generations": "title"}
+        return [(answer, str(answer.body.get(named[kind])))]
     return [_asked(mavera.thread(remote_id))]
 
 
@@ -582,6 +622,7 @@ def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera) -> I
         ("brand-voices", _voices(mavera)),
         ("analyses", threads),
         ("focus-groups", _studies(mavera)),
+        ("generations", _generations(mavera)),
     )
     for kind, objects in of_kind:
         for answer, words in objects:
@@ -652,9 +693,19 @@ def _studies(mavera: api.Mavera) -> Iterator[tuple[api.Answer | None, str]]:
         yield mavera.study(row["id"]), str(row.get("name"))
 
 
+def _generations(mavera: api.Mavera) -> Iterator[tuple[api.Answer | None, str]]:
+    for row in mavera.generations():
+        yield mavera.generation(row["id"]), str(row.get("title"))
+
+
 def _standing(mavera: api.Mavera, kind: str, remote_id: str) -> api.Answer:
     """Return how an object that Mavera takes its time for stands."""
-    return mavera.voice(remote_id) if kind == "brand-voices" else mavera.study(remote_id)
+    looks = {
+        "brand-voices": mavera.voice,
+        "focus-groups": mavera.study,
+        "generations": mavera.generation,
+    }
+    return looks[kind](remote_id)
 
 
 def _voices(mavera: api.Mavera) -> Iterator[tuple[api.Answer | None, str]]:

@@ -15,7 +15,7 @@ import requests
 import urllib3
 
 import assumptions
-from activate import studies, voices
+from activate import generations, studies, voices
 
 REQUESTS_A_MINUTE: Final = {"starter": 60, "basic": 120, "professional": 240, "enterprise": 600}
 HEADROOM: Final = 0.9  # part of the tier's rate that is used: the key may serve other programs as well
@@ -30,6 +30,7 @@ SPEAKERS: Final = frozenset({"user", "assistant"})
 PERSONA_PAGE: Final = 100
 STUDY_PAGE: Final = 100
 THREAD_PAGE: Final = 100
+GENERATION_PAGE: Final = 100
 
 
 class Timeouts(NamedTuple):
@@ -41,6 +42,7 @@ class Timeouts(NamedTuple):
     study: float = assumptions.STUDY_SECONDS
     voice: float = assumptions.VOICE_SECONDS
     upload: float = assumptions.UPLOAD_SECONDS
+    generation: float = assumptions.GENERATION_SECONDS
 
 
 PATIENT: Final = Timeouts()
@@ -77,7 +79,8 @@ class OutcomeUnknown(MaveraError):
 class Answer(NamedTuple):
     """What Mavera made of a call. `credits` is None where it did not say, `body` its answer as it came.
 
-    A study or a brand voice is `waiting` until it has its results, or `failed`.
+    A study or a brand voice is `waiting` until it has its results, a generation until it has its text; each
+    may have `failed`.
     """
 
     remote_id: str
@@ -161,6 +164,10 @@ class Mavera:
         self._repeat("POST", "/files", json=made, timeout=self._timeouts.read)
         return voices.document(name, place["public_url"], len(content))
 
+    def generate(self, payload: Mapping[str, Any]) -> Answer:
+        """Have an app write a text; most answer with it, some take their time."""
+        return generation_in(self._charge("/generations", payload, self._timeouts.generation))
+
     # Looking, which costs nothing
 
     def voice(self, voice_id: str) -> Answer:
@@ -178,6 +185,19 @@ class Mavera:
     def studies(self) -> list[dict[str, Any]]:
         """Return every focus group of the account, without its results."""
         return self._list("/focus-groups", STUDY_PAGE)
+
+    def apps(self) -> list[generations.App]:
+        """Return the apps that write texts."""
+        return [generations.app_in(row) for row in self._list("/generation-apps", GENERATION_PAGE)]
+
+    def generation(self, generation_id: str) -> Answer:
+        """Return a generation with its text, once it has one."""
+        path = f"/generations/{generation_id}"
+        return generation_in(self._repeat("GET", path, timeout=self._timeouts.read))
+
+    def generations(self) -> list[dict[str, Any]]:
+        """Return every generation of the account, with or without its text."""
+        return self._list("/generations", GENERATION_PAGE)
 
     def pause(self, seconds: float) -> None:
         """Let Mavera work."""
@@ -396,6 +416,15 @@ def voice_in(body: Any) -> Answer:
     usage = body.get("usage")
     used = usage.get("credits_used") if isinstance(usage, dict) else body.get("credits_charged")
     return Answer(str(body["id"]), None, _whole(used), body, studies.state_of(body.get("status")))
+
+
+def generation_in(body: Any) -> Answer:
+    """Return a generation, created or listed, as the answer to its creation."""
+    if not body.get("id"):
+        raise OutcomeUnknown("Mavera answered without the id of the generation")
+    usage = body.get("usage")
+    used = usage.get("credits_used") if isinstance(usage, dict) else None
+    return Answer(str(body["id"]), None, _whole(used), body, generations.state_of(body))
 
 
 def asked_in(thread: Mapping[str, Any]) -> Iterator[tuple[str, Answer | None]]:

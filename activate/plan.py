@@ -56,6 +56,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "brand-voices": Kind(create=Price(50, 50), update=Price(50, 50), update_edits=False, lasts=True),
     "analyses": Kind(create=Price(10, 75), update=Price(10, 75), update_edits=False),
     "focus-groups": Kind(create=Price(50, 200), update=Price(50, 200), update_edits=False, lasts=True),
+    "generations": Kind(create=Price(10, 30), update=Price(10, 30), update_edits=False),
 }
 
 
@@ -72,8 +73,8 @@ class Record:
 
     `person_count` is None where the facts describe the whole account and no group of people. `objection` says
     which field must not leave and why, never its value; such a record stays here. `references` are the keys
-    of the records that it speaks to, whose ids in Mavera are sent in the field `references_field`. It is
-    made from `documents`.
+    of the records that it speaks to, whose ids in Mavera are sent in the field `references_field`; of a
+    generation it is one, or none. It is made from `documents`.
     """
 
     kind: str

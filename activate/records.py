@@ -16,7 +16,7 @@ import jinja2.sandbox
 
 import assumptions
 import warehouse
-from activate import personas, studies, voices
+from activate import generations, personas, studies, voices
 from activate.plan import Document, Record
 from settings import Settings
 
@@ -27,6 +27,7 @@ WORDS: Final = {
     "brand-voices": "voice.md.j2",
     "analyses": "analysis.md.j2",
     "focus-groups": "study.toml",
+    "generations": "generation.toml",
 }
 CHOICE: Final = "persona.toml"  # beside them, where a job chooses another pipeline than the usual one
 REFERRED: Final = "personas"  # the kind whose record keys stand in reference_keys
@@ -34,8 +35,8 @@ REFERRED: Final = "personas"  # the kind whose record keys stand in reference_ke
 NAME_CHARACTERS: Final = (2, 100)  # the reference's bounds
 TEXT_FACT_CHARACTERS: Final = 200
 
-# The last words of every text that is sent, of a study of its name. They are how a lost answer is found
-# again: record key, fingerprint.
+# The last words of every text that is sent; of a study's name, of a generation's title. They are how a lost
+# answer is found again: record key, fingerprint.
 MARKER: Final = re.compile(r"(?:^|\| )Ref: (\S+) ([0-9a-f]{12})$", re.MULTILINE)
 
 
@@ -92,9 +93,9 @@ def _record(
 ) -> Record:
     """Render one row.
 
-    A persona's fingerprint covers its words: an update is free, so new wording reaches Mavera. An analysis's
-    and a study's cover their facts alone: asking again costs credits, so new wording waits until a fact
-    changes. A brand voice's covers its facts and the texts that it is made from.
+    A persona's fingerprint covers its words: an update is free, so new wording reaches Mavera. That of every
+    other kind covers its facts alone: asking again costs credits, so new wording waits until a fact changes.
+    A brand voice's covers its facts and the texts that it is made from.
     """
     facts = _tidy(json.loads(facts_json))
     references = tuple(f"{REFERRED}/{key}" for key in json.loads(references_json or "[]"))
@@ -102,12 +103,12 @@ def _record(
         Document(_tidy(one["name"]), _in_one_line(one["text"])) for one in json.loads(documents_json)
     )
     values = {"name": name, "facts": facts, "person_count": person_count}
-    study: dict[str, Any] = {}
+    form: dict[str, Any] = {}
     choice: dict[str, Any] = {}
-    if kind == "focus-groups":
-        study = _study(environment, record_key, template, **values)
-        text = "\n".join(words for _, words in _texts(study, "study"))
-        facts = {**facts, "personas": list(references)}
+    if WORDS[kind].endswith(".toml"):
+        form = _form(environment, kind, record_key, template, **values)
+        text = "\n".join(words for _, words in _texts(form, "form"))
+        facts = {**facts, "personas": list(references)} if references else facts
     else:
         text = _render(environment, kind, record_key, template, **values)
         if kind == "personas":
@@ -121,10 +122,18 @@ def _record(
         covered["documents"] = documents
     fingerprint = hashlib.sha256(canonical(covered).encode()).hexdigest()
     mark = marker(record_key, fingerprint)
-    if study:
-        marked = f"{name[: assumptions.STUDY_NAME_CHARACTERS - len(mark) - 3]} | {mark}"
-        payload = studies.payload(study, marked, settings.mavera_workspace_id, settings.mavera_study_fields)
-        misfit = studies.complaint(study, len(references), settings.mavera_workspace_id)
+    field = ""
+    if kind == "focus-groups":
+        marked = _marked(name, mark, assumptions.STUDY_NAME_CHARACTERS)
+        payload = studies.payload(form, marked, settings.mavera_workspace_id, settings.mavera_study_fields)
+        misfit = studies.complaint(form, len(references), settings.mavera_workspace_id)
+        field = studies.field(settings.mavera_study_fields, "persona_ids")
+    elif kind == "generations":
+        marked = _marked(str(form.get("title")), mark, generations.TITLE_CHARACTERS)
+        voice = settings.mavera_brand_voice_id
+        payload = generations.payload(form, marked, settings.mavera_workspace_id, voice)
+        misfit = generations.complaint(form, marked, len(references))
+        field = "persona_id"
     elif kind == "brand-voices":
         payload = voices.payload(name, f"{text}\n\n{mark}", settings.mavera_workspace_id)
         misfit = voices.complaint(payload, documents, settings.mavera_transcripts_may_leave)
@@ -142,10 +151,15 @@ def _record(
         payload=payload,
         fingerprint=fingerprint,
         references=references,
-        references_field=studies.field(settings.mavera_study_fields, "persona_ids") if study else "",
+        references_field=field,
         documents=documents,
         objection=_objection(record_key, name, facts, text, choice, documents) or misfit,
     )
+
+
+def _marked(name: str, mark: str, most: int) -> str:
+    """Put the reference at the end of a name that may have `most` characters; it is never cut itself."""
+    return f"{name[: max(0, most - len(mark) - 3)]} | {mark}"
 
 
 def canonical(value: Any) -> str:
@@ -209,16 +223,18 @@ def _render(environment: jinja2.Environment, kind: str, record_key: str, templat
     )
 
 
-def _study(environment: jinja2.Environment, record_key: str, template: str, **facts: Any) -> dict[str, Any]:
-    """Read a study; only its texts are templates, so that no fact can change what is asked for."""
-    path = words_of("focus-groups", template)
-    with _told("focus-groups", record_key, path):
+def _form(
+    environment: jinja2.Environment, kind: str, record_key: str, template: str, **facts: Any
+) -> dict[str, Any]:
+    """Read what is asked for; only its texts are templates, so that no fact can change the rest."""
+    path = words_of(kind, template)
+    with _told(kind, record_key, path):
         assert environment.loader  # noqa: S101
         source, _, _ = environment.loader.get_source(environment, path)
-        study: dict[str, Any] = _each_text(
+        form: dict[str, Any] = _each_text(
             tomllib.loads(source), lambda text: environment.from_string(text).render(**facts)
         )
-    return study
+    return form
 
 
 def _choice(environment: jinja2.Environment, record_key: str, template: str, **facts: Any) -> dict[str, Any]:

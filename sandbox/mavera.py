@@ -5,7 +5,8 @@ Where the vendor's pages leave something open, strict reads them in the way that
 unknown and missing fields are refused, a chat answer has the reference's fields only. Lenient reads them as
 the vendor's examples need it: unknown fields are ignored, defaults fill gaps, answers carry `validation`. Of
 focus groups no reference is known: strict says its price only with the results, lenient at once, and each
-spells its states in its own way, as it does those of a brand voice.
+spells its states in its own way, as it does those of a brand voice. Of generations strict speaks as the
+reference does, lenient as the guide: apps, their ids and the text of an answer go by other names there.
 Every change is committed before its answer leaves: a cut connection loses the answer, not the work.
 """
 
@@ -43,6 +44,8 @@ CHATS_AT_ONCE: Final = 10
 STUDIES_AT_ONCE: Final = 5
 STUDY_CREDITS: Final = (50, 200)  # fewest and most
 VOICE_CREDITS: Final = 50
+GENERATION_CREDITS: Final = (10, 30)  # fewest and most
+WORDS_A_CREDIT: Final = 12  # of what a generation is given, above the fewest
 RETRY_AFTER_SECONDS: Final = 30  # what the vendor's own sample waits when the header is missing
 
 Row = dict[str, Any]
@@ -209,6 +212,36 @@ QUESTION_TYPES: Final[Mapping[str, QuestionType]] = {
 }
 QUESTION_FIELDS: Final = names("order type question scale options rows labels allow_multiple")
 
+GENERATION_FIELDS: Final = names("app_id input_data brand_voice_id persona_id workspace_id title stream")
+TITLE_CHARACTERS: Final = 100
+
+
+class App(NamedTuple):
+    """A template that writes texts: its inputs in their order. One that `takes_time` answers without text."""
+
+    name: str
+    category: str
+    required: tuple[str, ...]
+    optional: tuple[str, ...]
+    takes_time: bool = False
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return (*self.required, *self.optional)
+
+
+# By their ids as strict writes them; lenient writes them with underscores.
+APPS: Final[Mapping[str, App]] = {
+    "blog-post-generator": App(
+        "Blog post", "Content", ("topic",), ("target_audience", "tone", "length", "key_points")
+    ),
+    "email-writer": App("E-mail", "Email", ("topic", "target_audience"), ("tone", "length", "key_points")),
+    "social-post": App("Social post", "Social", ("topic", "platform"), ("tone",)),
+    "long-form-article": App(
+        "Long article", "Content", ("topic", "key_points"), ("target_audience", "tone"), takes_time=True
+    ),
+}
+
 # What in a persona's words makes it say yes, or no: its traits. Each pattern counts once.
 TRAITS: Final = (
     (r"from whom most|binge|watch most of each|stand from 0 %", 0.25),
@@ -327,9 +360,9 @@ class Mavera:
 
     `state` is a SQLite file (created when absent; None keeps all in memory), `balance` the credits of a
     calendar month in UTC (None: the plan's). `plan` may be changed at any time, and so may `chat_seconds`:
-    how long Mave thinks before its work is done and charged; `study_seconds` and `voice_seconds`: how long a
-    focus group and a brand voice take; `studies_to_fail` and `voices_to_fail`: how many of the next ones come
-    to nothing, charged all the same.
+    how long Mave thinks before its work is done and charged; `study_seconds`, `voice_seconds` and
+    `generation_seconds`: how long a focus group, a brand voice and an app that takes its time need;
+    `studies_to_fail` and `voices_to_fail`: how many of the next ones come to nothing, charged all the same.
     """
 
     name = "mavera"
@@ -343,6 +376,7 @@ class Mavera:
         self.studies_to_fail = 0
         self.voice_seconds = 1.0
         self.voices_to_fail = 0
+        self.generation_seconds = 1.0
         self._chats = 0
         if state:
             state.parent.mkdir(parents=True, exist_ok=True)
@@ -368,6 +402,11 @@ class Mavera:
             self._route("POST", "/brand-voices", self._create_voice),
             self._route("GET", "/brand-voices/{id}", self._get_voice),
             self._route("PATCH", "/brand-voices/{id}", self._update_voice),
+            self._route("GET", "/generation-apps", self._list_apps),
+            self._route("GET", "/generations", self._list_generations),
+            self._route("POST", "/generations", self._create_generation),
+            self._route("GET", "/generations/{id}", self._get_generation),
+            self._route("PATCH", "/generations/{id}", self._rename_generation),
             self._route("POST", "/mave/chat", self._chat),
             self._route("GET", "/mave/threads", self._list_threads),
             self._route("GET", "/mave/threads/{id}", self._get_thread),
@@ -417,19 +456,20 @@ class Mavera:
 
     def summary(self) -> Row:
         """The number of objects of each kind, all credits spent, and what is left of the month's balance."""
-        ((personas, threads, studies, voices, spent),) = self._query(
+        ((personas, threads, studies, voices, generations, spent),) = self._query(
             """
             select
                 (select count(*) from objects where kind = 'persona'),
                 (select count(*) from objects where kind = 'thread'),
                 (select count(*) from objects where kind = 'focus group'),
                 (select count(*) from objects where kind = 'brand voice'),
+                (select count(*) from objects where kind = 'generation'),
                 (select coalesce(sum(credits), 0) from charges)
             """
         )
         balance = self.balance - self._spent_this_month()
         counts = {"personas": personas, "threads": threads, "focus_groups": studies, "brand_voices": voices}
-        return counts | {"credits_spent": spent, "balance": balance}
+        return counts | {"generations": generations, "credits_spent": spent, "balance": balance}
 
     async def _list_workspaces(self, request: Request) -> Response:
         return JSONResponse(page_by_cursor(request, [self._workspace(*row) for row in WORKSPACES]))
@@ -857,6 +897,134 @@ class Mavera:
             "updated_at": max(voice["edited_at"], iso(ended)) if is_over else voice["edited_at"],
         }
 
+    async def _list_apps(self, request: Request) -> Response:  # noqa: ARG002
+        apps = [
+            {
+                "id": self._app_id(app_id),
+                "name": app.name,
+                "description": f"Writes a text of the kind: {app.name}.",
+                "category": app.category,
+                **self._inputs_of(app),
+            }
+            for app_id, app in APPS.items()
+        ]
+        return JSONResponse({"object": "list", "data": apps})
+
+    def _app_id(self, app_id: str) -> str:
+        return app_id if self.strict else app_id.replace("-", "_")
+
+    def _inputs_of(self, app: App) -> Row:
+        """What an app wants to know: a list in the reference's words, an object in the guide's."""
+        inputs = {name: {"type": "text", "required": name in app.required} for name in app.inputs}
+        if self.strict:
+            return {"input_fields": [{"name": name} | about for name, about in inputs.items()]}
+        return {"input_schema": inputs}
+
+    async def _list_generations(self, request: Request) -> Response:
+        """The newest first: in the reference's paging without their texts, in the guide's with them."""
+        workspace_id = request.query_params.get("workspace_id")
+        rows = [
+            self._generation_now(json.loads(body))
+            for (body,) in self._query(
+                """
+                select body from objects
+                where kind = 'generation' and coalesce(body ->> 'workspace_id' = ?, true)
+                order by position desc
+                """,
+                workspace_id,
+            )
+        ]
+        if not self.strict:
+            return JSONResponse(page_by_offset(request, rows))
+        long = ("input_data", "output", "content")
+        short = [{field: value for field, value in row.items() if field not in long} for row in rows]
+        return JSONResponse(page_by_cursor(request, short))
+
+    async def _get_generation(self, request: Request) -> Response:
+        return JSONResponse(self._generation_now(self._load("generation", request.path_params["id"])))
+
+    async def _create_generation(self, request: Request) -> Response:
+        fields = self._generation_fields(await body_of(request))
+        app_id = fields.pop("app_id").replace("_", "-")
+        persona_id, voice_id = fields.pop("persona_id"), fields.pop("brand_voice_id")
+        persona = base_persona(persona_id) or self._load("persona", persona_id) if persona_id else None
+        voice = self._load("brand voice", voice_id) if voice_id else None
+        text = written(APPS[app_id], fields["input_data"], persona, voice)
+        low, high = GENERATION_CREDITS
+        words = sum(len(str(value).split()) for value in fields["input_data"].values())
+        now = iso(datetime.now(UTC))
+        generation: Row = {
+            "id": new_id("gen"),
+            "object": "generation",
+            **fields,
+            "app": app_id,
+            "brand_voice": {"id": voice["id"], "label": voice["label"]} if voice else None,
+            "text": text,
+            "credits": min(high, low + words // WORDS_A_CREDIT),
+            "created_at": now,
+        }
+        with self._charged(generation["id"], generation["credits"], fields["workspace_id"]):
+            self._save("generation", generation)
+        return JSONResponse(self._generation_now(generation), 201)
+
+    async def _rename_generation(self, request: Request) -> Response:
+        fields = self._known(await body_of(request), frozenset({"title"}))
+        generation = self._load("generation", request.path_params["id"]) | titled(fields)
+        with self._state:
+            self._save("generation", generation)
+        return JSONResponse(self._generation_now(generation))
+
+    def _generation_now(self, generation: Row) -> Row:
+        """A generation as it is shown: as long as its app is at work, its text is empty."""
+        app_id = generation["app"]
+        app = APPS[app_id]
+        seconds = self.generation_seconds if app.takes_time else 0
+        ready = datetime.fromisoformat(generation["created_at"]) + timedelta(seconds=seconds)
+        text = generation["text"] if datetime.now(UTC) >= ready else ""
+        tokens = len(generation["text"].split())
+        shown = {field: value for field, value in generation.items() if field not in {"text", "credits"}}
+        shown |= {
+            "usage": {
+                "prompt_tokens": tokens,
+                "completion_tokens": tokens,
+                "total_tokens": 2 * tokens,
+                "credits_used": generation["credits"],
+            },
+            "updated_at": iso(ready) if text else generation["created_at"],
+        }
+        if not self.strict:
+            return shown | {"app": self._app_id(app_id), "content_type": "MARKDOWN", "markdown": text}
+        named = {"id": app_id, "name": app.name, "category": app.category}
+        return shown | {"app": named, "content_type": "markdown", "output": text, "content": text}
+
+    def _generation_fields(self, sent: Row) -> Row:
+        """What is to be written, by what app; raises Refusal for the first field that is missing or wrong."""
+        fields: Row = {
+            "workspace_id": WORKSPACES[0].workspace_id,
+            "persona_id": None,
+            "brand_voice_id": None,
+            "title": "Untitled",
+            "stream": False,
+        }
+        fields |= self._known(sent, GENERATION_FIELDS)
+        for field in ("app_id", "input_data"):
+            if field not in fields:
+                raise missing(field)
+        app = {self._app_id(app_id): app for app_id, app in APPS.items()}.get(str(fields["app_id"]))
+        if app is None:
+            raise invalid("app_id", "is none of the generation apps")
+        if not isinstance(fields["input_data"], dict):
+            raise invalid("input_data", "must be an object")
+        for field in app.required:
+            if self.strict and not fields["input_data"].get(field):
+                raise missing(f"input_data.{field}")
+        fields["input_data"] = self._known(fields["input_data"], frozenset(app.inputs))
+        if fields["workspace_id"] not in {workspace.workspace_id for workspace in WORKSPACES}:
+            raise invalid("workspace_id", "is not a workspace of this account")
+        if fields.pop("stream") is not False:
+            raise invalid("stream", "must be false: the sandbox answers in one piece")
+        return fields | titled(fields)
+
     async def _chat(self, request: Request) -> Response:
         if self._chats == CHATS_AT_ONCE:
             retry_after = {"Retry-After": str(max(1, math.ceil(self.chat_seconds)))}
@@ -1059,6 +1227,15 @@ def page_by_cursor(request: Request, rows: Sequence[Row]) -> Row:
     return {"object": "list", "data": page, "has_more": has_more, "next_cursor": next_cursor}
 
 
+def page_by_offset(request: Request, rows: Sequence[Row]) -> Row:
+    """A page of `rows` in the other of the two documented styles."""
+    limit = whole_number(request, "limit", default=20, lowest=1, highest=100)
+    offset = whole_number(request, "offset", default=0, lowest=0)
+    page, total = rows[offset : offset + limit], len(rows)
+    standing = {"total": total, "limit": limit, "offset": offset, "has_more": offset + len(page) < total}
+    return {"object": "list", "data": page, **standing}
+
+
 def cursor_after(row: Row) -> str:
     return urlsafe_b64encode(row["id"].encode()).decode()
 
@@ -1157,6 +1334,25 @@ def advice(message: str) -> str:
 
 def advice_on(fact: str) -> str:
     return next((words for about, words in ADVICE if re.search(about, fact, re.IGNORECASE)), OTHER_ADVICE)
+
+
+def titled(fields: Row) -> Row:
+    """The title among `fields`; raises Refusal for one that a generation cannot have."""
+    title = fields.get("title")
+    if not isinstance(title, str) or not 1 <= len(title) <= TITLE_CHARACTERS:
+        raise invalid("title", f"must have 1 to {TITLE_CHARACTERS} characters")
+    return {"title": title}
+
+
+def written(app: App, inputs: Row, persona: Row | None, voice: Row | None) -> str:
+    """A text on what an app was given: a line for each input, advice on it, and for and as whom it speaks."""
+    given = {name: str(inputs[name]) for name in app.inputs if inputs.get(name)}
+    lines = [f"# {given.get('topic', app.name)}", ""]
+    lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in given.items()]
+    lines += ["", advice_on(" ".join(given.values()))]
+    lines += [f"Written for {persona['name']}."] if persona else []
+    lines += [f"In the voice of {voice['label']}."] if voice else []
+    return "\n".join(lines)
 
 
 def study_price(respondents: int, questions: int) -> int:

@@ -215,6 +215,17 @@ VOICE: Row = {
         {"name": "First steps", "text": "Fill the kettle to the line, and listen to it boil."},
     ],
 }
+FOLLOW_UP: Row = {
+    "record_key": "viewer-follow-ups:m1/comparing",
+    "name": "Follow-up: Product tour",
+    "person_count": 31,
+    "facts": {
+        "media_name": "Product tour",
+        "stage": "comparing",
+        "watched": None,
+        "watched_share_above": 0.8,
+    },
+}
 PERSONAS = (TOP, SKIMMERS, MOBILE)
 ANALYSES = (CLUSTERS, DEVICES, OVERLAPS)
 
@@ -233,9 +244,16 @@ def publish(
     analyses: tuple[Row, ...] = (),
     studies: tuple[Row, ...] = (),
     voices: tuple[Row, ...] = (),
+    generations: tuple[Row, ...] = (),
 ) -> None:
     """Write the activation models into the published copy at `path`, in place of what it held."""
-    models = {"personas": personas, "analyses": analyses, "focus_groups": studies, "brand_voices": voices}
+    models = {
+        "personas": personas,
+        "analyses": analyses,
+        "focus_groups": studies,
+        "brand_voices": voices,
+        "generations": generations,
+    }
     with duckdb.connect(str(path)) as connection:
         connection.execute("create schema if not exists activation")
         for model, rows in models.items():
@@ -290,4 +308,5 @@ def references(url: str) -> Counter[str]:
     texts += [words for thread in account.threads(LONG_AGO) for words, _ in asked_in(thread)]
     texts += [row["name"] for row in account.studies()]
     texts += [row["usage_context"] for row in account.voices()]
+    texts += [row["title"] for row in account.generations()]
     return Counter(found[1] for text in texts if (found := MARKER.search(text)))

@@ -507,6 +507,7 @@ def test_status_tells_what_stands_and_what_is_left_without_a_call(desk: Desk) ->
         "brand voices none",
         "analyses  none",
         "focus groups none",
+        "generations none",
         "unwanted  personas/viewer-clusters:skimmers: no row asks for it any more; kept",
     ]
     assert desk.requests() == requests
@@ -520,6 +521,7 @@ def test_status_before_the_first_run_says_so(desk: Desk) -> None:
         "brand voices none",
         "analyses  none",
         "focus groups none",
+        "generations none",
     ]
 
 

@@ -41,7 +41,18 @@ def test_the_plan_is_pure() -> None:
 
 
 def test_activation_imports_point_one_way() -> None:
-    order = ["cli", "engine", "mavera", "ledger", "records", "voices", "studies", "personas", "plan"]
+    order = [
+        "cli",
+        "engine",
+        "mavera",
+        "ledger",
+        "records",
+        "voices",
+        "generations",
+        "studies",
+        "personas",
+        "plan",
+    ]
     for position, module in enumerate(order):
         used = {name.split(".")[1] for name in imports_of(ROOT / "activate" / f"{module}.py")
                 if name.startswith("activate.")}  # fmt: skip

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.mavera import EXPIRED_KEY, KEY, PLANS, REVOKED_KEY
+from sandbox.mavera import BASE_PERSONAS, EXPIRED_KEY, KEY, PLANS, REVOKED_KEY
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
 
@@ -558,3 +558,123 @@ def test_a_lenient_mavera_says_the_price_at_once_and_spells_states_in_its_own_wa
     with mavera_of(world, strict=False) as client:
         created = client.post("/focus-groups", json=study(stimulus="ignored", questions=QUESTIONS[:1])).json()
     assert (created["status"], created["usage"]["credits_used"]) == ("pending", 65)
+
+
+# --- generations -------------------------------------------------------------------------------------
+
+GENERATION: dict[str, Any] = {
+    "app_id": "email-writer",
+    "input_data": {"topic": "Repair at home", "target_audience": "Viewers", "tone": "calm"},
+}
+
+
+def generation(**changes: Any) -> dict[str, Any]:
+    return GENERATION | changes
+
+
+def given(**inputs: Any) -> dict[str, Any]:
+    return generation(input_data=GENERATION["input_data"] | inputs)
+
+
+def test_a_text_is_written_from_its_inputs_and_paid_for_by_their_length(sandbox: Sandbox, mavera: Client):
+    created = mavera.post("/generations", json=generation(title="A mail"))
+    text = created.json()
+    assert (created.status_code, text["title"], text["content_type"]) == (201, "A mail", "markdown")
+    assert text["app"] == {"id": "email-writer", "name": "E-mail", "category": "Email"}
+    assert "- topic: Repair at home\n- target audience: Viewers\n- tone: calm" in text["output"]
+    assert text["content"] == text["output"]
+    assert mavera.get(f"/generations/{text['id']}").json() == text
+    long = mavera.post("/generations", json=given(key_points="word " * 100)).json()
+    longest = mavera.post("/generations", json=given(key_points="word " * 1_000)).json()
+    prices = [one["usage"]["credits_used"] for one in (text, long, longest)]
+    assert prices == [10, 18, 30]
+    assert sandbox.mavera.summary()["credits_spent"] == sum(prices)
+
+
+def test_a_text_speaks_for_its_persona(mavera: Client):
+    text = mavera.post("/generations", json=generation(persona_id=BASE_PERSONAS[0]["id"])).json()
+    assert text["output"].endswith("Written for Gen Z Explorer.")
+
+
+def test_an_app_that_takes_its_time_answers_without_text_first(sandbox: Sandbox, mavera: Client):
+    sandbox.mavera.generation_seconds = 3_600
+    inputs = {"topic": "Repair", "key_points": "Glue"}
+    created = mavera.post("/generations", json={"app_id": "long-form-article", "input_data": inputs}).json()
+    assert (created["output"], created["content"]) == ("", "")
+    sandbox.mavera.generation_seconds = 0
+    assert "- key points: Glue" in mavera.get(f"/generations/{created['id']}").json()["output"]
+
+
+def test_generations_are_paged_by_cursor_the_newest_first_without_their_texts(mavera: Client):
+    titles = [str(number) for number in range(3)]
+    for title in titles:
+        mavera.post("/generations", json=generation(title=title))
+    rows = mavera.everything("/generations", limit=2)
+    assert [row["title"] for row in rows] == titles[::-1]
+    assert not {"output", "content", "input_data"} & rows[0].keys()
+
+
+def test_a_title_alone_can_be_changed(mavera: Client):
+    text = mavera.post("/generations", json=GENERATION).json()
+    path = f"/generations/{text['id']}"
+    assert mavera.patch(path, json={"title": "Renamed"}).json() == text | {"title": "Renamed"}
+    assert error_of(mavera.patch(path, json={"output": "x"})) == (400, "invalid_field", "output")
+    assert error_of(mavera.patch(path, json={"title": 101 * "x"})) == (400, "invalid_field", "title")
+    assert mavera.get(path).json()["title"] == "Renamed"
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "param"),
+    [
+        ({"input_data": {}}, "missing_field", "app_id"),
+        ({"app_id": "email-writer"}, "missing_field", "input_data"),
+        (generation(app_id="fax"), "invalid_field", "app_id"),
+        (generation(app_id="email_writer"), "invalid_field", "app_id"),
+        (generation(input_data="x"), "invalid_field", "input_data"),
+        (given(topic=""), "missing_field", "input_data.topic"),
+        (given(mood="x"), "invalid_field", "mood"),
+        (generation(workspace_id="ws_other"), "invalid_field", "workspace_id"),
+        (generation(title=101 * "x"), "invalid_field", "title"),
+        (generation(stream=True), "invalid_field", "stream"),
+        (generation(mood="x"), "invalid_field", "mood"),
+    ],
+)
+def test_a_text_that_cannot_be_written_is_refused_by_name(
+    refusing: Client, body: dict[str, Any], code: str, param: str
+):
+    assert error_of(refusing.post("/generations", json=body)) == (400, code, param)
+
+
+@pytest.mark.parametrize("field", ["persona_id", "brand_voice_id"])
+def test_a_text_for_nobody_that_exists_is_refused(refusing: Client, field: str):
+    assert refusing.post("/generations", json=generation(**{field: "x"})).status_code == 404
+
+
+def test_a_text_that_passes_the_balance_is_not_written(sandbox: Sandbox, mavera: Client):
+    sandbox.mavera.balance = 9
+    assert error_of(mavera.post("/generations", json=GENERATION)) == (402, "credits_exhausted", None)
+    assert sandbox.mavera.summary()["generations"] == 0
+
+
+def test_a_lenient_mavera_names_apps_and_texts_in_the_guides_way_and_pages_by_offset(world: World):
+    with mavera_of(world, strict=False) as client:
+        apps = client.get("/generation-apps").json()["data"]
+        body = generation(app_id="email_writer", mood="ignored", input_data={"topic": "x", "mood": "y"})
+        texts = [client.post("/generations", json=body).json() for _ in range(3)]
+        page = client.get("/generations", params={"limit": 2, "offset": 2}).json()
+    assert apps[1]["id"] == "email_writer"
+    assert apps[1]["input_schema"]["topic"] == {"type": "text", "required": True}
+    assert (texts[0]["app"], texts[0]["content_type"]) == ("email_writer", "MARKDOWN")
+    assert "- topic: x" in texts[0]["markdown"]
+    assert not {"output", "content"} & texts[0].keys()
+    assert (page["data"], page["total"], page["has_more"]) == ([texts[0]], 3, False)
+
+
+def test_a_strict_mavera_lists_the_inputs_of_each_app(mavera: Client):
+    apps = {app["id"]: app for app in mavera.get("/generation-apps").json()["data"]}
+    assert len(apps) == 4
+    assert apps["email-writer"]["input_fields"][:3] == [
+        {"name": "topic", "type": "text", "required": True},
+        {"name": "target_audience", "type": "text", "required": True},
+        {"name": "tone", "type": "text", "required": False},
+    ]

@@ -1,0 +1,110 @@
+"""What a text that an app writes is made of, and what keeps one from being asked for.
+
+What Mavera's reference leaves open stands in assumptions.py, what an app wants to know in the job's
+`generation.toml`.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, Literal, NamedTuple
+
+import assumptions
+from activate import studies
+
+TITLE_CHARACTERS: Final = 100
+PERSONAS: Final = (0, 1)  # a persona_id may be left out
+
+TEMPLATE_FIELDS: Final = frozenset({"app", "title", "input"})
+
+
+class App(NamedTuple):
+    """An app as Mavera lists it. `inputs` tells of each whether it is required; None: they cannot be read."""
+
+    app_id: str
+    inputs: Mapping[str, bool] | None
+
+
+def app_in(body: Mapping[str, Any]) -> App:
+    """Read an app from the list of apps."""
+    listed = next((body[field] for field in assumptions.INPUT_FIELDS if body.get(field)), None)
+    if isinstance(listed, Mapping):
+        listed = [
+            {"name": name, **(about if isinstance(about, Mapping) else {})} for name, about in listed.items()
+        ]
+    if not isinstance(listed, list):
+        return App(str(body["id"]), None)
+    inputs = {}
+    for one in listed:
+        about = one if isinstance(one, Mapping) else {"name": one}
+        name = next((about[field] for field in assumptions.INPUT_NAMES if about.get(field)), None)
+        if not isinstance(name, str):
+            return App(str(body["id"]), None)
+        inputs[name] = about.get("required") is True
+    return App(str(body["id"]), inputs)
+
+
+def chosen(apps: Sequence[App], app_id: str) -> App | None:
+    """Find an app by the id that a template names, with hyphens or underscores."""
+    return next((app for app in apps if _plain(app.app_id) == _plain(app_id)), None)
+
+
+def unfit(apps: Sequence[App], app_id: str, given: Mapping[str, Any]) -> str:
+    """Say why no app can be asked with what is `given`, and what there is instead; or nothing."""
+    app = chosen(apps, app_id)
+    if app is None:
+        return f"Mavera has no app {app_id}. There are {', '.join(one.app_id for one in apps) or 'none'}"
+    if app.inputs is None:
+        return ""
+    lacking = [name for name, is_required in app.inputs.items() if is_required and not given.get(name)]
+    unknown = sorted(given.keys() - app.inputs.keys())
+    if lacking or unknown:
+        wrong = f"needs {lacking[0]}" if lacking else f"takes no {unknown[0]}"
+        return f"the app {app.app_id} {wrong}. Its inputs are {', '.join(app.inputs)}"
+    return ""
+
+
+def payload(
+    generation: Mapping[str, Any], title: str, workspace_id: str | None, brand_voice_id: str | None
+) -> dict[str, Any]:
+    """Return the body that has a text written, without its persona; the app's id is still the template's."""
+    optional = {"workspace_id": workspace_id, "brand_voice_id": brand_voice_id}
+    return {
+        "app_id": generation.get("app"),
+        "input_data": generation.get("input"),
+        "title": title,
+        **{name: value for name, value in optional.items() if value},
+    }
+
+
+def complaint(generation: Mapping[str, Any], title: str, persona_count: int) -> str:
+    """Say what keeps a text from being asked for, or nothing."""
+    if unknown := sorted(generation.keys() - TEMPLATE_FIELDS):
+        return f"a generation takes no {unknown[0]}"
+    for field, kind in (("app", str), ("title", str), ("input", dict)):
+        if not isinstance(generation.get(field), kind) or not generation[field]:
+            return f"a generation needs {field}"
+    if len(title) > TITLE_CHARACTERS:
+        return f"its record key leaves no room for it in a title of {TITLE_CHARACTERS} characters"
+    low, high = PERSONAS
+    if not low <= persona_count <= high:
+        return f"it has {persona_count} personas, Mavera takes {low} to {high}"
+    length = sum(len(str(value)) for value in generation["input"].values())
+    if length > assumptions.INPUT_CHARACTERS:
+        return f"its input has {length:,} characters, the most is {assumptions.INPUT_CHARACTERS:,}"
+    return ""
+
+
+def text_in(body: Mapping[str, Any]) -> str:
+    """Return the text of a generation; empty while its app is at work."""
+    texts = (body.get(field) for field in assumptions.TEXT_FIELDS)
+    return next((text for text in texts if isinstance(text, str) and text.strip()), "")
+
+
+def state_of(body: Mapping[str, Any]) -> Literal["done", "failed", "waiting"]:
+    """Say how far a generation is; without its text, and no word that it failed, it is still at work."""
+    if text_in(body):
+        return "done"
+    return "failed" if studies.state_of(body.get("status")) == "failed" else "waiting"
+
+
+def _plain(app_id: str) -> str:
+    return app_id.casefold().replace("_", "-")
