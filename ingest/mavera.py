@@ -1,4 +1,4 @@
-"""Mavera: personas, threads, studies, brand voices; and the ledger of what was sent, a database of ours."""
+"""Mavera: personas, threads, studies, voices, generations; and the ledger of what was sent, our database."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -66,6 +66,19 @@ BRAND_VOICES = Table(
     [
         *each("text", "id label usage_context status error voice_summary workspace_id"),
         *each("json", "tone writing_style vocabulary example_phrases sources"),
+        *each("timestamptz", "created_at updated_at"),
+    ],
+    drops="object",
+    newest="updated_at",
+)
+GENERATIONS = Table(
+    SCHEMA,
+    "generations",
+    ("id",),
+    [
+        *each("text", "id title content_type workspace_id output content markdown"),
+        # An app is an object in the reference, a bare id in the guide.
+        *each("json", "app brand_voice input_data usage"),
         *each("timestamptz", "created_at updated_at"),
     ],
     drops="object",
@@ -155,6 +168,7 @@ def resources(settings: Settings) -> list[Resource]:
             each_whole("brand-voices", BRAND_VOICES, Whole(empty_ends=False)),
             cursor="updated_at",
         ),
+        Resource(GENERATIONS, each_whole("generations", GENERATIONS), cursor="updated_at"),
         Resource(LEDGER, lambda _client, _since: ledger(settings.ledger_url), needs_key=False),
     ]
 

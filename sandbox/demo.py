@@ -30,6 +30,7 @@ CAME_BACK = {
     "brand_voice": ("brand voice", "brand voices"),
     "analysis": ("analysis", "analyses"),
     "respondent_answer": ("answer", "answers"),
+    "text": ("text", "texts"),
 }
 
 

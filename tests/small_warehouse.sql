@@ -289,3 +289,17 @@ insert into raw_mavera.ledger
 insert into raw_mavera.ledger (entry_id, call_id, event, written_at, state, remote_id, credits) values
     (10, 'c5', 'end', '2026-01-02T10:00:08+00:00', 'done', 'bv1', 50),
     (12, 'c6', 'end', '2026-02-02T10:00:08+00:00', 'done', 'bv2', 50);
+
+-- A text as Mavera's guide spells it, and one whose app was at work when it was listed.
+insert into raw_mavera.generations (id, title, app, markdown, output, usage) values
+    ('gen1', 'Follow-up', '"email_writer"', 'Dear viewer', null, '{"credits_used": 12}'),
+    ('gen2', 'Follow-up', '{"id": "email-writer"}', null, ' ', null);
+insert into raw_mavera.ledger
+    (entry_id, call_id, event, written_at, kind, record_key, job, facts, payload, credits_high) values
+    (13, 'c7', 'begin', '2026-01-02T10:03:00+00:00', 'generations', 'viewer-follow-ups:m1', 'viewer-follow-ups',
+        '{"media_name": "Media 1"}', '{"app_id": "email-writer"}', 30),
+    (15, 'c8', 'begin', '2026-01-02T10:03:00+00:00', 'generations', 'viewer-follow-ups:m2', 'viewer-follow-ups',
+        '{"media_name": "Media 2"}', '{"app_id": "email-writer"}', 30);
+insert into raw_mavera.ledger (entry_id, call_id, event, written_at, state, remote_id, credits, answer) values
+    (14, 'c7', 'end', '2026-01-02T10:03:01+00:00', 'done', 'gen1', 12, '{"output": "as answered"}'),
+    (16, 'c8', 'end', '2026-01-02T10:03:01+00:00', 'done', 'gen2', 11, '{"output": "as answered"}');

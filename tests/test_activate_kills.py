@@ -55,7 +55,8 @@ def test_a_run_killed_again_and_again_pays_for_each_record_once(seed: int, tmp_p
         activation.but(numbered(activation.PAIR, number), reference_keys=asked) for number in range(6)
     )
     voices = tuple(numbered(activation.VOICE, number) for number in range(3))
-    activation.publish(tmp_path / "published.duckdb", personas, analyses, studies, voices)
+    texts = tuple(numbered(activation.FOLLOW_UP, number) for number in range(6))
+    activation.publish(tmp_path / "published.duckdb", personas, analyses, studies, voices, texts)
     sandbox = Sandbox(World(200, 7, date(2026, 11, 21)), limits="off", latency_ms=LATENCY_MS)
     sandbox.mavera.study_seconds = sandbox.mavera.voice_seconds = 0.1
     with serving(sandbox) as url:
@@ -64,12 +65,29 @@ def test_a_run_killed_again_and_again_pays_for_each_record_once(seed: int, tmp_p
         killed = sum(kill_during(environment, sandbox, chance) for _ in range(KILLS))
         last = subprocess.run(COMMAND, cwd=settings.ROOT, env=environment, capture_output=True, text=True)
         assert last.returncode == 0, last.stdout + last.stderr
-        wanted = [row["record_key"] for row in (*personas, *analyses, *studies, *voices)]
+        wanted = [row["record_key"] for row in (*personas, *analyses, *studies, *voices, *texts)]
         assert killed == KILLS
         assert activation.references(url) == Counter(wanted)
         ledger = journal.connect(environment["LEDGER_URL"], environment["MAVERA_BASE_URL"])
         assert ledger.spent() == sandbox.mavera.summary()["credits_spent"]
         assert {entry.state for entry in ledger.entries().values()} == {"done"}
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_texts_killed_while_they_are_asked_for_are_written_and_paid_once(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    texts = tuple(numbered(activation.FOLLOW_UP, number) for number in range(30))
+    activation.publish(tmp_path / "published.duckdb", (), (), (), texts)
+    sandbox = Sandbox(World(200, 7, date(2026, 11, 21)), limits="off", latency_ms=LATENCY_MS)
+    with serving(sandbox) as url:
+        environment = {**os.environ, **activation.environment(tmp_path, url)}
+        environment |= {"CREDIT_BUDGET": "20000", "MAVERA_SETTLE_SECONDS": "0"}
+        assert [kill_during(environment, sandbox, chance) for _ in range(3)] == [True] * 3
+        last = subprocess.run(COMMAND, cwd=settings.ROOT, env=environment, capture_output=True, text=True)
+        assert last.returncode == 0, last.stdout + last.stderr
+        assert activation.references(url) == Counter(row["record_key"] for row in texts)
+        ledger = journal.connect(environment["LEDGER_URL"], environment["MAVERA_BASE_URL"])
+        assert ledger.spent() == sandbox.mavera.summary()["credits_spent"]
 
 
 @pytest.mark.parametrize("seed", range(4))

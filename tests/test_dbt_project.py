@@ -16,6 +16,7 @@ import pytest
 import yaml
 
 import settings
+import transform
 from ingest.__main__ import SOURCES
 from ingest.pipeline import Warehouse
 
@@ -198,7 +199,8 @@ def test_the_columns_built_are_the_columns_described(empty: Path, models: list[N
     with duckdb.connect(str(empty), read_only=True) as connection:
         built = connection.execute(
             "select table_name, list(column_name order by ordinal_position) from information_schema.columns"
-            " where table_schema in ('staging', 'intermediate', 'marts', 'activation') group by 1"
+            " where table_schema in ('staging', 'intermediate', 'marts', 'addressed', 'activation')"
+            " group by 1"
         ).fetchall()
     kept = [node for node in models if node["config"]["materialized"] != "ephemeral"]
     assert {node["name"]: list(node["columns"]) for node in kept} == dict(built)
@@ -658,20 +660,23 @@ def test_what_mavera_did_stands_beside_what_it_cost(small: duckdb.DuckDBPyConnec
         ("flow-rewrites", 1, 0, 15, 0),
         ("product-affinity", 1, 0, 70, 0),
         ("segment-overlap", 1, 0, 20, 0),
+        ("viewer-follow-ups", 2, 0, 23, 0),
     ]
 
 
 def test_each_job_has_one_row_of_what_it_found_sent_and_got_back(small: duckdb.DuckDBPyConnection) -> None:
     results = small.execute(
-        "select job, finding, standing_count, credits, persona_count, brand_voice_count, analysis_count,"
-        " respondent_answer_count from marts.job_results where credits > 0 order by job_number"
+        "select job, finding, standing_count, credits,"
+        " persona_count, brand_voice_count, analysis_count, respondent_answer_count, text_count"
+        " from marts.job_results where credits > 0 order by job_number"
     ).fetchall()
     assert results == [
-        ("brand-voice", "3 words in 1 transcripts", 1, 100, 0, 1, 0, 0),
-        ("clv-tiers", "the top tier holds 36 % of value", 1, 300, 1, 0, 0, 0),
-        ("flow-rewrites", "1 of 4 messages of flows lag", 1, 15, 0, 0, 0, 0),
-        ("segment-overlap", "1 near duplicate, 3 contained pairs", 1, 20, 0, 0, 1, 0),
-        ("product-affinity", "0 of 0 pairs above chance", 1, 70, 0, 0, 0, 3),
+        ("brand-voice", "3 words in 1 transcripts", 1, 100, 0, 1, 0, 0, 0),
+        ("viewer-follow-ups", "0 leads, 0 of them like enough others", 2, 23, 0, 0, 0, 0, 2),
+        ("clv-tiers", "the top tier holds 36 % of value", 1, 300, 1, 0, 0, 0, 0),
+        ("flow-rewrites", "1 of 4 messages of flows lag", 1, 15, 0, 0, 0, 0, 1),
+        ("segment-overlap", "1 near duplicate, 3 contained pairs", 1, 20, 0, 0, 1, 0, 0),
+        ("product-affinity", "0 of 0 pairs above chance", 1, 70, 0, 0, 0, 3, 0),
     ]
 
 
@@ -681,6 +686,12 @@ def test_every_job_says_what_it_found(small: duckdb.DuckDBPyConnection) -> None:
         " where job_findings.job is null"
     ).fetchall()
     assert silent == []
+
+
+def test_a_model_with_addresses_is_in_no_schema_that_is_published(models: list[Node]) -> None:
+    addressed = [node for node in models if "email" in node["columns"]]
+    assert "viewer_follow_ups" in {node["name"] for node in addressed}
+    assert not [node["name"] for node in addressed if node["schema"] in transform.PUBLISHED_SCHEMAS]
 
 
 def test_no_address_stands_in_what_is_published(small: duckdb.DuckDBPyConnection) -> None:
@@ -719,6 +730,17 @@ def test_a_brand_voice_stands_with_what_it_came_from_and_which_is_current(
         ("bv1", "brand-voice:account", 7, 50, "Old.", None, None, True, False),
         ("bv2", "brand-voice:account", 10, 50, "Warm.", '["warm","brief"]', '["kettle"]', True, True),
         ("bv3", None, None, None, None, None, None, False, False),
+    ]
+
+
+def test_a_text_stands_beside_the_facts_that_caused_it(small: duckdb.DuckDBPyConnection) -> None:
+    texts = small.execute("""
+        select generation_id, record_key, app_id, generated_text, facts ->> 'media_name', credits, is_listed
+        from marts.fct_generations order by generation_id
+    """).fetchall()
+    assert texts == [
+        ("gen1", "viewer-follow-ups:m1", "email_writer", "Dear viewer", "Media 1", 12, True),
+        ("gen2", "viewer-follow-ups:m2", "email-writer", "as answered", "Media 2", 11, True),
     ]
 
 

@@ -160,6 +160,38 @@ def test_qualified_viewers_are_those_of_the_world(walked: Walked) -> None:
     assert len(truth) > 100
 
 
+def test_leads_are_told_of_by_what_is_true_of_twenty_of_the_world(walked: Walked) -> None:
+    seen: dict[str, dict[str, tuple[Any, float]]] = defaultdict(dict)
+    for person, media, share, last in walked.world.sql("""
+        select md5(lower(people.email)), hashed_id, max(percent_viewed), max(received_at)
+        from viewing_sessions join visitors using (visitor_key) join people using (person_id)
+        where visitors.email <> '' group by all having max(percent_viewed) > 0.8
+    """):
+        seen[person][media] = (last, share)
+
+    def told_of(person: str, media: str) -> tuple[str, str, str]:
+        count = len(seen[person])
+        stage = "deciding" if count >= 4 else "comparing" if count >= 2 else "discovering"
+        return media, stage, "whole" if seen[person][media][1] >= 0.95 else "nearly_whole"
+
+    alike: dict[str, set[str]] = defaultdict(set)
+    for person, medias in seen.items():
+        for media in medias:
+            media, stage, watched = told_of(person, media)
+            for cohort in (f"{media}/{stage}/{watched}", f"{media}/{stage}", media, stage):
+                alike[cohort].add(person)
+    truth = {}
+    for person, medias in seen.items():
+        media, stage, watched = told_of(person, max(medias, key=lambda media: medias[media][0]))
+        sizes = {
+            one: len(alike[one]) for one in (f"{media}/{stage}/{watched}", f"{media}/{stage}", media, stage)
+        }
+        truth[person] = next(((one, size) for one, size in sizes.items() if size >= 20), (None, None))
+    found = walked.mart("select person_id, cohort, cohort_person_count from marts.viewer_leads")
+    assert {person: (cohort, size) for person, cohort, size in found} == truth
+    assert len({cohort for cohort, _ in truth.values()}) > 5
+
+
 def test_action_rates_are_those_of_the_world(walked: Walked) -> None:
     truth = walked.world.sql("""
         select hashed_id, conversion_type, count(*)
@@ -771,7 +803,8 @@ def test_everything_reaches_mavera_once_and_comes_back(walked: Walked) -> None:
     personas = walked.mart("select record_key, credits from marts.dim_personas")
     studies = walked.mart("select distinct record_key from marts.fct_question_results")
     voices = walked.mart("select record_key from marts.dim_brand_voices where is_current")
-    records = [*analyses, *personas, *studies, *voices]
+    texts = walked.mart("select record_key from marts.fct_generations where length(generated_text) > 0")
+    records = [*analyses, *personas, *studies, *voices, *texts]
     assert len(records) == planned["counts"]["create"]
     assert Counter(record.partition(":")[0] for (record,) in studies) == STUDIES
     assert all(length > 0 for _, length in analyses)
@@ -831,6 +864,37 @@ def test_a_brand_voice_comes_back_as_the_most_played_medias_speak(walked: Walked
     assert terms == sorted(counts, key=lambda word: (-counts[word], word))[:8]
     assert f"{len(words):,} words in 10 texts" in summary
     assert (status, credits_, media_count) == ("completed", 50, 10)
+
+
+def test_each_lead_gets_its_text_beside_its_address_and_here_alone(walked: Walked) -> None:
+    followed = walked.project.rows("""
+        select email, cohort, generated_text, media_name, standing, person_id
+        from addressed.viewer_follow_ups
+    """)
+    standing = Counter(row[4] for row in followed)
+    assert standing["written"] > 20
+    emails = {email.lower() for (email,) in walked.world.sql("select email from people")}
+    assert {email for email, *_ in followed} <= emails
+    for _, cohort, text, media, stands, _ in followed:
+        if stands == "written" and cohort not in {"discovering", "comparing", "deciding"}:
+            assert f'"{media}"' in text
+    published = walked.mart("select table_name from information_schema.columns where column_name = 'email'")
+    assert published == []
+
+
+def test_nobody_is_in_what_a_text_was_asked_with(walked: Walked) -> None:
+    asked = [json.loads(payload) for (payload,) in walked.project.rows(
+        "select payload from raw_mavera.ledger where kind = 'generations' and payload is not null"
+    )]  # fmt: skip
+    assert 1 <= len(asked) <= 5
+    ((voice,),) = walked.mart("select brand_voice_id from marts.dim_brand_voices where is_current")
+    for body in asked:
+        assert body.keys() == {"app_id", "brand_voice_id", "input_data", "title", "workspace_id"}
+        assert body["brand_voice_id"] == voice
+    said = json.dumps(asked).lower()
+    people = walked.world.sql("select md5(lower(email)), lower(email), lower(last_name), phone from people")
+    keys = walked.world.sql("select visitor_key from visitors")
+    assert not [value for row in (*people, *keys) for value in row if value and str(value) in said]
 
 
 def test_what_comes_back_asks_for_nothing_new(walked: Walked) -> None:

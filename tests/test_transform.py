@@ -14,14 +14,15 @@ import warehouse
 
 @pytest.fixture
 def loaded(tmp_path: Path) -> Path:
-    """A warehouse with one mart, one raw table with an address, and one load."""
+    """A warehouse with one mart, a raw and a built table with an address, and one load."""
     path = tmp_path / "warehouse.duckdb"
     with duckdb.connect(str(path)) as connection:
         connection.execute("""
-            create schema raw_ops; create schema raw_wistia; create schema marts;
+            create schema raw_ops; create schema raw_wistia; create schema marts; create schema addressed;
             create table raw_ops.loads (vendor text, rows_new bigint, rows_changed bigint);
             insert into raw_ops.loads values ('wistia', 3, 0);
             create table raw_wistia.visitors as select 'ada@example.com' as email;
+            create table addressed.viewer_follow_ups as select 'ada@example.com' as email;
             create table marts.viewer_clusters as select 'skimmers' as viewer_cluster, 3 as viewer_count;
         """)
     return path

@@ -59,6 +59,14 @@ from {{ ref('media_transcripts') }}
 
 union all
 
+-- WS-5
+select
+    'viewer-follow-ups',
+    concat({{ counted('count(*)') }}, ' leads, ', {{ counted('count(cohort)') }}, ' of them like enough others')
+from {{ ref('viewer_leads') }}
+
+union all
+
 -- KL-1
 select
     'clv-tiers',

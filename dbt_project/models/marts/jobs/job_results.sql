@@ -26,6 +26,7 @@ calls as (
     ['dim_brand_voices', 'brand_voice_count'],
     ['fct_analyses', 'analysis_count'],
     ['fct_focus_group_answers', 'respondent_answer_count'],
+    ['fct_generations', 'text_count'],
 ] -%}
 
 {% for model, column in answers -%}

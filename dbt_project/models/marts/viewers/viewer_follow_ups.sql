@@ -1,0 +1,38 @@
+with
+
+leads as (
+
+    select * from {{ ref('viewer_leads') }} where is_recent
+
+),
+
+texts as (
+
+    select
+        *,
+        row_number() over (partition by record_key order by asked_at desc, generation_id desc) as recency
+    from {{ ref('fct_generations') }}
+    where job = 'viewer-follow-ups'
+
+)
+
+select
+    leads.person_id,
+    leads.cohort,
+    texts.generation_id,
+    people.email,
+    leads.media_name,
+    leads.stage,
+    leads.watched,
+    texts.title,
+    texts.generated_text,
+    case
+        when texts.generated_text is not null then 'written'
+        when leads.cohort is null then 'too_few_alike'
+        else 'not_written'
+    end as standing,
+    leads.last_viewed_at,
+    texts.answered_at as written_at
+from leads
+join {{ ref('int_people_matched') }} as people on leads.person_id = people.person_id
+left join texts on texts.record_key = concat('viewer-follow-ups:', leads.cohort) and texts.recency = 1
