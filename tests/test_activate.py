@@ -55,8 +55,9 @@ class Desk:
         *personas: activation.Row,
         analyses: tuple[activation.Row, ...] = (),
         studies: tuple[activation.Row, ...] = (),
+        texts: tuple[activation.Row, ...] = (),
     ) -> None:
-        activation.publish(self.path / "published.duckdb", personas, analyses, studies)
+        activation.publish(self.path / "published.duckdb", personas, analyses, studies, texts)
 
     def ledger(self, *, write: bool = False) -> journal.Ledger:
         set_up = settings.load()
@@ -293,6 +294,21 @@ def test_a_study_is_planned_waited_for_and_explained(desk: Desk) -> None:
     assert words == "words     activate/templates/product_affinity/study.toml"
     assert 'POST /focus-groups {"name"' in sent
     assert answered.startswith(f"answered  {remote_id}, ")
+
+
+def test_a_text_is_planned_written_and_explained(desk: Desk) -> None:
+    text = "generations/viewer-follow-ups:m1/comparing"
+    desk.publish(texts=(activation.FOLLOW_UP,))
+    assert desk.activate("plan").lines[0] == f"+ {text}  create   10 to 30   31 people"
+    assert desk.activate("apply").code == 0
+    assert desk.activate("status").lines[-1] == "generations 1 sent"
+    (remote_id,) = standing(desk)
+    *_, words, sent, answered = desk.activate("explain", text, "--payload").lines
+    assert words == "words     activate/templates/viewer_follow_ups/generation.toml"
+    assert 'POST /generations {"app_id": "email-writer"' in sent
+    asked = 'People who watched more than 80 % of it; they watched a few others of ours as far"'
+    assert f'"target_audience": "{asked}' in sent
+    assert answered.startswith(f"answered  {remote_id}, 1")
 
 
 # --- money -------------------------------------------------------------------------------------------

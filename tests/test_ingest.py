@@ -576,6 +576,31 @@ def test_the_answers_of_mavera_and_the_ledger_come_in(machine: Machine, sandbox:
     assert again.resource("mavera brand_voices")["requests"] == 2
 
 
+@pytest.mark.parametrize("strict", [True, False], ids=["strict", "lenient"])
+def test_texts_come_in_whole_and_once_in_either_style(
+    machine: Machine, sandbox: Sandbox, strict: bool
+) -> None:
+    sandbox.mavera.strict = strict
+    app_id = "email-writer" if strict else "email_writer"
+    inputs = {"topic": "Repair", "target_audience": "Viewers"}
+    for _ in range(3):
+        requests.post(
+            f"{os.environ['MAVERA_BASE_URL']}/generations",
+            json={"app_id": app_id, "input_data": inputs},
+            headers={"Authorization": f"Bearer {mavera.KEY}"},
+            timeout=5,
+        ).raise_for_status()
+    machine.set(RUN_AT=(datetime.now(UTC) + timedelta(minutes=1)).isoformat())
+    assert machine.ingest("mavera").code == 0
+    text, app = ("output", "app ->> 'id'") if strict else ("markdown", "app ->> '$'")
+    rows = machine.rows(
+        f"from raw_mavera.generations select {text}[:8], {app}, input_data ->> 'topic', other"
+    )
+    assert rows == [("# Repair", app_id, "Repair", None)] * 3
+    again = machine.ingest("mavera")
+    assert (again.report["totals"]["rows_new"], again.report["totals"]["rows_changed"]) == (0, 0)
+
+
 def test_the_ledger_comes_in_without_a_key_and_is_never_created(machine: Machine, sandbox: Sandbox) -> None:
     machine.set(MAVERA_API_KEY=None)
     ran = machine.ingest("mavera")

@@ -6,7 +6,8 @@ views as (
         *,
         case when watched_share >= {{ var('follow_up_whole_from') }} then 'whole' else 'nearly_whole' end as watched,
         count(*) over (partition by person_id) as media_count,
-        row_number() over (partition by person_id order by last_viewed_at desc, media_id) as recency
+        row_number() over (partition by person_id order by last_viewed_at desc, media_id) as recency,
+        max(last_viewed_at) over () as newest_view_at
     from {{ ref('qualified_viewers') }}
 
 ),
@@ -24,64 +25,64 @@ staged as (
 
 ),
 
--- What can be said of a lead, the most telling first, and of how many people it is true.
-cohorts as (
+-- What can be said of a lead, the most telling first, and of how many people it is true: a row is a person and a media.
+counted as (
 
-    {% for keys in [['media_id', 'stage', 'watched'], ['media_id', 'stage'], ['media_id'], ['stage']] -%}
     select
-        {{ loop.index }} as coarseness,
-        {% for column in ['media_id', 'stage', 'watched'] -%}
-        {{ column if column in keys else "cast(null as " ~ dbt.type_string() ~ ")" }} as {{ column }},
-        {% endfor -%}
-        count(distinct person_id) as person_count
+        *,
+        count(*) over (partition by media_id, stage, watched) as media_stage_watched_count,
+        count(*) over (partition by media_id, stage) as media_stage_count,
+        count(*) over (partition by media_id) as media_person_count,
+        sum(case when recency = 1 then 1 else 0 end) over (partition by stage) as stage_count
     from staged
-    group by {{ keys | join(', ') }}
-    {{ 'union all' if not loop.last }}
-    {% endfor %}
+
+),
+
+told as (
+
+    select
+        *,
+        case
+            when media_stage_watched_count >= {{ var('smallest_group') }} then 'media, stage, watched'
+            when media_stage_count >= {{ var('smallest_group') }} then 'media, stage'
+            when media_person_count >= {{ var('smallest_group') }} then 'media'
+            when stage_count >= {{ var('smallest_group') }} then 'stage'
+        end as telling
+    from counted
+    where recency = 1
 
 ),
 
 leads as (
 
-    select * from staged where recency = 1
-
-),
-
-fitting as (
-
     select
-        leads.person_id,
-        cohorts.*,
-        row_number() over (partition by leads.person_id order by cohorts.coarseness) as choice
-    from leads
-    join cohorts
-        on (cohorts.media_id is null or cohorts.media_id = leads.media_id)
-        and (cohorts.stage is null or cohorts.stage = leads.stage)
-        and (cohorts.watched is null or cohorts.watched = leads.watched)
-    where cohorts.person_count >= {{ var('smallest_group') }}
-
-),
-
-latest as (
-
-    select max(last_viewed_at) as last_viewed_at from views
+        *,
+        case when telling like 'media%' then media_id end as cohort_media_id,
+        case when telling like 'media%' then media_name end as cohort_media_name,
+        case when telling like '%stage%' then stage end as cohort_stage,
+        case when telling like '%watched' then watched end as cohort_watched,
+        cast(case telling
+            when 'media, stage, watched' then media_stage_watched_count
+            when 'media, stage' then media_stage_count
+            when 'media' then media_person_count
+            when 'stage' then stage_count
+        end as bigint) as cohort_person_count
+    from told
 
 )
 
 select
-    leads.person_id,
-    nullif(concat_ws('/', fitting.media_id, fitting.stage, fitting.watched), '') as cohort,
-    leads.media_id,
-    leads.media_name,
-    leads.stage,
-    leads.watched,
-    case when fitting.media_id is not null then leads.media_name end as cohort_media_name,
-    fitting.stage as cohort_stage,
-    fitting.watched as cohort_watched,
-    leads.media_count,
-    fitting.person_count as cohort_person_count,
-    {{ dbt.datediff('leads.last_viewed_at', 'latest.last_viewed_at', 'day') }} < {{ var('follow_up_days') }} as is_recent,
-    leads.last_viewed_at
+    person_id,
+    case when telling is not null then concat_ws('/', cohort_media_id, cohort_stage, cohort_watched) end as cohort,
+    media_id,
+    media_name,
+    stage,
+    watched,
+    cohort_media_name,
+    cohort_stage,
+    cohort_watched,
+    media_count,
+    cohort_person_count,
+    {{ dbt.datediff('last_viewed_at', 'newest_view_at', 'day') }} < {{ var('follow_up_days') }} as is_recent,
+    last_viewed_at
 from leads
-cross join latest
-left join fitting on leads.person_id = fitting.person_id and fitting.choice = 1
