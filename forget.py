@@ -23,7 +23,7 @@ import transform
 import warehouse
 from ingest import people
 
-MADE_BY_MODELS = ("staging", "intermediate", "marts", "activation")
+MADE_BY_MODELS = ("staging", "intermediate", "marts", "addressed", "activation")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 

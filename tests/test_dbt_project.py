@@ -15,6 +15,7 @@ import duckdb
 import pytest
 import yaml
 
+import forget
 import settings
 import transform
 from ingest.__main__ import SOURCES
@@ -692,6 +693,10 @@ def test_a_model_with_addresses_is_in_no_schema_that_is_published(models: list[N
     addressed = [node for node in models if "email" in node["columns"]]
     assert "viewer_follow_ups" in {node["name"] for node in addressed}
     assert not [node["name"] for node in addressed if node["schema"] in transform.PUBLISHED_SCHEMAS]
+
+
+def test_every_schema_of_the_models_is_made_anew_when_somebody_is_forgotten(models: list[Node]) -> None:
+    assert {node["schema"] for node in models} == set(forget.MADE_BY_MODELS)
 
 
 def test_no_address_stands_in_what_is_published(small: duckdb.DuckDBPyConnection) -> None:
