@@ -57,7 +57,7 @@ class Desk:
         studies: tuple[activation.Row, ...] = (),
         texts: tuple[activation.Row, ...] = (),
     ) -> None:
-        activation.publish(self.path / "published.duckdb", personas, analyses, studies, texts)
+        activation.publish(self.path / "published.duckdb", personas, analyses, studies, generations=texts)
 
     def ledger(self, *, write: bool = False) -> journal.Ledger:
         set_up = settings.load()

@@ -190,8 +190,16 @@ def test_a_text_has_one_persona_at_most(desk: Desk) -> None:
 
 def voice_of(desk: Desk, voice_id: str) -> str:
     """Put a brand voice into the sandbox, without its price."""
+    made = dict.fromkeys(("created_at", "edited_at"), "2026-01-01T00:00:00Z")
+    voice = {
+        "id": voice_id,
+        "label": f"Voice {voice_id}",
+        "workspace_id": "ws_sandbox",
+        "fails": False,
+        **made,
+    }
     with desk.sandbox.mavera._state:
-        desk.sandbox.mavera._save("brand voice", {"id": voice_id, "label": f"Voice {voice_id}"})
+        desk.sandbox.mavera._save("brand voice", voice)
     return voice_id
 
 

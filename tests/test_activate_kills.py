@@ -77,7 +77,7 @@ def test_a_run_killed_again_and_again_pays_for_each_record_once(seed: int, tmp_p
 def test_texts_killed_while_they_are_asked_for_are_written_and_paid_once(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
     texts = tuple(numbered(activation.FOLLOW_UP, number) for number in range(30))
-    activation.publish(tmp_path / "published.duckdb", (), (), (), texts)
+    activation.publish(tmp_path / "published.duckdb", (), generations=texts)
     sandbox = Sandbox(World(200, 7, date(2026, 11, 21)), limits="off", latency_ms=LATENCY_MS)
     with serving(sandbox) as url:
         environment = {**os.environ, **activation.environment(tmp_path, url)}
