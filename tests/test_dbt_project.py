@@ -430,7 +430,8 @@ def test_an_action_is_rated_where_it_stands(small: duckdb.DuckDBPyConnection) ->
         ("m2", 0.08, 0.05, False, None, None, None, 0),
     ]
     # Four people are too few to ask about.
-    assert small.execute("select count(*) from activation.sync_mavera__focus_groups").fetchall() == [(0,)]
+    asked = "select count(*) from activation.sync_mavera__focus_groups where job = 'calls-to-action'"
+    assert small.execute(asked).fetchall() == [(0,)]
 
 
 def test_a_viewer_of_two_medias_of_a_project_counts_once(small: duckdb.DuckDBPyConnection) -> None:
