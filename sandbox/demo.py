@@ -226,7 +226,9 @@ def _say_each_job() -> None:
     ):
         sent = f"{standing}, {credits_spent:,}" if is_enabled else "off"
         back = [
-            f"{count:,} {words}" for count, words in zip(answers, CAME_BACK.values(), strict=True) if count
+            f"{count:,} {one if count == 1 else many}"
+            for count, (one, many) in zip(answers, CAME_BACK.values(), strict=True)
+            if count
         ]
         typer.echo(f"{job:<19}{finding or '-':<37}{sent:<10}{', '.join(back) or '-'}")
     typer.echo("sent: objects in Mavera, credits")
