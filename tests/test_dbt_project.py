@@ -742,7 +742,7 @@ def test_a_brand_voice_stands_with_what_it_came_from_and_which_is_current(
 def test_a_text_stands_beside_the_facts_that_caused_it(small: duckdb.DuckDBPyConnection) -> None:
     texts = small.execute("""
         select generation_id, record_key, app_id, generated_text, facts ->> 'media_name', credits, is_listed
-        from marts.fct_generations order by generation_id
+        from marts.fct_generations where job = 'viewer-follow-ups' order by generation_id
     """).fetchall()
     assert texts == [
         ("gen1", "viewer-follow-ups:m1", "email_writer", "Dear viewer", "Media 1", 12, True),
