@@ -56,7 +56,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "brand-voices": Kind(create=Price(50, 50), update=Price(50, 50), update_edits=False, lasts=True),
     "analyses": Kind(create=Price(10, 75), update=Price(10, 75), update_edits=False),
     "focus-groups": Kind(create=Price(50, 200), update=Price(50, 200), update_edits=False, lasts=True),
-    "generations": Kind(create=Price(10, 30), update=Price(10, 30), update_edits=False),
+    "generations": Kind(create=Price(10, 30), update=Price(10, 30), update_edits=False, lasts=True),
 }
 
 

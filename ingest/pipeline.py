@@ -9,6 +9,7 @@ dropped, and cursor and schema are taken from the warehouse before anything is r
 
 import queue
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -32,6 +33,8 @@ from settings import Settings
 BATCH_ROWS = 100_000
 """Rows a package holds at most, give or take a page: bounds memory and what a killed run reads again."""
 BATCHES_WAITING = 4
+GATHER_SECONDS = 1.0
+"""A package costs dlt a third of a second whatever is in it: batches that come close together share one."""
 SETTLED = timedelta(seconds=5)
 """A cursor never comes nearer to the start of the run: vendors refuse or miss what is younger."""
 
@@ -228,9 +231,7 @@ def _read_and_write(jobs: Sequence[Job], file: "Warehouse", report: Report) -> N
         thread.start()
     open_jobs = len(jobs)
     while open_jobs:
-        taken = [batches.get()]
-        while not batches.empty() and sum(batch.rows.num_rows for batch in taken) < BATCH_ROWS:
-            taken.append(batches.get())
+        taken = _gathered(batches, open_jobs)
         sources: dict[str, list[Batch]] = {}
         for batch in _joined(taken):
             sources.setdefault(batch.job.source.name, []).append(batch)
@@ -244,6 +245,21 @@ def _read_and_write(jobs: Sequence[Job], file: "Warehouse", report: Report) -> N
         thread
     ) in threads:  # each has put its last batch; DuckDB complains of cursors that outlive the program
         thread.join()
+
+
+def _gathered(batches: "queue.Queue[Batch]", open_jobs: int) -> list[Batch]:
+    """What comes within a moment of the first batch, or until nobody is left to wait for."""
+    taken = [batches.get()]
+    until = time.monotonic() + GATHER_SECONDS
+    while (
+        sum(batch.rows.num_rows for batch in taken) < BATCH_ROWS
+        and sum(batch.is_last for batch in taken) < open_jobs
+    ):
+        try:
+            taken.append(batches.get(timeout=max(until - time.monotonic(), 0)))
+        except queue.Empty:
+            break
+    return taken
 
 
 def _joined(taken: Sequence[Batch]) -> list[Batch]:

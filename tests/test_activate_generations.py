@@ -74,10 +74,11 @@ class Desk:
         *texts: activation.Row,
         personas: tuple[activation.Row, ...] = (),
         month: int = 20_000,
+        lasting_days: int = 30,
         **changes: Any,
     ) -> engine.Outcome:
         self.waits.clear()
-        limits = engine.Limits(month, None, 20, 0, 30, 5, 60)
+        limits = engine.Limits(month, None, 20, 0, lasting_days, 5, 60)
         wanted = self.wanted(*texts, personas=personas, **changes)
         return engine.apply(wanted, self.ledger(), self.client(), list(KINDS), limits)
 
@@ -130,7 +131,8 @@ def test_other_words_do_not_have_a_text_written_again_other_facts_do(desk: Desk)
     desk.template = EMAIL.replace("What comes after", "More about")
     assert desk.apply(activation.FOLLOW_UP).counts() == {"unchanged": 1}
     moved = activation.but(activation.FOLLOW_UP, stage="deciding")
-    assert desk.apply(moved).counts() == {"updated": 1}
+    assert desk.apply(moved).counts() == {"unchanged": 1}  # the text before still counts
+    assert desk.apply(moved, lasting_days=0).counts() == {"updated": 1}
     assert "Viewers at the stage: deciding" in desk.text()
     assert desk.posts() == 2
 
@@ -220,7 +222,7 @@ def test_the_newest_brand_voice_of_the_ledger_is_used_unless_the_settings_name_a
     desk.apply(activation.FOLLOW_UP)
     assert desk.sent()["brand_voice_id"] == "bv_newer"
     moved = activation.but(activation.FOLLOW_UP, stage="deciding")
-    desk.apply(moved, mavera_brand_voice_id=voice_of(desk, "bv_settings"))
+    desk.apply(moved, lasting_days=0, mavera_brand_voice_id=voice_of(desk, "bv_settings"))
     assert desk.sent()["brand_voice_id"] == "bv_settings"
 
 

@@ -1,6 +1,7 @@
 """A disk without room, a folder without permission: one line, a remedy, and the same command afterwards."""
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import date
@@ -51,13 +52,16 @@ def test_a_full_disk_is_one_line_and_the_next_run_goes_on(disk: Callable[[int], 
     assert "Traceback" not in broken.err
     assert "leaked" not in broken.err
 
-    disk(9)
+    folder = disk(60)
     project.well("ingest")
+    filler = folder / "filler"
+    filler.write_bytes(bytes(shutil.disk_usage(folder).free - 200_000))
     modelled = project.run("transform")
     assert modelled.code == 1
     (line,) = [line for line in modelled.out.splitlines() if line.startswith("fail")]
     assert "is full (" in line
 
+    filler.unlink()
     disk(200)
     project.well("transform")
     assert project.rows("select count(*) > 0 from marts.dim_people", "published.duckdb") == [(True,)]
