@@ -808,6 +808,10 @@ def test_everything_reaches_mavera_once_and_comes_back(walked: Walked) -> None:
     assert len(records) == planned["counts"]["create"]
     assert Counter(record.partition(":")[0] for (record,) in studies) == STUDIES
     assert all(length > 0 for _, length in analyses)
+    edits = walked.mart("select media_id, length(proposed_edits) from marts.drop_off_edits")
+    assert {f"drop-offs:{media}" for media, length in edits if length} == {
+        key for key, _ in analyses if key.startswith("drop-offs:")
+    }
     assert {credits_ for _, credits_ in personas} == {300}
     ((spent, estimated),) = walked.mart("select sum(credits), sum(estimated_credits) from marts.fct_credits")
     assert (spent, estimated) == (first["credits"], 50 * len(voices))  # Mavera tells no price of a voice

@@ -14,7 +14,8 @@ calls as (
 
     select remote_id, record_key, job
     from {{ ref('int_mavera_calls') }}
-    where kind = 'focus-groups' and state = 'done'
+    -- What came back before the ledger heard that it is done has its record already.
+    where kind = 'focus-groups' and state in ('done', 'waiting')
 
 ),
 

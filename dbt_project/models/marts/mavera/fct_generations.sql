@@ -5,7 +5,7 @@ with calls as (
         -- Taken over by hand, one text may stand in two calls.
         row_number() over (partition by remote_id order by begun_at desc, call_id desc) as recency
     from {{ ref('int_mavera_calls') }}
-    where kind = 'generations' and state = 'done'
+    where kind = 'generations' and state in ('done', 'waiting') and remote_id is not null
 
 ),
 
@@ -38,3 +38,5 @@ select
 from calls
 left join listed on calls.remote_id = listed.generation_id
 where calls.recency = 1
+    -- A text may be there before the ledger heard of it.
+    and (calls.state = 'done' or listed.generated_text is not null)

@@ -24,7 +24,8 @@ calls as (
 
     select remote_id, record_key, job, facts, ended_at
     from {{ ref('int_mavera_calls') }}
-    where kind = 'focus-groups' and state = 'done'
+    -- What came back before the ledger heard that it is done has its record already.
+    where kind = 'focus-groups' and state in ('done', 'waiting')
 
 ),
 
