@@ -101,6 +101,7 @@ def plan(
         smallest_cohort=limits.smallest_cohort,
         credits_left=None if limits.month == 0 else credits_left(ledger, limits, run_id),
         lasting_since=ledger.now() - timedelta(days=limits.study_days),
+        paid=ledger.paid(),
     )
     unwanted = tuple(key for key in planned.unwanted if key.split("/")[0] in kinds)
     return replace(planned, unwanted=unwanted)

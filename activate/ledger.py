@@ -175,6 +175,15 @@ class Ledger:
         """Return the calls that Mavera accepted and is still at work on."""
         return [call for call in self.calls() if call.state == "waiting"]
 
+    def paid(self) -> dict[str, list[int]]:
+        """Return what Mavera said that objects of each kind cost, oldest first; edits of one are none."""
+        paid: dict[str, list[int]] = {}
+        for call in self.calls():
+            makes = call.action == "create" or not KINDS[call.kind].update_edits
+            if makes and call.state == "done" and call.credits_source == "answered":
+                paid.setdefault(call.kind, []).append(call.credits)
+        return paid
+
     def spent(self, run_id: str | None = None) -> int:
         """Return the credits of this calendar month (UTC) or of one run.
 

@@ -4,9 +4,10 @@ Pure: no clock, no file, no call.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 import assumptions
@@ -184,6 +185,7 @@ def diff(
     smallest_cohort: int,
     credits_left: int | None = None,
     lasting_since: datetime | None = None,
+    paid: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> Plan:
     """Return the steps that bring Mavera in line with `wanted`; their highest prices fit `credits_left`.
 
@@ -191,11 +193,12 @@ def diff(
     the larger group; what passes the budget is held, and a cheaper record behind it may still fit.
     An `unknown` entry was sent and never answered: look first, for Mavera would charge a second time.
     A record is held with the record that it refers to. What lasts is left alone where it was asked since
-    `lasting_since`.
+    `lasting_since`. `paid` is what Mavera said that objects of each kind cost, oldest first.
     """
     records = _by_key(wanted)
     steps = {
-        key: _step(record, ledger.get(key), smallest_cohort, lasting_since) for key, record in records.items()
+        key: _step(record, ledger.get(key), smallest_cohort, lasting_since, paid.get(record.kind, ()))
+        for key, record in records.items()
     }
     steps |= _behind(steps, ledger)
     if credits_left is not None:
@@ -216,8 +219,27 @@ def _by_key(wanted: Iterable[Record]) -> dict[str, Record]:
     return records
 
 
-def _step(record: Record, entry: Entry | None, smallest_cohort: int, lasting_since: datetime | None) -> Step:
+def learned(documented: Price, paid: Sequence[int]) -> Price:
+    """Return the price that Mavera's answers teach; the documented one where there are none.
+
+    A fixed price is what it was last. A range only widens: what has not been seen may still come.
+    """
+    if not paid:
+        return documented
+    if documented.low == documented.high:
+        return Price(paid[-1], paid[-1])
+    return Price(min(documented.low, *paid), max(documented.high, *paid))
+
+
+def _step(
+    record: Record,
+    entry: Entry | None,
+    smallest_cohort: int,
+    lasting_since: datetime | None,
+    paid: Sequence[int],
+) -> Step:
     kind = KINDS[record.kind]
+    price = learned(kind.create, paid)
     match entry:
         case Entry(state="waiting"):
             return Step("wait", record, reason="Mavera is at work on it", entry=entry)
@@ -232,11 +254,11 @@ def _step(record: Record, entry: Entry | None, smallest_cohort: int, lasting_sin
             sent = f"sent {called_at.day} {called_at:%b}, " if called_at else ""
             return Step("look up", record, reason=f"{sent}no answer: looked up first", entry=entry)
         case None | Entry(remote_id=None):
-            step = Step("create", record, kind.create, entry=entry)
+            step = Step("create", record, price, entry=entry)
         case Entry(fingerprint=before) if before != record.fingerprint:
             if kind.lasts and _lasts(record, entry, lasting_since):
                 return Step("leave", record, reason="its facts moved, its results still count", entry=entry)
-            step = Step("update", record, kind.update, entry=entry)
+            step = Step("update", record, kind.update if kind.update_edits else price, entry=entry)
         case _:
             return Step("leave", record, entry=entry)
     if record.objection:

@@ -239,6 +239,16 @@ def test_a_ledger_in_memory_is_no_ledger() -> None:
         pass
 
 
+def test_what_mavera_said_that_things_cost_is_remembered_by_kind(ledger: Ledger) -> None:
+    done(ledger, begun(ledger), 350, credits_source="answered")
+    done(ledger, updating(ledger), 0, credits_source="answered")  # an edit teaches no price
+    done(ledger, begun(ledger, record_key="a:b"), 300, credits_source="documented")
+    analysis: dict[str, Any] = {"kind": "analyses", "record_key": "a:c", "price": Price(10, 75)}
+    done(ledger, begun(ledger, **analysis), 22, credits_source="answered")
+    done(ledger, begun(ledger, **analysis, action="update"), 18, credits_source="answered")
+    assert ledger.paid() == {"personas": [350], "analyses": [22, 18]}
+
+
 # --- receipts, layouts, exports ----------------------------------------------------------------------
 
 

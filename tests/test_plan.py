@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from activate.plan import Change, Entry, Price, Record, TwoRows, diff
+from activate.plan import Change, Entry, Price, Record, TwoRows, diff, learned
 
 
 def record(key: str = "personas/clv-tiers:top", people: int | None = 820, **changes: Any) -> Record:
@@ -251,3 +251,27 @@ def test_answers_count_while_they_are_recent_and_of_the_same_personas(
     wanted = record(STUDY.key, facts={"lift": 2.5, "personas": personas})
     (step,) = plan_of(wanted, ledger={STUDY.key: before}, since=since).steps
     assert step.action == action
+
+
+@pytest.mark.parametrize(
+    ("documented", "paid", "price"),
+    [
+        (Price(300, 300), [], Price(300, 300)),
+        (Price(300, 300), [300, 350], Price(350, 350)),  # a fixed price is what it was last
+        (Price(10, 75), [22, 31], Price(10, 75)),  # what has not been seen may still come
+        (Price(10, 75), [22, 90, 5], Price(5, 90)),
+    ],
+)
+def test_prices_are_learned_from_what_mavera_said(documented: Price, paid: list[int], price: Price) -> None:
+    assert learned(documented, paid) == price
+
+
+def test_a_learned_price_counts_against_the_budget() -> None:
+    planned = diff([TOP, SKIMMERS], {}, smallest_cohort=20, credits_left=699, paid={"personas": [350]})
+    assert [(step.action, step.price.high) for step in planned.steps] == [("create", 350), ("hold", 0)]
+
+
+def test_an_edit_stays_free_whatever_a_persona_costs() -> None:
+    changed = dataclasses.replace(TOP, fingerprint="f2")
+    (step,) = diff([changed], {TOP.key: SENT}, smallest_cohort=20, paid={"personas": [350]}).steps
+    assert (step.action, step.price.high) == ("update", 0)
