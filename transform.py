@@ -5,14 +5,16 @@ ended in words, and how readers get a copy that no writer can block.
 """
 
 import hashlib
+import io
 import json
 import os
+import re
 import shutil
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -110,14 +112,28 @@ def dbt(path: Path, *arguments: str, manifest: Any = None) -> Any:
     Raises TransformError where dbt could not start; models and tests that fail are part of the result.
     """
     os.environ |= {"WAREHOUSE_PATH": str(path), "DO_NOT_TRACK": "1"}
-    from dbt.cli.main import dbtRunner  # four seconds of imports that a run with nothing to do saves
-
     where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
     quiet = ["--quiet", "--log-level", "none", "--log-level-file", "none"]
-    outcome = dbtRunner(manifest=manifest).invoke([*quiet, *arguments, *where])
+    # What it prints all the same, through a stream that it takes as it is imported, is in the exception, too.
+    with redirect_stdout(io.StringIO()):
+        from dbt.cli.main import dbtRunner  # four seconds of imports that a run with nothing to do saves
+
+        outcome = dbtRunner(manifest=manifest).invoke([*quiet, *arguments, *where])
     if outcome.exception:
-        raise TransformError(f"dbt could not start: {str(outcome.exception).strip()}")
+        raise TransformError(_why_not(str(outcome.exception)))
     return outcome.result
+
+
+def _why_not(message: str) -> str:
+    """Say in one line why dbt did not start; a slip in a YAML file is named by file and line."""
+    line = re.search(r"Syntax error near line (\d+)", message)
+    if not line:
+        return f"dbt could not start: {_one_line(message)}"
+    file = re.search(r"\S+\.ya?ml", message)
+    # The parser says what it was at and where, and then what it missed and where.
+    said = [part.strip() for part in message.splitlines() if part.strip() and "<unicode string>" not in part]
+    named = f"models/{file[0]}" if file else "dbt_project.yml"
+    return f"dbt_project/{named}, line {line[1]}: {said[-1]}. Mend it, then run the same command again"
 
 
 def build(path: Path, sources: list[str] | None) -> Build:

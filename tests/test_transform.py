@@ -1,5 +1,6 @@
 """When there is something to build, and what readers of the published copy get."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,40 @@ def built(path: Path) -> None:
     """Do what a good build leaves behind."""
     _, loads = transform.stale_sources(path, "models")
     transform.record_build(path, "models", loads, transform.Build(1, 1, [], []))
+
+
+@pytest.mark.parametrize(
+    ("file", "before", "after", "said"),
+    [
+        (
+            "dbt_project.yml",
+            "clv-tiers: {enabled: true,",
+            "clv-tiers: {enabled: true",
+            r"dbt_project/dbt_project\.yml, line \d+: did not find expected ',' or '}'\. Mend it",
+        ),
+        (
+            "models/activation/jobs/clv_tiers.yml",
+            'label: "KL-1: CLV tiers"',
+            'label: "KL-1: CLV tiers',
+            r"dbt_project/models/activation/jobs/clv_tiers\.yml, line \d+: .*\. Mend it",
+        ),
+    ],
+    ids=["vars", "a job"],
+)
+def test_a_slip_in_a_yaml_file_is_one_line(
+    file: str, before: str, after: str, said: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    project = tmp_path / "dbt_project"
+    shutil.copytree(transform.PROJECT, project, ignore=shutil.ignore_patterns("target", "logs"))
+    text = (project / file).read_text(encoding="utf-8")
+    assert before in text
+    (project / file).write_text(text.replace(before, after), encoding="utf-8")
+    monkeypatch.setattr(transform, "PROJECT", project)
+    with pytest.raises(transform.TransformError, match=said) as caught:
+        transform.dbt(tmp_path / "warehouse.duckdb", "parse")
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr().out == ""
 
 
 def test_the_first_build_takes_everything(loaded: Path) -> None:
