@@ -387,44 +387,42 @@ def _seconds(header: str | None) -> float | None:
 
 def persona_in(body: Any) -> Answer:
     """Return a persona, created or listed, as the answer to its creation."""
-    if not body.get("id"):
-        raise OutcomeUnknown("Mavera answered without the id of the persona")
-    return Answer(str(body["id"]), None, _whole(body.get("credits_charged")), body)
+    return Answer(_id_of("persona", body), None, _credits_in(body), body)
 
 
 def _message(body: Any) -> Answer:
-    if not (body.get("id") and body.get("thread_id")):
+    if not body.get("thread_id"):
         raise OutcomeUnknown("Mavera answered without the id of the thread")
-    usage = body.get("usage")
-    used = usage.get("credits_used") if isinstance(usage, dict) else None
-    return Answer(str(body["id"]), str(body["thread_id"]), _whole(used), body)
+    return Answer(_id_of("answer", body), str(body["thread_id"]), _credits_in(body), body)
 
 
 def study_in(body: Any) -> Answer:
     """Return a focus group, created or listed, as the answer to its creation."""
-    if not body.get("id"):
-        raise OutcomeUnknown("Mavera answered without the id of the focus group")
-    usage = body.get("usage")
-    used = usage.get("credits_used") if isinstance(usage, dict) else None
-    return Answer(str(body["id"]), None, _whole(used), body, studies.state_of(body.get("status")))
+    state = studies.state_of(body.get("status"))
+    return Answer(_id_of("focus group", body), None, _credits_in(body), body, state)
 
 
 def voice_in(body: Any) -> Answer:
     """Return a brand voice, created or listed, as the answer to its creation; none tells its price."""
-    if not body.get("id"):
-        raise OutcomeUnknown("Mavera answered without the id of the brand voice")
-    usage = body.get("usage")
-    used = usage.get("credits_used") if isinstance(usage, dict) else body.get("credits_charged")
-    return Answer(str(body["id"]), None, _whole(used), body, studies.state_of(body.get("status")))
+    state = studies.state_of(body.get("status"))
+    return Answer(_id_of("brand voice", body), None, _credits_in(body), body, state)
 
 
 def generation_in(body: Any) -> Answer:
     """Return a generation, created or listed, as the answer to its creation."""
+    return Answer(_id_of("generation", body), None, _credits_in(body), body, generations.state_of(body))
+
+
+def _id_of(what: str, body: Any) -> str:
     if not body.get("id"):
-        raise OutcomeUnknown("Mavera answered without the id of the generation")
+        raise OutcomeUnknown(f"Mavera answered without the id of the {what}")
+    return str(body["id"])
+
+
+def _credits_in(body: Any) -> int | None:
+    """Return what an object cost, wherever its kind says it; None where it does not."""
     usage = body.get("usage")
-    used = usage.get("credits_used") if isinstance(usage, dict) else None
-    return Answer(str(body["id"]), None, _whole(used), body, generations.state_of(body))
+    return _whole(usage.get("credits_used") if isinstance(usage, dict) else body.get("credits_charged"))
 
 
 def asked_in(thread: Mapping[str, Any]) -> Iterator[tuple[str, Answer | None]]:
