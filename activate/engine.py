@@ -292,12 +292,14 @@ class _Run:
 
     def _look_for_question(self, call: Call, ours: str, known: Set[str | None]) -> _Found:
         """Search the thread that it was asked in, or, where it was to begin one, the newer threads."""
-        continued = call.payload.get("thread_id")
-        threads = (
-            [self.mavera.thread(continued)]
-            if continued
-            else self.mavera.threads(call.begun_at - CLOCKS_APART)
-        )
+        threads: Iterable[Mapping[str, Any]]
+        if continued := call.payload.get("thread_id"):
+            thread = self._thread(continued)
+            if thread is None:
+                return _Found(doubt=f"{continued} is gone from Mavera: python -m activate settle decides")
+            threads = [thread]
+        else:
+            threads = self.mavera.threads(call.begun_at - CLOCKS_APART)
         for thread in threads:
             for words, answer in api.asked_in(thread):
                 if ours not in words or (answer and answer.remote_id in known):
@@ -455,15 +457,19 @@ class _Run:
     def _conversation(self, step: Step) -> str | None:
         """Return the thread of an analysis that is asked anew, so that Mave knows what it said before."""
         thread_id = step.entry.thread_id if step.entry and step.record.kind == "analyses" else None
-        if thread_id:
-            try:
-                self.mavera.thread(thread_id)
-            except api.KeyRefused:
-                raise
-            except api.Refused:
-                self.say(f"{step.record.key}: {thread_id} is gone from Mavera, a new thread begins")
-                return None
+        if thread_id and self._thread(thread_id) is None:
+            self.say(f"{step.record.key}: {thread_id} is gone from Mavera, a new thread begins")
+            return None
         return thread_id
+
+    def _thread(self, thread_id: str) -> Mapping[str, Any] | None:
+        """Return a thread with its messages; None where Mavera has it no longer."""
+        try:
+            return self.mavera.thread(thread_id)
+        except api.KeyRefused:
+            raise
+        except api.Refused:
+            return None
 
     def _send_one(self, step: Step, run_id: str) -> None:
         record = step.record

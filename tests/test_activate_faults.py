@@ -247,14 +247,30 @@ def test_an_answer_lost_within_a_thread_is_found_there_with_its_own_credits(acco
     assert account.ledger().spent() == account.credits()
 
 
-def test_a_conversation_that_is_gone_begins_anew(account: Account) -> None:
-    account.apply(analyses=(activation.CLUSTERS,))
-    asked = account.ledger().calls()[-1]
+def delete_thread(account: Account, thread_id: str | None) -> None:
     requests.delete(
-        f"{account.url}/mavera/api/v1/mave/threads/{asked.thread_id}",
+        f"{account.url}/mavera/api/v1/mave/threads/{thread_id}",
         headers={"Authorization": f"Bearer {sandbox_mavera.KEY}"},
         timeout=10,
     ).raise_for_status()
+
+
+def test_an_answer_lost_in_a_thread_that_is_gone_is_left_to_a_person(account: Account) -> None:
+    account.apply(analyses=(activation.CLUSTERS,))
+    moved = activation.but(activation.CLUSTERS, viewer_count=2_000)
+    account.spoil("500", "/mave/chat")
+    account.apply(analyses=(moved,))
+    delete_thread(account, account.ledger().calls()[-2].thread_id)
+    outcome = account.apply(analyses=(moved,), settle=0)
+    assert outcome.stopped == ""
+    assert outcome.results[CLUSTERS].state == "unknown"
+    assert "is gone from Mavera: python -m activate settle decides" in outcome.results[CLUSTERS].text
+
+
+def test_a_conversation_that_is_gone_begins_anew(account: Account) -> None:
+    account.apply(analyses=(activation.CLUSTERS,))
+    asked = account.ledger().calls()[-1]
+    delete_thread(account, asked.thread_id)
     account.apply(analyses=(activation.but(activation.CLUSTERS, viewer_count=2_000),))
     assert account.said == [f"{CLUSTERS}: {asked.thread_id} is gone from Mavera, a new thread begins"]
     assert account.ledger().calls()[-1].thread_id not in {None, asked.thread_id}
