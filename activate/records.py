@@ -231,10 +231,7 @@ def _form(
     with _told(kind, record_key, path):
         assert environment.loader  # noqa: S101
         source, _, _ = environment.loader.get_source(environment, path)
-        form: dict[str, Any] = _each_text(
-            tomllib.loads(source), lambda text: environment.from_string(text).render(**facts)
-        )
-    return form
+        return _filled(environment, source, facts)
 
 
 def _choice(environment: jinja2.Environment, record_key: str, template: str, **facts: Any) -> dict[str, Any]:
@@ -246,10 +243,15 @@ def _choice(environment: jinja2.Environment, record_key: str, template: str, **f
     except jinja2.TemplateNotFound:
         return {}
     with _told("personas", record_key, path):
-        choice: dict[str, Any] = _each_text(
-            tomllib.loads(source), lambda text: environment.from_string(text).render(**facts).strip()
-        )
+        choice: dict[str, Any] = _each_text(_filled(environment, source, facts), str.strip)
     return choice
+
+
+def _filled(environment: jinja2.Environment, source: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    filled: dict[str, Any] = _each_text(
+        tomllib.loads(source), lambda text: environment.from_string(text).render(**facts)
+    )
+    return filled
 
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:
