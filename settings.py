@@ -28,6 +28,10 @@ def _without_slash(url: str) -> str:
     return url.rstrip("/")
 
 
+def _safe_address(url: SecretStr | None) -> SecretStr | None:
+    return None if url is None else SecretStr(_without_slash(url.get_secret_value()))
+
+
 def _below_root(path: Path) -> Path:
     return path if path.is_absolute() else ROOT / path
 
@@ -75,6 +79,9 @@ class Settings(BaseSettings):
     mavera_poll_seconds: Annotated[float, Field(ge=0.05)] = assumptions.POLL_SECONDS
     mavera_poll_ceiling_seconds: Annotated[int, Field(ge=0)] = assumptions.POLL_CEILING_SECONDS
 
+    notice_url: Annotated[SecretStr | None, AfterValidator(_safe_address)] = None
+    notice_command: str | None = None
+
     history_days: Annotated[int, Field(ge=1, le=730)] = 730
     wistia_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")] = "2026-05"
     klaviyo_revision: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}(\.pre)?$")] = "2026-07-15"
@@ -83,6 +90,7 @@ class Settings(BaseSettings):
     published_path: ProjectPath = Path("data/published.duckdb")
     pipelines_path: ProjectPath = Path("data/pipelines")
     forgotten_path: ProjectPath = Path("data/forgotten.json")
+    runs_path: ProjectPath = Path("data/runs.jsonl")
     ledger_url: LedgerUrl = "sqlite:///data/ledger.sqlite"
 
     sendgrid_base_url: BaseUrl = "https://api.sendgrid.com/v3"

@@ -20,6 +20,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+import runs
 import settings as environment
 import warehouse
 
@@ -103,6 +104,22 @@ def record_build(path: Path, fingerprint: str, loads: int, build: Build) -> None
         )
 
 
+RUN_COLUMNS = {
+    **dict.fromkeys(("run_id", "event", "step", "scope", "happened_at", "outcome", "detail"), "VARCHAR"),
+    **dict.fromkeys(("row_count", "request_count", "wait_count", "credits"), "BIGINT"),
+}
+
+
+def load_runs(settings: environment.Settings) -> None:
+    """Load the lines of every run so far into `raw_ops.runs`, as they stand."""
+    with warehouse.connect(settings.warehouse_path) as connection:
+        connection.execute(
+            "create or replace table raw_ops.runs as"
+            f" select unnest(from_json(?, '[{json.dumps(RUN_COLUMNS)}]'), recursive := true)",
+            [json.dumps(list(runs.lines(settings)))],
+        )
+
+
 # --- dbt ---------------------------------------------------------------------------------------------
 
 
@@ -138,7 +155,7 @@ def _why_not(message: str) -> str:
 
 def build(path: Path, sources: list[str] | None) -> Build:
     """Build and test everything below `sources`, or everything; then ask how fresh the sources are."""
-    selection = ["--select", *(f"source:{source}+" for source in sources)] if sources else []
+    selection = ["--select", *(f"source:{s}+" for s in [*sources, "raw_ops"])] if sources else []
     manifest = dbt(path, "parse")
     results = dbt(path, "build", "--exclude-resource-type", "unit_test", *selection, manifest=manifest)
     kinds = Counter(r.node.resource_type for r in results if r.status in {"success", "pass"})
@@ -219,28 +236,8 @@ def main(
     if context.invoked_subcommand:
         return
     settings = environment.load()
-    started = time.monotonic()
-    fingerprint = project_fingerprint()
-    sources, loads = stale_sources(settings.warehouse_path, fingerprint)
-    if sources == [] and not full and settings.published_path.exists():
-        _say({"models": 0, "tests": 0}, "nothing new came in: models and published copy stand", as_json)
-        return
-    done = build(settings.warehouse_path, None if full else sources)
-    seconds = time.monotonic() - started
-    for kind, lines in (("warn", done.warnings), ("fail", done.failures)):
-        for line in lines:
-            typer.echo(f"{kind}  {line}", err=as_json)
-    if done.failures:
-        stands = (
-            "The published copy is the one before"
-            if settings.published_path.exists()
-            else "Nothing published"
-        )
-        _say(_numbers(done, seconds), f"{done.summary()}. {stands}: docs/operating.md, Transform", as_json)
-        raise typer.Exit(1)
-    publish(settings.warehouse_path, settings.published_path)
-    record_build(settings.warehouse_path, fingerprint, loads, done)
-    _say(_numbers(done, seconds), done.summary(), as_json)
+    with runs.recorded(settings, "transform") as record:
+        _build_and_publish(settings, record, full, as_json)
 
 
 @app.command("publish")
@@ -260,6 +257,35 @@ def docs() -> None:
     with _beside(DOCS) as draft:
         shutil.copyfile(PROJECT / "target" / "static_index.html", draft)
     typer.echo(f"{DOCS.relative_to(environment.ROOT)}: open it in a browser")
+
+
+def _build_and_publish(settings: environment.Settings, record: runs.Run, full: bool, as_json: bool) -> None:
+    started = time.monotonic()
+    fingerprint = project_fingerprint()
+    sources, loads = stale_sources(settings.warehouse_path, fingerprint)
+    if sources == [] and not full and settings.published_path.exists():
+        record.detail = "nothing new came in: models and published copy stand"
+        _say({"models": 0, "tests": 0}, record.detail, as_json)
+        return
+    load_runs(settings)
+    done = build(settings.warehouse_path, None if full else sources)
+    record.detail = done.summary()
+    record.fail(done.failures)
+    seconds = time.monotonic() - started
+    for kind, lines in (("warn", done.warnings), ("fail", done.failures)):
+        for line in lines:
+            typer.echo(f"{kind}  {line}", err=as_json)
+    if done.failures:
+        stands = (
+            "The published copy is the one before"
+            if settings.published_path.exists()
+            else "Nothing published"
+        )
+        _say(_numbers(done, seconds), f"{done.summary()}. {stands}: docs/operating.md, Transform", as_json)
+        raise typer.Exit(1)
+    publish(settings.warehouse_path, settings.published_path)
+    record_build(settings.warehouse_path, fingerprint, loads, done)
+    _say(_numbers(done, seconds), done.summary(), as_json)
 
 
 def _numbers(done: Build, seconds: float) -> dict[str, Any]:

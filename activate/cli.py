@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 
 import typer
 
+import runs
 import settings as environment
 import warehouse
 from activate import ledger as journal
@@ -95,19 +96,25 @@ def apply(
     from activate import engine
 
     settings, chosen = environment.load(), _chosen(kinds)
-    mavera = _mavera(settings)
-    wanted = records.load(settings, chosen)
-    width = _key_width(wanted)
-    with _writing(settings) as ledger:
-        outcome = engine.apply(
-            wanted,
-            ledger,
-            mavera,
-            chosen,
-            _limits(settings, budget),
-            tell=lambda result: typer.echo(_result_line(result, width), err=as_json),
-            say=lambda line: typer.echo(line, err=True),
-        )
+    with runs.recorded(settings, "activate", kinds or ()) as record:
+        mavera = _mavera(settings)
+        wanted = records.load(settings, chosen)
+        width = _key_width(wanted)
+        with _writing(settings) as ledger:
+            outcome = engine.apply(
+                wanted,
+                ledger,
+                mavera,
+                chosen,
+                _limits(settings, budget),
+                tell=lambda result: typer.echo(_result_line(result, width), err=as_json),
+                say=lambda line: typer.echo(line, err=True),
+            )
+            record.spent, record.budget = ledger.spent(), settings.credit_budget
+        record.detail, record.request_count, record.credits = _verdict(outcome), mavera.calls, outcome.credits
+        record.held = {r.key: r.text for r in outcome.results.values() if r.state in {"held", "unknown"}}
+        if not outcome.is_well:
+            record.fail([outcome.stopped or _verdict(outcome)])
     if as_json:
         typer.echo(json.dumps(_outcome_numbers(outcome, mavera.calls)))
     else:

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
 from rich.text import Text
 
+import runs
 import settings
 from ingest.klaviyo import KLAVIYO
 from ingest.mavera import MAVERA
@@ -108,15 +109,16 @@ def _verdict(summary: Summary) -> str:
     return ", ".join(parts)
 
 
+def _totals(summary: Summary) -> dict[str, int]:
+    counted = ("requests", "waits", "rows_read", "rows_new", "rows_changed", "rows_late")
+    return {name: sum(getattr(job.outcome, name) for job in summary.jobs) for name in counted}
+
+
 def _as_json(summary: Summary) -> str:
     outcomes = [asdict(job.outcome) | {"seconds": job.outcome.seconds} for job in summary.jobs]
-    totals = {
-        name: sum(outcome[name] for outcome in outcomes)
-        for name in ("requests", "waits", "rows_read", "rows_new", "rows_changed", "rows_late")
-    }
     report = {
         "verdict": _verdict(summary),
-        "totals": totals,
+        "totals": _totals(summary),
         "resources": outcomes,
         "skipped": summary.skipped,
         "errors": summary.errors,
@@ -148,7 +150,17 @@ def ingest(
     console = Console(stderr=True)
     report = Bars(console) if console.is_terminal else Lines()
     try:
-        summary = run(settings.load(), SOURCES, sources or NAMES, report)
+        loaded = settings.load()
+        with runs.recorded(loaded, "ingest", sources or ()) as record:
+            summary = run(loaded, SOURCES, sources or NAMES, report)
+            totals = _totals(summary)
+            record.row_count, record.request_count, record.wait_count = (
+                totals["rows_new"],
+                totals["requests"],
+                totals["waits"],
+            )
+            record.detail = _verdict(summary)
+            record.fail(summary.errors)
     except (settings.SettingsError, NotStartedError, WarehouseError) as error:
         if debug:
             traceback.print_exc()

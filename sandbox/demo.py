@@ -109,6 +109,8 @@ def _write_environment(world: World) -> None:
         "WAREHOUSE_PATH": HOME / "warehouse.duckdb",
         "PUBLISHED_PATH": HOME / "published.duckdb",
         "PIPELINES_PATH": HOME / "pipelines",
+        "RUNS_PATH": HOME / "runs.jsonl",
+        "FORGOTTEN_PATH": HOME / "forgotten.json",
         "LEDGER_URL": f"sqlite:///{HOME / 'ledger.sqlite'}",
         "RUN_AT": f"{world.as_of}T06:00:00Z",
     }

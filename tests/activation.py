@@ -288,6 +288,7 @@ def environment(path: Path, url: str) -> dict[str, str]:
         "ENV_FILE": str(path / "none.env"),
         "PUBLISHED_PATH": str(path / "published.duckdb"),
         "LEDGER_URL": f"sqlite:///{path / 'ledger.sqlite'}",
+        "RUNS_PATH": str(path / "runs.jsonl"),
         "MAVERA_BASE_URL": f"{url}/mavera/api/v1",
         "MAVERA_API_KEY": mavera.KEY,
         "MAVERA_PLAN": "enterprise",

@@ -65,6 +65,7 @@ class Project:
             "PUBLISHED_PATH": str(self.folder / "published.duckdb"),
             "PIPELINES_PATH": str(self.folder / "pipelines"),
             "FORGOTTEN_PATH": str(self.folder / "forgotten.json"),
+            "RUNS_PATH": str(self.folder / "runs.jsonl"),
             "LEDGER_URL": f"sqlite:///{self.folder / 'ledger.sqlite'}",
             **self.extra,
         }

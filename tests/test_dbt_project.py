@@ -47,10 +47,13 @@ def dbt(warehouse: Path, target: Path, *arguments: str) -> None:
 
 def create_raw(warehouse: Path) -> None:
     """Make every raw table, empty, as a first run of ingest does."""
-    ours = settings.Settings(_env_file=None, warehouse_path=warehouse)
+    ours = settings.Settings(
+        _env_file=None, warehouse_path=warehouse, runs_path=warehouse.with_name("runs.jsonl")
+    )
     written = Warehouse(ours)
     written.prepare([resource.table for source in SOURCES for resource in source.resources(ours)])
     written.close()
+    transform.load_runs(ours)
 
 
 # --- what is written in the project ------------------------------------------------------------------

@@ -995,6 +995,7 @@ def test_a_lenient_mavera_takes_all_of_it_as_the_strict_one_does(walked: Walked,
         where = {
             "MAVERA_BASE_URL": f"{url}/mavera/api/v1",
             "LEDGER_URL": f"sqlite:///{tmp_path / 'ledger.sqlite'}",
+            "RUNS_PATH": str(tmp_path / "runs.jsonl"),
         }
         project = Project(walked.project.folder, walked.project.url, extra=where)
         first, again = project.well("activate", "apply"), project.well("activate", "apply")

@@ -67,6 +67,7 @@ class Machine:
             WAREHOUSE_PATH=str(self.warehouse),
             PIPELINES_PATH=str(folder / "pipelines"),
             LEDGER_URL=f"sqlite:///{folder / 'ledger.sqlite'}",
+            RUNS_PATH=str(folder / "runs.jsonl"),
             HISTORY_DAYS="365",
             **KEYS,
         )

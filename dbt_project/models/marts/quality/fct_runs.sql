@@ -1,0 +1,44 @@
+with begun as (
+
+    select * from {{ ref('stg_operations__run_events') }} where event = 'begin'
+
+),
+
+ended as (
+
+    select * from {{ ref('stg_operations__run_events') }} where event = 'end'
+
+),
+
+newest as (
+
+    select step, max(happened_at) as newest_begun_at from begun group by step
+
+),
+
+-- The build that writes this table is at work itself: a run without an end counts as dead once a later one has begun.
+runs as (
+
+    select
+        begun.run_id,
+        begun.step,
+        begun.scope,
+        coalesce(ended.outcome, 'died') as outcome,
+        ended.detail,
+        ended.row_count,
+        ended.request_count,
+        ended.wait_count,
+        ended.credits,
+        {{ dbt.datediff('begun.happened_at', 'ended.happened_at', 'millisecond') }} / 1000.0 as duration_seconds,
+        begun.happened_at as started_at
+    from begun
+    inner join newest on begun.step = newest.step
+    left join ended on begun.run_id = ended.run_id
+    where ended.run_id is not null or begun.happened_at < newest.newest_begun_at
+
+)
+
+select
+    *,
+    row_number() over (partition by step order by started_at desc, run_id) = 1 as is_latest
+from runs

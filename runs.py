@@ -1,0 +1,218 @@
+"""Keeps a line for each run of a step, and says in one line when a run changes how things stand.
+
+The lines stand in a file of their own, `RUNS_PATH`: a run that cannot open the warehouse leaves its line all
+the same. Transform loads them, and `marts.fct_runs` is what to read. Each run writes one line when it begins
+and one when it ends, so that one that died is seen as well.
+"""
+
+import json
+import os
+import shlex
+import socket
+import subprocess
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+import typer
+
+from settings import Settings
+
+Outcome = Literal["well", "failed", "not started", "stopped"]
+
+BUDGET_SHARE_TO_TELL: Final = 0.8
+NOTICE_SECONDS: Final = 10
+DETAIL_CHARACTERS: Final = 300
+
+
+@dataclass
+class Run:
+    """What a step says of itself before it ends; what it does not measure stays None.
+
+    `detail` is its last line, or what failed.
+    `held` maps each record that is held to the reason; `spent` and `budget` are credits of the month.
+    """
+
+    outcome: Outcome = "well"
+    detail: str = ""
+    row_count: int | None = None
+    request_count: int | None = None
+    wait_count: int | None = None
+    credits: int | None = None
+    held: Mapping[str, str] | None = None
+    spent: int = 0
+    budget: int = 0
+
+    def fail(self, complaints: Sequence[str]) -> None:
+        """Note what failed; nothing where nothing did."""
+        if complaints:
+            more = f" (and {len(complaints) - 1} more)" if complaints[1:] else ""
+            self.outcome, self.detail = "failed", complaints[0] + more
+
+
+@dataclass
+class _Told:
+    """What was said last about a step, so that a change is told once."""
+
+    failing: bool = False
+    held: list[str] = field(default_factory=list)
+    budget_month: str = ""
+
+
+@contextmanager
+def recorded(settings: Settings, step: str, scope: Sequence[str] = ()) -> Iterator[Run]:
+    """Write when `step` began and how it ended, whatever ended it, and tell what changed.
+
+    `scope` names the part of it that was asked for, such as sources. An exception passes through.
+    """
+    run, began_at = Run(), datetime.now(UTC)
+    told, left_open = _last(settings, step)
+    run_id = uuid.uuid4().hex
+    begin = {"run_id": run_id, "event": "begin", "step": step, "scope": ", ".join(scope)}
+    _append(settings, {**begin, "happened_at": began_at.isoformat(), "process": _process()})
+    if (
+        left_open
+        and not told.failing
+        and _deliver(settings, f"{step} died: its run of {left_open} never ended")
+    ):
+        told.failing = True
+    try:
+        yield run
+    except typer.Exit as ended:
+        if ended.exit_code and run.outcome == "well":
+            run.outcome = "failed"
+        raise
+    except KeyboardInterrupt:
+        run.outcome = "stopped"
+        raise
+    except BaseException as error:
+        run.outcome, run.detail = "not started", str(error) or type(error).__name__
+        raise
+    finally:
+        run.detail = " ".join(run.detail.split())[:DETAIL_CHARACTERS]
+        ended_at = datetime.now(UTC)
+        _tell(settings, step, run, told, f"{ended_at:%Y-%m}")
+        line = {
+            "outcome": run.outcome,
+            "detail": run.detail,
+            "row_count": run.row_count,
+            "request_count": run.request_count,
+            "wait_count": run.wait_count,
+            "credits": run.credits,
+            "told": vars(told),
+        }
+        _append(settings, {**begin, "event": "end", "happened_at": ended_at.isoformat(), **line})
+
+
+def _tell(settings: Settings, step: str, run: Run, told: _Told, month: str) -> None:
+    """Deliver what changed since the last notice; what could not be delivered is tried by the next run."""
+    fails = run.outcome in {"failed", "not started"}
+    if fails and not told.failing:
+        told.failing = _deliver(settings, f"{step} {run.outcome}: {run.detail}")
+    elif run.outcome == "well" and told.failing:
+        told.failing = not _deliver(settings, f"{step} is well again")
+    if run.held is not None:
+        new = [key for key in run.held if key not in told.held]
+        if not new or _deliver(settings, f"{step} holds {len(new)} new: {_named(new, run.held)}"):
+            told.held = list(run.held)
+    passed = run.budget > 0 and run.spent >= BUDGET_SHARE_TO_TELL * run.budget
+    if passed and told.budget_month != month:
+        share = f"{run.spent:,} of {run.budget:,} credits of {month} are spent"
+        told.budget_month = month if _deliver(settings, f"{step}: {share}") else told.budget_month
+
+
+def _named(keys: Sequence[str], reasons: Mapping[str, str]) -> str:
+    more = f", and {len(keys) - 1} more" if keys[1:] else ""
+    return f"{keys[0]} ({reasons[keys[0]]}){more}"
+
+
+def _deliver(settings: Settings, words: str) -> bool:
+    """Hand one line to whoever the settings name; True where it got there, or where nobody is named."""
+    line = f"mavera-warehouse: {words}"
+    try:
+        if settings.notice_url:
+            import requests
+
+            answer = requests.post(
+                settings.notice_url.get_secret_value(), json={"text": line}, timeout=NOTICE_SECONDS
+            )
+            if not answer.ok:
+                return _undelivered(f"NOTICE_URL answered {answer.status_code}")
+        if settings.notice_command:
+            command = [*shlex.split(settings.notice_command), line]
+            done = subprocess.run(command, timeout=NOTICE_SECONDS, capture_output=True, check=False)  # noqa: S603
+            if done.returncode:
+                return _undelivered(f"NOTICE_COMMAND ended with {done.returncode}")
+    except OSError as error:  # of requests as well; its text may hold the address, which is a secret
+        return _undelivered(type(error).__name__)
+    except subprocess.TimeoutExpired:
+        return _undelivered(f"NOTICE_COMMAND took over {NOTICE_SECONDS} s")
+    return True
+
+
+def _undelivered(reason: str) -> bool:
+    typer.echo(f"warn  a notice was not delivered ({reason}); the next run tries again", err=True)
+    return False
+
+
+def lines(settings: Settings) -> Iterator[dict[str, Any]]:
+    """Give every line, oldest first; one that was cut off while it was written is left out."""
+    if not settings.runs_path.exists():
+        return
+    with settings.runs_path.open(encoding="utf-8", errors="replace") as file:
+        for text in file:
+            try:
+                line = json.loads(text)
+            except ValueError:
+                continue
+            if isinstance(line, dict):
+                yield line
+
+
+def _last(settings: Settings, step: str) -> tuple[_Told, str]:
+    """Return what was last told of a step, and when the last run of it began if that one died."""
+    told, left_open = _Told(), None
+    for line in lines(settings):
+        if line.get("step") != step:
+            continue
+        left_open = line if line["event"] == "begin" else None
+        if left_open is None:
+            told = _Told(**line["told"])
+    died = left_open is not None and not _is_alive(*left_open["process"])
+    return told, left_open["happened_at"][:16].replace("T", " ") if left_open and died else ""
+
+
+def _process() -> tuple[str, int]:
+    return socket.gethostname(), os.getpid()
+
+
+def _is_alive(host: str, number: int) -> bool:
+    """Whether a process is at work; of another machine nobody knows, and it counts as alive."""
+    if host != socket.gethostname():
+        return True
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _append(settings: Settings, line: Mapping[str, Any]) -> None:
+    """Write a line; a run is not ended by a line that cannot be written, but says so."""
+    path = settings.runs_path
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as file:
+            end = file.seek(0, os.SEEK_END)
+            if end:
+                file.seek(end - 1)
+            broken_off = end > 0 and file.read(1) != b"\n"
+            text = json.dumps(line, ensure_ascii=False) + "\n"
+            file.write(("\n" * broken_off + text).encode())
+    except OSError as error:
+        typer.echo(f"warn  {path} cannot be written ({error.strerror}): this run is not in it", err=True)

@@ -1,0 +1,100 @@
+"""The schedules of examples/: each is read or run by its own tool where that is installed."""
+
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import settings
+
+EXAMPLES = settings.ROOT / "examples"
+THE_WAY = ["ingest", "transform", "activate", "results"]
+
+
+def text_of(name: str) -> str:
+    return (EXAMPLES / name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["crontab", "mavera-warehouse.service", "github_actions.yml"])
+def test_a_schedule_takes_the_whole_way_in_order(name: str) -> None:
+    (targets,) = re.findall(r"\bmake (?:--silent )?([a-z ]+)$", text_of(name), re.MULTILINE)
+    assert targets.split() == THE_WAY
+
+
+@pytest.mark.parametrize("name", ["airflow_dag.py", "dagster_job.py"])
+def test_what_is_written_in_python_is_python(name: str) -> None:
+    compile(text_of(name), name, "exec")
+
+
+def test_every_target_of_the_way_exists() -> None:
+    makefile = (settings.ROOT / "Makefile").read_text(encoding="utf-8")
+    assert set(THE_WAY) <= set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+
+
+def test_cron_has_five_fields_before_each_command() -> None:
+    lines = [line for line in text_of("crontab").splitlines() if line and not line.startswith("#")]
+    jobs = [line for line in lines if not re.match(r"[A-Z]+=", line)]
+    assert len(jobs) == 2
+    for job in jobs:
+        *fields, command = job.split(maxsplit=5)
+        assert all(re.fullmatch(r"[\d*,/-]+", field) for field in fields)
+        assert command.startswith('cd "$PROJECT" && ')
+        assert not re.search(r"(?<!\\)%", command), "cron ends a command at a bare %"
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed here")
+def test_systemd_takes_service_and_timer(tmp_path: Path) -> None:
+    for name in ("mavera-warehouse.service", "mavera-warehouse.timer"):
+        unit = (
+            text_of(name).replace("/srv/mavera-warehouse", str(tmp_path)).replace("User=mavera", "User=root")
+        )
+        (tmp_path / name).write_text(
+            unit.replace("/usr/bin/make", shutil.which("make") or ""), encoding="utf-8"
+        )
+    ran = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(tmp_path / "mavera-warehouse.timer")],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    complaints = [line for line in ran.stderr.splitlines() if "mavera-warehouse" in line]
+    assert complaints == []
+
+
+def test_github_gets_settings_that_exist_and_keeps_no_ledger_in_a_cache() -> None:
+    workflow = yaml.safe_load(text_of("github_actions.yml"))
+    (job,) = workflow["jobs"].values()
+    assert {name.lower() for name in job["env"]} <= set(settings.Settings.model_fields)
+    assert "secrets.LEDGER_URL" in job["env"]["LEDGER_URL"]
+    assert workflow["concurrency"]["cancel-in-progress"] is False
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("airflow"), reason="Airflow is not installed here")
+def test_airflow_reads_the_dag(tmp_path: Path) -> None:
+    code = "import runpy; print(*runpy.run_path('airflow_dag.py')['dag'].topological_sort(), sep='\\n')"
+    ran = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=EXAMPLES,
+        env={"AIRFLOW_HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert re.findall(r"BashOperator\): (\w+)", ran.stdout) == THE_WAY
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("dagster"), reason="Dagster is not installed here")
+def test_dagster_runs_the_job(tmp_path: Path) -> None:
+    (tmp_path / "Makefile").write_text(
+        "".join(f"{target}:\n\t@echo {target} >> done\n" for target in THE_WAY), encoding="utf-8"
+    )
+    code = (
+        "import runpy; module = runpy.run_path('dagster_job.py', {'__name__': 'job'}); "
+        f"module['step'].__globals__['PROJECT'] = {str(tmp_path)!r}; "
+        "assert module['mavera_warehouse'].execute_in_process().success"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=EXAMPLES, capture_output=True, text=True, check=True)
+    assert (tmp_path / "done").read_text(encoding="utf-8").split() == THE_WAY
