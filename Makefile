@@ -11,7 +11,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ingest transform plan activate results status forget publish docs sandbox lock clean
+.PHONY: help demo test lint ingest transform plan activate results status forget publish docs column-lineage sandbox lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -49,15 +49,21 @@ forget: .venv/.ready ## take a person out of everything kept here, and keep them
 publish: .venv/.ready ## write the read-only copy again
 	@$(PY) -m transform publish
 
-docs: .venv/.ready ## lineage and descriptions of every model as one page, build/docs.html
+docs: .venv/.ready ## lineage and descriptions of every model as one page, build/docs.html; renews docs/dictionary.md
 	@$(PY) -m transform docs
+
+column-lineage: .venv/.lineage docs ## which column comes from which, build/column-lineage/index.html; installs what draws it
+	@.venv/bin/colibri generate --light --disable-telemetry --output-dir build/column-lineage \
+	  --manifest dbt_project/target/manifest.json --catalog dbt_project/target/catalog.json >/dev/null
+	@echo "build/column-lineage/index.html: open it in a browser"
 
 sandbox: .venv/.ready ## the four vendors on this machine until you press Ctrl-C
 	@$(PY) -m sandbox serve --people $(PEOPLE) --port $(PORT)
 
-lock: ## renew requirements.lock from pyproject.toml (needs uv)
+lock: ## renew the locks from pyproject.toml (needs uv)
 	@$(UV) lock --quiet --upgrade
-	@$(UV) export --quiet --all-groups --no-emit-project --no-header --no-annotate -o requirements.lock
+	@$(UV) export --quiet --all-groups --no-group lineage --no-emit-project --no-header --no-annotate -o requirements.lock
+	@$(UV) export --quiet --only-group lineage --no-emit-project --no-header --no-annotate -o requirements-lineage.lock
 
 clean: ## remove what demo, docs and tests made; keeps .venv, data/ and .env
 	@rm -rf build dbt_project/target dbt_project/logs .pytest_cache .ruff_cache .mypy_cache .hypothesis
@@ -79,3 +85,11 @@ clean: ## remove what demo, docs and tests made; keeps .venv, data/ and .env
 	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; \
 	fi
 	@touch .venv/.ready
+
+.venv/.lineage: requirements-lineage.lock .venv/.ready
+	@if [ -n "$(UV)" ] && $(UV) --version >/dev/null 2>&1; then \
+	  $(UV) pip install --quiet --python $(PY) --no-deps --require-hashes -r requirements-lineage.lock; \
+	else \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-lineage.lock; \
+	fi
+	@touch .venv/.lineage

@@ -20,6 +20,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+import dictionary
 import runs
 import settings as environment
 import warehouse
@@ -250,12 +251,14 @@ def publish_command() -> None:
 
 @app.command()
 def docs() -> None:
-    """Write lineage and descriptions of every model as one page."""
+    """Write lineage and descriptions of every model as one page, and the dictionary of the published copy."""
     settings = environment.load()
     warehouse.connect(settings.warehouse_path, read_only=True).close()  # its error is clearer than dbt's
     dbt(settings.warehouse_path, "docs", "generate", "--static")
     with _beside(DOCS) as draft:
         shutil.copyfile(PROJECT / "target" / "static_index.html", draft)
+    manifest = json.loads((PROJECT / "target" / "manifest.json").read_text(encoding="utf-8"))
+    dictionary.PATH.write_text(dictionary.render(manifest), encoding="utf-8")
     typer.echo(f"{DOCS.relative_to(environment.ROOT)}: open it in a browser")
 
 

@@ -15,6 +15,7 @@ import duckdb
 import pytest
 import yaml
 
+import dictionary
 import forget
 import settings
 import transform
@@ -97,6 +98,10 @@ def test_every_column_and_source_table_is_described(manifest: Mapping[str, Any],
     assert [node["name"] for node in described if not node["description"].strip()] == []
     columns = [(node["name"], column) for node in models for column in node["columns"].values()]
     assert [(model, column["name"]) for model, column in columns if not column["description"].strip()] == []
+
+
+def test_the_dictionary_is_current(manifest: Mapping[str, Any]) -> None:
+    assert dictionary.PATH.read_text(encoding="utf-8") == dictionary.render(manifest), "make docs renews it"
 
 
 def test_every_mart_and_sync_model_keeps_a_contract(models: list[Node]) -> None:

@@ -95,11 +95,13 @@ def test_only_settings_reads_the_environment() -> None:
 
 
 def test_the_lock_names_no_index() -> None:
-    assert "://" not in (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    for lock in ROOT.glob("requirements*.lock"):
+        assert "://" not in lock.read_text(encoding="utf-8"), lock.name
 
 
 def test_the_lock_holds_every_dependency() -> None:
-    lock = (ROOT / "requirements.lock").read_text(encoding="utf-8").lower()
+    locks = ("requirements.lock", "requirements-lineage.lock")
+    lock = "\n".join((ROOT / name).read_text(encoding="utf-8").lower() for name in locks)
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     groups = project["dependency-groups"].values()
     for requirement in [*project["project"]["dependencies"], *(r for group in groups for r in group)]:
