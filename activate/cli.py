@@ -2,11 +2,10 @@
 
 import json
 import sys
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,31 +13,14 @@ import runs
 import settings as environment
 import warehouse
 from activate import ledger as journal
-from activate import records
+from activate import records, screen, shapes
 from activate.lock import LedgerError, lock
-from activate.plan import KINDS, Plan, Step, TwoRows
+from activate.plan import KINDS, TwoRows
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
-    from activate.engine import Limits, Outcome, Result
+    from activate.engine import Limits
     from activate.mavera import Mavera
-    from activate.plan import Entry, Record
-
-SIGNS: Final = {"create": "+", "update": "~", "hold": "!", "look up": "?", "wait": "?", "leave": "="}
-NAMES: Final = {"hold": "held", "look up": "unknown", "wait": "waiting", "leave": "unchanged"}
-RESULT_SIGNS: Final = {
-    "created": "+",
-    "updated": "~",
-    "adopted": "?",
-    "waiting": "?",
-    "unknown": "?",
-    "failed": "x",
-    "held": "!",
-}
-CHANGES_SHOWN: Final = 5
-PAYLOAD_SHOWN: Final = 24
-COLUMNS: Final = 80
+    from activate.plan import Record
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 keeping = typer.Typer(no_args_is_help=True, help="Look after the ledger itself: verify, export, restore.")
@@ -77,13 +59,13 @@ def plan(
     planned = engine.plan(records.load(settings, chosen), ledger, chosen, limits)
     left = engine.credits_left(ledger, limits)
     if as_json:
-        typer.echo(json.dumps(_plan_numbers(planned, limits, left)))
+        typer.echo(json.dumps(shapes.of_plan(planned, limits, left)))
         return
-    width = _key_width(step.record for step in planned.steps)
+    width = screen.key_width(step.record for step in planned.steps)
     for step in planned.steps:
         if step.action != "leave" or everything:
-            typer.echo("\n".join(_step_lines(step, width)))
-    _say_plan_ends(planned, limits, left, everything)
+            typer.echo("\n".join(screen.step_lines(step, width)))
+    typer.echo("\n".join(screen.plan_ends(planned, limits, left, everything)))
 
 
 @app.command()
@@ -99,7 +81,7 @@ def apply(
     with runs.recorded(settings, "activate", kinds or ()) as record:
         mavera = _mavera(settings)
         wanted = records.load(settings, chosen)
-        width = _key_width(wanted)
+        width = screen.key_width(wanted)
         with _writing(settings) as ledger:
             outcome = engine.apply(
                 wanted,
@@ -107,19 +89,20 @@ def apply(
                 mavera,
                 chosen,
                 _limits(settings, budget),
-                tell=lambda result: typer.echo(_result_line(result, width), err=as_json),
+                tell=lambda result: typer.echo(screen.result_line(result, width), err=as_json),
                 say=lambda line: typer.echo(line, err=True),
             )
             record.spent, record.budget = ledger.spent(), settings.credit_budget
-        record.detail, record.request_count, record.credits = _verdict(outcome), mavera.calls, outcome.credits
+        verdict = screen.verdict(outcome)
+        record.detail, record.request_count, record.credits = verdict, mavera.calls, outcome.credits
         record.held = {r.key: r.text for r in outcome.results.values() if r.state in {"held", "unknown"}}
         if not outcome.is_well:
-            record.fail([outcome.stopped or _verdict(outcome)])
+            record.fail([outcome.stopped or verdict])
     if as_json:
-        typer.echo(json.dumps(_outcome_numbers(outcome, mavera.calls)))
+        typer.echo(json.dumps(shapes.of_outcome(outcome, mavera.calls)))
     else:
-        typer.echo(_verdict(outcome))
-        typer.echo(_next_step(outcome))
+        typer.echo(verdict)
+        typer.echo(screen.next_step(outcome))
     raise typer.Exit(0 if outcome.is_well else 1)
 
 
@@ -133,7 +116,7 @@ def status(as_json: AsJson = False) -> None:
     limits = _limits(settings, None)
     planned = engine.plan(records.load(settings, chosen), ledger, chosen, limits)
     entries, last, left = ledger.entries(), ledger.last_run(), engine.credits_left(ledger, limits)
-    standing = {kind: _standing(kind, entries, planned) for kind in chosen}
+    standing = {kind: shapes.standing(kind, entries, planned) for kind in chosen}
     if as_json:
         run = last and {
             "began_at": last.began_at.isoformat(),
@@ -148,7 +131,7 @@ def status(as_json: AsJson = False) -> None:
         failed = sum(call.state == "failed" for call in last.calls)
         spent = f"{ledger.spent(last.run_id):,} credits"
         ended = f", {failed} failed" if failed else ""
-        typer.echo(f"last run  {_when(last.began_at)}, {spent}{ended}; {budget}")
+        typer.echo(f"last run  {screen.when(last.began_at)}, {spent}{ended}; {budget}")
     else:
         typer.echo(f"last run  none yet; {budget}")
     for kind, counts in standing.items():
@@ -170,21 +153,23 @@ def explain(
     ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
     facts = [f"{name} {value}" for name, value in record.facts.items() if not isinstance(value, dict | list)]
     if record.objection:
-        _say("held", record.objection)
+        typer.echo(screen.named("held", record.objection))
     else:
-        _say("facts", ", ".join(facts))
-    _say("from", f"activation.sync_mavera__{record.kind.replace('-', '_')}, job {record.job}")
-    _say("words", f"activate/templates/{records.words_of(record.kind, record.template)}")
+        typer.echo(screen.named("facts", ", ".join(facts)))
+    typer.echo(
+        screen.named("from", f"activation.sync_mavera__{record.kind.replace('-', '_')}, job {record.job}")
+    )
+    typer.echo(screen.named("words", f"activate/templates/{records.words_of(record.kind, record.template)}"))
     calls = [call for call in ledger.calls() if call.key == key]
     for call in calls:
         text = json.dumps(call.payload, ensure_ascii=False)
-        shown = text if payload else f"{text[:PAYLOAD_SHOWN]}…  --payload"
-        typer.echo(f"sent      {_when(call.begun_at)}  {_way(call)} {shown}")
-        _say("answered", _ended(call))
+        shown = text if payload else f"{text[: screen.PAYLOAD_SHOWN]}…  --payload"
+        typer.echo(f"sent      {screen.when(call.begun_at)}  {screen.way(call)} {shown}")
+        typer.echo(screen.named("answered", screen.ended(call)))
         if answer:
             typer.echo(json.dumps(ledger.answer(call.call_id), indent=2, ensure_ascii=False))
     if not calls:
-        _say("sent", "not yet")
+        typer.echo(screen.named("sent", "not yet"))
 
 
 @app.command()
@@ -205,7 +190,8 @@ def settle(
 
     settings = environment.load()
     if not (adopt or forget or from_mavera):
-        _list_unknown(journal.connect(settings.ledger_url, settings.mavera_base_url))
+        ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
+        typer.echo("\n".join(screen.unknown_lines(ledger.unknown())))
         return
     with _writing(settings) as ledger:
         if from_mavera:
@@ -322,183 +308,3 @@ def _record(settings: environment.Settings, key: str) -> "Record":
         if record.key == key:
             return record
     raise UsageError(f"no row asks for {key}. python -m activate plan --all lists the records")
-
-
-# --- words -------------------------------------------------------------------------------------------
-
-
-def _say(name: str, text: str) -> None:
-    """Print a named line; what passes the screen's edge goes on below itself."""
-    lines = textwrap.wrap(text, COLUMNS - 10, break_long_words=False, break_on_hyphens=False)
-    typer.echo(f"{name:<10}" + f"\n{'':<10}".join(lines))
-
-
-def _key_width(wanted: Iterable["Record"]) -> int:
-    """Return the width of the column of keys, so that what follows stands in line."""
-    return max([36, *(len(record.key) + 2 for record in wanted)])
-
-
-def _step_lines(step: Step, width: int) -> list[str]:
-    record = step.record
-    start = f"{SIGNS[step.action]} {record.key:<{width}}{NAMES.get(step.action, step.action):<9}"
-    if not step.sends:
-        return [f"{start}{step.reason}".rstrip()]
-    people = "" if record.person_count is None else f"{record.person_count:,} people"
-    if record.kind == "focus-groups":
-        people += f", asks {len(record.references)} personas"
-    lines = [f"{start}{step.price!s:<11}{people}".rstrip()]
-    if step.reason:
-        lines.append(f"      {step.reason}")
-    if step.action == "update":
-        changes = step.changes()
-        lines += [f"      {c.fact}  {_value(c.before)} -> {_value(c.after)}" for c in changes[:CHANGES_SHOWN]]
-        if len(changes) > CHANGES_SHOWN:
-            lines.append(f"      and {len(changes) - CHANGES_SHOWN} more")
-        if not changes:
-            lines.append("      the same facts in other words")
-    return lines
-
-
-def _say_plan_ends(planned: Plan, limits: "Limits", left: int, everything: bool) -> None:
-    counts = planned.counts()
-    if counts["leave"] and not everything:
-        typer.echo(f"= {counts['leave']} unchanged (--all lists them)")
-    for key in planned.unwanted:
-        typer.echo(f"  {key}: no row asks for it any more; kept in Mavera")
-    shown = ("create", "update", "leave", "wait", "hold", "look up")
-    parts = [f"{counts[action]} {NAMES.get(action, action)}" for action in shown if counts[action]]
-    typer.echo(f"{len(planned.steps)} wanted = {' + '.join(parts) or 'nothing'}")
-    if not planned.of("create", "update", "look up", "wait"):
-        typer.echo("Nothing to send.")
-        return
-    open_price = "" if planned.price.is_documented else " (? counts as 0 until learned)"
-    budget = f"{left:,} left of {limits.month:,}" if limits.month else "CREDIT_BUDGET is 0: nothing is sent"
-    typer.echo(f"{planned.price} credits{open_price}; {budget}")
-    typer.echo(
-        "To send it: make activate"
-        if limits.month
-        else "To send it: set CREDIT_BUDGET in .env, then make activate"
-    )
-
-
-def _result_line(result: "Result", width: int) -> str:
-    return f"{RESULT_SIGNS[result.state]} {result.key:<{width}}{result.text:<36} {result.credits:>5,}"
-
-
-def _verdict(outcome: "Outcome") -> str:
-    from activate.engine import STATES
-
-    counts = outcome.counts()
-    parts = [f"{counts[state]} {state}" for state in STATES if counts[state]]
-    return f"{', '.join(parts) or 'nothing wanted'}: {outcome.credits:,} credits"
-
-
-def _next_step(outcome: "Outcome") -> str:
-    counts = outcome.counts()
-    if outcome.is_out_of_credits:
-        return "When credits are back, make activate sends the rest."
-    if outcome.stopped:
-        return f"Stopped: {outcome.stopped}. make activate goes on from here."
-    if counts["unknown"]:
-        return "make activate looks again; python -m activate settle takes your word instead."
-    if counts["waiting"]:
-        return "Mavera is at work: make activate asks again and pays nothing for that."
-    if counts["failed"]:
-        return "make activate tries again; python -m activate explain RECORD shows what was sent."
-    if counts["created"] or counts["updated"] or counts["adopted"]:
-        return "To have the answers as tables: make results"
-    return "Nothing to send."
-
-
-def _standing(kind: str, entries: Mapping[str, "Entry"], planned: Plan) -> dict[str, int]:
-    of_kind = [entry for key, entry in entries.items() if key.startswith(f"{kind}/")]
-    return {
-        "sent": sum(entry.remote_id is not None for entry in of_kind),
-        "to send": sum(step.record.kind == kind for step in planned.of("create", "update")),
-        "held": sum(step.record.kind == kind for step in planned.of("hold")),
-        "waiting": sum(entry.state == "waiting" for entry in of_kind),
-        "unknown": sum(entry.state == "unknown" for entry in of_kind),
-        "failed": sum(entry.state == "failed" for entry in of_kind),
-    }
-
-
-def _list_unknown(ledger: journal.Ledger) -> None:
-    calls = ledger.unknown()
-    for call in calls:
-        typer.echo(
-            f"? {call.key:<36}sent {_when(call.begun_at)}, up to {call.credits_high} credits: {_ended(call)}"
-        )
-    if calls:
-        typer.echo("make activate looks them up. Where it cannot tell, look into Mavera yourself, then run")
-        typer.echo(
-            f"python -m activate settle {calls[0].key} --adopt ID, or with --forget where there is nothing"
-        )
-    else:
-        typer.echo("Nothing to settle: every call has a known end.")
-
-
-def _way(call: journal.Call) -> str:
-    """Say how a call went out, as Mavera's reference names it."""
-    if call.action == "adopt":
-        return "taken over"
-    if call.kind == "analyses":
-        return "POST /mave/chat"
-    if call.kind in {"focus-groups", "brand-voices", "generations"}:
-        return f"POST /{call.kind}"
-    return "POST /personas" if call.action == "create" else f"PATCH /personas/{call.remote_id}"
-
-
-def _ended(call: journal.Call) -> str:
-    if call.state == "done":
-        estimate = "" if call.credits_source == "answered" else " (the documented price)"
-        return f"{call.thread_id or call.remote_id}, {call.credits:,} credits{estimate}"
-    if call.state == "waiting":
-        return f"{call.remote_id} is at work, up to {call.credits:,} credits"
-    return f"{call.state}: {call.error or 'no answer'}"
-
-
-def _value(value: Any) -> str:
-    return "nothing" if value is None else str(value)
-
-
-def _when(moment: "datetime") -> str:
-    return f"{moment.day} {moment:%b %H:%M}"
-
-
-def _plan_numbers(planned: Plan, limits: "Limits", left: int) -> dict[str, Any]:
-    price = planned.price
-    return {
-        "wanted": len(planned.steps),
-        "counts": {action: planned.counts()[action] for action in SIGNS},
-        "credits_low": price.low,
-        "credits_high": price.high,
-        "credits_left": left if limits.month else None,
-        "credit_budget": limits.month,
-        "steps": [
-            {
-                "key": step.record.key,
-                "action": step.action,
-                "people": step.record.person_count,
-                "credits_low": step.price.low,
-                "credits_high": step.price.high,
-                "reason": step.reason,
-                "changes": [change._asdict() for change in step.changes()] if step.action == "update" else [],
-            }
-            for step in planned.steps
-        ],
-        "unwanted": planned.unwanted,
-    }
-
-
-def _outcome_numbers(outcome: "Outcome", calls: int) -> dict[str, Any]:
-    from activate.engine import STATES
-
-    counts = outcome.counts()
-    return {
-        "wanted": len(outcome.results),
-        "counts": {state: counts[state] for state in STATES},
-        "credits": outcome.credits,
-        "calls": calls,
-        "stopped": outcome.stopped,
-        "results": [result._asdict() for result in outcome.results.values()],
-    }

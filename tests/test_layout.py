@@ -43,6 +43,8 @@ def test_the_plan_is_pure() -> None:
 def test_activation_imports_point_one_way() -> None:
     order = [
         "cli",
+        "shapes",
+        "screen",
         "engine",
         "mavera",
         "ledger",

@@ -1,0 +1,150 @@
+"""What a person reads: plans, results and records in lines of text."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from activate.plan import Plan, Step
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from activate.engine import Limits, Outcome, Result
+    from activate.ledger import Call
+    from activate.plan import Record
+
+SIGNS: Final = {"create": "+", "update": "~", "hold": "!", "look up": "?", "wait": "?", "leave": "="}
+NAMES: Final = {"hold": "held", "look up": "unknown", "wait": "waiting", "leave": "unchanged"}
+RESULT_SIGNS: Final = {
+    "created": "+",
+    "updated": "~",
+    "adopted": "?",
+    "waiting": "?",
+    "unknown": "?",
+    "failed": "x",
+    "held": "!",
+}
+CHANGES_SHOWN: Final = 5
+PAYLOAD_SHOWN: Final = 24
+COLUMNS: Final = 80
+
+
+def named(name: str, text: str) -> str:
+    """Return a named line; what passes the screen's edge goes on below itself."""
+    lines = textwrap.wrap(text, COLUMNS - 10, break_long_words=False, break_on_hyphens=False)
+    return f"{name:<10}" + f"\n{'':<10}".join(lines)
+
+
+def key_width(wanted: Iterable["Record"]) -> int:
+    """Return the width of the column of keys, so that what follows stands in line."""
+    return max([36, *(len(record.key) + 2 for record in wanted)])
+
+
+def step_lines(step: Step, width: int) -> list[str]:
+    record = step.record
+    start = f"{SIGNS[step.action]} {record.key:<{width}}{NAMES.get(step.action, step.action):<9}"
+    if not step.sends:
+        return [f"{start}{step.reason}".rstrip()]
+    people = "" if record.person_count is None else f"{record.person_count:,} people"
+    if record.kind == "focus-groups":
+        people += f", asks {len(record.references)} personas"
+    lines = [f"{start}{step.price!s:<11}{people}".rstrip()]
+    if step.reason:
+        lines.append(f"      {step.reason}")
+    if step.action == "update":
+        changes = step.changes()
+        lines += [
+            f"      {c.fact}  {value_of(c.before)} -> {value_of(c.after)}" for c in changes[:CHANGES_SHOWN]
+        ]
+        if len(changes) > CHANGES_SHOWN:
+            lines.append(f"      and {len(changes) - CHANGES_SHOWN} more")
+        if not changes:
+            lines.append("      the same facts in other words")
+    return lines
+
+
+def plan_ends(planned: Plan, limits: "Limits", left: int, everything: bool) -> list[str]:
+    counts = planned.counts()
+    lines = []
+    if counts["leave"] and not everything:
+        lines.append(f"= {counts['leave']} unchanged (--all lists them)")
+    lines += [f"  {key}: no row asks for it any more; kept in Mavera" for key in planned.unwanted]
+    shown = ("create", "update", "leave", "wait", "hold", "look up")
+    parts = [f"{counts[action]} {NAMES.get(action, action)}" for action in shown if counts[action]]
+    lines.append(f"{len(planned.steps)} wanted = {' + '.join(parts) or 'nothing'}")
+    if not planned.of("create", "update", "look up", "wait"):
+        return [*lines, "Nothing to send."]
+    open_price = "" if planned.price.is_documented else " (? counts as 0 until learned)"
+    budget = f"{left:,} left of {limits.month:,}" if limits.month else "CREDIT_BUDGET is 0: nothing is sent"
+    first = "" if limits.month else "set CREDIT_BUDGET in .env, then "
+    return [*lines, f"{planned.price} credits{open_price}; {budget}", f"To send it: {first}make activate"]
+
+
+def result_line(result: "Result", width: int) -> str:
+    return f"{RESULT_SIGNS[result.state]} {result.key:<{width}}{result.text:<36} {result.credits:>5,}"
+
+
+def verdict(outcome: "Outcome") -> str:
+    from activate.engine import STATES
+
+    counts = outcome.counts()
+    parts = [f"{counts[state]} {state}" for state in STATES if counts[state]]
+    return f"{', '.join(parts) or 'nothing wanted'}: {outcome.credits:,} credits"
+
+
+def next_step(outcome: "Outcome") -> str:
+    counts = outcome.counts()
+    if outcome.is_out_of_credits:
+        return "When credits are back, make activate sends the rest."
+    if outcome.stopped:
+        return f"Stopped: {outcome.stopped}. make activate goes on from here."
+    if counts["unknown"]:
+        return "make activate looks again; python -m activate settle takes your word instead."
+    if counts["waiting"]:
+        return "Mavera is at work: make activate asks again and pays nothing for that."
+    if counts["failed"]:
+        return "make activate tries again; python -m activate explain RECORD shows what was sent."
+    if counts["created"] or counts["updated"] or counts["adopted"]:
+        return "To have the answers as tables: make results"
+    return "Nothing to send."
+
+
+def unknown_lines(calls: Sequence["Call"]) -> list[str]:
+    if not calls:
+        return ["Nothing to settle: every call has a known end."]
+    return [
+        *(
+            f"? {call.key:<36}sent {when(call.begun_at)}, up to {call.credits_high} credits: {ended(call)}"
+            for call in calls
+        ),
+        "make activate looks them up. Where it cannot tell, look into Mavera yourself, then run",
+        f"python -m activate settle {calls[0].key} --adopt ID, or with --forget where there is nothing",
+    ]
+
+
+def way(call: "Call") -> str:
+    """Say how a call went out, as Mavera's reference names it."""
+    if call.action == "adopt":
+        return "taken over"
+    if call.kind == "analyses":
+        return "POST /mave/chat"
+    if call.kind in {"focus-groups", "brand-voices", "generations"}:
+        return f"POST /{call.kind}"
+    return "POST /personas" if call.action == "create" else f"PATCH /personas/{call.remote_id}"
+
+
+def ended(call: "Call") -> str:
+    if call.state == "done":
+        estimate = "" if call.credits_source == "answered" else " (the documented price)"
+        return f"{call.thread_id or call.remote_id}, {call.credits:,} credits{estimate}"
+    if call.state == "waiting":
+        return f"{call.remote_id} is at work, up to {call.credits:,} credits"
+    return f"{call.state}: {call.error or 'no answer'}"
+
+
+def value_of(value: Any) -> str:
+    return "nothing" if value is None else str(value)
+
+
+def when(moment: "datetime") -> str:
+    return f"{moment.day} {moment:%b %H:%M}"
