@@ -31,11 +31,11 @@ ingest: .venv/.ready ## load what the vendors and Mavera have into the warehouse
 transform: .venv/.ready ## model and test what came in, then publish the read-only copy
 	@$(PY) -m transform
 
-plan: .venv/.ready ## what activate would send, and its credits; sends nothing
-	@$(PY) -m activate plan
+plan: .venv/.ready ## what activate would send, and its credits; PLAN=FILE keeps it for activate
+	@$(PY) -m activate plan $(if $(PLAN),--save $(PLAN))
 
-activate: .venv/.ready ## send the difference to Mavera, within CREDIT_BUDGET
-	@$(PY) -m activate apply
+activate: .venv/.ready ## send the difference to Mavera, within CREDIT_BUDGET; PLAN=FILE sends exactly that plan
+	@$(PY) -m activate apply $(PLAN)
 
 results: .venv/.ready ## fetch Mavera's answers and model them
 	@$(PY) -m ingest mavera && $(PY) -m transform

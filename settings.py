@@ -67,6 +67,7 @@ class Settings(BaseSettings):
     mavera_workspace_id: str | None = None
 
     credit_budget: Annotated[int, Field(ge=0)] = 0
+    credit_budget_per_run: Annotated[int, Field(ge=0)] | None = None
     smallest_cohort: Annotated[int, Field(ge=2)] = 20
     mavera_plan: Literal["starter", "basic", "professional", "enterprise"] = "starter"
     mavera_settle_seconds: Annotated[int, Field(ge=0)] = assumptions.SETTLE_SECONDS

@@ -27,6 +27,14 @@ keeping = typer.Typer(no_args_is_help=True, help="Look after the ledger itself: 
 app.add_typer(keeping, name="ledger")
 
 Kinds = Annotated[list[str] | None, typer.Argument(help=f"Which kinds: {', '.join(KINDS)}. All by default.")]
+KindsOrFile = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KINDS]...|FILE", help="Which kinds, all by default; or a plan that was saved."),
+]
+Budget = Annotated[
+    int | None,
+    typer.Option(min=0, help="Most credits that one run may spend, in place of CREDIT_BUDGET_PER_RUN."),
+]
 RecordKey = Annotated[
     str, typer.Argument(metavar="RECORD", help="As the plan shows it: personas/clv-tiers:top.")
 ]
@@ -48,16 +56,24 @@ def activate(
 def plan(
     kinds: Kinds = None,
     everything: Annotated[bool, typer.Option("--all", help="List unchanged records as well.")] = False,
+    save: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the plan, for apply FILE.")] = None,
+    budget: Budget = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show what apply would send, and its lowest and highest credits. Sends nothing, asks nobody."""
-    from activate import engine
+    """Show what apply would send, and its lowest and highest credits. Sends nothing.
+
+    Asks nobody, but for --save: with a key, Mavera then lists what it has, which is free.
+    """
+    from activate import approval, engine
 
     settings, chosen = environment.load(), _chosen(kinds)
     ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
-    limits = _limits(settings, None)
+    mark, limits = ledger.mark(), _limits(settings, budget)
     planned = engine.plan(records.load(settings, chosen), ledger, chosen, limits)
-    left = engine.credits_left(ledger, limits)
+    left = engine.credits_left(ledger, limits._replace(run=None))
+    if save:
+        seen = approval.look(_mavera(settings), chosen, ledger) if settings.mavera_api_key else None
+        approval.write(approval.of(planned, settings, chosen, budget, mark, seen, ledger.now()), save)
     if as_json:
         typer.echo(json.dumps(shapes.of_plan(planned, limits, left)))
         return
@@ -65,30 +81,46 @@ def plan(
     for step in planned.steps:
         if step.action != "leave" or everything:
             typer.echo("\n".join(screen.step_lines(step, width)))
-    typer.echo("\n".join(screen.plan_ends(planned, limits, left, everything)))
+    how = approval.command("activate", save) if save else "make activate"
+    typer.echo("\n".join(screen.plan_ends(planned, limits, left, everything, how)))
 
 
 @app.command()
 def apply(
-    kinds: Kinds = None,
-    budget: Annotated[int | None, typer.Option(min=0, help="Most credits that this run may spend.")] = None,
+    kinds: KindsOrFile = None,
+    budget: Budget = None,
     as_json: AsJson = False,
 ) -> None:
-    """Send the plan, one record at a time, within CREDIT_BUDGET for the calendar month."""
-    from activate import engine
+    """Send the plan, one record at a time, within CREDIT_BUDGET for the calendar month.
 
-    settings, chosen = environment.load(), _chosen(kinds)
+    Of a FILE that plan --save wrote, send exactly what it says, or nothing where something has moved since.
+    """
+    from activate import approval, engine
+
+    settings = environment.load()
+    file = _file(kinds)
     with runs.recorded(settings, "activate", kinds or ()) as record:
+        approved = approval.read(file, settings) if file else None
+        if approved and budget is not None:
+            again = f"plan --save {file} --budget N"
+            raise UsageError(f"{file} was planned with its budget. For another one: {again}")
+        chosen = list(approved.kinds) if approved else _chosen(kinds)
         mavera = _mavera(settings)
         wanted = records.load(settings, chosen)
         width = screen.key_width(wanted)
+        limits = _limits(settings, approved.budget if approved else budget)
         with _writing(settings) as ledger:
+            if file and approved:
+                now = engine.plan(wanted, ledger, chosen, limits._replace(month=0, run=None))
+                approval.require_unmoved(approved, file, settings, now, ledger, mavera)
+                of_plan = engine.Approved(approved.sha256, approved.keys, approved.credits_high)
+                limits = limits._replace(approved=of_plan)
             outcome = engine.apply(
                 wanted,
                 ledger,
                 mavera,
                 chosen,
-                _limits(settings, budget),
+                limits,
                 tell=lambda result: typer.echo(screen.result_line(result, width), err=as_json),
                 say=lambda line: typer.echo(line, err=True),
             )
@@ -248,13 +280,14 @@ def restore(file: Annotated[Path, typer.Argument(help="What `ledger export` wrot
 
 def main() -> None:
     """Run the command; a user's mistake is one line and exit code 2, or a traceback with --debug."""
+    from activate.approval import ApprovalError
     from activate.engine import NotStarted
     from activate.mavera import MaveraError
 
     ours = (environment.SettingsError, warehouse.WarehouseError, records.RecordsError, LedgerError)
     try:
         app()
-    except (*ours, TwoRows, NotStarted, UsageError, MaveraError) as error:
+    except (*ours, TwoRows, NotStarted, ApprovalError, UsageError, MaveraError) as error:
         if "--debug" in sys.argv:
             raise
         typer.echo(f"error: {error}", err=True)
@@ -271,12 +304,20 @@ def _chosen(kinds: list[str] | None) -> list[str]:
     return [kind for kind in KINDS if not kinds or kind in kinds]
 
 
+def _file(kinds: list[str] | None) -> Path | None:
+    """Return the file that was named in place of kinds."""
+    if not kinds or len(kinds) > 1 or kinds[0] in KINDS:
+        return None
+    file = Path(kinds[0])
+    return file if file.is_file() or file.suffix or file.parent != Path() else None
+
+
 def _limits(settings: environment.Settings, run: int | None) -> "Limits":
     from activate.engine import Limits
 
     return Limits(
         settings.credit_budget,
-        run,
+        settings.credit_budget_per_run if run is None else run,
         settings.smallest_cohort,
         settings.mavera_settle_seconds,
         settings.mavera_study_days,

@@ -17,7 +17,7 @@ from activate import generations, studies
 from activate import mavera as api
 from activate.ledger import Call, CreditsSource, Ledger
 from activate.lock import LedgerError
-from activate.plan import FREE, KINDS, Plan, Price, Record, Step, diff
+from activate.plan import FREE, KINDS, Plan, Price, Record, Step, diff, priced
 from activate.records import MARKER, marker
 
 # Our clock and Mavera's may differ. An object counts as made by a call when it is at most so much older.
@@ -41,6 +41,14 @@ class NotStarted(Exception):
     """Nothing was sent, and the text says what has to be done first."""
 
 
+class Approved(NamedTuple):
+    """A plan that somebody approved: which records its runs send, and for how many credits all together."""
+
+    plan_id: str
+    keys: frozenset[str]
+    credits: int
+
+
 class Limits(NamedTuple):
     """What binds a run. `month` and `run` are credits; `run` None leaves the month's as the only one.
 
@@ -55,6 +63,7 @@ class Limits(NamedTuple):
     study_days: int = 30
     poll_seconds: float = assumptions.POLL_SECONDS
     poll_ceiling_seconds: int = assumptions.POLL_CEILING_SECONDS
+    approved: Approved | None = None
 
 
 class Result(NamedTuple):
@@ -94,7 +103,10 @@ class _Found(NamedTuple):
 def plan(
     wanted: Sequence[Record], ledger: Ledger, kinds: Sequence[str], limits: Limits, run_id: str | None = None
 ) -> Plan:
-    """Return what apply would do; with a budget of 0, what it would do with one that suffices."""
+    """Return what apply would do; with a budget of 0, what it would do with one that suffices.
+
+    Of an approved plan it sends what was approved, and holds what has come up since.
+    """
     planned = diff(
         wanted,
         ledger.entries(),
@@ -102,9 +114,17 @@ def plan(
         credits_left=None if limits.month == 0 else credits_left(ledger, limits, run_id),
         lasting_since=ledger.now() - timedelta(days=limits.study_days),
         paid=ledger.paid(),
+        paid_for_edits=ledger.paid(edits=True),
     )
     unwanted = tuple(key for key in planned.unwanted if key.split("/")[0] in kinds)
-    return replace(planned, unwanted=unwanted)
+    steps = tuple(_as_approved(step, limits.approved) for step in planned.steps)
+    return replace(planned, steps=steps, unwanted=unwanted)
+
+
+def _as_approved(step: Step, approved: Approved | None) -> Step:
+    if approved is None or not step.sends or step.record.key in approved.keys:
+        return step
+    return Step("hold", step.record, reason="not sent by the plan that was approved", entry=step.entry)
 
 
 def credits_left(ledger: Ledger, limits: Limits, run_id: str | None = None) -> int:
@@ -112,6 +132,9 @@ def credits_left(ledger: Ledger, limits: Limits, run_id: str | None = None) -> i
     left = limits.month - ledger.spent()
     if limits.run is not None:
         left = min(left, limits.run - (ledger.spent(run_id) if run_id else 0))
+    if limits.approved:
+        spent = sum(map(ledger.spent, ledger.runs_of(limits.approved.plan_id)))
+        left = min(left, limits.approved.credits - spent)
     return max(left, 0)
 
 
@@ -384,10 +407,12 @@ class _Run:
 
     def _send(self, plan_now: Plan) -> None:
         steps = plan_now.of("create", "update")
-        self.run_id = self.ledger.start(len(steps), plan_now.price)
-        for step in steps:
+        plan_id = self.limits.approved.plan_id if self.limits.approved else None
+        self.run_id = self.ledger.start(len(steps), plan_now.price, plan_id)
+        for planned in steps:
             if self.interrupt.requested:
                 raise KeyboardInterrupt
+            step = self._priced_now(planned)
             short = step.price.high - credits_left(self.ledger, self.limits, self.run_id)
             if short > 0:
                 self._note(Result(step.record.key, "held", f"passes the budget by {short:,} credits"))
@@ -399,6 +424,13 @@ class _Run:
                 self._note(Result(step.record.key, "failed", unfit))
             else:
                 self._send_one(step, self.run_id)
+
+    def _priced_now(self, step: Step) -> Step:
+        """Count with what Mavera has charged in this very run, where that is more than was planned with."""
+        kind = step.record.kind
+        learned = priced(kind, self.ledger.paid().get(kind, ()), self.ledger.paid(edits=True).get(kind, ()))
+        now = learned.create if step.action == "create" else learned.update
+        return replace(step, price=now) if now.high > step.price.high else step
 
     def _absent(self, record: Record) -> str:
         """Name a record that this one refers to and that Mavera does not hold as it was to be."""
@@ -527,7 +559,15 @@ class _Run:
         if remote_id is None:
             return self.mavera.create_persona(payload)
         edited = {name: value for name, value in payload.items() if name not in assumptions.FIXED}
-        return self.mavera.update_persona(remote_id, edited)
+        answer = self.mavera.update_persona(remote_id, edited)
+        return answer._replace(credits=self._risen(remote_id, answer.credits))
+
+    def _risen(self, persona_id: str, total: int | None) -> int | None:
+        """Return what an edit cost: what Mavera's sum for the persona rose by; None where it did not rise."""
+        made = [call for call in self.ledger.calls() if call.remote_id == persona_id and call.state == "done"]
+        told = [api.credits_in(self.ledger.answer(call.call_id) or {}) for call in made]
+        before = max((sum_told for sum_told in told if sum_told is not None), default=None)
+        return total - before if total is not None and before is not None and total > before else None
 
     def _look_at_once(self, step: Step, call_id: str, done: State, error: str) -> Result | None:
         """Search for what a call may have made whose answer was lost just now; None while it is at work."""

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -107,6 +107,13 @@ class Call:
         return _object(self.payload_text)
 
 
+class Mark(NamedTuple):
+    """A row of the journal by its number and receipt; 0 and nothing before the first."""
+
+    entry_id: int
+    receipt: str
+
+
 @dataclass(frozen=True)
 class Run:
     """One apply that had something to send: how many steps it set out with, and its calls."""
@@ -175,12 +182,12 @@ class Ledger:
         """Return the calls that Mavera accepted and is still at work on."""
         return [call for call in self.calls() if call.state == "waiting"]
 
-    def paid(self) -> dict[str, list[int]]:
-        """Return what Mavera said that objects of each kind cost, oldest first; edits of one are none."""
+    def paid(self, *, edits: bool = False) -> dict[str, list[int]]:
+        """Return what Mavera said that objects of each kind cost, or edits of them, oldest first."""
         paid: dict[str, list[int]] = {}
         for call in self.calls():
-            makes = call.action == "create" or not KINDS[call.kind].update_edits
-            if makes and call.state == "done" and call.credits_source == "answered":
+            is_edit = call.action != "create" and KINDS[call.kind].update_edits
+            if is_edit == edits and call.state == "done" and call.credits_source == "answered":
                 paid.setdefault(call.kind, []).append(call.credits)
         return paid
 
@@ -217,6 +224,38 @@ class Ledger:
         began_at = datetime.fromisoformat(note.written_at)
         return Run(note.run_id, began_at, json.loads(note.payload)["steps"], calls)
 
+    def runs_of(self, plan_id: str) -> list[str]:
+        """Return the runs that applied one approved plan."""
+        noted = sa.select(journal.c.run_id, journal.c.payload).where(journal.c.event == "note")
+        with self._engine.connect() as connection:
+            rows = connection.execute(noted.order_by(journal.c.entry_id)).all()
+        return [row.run_id for row in rows if _object(row.payload).get("plan") == plan_id]
+
+    def mark(self) -> Mark:
+        """Return where the journal ends now."""
+        newest = sa.select(receipts).order_by(receipts.c.entry_id.desc()).limit(1)
+        with self._engine.connect() as connection:
+            row = connection.execute(newest).first()
+        return Mark(row.entry_id, row.receipt) if row else Mark(0, FIRST_RECEIPT)
+
+    def holds(self, mark: Mark) -> bool:
+        """Whether this is the journal that ended at `mark`, or what it has grown to."""
+        if mark.entry_id == 0:
+            return True
+        own = sa.select(receipts.c.receipt).where(receipts.c.entry_id == mark.entry_id)
+        with self._engine.connect() as connection:
+            return connection.execute(own).scalar() == mark.receipt
+
+    def calls_since(self, mark: Mark) -> list[Call]:
+        """Return the calls announced after `mark`, and those that a person decided about after it."""
+        later = sa.select(journal.c.call_id).where(
+            journal.c.entry_id > mark.entry_id,
+            sa.or_(journal.c.event == "begin", journal.c.action.in_(("adopt", "forget"))),
+        )
+        with self._engine.connect() as connection:
+            ids: set[str] = set(connection.execute(later).scalars())
+        return [call for call in self.calls() if call.call_id in ids]
+
     def answer(self, call_id: str) -> Any:
         """Return Mavera's last answer to a call as it came, or None."""
         answers = sa.select(journal.c.answer).where(
@@ -228,14 +267,14 @@ class Ledger:
 
     # Writing: each of these has committed when it returns
 
-    def start(self, steps: int, price: Price) -> str:
-        """Note that a run sets out to do `steps`; return its id."""
+    def start(self, steps: int, price: Price, plan_id: str | None = None) -> str:
+        """Note that a run sets out to do `steps`, of an approved plan if there is one; return its id."""
         run_id = uuid.uuid4().hex
         self._write(
             call_id=run_id,
             run_id=run_id,
             event="note",
-            payload=_json({"steps": steps}),
+            payload=_json({"steps": steps} | ({"plan": plan_id} if plan_id else {})),
             credits_low=price.low,
             credits_high=price.high,
         )

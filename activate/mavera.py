@@ -131,11 +131,10 @@ class Mavera:
     def update_persona(self, persona_id: str, fields: Mapping[str, Any]) -> Answer:
         """Set `fields` of a persona; making the call twice changes nothing more than making it once.
 
-        The answer repeats what the persona cost when it was created, so its credits are not read.
+        The answer repeats what the persona cost when it was created: its credits are the sum until now.
         """
         url = f"/personas/{persona_id}"
-        body = self._repeat("PATCH", url, json=dict(fields), timeout=self._timeouts.persona)
-        return persona_in(body)._replace(credits=None)
+        return persona_in(self._repeat("PATCH", url, json=dict(fields), timeout=self._timeouts.persona))
 
     def ask(self, payload: Mapping[str, Any]) -> Answer:
         """Ask Mave, and wait for the answer: 5 to 90 seconds."""
@@ -209,9 +208,13 @@ class Mavera:
 
     def threads(self, since: datetime) -> Iterator[dict[str, Any]]:
         """Yield the Mave threads that were created at or after `since`, with their messages."""
-        for row in self._list("/mave/threads", THREAD_PAGE):
+        for row in self.thread_rows():
             if created_at(row) >= since:
                 yield self.thread(row["id"])
+
+    def thread_rows(self) -> list[dict[str, Any]]:
+        """Return every Mave thread of the account, without its messages."""
+        return self._list("/mave/threads", THREAD_PAGE)
 
     def newest_threads(self, count: int) -> Iterator[dict[str, Any]]:
         """Yield up to `count` threads from the top of the list, with their messages."""
@@ -387,30 +390,30 @@ def _seconds(header: str | None) -> float | None:
 
 def persona_in(body: Any) -> Answer:
     """Return a persona, created or listed, as the answer to its creation."""
-    return Answer(_id_of("persona", body), None, _credits_in(body), body)
+    return Answer(_id_of("persona", body), None, credits_in(body), body)
 
 
 def _message(body: Any) -> Answer:
     if not body.get("thread_id"):
         raise OutcomeUnknown("Mavera answered without the id of the thread")
-    return Answer(_id_of("answer", body), str(body["thread_id"]), _credits_in(body), body)
+    return Answer(_id_of("answer", body), str(body["thread_id"]), credits_in(body), body)
 
 
 def study_in(body: Any) -> Answer:
     """Return a focus group, created or listed, as the answer to its creation."""
     state = studies.state_of(body.get("status"))
-    return Answer(_id_of("focus group", body), None, _credits_in(body), body, state)
+    return Answer(_id_of("focus group", body), None, credits_in(body), body, state)
 
 
 def voice_in(body: Any) -> Answer:
     """Return a brand voice, created or listed, as the answer to its creation; none tells its price."""
     state = studies.state_of(body.get("status"))
-    return Answer(_id_of("brand voice", body), None, _credits_in(body), body, state)
+    return Answer(_id_of("brand voice", body), None, credits_in(body), body, state)
 
 
 def generation_in(body: Any) -> Answer:
     """Return a generation, created or listed, as the answer to its creation."""
-    return Answer(_id_of("generation", body), None, _credits_in(body), body, generations.state_of(body))
+    return Answer(_id_of("generation", body), None, credits_in(body), body, generations.state_of(body))
 
 
 def _id_of(what: str, body: Any) -> str:
@@ -419,7 +422,7 @@ def _id_of(what: str, body: Any) -> str:
     return str(body["id"])
 
 
-def _credits_in(body: Any) -> int | None:
+def credits_in(body: Any) -> int | None:
     """Return what an object cost, wherever its kind says it; None where it does not."""
     usage = body.get("usage")
     return _whole(usage.get("credits_used") if isinstance(usage, dict) else body.get("credits_charged"))

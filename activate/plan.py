@@ -17,11 +17,15 @@ Action = Literal["create", "update", "look up", "wait", "hold", "leave"]
 
 
 class Price(NamedTuple):
-    """Credits that a call may cost. An undocumented one counts as `high` until Mavera has answered once."""
+    """Credits that a call may cost. An undocumented one counts as `high` until Mavera has answered once.
+
+    A learned one is what Mavera's answers said, where that differs from what is documented.
+    """
 
     low: int
     high: int
     is_documented: bool = True
+    is_learned: bool = False
 
     def __str__(self) -> str:
         if not self.is_documented and not self.high:
@@ -186,6 +190,7 @@ def diff(
     credits_left: int | None = None,
     lasting_since: datetime | None = None,
     paid: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    paid_for_edits: Mapping[str, Sequence[int]] = MappingProxyType({}),
 ) -> Plan:
     """Return the steps that bring Mavera in line with `wanted`; their highest prices fit `credits_left`.
 
@@ -193,11 +198,13 @@ def diff(
     the larger group; what passes the budget is held, and a cheaper record behind it may still fit.
     An `unknown` entry was sent and never answered: look first, for Mavera would charge a second time.
     A record is held with the record that it refers to. What lasts is left alone where it was asked since
-    `lasting_since`. `paid` is what Mavera said that objects of each kind cost, oldest first.
+    `lasting_since`. `paid` is what Mavera said that objects of each kind cost, oldest first, and
+    `paid_for_edits` what edits of them did.
     """
     records = _by_key(wanted)
+    kinds = {name: priced(name, paid.get(name, ()), paid_for_edits.get(name, ())) for name in KINDS}
     steps = {
-        key: _step(record, ledger.get(key), smallest_cohort, lasting_since, paid.get(record.kind, ()))
+        key: _step(record, ledger.get(key), smallest_cohort, lasting_since, kinds[record.kind])
         for key, record in records.items()
     }
     steps |= _behind(steps, ledger)
@@ -222,13 +229,26 @@ def _by_key(wanted: Iterable[Record]) -> dict[str, Record]:
 def learned(documented: Price, paid: Sequence[int]) -> Price:
     """Return the price that Mavera's answers teach; the documented one where there are none.
 
-    A fixed price is what it was last. A range only widens: what has not been seen may still come.
+    A fixed price is what it was last. A range only widens: what has not been seen may still come, and so
+    does a price that is not documented.
     """
     if not paid:
         return documented
+    if not documented.is_documented:
+        return Price(min(paid), max(paid), is_learned=True)
     if documented.low == documented.high:
-        return Price(paid[-1], paid[-1])
-    return Price(min(documented.low, *paid), max(documented.high, *paid))
+        low = high = paid[-1]
+    else:
+        low, high = min(documented.low, *paid), max(documented.high, *paid)
+    return Price(low, high, is_learned=(low, high) != (documented.low, documented.high))
+
+
+def priced(kind: str, paid: Sequence[int], paid_for_edits: Sequence[int]) -> Kind:
+    """Return a kind with the prices that Mavera's answers teach."""
+    documented = KINDS[kind]
+    create = learned(documented.create, paid)
+    update = learned(documented.update, paid_for_edits) if documented.update_edits else create
+    return documented._replace(create=create, update=update)
 
 
 def _step(
@@ -236,10 +256,8 @@ def _step(
     entry: Entry | None,
     smallest_cohort: int,
     lasting_since: datetime | None,
-    paid: Sequence[int],
+    kind: Kind,
 ) -> Step:
-    kind = KINDS[record.kind]
-    price = learned(kind.create, paid)
     match entry:
         case Entry(state="waiting"):
             return Step("wait", record, reason="Mavera is at work on it", entry=entry)
@@ -254,11 +272,11 @@ def _step(
             sent = f"sent {called_at.day} {called_at:%b}, " if called_at else ""
             return Step("look up", record, reason=f"{sent}no answer: looked up first", entry=entry)
         case None | Entry(remote_id=None):
-            step = Step("create", record, price, entry=entry)
+            step = Step("create", record, kind.create, entry=entry)
         case Entry(fingerprint=before) if before != record.fingerprint:
             if kind.lasts and _lasts(record, entry, lasting_since):
                 return Step("leave", record, reason="its facts moved, its results still count", entry=entry)
-            step = Step("update", record, kind.update if kind.update_edits else price, entry=entry)
+            step = Step("update", record, kind.update, entry=entry)
         case _:
             return Step("leave", record, entry=entry)
     if record.objection:

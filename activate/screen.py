@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from activate.plan import Plan, Step
+from activate.plan import KINDS, Plan, Step
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -51,6 +51,8 @@ def step_lines(step: Step, width: int) -> list[str]:
     lines = [f"{start}{step.price!s:<11}{people}".rstrip()]
     if step.reason:
         lines.append(f"      {step.reason}")
+    if step.price.is_learned:
+        lines.append(f"      price learned from Mavera's answers; {_documented(step)}")
     if step.action == "update":
         changes = step.changes()
         lines += [
@@ -63,7 +65,13 @@ def step_lines(step: Step, width: int) -> list[str]:
     return lines
 
 
-def plan_ends(planned: Plan, limits: "Limits", left: int, everything: bool) -> list[str]:
+def _documented(step: Step) -> str:
+    documented = KINDS[step.record.kind]
+    price = documented.create if step.action == "create" else documented.update
+    return f"documented: {price}" if price.is_documented else "none is documented"
+
+
+def plan_ends(planned: Plan, limits: "Limits", left: int, everything: bool, how: str) -> list[str]:
     counts = planned.counts()
     lines = []
     if counts["leave"] and not everything:
@@ -75,9 +83,12 @@ def plan_ends(planned: Plan, limits: "Limits", left: int, everything: bool) -> l
     if not planned.of("create", "update", "look up", "wait"):
         return [*lines, "Nothing to send."]
     open_price = "" if planned.price.is_documented else " (? counts as 0 until learned)"
-    budget = f"{left:,} left of {limits.month:,}" if limits.month else "CREDIT_BUDGET is 0: nothing is sent"
-    first = "" if limits.month else "set CREDIT_BUDGET in .env, then "
-    return [*lines, f"{planned.price} credits{open_price}; {budget}", f"To send it: {first}make activate"]
+    if limits.month:
+        one_run = "" if limits.run is None else f", {limits.run:,} at most in one run"
+        budget, first = f"{left:,} left of {limits.month:,}{one_run}", ""
+    else:
+        budget, first = "CREDIT_BUDGET is 0: nothing is sent", "set CREDIT_BUDGET in .env, then "
+    return [*lines, f"{planned.price} credits{open_price}; {budget}", f"To send it: {first}{how}"]
 
 
 def result_line(result: "Result", width: int) -> str:

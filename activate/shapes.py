@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from activate.plan import Plan
+from activate.plan import Plan, Price
 from activate.screen import SIGNS
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def of_plan(planned: Plan, limits: "Limits", left: int) -> dict[str, Any]:
         "credits_high": price.high,
         "credits_left": left if limits.month else None,
         "credit_budget": limits.month,
+        "credit_budget_per_run": limits.run,
         "steps": [
             {
                 "key": step.record.key,
@@ -39,6 +40,7 @@ def of_plan(planned: Plan, limits: "Limits", left: int) -> dict[str, Any]:
                 "people": step.record.person_count,
                 "credits_low": step.price.low,
                 "credits_high": step.price.high,
+                "price": _source(step.price),
                 "reason": step.reason,
                 "changes": [change._asdict() for change in step.changes()] if step.action == "update" else [],
             }
@@ -46,6 +48,12 @@ def of_plan(planned: Plan, limits: "Limits", left: int) -> dict[str, Any]:
         ],
         "unwanted": planned.unwanted,
     }
+
+
+def _source(price: Price) -> str:
+    if price.is_learned:
+        return "learned"
+    return "documented" if price.is_documented else "assumed"
 
 
 def of_outcome(outcome: "Outcome", calls: int) -> dict[str, Any]:

@@ -305,6 +305,8 @@ class Mavera:
 
     def __init__(self, state: Path | None = None, strict: bool = True, balance: int | None = None) -> None:
         self.strict = strict
+        # What the reference lists, and what it does not list; either may turn out otherwise.
+        self.persona_credits, self.persona_edit_credits = PERSONA_CREDITS, 0
         self.plan = PLANS["professional"]
         self.balance = self.plan.credits if balance is None else balance
         self.chat_seconds = 0.0
@@ -461,10 +463,10 @@ class Mavera:
             "is_custom": True,
             "is_expert": False,
             "created_at": int(now.timestamp()),
-            "credits_charged": PERSONA_CREDITS,
+            "credits_charged": self.persona_credits,
             "details": imagined(fields["name"]) | details_of(fields),
         }
-        with self._charged(persona["id"], PERSONA_CREDITS, WORKSPACES[0].workspace_id):
+        with self._charged(persona["id"], self.persona_credits, WORKSPACES[0].workspace_id):
             self._save("persona", persona)
         return JSONResponse(persona, 201)
 
@@ -476,7 +478,10 @@ class Mavera:
         persona = self._load("persona", persona_id)
         persona |= {field: value for field, value in fields.items() if field not in DETAILS}
         persona["details"] |= details_of(fields)
-        with self._state:
+        persona["credits_charged"] += self.persona_edit_credits
+        credits_used = self.persona_edit_credits
+        charged = self._charged(persona_id, credits_used, WORKSPACES[0].workspace_id)
+        with charged if credits_used else self._state:
             self._save("persona", persona)
         return JSONResponse(persona)
 

@@ -23,9 +23,12 @@ TOP, SKIMMERS, MOBILE = (f"personas/{row['record_key']}" for row in activation.P
 CLUSTERS = "analyses/viewer-clusters:all"
 
 
+WORLD = World(200, 7, date(2026, 11, 21))  # of which Mavera shows nothing; making it takes a while
+
+
 @pytest.fixture
 def sandbox() -> Sandbox:
-    return Sandbox(World(200, 7, date(2026, 11, 21)), limits="off")
+    return Sandbox(WORLD, limits="off")
 
 
 @dataclass

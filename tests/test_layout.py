@@ -45,6 +45,7 @@ def test_activation_imports_point_one_way() -> None:
         "cli",
         "shapes",
         "screen",
+        "approval",
         "engine",
         "mavera",
         "ledger",

@@ -257,9 +257,11 @@ def test_answers_count_while_they_are_recent_and_of_the_same_personas(
     ("documented", "paid", "price"),
     [
         (Price(300, 300), [], Price(300, 300)),
-        (Price(300, 300), [300, 350], Price(350, 350)),  # a fixed price is what it was last
+        (Price(300, 300), [300], Price(300, 300)),
+        (Price(300, 300), [300, 350], Price(350, 350, is_learned=True)),  # a fixed price is what it was last
         (Price(10, 75), [22, 31], Price(10, 75)),  # what has not been seen may still come
-        (Price(10, 75), [22, 90, 5], Price(5, 90)),
+        (Price(10, 75), [22, 90, 5], Price(5, 90, is_learned=True)),
+        (Price(0, 0, is_documented=False), [15, 4], Price(4, 15, is_learned=True)),
     ],
 )
 def test_prices_are_learned_from_what_mavera_said(documented: Price, paid: list[int], price: Price) -> None:
@@ -271,7 +273,10 @@ def test_a_learned_price_counts_against_the_budget() -> None:
     assert [(step.action, step.price.high) for step in planned.steps] == [("create", 350), ("hold", 0)]
 
 
-def test_an_edit_stays_free_whatever_a_persona_costs() -> None:
-    changed = dataclasses.replace(TOP, fingerprint="f2")
-    (step,) = diff([changed], {TOP.key: SENT}, smallest_cohort=20, paid={"personas": [350]}).steps
-    assert (step.action, step.price.high) == ("update", 0)
+def test_an_edit_costs_what_edits_did_whatever_a_persona_costs() -> None:
+    changed, paid = dataclasses.replace(TOP, fingerprint="f2"), {"personas": [350]}
+    (step,) = diff([changed], {TOP.key: SENT}, smallest_cohort=20, paid=paid).steps
+    assert (step.action, str(step.price)) == ("update", "0 to ?")
+    edits = {"personas": [15]}
+    (step,) = diff([changed], {TOP.key: SENT}, smallest_cohort=20, paid=paid, paid_for_edits=edits).steps
+    assert step.price == Price(15, 15, is_learned=True)

@@ -1,0 +1,348 @@
+"""A plan as somebody approved it: written to a file, and held against the present before it is applied.
+
+The file has keys of records, hashes and prices; no fact, no text and no key of an account.
+"""
+
+import hashlib
+import os
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from activate.ledger import Call, Ledger, Mark
+from activate.mavera import Mavera, asked_in, created_at
+from activate.plan import Action, Plan, Step
+from activate.records import MARKER, canonical
+from settings import Settings
+
+LAYOUT: Final = 1
+# What a plan hangs on beside the rows: changed since, the plan would be another one.
+SETTINGS: Final = ("smallest_cohort", "credit_budget", "credit_budget_per_run", "mavera_study_days")
+LOOKED_AT: Final = frozenset({"look up", "wait"})
+DONE: Final = {"create": "created", "update": "updated", "adopt": "adopted", "forget": "forgotten"}
+
+
+class ApprovalError(Exception):
+    """The file cannot be applied, nothing was sent; the text says what has moved and what to do."""
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ApprovedStep(_Part):
+    """One wanted record as it was planned; prices in credits. `payload_sha256` is over what would be sent."""
+
+    key: str
+    action: Action
+    fingerprint: str
+    payload_sha256: str
+    people: int | None
+    credits_low: int
+    credits_high: int
+    reason: str
+
+    @property
+    def sends(self) -> bool:
+        return self.action in {"create", "update"}
+
+
+class Standing(_Part):
+    """An object in Mavera that is ours; `text_sha256` is over its words, empty where nobody looked."""
+
+    kind: str
+    object_id: str
+    key: str
+    text_sha256: str
+
+
+class Seen(_Part):
+    """What Mavera listed as it was planned; no thread was newer than `threads_until`, by Mavera's clock."""
+
+    objects: tuple[Standing, ...]
+    threads_until: datetime | None
+
+
+class Approval(_Part):
+    """The contents of the file. `budget` is what `--budget` said; `sha256` is over all the rest."""
+
+    layout: Literal[1]
+    planned_at: datetime
+    published_at: datetime
+    mavera: str
+    kinds: tuple[str, ...]
+    settings: Mapping[str, int | None]
+    budget: int | None
+    ledger: Mark
+    seen: Seen | None
+    credits_low: int
+    credits_high: int
+    steps: tuple[ApprovedStep, ...]
+    sha256: str = ""
+
+    @property
+    def keys(self) -> frozenset[str]:
+        """The records that it sends."""
+        return frozenset(step.key for step in self.steps if step.sends)
+
+    def receipt(self) -> str:
+        return _sha256(self.model_dump(mode="json", exclude={"sha256"}))
+
+
+# --- the file ----------------------------------------------------------------------------------------
+
+
+def of(
+    planned: Plan,
+    settings: Settings,
+    kinds: Sequence[str],
+    budget: int | None,
+    mark: Mark,
+    seen: Seen | None,
+    now: datetime,
+) -> Approval:
+    """Return a plan as it can be approved."""
+    approval = Approval(
+        layout=LAYOUT,
+        planned_at=now,
+        published_at=datetime.fromtimestamp(settings.published_path.stat().st_mtime, UTC),
+        mavera=settings.mavera_base_url,
+        kinds=tuple(kinds),
+        settings=_settings(settings),
+        budget=budget,
+        ledger=mark,
+        seen=seen,
+        credits_low=planned.price.low,
+        credits_high=planned.price.high,
+        steps=tuple(_step(step) for step in planned.steps),
+    )
+    return approval.model_copy(update={"sha256": approval.receipt()})
+
+
+def write(approval: Approval, file: Path) -> None:
+    """Put the plan into `file`, in place of what it held. Raises ApprovalError where that cannot be."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        draft.write_text(approval.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        draft.replace(file)
+    except OSError as error:
+        raise ApprovalError(f"{file} cannot be written: {error.strerror}. Name another file") from None
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def read(file: Path, settings: Settings) -> Approval:
+    """Return the plan in `file`. Raises ApprovalError where it is none, changed by hand or of elsewhere."""
+    again = f"Plan again: {command('plan', file)}"
+    try:
+        approval = Approval.model_validate_json(file.read_bytes())
+    except OSError as error:
+        raise ApprovalError(f"{file} cannot be read: {error.strerror}. {again}") from None
+    except ValidationError as error:
+        field = ".".join(map(str, error.errors(include_url=False)[0]["loc"])) or "its form"
+        raise ApprovalError(
+            f"{file} is no plan that this version wrote ({field}): nothing was sent. {again}"
+        ) from None
+    if approval.sha256 != approval.receipt():
+        raise ApprovalError(f"{file} is not as it was written: nothing was sent. {again}")
+    if approval.mavera != settings.mavera_base_url:
+        raise ApprovalError(
+            f"{file} is a plan for {approval.mavera}, and MAVERA_BASE_URL is {settings.mavera_base_url}: "
+            f"nothing was sent. {again}"
+        )
+    return approval
+
+
+def command(target: str, file: Path) -> str:
+    return f"make {target} PLAN={file}"
+
+
+def _step(step: Step) -> ApprovedStep:
+    return ApprovedStep(
+        key=step.record.key,
+        action=step.action,
+        fingerprint=step.record.fingerprint,
+        payload_sha256=_sha256(step.record.payload),
+        people=step.record.person_count,
+        credits_low=step.price.low,
+        credits_high=step.price.high,
+        reason=step.reason,
+    )
+
+
+def _settings(settings: Settings) -> dict[str, int | None]:
+    return {name: getattr(settings, name) for name in SETTINGS}
+
+
+def _sha256(value: Any) -> str:
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
+
+
+# --- what Mavera has ---------------------------------------------------------------------------------
+
+
+def look(mavera: Mavera, kinds: Collection[str], ledger: Ledger) -> Seen:
+    """List what is ours in Mavera: what the ledger knows, and what carries a reference. Costs nothing."""
+    known = {
+        entry.thread_id or str(entry.remote_id): key
+        for key, entry in ledger.entries().items()
+        if entry.remote_id
+    }
+    lists = {
+        "personas": (mavera.custom_personas, ("name", "description")),
+        "brand-voices": (mavera.voices, ("label", "usage_context")),
+        "focus-groups": (mavera.studies, ("name",)),
+        "generations": (mavera.generations, ("title",)),
+    }
+    found = [
+        _standing(kind, row, fields, known)
+        for kind, (rows, fields) in lists.items()
+        if kind in kinds
+        for row in rows()
+    ]
+    threads = mavera.thread_rows() if "analyses" in kinds else []
+    # A thread's list row has none of its words: only those that the ledger knows can be told as ours.
+    found += [_standing("analyses", row, ("message_count",), known) for row in threads if row["id"] in known]
+    return Seen(
+        objects=tuple(standing for standing in found if standing.key),
+        threads_until=max(map(created_at, threads), default=None),
+    )
+
+
+def _standing(kind: str, row: Mapping[str, Any], fields: Sequence[str], known: Mapping[str, str]) -> Standing:
+    words = [str(row.get(field) or "") for field in fields]
+    reference = MARKER.search(words[-1])
+    key = known.get(row["id"]) or (f"{kind}/{reference[1]}" if reference else "")
+    return Standing(kind=kind, object_id=row["id"], key=key, text_sha256=_sha256(words))
+
+
+# --- what has moved since ----------------------------------------------------------------------------
+
+
+def require_unmoved(
+    approval: Approval,
+    file: Path,
+    settings: Settings,
+    wanted: Plan,
+    ledger: Ledger,
+    mavera: Mavera,
+) -> None:
+    """Raise ApprovalError, with a line per thing that has moved, where something has since it was planned.
+
+    `wanted` is the plan of now, for any budget. What this plan's own earlier runs did is no move: the next
+    one goes on where they ended.
+    """
+    runs = set(ledger.runs_of(approval.sha256))
+    own = [call for call in ledger.calls() if call.run_id in runs]
+    moved = [*_moved_settings(approval, settings)]
+    if ledger.holds(approval.ledger):
+        moved += _moved_calls(ledger.calls_since(approval.ledger), runs)
+        told = {line.split()[0] for line in moved}
+        moved += (line for line in _moved_records(approval, wanted, own) if line.split()[0] not in told)
+        moved += _moved_objects(approval, ledger, mavera, own)
+    else:
+        moved.append("the ledger is another one, or older than the plan: it lacks the row that ended it then")
+    if moved:
+        since = f"{file} was planned {_when(approval.planned_at)}. Since then, so that nothing was sent:"
+        again = f"Plan again: {command('plan', file)}"
+        raise ApprovalError("\n".join([since, *(f"  {line}" for line in moved), again]))
+
+
+def _moved_settings(approval: Approval, settings: Settings) -> Iterator[str]:
+    for name, now in _settings(settings).items():
+        before = approval.settings.get(name)
+        # A plan made without a budget shows what one has to be.
+        if before != now and not (name == "credit_budget" and before == 0):
+            yield f"{name.upper()} was {_amount(before)} and is {_amount(now)}"
+
+
+def _moved_calls(calls: Iterable[Call], runs: Collection[str]) -> Iterator[str]:
+    for call in calls:
+        if call.run_id not in runs:
+            by_hand = call.closed_by in {"adopt", "forget"}
+            done = DONE[call.closed_by if by_hand else call.action]
+            ended = "" if by_hand or call.state == "done" else f" ({call.state})"
+            yield f"{call.key} was {done} by {'hand' if by_hand else 'another run'}{ended}"
+
+
+def _moved_records(approval: Approval, wanted: Plan, own: Sequence[Call]) -> Iterator[str]:
+    steps = {step.record.key: step for step in wanted.steps}
+    begun = {call.key for call in own}
+    for before in approval.steps:
+        step = steps.pop(before.key, None)
+        if step is None:
+            yield f"{before.key} is wanted no more"
+        elif before.fingerprint != step.record.fingerprint:
+            yield f"{before.key} has other facts or words"
+        elif before.payload_sha256 != _sha256(step.record.payload):
+            yield f"{before.key} would be sent with other settings, or words"
+        elif before.key in begun or begun.intersection(step.record.references):
+            continue
+        elif (before.sends or before.action == "leave") and before.action != step.action:
+            yield f"{before.key} was to {before.action}, is now to {step.action}: {step.reason}".rstrip(": ")
+        elif before.sends and not own and step.price.high > before.credits_high:
+            yield f"{before.key} costs up to {step.price.high:,} credits, was {before.credits_high:,}"
+    for key in steps:
+        yield f"{key} is wanted now"
+
+
+def _moved_objects(approval: Approval, ledger: Ledger, mavera: Mavera, own: Sequence[Call]) -> Iterator[str]:
+    now = look(mavera, approval.kinds, ledger)
+    done = {call.key for call in own}
+    # What was sent and never answered may have come to be at any time, and is told by its reference.
+    expected = done | {step.key for step in approval.steps if step.action in LOOKED_AT}
+    seen = approval.seen or _told_by(ledger, approval.kinds)
+    before = {standing.object_id: standing for standing in seen.objects}
+    after = {standing.object_id: standing for standing in now.objects}
+    for object_id, standing in before.items():
+        if standing.key in done:
+            continue
+        if object_id not in after:
+            yield f"{standing.key} is gone from Mavera, or its reference was taken out ({object_id})"
+        elif standing.text_sha256 and standing.text_sha256 != after[object_id].text_sha256:
+            yield f"{standing.key} was edited in Mavera ({object_id})"
+    for object_id, standing in after.items():
+        if object_id not in before and standing.key not in expected:
+            yield f"{standing.key} is in Mavera, and not by this ledger ({object_id})"
+    if "analyses" in approval.kinds:
+        since = seen.threads_until or approval.planned_at
+        yield from _new_questions(mavera, since, before.keys(), expected)
+
+
+def _told_by(ledger: Ledger, kinds: Collection[str]) -> Seen:
+    """Return what should stand in Mavera by the ledger, for a plan that was made without a key."""
+    standing = (
+        Standing(
+            kind=key.split("/")[0],
+            object_id=entry.thread_id or str(entry.remote_id),
+            key=key,
+            text_sha256="",
+        )
+        for key, entry in ledger.entries().items()
+        if entry.remote_id and key.split("/")[0] in kinds
+    )
+    return Seen(objects=tuple(standing), threads_until=None)
+
+
+def _new_questions(
+    mavera: Mavera, since: datetime, known: Collection[str], expected: Collection[str]
+) -> Iterator[str]:
+    """Name the questions with a reference of ours in threads that are newer than those that were listed."""
+    for thread in mavera.threads(since):
+        if thread["id"] in known:
+            continue
+        for words, _ in asked_in(thread):
+            found = MARKER.search(words)
+            if found and f"analyses/{found[1]}" not in expected:
+                yield f"analyses/{found[1]} is in Mavera, and not by this ledger ({thread['id']})"
+
+
+def _amount(value: int | None) -> str:
+    return "empty" if value is None else f"{value:,}"
+
+
+def _when(moment: datetime) -> str:
+    return f"{moment.day} {moment:%b %H:%M}"
