@@ -18,6 +18,7 @@ from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
+import duckdb
 import typer
 
 import dictionary
@@ -158,6 +159,7 @@ def build(path: Path, sources: list[str] | None) -> Build:
     """Build and test everything below `sources`, or everything; then ask how fresh the sources are."""
     selection = ["--select", *(f"source:{s}+" for s in [*sources, "raw_ops"])] if sources else []
     manifest = dbt(path, "parse")
+    record_lineage(path, manifest)
     results = dbt(path, "build", "--exclude-resource-type", "unit_test", *selection, manifest=manifest)
     kinds = Counter(r.node.resource_type for r in results if r.status in {"success", "pass"})
     failures = [f"{r.node.name}: {_one_line(r.message)}" for r in results if r.status in {"error", "fail"}]
@@ -173,6 +175,24 @@ def build(path: Path, sources: list[str] | None) -> Build:
         if r.status in {"warn", "error"} and r.max_loaded_at.year > 1
     ]
     return Build(kinds["model"], kinds["test"], warnings, failures)
+
+
+def record_lineage(path: Path, manifest: Any) -> None:
+    """Write which model reads which, by the names that they have in the warehouse, for publish to pass on."""
+    nodes = {**manifest.nodes, **manifest.sources}
+    names = {key: f"{node.schema}.{getattr(node, 'identifier', node.name)}" for key, node in nodes.items()}
+    read = [
+        (names[node.unique_id], names[parent])
+        for node in manifest.nodes.values()
+        if node.resource_type == "model"
+        for parent in node.depends_on.nodes
+        if parent in names
+    ]
+    with warehouse.connect(path) as connection:
+        connection.execute(
+            "create or replace table raw_ops.lineage as select unnest(?) as relation, unnest(?) as parent",
+            [list(each) for each in zip(*read, strict=True)],
+        )
 
 
 def _one_line(message: str | None) -> str:
@@ -204,7 +224,8 @@ def _beside(target: Path) -> Iterator[Path]:
 def publish(path: Path, target: Path) -> int:
     """Copy marts, activation and the ledger's rows into `target`; return the number of tables.
 
-    No raw data and no address is in the copy. Readers of the copy before keep it until they close it.
+    No raw data and no address is in the copy, but its lineage: which model reads which, and of each table how
+    many rows it has and when it was loaded. Readers of the copy before keep it until they close it.
     """
     with warehouse.connect(path) as connection, _beside(target) as draft:
         tables = connection.execute(
@@ -220,8 +241,33 @@ def publish(path: Path, target: Path) -> int:
             connection.execute(f'create schema copy."{schema}"')
         for schema, table in tables:
             connection.execute(f'create table copy."{schema}"."{table}" as from "{schema}"."{table}"')
+        _publish_lineage(connection)
         connection.execute("detach copy")
     return len(tables)
+
+
+def _publish_lineage(connection: duckdb.DuckDBPyConnection) -> None:
+    """Write `lineage.reads` and `lineage.tables` into the copy, once a build has told who reads whom."""
+    stored = connection.execute(
+        "select table_schema || '.' || table_name from information_schema.tables"
+        " where table_type = 'BASE TABLE'"
+    ).fetchall()
+    tables = {name for (name,) in stored}
+    if "raw_ops.lineage" not in tables:
+        return
+    named = "select relation from raw_ops.lineage union select parent from raw_ops.lineage order by 1"
+    counts = " union all ".join(
+        f"select '{name}' as relation, count(*) as row_count from {name}"
+        for (name,) in connection.execute(named).fetchall()
+        if name in tables
+    )
+    connection.execute("create schema copy.lineage")
+    connection.execute("create table copy.lineage.reads as from raw_ops.lineage")
+    connection.execute(
+        "create table copy.lineage.tables as select relation, row_count, max(finished_at) as loaded_at"
+        f" from ({counts}) left join raw_ops.loads"
+        " on relation = concat('raw_', vendor, '.', resource) and outcome = 'loaded' group by all"
+    )
 
 
 # --- commands ----------------------------------------------------------------------------------------
@@ -268,7 +314,7 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
     sources, loads = stale_sources(settings.warehouse_path, fingerprint)
     if sources == [] and not full and settings.published_path.exists():
         record.detail = "nothing new came in: models and published copy stand"
-        _say({"models": 0, "tests": 0}, record.detail, as_json)
+        _say(_numbers(Build(0, 0, [], []), time.monotonic() - started), record.detail, as_json)
         return
     load_runs(settings)
     done = build(settings.warehouse_path, None if full else sources)

@@ -263,9 +263,10 @@ def _moved_calls(calls: Iterable[Call], runs: Collection[str]) -> Iterator[str]:
     for call in calls:
         if call.run_id not in runs:
             by_hand = call.closed_by in {"adopt", "forget"}
-            done = DONE[call.closed_by if by_hand else call.action]
+            action = call.closed_by if by_hand else call.action
             ended = "" if by_hand or call.state == "done" else f" ({call.state})"
-            yield f"{call.key} was {done} by {'hand' if by_hand else 'another run'}{ended}"
+            who = "hand" if by_hand else "another run"
+            yield f"{call.key} was {DONE.get(action, action)} by {who}{ended}"
 
 
 def _moved_records(approval: Approval, wanted: Plan, own: Sequence[Call]) -> Iterator[str]:

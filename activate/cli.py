@@ -147,16 +147,12 @@ def status(as_json: AsJson = False) -> None:
     ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
     limits = _limits(settings, None)
     planned = engine.plan(records.load(settings, chosen), ledger, chosen, limits)
-    entries, last, left = ledger.entries(), ledger.last_run(), engine.credits_left(ledger, limits)
+    entries, last = ledger.entries(), ledger.last_run()
+    left = engine.credits_left(ledger, limits._replace(run=None))
     standing = {kind: shapes.standing(kind, entries, planned) for kind in chosen}
     if as_json:
-        run = last and {
-            "began_at": last.began_at.isoformat(),
-            "credits": ledger.spent(last.run_id),
-            "failed": sum(call.state == "failed" for call in last.calls),
-        }
-        numbers = {"last_run": run, "credits_left": left, "credit_budget": limits.month, "kinds": standing}
-        typer.echo(json.dumps({**numbers, "unwanted": planned.unwanted}))
+        paid = ledger.spent(last.run_id) if last else 0
+        typer.echo(json.dumps(shapes.of_status(last, paid, left, limits, standing, planned.unwanted)))
         return
     budget = f"{left:,} left of {limits.month:,}"
     if last:
@@ -178,30 +174,34 @@ def explain(
     key: RecordKey,
     payload: Annotated[bool, typer.Option("--payload", help="The whole text as it was sent.")] = False,
     answer: Annotated[bool, typer.Option("--answer", help="Mavera's whole answer.")] = False,
+    as_json: AsJson = False,
 ) -> None:
-    """Follow one record back: its facts, the model they come from, its words, what was sent, what it cost."""
+    """Follow one record back: its facts, the marts and rows behind them, its words, what was sent, paid."""
+    from activate import origins
+
     settings = environment.load()
     record = _record(settings, key)
     ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
-    facts = [f"{name} {value}" for name, value in record.facts.items() if not isinstance(value, dict | list)]
-    if record.objection:
-        typer.echo(screen.named("held", record.objection))
-    else:
-        typer.echo(screen.named("facts", ", ".join(facts)))
-    typer.echo(
-        screen.named("from", f"activation.sync_mavera__{record.kind.replace('-', '_')}, job {record.job}")
-    )
-    typer.echo(screen.named("words", f"activate/templates/{records.words_of(record.kind, record.template)}"))
-    calls = [call for call in ledger.calls() if call.key == key]
-    for call in calls:
-        text = json.dumps(call.payload, ensure_ascii=False)
-        shown = text if payload else f"{text[: screen.PAYLOAD_SHOWN]}…  --payload"
-        typer.echo(f"sent      {screen.when(call.begun_at)}  {screen.way(call)} {shown}")
+    behind, calls = origins.of(settings, record), ledger.calls()
+    own = [call for call in calls if call.key == key]
+    answers = {call.call_id: ledger.answer(call.call_id) for call in own}
+    made = {call.remote_id for call in own if call.remote_id}
+    # Ids stand in texts as JSON has them: one that is part of another cannot be meant.
+    users = {c.key for c in calls if c.key != key and any(f'"{i}"' in c.payload_text for i in made)}
+    if as_json:
+        typer.echo(json.dumps(shapes.of_record(record, behind, own, answers, sorted(users))))
+        return
+    for line in screen.record_lines(record, behind):
+        typer.echo(line)
+    for call in own:
+        typer.echo(screen.sent_line(call, whole=payload))
         typer.echo(screen.named("answered", screen.ended(call)))
         if answer:
-            typer.echo(json.dumps(ledger.answer(call.call_id), indent=2, ensure_ascii=False))
-    if not calls:
+            typer.echo(json.dumps(answers[call.call_id], indent=2, ensure_ascii=False))
+    if not own:
         typer.echo(screen.named("sent", "not yet"))
+    if users:
+        typer.echo(screen.named("used by", ", ".join(sorted(users))))
 
 
 @app.command()
@@ -216,15 +216,20 @@ def settle(
     from_mavera: Annotated[
         bool, typer.Option("--from-mavera", help="Take over all objects in Mavera that carry our reference.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Decide what the ledger cannot know. Without a decision, list the calls whose end is unknown."""
     from activate import engine
 
     settings = environment.load()
     if not (adopt or forget or from_mavera):
-        ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
-        typer.echo("\n".join(screen.unknown_lines(ledger.unknown())))
+        unknown = journal.connect(settings.ledger_url, settings.mavera_base_url).unknown()
+        typer.echo(
+            json.dumps(shapes.of_unknown(unknown)) if as_json else "\n".join(screen.unknown_lines(unknown))
+        )
         return
+    if as_json:
+        raise UsageError("--json lists what is unknown; a decision is told in words alone")
     with _writing(settings) as ledger:
         if from_mavera:
             wanted = records.load(settings, list(KINDS))
@@ -242,11 +247,15 @@ def settle(
 
 
 @keeping.command()
-def verify() -> None:
+def verify(as_json: AsJson = False) -> None:
     """Check that every row of the ledger is as it was written, by the receipts that chain them."""
     settings = environment.load()
-    count = journal.connect(settings.ledger_url, settings.mavera_base_url).verify()
-    typer.echo(f"{count:,} rows, each as it was written")
+    ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
+    count = ledger.verify()
+    if as_json:
+        typer.echo(json.dumps({"rows": count, "receipt": ledger.mark().receipt}))
+    else:
+        typer.echo(f"{count:,} rows, each as it was written")
 
 
 @keeping.command()

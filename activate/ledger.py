@@ -250,7 +250,8 @@ class Ledger:
         """Return the calls announced after `mark`, and those that a person decided about after it."""
         later = sa.select(journal.c.call_id).where(
             journal.c.entry_id > mark.entry_id,
-            sa.or_(journal.c.event == "begin", journal.c.action.in_(("adopt", "forget"))),
+            journal.c.record_key.is_not(None),
+            sa.or_(journal.c.event != "end", journal.c.action.in_(("adopt", "forget"))),
         )
         with self._engine.connect() as connection:
             ids: set[str] = set(connection.execute(later).scalars())

@@ -1,16 +1,19 @@
 """What a person reads: plans, results and records in lines of text."""
 
+import json
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from activate.plan import KINDS, Plan, Step
+from activate.records import words_of
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from activate.engine import Limits, Outcome, Result
     from activate.ledger import Call
+    from activate.origins import Origin, Origins, RawTable
     from activate.plan import Record
 
 SIGNS: Final = {"create": "+", "update": "~", "hold": "!", "look up": "?", "wait": "?", "leave": "="}
@@ -38,6 +41,61 @@ def named(name: str, text: str) -> str:
 def key_width(wanted: Iterable["Record"]) -> int:
     """Return the width of the column of keys, so that what follows stands in line."""
     return max([36, *(len(record.key) + 2 for record in wanted)])
+
+
+def record_lines(record: "Record", behind: "Origins") -> list[str]:
+    """Say what a record is made of: its facts, where each comes from, the words that they are put into."""
+    ends = {origin.fact: (origin.low, origin.high) for origin in behind.facts if origin.low is not None}
+    facts = [
+        f"{name} {value}" + ("" if name not in ends else " ({:.3g} to {:.3g})".format(*ends[name]))
+        for name, value in record.facts.items()
+        if not isinstance(value, dict | list)
+    ]
+    model = f"activation.sync_mavera__{record.kind.replace('-', '_')}"
+    return [
+        named("held", record.objection) if record.objection else named("facts", ", ".join(facts)),
+        named("from", f"{model}, job {record.job}"),
+        *(named("", line) for line in _origin_lines(behind.facts)),
+        *(named("" if place else "raw", line) for place, line in enumerate(_raw_lines(behind.raw))),
+        named("words", f"activate/templates/{words_of(record.kind, record.template)}"),
+    ]
+
+
+def _origin_lines(origins: Sequence["Origin"]) -> Iterator[str]:
+    """Name each mart once, with what it counted and when, and the facts that come from there."""
+    groups: dict[tuple[str, int], list[Origin]] = {}
+    for origin in origins:
+        groups.setdefault((origin.model, origin.row_count), []).append(origin)
+    for (model, row_count), group in groups.items():
+        if model == "dbt_project.yml":
+            yield f"{model}: {', '.join(f'{each.fact} ({each.column})' for each in group)}"
+            continue
+        one = group[0]
+        rows = f"{row_count:,} rows" if one.counted is None else f"{one.counted_name} {one.counted:,}"
+        yield f"marts.{model}, {rows}{_days(one)}: {', '.join(each.fact for each in group)}"
+
+
+def _days(origin: "Origin") -> str:
+    first, last = (f"{day.day} {day:%b %Y}" if day else "" for day in (origin.first_day, origin.last_day))
+    if first == last:
+        return f", {first}" if first else ""
+    return f", {first} to {last}" if first else f", to {last}"
+
+
+def _raw_lines(tables: Sequence["RawTable"]) -> Iterator[str]:
+    """Name the raw tables, those together that were loaded in the same minute."""
+    groups: dict[str, list[RawTable]] = {}
+    for table in tables:
+        loaded = f"loaded {when(table.loaded_at)}" if table.loaded_at else "not loaded"
+        groups.setdefault(loaded, []).append(table)
+    for loaded, group in groups.items():
+        yield f"{', '.join(f'{table.name} {table.row_count:,} rows' for table in group)} ({loaded})"
+
+
+def sent_line(call: "Call", *, whole: bool) -> str:
+    text = json.dumps(call.payload, ensure_ascii=False)
+    shown = text if whole else f"{text[:PAYLOAD_SHOWN]}…  --payload"
+    return f"sent      {when(call.begun_at)}  {way(call)} {shown}"
 
 
 def step_lines(step: Step, width: int) -> list[str]:

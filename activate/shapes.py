@@ -1,14 +1,19 @@
-"""What `--json` prints: the same numbers for a machine."""
+"""What `--json` prints: the same numbers for a machine, each shape in docs/json.md."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from activate.plan import Plan, Price
-from activate.screen import SIGNS
+from activate.records import words_of
+from activate.screen import SIGNS, way
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from activate.engine import Limits, Outcome
-    from activate.plan import Entry
+    from activate.ledger import Call, Run
+    from activate.origins import Origin, Origins
+    from activate.plan import Entry, Record
 
 
 def standing(kind: str, entries: Mapping[str, "Entry"], planned: Plan) -> dict[str, int]:
@@ -47,6 +52,104 @@ def of_plan(planned: Plan, limits: "Limits", left: int) -> dict[str, Any]:
             for step in planned.steps
         ],
         "unwanted": planned.unwanted,
+    }
+
+
+def of_status(
+    last: "Run | None",
+    spent: int,
+    left: int,
+    limits: "Limits",
+    standing: Mapping[str, Mapping[str, int]],
+    unwanted: Sequence[str],
+) -> dict[str, Any]:
+    run = last and {
+        "began_at": last.began_at.isoformat(),
+        "credits": spent,
+        "failed": sum(call.state == "failed" for call in last.calls),
+    }
+    return {
+        "last_run": run,
+        "credits_left": left,
+        "credit_budget": limits.month,
+        "credit_budget_per_run": limits.run,
+        "kinds": standing,
+        "unwanted": unwanted,
+    }
+
+
+def of_record(
+    record: "Record",
+    behind: "Origins",
+    calls: Sequence["Call"],
+    answers: Mapping[str, Any],
+    users: Sequence[str],
+) -> dict[str, Any]:
+    origins = {origin.fact: origin for origin in behind.facts}
+    return {
+        "key": record.key,
+        "job": record.job,
+        "name": record.name,
+        "people": record.person_count,
+        "held": record.objection,
+        # What was held for its facts is not shown either.
+        "facts": [
+            _fact(name, None if record.objection else value, origins.get(name))
+            for name, value in record.facts.items()
+        ],
+        "raw": [
+            {"table": table.name, "rows": table.row_count, "loaded_at": _iso(table.loaded_at)}
+            for table in behind.raw
+        ],
+        "words": f"activate/templates/{words_of(record.kind, record.template)}",
+        "calls": [
+            {
+                "sent_at": call.begun_at.isoformat(),
+                "way": way(call),
+                "payload": call.payload,
+                "state": call.state,
+                "id": call.thread_id or call.remote_id,
+                "credits": call.credits,
+                "credits_source": call.credits_source,
+                "error": call.error,
+                "answer": answers[call.call_id],
+            }
+            for call in calls
+        ],
+        "used_by": users,
+    }
+
+
+def _fact(name: str, value: Any, origin: "Origin | None") -> dict[str, Any]:
+    behind = origin and {
+        "model": origin.model,
+        "column": origin.column,
+        "rows": origin.row_count,
+        "counted": origin.counted_name,
+        "count": origin.counted,
+        "interval": None if origin.low is None else [origin.low, origin.high],
+        "from": _iso(origin.first_day),
+        "to": _iso(origin.last_day),
+    }
+    return {"fact": name, "value": value, "origin": behind}
+
+
+def _iso(moment: "date | None") -> str | None:
+    return None if moment is None else moment.isoformat()
+
+
+def of_unknown(calls: Sequence["Call"]) -> dict[str, Any]:
+    return {
+        "unknown": [
+            {
+                "key": call.key,
+                "action": call.action,
+                "sent_at": call.begun_at.isoformat(),
+                "credits_high": call.credits_high,
+                "error": call.error,
+            }
+            for call in calls
+        ]
     }
 
 

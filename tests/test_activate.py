@@ -559,6 +559,32 @@ def test_explain_follows_a_record_from_its_facts_to_its_answer(desk: Desk) -> No
     assert '"credits_charged": 300' in desk.activate("explain", TOP, "--answer").out
 
 
+def test_explain_goes_down_to_the_marts_the_rows_and_the_raw_tables(desk: Desk) -> None:
+    desk.publish(activation.SKIMMERS)
+    activation.publish_origins(desk.path / "published.duckdb")
+    lines = desk.activate("explain", SKIMMERS).lines
+    assert "mean_watched_share 0.36 (0.341 to 0.379)" in " ".join(line.strip() for line in lines)
+    assert lines[-7:] == [
+        "from      activation.sync_mavera__personas, job viewer-clusters",
+        "          marts.viewer_clusters, viewer_count 390, to 20 Nov 2026: viewer_count,",
+        "          mean_watched_share",
+        "          marts.dim_viewers, 390 rows, 1 Jul 2026 to 20 Nov 2026: countries",
+        "raw       raw_wistia.visitors 2,852 rows (loaded 20 Nov 06:01)",
+        "words     activate/templates/viewer_clusters/persona.md.j2",
+        "sent      not yet",
+    ]
+
+
+def test_explain_names_who_uses_a_record_and_which_threshold_a_fact_is(desk: Desk) -> None:
+    desk.publish(activation.TOP, activation.SKIMMERS, studies=(activation.PAIR,))
+    activation.publish_origins(desk.path / "published.duckdb")
+    desk.activate("apply")
+    lines = desk.activate("explain", TOP).lines
+    assert "          dbt_project.yml: tier_to_share (top_tier_to_share)" in lines
+    assert "raw       raw_klaviyo.profiles 1,429 rows (not loaded)" in lines
+    assert lines[-1] == "used by   focus-groups/product-affinity:P100_P101"
+
+
 def test_settle_lists_what_is_unknown_and_takes_a_persons_word(desk: Desk) -> None:
     desk.publish(activation.TOP)
     desk.activate("apply")

@@ -674,6 +674,17 @@ def test_what_mavera_did_stands_beside_what_it_cost(small: duckdb.DuckDBPyConnec
     ]
 
 
+def test_every_origin_of_a_fact_is_a_column_that_is_there(small: duckdb.DuckDBPyConnection) -> None:
+    columns = small.execute(
+        "select table_name, column_name from information_schema.columns where table_schema = 'marts'"
+    ).fetchall()
+    written = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+    known = {*columns, *(("dbt_project.yml", name) for name in written)}
+    named = small.execute("select distinct model_name, column_name from activation.record_facts").fetchall()
+    assert named
+    assert set(named) <= known
+
+
 def test_each_job_has_one_row_of_what_it_found_sent_and_got_back(small: duckdb.DuckDBPyConnection) -> None:
     results = small.execute(
         "select job, finding, standing_count, credits,"

@@ -18,10 +18,11 @@ from typing import Any
 import duckdb
 import pytest
 import requests
+import shapes
 from commands import Project
 
 import settings
-from activate import records
+from activate import origins, records
 from activate.plan import KINDS
 from sandbox import wistia
 from sandbox.server import Sandbox, serving
@@ -38,6 +39,7 @@ class Walked:
     project: Project
     world: World
     sandbox: Sandbox
+    said: dict[str, Any]  # the answers to --json of the commands that made it
 
     def mart(self, query: str) -> list[tuple[Any, ...]]:
         return self.project.rows(query, "published.duckdb")
@@ -49,9 +51,34 @@ def walked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     sandbox = Sandbox(world, limits="off")
     with serving(sandbox) as url:
         project = Project(tmp_path_factory.mktemp("project"), url)
-        project.well("ingest")
-        project.well("transform")
-        yield Walked(project, world, sandbox)
+        said = {command: project.well(command) for command in ("ingest", "transform")}
+        yield Walked(project, world, sandbox, said)
+
+
+def test_what_loading_and_modelling_say_to_a_machine_is_as_documented(walked: Walked) -> None:
+    nothing = walked.project.well("transform")
+    assert nothing["models"] == 0
+    for command, printed in (*walked.said.items(), ("transform", nothing)):
+        assert shapes.amiss(command, printed) == []
+
+
+def test_every_fact_that_leaves_has_its_origin_down_to_the_raw_rows(walked: Walked) -> None:
+    told = set(walked.mart("select kind, record_key, fact_name from activation.record_facts"))
+    sent, jobs = set(), set()
+    for kind in KINDS:
+        model = f"activation.sync_mavera__{kind.replace('-', '_')}"
+        for record_key, job, facts in walked.mart(f"select record_key, job, facts from {model}"):
+            sent |= {(kind, record_key, fact) for fact in json.loads(facts)}
+            jobs.add((kind, job))
+    assert told == sent
+    assert walked.mart(
+        "select * from activation.record_facts where row_count = 0 and model_name <> 'dbt_project.yml'"
+    ) == []  # fmt: skip
+    for kind, job in jobs:
+        model = f"activation.{job}__{kind}".replace("-", "_")
+        raw = walked.mart(origins.RAW_BEHIND.replace("?", f"'{model}'"))
+        assert raw, model
+        assert all(loaded_at is not None for _, _, loaded_at in raw), raw
 
 
 # --- marts against the world -------------------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import shapes
 from commands import Project
 from test_dbt_project import create_raw
 
@@ -59,6 +60,7 @@ def test_a_person_is_taken_out_everywhere_and_stays_out(project: Project, somebo
     before = counts(project)
     assert holders(project.folder, somebody) == ["warehouse.duckdb"]
     certificate = project.well("forget", f" {somebody.upper()} ")
+    assert shapes.amiss("forget", certificate) == []
     removed = certificate["rows_removed"]
     assert all(removed[table] > 0 for table in people.TRACES if people.TRACES[table].names)
     assert removed["raw_klaviyo.events"] > 0

@@ -46,6 +46,7 @@ def test_activation_imports_point_one_way() -> None:
         "shapes",
         "screen",
         "approval",
+        "origins",
         "engine",
         "mavera",
         "ledger",

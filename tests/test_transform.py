@@ -104,6 +104,31 @@ def test_a_changed_model_builds_everything_again(loaded: Path) -> None:
     assert transform.stale_sources(loaded, "other models")[0] is None
 
 
+def test_the_published_copy_tells_its_lineage_and_when_raw_rows_were_loaded(
+    loaded: Path, tmp_path: Path
+) -> None:
+    with duckdb.connect(str(loaded)) as connection:
+        connection.execute("""
+            create table raw_ops.lineage as select * from (values
+                ('marts.viewer_clusters', 'staging.stg_wistia__visitors'),
+                ('staging.stg_wistia__visitors', 'raw_wistia.visitors')
+            ) as reads(relation, parent);
+            create or replace table raw_ops.loads as select * from (values
+                ('wistia', 'visitors', timestamptz '2026-11-20 06:00:00+00', 'loaded'),
+                ('wistia', 'visitors', timestamptz '2026-11-21 06:00:00+00', 'failed')
+            ) as loads(vendor, resource, finished_at, outcome)
+        """)
+    transform.publish(loaded, tmp_path / "published.duckdb")
+    with duckdb.connect(str(tmp_path / "published.duckdb"), read_only=True) as connection:
+        tables = connection.execute(
+            "select relation, row_count, strftime(loaded_at at time zone 'UTC', '%d %H:%M')"
+            " from lineage.tables order by 1"
+        ).fetchall()
+        reads = connection.execute("select count(*) from lineage.reads").fetchone()
+    assert tables == [("marts.viewer_clusters", 1, None), ("raw_wistia.visitors", 1, "20 06:00")]
+    assert reads == (2,)
+
+
 def test_the_published_copy_holds_marts_and_no_raw_rows(loaded: Path, tmp_path: Path) -> None:
     copy = tmp_path / "published.duckdb"
     transform.publish(loaded, copy)

@@ -1,0 +1,69 @@
+"""Where a record's facts come from, as the published copy tells it: marts, rows, windows, raw tables."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import NamedTuple
+
+import warehouse
+from activate.plan import Record
+from settings import Settings
+
+RAW_BEHIND = """
+    with recursive behind(relation) as (
+        select ? union select parent from behind join lineage.reads using (relation)
+    )
+    select relation, row_count, loaded_at from behind join lineage.tables using (relation)
+    where relation like 'raw_%' order by relation
+"""
+ORIGINS = """
+    select fact_name, model_name, column_name, counted_name, row_count, counted,
+        interval_low, interval_high, measured_from, measured_to
+    from activation.record_facts where kind = ? and record_key = ?
+"""
+
+
+class Origin(NamedTuple):
+    """The mart behind a fact: how many of its rows, what they count, the interval and the days."""
+
+    fact: str
+    model: str
+    column: str
+    counted_name: str
+    row_count: int
+    counted: int | None
+    low: float | None
+    high: float | None
+    first_day: date | None
+    last_day: date | None
+
+
+class RawTable(NamedTuple):
+    """A table of a vendor's rows; `loaded_at` is None where no load of it has ended well."""
+
+    name: str
+    row_count: int
+    loaded_at: datetime | None
+
+
+class Origins(NamedTuple):
+    """All that stands behind a record. Both are empty in a copy that was published without."""
+
+    facts: Sequence[Origin]
+    raw: Sequence[RawTable]
+
+
+def of(settings: Settings, record: Record) -> Origins:
+    """Return what stands behind a record's facts, in the order in which the record has them."""
+    job_model = f"activation.{record.job}__{record.kind}".replace("-", "_")
+    with warehouse.connect(settings.published_path, read_only=True) as connection:
+        tables = {".".join(names) for names in connection.execute(
+            "select table_schema, table_name from information_schema.tables"
+        ).fetchall()}  # fmt: skip
+        facts, raw = [], []
+        if "activation.record_facts" in tables:
+            facts = connection.execute(ORIGINS, [record.kind, record.record_key]).fetchall()
+        if "lineage.reads" in tables:
+            raw = connection.execute(RAW_BEHIND, [job_model]).fetchall()
+    names = list(record.facts)
+    origins = sorted((Origin(*row) for row in facts), key=lambda origin: names.index(origin.fact))
+    return Origins(origins, [RawTable(*row) for row in raw])
