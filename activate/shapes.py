@@ -89,10 +89,10 @@ def of_record(
     return {
         "key": record.key,
         "job": record.job,
-        "name": record.name,
+        # What must not leave for what it says is not shown either.
+        "name": "" if record.objection else record.name,
         "people": record.person_count,
         "held": record.objection,
-        # What was held for its facts is not shown either.
         "facts": [
             _fact(name, None if record.objection else value, origins.get(name))
             for name, value in record.facts.items()

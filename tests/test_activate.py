@@ -382,6 +382,60 @@ def test_after_a_402_the_next_run_sends_the_rest(desk: Desk) -> None:
     assert desk.sandbox.mavera.summary()["personas"] == 2
 
 
+def test_a_price_that_was_learned_is_said_in_words(desk: Desk) -> None:
+    desk.sandbox.mavera.persona_credits = 350
+    desk.publish(activation.TOP)
+    desk.activate("apply")
+    desk.publish(activation.TOP, activation.SKIMMERS)
+    assert desk.activate("plan").lines == [
+        "+ personas/viewer-clusters:skimmers   create   350        389 people",
+        "      price learned from Mavera's answers; documented: 300",
+        "= 1 unchanged (--all lists them)",
+        "2 wanted = 1 create + 1 unchanged",
+        "350 credits; 1,650 left of 2,000",
+        "To send it: make activate",
+    ]
+
+
+def test_what_an_edit_costs_is_learned_from_what_the_persona_has_cost(desk: Desk) -> None:
+    desk.sandbox.mavera.persona_edit_credits = 15
+    for share in (0.36, 0.31, 0.26):
+        desk.publish(activation.but(activation.SKIMMERS, mean_watched_share=share))
+        planned = desk.activate("plan")
+        desk.activate("apply")
+    assert planned.lines[:2] == [
+        "~ personas/viewer-clusters:skimmers   update   15         389 people",
+        "      price learned from Mavera's answers; none is documented",
+    ]
+    assert desk.ledger().spent() == desk.credits() == 330
+
+
+def test_a_run_has_a_budget_of_its_own_within_the_months(desk: Desk) -> None:
+    desk.set(credit_budget_per_run=300)
+    desk.publish(activation.TOP, activation.SKIMMERS)
+    said = desk.activate("plan").lines
+    assert "! personas/viewer-clusters:skimmers   held     passes the budget by 300 credits" in said
+    assert said[-2] == "300 credits; 2,000 left of 2,000, 300 at most in one run"
+    for sent in (1, 2):
+        assert desk.activate("apply").code == 0
+        assert desk.sandbox.mavera.summary()["personas"] == sent
+
+
+def test_the_budget_of_a_run_can_be_given_where_it_is_planned_and_where_it_is_run(desk: Desk) -> None:
+    desk.set(credit_budget_per_run=0)
+    desk.publish(activation.TOP, activation.SKIMMERS)
+    assert desk.activate("plan").lines[-1] == "Nothing to send."
+    assert desk.activate("plan", "--budget", "600").lines[-2].endswith(", 600 at most in one run")
+    assert desk.activate("apply", "--budget", "600").lines[-2] == "2 created: 600 credits"
+
+
+def test_a_price_that_rises_within_a_run_does_not_pass_the_budget(desk: Desk) -> None:
+    desk.set(credit_budget=900)
+    desk.sandbox.mavera.persona_credits = 350
+    desk.publish(*activation.PERSONAS)
+    assert desk.activate("apply").lines[-2] == "2 created, 1 held: 700 credits"
+
+
 # --- mistakes ----------------------------------------------------------------------------------------
 
 
@@ -455,6 +509,7 @@ def test_a_personal_fact_is_held_and_stays_out_of_mavera_ledger_and_messages(des
     medias = [{"share": 0.6, "media_name": "ada@example.com"}]
     desk.publish(activation.TOP, activation.but(activation.SKIMMERS, medias=medias))
     ran = [desk.activate(*words) for words in (("plan",), ("apply",), ("explain", SKIMMERS), ("status",))]
+    ran.append(desk.activate("explain", SKIMMERS, "--json"))
     assert "held     facts.medias[0].media_name looks like an e-mail address" in ran[0].out
     assert all("ada@" not in said.out + said.err for said in ran)
     assert b"ada@" not in (desk.path / "ledger.sqlite").read_bytes()
