@@ -4,6 +4,7 @@ PYTHON ?= python3
 UV ?= uv
 PEOPLE ?= 2000
 PORT ?= 8790
+PLAN ?=
 PY := .venv/bin/python
 
 export DO_NOT_TRACK := 1

@@ -64,6 +64,5 @@ def of(settings: Settings, record: Record) -> Origins:
             facts = connection.execute(ORIGINS, [record.kind, record.record_key]).fetchall()
         if "lineage.reads" in tables:
             raw = connection.execute(RAW_BEHIND, [job_model]).fetchall()
-    names = list(record.facts)
-    origins = sorted((Origin(*row) for row in facts), key=lambda origin: names.index(origin.fact))
-    return Origins(origins, [RawTable(*row) for row in raw])
+    told = {origin.fact: origin for origin in (Origin(*row) for row in facts)}
+    return Origins([told[name] for name in record.facts if name in told], [RawTable(*row) for row in raw])
