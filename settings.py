@@ -48,6 +48,7 @@ def _database(url: str) -> str:
 BaseUrl = Annotated[str, AfterValidator(_without_slash)]
 ProjectPath = Annotated[Path, AfterValidator(_below_root)]
 LedgerUrl = Annotated[str, AfterValidator(_database)]
+DriftPolicy = Literal["leave", "restore", "adopt"]
 
 
 class Settings(BaseSettings):
@@ -76,6 +77,7 @@ class Settings(BaseSettings):
     mavera_brand_voice_id: str | None = None
     mavera_study_fields: dict[str, str] = {}
     mavera_transcripts_may_leave: bool = False
+    mavera_drift: DriftPolicy = "leave"
     mavera_study_days: Annotated[int, Field(ge=0)] = 30
     mavera_poll_seconds: Annotated[float, Field(ge=0.05)] = assumptions.POLL_SECONDS
     mavera_poll_ceiling_seconds: Annotated[int, Field(ge=0)] = assumptions.POLL_CEILING_SECONDS

@@ -194,6 +194,9 @@ def explain(
     for line in screen.record_lines(record, behind):
         typer.echo(line)
     for call in own:
+        if call.run_id == journal.BY_HAND and call.action != "adopt":
+            typer.echo(screen.named("decided", f"{screen.when(call.begun_at)}  {call.action}: {call.error}"))
+            continue
         typer.echo(screen.sent_line(call, whole=payload))
         typer.echo(screen.named("answered", screen.ended(call)))
         if answer:
@@ -219,7 +222,7 @@ def settle(
     as_json: AsJson = False,
 ) -> None:
     """Decide what the ledger cannot know. Without a decision, list the calls whose end is unknown."""
-    from activate import engine
+    from activate import drift
 
     settings = environment.load()
     if not (adopt or forget or from_mavera):
@@ -233,17 +236,86 @@ def settle(
     with _writing(settings) as ledger:
         if from_mavera:
             wanted = records.load(settings, list(KINDS))
-            for adopted, remote_id in engine.adopt_all(wanted, ledger, _mavera(settings)):
+            for adopted, remote_id in drift.adopt_all(wanted, ledger, _mavera(settings)):
                 typer.echo(f"? {adopted:<36}adopted {remote_id}")
         elif key is None:
             raise UsageError("say which record: python -m activate settle personas/clv-tiers:top --forget")
         elif forget:
-            engine.forget(key, ledger)
+            drift.forget(key, ledger)
             typer.echo(f"? {key:<36}forgotten: make plan shows what it costs to create it")
         elif adopt:
-            remote_id = engine.adopt(_record(settings, key), ledger, _mavera(settings), adopt)
+            remote_id = drift.adopt(_record(settings, key), ledger, _mavera(settings), adopt)
             typer.echo(f"? {key:<36}adopted {remote_id}")
     typer.echo("To see what is left to do: make plan")
+
+
+@app.command(name="drift")
+def show_drift(
+    kinds: Kinds = None,
+    policy: Annotated[
+        environment.DriftPolicy | None, typer.Option(help="What to do about it; MAVERA_DRIFT by default.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="RECORD|ID", help="Decide about this one alone; repeatable.")
+    ] = None,
+    let_be: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID", help="Not of this ledger: show it no more and let runs go on; repeatable."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare Mavera with the ledger: what was deleted, edited, is unknown or stands twice. Costs nothing."""
+    from activate import drift
+
+    settings, chosen = environment.load(), _chosen(kinds)
+    way = policy or settings.mavera_drift
+    mavera = _mavera(settings)
+    with _writing(settings) if way != "leave" or let_be else _reading(settings) as ledger:
+        findings = drift.find(ledger, mavera, chosen, settings.mavera_settle_seconds)
+        if let_be:
+            done = [(found, "let be") for found in drift.let_be(let_be, findings, ledger)]
+        else:
+            chosen_ones = [
+                found for found in findings.drifts if not only or {found.key, found.shown_id} & {*only}
+            ]
+            wanted = records.load(settings, chosen) if way != "leave" else []
+            done = list(drift.settle(chosen_ones, way, wanted, ledger, mavera))
+    if as_json:
+        typer.echo(json.dumps(shapes.of_drift(findings, done, way)))
+        return
+    typer.echo("\n".join(screen.drift_lines(findings, done, way)))
+
+
+@app.command(name="import")
+def import_(
+    kinds: Kinds = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Take over every clear match without asking.")] = False,
+) -> None:
+    """Take over what an earlier script made in Mavera, by its name, once you have seen the match."""
+    from activate import drift
+
+    settings, chosen = environment.load(), _chosen(kinds)
+    mavera = _mavera(settings)
+    with _writing(settings) as ledger:
+        matches = drift.matches(records.load(settings, chosen), ledger, mavera, chosen)
+        for match in matches:
+            start = f"{'?' if match.is_clear else '!'} {match.record.key:<36}"
+            for held in match.held:
+                age = (ledger.now() - held.made_at).days
+                typer.echo(f'{start}"{held.name}" {held.shown_id}, {age} days old: {match.how}')
+            if not match.is_clear:
+                typer.echo("      ambiguous: left alone. python -m activate settle RECORD --adopt ID decides")
+        clear = [match for match in matches if match.is_clear]
+        if not clear:
+            typer.echo("Nothing to take over: no record that is new has the name of one object there.")
+        elif yes or _agrees(f"Take over {len(clear)}?"):
+            for match in clear:
+                typer.echo(f"? {match.record.key:<36}adopted {drift.take(match, ledger, mavera)}")
+            typer.echo("To see what follows: make plan")
+        else:
+            typer.echo("Nothing was taken over. With --yes it is.")
 
 
 @keeping.command()
@@ -342,6 +414,20 @@ def _writing(settings: environment.Settings) -> Iterator[journal.Ledger]:
         if hold.taken_from:
             typer.echo(f"taking over from {hold.taken_from}, which has died or was cut off", err=True)
         yield journal.connect(settings.ledger_url, settings.mavera_base_url, write=True, hold=hold)
+
+
+@contextmanager
+def _reading(settings: environment.Settings) -> Iterator[journal.Ledger]:
+    yield journal.connect(settings.ledger_url, settings.mavera_base_url)
+
+
+def _agrees(question: str) -> bool:
+    """Ask a person; where there is none to answer, the answer is no."""
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        typer.echo()
+        return False
 
 
 def _mavera(settings: environment.Settings) -> "Mavera":

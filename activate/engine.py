@@ -13,17 +13,17 @@ from functools import cached_property
 from typing import Any, Final, Literal, NamedTuple
 
 import assumptions
-from activate import generations, studies
+from activate import generations, objects, studies
 from activate import mavera as api
 from activate.ledger import Call, CreditsSource, Ledger
 from activate.lock import LedgerError
-from activate.plan import FREE, KINDS, Plan, Price, Record, Step, diff, priced
-from activate.records import MARKER, marker
+from activate.plan import KINDS, Plan, Price, Record, Step, diff, priced
+from activate.records import marker
 
 # Our clock and Mavera's may differ. An object counts as made by a call when it is at most so much older.
 CLOCKS_APART: Final = timedelta(days=1)
-# How many threads the first run of a ledger reads to see whether there was one before it.
-THREADS_TO_GREET: Final = 20
+# How many threads a run opens at most to see whether another ledger has asked in them.
+THREADS_TO_OPEN: Final = 100
 LAST_CALL_SECONDS: Final = 30
 LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
 INTERRUPTED: Final = "interrupted"
@@ -186,7 +186,7 @@ class _Run:
                 plan_now = self._plan()
                 if plan_now.of("create", "update"):
                     self._require_a_budget(plan_now.price)
-                    self._refuse_a_lost_ledger(plan_now)
+                    self._refuse_a_doubtful_ledger(plan_now)
                     self._send(plan_now)
                 self._await_ends(at_most=0)
             except (api.MaveraError, LedgerError) as error:
@@ -233,26 +233,38 @@ class _Run:
         if self.limits.month == 0:
             raise NotStarted(f"CREDIT_BUDGET is 0, nothing was sent. This plan costs {price}: set it in .env")
 
-    def _refuse_a_lost_ledger(self, plan_now: Plan) -> None:
-        """Raise NotStarted where Mavera holds what the first run of this ledger would pay for again."""
-        if self.ledger.last_run():
+    def _refuse_a_doubtful_ledger(self, plan_now: Plan) -> None:
+        """Raise NotStarted where this ledger may not know what was paid for: altered, lost or restored.
+
+        Each kind that is to be paid for is listed once. Of threads those are opened that were touched since
+        the ledger's last row, the newest THREADS_TO_OPEN of them.
+        """
+        paid = {step.record.kind for step in plan_now.steps if step.pays}
+        kinds = [kind for kind in KINDS if kind in paid]
+        if not kinds:
             return
-        new = {step.record.key for step in plan_now.of("create")}
-        texts = [("personas", _description(row)) for row in self.mavera.custom_personas()]
-        if "analyses" in self.kinds:
-            newest = self.mavera.newest_threads(THREADS_TO_GREET)
-            texts += [("analyses", words) for thread in newest for words, _ in api.asked_in(thread)]
-        if "focus-groups" in self.kinds:
-            texts += [("focus-groups", str(row.get("name"))) for row in self.mavera.studies()]
-        if "brand-voices" in self.kinds:
-            texts += [("brand-voices", _context(row)) for row in self.mavera.voices()]
-        if "generations" in self.kinds:
-            texts += [("generations", str(row.get("title"))) for row in self.mavera.generations()]
-        if any(_key_in(kind, words) in new for kind, words in texts):
+        try:
+            self.ledger.verify()
+        except LedgerError as error:
+            raise NotStarted(str(error)) from None
+        strangers = [one for kind in kinds for one in self._strangers(kind)]
+        if strangers:
+            age = "older than they are" if self.ledger.calls() else "new"
+            more = f" and {len(strangers) - 1:,} more" if len(strangers) > 1 else ""
             raise NotStarted(
-                "the ledger is new, but Mavera holds objects that carry our reference. Bring the ledger "
-                "back from a backup, or take them over: python -m activate settle --from-mavera"
+                f"Mavera holds {strangers[0].shown_id} ({strangers[0].key}){more} with our reference, which "
+                f"the ledger does not know: it is {age}. Bring the newest ledger back, or look at them with "
+                "python -m activate drift and take them over with python -m activate settle --from-mavera"
             )
+
+    def _strangers(self, kind: str) -> Iterator[objects.Held]:
+        calls = self.ledger.calls()
+        if kind != "analyses":
+            return objects.unknown(objects.listed(self.mavera, kind), calls)
+        since = calls[-1].begun_at - CLOCKS_APART if calls else LONG_AGO
+        threads = objects.to_open(self.mavera.thread_rows(), calls, since, THREADS_TO_OPEN)
+        asked = (one for thread_id in threads.ids for one in objects.asked(self.mavera.thread(thread_id)))
+        return objects.unknown(asked, calls)
 
     def _settle_unknown(self) -> None:
         for call in self.ledger.unknown():
@@ -294,22 +306,20 @@ class _Run:
         ours = marker(call.record_key, call.fingerprint)
         if call.kind == "analyses":
             return self._look_for_question(call, ours, known)
-        if call.kind == "focus-groups":
-            return self._look_for_study(ours, known)
-        if call.kind == "brand-voices":
-            return self._look_for_voice(ours, known)
-        if call.kind == "generations":
-            return self._look_for_generation(ours, known)
+        if call.kind != "personas":
+            return self._look_for_object(call.kind, ours, known)
         return self._look_for_persona(ours, str(call.payload["name"]), since, known)
 
     def _look_for_persona(self, ours: str, name: str, since: datetime, known: Set[str | None]) -> _Found:
-        rows = [row for row in self.mavera.custom_personas() if row["id"] not in known]
-        for row in rows:
-            if ours in _description(row):
-                return _Found(api.persona_in(row))
-        for row in rows:
-            if row["name"] == name and api.created_at(row) >= since and not MARKER.search(_description(row)):
-                doubt = f"{row['id']} has this name but not our reference: python -m activate settle decides"
+        new = [one for one in objects.listed(self.mavera, "personas") if one.remote_id not in known]
+        for one in new:
+            if ours in one.words:
+                return _Found(objects.answer(self.mavera, one))
+        for one in new:
+            if one.name == name and one.made_at >= since and not one.record_key:
+                doubt = (
+                    f"{one.remote_id} has this name but not our reference: python -m activate settle decides"
+                )
                 return _Found(doubt=doubt)
         return _Found()
 
@@ -338,22 +348,10 @@ class _Run:
         paid = sum(call.credits for call in self.ledger.calls() if call.thread_id == answer.thread_id)
         return max(total - paid, 0) if isinstance(total, int) else None
 
-    def _look_for_study(self, ours: str, known: Set[str | None]) -> _Found:
-        for row in self.mavera.studies():
-            if row["id"] not in known and str(row.get("name")).endswith(ours):
-                return _Found(self.mavera.study(row["id"]))
-        return _Found()
-
-    def _look_for_voice(self, ours: str, known: Set[str | None]) -> _Found:
-        for row in self.mavera.voices():
-            if row["id"] not in known and ours in _context(row):
-                return _Found(self.mavera.voice(row["id"]))
-        return _Found()
-
-    def _look_for_generation(self, ours: str, known: Set[str | None]) -> _Found:
-        for row in self.mavera.generations():
-            if row["id"] not in known and str(row.get("title")).endswith(ours):
-                return _Found(self.mavera.generation(row["id"]))
+    def _look_for_object(self, kind: str, ours: str, known: Set[str | None]) -> _Found:
+        for one in objects.listed(self.mavera, kind):
+            if one.remote_id not in known and ours in one.words:
+                return _Found(objects.answer(self.mavera, one))
         return _Found()
 
     # What Mavera takes its time for
@@ -378,7 +376,7 @@ class _Run:
         for call in self._running():
             remote_id = str(call.remote_id)
             try:
-                answer = _standing(self.mavera, call.kind, remote_id)
+                answer = objects.standing(self.mavera, call.kind, remote_id)
             except api.KeyRefused:
                 raise
             except api.Refused as error:
@@ -628,153 +626,3 @@ class _Interrupt:
         self.requested = True
         signal.alarm(LAST_CALL_SECONDS)
         self._say(f"stopping after the call in flight, in {LAST_CALL_SECONDS} s at most")
-
-
-# --- what a person decides ---------------------------------------------------------------------------
-
-
-def adopt(record: Record, ledger: Ledger, mavera: api.Mavera, remote_id: str) -> str:
-    """Take a person's word that `remote_id` in Mavera is this record; return the id that was adopted.
-
-    Where a call is unknown this is how it ended. Where the ledger knows nothing, what Mavera holds counts as
-    paid for earlier. Raises NotStarted where Mavera has no such object.
-    """
-    for answer, words in _candidates(record.kind, mavera, remote_id):
-        if answer and answer.shown_id == remote_id:
-            _adopt(record, ledger, answer, words)
-            return remote_id
-    raise NotStarted(f"Mavera has no custom persona {remote_id}, or no answer yet in such a thread")
-
-
-def _candidates(kind: str, mavera: api.Mavera, remote_id: str) -> Iterable[tuple[api.Answer | None, str]]:
-    if kind == "personas":
-        return _personas(mavera)
-    if kind in {"brand-voices", "focus-groups", "generations"}:
-        answer = _standing(mavera, kind, remote_id)
-        named = {"brand-voices": "usage_context", "focus-groups": "name", "generations": "title"}
-        return [(answer, str(answer.body.get(named[kind])))]
-    return [_asked(mavera.thread(remote_id))]
-
-
-def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera) -> Iterator[tuple[str, str]]:
-    """Take over every object in Mavera that carries the reference of a wanted record without an entry.
-
-    Yields the record's key and the object's id. This is how a lost ledger is made again.
-    """
-    known = ledger.entries()
-    missing = {record.key: record for record in wanted if record.key not in known}
-    threads = (_asked(thread) for thread in mavera.threads(LONG_AGO))
-    of_kind = (
-        ("personas", _personas(mavera)),
-        ("brand-voices", _voices(mavera)),
-        ("analyses", threads),
-        ("focus-groups", _studies(mavera)),
-        ("generations", _generations(mavera)),
-    )
-    for kind, objects in of_kind:
-        for answer, words in objects:
-            record = missing.pop(_key_in(kind, words), None) if answer else None
-            if answer and record:
-                _adopt(record, ledger, answer, words)
-                yield record.key, answer.shown_id
-
-
-def forget(key: str, ledger: Ledger) -> None:
-    """Take a person's word that Mavera holds nothing of this record: the next run may pay for it anew."""
-    entry = ledger.entries().get(key)
-    if entry is None:
-        raise NotStarted(f"the ledger knows nothing of {key}: there is nothing to forget")
-    (call,) = (call for call in ledger.calls() if call.call_id == entry.call_id)
-    ledger.end(
-        call.call_id,
-        "failed",
-        action="forget",
-        remote_id=call.remote_id,
-        credits_spent=call.credits,
-        error="forgotten by hand",
-    )
-
-
-def _adopt(record: Record, ledger: Ledger, answer: api.Answer, words: str) -> None:
-    found = MARKER.search(words)
-    short = found[2] if found else ""
-    fingerprint = record.fingerprint if short and record.fingerprint.startswith(short) else short
-    call = next((call for call in ledger.unknown() if call.key == record.key), None)
-    call_id = call.call_id if call else _begin_by_hand(record, ledger, fingerprint)
-    highest = call.credits_high if call else 0
-    ledger.end(
-        call_id,
-        answer.state,
-        action="adopt",
-        fingerprint=fingerprint,
-        remote_id=answer.remote_id,
-        thread_id=answer.thread_id,
-        credits_spent=highest if call is None or answer.credits is None else answer.credits,
-        credits_source="documented" if call is None or answer.credits is None else "answered",
-        answer=answer.body,
-    )
-
-
-def _begin_by_hand(record: Record, ledger: Ledger, fingerprint: str) -> str:
-    is_current = fingerprint == record.fingerprint
-    return ledger.begin(
-        "by hand",
-        kind=record.kind,
-        record_key=record.record_key,
-        job=record.job,
-        action="adopt",
-        fingerprint=fingerprint,
-        facts=record.facts if is_current else {},
-        payload=record.payload if is_current else {},
-        price=FREE,
-    )
-
-
-def _personas(mavera: api.Mavera) -> Iterator[tuple[api.Answer | None, str]]:
-    for row in mavera.custom_personas():
-        yield api.persona_in(row), _description(row)
-
-
-def _studies(mavera: api.Mavera) -> Iterator[tuple[api.Answer | None, str]]:
-    for row in mavera.studies():
-        yield mavera.study(row["id"]), str(row.get("name"))
-
-
-def _generations(mavera: api.Mavera) -> Iterator[tuple[api.Answer | None, str]]:
-    for row in mavera.generations():
-        yield mavera.generation(row["id"]), str(row.get("title"))
-
-
-def _standing(mavera: api.Mavera, kind: str, remote_id: str) -> api.Answer:
-    """Return how an object that Mavera takes its time for stands."""
-    looks = {
-        "brand-voices": mavera.voice,
-        "focus-groups": mavera.study,
-        "generations": mavera.generation,
-    }
-    return looks[kind](remote_id)
-
-
-def _voices(mavera: api.Mavera) -> Iterator[tuple[api.Answer | None, str]]:
-    for row in mavera.voices():
-        yield mavera.voice(row["id"]), _context(row)
-
-
-def _asked(thread: Mapping[str, Any]) -> tuple[api.Answer | None, str]:
-    """Return the last answer of a thread and its question: that is what stands in Mavera."""
-    answered = [(answer, words) for words, answer in api.asked_in(thread) if answer]
-    return answered[-1] if answered else (None, "")
-
-
-def _key_in(kind: str, words: str) -> str:
-    """Return the key of the record whose reference stands in a text, or nothing."""
-    found = MARKER.search(words)
-    return f"{kind}/{found[1]}" if found else ""
-
-
-def _context(voice: Mapping[str, Any]) -> str:
-    return str(voice.get("usage_context") or "")
-
-
-def _description(row: Mapping[str, Any]) -> str:
-    return str(row.get("description") or "")

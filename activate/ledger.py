@@ -26,6 +26,10 @@ NOWHERE: Final = "sqlite://"  # an empty ledger in memory
 
 State = Literal["done", "failed", "unknown", "waiting"]
 CreditsSource = Literal["answered", "documented"]
+# What a person may want of an object that drifted: put back what was sent, leave it deleted, or let an object
+# be that is not this ledger's business.
+Decision = Literal["restore", "give up", "let be"]
+BY_HAND: Final = "by hand"  # the run of what no run did
 
 metadata = sa.MetaData()
 versions = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, nullable=False))
@@ -35,7 +39,8 @@ journal = sa.Table(
     sa.Column("entry_id", sa.Integer, primary_key=True, autoincrement=True),
     # Joins a begin row with its end rows, of which the last counts.
     sa.Column("call_id", sa.Text, nullable=False, index=True),
-    # begin, end; note: a run that set out, the number of its steps in payload; takeover: from whom, in error.
+    # begin, end; note: a run that set out, the number of its steps in payload; takeover: from whom, in error;
+    # decision: a person's word about an object that drifted, which makes no call.
     sa.Column("event", sa.Text, nullable=False),
     # ISO 8601 in UTC, by the real clock whatever RUN_AT says: money is spent in real time.
     sa.Column("written_at", sa.Text, nullable=False),
@@ -44,7 +49,7 @@ journal = sa.Table(
     sa.Column("kind", sa.Text),
     sa.Column("record_key", sa.Text),
     sa.Column("job", sa.Text),
-    # create, update; of a later end row: poll, look up, adopt, forget.
+    # create, update, adopt; of a later end row: poll, look up, adopt, forget; of a decision: one of Decision.
     sa.Column("action", sa.Text),
     sa.Column("fingerprint", sa.Text),
     sa.Column("facts", sa.Text),
@@ -146,12 +151,14 @@ class Ledger:
             return connection.execute(sa.select(journal.c.entry_id).limit(1)).first() is None
 
     def calls(self) -> list[Call]:
-        """Return every call in the order in which they were announced."""
+        """Return every call in the order in which they were announced; among them the decisions."""
         calls: dict[str, Call] = {}
         with self._engine.connect() as connection:
             for row in connection.execute(sa.select(journal).order_by(journal.c.entry_id)):
                 if row.event == "begin":
                     calls[row.call_id] = _begun(row)
+                elif row.event == "decision":
+                    calls[row.call_id] = _ended(_begun(row), row)
                 elif row.event == "end":
                     calls[row.call_id] = _ended(calls[row.call_id], row)
         return list(calls.values())
@@ -159,16 +166,23 @@ class Ledger:
     def entries(self) -> dict[str, Entry]:
         """Return how each record stands, by its key (`personas/clv-tiers:top`)."""
         entries: dict[str, Entry] = {}
-        accepted: dict[str, Call] = {}
         for call in self.calls():
             if call.closed_by == "forget":
                 entries.pop(call.key, None)
+            elif call.action != "let be":
+                entries[call.key] = _after(entries.get(call.key, Entry("failed")), call)
+        accepted = self.accepted().items()
+        return entries | {key: replace(entries[key], facts=call.facts) for key, call in accepted}
+
+    def accepted(self) -> dict[str, Call]:
+        """Return, by the key of its record, the call whose words Mavera accepted last."""
+        accepted: dict[str, Call] = {}
+        for call in self.calls():
+            if call.closed_by == "forget":
                 accepted.pop(call.key, None)
-                continue
-            entries[call.key] = _after(entries.get(call.key, Entry("failed")), call)
-            if call.state == "done":
+            elif call.state == "done":
                 accepted[call.key] = call
-        return entries | {key: replace(entries[key], facts=call.facts) for key, call in accepted.items()}
+        return accepted
 
     def unknown(self) -> list[Call]:
         """Return the calls of which nobody knows whether Mavera did, and charged, what they asked for."""
@@ -334,7 +348,9 @@ class Ledger:
         answer: Any = None,
     ) -> None:
         """Say how a call ended, or, where it was unknown, how it turned out to have ended."""
-        announced = sa.select(journal).where(journal.c.call_id == call_id, journal.c.event == "begin")
+        announced = sa.select(journal).where(
+            journal.c.call_id == call_id, journal.c.event.in_(("begin", "decision"))
+        )
         with self._engine.connect() as connection:
             begin = connection.execute(announced).one()
         self._write(
@@ -355,16 +371,93 @@ class Ledger:
             answer=None if answer is None else _json(answer),
         )
 
-    def _write(self, **values: Any) -> None:
-        row = {
-            "written_at": self.now().astimezone(UTC).isoformat(),
-            "destination": self.destination,
-            **values,
+    def take_over(
+        self,
+        *,
+        kind: str,
+        record_key: str,
+        job: str,
+        fingerprint: str,
+        facts: Mapping[str, Any],
+        payload: Mapping[str, Any],
+        remote_id: str,
+        thread_id: str | None,
+        state: State,
+        answer: Any,
+    ) -> None:
+        """Write that an object in Mavera is this record, for nothing: announced and ended in one commit."""
+        of_both = {
+            "call_id": uuid.uuid4().hex,
+            "run_id": BY_HAND,
+            "kind": kind,
+            "record_key": record_key,
+            "job": job,
+            "action": "adopt",
+            "fingerprint": fingerprint,
         }
+        self._write_all(
+            {
+                **of_both,
+                "event": "begin",
+                "facts": _json(facts),
+                "payload": _json(payload),
+                "credits_low": 0,
+                "credits_high": 0,
+            },
+            {
+                **of_both,
+                "event": "end",
+                "state": state,
+                "remote_id": remote_id,
+                "thread_id": thread_id,
+                "credits": 0,
+                "credits_source": "documented",
+                "answer": _json(answer),
+            },
+        )
+
+    def decide(
+        self,
+        action: Decision,
+        *,
+        kind: str,
+        record_key: str,
+        job: str,
+        reason: str,
+        remote_id: str | None,
+        thread_id: str | None = None,
+    ) -> None:
+        """Write what a person wants of an object that drifted; plan and apply then do it."""
+        self._write(
+            call_id=uuid.uuid4().hex,
+            run_id=BY_HAND,
+            event="decision",
+            kind=kind,
+            record_key=record_key,
+            job=job,
+            action=action,
+            fingerprint="",
+            facts="{}",
+            payload="{}",
+            state="failed",
+            remote_id=remote_id,
+            thread_id=thread_id,
+            credits_low=0,
+            credits_high=0,
+            credits=0,
+            error=reason,
+        )
+
+    def _write(self, **values: Any) -> None:
+        self._write_all(values)
+
+    def _write_all(self, *rows: Mapping[str, Any]) -> None:
+        always = {"written_at": self.now().astimezone(UTC).isoformat(), "destination": self.destination}
         try:
             with self._engine.begin() as connection:
                 self._guard(connection)
-                _append(connection, row)
+                for row in rows:
+                    _append(connection, {**always, **row})
         except sa.exc.DBAPIError as error:
             raise LedgerError(f"the ledger cannot be written ({error.orig}): nothing more is sent") from None
 
@@ -575,6 +668,16 @@ def _after(before: Entry, call: Call) -> Entry:
         error=call.error,
         broken_id=None,
     )
+    if call.action == "restore":
+        return replace(
+            entry,
+            state="drifted",
+            fingerprint=None,
+            remote_id=call.remote_id,
+            thread_id=call.thread_id,
+        )
+    if call.action == "give up":
+        return replace(entry, state="gone", remote_id=None, thread_id=None)
     if call.state == "done":
         return replace(
             entry,

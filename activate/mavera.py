@@ -216,12 +216,6 @@ class Mavera:
         """Return every Mave thread of the account, without its messages."""
         return self._list("/mave/threads", THREAD_PAGE)
 
-    def newest_threads(self, count: int) -> Iterator[dict[str, Any]]:
-        """Yield up to `count` threads from the top of the list, with their messages."""
-        page = self._repeat("GET", "/mave/threads", params={"limit": count}, timeout=self._timeouts.read)
-        for row in page["data"]:
-            yield self.thread(row["id"])
-
     def thread(self, thread_id: str) -> dict[str, Any]:
         body: dict[str, Any] = self._repeat("GET", f"/mave/threads/{thread_id}", timeout=self._timeouts.read)
         return body
@@ -446,8 +440,17 @@ def asked_in(thread: Mapping[str, Any]) -> Iterator[tuple[str, Answer | None]]:
 
 
 def created_at(row: Mapping[str, Any]) -> datetime:
-    """Return when a listed object was made; Mavera writes Unix seconds here and ISO 8601 there."""
-    value = row["created_at"]
+    """Return when a listed object was made."""
+    return _moment(row["created_at"])
+
+
+def touched_at(row: Mapping[str, Any]) -> datetime:
+    """Return when a listed object was last changed, as far as it says so."""
+    return _moment(row.get("updated_at") or row["created_at"])
+
+
+def _moment(value: Any) -> datetime:
+    """Read a time; Mavera writes Unix seconds here and ISO 8601 there."""
     if isinstance(value, int | float):
         return datetime.fromtimestamp(value, UTC)
     return datetime.fromisoformat(str(value)).astimezone(UTC)

@@ -107,9 +107,11 @@ class Entry:
 
     `fingerprint`, `facts` and the ids are those that Mavera accepted last; the rest belongs to the last call,
     which may have failed since. `broken_id` is an object that Mavera took, and charged, but could not finish.
+    What `drifted` was deleted or edited in Mavera and is to be as it was; what is `gone` was deleted there
+    and is to stay so.
     """
 
-    state: Literal["done", "failed", "unknown", "waiting"]
+    state: Literal["done", "failed", "unknown", "waiting", "drifted", "gone"]
     fingerprint: str | None = None
     remote_id: str | None = None
     thread_id: str | None = None
@@ -142,6 +144,11 @@ class Step:
     @property
     def sends(self) -> bool:
         return self.action in {"create", "update"}
+
+    @property
+    def pays(self) -> bool:
+        """Whether it makes a new object in Mavera, which is paid for and cannot be taken back."""
+        return self.sends and not (self.action == "update" and KINDS[self.record.kind].update_edits)
 
     def changes(self) -> list[Change]:
         """Return the facts that an update carries to Mavera; empty where only the wording changed."""
@@ -268,6 +275,8 @@ def _step(
                 reason=f"Mavera charged for {broken} and gave it up; settle --forget asks again",
                 entry=entry,
             )
+        case Entry(state="gone", error=reason):
+            return Step("hold", record, reason=f"{reason}; settle --forget makes it anew", entry=entry)
         case Entry(state="unknown", called_at=called_at):
             sent = f"sent {called_at.day} {called_at:%b}, " if called_at else ""
             return Step("look up", record, reason=f"{sent}no answer: looked up first", entry=entry)
@@ -284,6 +293,8 @@ def _step(
     if record.person_count is not None and record.person_count < smallest_cohort:
         reason = f"{record.person_count:,} people, smallest cohort is {smallest_cohort:,}"
         return Step("hold", record, reason=reason, entry=entry)
+    if entry and entry.state == "drifted":
+        return Step(step.action, record, step.price, entry.error, entry)
     if entry and entry.state == "failed" and entry.error:
         return Step(step.action, record, step.price, f"failed before: {entry.error}", entry)
     return step

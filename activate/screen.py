@@ -2,7 +2,7 @@
 
 import json
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from activate.plan import KINDS, Plan, Step
@@ -11,6 +11,7 @@ from activate.records import words_of
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from activate.drift import Drift, Findings
     from activate.engine import Limits, Outcome, Result
     from activate.ledger import Call
     from activate.origins import Origin, Origins, RawTable
@@ -27,6 +28,7 @@ RESULT_SIGNS: Final = {
     "failed": "x",
     "held": "!",
 }
+DRIFT_SIGNS: Final = {"deleted": "x", "edited": "~", "unknown": "?", "twice": "!"}
 CHANGES_SHOWN: Final = 5
 PAYLOAD_SHOWN: Final = 24
 COLUMNS: Final = 80
@@ -189,6 +191,33 @@ def unknown_lines(calls: Sequence["Call"]) -> list[str]:
         "make activate looks them up. Where it cannot tell, look into Mavera yourself, then run",
         f"python -m activate settle {calls[0].key} --adopt ID, or with --forget where there is nothing",
     ]
+
+
+def drift_lines(findings: "Findings", done: Sequence[tuple["Drift", str]], policy: str) -> list[str]:
+    """Name what drifted, with what was done about it, and what to type next."""
+    lines = []
+    for found, said in done:
+        text = f"{found.shown_id} {found.text}" + (f": {said}" if said else "")
+        lines.append(f"{DRIFT_SIGNS[found.state]} {found.key:<36}{found.state:<9}{text}")
+    if findings.own:
+        lines.append(f"= {findings.own} personas of the account's own, left alone")
+    if findings.unread:
+        lines.append(f"  {findings.unread} older threads were not opened")
+    counts = findings.counts()
+    parts = [f"{counts[state]} {state}" for state in DRIFT_SIGNS if counts[state]]
+    lines.append(f"{findings.objects} objects in the ledger: {', '.join(parts) or 'all as they were left'}")
+    return [*lines, _after_drift(counts, policy, [said for _, said in done])]
+
+
+def _after_drift(counts: Mapping[str, int], policy: str, said: Sequence[str]) -> str:
+    """Say what to type next, once drift was shown."""
+    if any(said):
+        return "To see what follows, and its price: make plan"
+    if not any(counts.values()):
+        return "Nothing to decide."
+    if policy != "leave" or not (counts["deleted"] or counts["edited"] or counts["unknown"]):
+        return "Left as they are: delete one of two in Mavera, or --let-be ID keeps both."
+    return "Left as they are: --policy restore puts back what was sent, --policy adopt takes Mavera's word."
 
 
 def way(call: "Call") -> str:

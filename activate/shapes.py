@@ -1,15 +1,16 @@
 """What `--json` prints: the same numbers for a machine, each shape in docs/json.md."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from activate.plan import Plan, Price
 from activate.records import words_of
-from activate.screen import SIGNS, way
+from activate.screen import DRIFT_SIGNS, SIGNS, way
 
 if TYPE_CHECKING:
     from datetime import date
 
+    from activate.drift import Drift, Findings
     from activate.engine import Limits, Outcome
     from activate.ledger import Call, Run
     from activate.origins import Origin, Origins
@@ -150,6 +151,21 @@ def of_unknown(calls: Sequence["Call"]) -> dict[str, Any]:
             }
             for call in calls
         ]
+    }
+
+
+def of_drift(findings: "Findings", done: Iterable[tuple["Drift", str]], policy: str) -> dict[str, Any]:
+    counts = findings.counts()
+    return {
+        "policy": policy,
+        "objects": findings.objects,
+        "own_personas": findings.own,
+        "threads_not_opened": findings.unread,
+        "counts": {state: counts[state] for state in DRIFT_SIGNS},
+        "drifts": [
+            {"key": found.key, "state": found.state, "id": found.shown_id, "text": found.text, "done": said}
+            for found, said in done
+        ],
     }
 
 

@@ -22,7 +22,8 @@ class Fault:
     """One thing that goes wrong.
 
     `vendor` is a vendor's name or `all`, `rate` the share of its requests that meet it, `count` how many more
-    may (None: no end), `path` a part that the request's path must have.
+    may (None: no end), `path` a part that the request's path must have, `method` its method where not any;
+    `spare` such requests pass first.
     """
 
     name: str
@@ -30,6 +31,8 @@ class Fault:
     rate: float = 1.0
     count: int | None = None
     path: str = ""
+    method: str = ""
+    spare: int = 0
 
     def __post_init__(self) -> None:
         if self.name in ANOMALIES:
@@ -66,12 +69,15 @@ class Faults:
         with self._lock:
             self._faults.clear()
 
-    def draw(self, vendor: str, path: str) -> str | None:
+    def draw(self, vendor: str, method: str, path: str) -> str | None:
         """Return the name of the fault that this request meets, or None."""
         with self._lock:
             for fault in self._faults:
-                applies = fault.vendor in ("all", vendor) and fault.path in path and fault.count != 0
-                if applies and self._random.random() < fault.rate:
+                applies = fault.vendor in ("all", vendor) and fault.method in ("", method)
+                applies = applies and fault.path in path and fault.count != 0
+                if applies and fault.spare:
+                    fault.spare -= 1
+                elif applies and self._random.random() < fault.rate:
                     if fault.count is not None:
                         fault.count -= 1
                     return fault.name

@@ -1068,6 +1068,21 @@ class Mavera:
         )
         return int(count)
 
+    # What a person does in Mavera's own pages: no endpoint for it is documented
+
+    def delete_by_hand(self, object_id: str) -> None:
+        with self._state:
+            self._state.execute("delete from objects where object_id = ?", (object_id,))
+
+    def edit_by_hand(self, object_id: str, **fields: str) -> None:
+        """Set fields of an object; raises KeyError where there is none."""
+        found = self._query("select kind, body from objects where object_id = ?", object_id)
+        if not found:
+            raise KeyError(object_id)
+        ((kind, body),) = found
+        with self._state:
+            self._save(kind, json.loads(body) | fields)
+
     def _load(self, kind: str, object_id: object) -> Row:
         rows = self._query("select body from objects where kind = ? and object_id = ?", kind, str(object_id))
         if not rows:

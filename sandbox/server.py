@@ -137,7 +137,7 @@ class Sandbox:
         body = await request.body()
         await asyncio.sleep(self._latency)
         refusal = vendor.authorize(request)
-        fault = None if refusal else self.faults.draw(vendor.name, scope["state"]["path"])
+        fault = None if refusal else self.faults.draw(vendor.name, request.method, scope["state"]["path"])
         if fault == "cut-before":
             self._note(request, body, 0, fault)
             _cut(receive)

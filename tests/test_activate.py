@@ -528,7 +528,7 @@ def test_a_lost_ledger_is_noticed_before_anything_is_paid_twice(desk: Desk, kind
     credits_spent = desk.credits()
     ran = desk.activate("apply")
     assert ran.code == 2
-    assert "the ledger is new, but Mavera holds objects that carry our reference" in ran.err
+    assert "with our reference, which the ledger does not know: it is new. Bring" in ran.err
     assert "settle --from-mavera" in ran.err
     assert desk.credits() == credits_spent
 
@@ -644,7 +644,7 @@ def test_settle_lists_what_is_unknown_and_takes_a_persons_word(desk: Desk) -> No
     desk.publish(activation.TOP)
     desk.activate("apply")
     desk.publish(activation.TOP, activation.SKIMMERS)
-    desk.sandbox.faults.add(Fault("500", "mavera", count=1, path="/personas"))
+    desk.sandbox.faults.add(Fault("500", "mavera", count=1, path="/personas", method="POST"))
     assert desk.activate("apply").code == 1
     assert desk.activate("settle").lines[0].startswith(f"? {SKIMMERS:<36}sent ")
     desk.activate("settle", SKIMMERS, "--forget")

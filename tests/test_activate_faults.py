@@ -45,8 +45,10 @@ class Account:
     lines: list[engine.Result] = field(default_factory=list)
     tell: Callable[[engine.Result], None] = lambda _: None
 
-    def spoil(self, name: str, path: str = "", count: int | None = 1) -> None:
-        self.sandbox.faults.add(Fault(name, "mavera", count=count, path=path))
+    def spoil(
+        self, name: str, path: str = "", count: int | None = 1, method: str = "POST", spare: int = 0
+    ) -> None:
+        self.sandbox.faults.add(Fault(name, "mavera", count=count, path=path, method=method, spare=spare))
 
     def client(self, tier: str = "enterprise") -> Mavera:
         base_url = f"{self.url}/mavera/api/v1"
@@ -94,7 +96,7 @@ def account(tmp_path: Path) -> Iterator[Account]:
     sandbox = small_sandbox()
     with serving(sandbox) as url:
         begun = Account(sandbox, url, tmp_path)
-        begun.apply(activation.TOP)  # so that the next run asks Mavera nothing before it sends
+        begun.apply(activation.TOP)
         yield begun
 
 
@@ -173,7 +175,7 @@ def test_an_unknown_call_is_held_against_the_budget_at_its_highest_price(account
 
 def test_what_a_killed_run_left_in_mavera_is_adopted_for_nothing(account: Account) -> None:
     account.spoil("cut-after", "/personas")
-    account.spoil("500", "/personas", count=5)  # nor could it look for the answer
+    account.spoil("500", "/personas", count=5, method="GET", spare=1)  # nor could it look for the answer
     first = account.apply(activation.TOP, activation.SKIMMERS)
     assert first.results[SKIMMERS].state == "unknown"
     assert first.stopped
@@ -186,7 +188,7 @@ def test_what_a_killed_run_left_in_mavera_is_adopted_for_nothing(account: Accoun
 
 def test_what_was_lost_is_adopted_also_when_its_facts_have_moved_since(account: Account) -> None:
     account.spoil("cut-after", "/personas")
-    account.spoil("500", "/personas", count=5)
+    account.spoil("500", "/personas", count=5, method="GET", spare=1)
     account.apply(activation.TOP, activation.SKIMMERS)
     outcome = account.apply(activation.TOP, activation.but(activation.SKIMMERS, mean_watched_share=0.31))
     assert [line.state for line in account.lines] == ["adopted", "updated"]
@@ -196,7 +198,7 @@ def test_what_was_lost_is_adopted_also_when_its_facts_have_moved_since(account: 
 
 def test_what_was_lost_is_looked_up_also_when_no_row_asks_for_it_any_more(account: Account) -> None:
     account.spoil("cut-after", "/personas")
-    account.spoil("500", "/personas", count=5)
+    account.spoil("500", "/personas", count=5, method="GET", spare=1)
     account.apply(activation.TOP, activation.SKIMMERS)
     outcome = account.apply(activation.TOP)
     assert outcome.counts() == {"unchanged": 1}
@@ -205,7 +207,7 @@ def test_what_was_lost_is_looked_up_also_when_no_row_asks_for_it_any_more(accoun
 
 def test_an_update_whose_answer_was_lost_is_simply_sent_again(account: Account) -> None:
     changed = activation.but(activation.TOP, customer_count=830)
-    account.spoil("cut-after", "/personas")
+    account.spoil("cut-after", "/personas", method="PATCH")
     outcome = account.apply(changed)
     assert outcome.counts() == {"updated": 1}
     assert account.is_true(TOP)
@@ -320,7 +322,7 @@ def test_a_mavera_that_cannot_be_reached_leaves_nothing_unknown(account: Account
     nowhere = Mavera("http://127.0.0.1:9/api/v1", "key", sleep=account.waits.append)
     limits = engine.Limits(20_000, None, 20, 300)
     outcome = engine.apply(wanted, account.ledger(), nowhere, ["personas"], limits)
-    assert outcome.stopped == "POST /personas: Mavera cannot be reached"
+    assert outcome.stopped == "GET /personas: Mavera cannot be reached"
     assert account.ledger().unknown() == []
 
 
@@ -333,7 +335,7 @@ def test_a_body_with_an_error_is_a_failure_whatever_its_status(
 ) -> None:
     activation.publish(account.path / "published.duckdb", (activation.TOP, activation.SKIMMERS))
     nothing = {"object": "list", "data": [], "has_more": False}
-    pages = [{"error": {"type": category, "code": "some_code"}}, nothing]
+    pages = [nothing, {"error": {"type": category, "code": "some_code"}}, nothing]
     with scripted(account, pages, settle=300) as outcome:
         assert outcome.results[SKIMMERS].state == state
 

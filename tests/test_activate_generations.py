@@ -10,7 +10,7 @@ import activation
 import pytest
 
 import settings
-from activate import engine, generations, records
+from activate import drift, engine, generations, records
 from activate import ledger as journal
 from activate.mavera import Mavera, Timeouts
 from activate.plan import KINDS, Record
@@ -253,7 +253,7 @@ def test_an_app_that_takes_too_long_is_left_to_the_next_run(desk: Desk) -> None:
 def test_an_answer_lost_after_the_work_is_found_by_its_title(desk: Desk, fault: str, template: str) -> None:
     desk.apply(activation.but(activation.FOLLOW_UP, record_key="viewer-follow-ups:m2"))
     desk.template = template
-    desk.sandbox.faults.add(Fault(fault, "mavera", count=1, path="/generations"))
+    desk.sandbox.faults.add(Fault(fault, "mavera", count=1, path="/generations", method="POST"))
     assert desk.apply(activation.FOLLOW_UP).results[TEXT].state == "created"
     assert '- topic: What comes after "Product tour"' in desk.text()
     assert desk.posts() == 2
@@ -262,8 +262,8 @@ def test_an_answer_lost_after_the_work_is_found_by_its_title(desk: Desk, fault: 
 
 def test_what_a_killed_run_left_is_adopted_for_nothing(desk: Desk) -> None:
     desk.apply(personas=(activation.TOP,))  # so that the next run asks Mavera nothing before it sends
-    desk.sandbox.faults.add(Fault("cut-after", "mavera", count=1, path="/generations"))
-    desk.sandbox.faults.add(Fault("500", "mavera", count=5, path="/generations"))
+    desk.sandbox.faults.add(Fault("cut-after", "mavera", count=1, path="/generations", method="POST"))
+    desk.sandbox.faults.add(Fault("500", "mavera", count=5, path="/generations", method="GET", spare=1))
     assert desk.apply(activation.FOLLOW_UP).results[TEXT].state == "unknown"
     second = desk.apply(activation.FOLLOW_UP)
     assert (second.results[TEXT].state, second.credits, desk.posts()) == ("adopted", 0, 1)
@@ -273,7 +273,7 @@ def test_what_a_killed_run_left_is_adopted_for_nothing(desk: Desk) -> None:
 @pytest.mark.parametrize(("fault", "state"), [("429", "created"), ("500", "unknown")])
 def test_a_refusal_is_waited_out_and_a_failure_is_looked_up(desk: Desk, fault: str, state: str) -> None:
     desk.apply(personas=(activation.TOP,))
-    desk.sandbox.faults.add(Fault(fault, "mavera", count=1, path="/generations"))
+    desk.sandbox.faults.add(Fault(fault, "mavera", count=1, path="/generations", method="POST"))
     limits = engine.Limits(20_000, None, 20, 300)
     wanted = [one for one in desk.wanted(activation.FOLLOW_UP) if one.kind == "generations"]
     outcome = engine.apply(wanted, desk.ledger(), desk.client(), list(KINDS), limits)
@@ -293,7 +293,7 @@ def test_a_lost_ledger_is_made_again_with_its_texts(desk: Desk) -> None:
     with pytest.raises(engine.NotStarted, match="settle --from-mavera"):
         desk.apply(activation.FOLLOW_UP)
     wanted = desk.wanted(activation.FOLLOW_UP)
-    assert [key for key, _ in engine.adopt_all(wanted, desk.ledger(), desk.client())] == [TEXT]
+    assert [key for key, _ in drift.adopt_all(wanted, desk.ledger(), desk.client())] == [TEXT]
     assert desk.apply(activation.FOLLOW_UP).counts() == {"unchanged": 1}
 
 
@@ -301,8 +301,8 @@ def test_a_person_may_say_which_text_it_is(desk: Desk) -> None:
     desk.apply(activation.FOLLOW_UP)
     remote_id = str(desk.ledger().entries()[TEXT].remote_id)
     (record,) = desk.wanted(activation.FOLLOW_UP)
-    engine.forget(TEXT, desk.ledger())
-    assert engine.adopt(record, desk.ledger(), desk.client(), remote_id) == remote_id
+    drift.forget(TEXT, desk.ledger())
+    assert drift.adopt(record, desk.ledger(), desk.client(), remote_id) == remote_id
     assert desk.apply(activation.FOLLOW_UP).counts() == {"unchanged": 1}
 
 

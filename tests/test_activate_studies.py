@@ -10,7 +10,7 @@ import activation
 import pytest
 
 import settings
-from activate import engine, records
+from activate import drift, engine, records
 from activate import ledger as journal
 from activate.mavera import Mavera, Timeouts
 from activate.plan import KINDS, Record
@@ -153,7 +153,7 @@ def test_a_study_still_at_work_counts_against_the_budget(lab: Lab) -> None:
 @pytest.mark.parametrize("fault", ["cut-after", "time-out", "broken-json"])
 def test_an_answer_lost_after_the_work_is_found_by_its_name(lab: Lab, fault: str) -> None:
     lab.apply()
-    lab.sandbox.faults.add(Fault(fault, "mavera", count=1, path="/focus-groups"))
+    lab.sandbox.faults.add(Fault(fault, "mavera", count=1, path="/focus-groups", method="POST"))
     assert lab.apply(activation.PAIR).results[STUDY].state == "created"
     assert (lab.posts(), lab.counts()["focus_groups"]) == (1, 1)
     assert lab.is_paid_once()
@@ -162,8 +162,8 @@ def test_an_answer_lost_after_the_work_is_found_by_its_name(lab: Lab, fault: str
 def test_what_a_killed_run_left_at_work_is_adopted_and_waited_for(lab: Lab) -> None:
     lab.apply()
     lab.pauses = 10_000
-    lab.sandbox.faults.add(Fault("cut-after", "mavera", count=1, path="/focus-groups"))
-    lab.sandbox.faults.add(Fault("500", "mavera", count=5, path="/focus-groups"))
+    lab.sandbox.faults.add(Fault("cut-after", "mavera", count=1, path="/focus-groups", method="POST"))
+    lab.sandbox.faults.add(Fault("500", "mavera", count=5, path="/focus-groups", method="GET", spare=1))
     assert lab.apply(activation.PAIR).results[STUDY].state == "unknown"
     lab.pauses = 1
     second = lab.apply(activation.PAIR)
@@ -205,7 +205,7 @@ def test_a_persona_that_no_row_asks_for_holds_its_study(lab: Lab) -> None:
 
 def test_a_persona_that_could_not_be_created_holds_its_study(lab: Lab) -> None:
     lab.apply(personas=(activation.SKIMMERS,))
-    lab.sandbox.faults.add(Fault("500", "mavera", count=1, path="/personas"))
+    lab.sandbox.faults.add(Fault("500", "mavera", count=1, path="/personas", method="POST"))
     outcome = lab.apply(activation.PAIR)
     assert outcome.results[STUDY].text == f"after {TOP}, which did not get into Mavera"
     assert lab.counts()["focus_groups"] == 0
@@ -237,7 +237,7 @@ def test_a_study_that_mavera_gave_up_is_charged_and_not_asked_again_until_a_pers
     second = lab.apply(activation.PAIR)
     assert second.results[STUDY].state == "held"
     assert second.results[STUDY].text.endswith("settle --forget asks again")
-    engine.forget(STUDY, lab.ledger())
+    drift.forget(STUDY, lab.ledger())
     assert lab.apply(activation.PAIR).results[STUDY].state == "created"
     assert lab.ledger().spent() == lab.credits()
 
@@ -270,7 +270,7 @@ def test_a_lost_ledger_is_made_again_with_its_studies(lab: Lab) -> None:
         lab.apply(activation.PAIR)
     client = Mavera(f"{lab.url}/mavera/api/v1", sandbox_mavera.KEY, "enterprise")
     wanted = lab.wanted((activation.TOP, activation.SKIMMERS), (activation.PAIR,))
-    adopted = {key for key, _ in engine.adopt_all(wanted, lab.ledger(), client)}
+    adopted = {key for key, _ in drift.adopt_all(wanted, lab.ledger(), client)}
     assert adopted == {TOP, SKIMMERS, STUDY}
     assert lab.apply(activation.PAIR).counts() == {"unchanged": 3}
 

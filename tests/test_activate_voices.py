@@ -11,7 +11,7 @@ import requests
 from starlette.types import Receive, Scope, Send
 from test_activate_studies import CEILING_SECONDS, POLL_SECONDS, Lab
 
-from activate import engine
+from activate import drift, engine
 from activate.mavera import Mavera
 from activate.plan import Record
 from sandbox import mavera as sandbox_mavera
@@ -81,7 +81,7 @@ def test_a_voice_that_takes_too_long_is_left_to_the_next_run(lab: Lab) -> None:
 @pytest.mark.parametrize("fault", ["cut-after", "broken-json"])
 def test_an_answer_lost_after_the_work_is_found_by_its_reference(lab: Lab, fault: str) -> None:
     lab.apply(personas=(activation.TOP,))
-    lab.sandbox.faults.add(Fault(fault, "mavera", count=1, path="/brand-voices"))
+    lab.sandbox.faults.add(Fault(fault, "mavera", count=1, path="/brand-voices", method="POST"))
     assert sent(lab).results[VOICE].state == "created"
     assert (lab.posts("/brand-voices"), lab.voices()) == (1, 1)
     assert lab.ledger().spent() == lab.credits()
@@ -90,8 +90,8 @@ def test_an_answer_lost_after_the_work_is_found_by_its_reference(lab: Lab, fault
 def test_what_a_killed_run_left_at_work_is_adopted_and_waited_for(lab: Lab) -> None:
     lab.apply(personas=(activation.TOP,))
     lab.pauses = 10_000
-    lab.sandbox.faults.add(Fault("cut-after", "mavera", count=1, path="/brand-voices"))
-    lab.sandbox.faults.add(Fault("500", "mavera", count=5, path="/brand-voices"))
+    lab.sandbox.faults.add(Fault("cut-after", "mavera", count=1, path="/brand-voices", method="POST"))
+    lab.sandbox.faults.add(Fault("500", "mavera", count=5, path="/brand-voices", method="GET", spare=1))
     assert sent(lab).results[VOICE].state == "unknown"
     lab.pauses = 1
     assert sent(lab).results[VOICE].state == "created"
@@ -103,7 +103,7 @@ def test_a_voice_that_mavera_gave_up_is_held_until_a_person_says_so(lab: Lab) ->
     lab.sandbox.mavera.voices_to_fail = 1
     assert sent(lab).results[VOICE].state == "failed"
     assert sent(lab).results[VOICE].text.endswith("settle --forget asks again")
-    engine.forget(VOICE, lab.ledger())
+    drift.forget(VOICE, lab.ledger())
     assert sent(lab).results[VOICE].state == "created"
     assert lab.ledger().spent() == lab.credits() == 100
 
@@ -114,7 +114,7 @@ def test_a_lost_ledger_is_made_again_with_its_voices(lab: Lab) -> None:
     with pytest.raises(engine.NotStarted, match="settle --from-mavera"):
         sent(lab)
     client = Mavera(f"{lab.url}/mavera/api/v1", sandbox_mavera.KEY, "enterprise")
-    assert [key for key, _ in engine.adopt_all([record_of(lab)], lab.ledger(), client)] == [VOICE]
+    assert [key for key, _ in drift.adopt_all([record_of(lab)], lab.ledger(), client)] == [VOICE]
     assert sent(lab).counts() == {"unchanged": 1}
 
 

@@ -1,0 +1,435 @@
+"""What a person decides about objects in Mavera: to adopt, to restore, to leave or to forget them.
+
+Nothing here changes or deletes anything in Mavera. What is decided is written into the ledger; plan shows
+what follows from it with its price, and apply does it within the budget. A persona that neither carries our
+reference nor stands in the ledger is the account's own: it is counted, and that is all.
+"""
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple
+
+from activate import mavera as api
+from activate import objects
+from activate.engine import LONG_AGO, THREADS_TO_OPEN, NotStarted
+from activate.ledger import Call, Ledger
+from activate.objects import Held
+from activate.plan import KINDS, Record
+from settings import DriftPolicy
+
+State = Literal["deleted", "edited", "unknown", "twice"]
+STATES: Final[tuple[State, ...]] = ("deleted", "edited", "unknown", "twice")
+
+# The fields that we send and Mavera's lists repeat. Of a thread that is none.
+ECHOED: Final[Mapping[str, tuple[str, ...]]] = {
+    "personas": ("name", "description"),
+    "brand-voices": ("label", "usage_context"),
+    "analyses": (),
+    "focus-groups": ("name",),
+    "generations": ("title",),
+}
+# So many objects all gone at once are more likely another account's.
+ALL_GONE: Final = 3
+
+
+# --- what drifted --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Drift:
+    """One object that Mavera holds otherwise than the ledger says, with the call that made it, if any did."""
+
+    key: str
+    state: State
+    shown_id: str
+    text: str
+    held: Held | None = None
+    call: Call | None = None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a look into Mavera found: how many objects are ours, how many personas are not, and the drift.
+
+    `unread` threads are older than those that were opened, and may hold an analysis of ours.
+    """
+
+    objects: int
+    own: int
+    unread: int
+    drifts: tuple[Drift, ...]
+
+    def counts(self) -> Counter[str]:
+        return Counter(drift.state for drift in self.drifts)
+
+
+def find(ledger: Ledger, mavera: api.Mavera, kinds: Sequence[str], settle_seconds: int) -> Findings:
+    """Compare what Mavera lists with what the ledger says that it accepted. Free calls only.
+
+    What was made within `settle_seconds` may not be listed yet, and is not taken for deleted.
+    """
+    settled = ledger.now() - timedelta(seconds=settle_seconds)
+    ours = own = unread = 0
+    drifts: list[Drift] = []
+    present: dict[str, Held | None]
+    for kind in kinds:
+        if kind == "analyses":
+            rows = mavera.thread_rows()
+            threads = objects.to_open(rows, ledger.calls(), LONG_AGO, THREADS_TO_OPEN)
+            held = [one for thread in threads.ids for one in objects.asked(mavera.thread(thread))]
+            unread = threads.unread
+            present = dict.fromkeys((str(row["id"]) for row in rows), None)
+        else:
+            held = list(objects.listed(mavera, kind))
+            present = dict(zip((one.remote_id for one in held), held, strict=True))
+            if kind == "personas":
+                known = {call.remote_id for call in ledger.calls()}
+                own = sum(not one.record_key and one.remote_id not in known for one in held)
+        ours += sum(call.kind == kind for call in ledger.accepted().values())
+        drifts += [*_of_known(ledger, kind, present, settled), *_of_unknown(ledger, kind, held)]
+    return Findings(ours, own, unread, tuple(drifts))
+
+
+def _of_known(
+    ledger: Ledger, kind: str, present: Mapping[str, Held | None], settled: datetime
+) -> Iterator[Drift]:
+    entries = ledger.entries()
+    for key, call in ledger.accepted().items():
+        entry = entries[key]
+        shown_id = entry.thread_id or entry.remote_id
+        if call.kind != kind or not shown_id:
+            continue
+        if shown_id not in present and call.begun_at <= settled:
+            yield Drift(key, "deleted", shown_id, "is gone from Mavera", call=call)
+        elif (held := present.get(shown_id)) and entry.state == "done":
+            fields = _edited(ledger, call, held)
+            if fields:
+                yield Drift(key, "edited", shown_id, f"has another {' and '.join(fields)}", held, call)
+
+
+def _edited(ledger: Ledger, call: Call, held: Held) -> list[str]:
+    """Name the fields that read otherwise than Mavera answered, or than was sent where it did not say.
+
+    What Mavera makes of a text when it accepts it is no edit, so its own answer counts first.
+    """
+    answered = ledger.answer(call.call_id) or {}
+    expected = {**call.payload, **answered}
+    return [
+        field
+        for field in ECHOED[call.kind]
+        if field in held.body and expected.get(field) is not None
+        and _plain(held.body[field]) != _plain(expected[field])
+    ]  # fmt: skip
+
+
+def _of_unknown(ledger: Ledger, kind: str, held: Sequence[Held]) -> Iterator[Drift]:
+    calls, entries = ledger.calls(), ledger.entries()
+    standing = {entry.remote_id: key for key, entry in entries.items() if entry.remote_id}
+    # What cannot be edited is made anew when its facts have moved: then it differs in its fingerprint.
+    edits = KINDS[kind].update_edits
+    beside = {
+        (key, "" if edits else (entry.fingerprint or "")[:12]): entry.thread_id or entry.remote_id
+        for key, entry in entries.items()
+        if entry.remote_id
+    }
+    strangers = {one.remote_id for one in objects.unknown(iter(held), calls)}
+    let_be = {call.remote_id for call in calls if call.action == "let be"}
+    settled = standing.keys() | let_be
+    ours = [one for one in held if one.record_key and one.remote_id not in settled]
+    for one in sorted(ours, key=lambda one: one.made_at, reverse=True):
+        which = (one.key, "" if edits else one.fingerprint)
+        is_stranger = one.remote_id in strangers
+        if which in beside and (edits or is_stranger):
+            yield Drift(one.key, "twice", one.shown_id, f"stands beside {beside[which]}", one)
+        elif is_stranger:
+            beside[which] = one.shown_id
+            yield Drift(one.key, "unknown", one.shown_id, "carries our reference", one)
+
+
+def _plain(text: Any) -> str:
+    return " ".join(str(text).split())
+
+
+# --- what becomes of it --------------------------------------------------------------------------------
+
+
+def settle(
+    drifts: Sequence[Drift], policy: DriftPolicy, wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera
+) -> Iterator[tuple[Drift, str]]:
+    """Write into the ledger what `policy` makes of each drift, and yield what that means; "" where nothing.
+
+    Raises NotStarted where everything seems deleted, which is what another account's key looks like.
+    """
+    standing = sum(entry.remote_id is not None for entry in ledger.entries().values())
+    deleted = sum(drift.state == "deleted" for drift in drifts)
+    if policy != "leave" and deleted == standing >= ALL_GONE:
+        raise NotStarted(
+            f"Mavera has none of the {standing:,} objects that the ledger knows: does MAVERA_API_KEY belong "
+            "to another account? Nothing was decided. Where they are really gone, name each with --only"
+        )
+    records = {record.key: record for record in wanted}
+    for drift in drifts:
+        yield drift, _settle(drift, policy, records.get(drift.key), ledger, mavera)
+
+
+def _settle(
+    drift: Drift, policy: DriftPolicy, record: Record | None, ledger: Ledger, mavera: api.Mavera
+) -> str:
+    match policy, drift.state:
+        case "restore", "deleted":
+            _decide(drift, "restore", "deleted in Mavera", None, ledger)
+            return (
+                "to be made again, at its price" if record else "no row asks for it any more: not made again"
+            )
+        case "restore", "edited":
+            if drift.held is None or not KINDS[drift.held.kind].update_edits:
+                return "left: only a persona can be put back"
+            _decide(drift, "restore", "edited by hand in Mavera", drift.held.remote_id, ledger)
+            return "to be put back"
+        case "adopt", "deleted":
+            _decide(drift, "give up", "deleted in Mavera, and left so", None, ledger)
+            return "left deleted"
+        case "adopt", "edited":
+            _accept(drift, ledger, mavera)
+            return "accepted as it stands"
+        case "adopt", "unknown" if drift.held:
+            _adopt(drift.held, objects.answer(mavera, drift.held), record, ledger)
+            return "adopted"
+    return ""
+
+
+def _decide(
+    drift: Drift,
+    action: Literal["restore", "give up"],
+    reason: str,
+    remote_id: str | None,
+    ledger: Ledger,
+) -> None:
+    if drift.call:
+        of_record = {"kind": drift.call.kind, "record_key": drift.call.record_key, "job": drift.call.job}
+        ledger.decide(action, **of_record, reason=reason, remote_id=remote_id)
+
+
+def _accept(drift: Drift, ledger: Ledger, mavera: api.Mavera) -> None:
+    """Take what somebody wrote in Mavera for what was sent; it stands until the facts move."""
+    if drift.call and drift.held:
+        call, body = drift.call, drift.held.body
+        echoed = {field: body[field] for field in ECHOED[call.kind] if field in body}
+        ledger.take_over(
+            kind=call.kind,
+            record_key=call.record_key,
+            job=call.job,
+            fingerprint=call.fingerprint,
+            facts=call.facts,
+            payload={**call.payload, **echoed},
+            remote_id=drift.held.remote_id,
+            thread_id=call.thread_id,
+            state="done",
+            answer=objects.answer(mavera, drift.held).body,
+        )
+
+
+def let_be(ids: Sequence[str], findings: Findings, ledger: Ledger) -> Iterator[Drift]:
+    """Note that these unknown objects are not this ledger's business: they are no drift from now on.
+
+    Raises NotStarted, with nothing noted, where one of them is none.
+    """
+    strange = {drift.shown_id: drift for drift in findings.drifts if drift.state in {"unknown", "twice"}}
+    if nowhere := [one for one in ids if one not in strange]:
+        raise NotStarted(f"{nowhere[0]} is no object with our reference that the ledger does not know")
+    for drift in map(strange.__getitem__, ids):
+        if drift.held:
+            ledger.decide(
+                "let be",
+                kind=drift.held.kind,
+                record_key=drift.held.record_key,
+                job=_job_of(drift.held.record_key),
+                reason="not of this ledger",
+                remote_id=drift.held.remote_id,
+                thread_id=drift.held.answer.thread_id if drift.held.answer else None,
+            )
+            yield drift
+
+
+# --- what a person says one by one ---------------------------------------------------------------------
+
+
+def adopt(record: Record, ledger: Ledger, mavera: api.Mavera, remote_id: str) -> str:
+    """Take a person's word that `remote_id` in Mavera is this record; return the id that was adopted.
+
+    Where a call is unknown this is how it ended. Where the ledger knows nothing, what Mavera holds counts as
+    paid for earlier. Raises NotStarted where Mavera has no such object.
+    """
+    if record.kind == "analyses":
+        held = list(objects.asked(mavera.thread(remote_id)))[-1:]
+    elif record.kind == "personas":
+        held = [one for one in objects.listed(mavera, "personas") if one.remote_id == remote_id]
+    else:
+        answer = objects.standing(mavera, record.kind, remote_id)
+        words = str(answer.body.get(objects.REFERENCE[record.kind]) or "")
+        held = [Held(record.kind, answer.remote_id, words, answer.body)]
+    if not held:
+        raise NotStarted(f"Mavera has no custom persona {remote_id}, or no answer yet in such a thread")
+    _adopt(held[0], objects.answer(mavera, held[0]), record, ledger)
+    return remote_id
+
+
+def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera) -> Iterator[tuple[str, str]]:
+    """Take over everything in Mavera that carries our reference and that the ledger does not know.
+
+    Yields the record's key and the object's id. This is how a lost ledger is made again: of several objects
+    of one record the newest is the last to be taken over, and so the one that stands. A record that the
+    ledger holds already keeps its object.
+    """
+    records = {record.key: record for record in wanted}
+    taken = {key for key, entry in ledger.entries().items() if entry.remote_id}
+    taken |= {call.key for call in ledger.unknown()}
+    for kind in KINDS:
+        if kind == "analyses":
+            threads = mavera.threads(LONG_AGO)
+            held = [one for thread in threads for one in objects.asked(thread)]
+        else:
+            held = list(objects.listed(mavera, kind))
+        strangers = objects.unknown(iter(held), ledger.calls())
+        for one in sorted(strangers, key=lambda one: one.made_at):
+            if one.key not in taken:
+                _adopt(one, objects.answer(mavera, one), records.get(one.key), ledger)
+                yield one.key, one.shown_id
+
+
+def forget(key: str, ledger: Ledger) -> None:
+    """Take a person's word that Mavera holds nothing of this record: the next run may pay for it anew."""
+    entry = ledger.entries().get(key)
+    if entry is None:
+        raise NotStarted(f"the ledger knows nothing of {key}: there is nothing to forget")
+    (call,) = (call for call in ledger.calls() if call.call_id == entry.call_id)
+    ledger.end(
+        call.call_id,
+        "failed",
+        action="forget",
+        remote_id=call.remote_id,
+        credits_spent=call.credits,
+        error="forgotten by hand",
+    )
+
+
+def _adopt(held: Held, answer: api.Answer, record: Record | None, ledger: Ledger) -> None:
+    """Write that an object is a record: as the end of its unknown call, else as paid for earlier.
+
+    Without a reference in it nobody knows the facts that it was made from, and it counts as made from none.
+    """
+    record_key = record.record_key if record else held.record_key
+    key = f"{held.kind}/{record_key}"
+    is_current = bool(record and held.fingerprint and record.fingerprint.startswith(held.fingerprint))
+    fingerprint = record.fingerprint if record and is_current else held.fingerprint
+    call = next((call for call in ledger.unknown() if call.key == key), None)
+    if call:
+        ledger.end(
+            call.call_id,
+            answer.state,
+            action="adopt",
+            fingerprint=fingerprint,
+            remote_id=answer.remote_id,
+            thread_id=answer.thread_id,
+            credits_spent=call.credits_high if answer.credits is None else answer.credits,
+            credits_source="documented" if answer.credits is None else "answered",
+            answer=answer.body,
+        )
+    else:
+        _take_over(held.kind, record_key, record if is_current else None, fingerprint, answer, ledger)
+
+
+def _take_over(
+    kind: str, record_key: str, record: Record | None, fingerprint: str, answer: api.Answer, ledger: Ledger
+) -> None:
+    """Write that an object is a record, as it is asked for by now, or as it once was (None)."""
+    ledger.take_over(
+        kind=kind,
+        record_key=record_key,
+        job=record.job if record else _job_of(record_key),
+        fingerprint=fingerprint,
+        facts=record.facts if record else {},
+        payload=record.payload if record else {},
+        remote_id=answer.remote_id,
+        thread_id=answer.thread_id,
+        state=answer.state,
+        answer=answer.body,
+    )
+
+
+def _job_of(record_key: str) -> str:
+    return record_key.partition(":")[0]
+
+
+# --- what an earlier script made -----------------------------------------------------------------------
+
+
+class Match(NamedTuple):
+    """A record that the ledger does not know, and what in Mavera has its name.
+
+    With several objects, or one that another record matches as well, it is ambiguous: nothing is taken over.
+    """
+
+    record: Record
+    held: Sequence[Held]
+    how: str
+    is_shared: bool
+
+    @property
+    def is_clear(self) -> bool:
+        return len(self.held) == 1 and not self.is_shared
+
+
+def matches(
+    wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera, kinds: Sequence[str]
+) -> list[Match]:
+    """Find by name what Mavera holds without our reference and no ledger row tells of. Free calls only.
+
+    A thread has no name of ours, so there is none for an analysis.
+    """
+    known = {call.remote_id for call in ledger.calls()}
+    entries = ledger.entries()
+    found: list[Match] = []
+    for kind in kinds:
+        missing = [record for record in wanted if record.kind == kind and record.key not in entries]
+        if kind == "analyses" or not missing:
+            continue
+        held = [
+            one
+            for one in objects.listed(mavera, kind)
+            if not one.record_key and one.remote_id not in known and one.name
+        ]
+        found += [match for record in missing if (match := _match(record, held))]
+    times = Counter(one.remote_id for match in found for one in match.held)
+    return [match._replace(is_shared=any(times[one.remote_id] > 1 for one in match.held)) for match in found]
+
+
+def _match(record: Record, held: Sequence[Held]) -> Match | None:
+    same = [one for one in held if one.name == record.name]
+    alike = [one for one in held if _letters(one.name) == _letters(record.name)]
+    if same:
+        return Match(record, same, "same name", is_shared=False)
+    return Match(record, alike, "same letters and digits", is_shared=False) if alike else None
+
+
+def take(match: Match, ledger: Ledger, mavera: api.Mavera) -> str:
+    """Take over what matches a record; return its id.
+
+    A persona counts as made from other facts, so that the next run edits it, for nothing, and puts our
+    reference in. What cannot be edited counts as made from the facts as they are: it is not paid for anew
+    before they move.
+    """
+    (held,) = match.held
+    record = None if KINDS[match.record.kind].update_edits else match.record
+    fingerprint = record.fingerprint if record else ""
+    answer = objects.answer(mavera, held)
+    _take_over(match.record.kind, match.record.record_key, record, fingerprint, answer, ledger)
+    return held.shown_id
+
+
+def _letters(name: str) -> str:
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(sign for sign in folded if sign.isalnum())
