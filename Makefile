@@ -12,7 +12,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ingest transform plan activate results status forget publish docs column-lineage sandbox lock clean
+.PHONY: help demo test lint ingest transform plan activate results drift status forget publish docs column-lineage sandbox lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ activate: .venv/.ready ## send the difference to Mavera, within CREDIT_BUDGET; P
 
 results: .venv/.ready ## fetch Mavera's answers and model them
 	@$(PY) -m ingest mavera && $(PY) -m transform
+
+drift: .venv/.ready ## what Mavera holds otherwise than the ledger says; free, and changes nothing by itself
+	@$(PY) -m activate drift
 
 status: .venv/.ready ## what stands in Mavera and what it cost
 	@$(PY) -m activate status

@@ -1,4 +1,4 @@
-"""What a person types: `python -m activate plan | apply | status | explain | settle`."""
+"""What a person types: `python -m activate plan | apply | status | explain | settle | drift`."""
 
 import json
 import sys

@@ -249,12 +249,15 @@ class _Run:
             raise NotStarted(str(error)) from None
         strangers = [one for kind in kinds for one in self._strangers(kind)]
         if strangers:
-            age = "older than they are" if self.ledger.calls() else "new"
+            age, remedy = (
+                ("older than Mavera", "python -m activate drift lists them and takes your decision")
+                if self.ledger.calls()
+                else ("new", "make it again: python -m activate settle --from-mavera")
+            )
             more = f" and {len(strangers) - 1:,} more" if len(strangers) > 1 else ""
             raise NotStarted(
                 f"Mavera holds {strangers[0].shown_id} ({strangers[0].key}){more} with our reference, which "
-                f"the ledger does not know: it is {age}. Bring the newest ledger back, or look at them with "
-                "python -m activate drift and take them over with python -m activate settle --from-mavera"
+                f"the ledger does not know: it is {age}. Bring the newest ledger back; else {remedy}"
             )
 
     def _strangers(self, kind: str) -> Iterator[objects.Held]:

@@ -165,24 +165,19 @@ class Ledger:
 
     def entries(self) -> dict[str, Entry]:
         """Return how each record stands, by its key (`personas/clv-tiers:top`)."""
+        calls = self.calls()
         entries: dict[str, Entry] = {}
-        for call in self.calls():
+        for call in calls:
             if call.closed_by == "forget":
                 entries.pop(call.key, None)
             elif call.action != "let be":
                 entries[call.key] = _after(entries.get(call.key, Entry("failed")), call)
-        accepted = self.accepted().items()
+        accepted = _accepted(calls).items()
         return entries | {key: replace(entries[key], facts=call.facts) for key, call in accepted}
 
     def accepted(self) -> dict[str, Call]:
         """Return, by the key of its record, the call whose words Mavera accepted last."""
-        accepted: dict[str, Call] = {}
-        for call in self.calls():
-            if call.closed_by == "forget":
-                accepted.pop(call.key, None)
-            elif call.state == "done":
-                accepted[call.key] = call
-        return accepted
+        return _accepted(self.calls())
 
     def unknown(self) -> list[Call]:
         """Return the calls of which nobody knows whether Mavera did, and charged, what they asked for."""
@@ -656,6 +651,16 @@ def _ended(call: Call, row: Any) -> Call:
         credits_source=row.credits_source or "",
         error=row.error or "",
     )
+
+
+def _accepted(calls: Iterable[Call]) -> dict[str, Call]:
+    accepted: dict[str, Call] = {}
+    for call in calls:
+        if call.closed_by == "forget":
+            accepted.pop(call.key, None)
+        elif call.state == "done":
+            accepted[call.key] = call
+    return accepted
 
 
 def _after(before: Entry, call: Call) -> Entry:

@@ -106,9 +106,10 @@ class Entry:
     """How a record stands according to the ledger.
 
     `fingerprint`, `facts` and the ids are those that Mavera accepted last; the rest belongs to the last call,
-    which may have failed since. `broken_id` is an object that Mavera took, and charged, but could not finish.
-    What `drifted` was deleted or edited in Mavera and is to be as it was; what is `gone` was deleted there
-    and is to stay so.
+    which may have failed since. Of an object that was adopted without a row that asks for it, `fingerprint`
+    is as much as its reference holds. `broken_id` is an object that Mavera took, and charged, but could not
+    finish. What `drifted` was deleted or edited in Mavera and is to be as it was; what is `gone` was deleted
+    there and is to stay so.
     """
 
     state: Literal["done", "failed", "unknown", "waiting", "drifted", "gone"]
@@ -282,7 +283,7 @@ def _step(
             return Step("look up", record, reason=f"{sent}no answer: looked up first", entry=entry)
         case None | Entry(remote_id=None):
             step = Step("create", record, kind.create, entry=entry)
-        case Entry(fingerprint=before) if before != record.fingerprint:
+        case Entry(fingerprint=before) if not (before and record.fingerprint.startswith(before)):
             if kind.lasts and _lasts(record, entry, lasting_since):
                 return Step("leave", record, reason="its facts moved, its results still count", entry=entry)
             step = Step("update", record, kind.update, entry=entry)

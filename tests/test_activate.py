@@ -12,9 +12,12 @@ import activation
 import pytest
 
 import settings
-from activate import cli
+from activate import cli, drift, records
 from activate import ledger as journal
 from activate.lock import lock
+from activate.mavera import Mavera
+from activate.plan import KINDS
+from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
@@ -547,12 +550,24 @@ def test_taking_over_can_itself_be_interrupted(desk: Desk) -> None:
     desk.publish(activation.TOP, activation.SKIMMERS)
     desk.activate("apply")
     (desk.path / "ledger.sqlite").unlink()
-    desk.publish(activation.TOP)
-    desk.activate("settle", "--from-mavera")
-    desk.publish(activation.TOP, activation.SKIMMERS)
+    set_up = settings.load()
+    account = Mavera(set_up.mavera_base_url, sandbox_mavera.KEY, "enterprise")
+    taking = drift.adopt_all(records.load(set_up, list(KINDS)), desk.ledger(write=True), account)
+    assert next(taking)[0] == TOP
     assert desk.activate("apply").code == 2
     desk.activate("settle", "--from-mavera")
     assert desk.activate("apply").lines[0] == "2 unchanged: 0 credits"
+
+
+def test_what_no_row_asks_for_is_taken_over_and_not_paid_again_when_one_does(desk: Desk) -> None:
+    desk.publish(activation.TOP, analyses=(activation.CLUSTERS,))
+    desk.activate("apply")
+    (desk.path / "ledger.sqlite").unlink()
+    desk.publish(activation.TOP)
+    assert desk.activate("settle", "--from-mavera").out.count("adopted") == 2
+    assert f"  {CLUSTERS}: no row asks for it any more; kept in Mavera" in desk.activate("plan").lines
+    desk.publish(activation.TOP, analyses=(activation.CLUSTERS,))
+    assert desk.activate("apply").lines == ["2 unchanged: 0 credits", "Nothing to send."]
 
 
 def test_a_persona_taken_over_with_older_facts_is_updated_not_created(desk: Desk) -> None:

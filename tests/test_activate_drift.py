@@ -224,7 +224,7 @@ def test_a_restored_backup_is_refused_before_anything_is_paid(
     ran = office.activate("apply")
     assert ran.code == 2
     assert f"Mavera holds {newer} ({key})" in ran.err
-    assert "with our reference, which the ledger does not know: it is older than they are" in ran.err
+    assert "with our reference, which the ledger does not know: it is older than Mavera" in ran.err
     assert drifts(office) == dict.fromkeys(lost, "unknown")
     assert drifts(office, "--policy", "adopt") == dict.fromkeys(lost, "unknown")
     assert office.activate("apply").lines == ["3 unchanged: 0 credits", "Nothing to send."]

@@ -13,7 +13,7 @@ import settings
 from activate import drift, engine, generations, records
 from activate import ledger as journal
 from activate.mavera import Mavera, Timeouts
-from activate.plan import KINDS, Record
+from activate.plan import FREE, KINDS, Record
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
 from sandbox.server import Sandbox, serving
@@ -213,7 +213,7 @@ def test_the_brand_voice_of_the_settings_is_used_and_is_no_part_of_the_fingerpri
 
 
 def test_the_newest_brand_voice_of_the_ledger_is_used_unless_the_settings_name_another(desk: Desk) -> None:
-    wanted = {"facts": {}, "payload": {}, "fingerprint": "f", "price": engine.FREE, "job": "j"}
+    wanted = {"facts": {}, "payload": {}, "fingerprint": "f", "price": FREE, "job": "j"}
     for voice in ("bv_older", "bv_newer"):
         call = desk.ledger().begin(
             "r", kind="brand-voices", record_key=f"j:{voice}", action="create", **wanted

@@ -265,7 +265,7 @@ def test_a_wrong_key_is_refused_before_any_fault(url: str) -> None:
 
 def test_a_rate_is_a_share_and_the_same_seed_gives_the_same_bad_day() -> None:
     days = [Faults(seed, [Fault("503", rate=0.3)]) for seed in (1, 1, 2)]
-    one, again, other = [[day.draw("wistia", "/v1") for _ in range(1000)] for day in days]
+    one, again, other = [[day.draw("wistia", "GET", "/v1") for _ in range(1000)] for day in days]
     assert one == again != other
     assert 250 < one.count("503") < 350
 
