@@ -21,7 +21,6 @@ from activate.plan import KINDS, Record
 from settings import DriftPolicy
 
 State = Literal["deleted", "edited", "unknown", "twice"]
-STATES: Final[tuple[State, ...]] = ("deleted", "edited", "unknown", "twice")
 
 # The fields that we send and Mavera's lists repeat. Of a thread that is none.
 ECHOED: Final[Mapping[str, tuple[str, ...]]] = {

@@ -120,7 +120,7 @@ def step_lines(step: Step, width: int) -> list[str]:
         ]
         if len(changes) > CHANGES_SHOWN:
             lines.append(f"      and {len(changes) - CHANGES_SHOWN} more")
-        if not changes:
+        if not changes and not step.reason:
             lines.append("      the same facts in other words")
     return lines
 
