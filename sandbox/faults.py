@@ -1,20 +1,40 @@
 """Bad days on demand: what may go wrong with an answer, how often, and at which vendor."""
 
+import gzip
+import json
 import random
+import re
 import threading
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from sandbox.world import ANOMALIES
 
-# The answer is replaced by the vendor's own refusal or failure; the work is not done.
-REFUSALS = {"429": 429, "500": 500, "503": 503}
-# What happens to the connection or the bytes. After cut-after and time-out the work is done.
-BREAKS = {"cut-before", "cut-after", "time-out", "broken-json", "slow-body"}
-# What a listing does while it is paged through.
-PAGES = {"empty-page": "empty", "repeated-page": "repeat"}
-NAMES = sorted({*REFUSALS, *BREAKS, *PAGES})
+# The answer is replaced by the vendor's own refusal or failure; the work is not done. The second 429 does not
+# say when to come back.
+REFUSALS = {"429": 429, "429-untimed": 429, "500": 500, "502": 502, "503": 503}
+# What happens to the connection or the bytes. After all but cut-before the work is done.
+BREAKS = {"cut-before", "cut-after", "cut-body", "time-out", "broken-json", "broken-gzip", "slow-body"}
+# What a listing does while it is paged through; the last two are what a row that is added or deleted before
+# the page does to pages that are counted.
+PAGES = {"empty-page": "empty", "repeated-page": "repeat", "added-row": "again", "deleted-row": "skip"}
+# What an answer says that was not so: see `spoilt`.
+LIES = {"changed-type", "repeated-cursor", "short-total"}
+NAMES = sorted({*REFUSALS, *BREAKS, *PAGES, *LIES})
 VENDORS = ("sendgrid", "wistia", "klaviyo", "mavera")
+# Where only some vendors can have a fault: those with paged lists, that tell a total or a cursor, or count.
+SOME: Final[dict[str, tuple[str, ...]]] = {
+    "empty-page": ("sendgrid", "wistia", "klaviyo"),
+    "repeated-page": ("sendgrid", "wistia", "klaviyo"),
+    "added-row": ("sendgrid", "wistia"),
+    "deleted-row": ("sendgrid", "wistia"),
+    "short-total": ("sendgrid", "mavera"),
+    "repeated-cursor": ("sendgrid", "klaviyo", "mavera"),
+}
+TOTAL: Final = re.compile(rb'("_metadata":\{[^{}]*"count":|"total":)(\d+)')
+MOMENT: Final = re.compile(rb'"\d{4}-\d\d-\d\d[^"]{0,25}"')
+NEXT: Final = re.compile(rb'"next":"[^"]*"')
+NEXT_CURSOR: Final = re.compile(rb'"next_cursor":"[^"]*"')
 
 
 @dataclass
@@ -69,6 +89,11 @@ class Faults:
         with self._lock:
             self._faults.clear()
 
+    def reseed(self, seed: int) -> None:
+        """Draw from another seed from now on."""
+        with self._lock:
+            self._random.seed(seed)
+
     def draw(self, vendor: str, method: str, path: str) -> str | None:
         """Return the name of the fault that this request meets, or None."""
         with self._lock:
@@ -86,3 +111,25 @@ class Faults:
     def as_rows(self) -> list[dict[str, Any]]:
         with self._lock:
             return [asdict(fault) for fault in self._faults]
+
+
+def spoilt(name: str, content: bytes, url: str, cursor: str | None) -> bytes:
+    """Return what the fault `name` makes of an answer to `url`, which asked for the page at `cursor`.
+
+    A changed type makes every date and time a word. A cursor is repeated by answers that were asked for by
+    one. A short total promises a row more than the list has.
+    """
+    match name:
+        case "broken-json":
+            return content[: len(content) // 2]
+        case "broken-gzip":
+            packed = gzip.compress(content)
+            return packed[: len(packed) // 2]
+        case "changed-type":
+            return MOMENT.sub(b'"soon"', content)
+        case "short-total":
+            return TOTAL.sub(lambda found: found[1] + b"%d" % (int(found[2]) + 1), content)
+        case "repeated-cursor" if cursor:
+            content = NEXT.sub(lambda _: b'"next":' + json.dumps(url).encode(), content)
+            return NEXT_CURSOR.sub(lambda _: b'"next_cursor":' + json.dumps(cursor).encode(), content)
+    return content

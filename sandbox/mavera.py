@@ -261,6 +261,7 @@ ERRORS: Final[Mapping[int, tuple[str, str, str]]] = {
     405: ("invalid_request_error", "method_not_allowed", "The resource does not support this method."),
     429: ("rate_limit_error", "rate_limit_exceeded", "Too many requests."),
     500: ("api_error", "internal_error", "Something went wrong at Mavera."),
+    502: ("api_error", "bad_gateway", "The service did not answer."),
     503: ("api_error", "service_unavailable", "The service is not available right now."),
 }
 

@@ -415,7 +415,7 @@ class SendGrid:
                 "end": _number(request, "end_time", LAST_SECOND, 0, LAST_SECOND),
                 "email": request.query_params.get("email", ""),
                 "limit": _number(request, "limit", MOST_SUPPRESSIONS, 1, MOST_SUPPRESSIONS),
-                "offset": _number(request, "offset", 0, 0, LAST_SECOND),
+                "offset": _moved(request, _number(request, "offset", 0, 0, LAST_SECOND)),
             },
         )
 
@@ -443,7 +443,7 @@ class SendGrid:
             """,
             [
                 _number(request, "limit", LAST_SECOND, 1, LAST_SECOND),
-                _number(request, "offset", 0, 0, LAST_SECOND),
+                _moved(request, _number(request, "offset", 0, 0, LAST_SECOND)),
             ],
         )
 
@@ -755,7 +755,12 @@ def _page(request: Request, usual: int, most: int) -> Page:
             return Page(start, size, start, 0)
         case "repeat":
             return Page(start, size, max(0, start - size), size)
-    return Page(start, size, start, size)
+    return Page(start, size, _moved(request, start), size)
+
+
+def _moved(request: Request, start: int) -> int:
+    """Where a page starts before which a row was added or deleted since the list was begun."""
+    return start + {"skip": 1, "again": -1}.get(request.state.page_fault, 0) if start else 0
 
 
 def _results(request: Request, page: Page, rows: list[dict[str, Any]]) -> dict[str, Any]:

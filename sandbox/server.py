@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.faults import PAGES, REFUSALS, Fault, Faults
+from sandbox.faults import PAGES, REFUSALS, Fault, Faults, spoilt
 from sandbox.klaviyo import Klaviyo
 from sandbox.mavera import Mavera
 from sandbox.sendgrid import SendGrid
@@ -30,6 +30,14 @@ from sandbox.world import World
 HANG_SECONDS = 600  # longer than any client waits; a client that leaves ends it
 SLOW_BODY_SECONDS = 2.0
 JOURNAL_ROWS = 200_000
+TELL_WHEN = (
+    b"retry-after",
+    b"ratelimit-reset",
+    b"ratelimit-remaining",
+    b"x-ratelimit-reset",
+    b"x-ratelimit-remaining",
+)
+CURSORS = ("page_token", "page[cursor]", "cursor")
 
 
 class Windows:
@@ -140,7 +148,7 @@ class Sandbox:
         fault = None if refusal else self.faults.draw(vendor.name, request.method, scope["state"]["path"])
         if fault == "cut-before":
             self._note(request, body, 0, fault)
-            _cut(receive)
+            await _cut(receive)
             return
         if refusal:
             answer: ASGIApp = refusal
@@ -152,12 +160,18 @@ class Sandbox:
         status, headers, content = await _capture(answer, scope, body)
         self._note(request, body, status, fault)
         if fault == "cut-after":
-            _cut(receive)
+            await _cut(receive)
         elif fault == "time-out":
             await _hang(receive)
-            _cut(receive)
+            await _cut(receive)
         else:
+            if fault:
+                asked = request.query_params
+                cursor = next((asked[name] for name in CURSORS if name in asked), None)
+                content = spoilt(fault, content, str(request.url), cursor)
             await _send(send, status, headers, content, fault)
+            if fault == "cut-body":
+                await _cut(receive)
 
     async def _admitted(
         self, vendor: Vendor, application: ASGIApp, request: Request, fault: str | None
@@ -261,11 +275,14 @@ async def _capture(
 async def _send(
     send: Send, status: int, headers: list[tuple[bytes, bytes]], content: bytes, fault: str | None
 ) -> None:
-    if fault == "broken-json":
-        content = content[: len(content) // 2]
-    kept = [(name, value) for name, value in headers if name != b"content-length"]
+    left_out = {b"content-length", *(TELL_WHEN if fault == "429-untimed" else ())}
+    kept = [(name, value) for name, value in headers if name.lower() not in left_out]
+    kept += [(b"content-encoding", b"gzip")] if fault == "broken-gzip" else []
     length = (b"content-length", str(len(content)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [*kept, length]})
+    if fault == "cut-body":
+        await send({"type": "http.response.body", "body": content[: len(content) // 2], "more_body": True})
+        return
     if fault == "slow-body":
         step = max(1, len(content) // 10)
         for start in range(0, len(content), step):
@@ -278,20 +295,21 @@ async def _send(
 
 async def _hang(receive: Receive) -> None:
     """Wait until the client gives up."""
-
-    async def gone() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
-
     try:
-        await asyncio.wait_for(gone(), HANG_SECONDS)
+        await asyncio.wait_for(_gone(receive), HANG_SECONDS)
     except TimeoutError:
         return
 
 
-def _cut(receive: Receive) -> None:
-    """Drop the connection without a byte of answer. ASGI has no message for it: take uvicorn's transport."""
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+async def _cut(receive: Receive) -> None:
+    """Drop the connection as it is. ASGI has no message for it: take uvicorn's transport."""
     receive.__self__.transport.abort()  # type: ignore[attr-defined]
+    await _gone(receive)  # who returns sooner is taken for an application that forgot to answer
 
 
 # --- running it --------------------------------------------------------------------------------------

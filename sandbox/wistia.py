@@ -655,9 +655,14 @@ def page_of(request: Request) -> tuple[int, int]:
     """Where the asked page starts, and how many rows it has at most; a page fault moves or empties it."""
     page, count = whole_number(request, "page", 1), whole_number(request, "per_page", USUAL_ROWS)
     count = min(count, MOST_ROWS)
-    if request.state.page_fault == "repeat":
-        page = max(1, page - 1)
-    return (page - 1) * count, 0 if request.state.page_fault == "empty" else count
+    match request.state.page_fault:
+        case "empty":
+            return (page - 1) * count, 0
+        case "repeat":
+            page = max(1, page - 1)
+        case "again" | "skip" as moved if page > 1:
+            return (page - 1) * count + (1 if moved == "skip" else -1), count
+    return (page - 1) * count, count
 
 
 def whole_number(request: Request, name: str, default: int) -> int:
