@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import requests
 from requests.adapters import HTTPAdapter
 
@@ -30,9 +31,14 @@ failure."""
 WAITS = 60
 """How often one request may be told to come back later."""
 LONGEST_WAIT_SECONDS = 90.0
+NEAR_SECONDS = (2.0, 5.0)
+FAR_SECONDS = (10.0, 60.0)
+"""How long a connection may take, and a silence within an answer, on this machine and elsewhere."""
 GOOD = (requests.codes.ok, requests.codes.accepted)
 NOTICED_SECONDS = 0.05
 """A shorter wait is spacing, not worth a word."""
+ROUND = 10
+"""Caps of vendors are multiples of this."""
 CONFIRM = 2
 """How often an empty page, a repeated one or an early end is asked again before it is believed."""
 
@@ -173,15 +179,28 @@ class Paging(Protocol):
 
 @dataclass(frozen=True)
 class Whole:
-    """Everything in one answer."""
+    """Everything in one answer. Where it holds at most `most` different values of the column `of`, a full one
+    may have been cut.
+    """
 
     empty_ends: bool = True
+    most: int = 0
+    of: str = ""
 
     def first(self) -> Parameters:
         return {}
 
     def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
+        if self.most and pc.count_distinct(page.rows.column(self.of)).as_py() >= self.most:
+            raise SourceError(f"{self.most:,} {self.of}s, the most it gives. Rows may be missing")
         return None
+
+
+def _may_go_on(rows: int, size: int) -> bool:
+    """Whether a page of so many rows may have one after it. It need not be full: a vendor that lowers its cap
+    without a word gives round pages.
+    """
+    return rows >= size or (rows > 0 and rows % ROUND == 0)
 
 
 @dataclass(frozen=True)
@@ -195,8 +214,8 @@ class Numbered:
         return {"page": 1, "per_page": self.size}
 
     def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
-        full = page.rows.num_rows >= self.size
-        return {**asked, "page": int(asked["page"]) + 1} if full else None
+        goes_on = _may_go_on(page.rows.num_rows, self.size)
+        return {**asked, "page": int(asked["page"]) + 1} if goes_on else None
 
 
 @dataclass(frozen=True)
@@ -212,7 +231,8 @@ class Offset:
         return {"limit": self.size, "offset": 0}
 
     def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:
-        return {**asked, "offset": count} if page.rows.num_rows == self.size else None
+        rows = page.rows.num_rows
+        return {**asked, "offset": count} if rows <= self.size and _may_go_on(rows, self.size) else None
 
 
 @dataclass(frozen=True)
@@ -274,7 +294,7 @@ class Vendor(requests.Session):
         self.notices: list[str] = []
         self.mount(base_url, HTTPAdapter(pool_maxsize=32))
         # On loopback nobody is served by politeness: the sandbox answers at once or breaks on purpose.
-        self._timeout = (2.0, 5.0) if is_near else (10.0, 60.0)
+        self._timeout = NEAR_SECONDS if is_near else FAR_SECONDS
         self._backoff_seconds = (0.02, 0.5) if is_near else (1.0, 60.0)
 
     def ask(

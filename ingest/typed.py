@@ -155,6 +155,7 @@ class Table:
         kept = [f"nullif({name}::varchar, 'null') as {name}" for name in nested]
         wrong = [f"{c.name} is null and type_of[{n}] <> 'NULL'" for n, c in enumerate(self._scalars, 1)]
         nothing = [f"{c.name} is null" for c in self._scalars if c.name in self.key]
+        is_wrong = " or ".join([*wrong, *nothing]) or "false"  # all may be known or nested
         return f"""
             with {self._rows},
             cells as (
@@ -165,8 +166,8 @@ class Table:
                     nullif(json_merge_patch(row, '{self._listed}')::varchar, '{self._rest}') as other
                 from rows
             ),
-            cast_once as (select {", ".join([*cast, *kept])}, other, type_of from cells)
-            select * exclude (type_of), coalesce({" or ".join([*wrong, *nothing])}, false) as is_wrong
+            cast_once as (select {", ".join([*cast, *kept, "other", "type_of"])} from cells)
+            select * exclude (type_of), coalesce({is_wrong}, false) as is_wrong
             from cast_once
         """
 
@@ -185,7 +186,7 @@ class Table:
 
     @cached_property
     def _paths(self) -> str:
-        return "[" + ", ".join(f"'{_path(c)}'" for c in self._scalars) + "]"
+        return "[" + ", ".join(f"'{_path(c)}'" for c in self._scalars) + "]::varchar[]"
 
     @cached_property
     def _listed(self) -> str:

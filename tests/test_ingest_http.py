@@ -135,6 +135,21 @@ def test_a_vendor_that_gives_more_than_a_page_has_given_everything(acme: Acme) -
     assert len(acme.asked) == 1
 
 
+@pytest.mark.parametrize("paging", [Numbered(100), Offset(100)], ids=["by number", "by offset"])
+def test_a_vendor_that_lowers_its_cap_loses_no_rows(acme: Acme, paging: Any) -> None:
+    ids = [f"{n:02}" for n in range(45)]
+    acme.answers = [things(*ids[at : at + 20]) for at in (0, 20, 40)]
+    assert acme.read(paging) == ids
+    assert len(acme.asked) == 3
+
+
+def test_an_answer_that_is_as_long_as_it_can_be_may_have_been_cut(acme: Acme) -> None:
+    acme.answers = [things("a", "b", "c")] * 9
+    with pytest.raises(SourceError, match=r"^things: 3 ids, the most it gives\. Rows may be missing$"):
+        acme.read(Whole(most=3, of="id"))
+    assert acme.read(Whole(most=4, of="id")) == ["a", "b", "c"]
+
+
 def test_a_repeated_page_is_asked_again(acme: Acme) -> None:
     acme.answers = [things("a", "b"), things("a", "b"), things("c")]
     assert acme.read(Numbered(2)) == ["a", "b", "c"]

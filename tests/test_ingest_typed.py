@@ -9,7 +9,7 @@ import pytest
 from ingest.klaviyo import FLOW_ACTIONS, METRIC_AGGREGATES
 from ingest.mavera import FOCUS_GROUPS
 from ingest.sendgrid import GEO_STATS, INVALID_EMAILS
-from ingest.typed import BrokenBodyError, ChangedTypeError
+from ingest.typed import BrokenBodyError, ChangedTypeError, Column, Table
 from ingest.wistia import EVENTS, MEDIA_STATS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
@@ -92,6 +92,14 @@ def test_a_changed_type_in_a_list_of_addresses_names_none() -> None:
         INVALID_EMAILS.rows('[{"email": "ada@example.com", "created": "soon"}]', {})
     assert '("soon", invalid email soon). Load' in str(raised.value)
     assert "ada" not in str(raised.value)
+
+
+def test_a_table_of_nested_values_alone_is_read() -> None:
+    notes = Table(
+        "raw_acme", "notes", ("thing_id",), [Column("thing_id", "text", known=True), Column("body", "json")]
+    )
+    (row,) = notes.rows('{"body": {"a": 1}, "more": 2}', {"thing_id": "8c1f"}).to_pylist()
+    assert row == {"thing_id": "8c1f", "body": '{"a":1}', "other": '{"more":2}'}
 
 
 @pytest.mark.parametrize("page", ["", "<html>", '[{"event_key": "8c', "[null]", '{"error": "busy"}', '["a"]'])
