@@ -21,10 +21,17 @@ def connect(path: Path, *, read_only: bool = False, create: bool = False) -> duc
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = duckdb.connect(str(path), read_only=read_only)
-    except (duckdb.IOException, OSError) as error:
+    except (duckdb.Error, OSError) as error:
         raise WarehouseError(explain(path, error)) from None
     connection.execute("set timezone = 'UTC'")
     return connection
+
+
+DAMAGED = re.compile(
+    "not a valid DuckDB database|Could not read enough bytes|[Cc]orrupt|checksum|INTERNAL Error|"
+    "Serialization Error|has been invalidated"
+)
+"""What DuckDB says of a file that was cut short or overwritten."""
 
 
 def is_full(error: BaseException) -> bool:
@@ -46,11 +53,12 @@ def explain(path: Path, error: Exception) -> str:
             f"{path.name} is open in process {holder[1]}. Close it there; "
             "to read meanwhile, open the published copy"
         )
-    if "not a valid DuckDB database" in text:
+    if DAMAGED.search(text):
         return (
             f"{path} is damaged or no DuckDB file. Move it away and run make ingest transform: "
             "everything in it comes from the vendors and the ledger"
         )
-    if isinstance(error, PermissionError) or "Permission denied" in text:
-        return f"{path} cannot be written: permission denied. Change its owner, or set another path in .env"
+    for reason in ("Permission denied", "Read-only file system", "Is a directory"):
+        if reason in text:
+            return f"{path} cannot be written: {reason.lower()}. Change that, or set another path in .env"
     return f"{path}: {text.splitlines()[0]}"

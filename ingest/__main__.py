@@ -93,7 +93,10 @@ def _line(job: Job) -> str:
         news.append(f"{outcome.rows_changed:,} changed")
     if outcome.rows_late:
         news.append(f"{outcome.rows_late:,} late ({outcome.latest_days:.1f} days)")
-    return f"{name} {outcome.rows_read:>8,} rows  {', '.join(news):<16} {outcome.seconds:>4.0f} s"
+    is_deep = outcome.deep_at and job.last is not None and job.resource.overlap
+    return f"{name} {outcome.rows_read:>8,} rows  {', '.join(news):<16} {outcome.seconds:>4.0f} s" + (
+        "  deep re-read" if is_deep else ""
+    )
 
 
 def _verdict(summary: Summary) -> str:
@@ -139,6 +142,7 @@ def ingest(
     sources: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(NAMES)}; all.")] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    deep: Annotated[bool, typer.Option(help="Read all of what may come late, as once a week.")] = False,
     debug: Annotated[bool, typer.Option(help="Show where an error was raised.")] = False,
 ) -> None:
     """Load what the vendors and Mavera have into the warehouse; may be run again at any time."""
@@ -152,7 +156,7 @@ def ingest(
     try:
         loaded = settings.load()
         with runs.recorded(loaded, "ingest", sources or ()) as record:
-            summary = run(loaded, SOURCES, sources or NAMES, report)
+            summary = run(loaded, SOURCES, sources or NAMES, report, deep=deep)
             totals = _totals(summary)
             record.row_count, record.request_count, record.wait_count = (
                 totals["rows_new"],

@@ -9,7 +9,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 import assumptions
-from ingest.http import Client, Pace, Page, Paging, Parameters, Vendor, Whole, check_total
+from ingest.http import Client, Pace, Page, Paging, Parameters, SourceError, Vendor, Whole, check_total
 from ingest.pipeline import Pages, Resource, Source
 from ingest.typed import Column, Table, each, value
 from settings import Settings
@@ -140,21 +140,28 @@ def each_whole(
 
 
 def ledger(url: str) -> Iterator[pa.Table]:
-    """The journal as it stands, read-only; none where nothing was ever sent. The file is never created."""
+    """The journal as it stands, read-only; none where nothing was ever sent. The file is never created.
+
+    Raises SourceError where the ledger is damaged or cannot be reached.
+    """
     address = sa.make_url(url)
     if address.get_backend_name() == "sqlite":
         if not address.database or not Path(address.database).exists():
             return
         url = f"sqlite:///file:{address.database}?mode=rw&uri=true"
     engine = sa.create_engine(url, poolclass=sa.NullPool)
-    with engine.connect().execution_options(postgresql_readonly=True) as connection:
-        if not sa.inspect(connection).has_table("journal"):
-            return
-        names = [column.name for column in LEDGER.columns]
-        journal = sa.table("journal", *map(sa.column, names))
-        rows = connection.execute(sa.select(journal).order_by(journal.c.entry_id)).mappings()
-        for part in rows.partitions(LEDGER_ROWS):
-            yield LEDGER.from_rows(dict(row) for row in part)
+    try:
+        with engine.connect().execution_options(postgresql_readonly=True) as connection:
+            if not sa.inspect(connection).has_table("journal"):
+                return
+            names = [column.name for column in LEDGER.columns]
+            journal = sa.table("journal", *map(sa.column, names))
+            rows = connection.execute(sa.select(journal).order_by(journal.c.entry_id)).mappings()
+            for part in rows.partitions(LEDGER_ROWS):
+                yield LEDGER.from_rows(dict(row) for row in part)
+    except sa.exc.DBAPIError as error:
+        said, *_ = [*str(error.orig).splitlines(), ""]  # the error itself would quote the query
+        raise SourceError(f"the ledger cannot be read ({said}). Bring back its last backup") from error
 
 
 def resources(settings: Settings) -> list[Resource]:

@@ -1,19 +1,23 @@
 """Read every source side by side, write to the warehouse one package at a time, say what came in.
 
 Reading threads turn pages into batches; the writer takes what is there, leaves out what the warehouse already
-has, and gives the rest to the source's dlt pipeline as one package. Rows and the cursor they move are
-committed together or not at all, so a run may be killed at any instant, and a resource whose reading failed
-is in no package. The warehouse is the only memory: what an interrupted run left in the working folder is
-dropped, and cursor and schema are taken from the warehouse before anything is read.
+has, and gives the rest to the source's dlt pipeline as one package. The cursor that they move counts only
+once all rows of the package are committed, and rows that are there are not loaded again, so a run may be
+killed at any instant; a resource whose reading failed is in no package. The warehouse is the only memory:
+what an interrupted run left in the working folder is removed, and cursor and schema are taken from the
+warehouse before anything is read.
 """
 
+import os
 import queue
+import shutil
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
 
 import dlt
@@ -37,6 +41,11 @@ GATHER_SECONDS = 1.0
 """A package costs dlt a third of a second whatever is in it: batches that come close together share one."""
 SETTLED = timedelta(seconds=5)
 """A cursor never comes nearer to the start of the run: vendors refuse or miss what is younger."""
+DEEP_EVERY = timedelta(days=7)
+"""What comes later than an overlap is found by reading all of the history again, so often. No vendor says how
+late a row may come: a week lets no weekly figure stay wrong for longer than until the next one, and costs one
+first load.
+"""
 
 Cursor = datetime | date
 Pages = Iterator[pa.Table | None]
@@ -56,9 +65,10 @@ class Resource:
 
     `read` gets the client and where to start (None: at the beginning). It yields pages, and None where a
     later run may go on from the newest row so far. `cursor` is the column that tells how new a row is,
-    `overlap` how much is read again because the vendor delivers or changes it late. A `daily` resource is
-    measured once a day. A `replaced` one is the vendor's current list, without what has gone. `scope` is what
-    the key must be allowed.
+    `overlap` how much is read again because the vendor delivers or changes it late; what has one is read
+    whole every DEEP_EVERY, unless the vendor `forgets` old rows. A `daily` resource is measured once a day,
+    and again by a deep read. A `replaced` one is the vendor's current list, without what has gone. `scope` is
+    what the key must be allowed.
     """
 
     table: Table
@@ -66,9 +76,15 @@ class Resource:
     scope: str = ""
     cursor: str = ""
     overlap: timedelta = timedelta()
+    forgets: bool = False
     daily: bool = False
     replaced: bool = False
     needs_key: bool = True
+
+    @property
+    def is_read_deeply(self) -> bool:
+        """Whether a usual run may have missed a row that the vendor still serves."""
+        return self.daily or (bool(self.overlap) and not self.forgets)
 
 
 @dataclass(frozen=True)
@@ -99,7 +115,9 @@ class Changes(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What one resource came to in this run; a row of `raw_ops.loads`, a line of the report."""
+    """What one resource came to in this run; a row of `raw_ops.loads`, a line of the report. `deep_at` is the
+    run's moment where all of the history was read.
+    """
 
     vendor: str
     resource: str
@@ -112,6 +130,7 @@ class Outcome:
     rows_changed: int = 0
     rows_late: int = 0
     latest_days: float = 0.0
+    deep_at: datetime | None = None
     outcome: str = "loaded"
     detail: str = ""
 
@@ -138,6 +157,20 @@ class Job:
     outcome: Outcome
     last: Cursor | None = None
     error: Exception | None = None
+
+    @property
+    def start(self) -> Cursor | None:
+        """Where reading starts, None at the beginning. A clock that was set back is followed, lest its days
+        are read by nobody.
+        """
+        if self.last is None or self.outcome.deep_at:
+            return None
+        return min(self.last, self.now) - self.resource.overlap
+
+    @property
+    def now(self) -> Cursor:
+        """The start of the run, as the cursor tells time."""
+        return self.client.started_at if isinstance(self.last, datetime) else self.client.today
 
     @property
     def name(self) -> str:
@@ -178,8 +211,15 @@ class Summary:
     notices: list[str]
 
 
-def run(settings: Settings, every: Sequence[Source], chosen: Sequence[str], report: Report) -> Summary:
-    """Load the `chosen` of `every` source and return what came in.
+def run(
+    settings: Settings,
+    every: Sequence[Source],
+    chosen: Sequence[str],
+    report: Report,
+    *,
+    deep: bool = False,
+) -> Summary:
+    """Load the `chosen` of `every` source and return what came in; `deep` reads all of what may come late.
 
     Raises NotStartedError when there is no key, the warehouse is in use, or it holds another world's rows,
     BrokenOffError when it cannot be written.
@@ -201,6 +241,7 @@ def run(settings: Settings, every: Sequence[Source], chosen: Sequence[str], repo
         file.claim([source.name for source in sources if keys[source.name]])
         for name, reason in skipped.items():
             report.skip(name, reason)
+        _set_out(jobs, file, deep=deep)
         _read_and_write(jobs, file, report)
     except (PipelineStepFailed, duckdb.Error, OSError) as error:
         raise BrokenOffError(warehouse.explain(settings.warehouse_path, error)) from error
@@ -208,6 +249,7 @@ def run(settings: Settings, every: Sequence[Source], chosen: Sequence[str], repo
         file.close()
     vendors = {job.source.name: job.client.vendor for job in jobs}
     notices = [f"{name}: {notice}" for name, vendor in vendors.items() for notice in vendor.notices]
+    notices += _clock(jobs)
     return Summary(jobs, skipped, _errors(jobs, settings), notices)
 
 
@@ -220,11 +262,34 @@ def _jobs(source: Source, key: str | None, settings: Settings, now: datetime) ->
     ]
 
 
+def _set_out(jobs: Sequence[Job], file: "Warehouse", *, deep: bool) -> None:
+    """Find out where each job starts, and which read all of their history."""
+    read = file.deep_reads()
+    for job in jobs:
+        job.last = file.last(job)
+        since = job.client.started_at - read.get(job.name, datetime.min.replace(tzinfo=UTC))
+        # A deep read in the future is of a clock that was wrong, and proves nothing.
+        is_due = job.last is None or deep or not timedelta() <= since < DEEP_EVERY
+        if job.resource.is_read_deeply and is_due:
+            job.outcome.deep_at = job.client.started_at
+
+
+def _clock(jobs: Sequence[Job]) -> list[str]:
+    """One line where the clock is behind what was loaded before."""
+    ahead = [job for job in jobs if job.last is not None and job.last > job.now]
+    if not ahead:
+        return []
+    now, latest = ahead[0].client.started_at, max(f"{job.last:%Y-%m-%d %H:%M}" for job in ahead)
+    line = (
+        f"the clock says {now:%Y-%m-%d %H:%M} UTC, but loads reach to {latest}: set the clock, or RUN_AT, "
+        "right. Nothing is lost, no cursor moved back"
+    )
+    return [line]
+
+
 def _read_and_write(jobs: Sequence[Job], file: "Warehouse", report: Report) -> None:
     """Read every job in a thread of its own, and write in this one what the threads bring."""
     batches: queue.Queue[Batch] = queue.Queue(BATCHES_WAITING)
-    for job in jobs:
-        job.last = file.last(job)
     report.begin(jobs)
     threads = [threading.Thread(target=_read, args=(job, batches), daemon=True) for job in jobs]
     for thread in threads:
@@ -297,7 +362,7 @@ def _read(job: Job, batches: "queue.Queue[Batch]") -> None:
     until = newest = job.last
     settled = job.client.started_at - SETTLED
     try:
-        for page in () if _is_measured(job) else resource.read(job.client, _start(job)):
+        for page in () if _is_measured(job) else resource.read(job.client, job.start):
             if page is None:
                 until = newest
             else:
@@ -313,11 +378,7 @@ def _read(job: Job, batches: "queue.Queue[Batch]") -> None:
 
 
 def _is_measured(job: Job) -> bool:
-    return job.resource.daily and job.last == job.client.today
-
-
-def _start(job: Job) -> Cursor | None:
-    return None if job.last is None else job.last - job.resource.overlap
+    return job.resource.daily and job.last == job.client.today and not job.outcome.deep_at
 
 
 def _newest(newest: Cursor | None, page: pa.Table, cursor: str, settled: datetime) -> Cursor | None:
@@ -357,8 +418,11 @@ def _errors(jobs: Sequence[Job], settings: Settings) -> list[str]:
             line = explained or f"{job.name}: {error}. Not loaded; the next run asks again"
         elif isinstance(error, SourceError):
             line = f"{job.name}: {error}. Not loaded; the next run reads it again"
+        elif isinstance(error, ChangedTypeError):
+            line = str(error)
         else:
-            line = f"{job.name}: {error}" if not isinstance(error, ChangedTypeError) else str(error)
+            said, *_ = [*str(error).splitlines(), type(error).__name__]
+            line = f"{job.name}: {said}. Not loaded; the next run reads it again"
         errors[line] = None
         job.outcome.detail = line
     return list(errors)
@@ -371,7 +435,8 @@ class Warehouse:
         self._settings = settings
         self._run_id = uuid.uuid4().hex
         self._pipelines: dict[str, dlt.Pipeline] = {}
-        self._forgotten = Forgotten(settings.forgotten_path)
+        self._forgotten = _forgotten(settings.forgotten_path)
+        _make_writable(settings.pipelines_path)
         self._connection = warehouse.connect(settings.warehouse_path, create=True)
 
     def close(self) -> None:
@@ -405,7 +470,8 @@ class Warehouse:
                 run_id text, vendor text, resource text, started_at timestamptz, finished_at timestamptz,
                 requests bigint, waits bigint, rows_read bigint, rows_new bigint, rows_changed bigint,
                 rows_late bigint, outcome text, detail text
-            )
+            );
+            alter table raw_ops.loads add column if not exists deep_at timestamptz
             """
         )
 
@@ -430,6 +496,16 @@ class Warehouse:
                 "insert or ignore into raw_ops.origins values (?, ?, ?)",
                 [vendor, self._settings.world_of(vendor), base_url],
             )
+
+    def deep_reads(self) -> dict[str, datetime]:
+        """When all of a resource's history was read for the last time, by the name of its job."""
+        found = self._connection.execute(
+            """
+            select vendor || ' ' || resource, max(deep_at) from raw_ops.loads
+            where deep_at is not null and outcome = 'loaded' group by all
+            """
+        ).fetchall()
+        return dict(found)
 
     def last(self, job: Job) -> Cursor | None:
         """The cursor value up to which the rows of `job` are in the warehouse."""
@@ -530,8 +606,13 @@ class Warehouse:
         )
 
     def _pipeline(self, name: str) -> dlt.Pipeline:
-        """The dlt pipeline of a source, with cursor and schema as the warehouse has them."""
+        """The dlt pipeline of a source, with cursor and schema as the warehouse has them.
+
+        Its folder is removed before dlt looks at it: what a run left there may be half written. Raises
+        WarehouseError where the warehouse's own memory cannot be read.
+        """
         if name not in self._pipelines:
+            shutil.rmtree(self._settings.pipelines_path / name, ignore_errors=True)
             pipeline = dlt.pipeline(
                 name,
                 destination=dlt.destinations.duckdb(self._connection, replace_strategy="insert-from-staging"),
@@ -539,12 +620,45 @@ class Warehouse:
                 pipelines_dir=str(self._settings.pipelines_path),
             )
             self._pipelines[name] = pipeline = pipeline.drop()
-            pipeline.sync_destination()
+            try:
+                pipeline.sync_destination()
+            except PipelineStepFailed as error:
+                if warehouse.is_full(error):
+                    raise
+                raise warehouse.WarehouseError(
+                    f"{self._settings.warehouse_path} is damaged: what it knows of {name} cannot be read. "
+                    "Move it away and run make ingest transform: everything in it comes from the vendors and "
+                    "the ledger"
+                ) from error
         return self._pipelines[name]
 
     def forget(self, name: str) -> None:
         """Take a source's cursor and schema from the warehouse again: a package of it was not loaded."""
         self._pipelines.pop(name, None)
+
+
+def _forgotten(path: Path) -> Forgotten:
+    """Who must not come back. Raises NotStartedError where that cannot be read."""
+    try:
+        return Forgotten(path)
+    except ValueError:
+        raise NotStartedError(
+            f"{path} is damaged, and says who asked to be forgotten: nothing is loaded without it. "
+            "Bring back its last backup"
+        ) from None
+
+
+def _make_writable(folder: Path) -> None:
+    """Make dlt's working folder. Raises NotStartedError where nothing can be written to it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        reason = "" if os.access(folder, os.W_OK) else "read-only"
+    except OSError as error:
+        reason = str(error.strerror).lower()
+    if reason:
+        raise NotStartedError(
+            f"{folder} cannot be written: {reason}. Change that, or set another PIPELINES_PATH in .env"
+        )
 
 
 def _package(resource: Resource, rows: pa.Table | None, until: Cursor | None) -> DltResource:

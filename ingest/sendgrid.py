@@ -286,13 +286,12 @@ def automation_stats(client: Client, _since: None) -> Pages:
 
 
 def suppressions(client: Client, _since: None, *, table: Table, lists: Sequence[str]) -> Pages:
-    """The whole of each list: who was taken off leaves no trace. Up to the start of the run, so that nobody
-    who is added meanwhile moves the pages. An empty list is asked for again, for a slip of the vendor would
-    take everybody off.
+    """The whole of each list: who was taken off leaves no trace. Newest first, so that who is added meanwhile
+    makes a row come twice and none be missed; up to a moment by our clock, who came since would be left out
+    when it is behind. An empty list is asked for again, for a slip of the vendor would take everybody off.
     """
-    until = {"end_time": int(client.started_at.timestamp())}
     for name in lists:
-        yield from client.pages(f"suppression/{name}", table, BY_OFFSET, until, known={"list": name})
+        yield from client.pages(f"suppression/{name}", table, BY_OFFSET, known={"list": name})
 
 
 def unsubscribe_groups(client: Client, _since: None) -> Pages:
@@ -322,7 +321,8 @@ def daily(
         for country in countries:
             narrowed = {"country": country} if country else {}
             params: Parameters = {**asked, **paged, **narrowed}
-            yield from client.pages(path, table, Whole(), params, known={"country_filter": country})
+            paging = Whole(most=MOST_BUCKETS, of="date")
+            yield from client.pages(path, table, paging, params, known={"country_filter": country})
         yield None
         start = end + timedelta(days=1)
 
@@ -388,7 +388,8 @@ def _exported(client: Client) -> dict[str, Any]:
 def resources(settings: Settings) -> list[Resource]:
     def stat(table: Table, path: str, countries: Sequence[str] = ("",)) -> Resource:
         read = partial(daily, path=path, table=table, countries=countries, history_days=settings.history_days)
-        return Resource(table, read, "stats.read", cursor="date", overlap=LATE)
+        forgets = table is not GLOBAL_STATS
+        return Resource(table, read, "stats.read", cursor="date", overlap=LATE, forgets=forgets)
 
     return [
         Resource(SINGLE_SENDS, single_sends, "marketing.read"),

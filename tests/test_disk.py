@@ -1,4 +1,5 @@
-"""A disk without room, a folder without permission: one line, a remedy, and the same command afterwards."""
+"""A disk without room, a folder without permission, a damaged file: one line, a remedy, and the same command
+afterwards."""
 
 import os
 import shutil
@@ -7,6 +8,7 @@ from collections.abc import Callable, Iterator
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pytest
 from commands import Project
 
@@ -38,12 +40,13 @@ def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    with serving(Sandbox(World(200, 7, date(2026, 11, 21)), limits="off")) as url:
+    world = World(60, 7, date(2026, 11, 21), since=date(2026, 9, 1))
+    with serving(Sandbox(world, limits="off")) as url:
         yield url
 
 
 def test_a_full_disk_is_one_line_and_the_next_run_goes_on(disk: Callable[[int], Path], url: str) -> None:
-    project = Project(disk(2), url)
+    project = Project(disk(2), url, extra={"HISTORY_DAYS": "90"})
     broken = project.run("ingest")
     assert broken.code == 1
     (line,) = [line for line in broken.err.splitlines() if "error" in line]
@@ -53,7 +56,7 @@ def test_a_full_disk_is_one_line_and_the_next_run_goes_on(disk: Callable[[int], 
     assert "leaked" not in broken.err
 
     folder = disk(60)
-    project.well("ingest")
+    project.well("ingest", "wistia")
     filler = folder / "filler"
     filler.write_bytes(bytes(shutil.disk_usage(folder).free - 200_000))
     modelled = project.run("transform")
@@ -78,3 +81,94 @@ def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, url: str) -
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith(f"error: {blocked / 'warehouse.duckdb'}")
     assert ran.err.count("\n") == 1
+
+
+def test_a_read_only_disk_is_one_line(disk: Callable[[int], Path], url: str) -> None:
+    project = Project(disk(20), url)
+    project.well("ingest", "mavera")
+    remounted = ["mount", "-o", "remount,ro", str(project.folder)]
+    subprocess.run(remounted, check=True)
+    ran = project.run("ingest", "mavera")
+    assert (ran.code, ran.out) == (2, "")
+    (line,) = [line for line in ran.err.splitlines() if not line.startswith("warn")]
+    assert line == (
+        f"error: {project.folder / 'pipelines'} cannot be written: read-only. Change that, or set another "
+        "PIPELINES_PATH in .env"
+    )
+
+
+# --- damaged files -----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def loaded(url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder into which Mavera was loaded once."""
+    folder = tmp_path_factory.mktemp("loaded")
+    Project(folder, url).well("ingest", "mavera")
+    return folder
+
+
+@pytest.fixture
+def project(loaded: Path, url: str, tmp_path: Path) -> Project:
+    return Project(Path(shutil.copytree(loaded, tmp_path / "copy")), url)
+
+
+def cut(path: Path, share: float) -> None:
+    content = path.read_bytes()
+    path.write_bytes(content[: int(len(content) * share)])
+
+
+PERSONAS = "from raw_mavera.personas select id, name order by all"
+
+
+def test_a_damaged_working_folder_is_made_anew(project: Project) -> None:
+    before = project.rows(PERSONAS)
+    cut(project.folder / "pipelines/mavera/state.json", 0.5)
+    package = project.folder / "pipelines/mavera/load/normalized/1795269712.1/new_jobs/personas.1.parquet"
+    package.parent.mkdir(parents=True)
+    package.write_bytes(b"PAR1")
+    assert project.well("ingest", "mavera")["totals"]["rows_new"] == 0
+    assert project.rows(PERSONAS) == before != []
+
+
+def damage(folder: Path, how: str) -> str:
+    """Damage a file below `folder` in one way; return its name."""
+    path = folder / "warehouse.duckdb"
+    match how:
+        case "garbage":
+            path.write_bytes(b"garbage" * 5_000)
+        case "truncated header" | "truncated":
+            cut(path, 0.1 if "header" in how else 0.6)
+        case "cursors":
+            with duckdb.connect(str(path)) as connection:
+                connection.execute("update raw_mavera._dlt_pipeline_state set state = 'garbage'")
+        case "forgotten":
+            path = folder / "forgotten.json"
+            path.write_text('{"salt": "a')
+        case "ledger":
+            path = folder / "ledger.sqlite"
+            path.write_bytes(b"garbage" * 5_000)
+    return path.name
+
+
+@pytest.mark.parametrize(
+    "how", ["garbage", "truncated header", "truncated", "cursors", "forgotten", "ledger"]
+)
+def test_a_damaged_file_is_one_line_and_without_it_the_same_command_runs(project: Project, how: str) -> None:
+    before = project.rows(PERSONAS)
+    name = damage(project.folder, how)
+    ran = project.run("ingest", "mavera")
+    (line,) = [line for line in ran.err.splitlines() if "error" in line]
+    assert ran.code == (1 if how in ("ledger", "truncated") else 2)  # a cut is met where it is read
+    assert "Traceback" not in ran.err
+    if how == "ledger":
+        assert line == (
+            "error: mavera ledger: the ledger cannot be read (file is not a database). Bring back its last "
+            "backup. Not loaded; the next run reads it again"
+        )
+    else:
+        assert line.startswith(f"error: {project.folder / name} is damaged")
+        assert "Bring back its last backup" in line or "Move it away and run make ingest transform" in line
+    (project.folder / name).rename(project.folder / "moved-away")
+    project.well("ingest", "mavera")
+    assert project.rows(PERSONAS) == before

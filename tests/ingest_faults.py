@@ -1,0 +1,447 @@
+"""Ingest on bad days: each fault of the sandbox alone and in pairs, per vendor, and what raw holds after it.
+
+python -m tests.ingest_faults --seeds 0:50
+
+A seed is a case: a vendor, one fault or two, and where the run that meets them starts, from nothing or from
+the day before. A fault may be a SIGKILL at a stage of the run. Then the faults end, ingest runs once more,
+and raw is compared with what an undisturbed warehouse holds, row by row, by key and content. Prints a line
+per case; exits 1 where a row is lost, doubled or differs.
+"""
+
+import multiprocessing
+import os
+import random
+import re
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from datetime import UTC, date, datetime, time, timedelta
+from itertools import combinations
+from pathlib import Path
+from typing import Annotated, Final, NamedTuple
+from unittest.mock import patch
+
+import dlt
+import duckdb
+import requests
+import typer
+from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
+
+from ingest import http, klaviyo, mavera, pipeline, sendgrid, wistia
+from ingest.pipeline import Job, Resource, Source, Summary
+from sandbox import klaviyo as klaviyo_api
+from sandbox import mavera as mavera_api
+from sandbox import sendgrid as sendgrid_api
+from sandbox import wistia as wistia_api
+from sandbox.faults import NAMES, SOME, VENDORS, Fault
+from sandbox.server import Sandbox, serving
+from sandbox.world import ANOMALIES, World
+from settings import Settings
+
+YESTERDAY, TODAY = date(2026, 11, 20), date(2026, 11, 21)
+SINCE = date(2026, 9, 1)
+PEOPLE = 60
+SOURCES: Final[dict[str, Source]] = {
+    source.name: source for source in (sendgrid.SENDGRID, wistia.WISTIA, klaviyo.KLAVIYO, mavera.MAVERA)
+}
+CLOCKS: Final = {"clock-behind": timedelta(days=-1), "clock-ahead": timedelta(days=1)}
+"""How far our clock is from the vendor's: what happened since is from the future, or nothing happened yet."""
+KILLS: Final = (
+    "kill-reading",
+    "kill-extract",
+    "kill-normalise",
+    "kill-load",
+    "kill-staged",
+    "kill-merging",
+    "kill-data",
+    "kill-state",
+    "kill-unmarked",
+    "kill-marked",
+    "kill-recording",
+)
+"""Where a run is killed: after a few answers, before each of dlt's steps, with rows in the staging tables,
+before a commit of rows and after it, after that of the cursor, before and after the row that makes the
+cursor count, and before the run is written down.
+"""
+FAULTS: Final = sorted({*NAMES, *ANOMALIES, *CLOCKS, *KILLS})
+ANOMALOUS: Final = {"future-rows": ("klaviyo",), "same-second": ("klaviyo",), "late-rows": VENDORS[:3]}
+"""Whose rows an anomaly of the population touches."""
+
+ANSWERS: Final = 9
+"""How many requests a run may make that is killed while it reads."""
+ROWS: Final = re.compile(r'INSERT INTO "raw_[a-z]+"\."(?!_dlt)')
+STATE: Final = re.compile(r'INSERT INTO "raw_[a-z]+"\."_dlt_pipeline_state"')
+WORDS: Final = {"topic": "Repair", "target_audience": "Viewers"}
+
+# How often: what slows a run down or is believed when it is seen three times comes once or twice.
+OFTEN: Final[dict[str, tuple[float, int | None]]] = {
+    "429": (0.2, 1),
+    "429-untimed": (0.1, None),
+    "time-out": (0.2, 1),
+    "slow-body": (0.2, 2),
+    "empty-page": (0.2, 2),
+    "repeated-page": (0.2, 2),
+    "changed-type": (0.1, 1),
+    "short-total": (0.3, 4),
+    "repeated-cursor": (0.3, None),
+    "added-row": (1.0, None),  # every page after it is moved
+    "deleted-row": (1.0, None),
+}
+USUAL: Final = (0.1, None)
+
+
+@contextmanager
+def small_pages() -> Iterator[None]:
+    """Read lists in pages that a small world has several of."""
+    usual = klaviyo.list_of
+    with ExitStack() as stack:
+        for target, name, value in (
+            (klaviyo, "list_of", lambda size: usual(size and max(size // 10, 5))),
+            (klaviyo, "AGGREGATE_ROWS", 20),
+            (sendgrid, "LIST", replace(sendgrid.LIST, size=("page_size", 5))),
+            (sendgrid, "STATS", replace(sendgrid.STATS, size=("page_size", 5))),
+            (sendgrid, "BY_OFFSET", http.Offset(4)),
+            (wistia, "PAGE", http.Numbered(15)),
+            (mavera, "PAGE_ROWS", 3),
+            (pipeline, "GATHER_SECONDS", 0.3),
+            (sys.modules["sandbox.server"], "SLOW_BODY_SECONDS", 0.2),
+        ):
+            stack.enter_context(patch.object(target, name, value))
+        yield
+
+
+class Case(NamedTuple):
+    """What a seed stands for; `faults` are one or two."""
+
+    seed: int
+    vendor: str
+    faults: tuple[str, ...]
+    is_first_load: bool
+
+
+class Found(NamedTuple):
+    """How a case ended: how many resources failed under the faults, or `killed`; then what raw lacks."""
+
+    failed: int | str
+    lost: int
+    doubled: int
+    differing: int
+    requests: int
+
+    @property
+    def is_whole(self) -> bool:
+        return not (self.lost or self.doubled or self.differing)
+
+
+def combined() -> list[tuple[str, tuple[str, ...]]]:
+    """Every vendor with every fault that it can have, alone and in pairs; each twice, for both starts."""
+    cases = []
+    for vendor in VENDORS:
+        can = [fault for fault in FAULTS if vendor in ({**SOME, **ANOMALOUS}.get(fault, VENDORS))]
+        can = [fault for fault in can if vendor != "mavera" or fault not in CLOCKS]  # it has the real time
+        cases += [(vendor, (fault,)) for fault in can]
+        cases += [
+            (vendor, pair)
+            for pair in combinations(can, 2)
+            if not any(set(pair) <= set(one_at_a_time) for one_at_a_time in (CLOCKS, KILLS))
+        ]
+    return [each for each in cases for _ in range(2)]
+
+
+def case_of(seed: int) -> Case:
+    """The case of a seed: all of them in an order that spreads vendors and faults, then again."""
+    cases = combined()
+    order = random.Random(0).sample(range(len(cases)), len(cases))
+    at = order[seed % len(cases)]
+    vendor, faults = cases[at]
+    return Case(seed, vendor, faults, is_first_load=at % 2 == 0)
+
+
+class Silent:
+    """A report to nobody."""
+
+    def begin(self, jobs: Sequence[Job]) -> None:
+        """Say nothing."""
+
+    def skip(self, source: str, reason: str) -> None:
+        """Say nothing."""
+
+    def finish(self, job: Job) -> None:
+        """Say nothing."""
+
+
+class Days:
+    """The sandboxes of two days with some anomalies, and what undisturbed runs load of a vendor from them."""
+
+    def __init__(self, anomalies: frozenset[str], folder: Path, stack: ExitStack) -> None:
+        self._folder = folder
+        self.sandboxes = {
+            day: Sandbox(World(PEOPLE, 7, day, since=SINCE, anomalies=anomalies), limits="off")
+            for day in (YESTERDAY, TODAY)
+        }
+        self._urls = {day: stack.enter_context(serving(sandbox)) for day, sandbox in self.sandboxes.items()}
+        self._fill(self._urls[TODAY])
+        self._kept: dict[tuple[str, tuple[date, ...], bool], Path] = {}
+
+    def _fill(self, url: str) -> None:
+        """Let Mavera hold threads and texts: more than a page of each."""
+        for number in range(5):
+            for path, body in (
+                ("mave/chat", {"message": f"Who watches to the end of {number}?"}),
+                (
+                    "generations",
+                    {"app_id": "email-writer", "input_data": WORDS | {"topic": f"Repair {number}"}},
+                ),
+            ):
+                requests.post(
+                    f"{url}/mavera/api/v1/{path}",
+                    json=body,
+                    headers={"Authorization": f"Bearer {mavera_api.KEY}"},
+                    timeout=10,
+                ).raise_for_status()
+
+    def settings(self, folder: Path, day: date, apart: timedelta = timedelta()) -> Settings:
+        """What meets `day` with files in `folder`, by a clock that is so far `apart`."""
+        url = self._urls[day]
+        return Settings(
+            _env_file=None,
+            sendgrid_api_key=sendgrid_api.KEY,
+            wistia_api_token=wistia_api.KEY,
+            klaviyo_api_key=klaviyo_api.KEY,
+            mavera_api_key=mavera_api.KEY,
+            sendgrid_base_url=f"{url}/sendgrid/v3",
+            wistia_base_url=f"{url}/wistia/v1",
+            klaviyo_base_url=f"{url}/klaviyo/api",
+            mavera_base_url=f"{self._urls[TODAY]}/mavera/api/v1",
+            # Mavera lives in real time, on every day the same.
+            warehouse_path=folder / "warehouse.duckdb",
+            pipelines_path=folder / "pipelines",
+            forgotten_path=folder / "forgotten.json",
+            ledger_url=f"sqlite:///{folder / 'ledger.sqlite'}",
+            history_days=100,
+            run_at=datetime.combine(day, time(6), UTC) + apart,
+        )
+
+    def undisturbed(self, vendor: str, *days: date, deep: bool = False) -> Path:
+        """The warehouse that runs without faults leave after these days, the last one a deep read or not."""
+        if (vendor, days, deep) not in self._kept:
+            folder = self._folder / f"{vendor}-{'-'.join(map(str, days))}-{deep}"
+            folder.mkdir()
+            if before := days[:-1]:
+                shutil.copy(self.undisturbed(vendor, *before), folder)
+            summary = load(self.settings(folder, days[-1]), vendor, deep=deep)
+            assert not summary.errors, summary.errors
+            self._kept[vendor, days, deep] = folder / "warehouse.duckdb"
+        return self._kept[vendor, days, deep]
+
+
+def load(settings: Settings, vendor: str, *, deep: bool = False) -> Summary:
+    return pipeline.run(settings, list(SOURCES.values()), [vendor], Silent(), deep=deep)
+
+
+def load_until(point: str, settings: Settings, vendor: str) -> None:
+    """Load in this process, and kill it without warning at `point`."""
+
+    def die() -> None:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    answers = 0
+    said: list[str] = []
+    commit, query, execute = (
+        getattr(DuckDbSqlClient, name) for name in ("commit_transaction", "execute_query", "execute_sql")
+    )
+
+    def ask(session: requests.Session, *given: object, **named: object) -> requests.Response:
+        nonlocal answers
+        answers += 1
+        return die() if answers == ANSWERS else request(session, *given, **named)  # type: ignore[func-returns-value]
+
+    def say(client: DuckDbSqlClient, text: str, *given: object, **named: object) -> object:
+        said.append(str(text))
+        return query(client, text, *given, **named)
+
+    def end(client: DuckDbSqlClient) -> None:
+        has_rows = any(ROWS.search(text) for text in said)
+        if point == "kill-merging" and has_rows:
+            die()
+        commit(client)
+        has_state = any(STATE.search(text) for text in said)
+        if (point == "kill-data" and has_rows) or (point == "kill-state" and has_state):
+            die()
+        said.clear()
+
+    def run(client: DuckDbSqlClient, text: str, *given: object, **named: object) -> object:
+        is_mark = "INSERT" in text and "_dlt_loads" in text
+        if point == "kill-unmarked" and is_mark:
+            die()
+        done = execute(client, text, *given, **named)
+        if (point == "kill-marked" and is_mark) or (point == "kill-staged" and "read_parquet" in text):
+            die()
+        return done
+
+    steps = {"kill-extract": "extract", "kill-normalise": "normalize", "kill-load": "load"}
+    request = requests.Session.request
+    with ExitStack() as stack:
+        stack.enter_context(small_pages())
+        if point in steps:
+            stack.enter_context(patch.object(dlt.Pipeline, steps[point], lambda *_, **__: die()))
+        if point == "kill-recording":
+            stack.enter_context(patch.object(pipeline.Warehouse, "record", lambda *_: die()))
+        if point == "kill-reading":
+            stack.enter_context(patch.object(requests.Session, "request", ask))
+        for name, instead in (("commit_transaction", end), ("execute_query", say), ("execute_sql", run)):
+            stack.enter_context(patch.object(DuckDbSqlClient, name, instead))
+        load(settings, vendor)
+
+
+def killed(point: str, settings: Settings, vendor: str) -> bool:
+    """Load in a process that is killed at `point`; return whether it came so far."""
+    forks = multiprocessing.get_context("forkserver")  # a child in which everything is imported already
+    forks.set_forkserver_preload([__name__])
+    child = forks.Process(target=load_until, args=(point, settings, vendor))
+    child.start()
+    child.join(120)
+    return child.exitcode == -signal.SIGKILL
+
+
+def compared(vendor: str, kept: Path, wanted: Path, settings: Settings) -> tuple[int, int, int]:
+    """How many rows of `wanted` are missing in `kept`, how many there are twice or should not be, how many
+    have another content. Of what is measured daily today's measure counts, of days those that have come.
+    """
+    lost = doubled = differing = 0
+    with duckdb.connect() as connection:
+        for name, path in (("kept", kept), ("wanted", wanted)):
+            connection.execute(f"attach '{path}' as {name} (read_only)")
+        for resource in SOURCES[vendor].resources(settings):
+            table = resource.table
+            key = ", ".join(f'"{column}"' for column in table.key)
+            rest = [c for c in table.sql_columns if c not in (*table.key, "_dlt_load_id")]
+            differs = " or ".join(f'kept."{c}"::varchar is distinct from wanted."{c}"::varchar' for c in rest)
+            kept_rows, wanted_rows = (
+                f"(from {name}.{table.full_name} where {_counts(resource)})" for name in ("kept", "wanted")
+            )
+            ((wanted_count, kept_count, same, different),) = connection.execute(
+                f"""
+                select (select count(*) from {wanted_rows}), (select count(*) from {kept_rows}),
+                    count(distinct ({key})), count(*) filter ({differs})
+                from {wanted_rows} as wanted inner join {kept_rows} as kept using ({key})
+                """
+            ).fetchall()
+            lost += wanted_count - same
+            doubled += kept_count - same
+            differing += different
+    return lost, doubled, differing
+
+
+def _counts(resource: Resource) -> str:
+    """The rows of a table that are compared, as SQL."""
+    days = {column.name for column in resource.table.columns if column.type == "date"}
+    if "measured_on" in days:
+        return f"measured_on = date '{TODAY}'"
+    return f"{resource.cursor} <= date '{TODAY}'" if resource.cursor in days else "true"
+
+
+class Faulty:
+    """Runs cases; keeps sandboxes and undisturbed warehouses from one to the next."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self._folder, self._stack = folder, stack
+        self._days: dict[frozenset[str], Days] = {}
+        stack.enter_context(small_pages())
+
+    def days(self, anomalies: frozenset[str]) -> Days:
+        if anomalies not in self._days:
+            folder = self._folder / ("-".join(sorted(anomalies)) or "usual")
+            folder.mkdir()
+            self._days[anomalies] = Days(anomalies, folder, self._stack)
+        return self._days[anomalies]
+
+    def run(self, case: Case) -> Found:
+        """Load under the faults of `case`, then without, and compare."""
+        days = self.days(ANOMALIES.intersection(case.faults))
+        before = () if case.is_first_load else (YESTERDAY,)
+        # A row deleted while pages are counted hides its neighbour, which is found by the deep read.
+        deep = "deleted-row" in case.faults
+        wanted = days.undisturbed(case.vendor, *before, TODAY, deep=deep and bool(before))
+        sandbox = days.sandboxes[TODAY]
+        with tempfile.TemporaryDirectory(dir=self._folder) as folder:
+            if before:
+                shutil.copy(days.undisturbed(case.vendor, *before), folder)
+            apart = next((CLOCKS[fault] for fault in case.faults if fault in CLOCKS), timedelta())
+            asked_before = len(sandbox.journal)
+            sandbox.faults.reseed(case.seed)
+            for fault in case.faults:
+                if fault in NAMES:
+                    rate, count = OFTEN.get(fault, USUAL)
+                    sandbox.faults.add(Fault(fault, case.vendor, rate, count))
+            disturbed = days.settings(Path(folder), TODAY, apart)
+            point = next((fault for fault in case.faults if fault in KILLS), "")
+            failed: int | str = "killed"
+            if not point:
+                failed = sum(job.error is not None for job in load(disturbed, case.vendor).jobs)
+            elif not killed(point, disturbed, case.vendor):
+                failed = "ended"
+            sandbox.faults.clear()
+            settings = days.settings(Path(folder), TODAY)
+            summary = load(settings, case.vendor, deep=deep)
+            assert not summary.errors, summary.errors
+            found = compared(case.vendor, settings.warehouse_path, wanted, settings)
+            return Found(failed, *found, len(sandbox.journal) - asked_before)
+
+
+def sample() -> list[Case]:
+    """The first cases that together have each fault but those of the population, which need worlds of their
+    own, and the kills; pairs before single ones.
+    """
+    cases = [case_of(seed) for seed in range(len(combined()))]
+    met = {*ANOMALIES, *KILLS}
+    taken = []
+    for fresh in (2, 1):
+        for case in cases:
+            if len(set(case.faults) - met) >= fresh and not ANOMALIES.intersection(case.faults):
+                taken.append(case)
+                met |= set(case.faults)
+    return taken
+
+
+def lines(seeds: range) -> Iterator[tuple[str, bool]]:
+    """Run the cases of `seeds`; yield a line for each, and whether raw was the world."""
+    with ExitStack() as stack:
+        faulty = Faulty(Path(stack.enter_context(tempfile.TemporaryDirectory())), stack)
+        for seed in seeds:
+            case = case_of(seed)
+            found = faulty.run(case)
+            start = "nothing" if case.is_first_load else "day before"
+            line = (
+                f"{seed:>5} {case.vendor:<8} {' x '.join(case.faults):<33} {start:<10} {found.failed!s:>6} "
+                f"{found.lost:>5} {found.doubled:>7} {found.differing:>9} {found.requests:>8}"
+            )
+            yield line, found.is_whole
+
+
+HEADING: Final = (
+    f"{'seed':>5} {'vendor':<8} {'faults':<33} {'from':<10} {'failed':>6} {'lost':>5} "
+    f"{'doubled':>7} {'differing':>9} {'requests':>8}"
+)
+
+
+def main(
+    seeds: Annotated[str, typer.Option(help="First and one past the last, FIRST:END.")] = "0:50",
+) -> None:
+    """Print a line per case, then how many left raw as it should be."""
+    first, end = (int(text) for text in seeds.split(":"))
+    typer.echo(HEADING)
+    bad = 0
+    for line, is_good in lines(range(first, end)):
+        typer.echo(line if is_good else f"{line}  <--")
+        bad += not is_good
+    typer.echo(f"{end - first} of {len(combined())} cases: {bad} with rows lost, doubled or differing")
+    raise typer.Exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    typer.run(main)
