@@ -93,7 +93,7 @@ def _line(job: Job) -> str:
         news.append(f"{outcome.rows_changed:,} changed")
     if outcome.rows_late:
         news.append(f"{outcome.rows_late:,} late ({outcome.latest_days:.1f} days)")
-    is_deep = outcome.deep_at and job.last is not None and job.resource.overlap
+    is_deep = job.is_deep and job.last is not None and job.resource.overlap
     return f"{name} {outcome.rows_read:>8,} rows  {', '.join(news):<16} {outcome.seconds:>4.0f} s" + (
         "  deep re-read" if is_deep else ""
     )

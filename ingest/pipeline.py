@@ -116,7 +116,7 @@ class Changes(NamedTuple):
 @dataclass
 class Outcome:
     """What one resource came to in this run; a row of `raw_ops.loads`, a line of the report. `deep_at` is the
-    run's moment where all of the history was read.
+    run's moment where all of the history has been read.
     """
 
     vendor: str
@@ -149,13 +149,14 @@ class Outcome:
 
 @dataclass
 class Job:
-    """One resource being read: its client, where it starts, what came of it."""
+    """One resource being read: its client, where it starts, what came of it. A deep one starts anew."""
 
     source: Source
     resource: Resource
     client: Client
     outcome: Outcome
     last: Cursor | None = None
+    is_deep: bool = False
     error: Exception | None = None
 
     @property
@@ -163,7 +164,7 @@ class Job:
         """Where reading starts, None at the beginning. A clock that was set back is followed, lest its days
         are read by nobody.
         """
-        if self.last is None or self.outcome.deep_at:
+        if self.last is None or self.is_deep:
             return None
         return min(self.last, self.now) - self.resource.overlap
 
@@ -267,11 +268,15 @@ def _set_out(jobs: Sequence[Job], file: "Warehouse", *, deep: bool) -> None:
     read = file.deep_reads()
     for job in jobs:
         job.last = file.last(job)
-        since = job.client.started_at - read.get(job.name, datetime.min.replace(tzinfo=UTC))
+        if not job.resource.is_read_deeply:
+            continue
+        now, at = job.client.started_at, read.get(job.name)
+        is_first = job.name not in read  # or goes on where a first load was interrupted
         # A deep read in the future is of a clock that was wrong, and proves nothing.
-        is_due = job.last is None or deep or not timedelta() <= since < DEEP_EVERY
-        if job.resource.is_read_deeply and is_due:
-            job.outcome.deep_at = job.client.started_at
+        is_due = not is_first and (at is None or not timedelta() <= now - at < DEEP_EVERY)
+        job.is_deep = deep or is_due
+        if is_first or job.is_deep:
+            job.outcome.deep_at = now
 
 
 def _clock(jobs: Sequence[Job]) -> list[str]:
@@ -378,7 +383,7 @@ def _read(job: Job, batches: "queue.Queue[Batch]") -> None:
 
 
 def _is_measured(job: Job) -> bool:
-    return job.resource.daily and job.last == job.client.today and not job.outcome.deep_at
+    return job.resource.daily and job.last == job.client.today and not job.is_deep
 
 
 def _newest(newest: Cursor | None, page: pa.Table, cursor: str, settled: datetime) -> Cursor | None:
@@ -497,12 +502,12 @@ class Warehouse:
                 [vendor, self._settings.world_of(vendor), base_url],
             )
 
-    def deep_reads(self) -> dict[str, datetime]:
-        """When all of a resource's history was read for the last time, by the name of its job."""
+    def deep_reads(self) -> dict[str, datetime | None]:
+        """When all history of what was ever loaded was read for the last time, by the name of its job."""
         found = self._connection.execute(
             """
             select vendor || ' ' || resource, max(deep_at) from raw_ops.loads
-            where deep_at is not null and outcome = 'loaded' group by all
+            where outcome = 'loaded' group by all
             """
         ).fetchall()
         return dict(found)

@@ -657,6 +657,16 @@ def test_what_comes_later_than_the_overlap_is_found_within_a_week(machine: Machi
     assert recorded == [(3,)]
 
 
+def test_an_interrupted_first_load_goes_on_and_is_not_begun_again(machine: Machine, sandbox: Sandbox) -> None:
+    first = machine.ingest("wistia")
+    with duckdb.connect(str(machine.warehouse)) as connection:
+        connection.execute("delete from raw_ops.loads")  # a run that is killed leaves no line
+    again = machine.ingest("wistia")
+    asked = [ran.resource("wistia events")["requests"] for ran in (first, again)]
+    assert asked[1] < asked[0]
+    assert again.resource("wistia events")["deep_at"]
+
+
 def test_a_clock_that_was_wrong_loses_nothing_and_moves_no_cursor_back(machine: Machine) -> None:
     """Three days behind, what vendors have of these days is from the future; then the clock is set back."""
     world = World(60, 7, TODAY, since=date(2026, 7, 1))
