@@ -228,6 +228,7 @@ def _accept(drift: Drift, ledger: Ledger, mavera: api.Mavera) -> None:
             thread_id=call.thread_id,
             state="done",
             answer=objects.answer(mavera, drift.held).body,
+            **call.sent_with,
         )
 
 
@@ -356,6 +357,8 @@ def _take_over(
         thread_id=answer.thread_id,
         state=answer.state,
         answer=answer.body,
+        person_count=record.person_count if record else None,
+        wording=record.wording if record else "",
     )
 
 

@@ -524,6 +524,8 @@ class _Run:
             payload=payload,
             price=step.price,
             remote_id=remote_id,
+            person_count=record.person_count,
+            wording=record.wording,
         )
         done: State = "created" if step.action == "create" else "updated"
         try:

@@ -74,6 +74,8 @@ receipts = sa.Table(
     sa.Column("receipt", sa.Text, nullable=False),
 )
 FIRST_RECEIPT: Final = ""
+# The key in a begin row's facts under which stands what is no fact and was sent with them.
+SENT_WITH: Final = "sent_with"
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,13 @@ class Call:
 
     @property
     def facts(self) -> dict[str, Any]:
-        return _object(self.facts_text)
+        return {name: value for name, value in _object(self.facts_text).items() if name != SENT_WITH}
+
+    @property
+    def sent_with(self) -> dict[str, Any]:
+        """Return `person_count` and `wording` as the record had them; empty in rows of older versions."""
+        sent_with: dict[str, Any] = _object(self.facts_text).get(SENT_WITH, {})
+        return sent_with
 
     @property
     def payload(self) -> dict[str, Any]:
@@ -173,7 +181,9 @@ class Ledger:
             elif call.action != "let be":
                 entries[call.key] = _after(entries.get(call.key, Entry("failed")), call)
         accepted = _accepted(calls).items()
-        return entries | {key: replace(entries[key], facts=call.facts) for key, call in accepted}
+        return entries | {
+            key: replace(entries[key], facts=call.facts, **call.sent_with) for key, call in accepted
+        }
 
     def accepted(self) -> dict[str, Call]:
         """Return, by the key of its record, the call whose words Mavera accepted last."""
@@ -308,8 +318,13 @@ class Ledger:
         payload: Mapping[str, Any],
         price: Price,
         remote_id: str | None = None,
+        person_count: int | None = None,
+        wording: str = "",
     ) -> str:
-        """Announce a call before it is made; return the id under which it is ended."""
+        """Announce a call before it is made; return the id under which it is ended.
+
+        `person_count` and `wording` stand with the facts, so that rows keep the layout they have receipts of.
+        """
         call_id = uuid.uuid4().hex
         self._write(
             call_id=call_id,
@@ -320,7 +335,7 @@ class Ledger:
             job=job,
             action=action,
             fingerprint=fingerprint,
-            facts=_json(facts),
+            facts=_facts_text(facts, person_count, wording),
             payload=_json(payload),
             remote_id=remote_id,
             credits_low=price.low,
@@ -379,6 +394,8 @@ class Ledger:
         thread_id: str | None,
         state: State,
         answer: Any,
+        person_count: int | None = None,
+        wording: str = "",
     ) -> None:
         """Write that an object in Mavera is this record, for nothing: announced and ended in one commit."""
         of_both = {
@@ -394,7 +411,7 @@ class Ledger:
             {
                 **of_both,
                 "event": "begin",
-                "facts": _json(facts),
+                "facts": _facts_text(facts, person_count, wording),
                 "payload": _json(payload),
                 "credits_low": 0,
                 "credits_high": 0,
@@ -696,6 +713,11 @@ def _after(before: Entry, call: Call) -> Entry:
     if call.state == "failed" and call.remote_id and not KINDS[call.kind].update_edits:
         return replace(entry, broken_id=call.remote_id)
     return entry
+
+
+def _facts_text(facts: Mapping[str, Any], person_count: int | None, wording: str) -> str:
+    sent_with = {SENT_WITH: {"person_count": person_count, "wording": wording}} if facts else {}
+    return _json({**facts, **sent_with})
 
 
 def _object(text: str) -> dict[str, Any]:

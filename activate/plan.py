@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeGuard
 
 import assumptions
 
@@ -34,6 +34,7 @@ class Price(NamedTuple):
 
 
 FREE: Final = Price(0, 0)
+LABEL_CHARACTERS: Final = 60  # of the texts that name an item of a list
 
 
 class Kind(NamedTuple):
@@ -80,6 +81,9 @@ class Record:
     which field must not leave and why, never its value; such a record stays here. `references` are the keys
     of the records that it speaks to, whose ids in Mavera are sent in the field `references_field`; of a
     generation it is one, or none. It is made from `documents`.
+
+    `fact_steps` says how far a number in the facts may move before that counts (`differences`). `wording` is
+    a hash of what else the fingerprint covers: where that changed, the facts need not have moved.
     """
 
     kind: str
@@ -95,6 +99,8 @@ class Record:
     references_field: str = ""
     documents: tuple[Document, ...] = ()
     objection: str = ""
+    fact_steps: Facts = field(default_factory=dict)
+    wording: str = ""
 
     @property
     def key(self) -> str:
@@ -105,11 +111,11 @@ class Record:
 class Entry:
     """How a record stands according to the ledger.
 
-    `fingerprint`, `facts` and the ids are those that Mavera accepted last; the rest belongs to the last call,
-    which may have failed since. Of an object that was adopted without a row that asks for it, `fingerprint`
-    is as much as its reference holds. `broken_id` is an object that Mavera took, and charged, but could not
-    finish. What `drifted` was deleted or edited in Mavera and is to be as it was; what is `gone` was deleted
-    there and is to stay so.
+    `fingerprint`, `facts`, `person_count`, `wording` and the ids are those that Mavera accepted last, empty
+    where the ledger does not know them; the rest belongs to the last call, which may have failed since. Of an
+    object that was adopted without a row that asks for it, `fingerprint` is as much as its reference holds.
+    `broken_id` is an object that Mavera took, and charged, but could not finish. What `drifted` was deleted
+    or edited in Mavera and is to be as it was; what is `gone` was deleted there and is to stay so.
     """
 
     state: Literal["done", "failed", "unknown", "waiting", "drifted", "gone"]
@@ -117,6 +123,8 @@ class Entry:
     remote_id: str | None = None
     thread_id: str | None = None
     facts: Facts = field(default_factory=dict)
+    person_count: int | None = None
+    wording: str = ""
     call_id: str = ""
     called_at: datetime | None = None
     sent_fingerprint: str = ""
@@ -132,15 +140,41 @@ class Change(NamedTuple):
     after: Any
 
 
+class Difference(NamedTuple):
+    """A fact that moved, how far and what its step is: 0 where any move counts.
+
+    `is_measured` where people moved it, and not somebody who gave a thing another name.
+    """
+
+    change: Change
+    distance: float = 0
+    step: float = 0
+    is_measured: bool = True
+
+    @property
+    def is_material(self) -> bool:
+        # Rounded, for 0.36 - 0.35 is a little more than 0.01.
+        return not self.step or round(self.distance / self.step, 6) > 1
+
+    def is_told_by(self, share_of_people: float) -> bool:
+        """Whether so many of the people can show in it: were they average, by half of the move or the step."""
+        value = max((abs(value) for value in self.change[1:] if _is_number(value)), default=0)
+        return self.is_measured and share_of_people * max(1, value) >= min(self.distance, self.step) / 2
+
+
 @dataclass(frozen=True)
 class Step:
-    """What happens to one wanted record, and why."""
+    """What happens to one wanted record, and why.
+
+    `stands` where a record is held and what Mavera has of it may be asked and used all the same.
+    """
 
     action: Action
     record: Record
     price: Price = FREE
     reason: str = ""
     entry: Entry | None = None
+    stands: bool = False
 
     @property
     def sends(self) -> bool:
@@ -153,14 +187,8 @@ class Step:
 
     def changes(self) -> list[Change]:
         """Return the facts that an update carries to Mavera; empty where only the wording changed."""
-        before = dict(_flat(self.entry.facts)) if self.entry else {}
-        after = dict(_flat(self.record.facts))
-        names = [*after, *(name for name in before if name not in after)]
-        return [
-            Change(name, before.get(name), after.get(name))
-            for name in names
-            if before.get(name) != after.get(name)
-        ]
+        before = self.entry.facts if self.entry else {}
+        return [each.change for each in differences(before, self.record.facts, self.record.fact_steps)]
 
 
 @dataclass(frozen=True)
@@ -205,9 +233,11 @@ def diff(
     Where not all fit, updates come first (they keep what was paid for true), then kinds in their order, then
     the larger group; what passes the budget is held, and a cheaper record behind it may still fit.
     An `unknown` entry was sent and never answered: look first, for Mavera would charge a second time.
-    A record is held with the record that it refers to. What lasts is left alone where it was asked since
-    `lasting_since`. `paid` is what Mavera said that objects of each kind cost, oldest first, and
-    `paid_for_edits` what edits of them did.
+    A record is held with the record that it refers to. It is left alone while its facts are within their
+    steps of those that Mavera accepted, and what lasts while it was asked since `lasting_since`. An update is
+    held where fewer than `smallest_cohort` people joined or left since and may show in what moved.
+    `paid` is what Mavera said that objects of each kind cost, oldest first, and `paid_for_edits` what edits
+    of them did.
     """
     records = _by_key(wanted)
     kinds = {name: priced(name, paid.get(name, ()), paid_for_edits.get(name, ())) for name in KINDS}
@@ -284,6 +314,8 @@ def _step(
         case None | Entry(remote_id=None):
             step = Step("create", record, kind.create, entry=entry)
         case Entry(fingerprint=before) if not (before and record.fingerprint.startswith(before)):
+            if not _is_material(record, entry):
+                return Step("leave", record, reason="facts moved less than their step", entry=entry)
             if kind.lasts and _lasts(record, entry, lasting_since):
                 return Step("leave", record, reason="its facts moved, its results still count", entry=entry)
             step = Step("update", record, kind.update, entry=entry)
@@ -296,9 +328,35 @@ def _step(
         return Step("hold", record, reason=reason, entry=entry)
     if entry and entry.state == "drifted":
         return Step(step.action, record, step.price, entry.error, entry)
+    if entry and (few := _few(record, entry, smallest_cohort)):
+        people = "person" if few == 1 else "people"
+        reason = f"only {few} {people} joined or left since it was sent; an update would tell about them"
+        return Step("hold", record, reason=reason, entry=entry, stands=True)
     if entry and entry.state == "failed" and entry.error:
         return Step(step.action, record, step.price, f"failed before: {entry.error}", entry)
     return step
+
+
+def _is_material(record: Record, entry: Entry) -> bool:
+    """Whether what Mavera holds is no longer true within the steps of its facts, or unknown, or reworded."""
+    moved = [*differences(entry.facts, record.facts, record.fact_steps)]
+    is_reworded = entry.fingerprint is None or entry.wording != record.wording or not moved
+    return is_reworded or any(each.is_material for each in moved)
+
+
+def _few(record: Record, entry: Entry, smallest_cohort: int) -> int:
+    """Return by how many people the group changed, where so few that an update would tell about them; else 0.
+
+    It would not where the group is so large that they can hardly have moved what moved.
+    """
+    if record.person_count is None or entry.person_count is None:
+        return 0
+    few = abs(record.person_count - entry.person_count)
+    if few >= smallest_cohort or not few:
+        return 0
+    share = few / max(1, min(record.person_count, entry.person_count))
+    moved = differences(entry.facts, record.facts, record.fact_steps)
+    return few if any(each.is_told_by(share) for each in moved) else 0
 
 
 def _lasts(record: Record, entry: Entry, since: datetime | None) -> bool:
@@ -313,7 +371,7 @@ def _behind(steps: Mapping[str, Step], ledger: Mapping[str, Entry]) -> dict[str,
     for step in steps.values():
         for key in step.record.references if step.sends else ():
             before, entry = steps.get(key), ledger.get(key)
-            if before and before.action in {"hold", "look up"}:
+            if before and before.action in {"hold", "look up"} and not before.stands:
                 reason = f"after {key}: {before.reason}"
             elif (before and before.sends) or (entry and entry.remote_id):
                 continue
@@ -342,13 +400,69 @@ def _rank(record: Record) -> int:
     return list(KINDS).index(record.kind)
 
 
-def _flat(facts: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    """Name every value in nested facts as `outer.inner` or `outer[0]`."""
-    if isinstance(facts, Mapping):
-        for key, value in facts.items():
-            yield from _flat(value, f"{name}.{key}" if name else str(key))
-    elif isinstance(facts, list):
-        for position, value in enumerate(facts):
-            yield from _flat(value, f"{name}[{position}]")
+# --- what moved --------------------------------------------------------------------------------------
+
+
+def differences(
+    before: Any, after: Any, steps: Facts = MappingProxyType({}), name: str = "", path: str = ""
+) -> Iterator[Difference]:
+    """Name every value in which two sets of facts differ, as `outer.inner` or `outer[US].inner`.
+
+    `steps` says by path, as in `outer[].inner`, how far a number may move before that counts. Items of lists
+    are the same where their texts are; of one that is listed on one side only, the first number counts as
+    `steps["outer[]"]` on the other, where that is given. Whatever has no step counts at once.
+    """
+    if isinstance(before, Mapping | None) and isinstance(after, Mapping | None):
+        before, after = before or {}, after or {}
+        for key in [*after, *(key for key in before if key not in after)]:
+            inner = f"{name}.{key}" if name else str(key), f"{path}.{key}" if path else str(key)
+            yield from differences(before.get(key), after.get(key), steps, *inner)
+    elif isinstance(before, list | None) and isinstance(after, list | None):
+        old, new = _by_texts(before or ()), _by_texts(after or ())
+        for label in [*new, *(label for label in old if label not in new)]:
+            item = f"{name}[{label}]", f"{path}[]"
+            if label in old and label in new:
+                yield from differences(old[label], new[label], steps, *item)
+            else:
+                yield from _came_or_went(old.get(label), new.get(label), steps, *item)
+    elif before != after:
+        change = Change(name, before, after)
+        if _is_number(before) and _is_number(after):
+            yield Difference(change, abs(after - before), _step_of(steps, path))
+        else:
+            is_named_anew = isinstance(before, str | None) and isinstance(after, str | None)
+            yield Difference(change, is_measured=not is_named_anew)
+
+
+def _came_or_went(before: Any, after: Any, steps: Facts, name: str, path: str) -> Iterator[Difference]:
+    item, edge = after if before is None else before, steps.get(path)
+    numbers = [key for key, value in item.items() if _is_number(value)] if isinstance(item, Mapping) else []
+    if numbers and _is_number(edge):
+        name, path, value = f"{name}.{numbers[0]}", f"{path}.{numbers[0]}", item[numbers[0]]
+        change = Change(name, None, value) if before is None else Change(name, value, None)
+        yield Difference(change, abs(value - edge), _step_of(steps, path))
     else:
-        yield name, facts
+        for each in differences(before, after, steps, name, path):
+            yield each._replace(is_measured=True)
+
+
+def _by_texts(items: Iterable[Any]) -> dict[str, Any]:
+    """Name each item of a list by the texts in it, or by its place where it has none."""
+    named: dict[str, Any] = {}
+    for place, item in enumerate(items):
+        values = item.values() if isinstance(item, Mapping) else [item]
+        texts = ", ".join(value for value in values if isinstance(value, str))
+        label = texts[:LABEL_CHARACTERS] or str(place)
+        while label in named:
+            label += "'"
+        named[label] = item
+    return named
+
+
+def _step_of(steps: Facts, path: str) -> float:
+    step = steps.get(path)
+    return step if _is_number(step) else 0
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import duckdb
 import jinja2
+import jinja2.meta
 import jinja2.sandbox
 
 import assumptions
@@ -67,7 +68,7 @@ def load(settings: Settings, kinds: Sequence[str], templates: Path = TEMPLATES) 
                 raise RecordsError(f"{file} has no activation.{model} yet. Run make transform")
             try:
                 rows = connection.execute(
-                    "select record_key, job, template, name, facts, person_count, reference_keys"
+                    "select record_key, job, template, name, facts, fact_steps, person_count, reference_keys"
                     f"{', documents' if kind == 'brand-voices' else ''}"
                     f" from activation.{model} order by record_key"
                 ).fetchall()
@@ -87,6 +88,7 @@ def _record(
     template: str,
     name: str,
     facts_json: str,
+    steps_json: str,
     person_count: int | None,
     references_json: str | None,
     documents_json: str = "[]",
@@ -97,7 +99,7 @@ def _record(
     other kind covers its facts alone: asking again costs credits, so new wording waits until a fact changes.
     A brand voice's covers its facts and the texts that it is made from.
     """
-    facts = _tidy(json.loads(facts_json))
+    facts, steps = _tidy(json.loads(facts_json)), json.loads(steps_json)
     references = tuple(f"{REFERRED}/{key}" for key in json.loads(references_json or "[]"))
     documents = tuple(
         Document(_tidy(one["name"]), _in_one_line(one["text"])) for one in json.loads(documents_json)
@@ -120,7 +122,7 @@ def _record(
         covered["choice"] = choice
     if documents:
         covered["documents"] = documents
-    fingerprint = hashlib.sha256(canonical(covered).encode()).hexdigest()
+    fingerprint = _hash(covered)
     mark = marker(record_key, fingerprint)
     field = ""
     if kind == "focus-groups":
@@ -154,7 +156,38 @@ def _record(
         references_field=field,
         documents=documents,
         objection=_objection(record_key, name, facts, text, choice, documents) or misfit,
+        fact_steps=steps,
+        wording=_wording(environment, kind, template, name, documents),
     )
+
+
+def _wording(
+    environment: jinja2.Environment, kind: str, template: str, name: str, documents: Sequence[Document]
+) -> str:
+    """Return a hash of what a fingerprint covers beside the facts; empty where that is nothing.
+
+    Of a persona these are its name and the texts that its facts are put into, of a brand voice its documents.
+    """
+    if kind != "personas":
+        return _hash(documents) if documents else ""
+    words = words_of(kind, template)
+    return _hash([name, *_sources(environment, words), *_sources(environment, _choice_of(template))])
+
+
+def _sources(environment: jinja2.Environment, path: str) -> Iterator[str]:
+    """Give the text of a template and of those it is built from; nothing where there is none."""
+    assert environment.loader  # noqa: S101
+    try:
+        source, _, _ = environment.loader.get_source(environment, path)
+    except jinja2.TemplateNotFound:
+        return
+    yield source
+    for other in jinja2.meta.find_referenced_templates(environment.parse(source)):
+        yield from _sources(environment, other or "")
+
+
+def _hash(value: Any) -> str:
+    return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
 def _marked(name: str, mark: str, most: int) -> str:
@@ -200,6 +233,10 @@ def words_of(kind: str, template: str) -> str:
     return f"{template.replace('-', '_')}/{WORDS[kind]}"
 
 
+def _choice_of(template: str) -> str:
+    return f"{template.replace('-', '_')}/{CHOICE}"
+
+
 def _environment(templates: Path) -> jinja2.Environment:
     environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
         loader=jinja2.FileSystemLoader(templates),
@@ -236,7 +273,7 @@ def _form(
 
 def _choice(environment: jinja2.Environment, record_key: str, template: str, **facts: Any) -> dict[str, Any]:
     """Read which pipeline a job chose for its personas; nothing where it did not choose."""
-    path = f"{template.replace('-', '_')}/{CHOICE}"
+    path = _choice_of(template)
     assert environment.loader  # noqa: S101
     try:
         source, _, _ = environment.loader.get_source(environment, path)

@@ -260,7 +260,7 @@ def publish(
             connection.execute(f"""
                 create or replace table activation.sync_mavera__{model} (
                     record_key varchar, job varchar, template varchar, name varchar, facts json,
-                    person_count bigint, reference_keys json, measured_on date, documents json
+                    fact_steps json, person_count bigint, reference_keys json, measured_on date, documents json
                 )
             """)
             for row in rows:
@@ -271,13 +271,14 @@ def publish(
                     job,
                     row["name"],
                     json.dumps(row["facts"]),
+                    json.dumps(row.get("fact_steps", {})),
                     row["person_count"],
                     json.dumps(row.get("reference_keys", [])),
                     json.dumps(row.get("documents", [])),
                 ]
                 connection.execute(
                     f"insert into activation.sync_mavera__{model}"
-                    " values (?, ?, ?, ?, ?, ?, ?, '2026-11-21', ?)",
+                    " values (?, ?, ?, ?, ?, ?, ?, ?, '2026-11-21', ?)",
                     columns,
                 )
 

@@ -9,3 +9,33 @@
 {% macro label(column) -%}
     substr(trim({{ column }}), 1, 80)
 {%- endmacro %}
+
+{# The columns facts and fact_steps: what leaves, and how far each number of it may move before that counts. A fact is a list of
+   its name, its SQL and its step, where it has one; of a fact with more inside, steps by their paths, as in '[].share'.
+   For a list, '[]' is what an item has at most that is not on it. What has no step counts at once. #}
+{% macro facts_with_steps(facts) -%}
+    {%- set values, steps = [], [] -%}
+    {%- for fact in facts -%}
+        {%- do values.append(fact[:2]) -%}
+        {%- for inside, step in (fact[2] if fact[2] is mapping else {'': fact[2]}).items() if fact | length > 2 -%}
+            {%- do steps.append([fact[0] ~ inside, step]) -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ json_build(values) }} as facts,
+    {{ json_build(steps) }} as fact_steps
+{%- endmacro %}
+
+{# A fact that is a share or mean in steps. A move of more than a step counts; where the ends of its interval are given, one of more
+   than half of that. #}
+{% macro measure(name, value, step, interval=none) -%}
+    {{ return([
+        name,
+        in_steps(value, step),
+        'greatest(' ~ step ~ ', (' ~ interval[1] ~ ' - ' ~ interval[0] ~ ') / 2)' if interval else step,
+    ]) }}
+{%- endmacro %}
+
+{# A fact that is a count or money: two significant digits. #}
+{% macro figure(name, value, step=1) -%}
+    {{ return([name, two_digits(value, step), two_digits_step(value, step)]) }}
+{%- endmacro %}

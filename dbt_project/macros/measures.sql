@@ -78,6 +78,11 @@
     end as bigint)
 {%- endmacro %}
 
+{# How far apart such figures are, at the size of this one. #}
+{% macro two_digits_step(value, step=1) -%}
+    case when {{ value }} >= 10 then {{ step }} * power(10, floor(log10({{ value }})) - 1) else 1 end
+{%- endmacro %}
+
 {# A share as people read it: 45 %. #}
 {% macro percent(value) -%}
     concat(cast(cast(round(100 * {{ value }}) as bigint) as {{ dbt.type_string() }}), ' %')

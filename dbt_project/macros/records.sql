@@ -11,6 +11,7 @@ select
     '{{ job }}' as template,
     substr(name, 1, 100) as name,
     facts,
+    fact_steps,
     {% for column in more %}{{ column }},
     {% endfor -%}
     person_count,
@@ -26,6 +27,7 @@ select
     '' as template,
     '' as name,
     {{ nothing }} as facts,
+    {{ nothing }} as fact_steps,
     {% for column in more %}{{ nothing }} as {{ column }},
     {% endfor -%}
     cast(null as bigint) as person_count,

@@ -1,40 +1,81 @@
-with snapshots as (
+{%- set needed = var('tier_measurements_to_move') -%}
+
+-- The latest measurements of each profile that is still there, 1 being the last.
+with measurements as (
 
     select
-        *,
-        row_number() over (partition by customer_id order by measured_on desc) as recency
-    from {{ ref('stg_klaviyo__predictive_analytics') }}
+        predictions.*,
+        row_number() over (partition by predictions.customer_id order by predictions.measured_on desc) as recency
+    from {{ ref('stg_klaviyo__predictive_analytics') }} as predictions
+    join {{ ref('stg_klaviyo__profiles') }} as profiles on predictions.customer_id = profiles.customer_id
 
 ),
 
-predictions as (
-
-    select snapshots.*
-    from snapshots
-    join {{ ref('stg_klaviyo__profiles') }} as profiles on snapshots.customer_id = profiles.customer_id
-    where snapshots.recency = 1
-
-),
-
--- Equal values share a rank, so that a tie is never cut by chance: all of it goes to the higher tier.
+-- Equal values share a rank, so that a tie is never cut by chance: all of it is on the higher side of an edge.
 ranked as (
 
     select
         customer_id,
-        rank() over (order by predicted_clv_usd desc) - 1 as worth_more_count,
-        count(*) over () as predicted_count
-    from predictions
+        recency,
+        rank() over (partition by recency order by predicted_clv_usd desc) - 1 as worth_more_count,
+        count(*) over (partition by recency) as predicted_count
+    from measurements
     where predicted_clv_usd is not null
+        and recency <= {{ var('tier_measurements_kept') }}
+
+),
+
+sides as (
+
+    select
+        customer_id,
+        recency,
+        case when worth_more_count < {{ var('top_tier_to_share') }} * predicted_count then 1 else 0 end as is_top,
+        case when worth_more_count < {{ var('middle_tier_to_share') }} * predicted_count then 0 else 1 end as is_rest
+    from ranked
+
+),
+
+-- How often somebody was on either side in the measurements that end with this one.
+stays as (
+
+    select
+        *,
+        count(*) over measured as measurement_count,
+        sum(is_top) over measured as top_count,
+        sum(is_rest) over measured as rest_count
+    from sides
+    window measured as (
+        partition by customer_id order by recency rows between current row and {{ needed - 1 }} following
+    )
+
+),
+
+-- Each edge counts for itself: who hesitates between the upper tiers has left the lowest all the same.
+settled as (
+
+    select
+        customer_id,
+        coalesce(
+            min_by(is_top, recency) filter (where measurement_count = {{ needed }} and top_count in (0, {{ needed }})),
+            max_by(is_top, recency)
+        ) as is_top,
+        coalesce(
+            min_by(is_rest, recency) filter (where measurement_count = {{ needed }} and rest_count in (0, {{ needed }})),
+            max_by(is_rest, recency)
+        ) as is_rest
+    from stays
+    group by customer_id
 
 )
 
 select
     predictions.customer_id,
     case
-        when ranked.worth_more_count < {{ var('top_tier_to_share') }} * ranked.predicted_count then 'top'
-        when ranked.worth_more_count < {{ var('middle_tier_to_share') }} * ranked.predicted_count then 'middle'
-        when ranked.worth_more_count < ranked.predicted_count then 'rest'
         when predictions.predicted_clv_usd is null then 'no_prediction'
+        when settled.is_top = 1 then 'top'
+        when settled.is_rest = 1 then 'rest'
+        when settled.is_rest = 0 then 'middle'
     end as clv_tier,
     case
         when predictions.churn_probability < {{ var('medium_churn_from') }} then 'low'
@@ -51,5 +92,6 @@ select
     predictions.churn_probability,
     predictions.measured_on,
     predictions.next_order_expected_at
-from predictions
-left join ranked on predictions.customer_id = ranked.customer_id
+from measurements as predictions
+left join settled on predictions.customer_id = settled.customer_id
+where predictions.recency = 1

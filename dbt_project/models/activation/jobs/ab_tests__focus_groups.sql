@@ -51,17 +51,17 @@ select
     -- Part of the UUID tells single sends apart; a whole one would be held, for it could be a person's.
     concat('send_', substr(replace(ranked.single_send_id, '-', ''), 1, 12)) as entity,
     concat('A/B test: ', {{ label('ranked.single_send_name') }}) as name,
-    {{ json_build([
+    {{ facts_with_steps([
         ['tested', 'ranked.tested'],
         ['criterion', 'ranked.criterion'],
         ['loser_words', 'ranked.words'],
         ['winner_words', 'ranked.winner_words'],
-        ['loser_delivered_count', two_digits('ranked.delivered_count')],
-        ['winner_delivered_count', two_digits('ranked.winner_delivered_count')],
-        ['loser_share', in_steps('ranked.criterion_share', 0.01)],
-        ['winner_share', in_steps('ranked.winner_share', 0.01)],
-        ['p_value', in_steps('ranked.p_value', 0.01)],
-    ]) }} as facts,
+        figure('loser_delivered_count', 'ranked.delivered_count'),
+        figure('winner_delivered_count', 'ranked.winner_delivered_count'),
+        measure('loser_share', 'ranked.criterion_share', 0.01),
+        measure('winner_share', 'ranked.winner_share', 0.01),
+        measure('p_value', 'ranked.p_value', 0.01),
+    ]) }},
     least(ranked.delivered_count, ranked.winner_delivered_count) as person_count,
     to_json(reader_list.persona_keys) as reference_keys,
     ranked.measured_to as measured_on

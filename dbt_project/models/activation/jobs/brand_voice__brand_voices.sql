@@ -49,12 +49,12 @@ chosen as (
 select
     'account' as entity,
     'Voice of our videos' as name,
-    {{ json_build([
+    {{ facts_with_steps([
         ['media_count', 'media_count'],
-        ['word_count', two_digits('word_count', 5)],
+        figure('word_count', 'word_count', 5),
         ['language', 'caption_language'],
         ['medias', 'medias'],
-    ]) }} as facts,
+    ]) }},
     to_json(documents) as documents,
     cast(null as bigint) as person_count,
     {{ no_references() }} as reference_keys,

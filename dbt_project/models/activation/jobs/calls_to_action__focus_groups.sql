@@ -1,4 +1,5 @@
 {%- set step = var('action_share_step') -%}
+{%- set interval = ['actions.action_share_low', 'actions.action_share_high'] -%}
 
 -- WS-3: a study per call to action that is taken the farthest below its median, asked of the viewer clusters of WS-1.
 with
@@ -35,19 +36,19 @@ cluster_list as (
 select
     concat(actions.media_id, '_', {{ slug('actions.action_type') }}) as entity,
     concat({{ label('actions.action_type') }}, ': ', {{ label('actions.media_name') }}) as name,
-    {{ json_build([
+    {{ facts_with_steps([
         ['media_name', label('actions.media_name')],
         ['action_type', label('actions.action_type')],
         ['action_text', label('actions.action_text')],
         ['placement', 'actions.placement'],
-        ['shown_seconds', in_steps('actions.shown_seconds', var('drop_off_seconds'))],
-        ['duration_seconds', in_steps('actions.duration_seconds', var('drop_off_seconds'))],
-        ['impression_count', two_digits('actions.impression_count', 5)],
-        ['action_share', in_steps('actions.action_share', step)],
-        ['action_share_low', in_steps('actions.action_share_low', step)],
-        ['action_share_high', in_steps('actions.action_share_high', step)],
-        ['median_action_share', in_steps('actions.median_action_share', step)],
-    ]) }} as facts,
+        measure('shown_seconds', 'actions.shown_seconds', var('drop_off_seconds')),
+        measure('duration_seconds', 'actions.duration_seconds', var('drop_off_seconds')),
+        figure('impression_count', 'actions.impression_count', 5),
+        measure('action_share', 'actions.action_share', step, interval),
+        measure('action_share_low', 'actions.action_share_low', step, interval),
+        measure('action_share_high', 'actions.action_share_high', step, interval),
+        measure('median_action_share', 'actions.median_action_share', step),
+    ]) }},
     actions.person_count,
     to_json(cluster_list.persona_keys) as reference_keys,
     actions.measured_on

@@ -1,3 +1,5 @@
+{%- set step = var('analysis_share_step') -%}
+
 -- One study about all campaigns that ran on both channels, asked of the tiers of KL-1: on which channel people want what.
 with
 
@@ -33,10 +35,10 @@ pair_lists as (
             ['about', "substr(replace(campaign_stem, '-', ' '), 1, 80)"],
             ['click_outcome', 'click_outcome'],
             ['conversion_outcome', 'conversion_outcome'],
-            ['email_clicked_share', in_steps('email_clicked_share', var('analysis_share_step'))],
-            ['sms_clicked_share', in_steps('sms_clicked_share', var('analysis_share_step'))],
-            ['email_converted_share', in_steps('email_converted_share', var('analysis_share_step'))],
-            ['sms_converted_share', in_steps('sms_converted_share', var('analysis_share_step'))],
+            ['email_clicked_share', in_steps('email_clicked_share', step)],
+            ['sms_clicked_share', in_steps('sms_clicked_share', step)],
+            ['email_converted_share', in_steps('email_converted_share', step)],
+            ['sms_converted_share', in_steps('sms_converted_share', step)],
         ]) ~ " end") }} as pairs,
         min(case when pair_position <= {{ var('listed_channel_pairs') }} then least_received_count end) as person_count,
         cast(max(greatest(email_sent_at, sms_sent_at)) as date) as measured_on
@@ -64,7 +66,7 @@ tier_list as (
 select
     'account' as entity,
     'E-mail or text message' as name,
-    {{ json_build([
+    {{ facts_with_steps([
         ['pair_count', 'pair_lists.pair_count'],
         ['email_click_count', 'pair_lists.email_click_count'],
         ['sms_click_count', 'pair_lists.sms_click_count'],
@@ -72,10 +74,16 @@ select
         ['email_conversion_count', 'pair_lists.email_conversion_count'],
         ['sms_conversion_count', 'pair_lists.sms_conversion_count'],
         ['tied_conversion_count', 'pair_lists.tied_conversion_count'],
-        ['email_reachable_share', in_steps('reach.email_reachable_share', var('analysis_share_step'))],
-        ['sms_reachable_share', in_steps('reach.sms_reachable_share', var('analysis_share_step'))],
-        ['pairs', 'pair_lists.pairs'],
-    ]) }} as facts,
+        measure('email_reachable_share', 'reach.email_reachable_share', step),
+        measure('sms_reachable_share', 'reach.sms_reachable_share', step),
+        ['pairs', 'pair_lists.pairs', {
+            '[].errors_apart': 1,
+            '[].email_clicked_share': step,
+            '[].sms_clicked_share': step,
+            '[].email_converted_share': step,
+            '[].sms_converted_share': step,
+        }],
+    ]) }},
     pair_lists.person_count,
     to_json(tier_list.persona_keys) as reference_keys,
     pair_lists.measured_on

@@ -1,23 +1,24 @@
 {%- set step = var('persona_share_step') -%}
+{%- set interval = ['contact_share_low', 'contact_share_high'] -%}
 
 -- A persona per role and industry, the largest groups only; small ones are not even named.
 select
     contact_group as entity,
     {{ titled('Contacts', 'contact_group') }} as name,
-    {{ json_build([
+    {{ facts_with_steps([
         ['role', 'role'],
         ['industry', 'industry'],
-        ['contact_count', two_digits('contact_count')],
-        ['grouped_contact_count', two_digits('grouped_contact_count')],
-        ['ungrouped_contact_count', two_digits('(total_contact_count - grouped_contact_count)')],
-        ['share_of_contacts', in_steps('contact_share', step)],
-        ['share_low', in_steps('contact_share_low', step)],
-        ['share_high', in_steps('contact_share_high', step)],
-        ['share_of_role', in_steps('share_of_role', step)],
-        ['share_of_industry', in_steps('share_of_industry', step)],
-        ['viewer_share', in_steps('viewer_share', step)],
-        ['customer_share', in_steps('customer_share', step)],
-    ]) }} as facts,
+        figure('contact_count', 'contact_count'),
+        figure('grouped_contact_count', 'grouped_contact_count'),
+        figure('ungrouped_contact_count', '(total_contact_count - grouped_contact_count)'),
+        measure('share_of_contacts', 'contact_share', step, interval),
+        measure('share_low', 'contact_share_low', step, interval),
+        measure('share_high', 'contact_share_high', step, interval),
+        measure('share_of_role', 'share_of_role', step),
+        measure('share_of_industry', 'share_of_industry', step),
+        measure('viewer_share', 'viewer_share', step),
+        measure('customer_share', 'customer_share', step),
+    ]) }},
     contact_count as person_count,
     {{ no_references() }} as reference_keys,
     cast(last_updated_at as date) as measured_on

@@ -1,4 +1,5 @@
 {%- set step = var('analysis_share_step') -%}
+{%- set listed_steps = {'[]': var('listed_from_share'), '[].share': step} -%}
 
 -- The account's readers by device, client and place.
 with
@@ -48,20 +49,20 @@ busiest as (
 select
     'account' as entity,
     'E-mail readers by device and country' as name,
-    {{ json_build([
+    {{ facts_with_steps([
         ['window_days', var('engagement_window_days')],
-        ['delivered', two_digits('rates.delivered_count', 5)],
-        ['unique_opens', two_digits('persona_list.total_count', 5)],
-        ['open_rate', in_steps('rates.unique_open_share', 0.01)],
-        ['click_rate', in_steps('rates.unique_click_share', 0.01)],
-        ['personas', 'persona_list.personas'],
-        ['devices', 'share_lists.devices'],
-        ['clients', 'share_lists.clients'],
-        ['countries', 'share_lists.countries'],
-        ['provinces', 'share_lists.provinces'],
-        ['browsers', 'share_lists.browsers'],
-        ['mailbox_providers', 'share_lists.mailbox_providers'],
-    ]) }} as facts,
+        figure('delivered', 'rates.delivered_count', 5),
+        figure('unique_opens', 'persona_list.total_count', 5),
+        measure('open_rate', 'rates.unique_open_share', 0.01),
+        measure('click_rate', 'rates.unique_click_share', 0.01),
+        ['personas', 'persona_list.personas', {'[].share': step}],
+        ['devices', 'share_lists.devices', listed_steps],
+        ['clients', 'share_lists.clients', listed_steps],
+        ['countries', 'share_lists.countries', listed_steps],
+        ['provinces', 'share_lists.provinces', listed_steps],
+        ['browsers', 'share_lists.browsers', listed_steps],
+        ['mailbox_providers', 'share_lists.mailbox_providers', listed_steps],
+    ]) }},
     cast(busiest.daily_unique_open_count as bigint) as person_count,
     {{ no_references() }} as reference_keys,
     persona_list.measured_to as measured_on

@@ -1,4 +1,5 @@
 {%- set step = var('persona_share_step') -%}
+{%- set interval = ['segments.share_low', 'segments.share_high'] -%}
 
 -- A persona per group of device classes whose share of the account's opens is large enough.
 with
@@ -31,21 +32,21 @@ devices as (
 select
     segments.device_persona as entity,
     {{ titled('E-mail readers', 'segments.device_persona') }} as name,
-    {{ json_build([
+    {{ facts_with_steps([
         ['device_persona', 'segments.device_persona'],
         ['device_classes', 'devices.device_classes'],
         ['window_days', var('engagement_window_days')],
-        ['unique_opens', two_digits('segments.summed_daily_unique_open_count')],
-        ['unique_opens_all', two_digits('segments.total_count')],
-        ['share_of_opens', in_steps('segments.share', step)],
-        ['share_low', in_steps('segments.share_low', step)],
-        ['share_high', in_steps('segments.share_high', step)],
-        ['devices', 'devices.devices'],
-        ['clients', 'account.clients'],
-        ['countries', 'account.countries'],
-        ['open_rate', in_steps('rates.unique_open_share', 0.01)],
-        ['click_rate', in_steps('rates.unique_click_share', 0.01)],
-    ]) }} as facts,
+        figure('unique_opens', 'segments.summed_daily_unique_open_count'),
+        figure('unique_opens_all', 'segments.total_count'),
+        measure('share_of_opens', 'segments.share', step, interval),
+        measure('share_low', 'segments.share_low', step, interval),
+        measure('share_high', 'segments.share_high', step, interval),
+        ['devices', 'devices.devices', {'[].share': step}],
+        ['clients', 'account.clients', {'[]': var('listed_from_share'), '[].share': step}],
+        ['countries', 'account.countries', {'[]': var('listed_from_share'), '[].share': step}],
+        measure('open_rate', 'rates.unique_open_share', 0.01),
+        measure('click_rate', 'rates.unique_click_share', 0.01),
+    ]) }},
     segments.busiest_day_open_count as person_count,
     {{ no_references() }} as reference_keys,
     segments.measured_to as measured_on

@@ -38,15 +38,21 @@ lossy_medias as (
 select
     media_id as entity,
     concat('Drop-offs: ', {{ label('media_name') }}) as name,
-    {{ json_build([
+    {{ facts_with_steps([
         ['media_name', label('media_name')],
-        ['duration_seconds', in_steps('duration_seconds', var('drop_off_seconds'))],
-        ['play_count', two_digits('play_count', 5)],
-        ['mean_watched_share', in_steps('mean_watched_share', step)],
+        measure('duration_seconds', 'duration_seconds', var('drop_off_seconds')),
+        figure('play_count', 'play_count', 5),
+        measure('mean_watched_share', 'mean_watched_share', step),
         ['drop_off_share_above', var('drop_off_share_above')],
         ['drop_off_seconds', var('drop_off_seconds')],
-        ['drop_offs', 'drop_offs'],
-    ]) }} as facts,
+        ['drop_offs', 'drop_offs', {
+            '[].lost_share': step,
+            '[].from_seconds': var('drop_off_seconds'),
+            '[].to_seconds': var('drop_off_seconds'),
+            '[].retention_before': step,
+            '[].retention_after': step,
+        }],
+    ]) }},
     person_count,
     {{ no_references() }} as reference_keys,
     curve_measured_on as measured_on

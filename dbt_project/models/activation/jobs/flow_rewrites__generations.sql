@@ -17,7 +17,7 @@ with laggards as (
 select
     flow_message_id as entity,
     concat('Rewrite: ', {{ label('message_name') }}) as name,
-    {{ json_build([
+    {{ facts_with_steps([
         ['flow_name', label('flow_name')],
         ['message_name', label('message_name')],
         ['subject', label('subject')],
@@ -25,15 +25,15 @@ select
         ['trigger_type', 'trigger_type'],
         ['is_open_laggard', 'is_open_laggard'],
         ['is_click_laggard', 'is_click_laggard'],
-        ['received_count', two_digits('received_count', 5)],
-        ['open_share', in_steps('open_share', step)],
-        ['peer_open_share', in_steps('peer_open_share', step)],
-        ['click_share', in_steps('click_share', var('rewrite_click_share_step'))],
-        ['peer_click_share', in_steps('peer_click_share', var('rewrite_click_share_step'))],
-        ['revenue_per_recipient_usd', two_digits('revenue_per_recipient_usd')],
-        ['peer_revenue_per_recipient_usd', two_digits('peer_revenue_per_recipient_usd')],
+        figure('received_count', 'received_count', 5),
+        measure('open_share', 'open_share', step, ['open_share_low', 'open_share_high']),
+        measure('peer_open_share', 'peer_open_share', step),
+        measure('click_share', 'click_share', var('rewrite_click_share_step'), ['click_share_low', 'click_share_high']),
+        measure('peer_click_share', 'peer_click_share', var('rewrite_click_share_step')),
+        figure('revenue_per_recipient_usd', 'revenue_per_recipient_usd'),
+        figure('peer_revenue_per_recipient_usd', 'peer_revenue_per_recipient_usd'),
         ['window_days', var('flow_window_days')],
-    ]) }} as facts,
+    ]) }},
     recipient_count as person_count,
     {{ no_references() }} as reference_keys,
     measured_on

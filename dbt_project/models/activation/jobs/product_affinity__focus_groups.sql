@@ -24,19 +24,19 @@ select
     concat(pairs.product_a_id, '_', pairs.product_b_id) as entity,
     concat('Bought together: ', {{ label('pairs.product_a_name') }}, ', ', {{ label('pairs.product_b_name') }})
         as name,
-    {{ json_build([
+    {{ facts_with_steps([
         ['product_a', label('pairs.product_a_name')],
         ['product_b', label('pairs.product_b_name')],
         ['category_a', label('pairs.product_a_category')],
         ['category_b', label('pairs.product_b_category')],
-        ['pair_price_usd', two_digits('pairs.pair_price_usd')],
-        ['joint_buyer_count', two_digits('pairs.joint_customer_count', 5)],
-        ['buyer_count', two_digits('pairs.customer_count', 5)],
-        ['a_to_b_share', in_steps('pairs.a_to_b_share', var('analysis_share_step'))],
-        ['b_to_a_share', in_steps('pairs.b_to_a_share', var('analysis_share_step'))],
-        ['lift', in_steps('pairs.lift', 0.5)],
+        figure('pair_price_usd', 'pairs.pair_price_usd'),
+        figure('joint_buyer_count', 'pairs.joint_customer_count', 5),
+        figure('buyer_count', 'pairs.customer_count', 5),
+        measure('a_to_b_share', 'pairs.a_to_b_share', var('analysis_share_step')),
+        measure('b_to_a_share', 'pairs.b_to_a_share', var('analysis_share_step')),
+        measure('lift', 'pairs.lift', 0.5),
         ['window_days', var('pair_window_days')],
-    ]) }} as facts,
+    ]) }},
     pairs.joint_customer_count as person_count,
     to_json(tier_list.persona_keys) as reference_keys,
     pairs.measured_on

@@ -110,17 +110,26 @@ pair_lists as (
 select
     'account' as entity,
     'Segment overlaps' as name,
-    {{ json_build([
+    {{ facts_with_steps([
         ['segment_count', 'segment_counts.segment_count'],
         ['small_segment_count', 'segment_counts.small_segment_count'],
-        ['profile_count', two_digits('members.person_count', 5)],
+        figure('profile_count', 'members.person_count', 5),
         ['near_duplicate_from', var('near_duplicate_from')],
         ['contained_from', var('contained_from')],
-        ['segments', 'segment_list.segments'],
-        ['near_duplicates', 'pair_lists.near_duplicates'],
-        ['contained', 'pair_lists.contained'],
-        ['overlaps', 'pair_lists.other_pairs'],
-    ]) }} as facts,
+        ['segments', 'segment_list.segments', {
+            '[].member_count': two_digits_step('members.person_count', 5), '[].only_here_share': step
+        }],
+        ['near_duplicates', 'pair_lists.near_duplicates', {
+            '[]': var('near_duplicate_from'), '[].jaccard': step
+        }],
+        ['contained', 'pair_lists.contained', {'[]': var('contained_from'), '[].containment': step}],
+        ['overlaps', 'pair_lists.other_pairs', {
+            '[]': var('listed_overlap_from'),
+            '[].jaccard': step,
+            '[].containment_a': step,
+            '[].containment_b': step,
+        }],
+    ]) }},
     members.person_count,
     {{ no_references() }} as reference_keys,
     segment_counts.measured_on

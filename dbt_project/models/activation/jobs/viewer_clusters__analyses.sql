@@ -70,7 +70,12 @@ media_list as (
                 ['media_name', label('media_name')],
                 ['mean_watched_share', in_steps('mean_watched_share', step)],
             ]) ~ " end"
-        ) }} as medias
+        ) }} as medias,
+        -- What a media that is not among them has at most.
+        coalesce(
+            max(case when media_position = {{ var('listed_analysis_medias') }} then viewer_share end),
+            {{ var('listed_from_share') }}
+        ) as least_share
     from ranked_medias
     where media_position <= {{ var('listed_analysis_medias') }}
 
@@ -79,16 +84,23 @@ media_list as (
 select
     'all' as entity,
     'Viewer clusters' as name,
-    {{ json_build([
-        ['viewer_count', two_digits('cluster_list.viewer_count', 5)],
-        ['session_count', two_digits('cluster_list.session_count', 5)],
-        ['identified_share', in_steps(
-            share('cluster_list.identified_viewer_count', 'cluster_list.viewer_count'), step
-        )],
-        ['clusters', 'cluster_list.clusters'],
+    {{ facts_with_steps([
+        figure('viewer_count', 'cluster_list.viewer_count', 5),
+        figure('session_count', 'cluster_list.session_count', 5),
+        measure('identified_share', share('cluster_list.identified_viewer_count', 'cluster_list.viewer_count'), step),
+        ['clusters', 'cluster_list.clusters', {
+            '[].share': step,
+            '[].viewer_count': two_digits_step('cluster_list.viewer_count', 5),
+            '[].mean_media_count': 0.5,
+            '[].mean_watched_share': step,
+            '[].mean_session_count': 0.5,
+            '[].identified_share': step,
+        }],
         ['small_clusters', 'cluster_list.small_clusters'],
-        ['medias', 'media_list.medias'],
-    ]) }} as facts,
+        ['medias', 'media_list.medias', {
+            '[]': 'media_list.least_share', '[].share': step, '[].mean_watched_share': step
+        }],
+    ]) }},
     viewers.person_count,
     {{ no_references() }} as reference_keys,
     cluster_list.measured_on

@@ -59,7 +59,12 @@ media_lists as (
                 ['share', in_steps('medias.viewer_share', step)],
                 ['media_name', label('medias.media_name')],
             ]) ~ " end"
-        ) }} as medias
+        ) }} as medias,
+        -- What a media that is not among them has at most.
+        coalesce(
+            max(case when medias.position_in_cluster = {{ var('listed_persona_medias') }} then medias.viewer_share end),
+            {{ var('listed_from_share') }}
+        ) as least_share
     from clusters
     left join ranked_medias as medias on clusters.viewer_cluster = medias.viewer_cluster
     group by clusters.viewer_cluster
@@ -69,7 +74,7 @@ media_lists as (
 select
     clusters.viewer_cluster as entity,
     {{ titled('Video viewers', 'clusters.viewer_cluster') }} as name,
-    {{ json_build([
+    {{ facts_with_steps([
         ['viewer_cluster', 'clusters.viewer_cluster'],
         ['rule', record([
             ['media_count_from', 'clusters.media_count_from'],
@@ -77,16 +82,18 @@ select
             ['watched_share_from', 'clusters.watched_share_from'],
             ['watched_share_below', 'clusters.watched_share_below'],
         ])],
-        ['viewer_count', two_digits('clusters.viewer_count')],
-        ['share_of_viewers', in_steps('clusters.viewer_share', step)],
-        ['mean_media_count', in_steps('clusters.mean_media_count', 0.1)],
-        ['mean_watched_share', in_steps('clusters.mean_watched_share', step)],
-        ['mean_session_count', in_steps('clusters.mean_session_count', 0.1)],
-        ['identified_share', in_steps('clusters.identified_share', step)],
-        ['mobile_share', in_steps('clusters.mobile_share', step)],
-        ['countries', 'country_lists.countries'],
-        ['medias', 'media_lists.medias'],
-    ]) }} as facts,
+        figure('viewer_count', 'clusters.viewer_count'),
+        measure('share_of_viewers', 'clusters.viewer_share', step),
+        measure('mean_media_count', 'clusters.mean_media_count', 0.1),
+        measure('mean_watched_share', 'clusters.mean_watched_share', step, [
+            'clusters.mean_watched_share_low', 'clusters.mean_watched_share_high'
+        ]),
+        measure('mean_session_count', 'clusters.mean_session_count', 0.1),
+        measure('identified_share', 'clusters.identified_share', step),
+        measure('mobile_share', 'clusters.mobile_share', step),
+        ['countries', 'country_lists.countries', {'[]': var('listed_from_share'), '[].share': step}],
+        ['medias', 'media_lists.medias', {'[]': 'media_lists.least_share', '[].share': step}],
+    ]) }},
     clusters.person_count,
     {{ no_references() }} as reference_keys,
     cast(clusters.last_viewed_at as date) as measured_on

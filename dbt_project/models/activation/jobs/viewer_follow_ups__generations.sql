@@ -30,12 +30,12 @@ ranked as (
 select
     cohort as entity,
     concat('Follow-up: ', coalesce({{ label('cohort_media_name') }}, 'any media')) as name,
-    {{ json_build([
+    {{ facts_with_steps([
         ['media_name', label('cohort_media_name')],
         ['stage', 'cohort_stage'],
         ['watched', 'cohort_watched'],
         ['watched_share_above', var('qualified_share_above')],
-    ]) }} as facts,
+    ]) }},
     cohort_person_count as person_count,
     {{ no_references() }} as reference_keys,
     measured_on

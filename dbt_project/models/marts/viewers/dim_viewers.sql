@@ -13,21 +13,7 @@ identified as (
 select
     viewers.viewer_id,
     {{ person_id('identified.email') }} as person_id,
-    case
-        {%- for rule in var('viewer_cluster_rules') %}
-        when viewers.media_count >= {{ rule.media_count_from }}
-            {%- if 'media_count_to' in rule %}
-            and viewers.media_count <= {{ rule.media_count_to }}
-            {%- endif %}
-            {%- if 'watched_share_from' in rule %}
-            and viewers.watched_share >= {{ rule.watched_share_from }}
-            {%- endif %}
-            {%- if 'watched_share_below' in rule %}
-            and viewers.watched_share < {{ rule.watched_share_below }}
-            {%- endif %}
-            then '{{ rule.cluster }}'
-        {%- endfor %}
-    end as viewer_cluster,
+    clustered.viewer_cluster,
     identified.country,
     identified.region,
     identified.browser,
@@ -42,4 +28,5 @@ select
     viewers.first_viewed_at,
     viewers.last_viewed_at
 from viewers
+join {{ ref('int_viewers_clustered') }} as clustered on viewers.viewer_id = clustered.viewer_id
 left join identified on viewers.viewer_id = identified.viewer_id
