@@ -228,7 +228,8 @@ def _accept(drift: Drift, ledger: Ledger, mavera: api.Mavera) -> None:
             thread_id=call.thread_id,
             state="done",
             answer=objects.answer(mavera, drift.held).body,
-            **call.sent_with,
+            person_count=call.person_count,
+            wording=call.wording,
         )
 
 

@@ -110,8 +110,16 @@ class Call:
         return {name: value for name, value in _object(self.facts_text).items() if name != SENT_WITH}
 
     @property
-    def sent_with(self) -> dict[str, Any]:
-        """Return `person_count` and `wording` as the record had them; empty in rows of older versions."""
+    def person_count(self) -> int | None:
+        return self._sent_with.get("person_count")
+
+    @property
+    def wording(self) -> str:
+        return self._sent_with.get("wording", "")
+
+    @property
+    def _sent_with(self) -> dict[str, Any]:
+        """What stood with the facts; nothing in rows of older versions."""
         sent_with: dict[str, Any] = _object(self.facts_text).get(SENT_WITH, {})
         return sent_with
 
@@ -182,7 +190,8 @@ class Ledger:
                 entries[call.key] = _after(entries.get(call.key, Entry("failed")), call)
         accepted = _accepted(calls).items()
         return entries | {
-            key: replace(entries[key], facts=call.facts, **call.sent_with) for key, call in accepted
+            key: replace(entries[key], facts=call.facts, person_count=call.person_count, wording=call.wording)
+            for key, call in accepted
         }
 
     def accepted(self) -> dict[str, Call]:

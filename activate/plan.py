@@ -157,7 +157,7 @@ class Difference(NamedTuple):
         return not self.step or round(self.distance / self.step, 6) > 1
 
     def is_told_by(self, share_of_people: float) -> bool:
-        """Whether so many of the people can show in it: were they average, by half of the move or the step."""
+        """Whether so many of the people, were they average, can make half of the move or of the step."""
         value = max((abs(value) for value in self.change[1:] if _is_number(value)), default=0)
         return self.is_measured and share_of_people * max(1, value) >= min(self.distance, self.step) / 2
 
@@ -339,9 +339,9 @@ def _step(
 
 def _is_material(record: Record, entry: Entry) -> bool:
     """Whether what Mavera holds is no longer true within the steps of its facts, or unknown, or reworded."""
-    moved = [*differences(entry.facts, record.facts, record.fact_steps)]
-    is_reworded = entry.fingerprint is None or entry.wording != record.wording or not moved
-    return is_reworded or any(each.is_material for each in moved)
+    if entry.fingerprint is None or entry.wording != record.wording or entry.facts == record.facts:
+        return True
+    return any(each.is_material for each in differences(entry.facts, record.facts, record.fact_steps))
 
 
 def _few(record: Record, entry: Entry, smallest_cohort: int) -> int:

@@ -102,7 +102,7 @@ def sent_line(call: "Call", *, whole: bool) -> str:
 
 def step_lines(step: Step, width: int) -> list[str]:
     record = step.record
-    start = f"{SIGNS[step.action]} {record.key:<{width}}{NAMES.get(step.action, step.action):<9}"
+    start = f"{SIGNS[step.action]} {record.key:<{width}}{NAMES.get(step.action, step.action) + ' ':<9}"
     if not step.sends:
         return [f"{start}{step.reason}".rstrip()]
     people = "" if record.person_count is None else f"{record.person_count:,} people"

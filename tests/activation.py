@@ -260,7 +260,8 @@ def publish(
             connection.execute(f"""
                 create or replace table activation.sync_mavera__{model} (
                     record_key varchar, job varchar, template varchar, name varchar, facts json,
-                    fact_steps json, person_count bigint, reference_keys json, measured_on date, documents json
+                    fact_steps json, person_count bigint, reference_keys json, measured_on date,
+                    documents json
                 )
             """)
             for row in rows:

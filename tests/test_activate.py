@@ -147,6 +147,36 @@ def test_the_plan_lists_what_is_unchanged_when_asked(desk: Desk) -> None:
     ]
 
 
+def test_facts_that_move_less_than_their_step_are_left_until_it_adds_up(desk: Desk) -> None:
+    steps = {"mean_watched_share": 0.01}
+    sent = {**activation.SKIMMERS, "fact_steps": steps}
+    desk.publish(sent)
+    desk.activate("apply")
+    desk.publish(activation.but(sent, mean_watched_share=0.37))
+    assert desk.activate("plan", "--all").lines[0] == (
+        f"= {SKIMMERS:<36}unchanged facts moved less than their step"
+    )
+    requests = desk.requests()
+    assert desk.activate("apply").lines[0] == "1 unchanged: 0 credits"
+    assert desk.requests() == requests
+    desk.publish(activation.but(sent, mean_watched_share=0.38))
+    assert desk.activate("apply").lines[-2] == "1 updated: 0 credits"
+
+
+def test_an_update_waits_until_more_than_a_few_people_joined(desk: Desk) -> None:
+    desk.publish(activation.SKIMMERS)
+    desk.activate("apply")
+    one_more = activation.but(activation.SKIMMERS, mean_watched_share=0.31, person_count=390)
+    desk.publish(one_more)
+    why = "only 1 person joined or left since it was sent; an update would tell about them"
+    assert desk.activate("plan").lines[0] == f"! {SKIMMERS:<36}held     {why}"
+    assert desk.activate("apply").lines[-2] == "1 held: 0 credits"
+    desk.publish(activation.but(one_more, person_count=408))
+    assert desk.activate("plan").lines[-2].startswith("1 wanted = 1 held")
+    desk.publish(activation.but(one_more, person_count=409))
+    assert desk.activate("apply").lines[-2] == "1 updated: 0 credits"
+
+
 def test_the_plan_names_what_no_row_asks_for_any_more(desk: Desk) -> None:
     desk.publish(activation.TOP, activation.SKIMMERS)
     desk.activate("apply")

@@ -85,18 +85,32 @@ def test_every_fact_that_leaves_has_its_origin_down_to_the_raw_rows(walked: Walk
 
 
 def test_cluster_sizes_are_those_of_the_world(walked: Walked) -> None:
-    best: dict[tuple[str, str], float] = defaultdict(float)
-    for viewer, media, share in walked.world.sql(
-        "select visitor_key, hashed_id, percent_viewed from viewing_sessions"
+    best: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+    days: dict[str, dict[date, str]] = defaultdict(dict)
+    for viewer, day, media, share in walked.world.sql(
+        "select visitor_key, received_at::date, hashed_id, percent_viewed from viewing_sessions order by 2"
     ):
-        best[viewer, media] = max(best[viewer, media], share)
-    shares: dict[str, list[float]] = defaultdict(list)
-    for (viewer, _), share in best.items():
-        shares[viewer].append(share)
-    truth = Counter(cluster_of(of_viewer) for of_viewer in shares.values())
+        best[viewer][media] = max(best[viewer][media], share)
+        days[viewer][day] = cluster_of(list(best[viewer].values()))
+    last = max(max(of_viewer) for of_viewer in days.values())
+    truth = Counter(settled(of_viewer, last) for of_viewer in days.values())
     sizes = dict(walked.mart("select viewer_cluster, viewer_count from marts.viewer_clusters"))
     assert sizes == truth
     assert len(truth) == 5
+    assert truth != Counter(of_viewer[max(of_viewer)] for of_viewer in days.values())
+
+
+def settled(days: dict[date, str], last: date) -> str:
+    """Go from day to day: a viewer changes cluster once another one has fitted for three days on end."""
+    day = min(days)
+    stands = latest = days[day]
+    count = 0
+    while len(set(days.values())) > 1 and day <= last:
+        count = count + 1 if days.get(day, latest) == latest else 1
+        latest = days.get(day, latest)
+        stands = latest if count >= 3 else stands
+        day += timedelta(days=1)
+    return stands
 
 
 def cluster_of(shares: list[float]) -> str:

@@ -72,6 +72,22 @@ def test_a_new_fingerprint_counts_only_once_mavera_accepted_it(ledger: Ledger) -
     assert ledger.entries()[KEY].fingerprint == "f2"
 
 
+def test_what_was_sent_with_the_facts_is_no_fact_and_counts_once_mavera_accepted_it(ledger: Ledger) -> None:
+    done(ledger, begun(ledger, person_count=820, wording="w1"))
+    update = begun(ledger, action="update", person_count=840, wording="w2", price=Price(0, 0))
+    ledger.end(update, "failed")
+    entry = ledger.entries()[KEY]
+    assert (entry.person_count, entry.wording, entry.facts) == (820, "w1", {"customer_count": 820})
+
+
+def test_a_row_of_an_older_version_tells_nothing_of_people_or_wording(ledger: Ledger, url: str) -> None:
+    done(ledger, begun(ledger))
+    with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
+        connection.execute("""update journal set facts = '{"customer_count": 820}' where event = 'begin'""")
+    entry = ledger.entries()[KEY]
+    assert (entry.person_count, entry.wording, entry.facts) == (None, "", {"customer_count": 820})
+
+
 def test_an_unanswered_update_is_sent_again_and_not_looked_up(ledger: Ledger) -> None:
     done(ledger, begun(ledger))
     updating(ledger)

@@ -1,12 +1,15 @@
 """What is sent, what is not, why, and what it may cost."""
 
 import dataclasses
+import math
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from activate.plan import Change, Entry, Price, Record, TwoRows, diff, learned
+from activate.plan import Change, Entry, Price, Record, TwoRows, diff, differences, learned
 
 
 def record(key: str = "personas/clv-tiers:top", people: int | None = 820, **changes: Any) -> Record:
@@ -171,6 +174,201 @@ def test_an_update_names_the_facts_that_moved() -> None:
     wanted = dataclasses.replace(TOP, facts={"count": 5, "shares": {"low": 0.5}, "rows": []})
     (step,) = plan_of(wanted, ledger={TOP.key: before}).steps
     assert step.changes() == [Change("shares.low", 0.4, 0.5), Change("rows[0].a", 1, None)]
+
+
+# --- what moved --------------------------------------------------------------------------------------
+
+
+STEPS = {"share": 0.01, "count": 10, "mean": 0.1, "countries[]": 0.05, "countries[].share": 0.01}
+
+
+def moved(before: dict[str, Any], after: dict[str, Any], **changes: Any) -> Any:
+    """Plan a record whose facts Mavera accepted as `before` and that are `after` now; return its step."""
+    entry = Entry(
+        "done", "f0", "per_1", facts=before, person_count=changes.pop("accepted", None), wording="w"
+    )
+    wording = changes.pop("wording", "w")
+    fingerprint = "f0" if (before, wording) == (after, "w") else "f1"
+    wanted = record(facts=after, fact_steps=STEPS, fingerprint=fingerprint, wording=wording)
+    (step,) = plan_of(dataclasses.replace(wanted, **changes), ledger={TOP.key: entry}).steps
+    return step
+
+
+def listed(**shares: float) -> dict[str, Any]:
+    return {"countries": [{"share": share, "country": country} for country, share in shares.items()]}
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "action"),
+    [
+        ({"share": 0.35}, {"share": 0.36}, "leave"),  # 0.354 and 0.356 may be all that is between them
+        ({"share": 0.35}, {"share": 0.37}, "update"),
+        ({"share": 0.35}, {"share": 0.33}, "update"),
+        ({"count": 820}, {"count": 830}, "leave"),
+        ({"count": 820}, {"count": 840}, "update"),
+        ({"threshold": 5}, {"threshold": 6}, "update"),  # has no step
+        ({"share": None}, {"share": 0.36}, "update"),
+        ({"words": "one"}, {"words": "two"}, "update"),
+        ({"is_sure": True}, {"is_sure": False}, "update"),
+        ({}, {"share": 0.36}, "update"),
+        ({"share": 0.36}, {}, "update"),
+        ({"rows": ["one"]}, {"rows": ["two"]}, "update"),
+        (listed(US=0.5, CA=0.3), listed(CA=0.3, US=0.5), "leave"),  # in another order
+        (listed(US=0.5, CA=0.3), listed(US=0.51, CA=0.29), "leave"),
+        (listed(US=0.5, CA=0.3), listed(US=0.5, CA=0.28), "update"),
+        (listed(US=0.5), listed(US=0.5, CA=0.06), "leave"),  # just over the share from which it is listed
+        (listed(US=0.5), listed(US=0.5, CA=0.07), "update"),
+        (listed(US=0.5, CA=0.07), listed(US=0.5), "update"),
+    ],
+)
+def test_a_fact_has_moved_once_it_moved_by_more_than_its_step(
+    before: dict[str, Any], after: dict[str, Any], action: str
+) -> None:
+    assert moved(before, after).action == action
+
+
+def test_what_is_left_because_little_moved_says_so() -> None:
+    assert moved({"share": 0.35}, {"share": 0.36}).reason == "facts moved less than their step"
+
+
+def test_new_wording_reaches_mavera_however_little_moved() -> None:
+    assert moved({"share": 0.35}, {"share": 0.36}, wording="w2").action == "update"
+    assert moved({"share": 0.35}, {"share": 0.35}, wording="w2").action == "update"
+
+
+def test_what_mavera_holds_is_told_anew_where_nobody_knows_what_it_is() -> None:
+    wanted = record(facts={"share": 0.36}, fact_steps=STEPS)
+    adopted = Entry("done", "f0", "per_1")
+    unanswered = Entry("failed", None, "per_1", facts={"share": 0.35})
+    assert [action_of(wanted, entry) for entry in (adopted, unanswered)] == ["update", "update"]
+
+
+def test_an_analysis_is_not_paid_again_for_less_than_a_step() -> None:
+    before = Entry("done", "f0", "thr_1", facts={"share": 0.35})
+    assert action_of(record(CLUSTERS.key, facts={"share": 0.36}, fact_steps=STEPS), before) == "leave"
+    assert action_of(record(CLUSTERS.key, facts={"share": 0.37}, fact_steps=STEPS), before) == "update"
+
+
+values = st.floats(-1000, 1000, allow_nan=False)
+
+
+@given(values, st.floats(-1, 1))
+def test_noise_below_the_step_never_updates(accepted: float, noise: float) -> None:
+    assert moved({"mean": accepted}, {"mean": accepted + noise * 0.1}).action == "leave"
+
+
+@given(values, st.lists(st.floats(-0.099, 0.099), max_size=30))
+def test_small_moves_update_once_they_add_up_to_more_than_the_step(
+    accepted: float, moves: list[float]
+) -> None:
+    for count in range(len(moves) + 1):
+        total = math.fsum(moves[:count])
+        step = moved({"mean": accepted}, {"mean": accepted + total})
+        assert step.action == ("update" if abs(total) > 0.1 + 1e-6 else "leave")
+
+
+facts = st.fixed_dictionaries(
+    {},
+    optional={
+        "share": st.integers(0, 100).map(lambda number: number / 100) | st.none(),
+        "count": st.integers(0, 2000),
+        "words": st.text(max_size=3),
+        "rows": st.lists(st.text(max_size=2), max_size=3),
+        "countries": st.dictionaries(st.sampled_from(["US", "CA", "FR"]), st.integers(5, 100)).map(
+            lambda shares: listed(**{country: share / 100 for country, share in shares.items()})["countries"]
+        ),
+    },
+)
+
+
+@given(facts, facts)
+def test_a_move_counts_as_much_there_as_back(one: dict[str, Any], other: dict[str, Any]) -> None:
+    there, back = ([*differences(a, b, STEPS)] for a, b in ((one, other), (other, one)))
+    assert sorted((move.change.fact, move.is_material) for move in there) == sorted(
+        (move.change.fact, move.is_material) for move in back
+    )
+
+
+@given(facts)
+def test_nothing_moved_where_nothing_changed(one: dict[str, Any]) -> None:
+    assert [*differences(one, one, STEPS)] == []
+
+
+# --- what an update would tell of a few -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("accepted", "people", "action"),
+    [
+        (100, 101, "hold"),
+        (100, 99, "hold"),
+        (100, 119, "hold"),
+        (100, 120, "update"),
+        (100, 100, "update"),
+        (100, None, "update"),
+        (None, 100, "update"),
+        (4_000, 4_019, "update"),  # too few among so many to be seen in steps of 0.01
+        (3_000, 3_019, "hold"),
+    ],
+)
+def test_an_update_that_would_tell_of_a_few_is_held_until_they_are_many(
+    accepted: int | None, people: int | None, action: str
+) -> None:
+    step = moved({"share": 0.3}, {"share": 0.4}, accepted=accepted, person_count=people)
+    assert step.action == action
+
+
+def test_a_held_update_says_how_few_it_would_tell_about() -> None:
+    reasons = [
+        moved({"share": 0.3}, {"share": 0.4}, accepted=100, person_count=people).reason
+        for people in (101, 97)
+    ]
+    assert reasons == [
+        "only 1 person joined or left since it was sent; an update would tell about them",
+        "only 3 people joined or left since it was sent; an update would tell about them",
+    ]
+
+
+def test_a_new_name_tells_of_nobody() -> None:
+    step = moved({"media_name": "Tour"}, {"media_name": "The tour"}, accepted=100, person_count=101)
+    assert step.action == "update"
+    worded = moved({"share": 0.3}, {"share": 0.3}, accepted=100, person_count=101, wording="w2")
+    assert worded.action == "update"
+
+
+def test_what_came_on_a_list_or_has_no_step_may_tell_of_one_person() -> None:
+    before, after = {"small_clusters": []}, {"small_clusters": ["skimmers"]}
+    assert moved(before, after, accepted=9_000, person_count=9_001).action == "hold"
+    assert moved({"p": 0.1}, {"p": 0.9}, accepted=9_000, person_count=9_001).action == "hold"
+
+
+def test_a_study_may_be_asked_of_a_persona_whose_update_is_held_for_a_few() -> None:
+    before = Entry("done", "f0", "per_1", facts={"share": 0.3}, person_count=100)
+    held = record(SKIMMERS.key, 101, facts={"share": 0.4})
+    plan = plan_of(STUDY, TOP, held, ledger={SKIMMERS.key: before})
+    assert [step.action for step in plan.steps] == ["create", "hold", "create"]
+
+
+def told(people: int, buyers: int) -> dict[str, Any]:
+    """Facts of a group as models round them: two significant digits, and a share in steps of 0.01."""
+    unit = 10 ** max(0, math.floor(math.log10(people)) - 1)
+    return {"count": round(people / unit) * unit, "share": round(buyers / people, 2)}
+
+
+@given(st.data(), st.integers(20, 20_000), st.integers(1, 19), st.booleans())
+def test_no_update_goes_out_for_what_a_few_who_joined_or_left_did(
+    data: st.DataObject, people: int, few: int, joined: bool
+) -> None:
+    buyers = data.draw(st.integers(0, people))
+    of_them = data.draw(st.integers(0, few))
+    small, large = told(people, buyers), told(people + few, buyers + of_them)
+    before, after = (small, large) if joined else (large, small)
+    counts = (people, people + few) if joined else (people + few, people)
+    unit = 10 ** max(0, math.floor(math.log10(counts[1])) - 1)
+    step = moved(
+        before, after, accepted=counts[0], person_count=counts[1], fact_steps={"share": 0.01, "count": unit}
+    )
+    assert step.action in {"leave", "hold"}
 
 
 def test_a_look_up_tells_when_the_call_was_made() -> None:

@@ -1,6 +1,7 @@
 """From a model's row to the words that are sent, and what must not be in them."""
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,32 @@ def test_new_words_reach_a_persona_but_do_not_buy_an_analysis_again(published: P
     reworded = records.load(configured(published), list(KINDS), tmp_path / "templates")
     after = [record.fingerprint for record in reworded]
     assert [old == new for old, new in zip(before, after, strict=True)] == [False, True]
+
+
+def test_wording_is_what_a_fingerprint_covers_beside_the_facts(published: Path, tmp_path: Path) -> None:
+    moved = activation.but(activation.TOP, customer_count=830)
+    (before,), (after,) = loaded(published, activation.TOP), loaded(published, moved)
+    assert (before.fingerprint == after.fingerprint, before.wording == after.wording) == (False, True)
+    templates = tmp_path / "templates"
+    shutil.copytree(records.TEMPLATES, templates)
+    for file in ("clv_tiers/persona.toml", "clv_tiers/persona.md.j2"):
+        with (templates / file).open("a", encoding="utf-8") as words:
+            words.write("\n# And so on.\n")
+        (reworded,) = records.load(configured(published), ["personas"], templates)
+        assert reworded.wording not in {before.wording, after.wording}
+        after = reworded
+    (renamed,) = loaded(published, activation.but(activation.TOP, name="Best customers"))
+    assert renamed.wording != before.wording
+
+
+def test_only_documents_are_wording_where_new_words_are_paid_for(published: Path) -> None:
+    (clusters,) = loaded(published, activation.CLUSTERS, kind="analyses")
+    assert clusters.wording == ""
+
+
+def test_steps_of_facts_come_from_the_model(published: Path) -> None:
+    (record,) = loaded(published, {**activation.TOP, "fact_steps": {"customer_count": 10}})
+    assert record.fact_steps == {"customer_count": 10}
 
 
 def test_a_template_that_asks_for_an_unknown_fact_is_named(published: Path) -> None:
