@@ -115,7 +115,7 @@ class Call:
 
     @property
     def wording(self) -> str:
-        return self._sent_with.get("wording", "")
+        return str(self._sent_with.get("wording", ""))
 
     @property
     def _sent_with(self) -> dict[str, Any]:

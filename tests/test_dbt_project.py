@@ -239,6 +239,36 @@ def facts(connection: duckdb.DuckDBPyConnection, model: str, record_key: str) ->
     return found
 
 
+def numbers(value: Any, path: str = "") -> Iterator[str]:
+    """Give the path of each number in nested facts."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from numbers(inner, f"{path}.{name}" if path else name)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from numbers(inner, f"{path}[]")
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        yield path
+
+
+def test_every_number_that_drifts_has_a_step_in_which_it_moves(small: duckdb.DuckDBPyConnection) -> None:
+    """Without one are thresholds, and counts of things that are few and do not come and go."""
+    without: set[str] = set()
+    for model in ("personas", "analyses", "focus_groups", "brand_voices", "generations"):
+        for facts, steps in small.execute(
+            f"select facts, fact_steps from activation.sync_mavera__{model}"
+        ).fetchall():
+            moves = json.loads(steps)
+            assert all(step is None or step > 0 for step in moves.values())
+            without |= {path for path in numbers(json.loads(facts)) if path not in moves}
+    things = {"media", "segment", "small_segment", "pair"}
+    things |= {f"{who}_{what}" for who in ("email", "sms", "tied") for what in ("click", "conversion")}
+    thresholds = {"near_duplicate_from", "contained_from", "tier_from_share", "tier_to_share", "window_days"}
+    thresholds |= {f"rule.{name}" for name in ("media_count_from", "media_count_to")}
+    thresholds |= {f"rule.{name}" for name in ("watched_share_from", "watched_share_below")}
+    assert without == thresholds | {f"{thing}_count" for thing in things}
+
+
 def test_viewers_fall_into_the_clusters_counted_by_hand(small: duckdb.DuckDBPyConnection) -> None:
     viewers = small.execute(
         "select viewer_id, viewer_cluster, media_count, session_count, watched_share, country, is_identified"
