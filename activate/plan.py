@@ -3,6 +3,7 @@
 Pure: no clock, no file, no call.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -157,9 +158,14 @@ class Difference(NamedTuple):
         return not self.step or round(self.distance / self.step, 6) > 1
 
     def is_told_by(self, share_of_people: float) -> bool:
-        """Whether so many of the people, were they average, can make half of the move or of the step."""
-        value = max((abs(value) for value in self.change[1:] if _is_number(value)), default=0)
-        return self.is_measured and share_of_people * max(1, value) >= min(self.distance, self.step) / 2
+        """Whether so many of the people can have made half of the move, or of the step.
+
+        They can move a share by no more than their part; what is none, such as money, one alone can at will.
+        """
+        numbers = [value for value in self.change[1:] if _is_number(value)]
+        is_share = bool(numbers) and all(isinstance(value, float) and abs(value) <= 1 for value in numbers)
+        bound = share_of_people if is_share else math.inf
+        return self.is_measured and bound >= min(self.distance, self.step) / 2
 
 
 @dataclass(frozen=True)
@@ -347,7 +353,7 @@ def _is_material(record: Record, entry: Entry) -> bool:
 def _few(record: Record, entry: Entry, smallest_cohort: int) -> int:
     """Return by how many people the group changed, where so few that an update would tell about them; else 0.
 
-    It would not where the group is so large that they can hardly have moved what moved.
+    It would not where only shares moved, of a group so large that they can hardly have moved them.
     """
     if record.person_count is None or entry.person_count is None:
         return 0

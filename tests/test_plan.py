@@ -336,6 +336,12 @@ def test_a_new_name_tells_of_nobody() -> None:
     assert worded.action == "update"
 
 
+@pytest.mark.parametrize(("before", "after"), [(410, 470), (0, 1), (0.9, 1.4), (1.5, 1.9)])
+def test_one_person_may_show_in_money_however_many_there_are(before: float, after: float) -> None:
+    step = moved({"mean": before}, {"mean": after}, accepted=9_000, person_count=9_001)
+    assert step.action == "hold"
+
+
 def test_what_came_on_a_list_or_has_no_step_may_tell_of_one_person() -> None:
     before, after = {"small_clusters": []}, {"small_clusters": ["skimmers"]}
     assert moved(before, after, accepted=9_000, person_count=9_001).action == "hold"
