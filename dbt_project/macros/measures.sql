@@ -97,3 +97,23 @@
     {%- endfor -%}
     nullif(trim(both '-' from {{ stem.sql }}), '')
 {%- endmacro %}
+
+{# A column of counts by day, smoothed: the mean of the seven rows that end with this one, null before there are seven. #}
+{% macro mean_of_seven_days(value) -%}
+    case when row_number() over (order by happened_on) >= 7 then
+        avg({{ value }}) over (order by happened_on rows between 6 preceding and current row)
+    end
+{%- endmacro %}
+
+{# Which window a day is in: 0 for the last so many full days before `last`, 1 for as many before those; null for no other. #}
+{% macro window_of(day, last, days) -%}
+    case
+        when {{ dbt.datediff(day, last, 'day') }} between 1 and {{ days }} then 0
+        when {{ dbt.datediff(day, last, 'day') }} between {{ days + 1 }} and {{ 2 * days }} then 1
+    end
+{%- endmacro %}
+
+{# A count with what it counts: 1 pair, 2 pairs. #}
+{% macro one_or_many(count, one, many) -%}
+    concat({{ counted(count) }}, case when {{ count }} = 1 then ' {{ one }}' else ' {{ many }}' end)
+{%- endmacro %}

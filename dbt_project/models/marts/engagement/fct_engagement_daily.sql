@@ -15,5 +15,7 @@ select
     spam_report_drop_count,
     unsubscribe_count,
     unsubscribe_drop_count,
+    {{ mean_of_seven_days('daily_unique_open_count') }} as mean_daily_unique_open_count,
+    {{ mean_of_seven_days('daily_unique_click_count') }} as mean_daily_unique_click_count,
     happened_on
 from {{ ref('stg_sendgrid__global_stats') }}

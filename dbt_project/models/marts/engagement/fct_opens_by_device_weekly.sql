@@ -1,0 +1,32 @@
+with summed as (
+
+    select
+        device_class,
+        cast(sum(daily_unique_open_count) as bigint) as summed_daily_unique_open_count,
+        count(distinct happened_on) as day_count,
+        cast(date_trunc('week', happened_on) as date) as week_from
+    from {{ ref('fct_opens_by_device_daily') }}
+    group by device_class, cast(date_trunc('week', happened_on) as date)
+
+),
+
+with_total as (
+
+    select
+        *,
+        cast(sum(summed_daily_unique_open_count) over (partition by week_from) as bigint) as total_count
+    from summed
+
+)
+
+select
+    device_class,
+    summed_daily_unique_open_count,
+    total_count,
+    {{ share('summed_daily_unique_open_count', 'total_count') }} as unique_open_share,
+    {{ wilson_low('summed_daily_unique_open_count', 'total_count') }} as unique_open_share_low,
+    {{ wilson_high('summed_daily_unique_open_count', 'total_count') }} as unique_open_share_high,
+    day_count,
+    {{ is_small('total_count') }} as is_small_sample,
+    week_from
+from with_total

@@ -1,0 +1,160 @@
+{%- set days, rate_days = var('headline_days'), var('headline_rate_days') -%}
+
+with mail_day as (
+
+    select max(happened_on) as last_day from {{ ref('fct_engagement_daily') }}
+
+),
+
+mail_days as (
+
+    select
+        mail.delivered_count,
+        mail_day.last_day,
+        {{ window_of('mail.happened_on', 'mail_day.last_day', days) }} as window_number
+    from {{ ref('fct_engagement_daily') }} as mail
+    cross join mail_day
+
+),
+
+sends as (
+
+    select
+        sends.*,
+        mail_day.last_day,
+        {{ window_of('cast(sends.sent_at as date)', 'mail_day.last_day', rate_days) }} as window_number
+    from {{ ref('fct_single_sends') }} as sends
+    cross join mail_day
+    where sends.status = 'triggered'
+
+),
+
+view_day as (
+
+    select cast(max(last_viewed_at) as date) as last_day from {{ ref('dim_viewers') }}
+
+),
+
+viewers as (
+
+    select
+        view_day.last_day,
+        {{ window_of('cast(viewers.first_viewed_at as date)', 'view_day.last_day', days) }} as window_number
+    from {{ ref('dim_viewers') }} as viewers
+    cross join view_day
+
+),
+
+action_day as (
+
+    select max(happened_on) as last_day from {{ ref('fct_customer_events_daily') }}
+
+),
+
+customers as (
+
+    select
+        action_day.last_day,
+        {{ window_of('cast(customers.created_at as date)', 'action_day.last_day', days) }} as window_number
+    from {{ ref('dim_customers') }} as customers
+    cross join action_day
+
+),
+
+orders as (
+
+    select
+        actions.event_count,
+        case when actions.currency = 'USD' then actions.value_amount end as revenue_usd,
+        action_day.last_day,
+        {{ window_of('actions.happened_on', 'action_day.last_day', days) }} as window_number
+    from {{ ref('fct_customer_events_daily') }} as actions
+    cross join action_day
+    where actions.metric_name = '{{ var('order_metric') }}'
+
+),
+
+credit_days as (
+
+    select
+        credits,
+        cast(date_trunc('month', called_on) as date) as month_from,
+        max(called_on) over () as last_day
+    from {{ ref('fct_credits') }}
+
+),
+
+credits_spent as (
+
+    select
+        credits,
+        last_day,
+        {{ dbt.datediff('month_from', 'last_day', 'month') }} as window_number
+    from credit_days
+
+),
+
+{# What is added up: a measure, its rows and what each of them counts. -#}
+{% set counts = [
+    ['delivered', 'mail_days', 'delivered_count', days],
+    ['new_viewers', 'viewers', '1', days],
+    ['new_customers', 'customers', '1', days],
+    ['orders', 'orders', 'event_count', days],
+    ['revenue', 'orders', 'revenue_usd', days],
+    ['credits', 'credits_spent', 'credits', 'cast(null as bigint)'],
+] -%}
+
+summed as (
+
+    {% for measure, rows, value, window_days in counts -%}
+    select
+        '{{ measure }}' as measure,
+        {{ window_days }} as window_days,
+        cast(coalesce(sum(case when window_number = 0 then {{ value }} end), 0) as double) as value,
+        cast(coalesce(sum(case when window_number = 1 then {{ value }} end), 0) as double) as value_before,
+        cast(null as bigint) as whole_count,
+        cast(null as bigint) as whole_count_before,
+        max(last_day) as measured_to
+    from {{ rows }}
+    having count(*) > 0
+    union all
+    {% endfor -%}
+    {% for measure, part in [['open_rate', 'unique_open_count'], ['click_rate', 'unique_click_count']] -%}
+    select
+        '{{ measure }}',
+        {{ rate_days }},
+        cast(sum(case when window_number = 0 then {{ part }} end) as double),
+        cast(sum(case when window_number = 1 then {{ part }} end) as double),
+        cast(sum(case when window_number = 0 then delivered_count end) as bigint),
+        cast(sum(case when window_number = 1 then delivered_count end) as bigint),
+        max(last_day)
+    from sends
+    having count(*) > 0
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+compared as (
+
+    select
+        *,
+        measure in ('open_rate', 'click_rate') as is_rate,
+        {{ two_proportion_z('value', 'whole_count', 'value_before', 'whole_count_before') }} as z_score
+    from summed
+
+)
+
+select
+    measure,
+    window_days,
+    case when is_rate then {{ share('value', 'whole_count') }} else value end as value,
+    case when is_rate then {{ share('value_before', 'whole_count_before') }} else value_before end as value_before,
+    whole_count,
+    whole_count_before,
+    case when not is_rate then {{ share('value', 'value_before') }} - 1 end as change_share,
+    is_rate,
+    is_rate and ({{ is_small('whole_count') }} or {{ is_small('whole_count_before') }}) as is_small_sample,
+    case when is_rate then {{ two_sided_p('z_score') }} < {{ var('headline_p_below') }} end as is_surely_different,
+    measured_to
+from compared

@@ -1,0 +1,34 @@
+with leads as (
+
+    select
+        coalesce(cohort, 'none') as cohort,
+        cohort_media_name,
+        cohort_stage,
+        cohort_watched,
+        count(*) as lead_count,
+        count(*) filter (where is_recent) as recent_lead_count,
+        max(cohort_person_count) as cohort_person_count,
+        max(last_viewed_at) as last_viewed_at
+    from {{ ref('viewer_leads') }}
+    group by coalesce(cohort, 'none'), cohort_media_name, cohort_stage, cohort_watched
+
+),
+
+texts as (
+
+    select distinct record_key from {{ ref('fct_generations') }} where job = 'viewer-follow-ups'
+
+)
+
+select
+    leads.cohort,
+    leads.cohort_media_name,
+    leads.cohort_stage,
+    leads.cohort_watched,
+    leads.lead_count,
+    leads.recent_lead_count,
+    leads.cohort_person_count,
+    texts.record_key is not null as is_written,
+    leads.last_viewed_at
+from leads
+left join texts on texts.record_key = concat('viewer-follow-ups:', leads.cohort)
