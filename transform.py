@@ -13,8 +13,7 @@ import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
@@ -203,31 +202,13 @@ def _one_line(message: str | None) -> str:
 # --- what readers get --------------------------------------------------------------------------------
 
 
-@contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """Give a path to write to, and move the finished file into `target`'s place in one step."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        yield draft
-        with draft.open("rb+") as written:
-            os.fsync(written.fileno())
-        draft.replace(target)
-    except Exception as error:
-        if not warehouse.is_full(error):
-            raise
-        raise TransformError(warehouse.explain(target, error)) from None
-    finally:
-        draft.unlink(missing_ok=True)
-
-
 def publish(path: Path, target: Path) -> int:
     """Copy marts, activation and the ledger's rows into `target`; return the number of tables.
 
     No raw data and no address is in the copy, but its lineage: which model reads which, and of each table how
     many rows it has and when it was loaded. Readers of the copy before keep it until they close it.
     """
-    with warehouse.connect(path) as connection, _beside(target) as draft:
+    with warehouse.connect(path) as connection, warehouse.beside(target) as draft:
         tables = connection.execute(
             "select table_schema, table_name from information_schema.tables"
             " where table_schema in (select unnest(?))"
@@ -301,7 +282,7 @@ def docs() -> None:
     settings = environment.load()
     warehouse.connect(settings.warehouse_path, read_only=True).close()  # its error is clearer than dbt's
     dbt(settings.warehouse_path, "docs", "generate", "--static")
-    with _beside(DOCS) as draft:
+    with warehouse.beside(DOCS) as draft:
         shutil.copyfile(PROJECT / "target" / "static_index.html", draft)
     manifest = json.loads((PROJECT / "target" / "manifest.json").read_text(encoding="utf-8"))
     dictionary.PATH.write_text(dictionary.render(manifest), encoding="utf-8")

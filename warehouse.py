@@ -1,10 +1,19 @@
-"""Opens a warehouse file, and turns what can go wrong there into one line with a remedy."""
+"""Opens a warehouse file, puts a file in place of another, and turns what can go wrong there into one line with a remedy."""
 
+import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+
+DAMAGED = re.compile(
+    "not a valid DuckDB database|Could not read enough bytes|[Cc]orrupt|checksum|INTERNAL Error|"
+    "Serialization Error|has been invalidated"
+)
+"""What DuckDB says of a file that was cut short or overwritten."""
 
 
 class WarehouseError(Exception):
@@ -27,11 +36,25 @@ def connect(path: Path, *, read_only: bool = False, create: bool = False) -> duc
     return connection
 
 
-DAMAGED = re.compile(
-    "not a valid DuckDB database|Could not read enough bytes|[Cc]orrupt|checksum|INTERNAL Error|"
-    "Serialization Error|has been invalidated"
-)
-"""What DuckDB says of a file that was cut short or overwritten."""
+@contextmanager
+def beside(target: Path) -> Iterator[Path]:
+    """Give a path to write to, and move the finished file into `target`'s place in one step.
+
+    Raises WarehouseError where the disk is full.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    draft = target.with_name(f".{target.name}.{os.getpid()}")
+    try:
+        yield draft
+        with draft.open("rb+") as written:
+            os.fsync(written.fileno())
+        draft.replace(target)
+    except Exception as error:
+        if not is_full(error):
+            raise
+        raise WarehouseError(explain(target, error)) from None
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def is_full(error: BaseException) -> bool:

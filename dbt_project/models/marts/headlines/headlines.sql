@@ -114,7 +114,7 @@ summed as (
         cast(coalesce(sum(case when window_number = 1 then {{ value }} end), 0) as double) as value_before,
         cast(null as bigint) as whole_count,
         cast(null as bigint) as whole_count_before,
-        max(last_day) as measured_to
+        cast({{ dbt.dateadd('day', 0 if measure == 'credits' else -1, 'max(last_day)') }} as date) as measured_to
     from {{ rows }}
     having count(*) > 0
     union all
@@ -127,7 +127,7 @@ summed as (
         cast(sum(case when window_number = 1 then {{ part }} end) as double),
         cast(sum(case when window_number = 0 then delivered_count end) as bigint),
         cast(sum(case when window_number = 1 then delivered_count end) as bigint),
-        max(last_day)
+        cast({{ dbt.dateadd('day', -1, 'max(last_day)') }} as date)
     from sends
     having count(*) > 0
     {{ 'union all' if not loop.last }}

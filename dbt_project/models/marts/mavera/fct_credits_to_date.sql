@@ -19,10 +19,14 @@ kinds as (
 
 dates as (
 
-    select distinct
+    select
         called_on,
-        month_from
+        month_from,
+        cast(sum(sum(credits)) over (
+            partition by month_from order by called_on rows between unbounded preceding and current row
+        ) as bigint) as month_total_credits
     from days
+    group by called_on, month_from
 
 )
 
@@ -33,6 +37,7 @@ select
         partition by kinds.kind, kinds.month_from
         order by dates.called_on rows between unbounded preceding and current row
     ) as bigint) as month_credits,
+    dates.month_total_credits,
     dates.called_on,
     lead(dates.called_on) over (partition by kinds.kind, kinds.month_from order by dates.called_on) as next_called_on,
     dates.month_from

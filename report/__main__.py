@@ -1,0 +1,205 @@
+"""Draws the report: `python -m report` writes build/report.html from the published copy, and opens nothing else."""
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import duckdb
+import typer
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+import settings as environment
+import warehouse
+
+PAGE = environment.ROOT / "build" / "report.html"
+MOST_ROWS = 200
+MOST_BYTES = 1_000_000
+
+# The tiles, in order: what each is called and how its number is written.
+TILES: Final = {
+    "delivered": ("Delivered", "{:,.0f}"),
+    "open_rate": ("Open rate", "{:.1%}"),
+    "click_rate": ("Click rate", "{:.1%}"),
+    "orders": ("Orders", "{:,.0f}"),
+    "revenue": ("Revenue", "${:,.0f}"),
+    "new_viewers": ("New viewers", "{:,.0f}"),
+    "new_customers": ("New customers", "{:,.0f}"),
+    "credits": ("Mavera credits", "{:,.0f}"),
+}
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class ReportError(Exception):
+    """The report cannot be drawn; the text says what to do."""
+
+
+# --- what is read ------------------------------------------------------------------------------------
+
+
+def rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, Any]]:
+    """Return the rows of a query by column. Raises ReportError where the copy is of another version."""
+    try:
+        found = connection.execute(query)
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        reason = str(error).splitlines()[0]
+        raise ReportError(
+            f"the published copy is of another version ({reason}). Run make transform, then the same command"
+        ) from None
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, map(_number, row), strict=True)) for row in found.fetchall()]
+
+
+def _number(value: Any) -> Any:
+    """Money as a number: a chart takes no decimals."""
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def tiles(headlines: Sequence[Mapping[str, Any]], budget: int) -> list[dict[str, str]]:
+    """Return the numbers of the first screen in words, each with how it stood before."""
+    found = {row["measure"]: row for row in headlines}
+    return [
+        {"name": title, "value": shape.format(row["value"] or 0), **_beside(row, shape, budget)}
+        for measure, (title, shape) in TILES.items()
+        if (row := found.get(measure)) and row["value"] is not None
+    ]
+
+
+def _beside(row: Mapping[str, Any], shape: str, budget: int) -> dict[str, str]:
+    before = shape.format(row["value_before"] or 0)
+    if row["measure"] == "credits":
+        return {"window": f"{row['measured_to']:%B}", "change": f"of {budget:,}; the month before {before}", "sign": ""}
+    days = row["window_days"]
+    window = f"{days} days to {_day(row['measured_to'])}"
+    ago = "the week before" if days == 7 else f"the {days} days before"
+    if row["is_rate"]:
+        verdict = "no sure change"
+        if row["value_before"] is None or row["is_small_sample"]:
+            verdict = "too few to compare"
+        elif row["is_surely_different"]:
+            verdict = "surely more" if row["value"] > row["value_before"] else "surely less"
+        sign = {"surely more": "▲", "surely less": "▼"}.get(verdict, "")
+        return {"window": window, "change": f"{verdict}; {before} in {ago}", "sign": sign}
+    share = row["change_share"]
+    if share is None or round(100 * share) == 0:
+        return {"window": window, "change": f"{before} {ago}", "sign": ""}
+    return {"window": window, "change": f"{abs(share):.0%} from {before} {ago}", "sign": "▲" if share > 0 else "▼"}
+
+
+def since_last_run(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Say of each step what its latest run brought, beside the run before it; `runs` come latest first."""
+    said = []
+    for step in dict.fromkeys(run["step"] for run in runs):
+        last, *others = [run for run in runs if run["step"] == step]
+        before = f"the run before: {_brought(others[0])}" if others else "its first run"
+        said.append({"step": step, "when": _moment(last["started_at"]), "brought": _brought(last), "before": before})
+    return said
+
+
+def _brought(run: Mapping[str, Any]) -> str:
+    counts = (("row_count", "new row", "new rows"), ("credits", "credit", "credits"))
+    parts = [f"{run[name]:,} {one if run[name] == 1 else many}" for name, one, many in counts if run[name] is not None]
+    if run["outcome"] != "well":
+        parts.append(f"{run['outcome']}{': ' + run['detail'] if run['detail'] else ''}")
+    return ", ".join(parts) or run["detail"] or "well"
+
+
+def _moment(value: datetime) -> str:
+    return f"{_day(value)}, {value:%H:%M}"
+
+
+# --- the page ----------------------------------------------------------------------------------------
+
+
+def draw(copy: Path, budget: int, now: datetime) -> str:
+    """Return the page of a published copy. Raises ReportError or WarehouseError where it cannot be read."""
+    # Four figures' worth of imports that an error before them saves.
+    from report import drawing, figures
+
+    with warehouse.connect(copy, read_only=True) as connection:
+        headlines = rows(connection, "select * from marts.headlines")
+        steps = rows(connection, "select * from activation.next_steps order by urgency, affected_count desc, step")
+        runs = rows(connection, "select * from marts.fct_runs order by started_at desc")
+        fresh = rows(connection, "select * from marts.source_freshness")
+        shown = []
+        for figure in figures.FIGURES:
+            found = rows(connection, figure.query)
+            usable = found and found[0].get("has_viewers") is not False
+            more = {"budget": budget} if figure.name == "credits" else {}
+            drawn = figure.draw(found, **more) if usable else None
+            svg = drawing.svg(drawn.chart, figure.name, f"{figure.title}: {drawn.sentence}") if drawn and drawn.chart else ""
+            table = (drawn.listed if drawn and drawn.listed is not None else found) if usable else []
+            shown.append({"figure": figure, "drawn": drawn, "svg": svg, "rows": table[:MOST_ROWS], "row_count": len(found), "table_count": len(table)})
+    page = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    page.filters["cell"] = cell
+    loaded = max((row["measured_at"] for row in fresh), default=None)
+    return page.get_template("page.html.j2").render(
+        sections=[(name, [one for one in shown if one["figure"].section == name]) for name in figures.SECTIONS],
+        tiles=tiles(headlines, budget),
+        steps=steps,
+        runs=since_last_run(runs),
+        sandboxes=sorted({row["vendor"] for row in fresh if row["world"] == "sandbox"}),
+        vendors=sorted({row["vendor"] for row in fresh}),
+        newest=max((row["newest_row_at"] for row in fresh if row["newest_row_at"]), default=None),
+        loaded=loaded,
+        hours_since=(now - loaded).total_seconds() / 3600 if loaded else 0,
+        limit_hours=max((row["limit_hours"] for row in fresh), default=0),
+        drawn_at=now,
+    )
+
+
+def cell(value: Any, column: str) -> str:
+    """Write a value of a table by what its column's name says it is."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, int | float):
+        if "share" in column:
+            return f"{value:.1%}"
+        if column.endswith("_usd"):
+            return f"{value:,.2f}"
+        return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+    return str(value)
+
+
+def _day(value: date) -> str:
+    return f"{value.day} {value:%b}"
+
+
+# --- command -----------------------------------------------------------------------------------------
+
+
+@app.command()
+def main(
+    to: Annotated[Path, typer.Option("--to", help="Where the page is written.")] = PAGE,
+) -> None:
+    """Draw the report from the published copy."""
+    settings = environment.load()
+    if not settings.published_path.exists():
+        raise ReportError(f"{settings.published_path.name} is not there yet. Run make ingest transform first")
+    started = time.monotonic()
+    page = draw(settings.published_path, settings.credit_budget, datetime.now(UTC))
+    with warehouse.beside(to) as draft:
+        draft.write_text(page, encoding="utf-8")
+    inside = to.relative_to(environment.ROOT) if to.is_relative_to(environment.ROOT) else to
+    typer.echo(f"{inside}: {len(page.encode()) / 1000:,.0f} kB in {time.monotonic() - started:.1f} s; open it in a browser")
+
+
+if __name__ == "__main__":
+    try:
+        app()
+    except (environment.SettingsError, warehouse.WarehouseError, ReportError) as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(2)

@@ -1,0 +1,148 @@
+"""Turns an Altair chart into SVG that takes its colours from the page, so that one drawing serves light, dark and paper.
+
+Colours are written as CSS variables, which no scale can blend: each mark carries its own. Legends are the
+page's, where text wraps; an SVG holds marks and axes only.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any, Final
+
+import altair as alt
+import vl_convert
+
+HALF, WIDE = 440, 960  # pixels across; half is as wide as a phone can show legibly
+LINE = 14  # pixels from one line of a label to the next
+
+# What a colour says is the same on the whole page.
+MAIN: Final = "var(--main)"  # what is measured; e-mail; what is well
+OTHER: Final = "var(--other)"  # the second measure beside it; clicks; texts
+ALERT: Final = "var(--alert)"  # what somebody should look at
+WAIT: Final = "var(--wait)"  # not decided, not finished
+REST: Final = "var(--rest)"  # what is left: too few data, not chosen, unrecognised
+PALE: Final = "var(--pale)"
+SOFT: Final = "var(--soft)"  # the main colour, lighter
+CARD: Final = "var(--card)"
+INK: Final = "var(--ink)"
+MUTED: Final = "var(--muted)"
+STEPS: Final = tuple(f"var(--s{number})" for number in range(1, 7))  # little to much
+ON_STEPS: Final = tuple(f"var(--t{number})" for number in range(1, 7))  # text on each
+BANDS: Final = tuple(f"var(--b{number})" for number in range(1, 6))  # low to high, the middle is grey
+
+_FONT = "DejaVu Sans, Verdana, sans-serif"
+_AXIS = {
+    "labelColor": MUTED,
+    "titleColor": MUTED,
+    "gridColor": "var(--grid)",
+    "domainColor": "var(--line)",
+    "tickColor": "var(--line)",
+    "labelFont": _FONT,
+    "titleFont": _FONT,
+    "labelFontSize": 12,
+    "titleFontSize": 12,
+    "titleFontWeight": "normal",
+    "titlePadding": 8,
+    "labelLimit": 0,
+    "ticks": False,
+    "labelPadding": 6,
+    "domain": False,
+}
+_CONFIG = {
+    "background": None,
+    "font": _FONT,
+    "view": {"stroke": None},
+    "axis": _AXIS,
+    "axisX": {"labelFlush": False},
+    "axisY": {"grid": False},
+    "aria": False,
+    "text": {"font": _FONT, "fontSize": 12},
+    "title": {"font": _FONT, "fontSize": 12, "color": INK, "anchor": "start", "fontWeight": "bold"},
+    "concat": {"spacing": 22},
+}
+
+
+def svg(chart: alt.TopLevelMixin, name: str, label: str) -> str:
+    """Return `chart` as an `<svg>` with a text for those who do not see it; `name` keeps its ids apart from others'."""
+    spec = chart.to_dict(validate=False) | {"config": _CONFIG}
+    text = vl_convert.vegalite_to_svg(spec)
+    text = re.sub(r' (?:role|aria-\w+|pointer-events|stroke-miterlimit|class|xmlns:xlink|version)="[^"]*"', "", text)
+    text = re.sub(r'\b(id="|url\(#)(clip)', rf"\g<1>{name}-\g<2>", text)
+    text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)
+    text = re.sub(r'(<text text-anchor="end" transform="translate\([-\d.]+,)([-\d.]+)(\).*?</text>)', _centred, text)
+    size = re.search(r'width="([\d.]+)" height="([\d.]+)"', text)
+    width, height = (size[1], size[2]) if size else ("0", "0")
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{_escaped(label)}" viewBox="0 0 {width} {height}">'
+    return re.sub(r"^<svg[^>]*>", lambda _: opening, text)
+
+
+def _centred(found: re.Match[str]) -> str:
+    """Move a label of several lines up: Vega puts its first line where the middle belongs."""
+    lines = max(1, found[3].count("<tspan"))
+    return f"{found[1]}{float(found[2]) - (lines - 1) * LINE / 2:g}{found[3]}"
+
+
+def _escaped(text: str) -> str:
+    for sign, entity in (("&", "&amp;"), ('"', "&quot;"), ("<", "&lt;"), (">", "&gt;")):
+        text = text.replace(sign, entity)
+    return text
+
+
+def chart(rows: list[dict[str, Any]]) -> alt.Chart:
+    """Return a chart over rows that it carries itself; days and times as text."""
+    return alt.Chart(alt.InlineData([
+        {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()} for row in rows
+    ]))  # fmt: skip
+
+
+def fitted(layers: alt.LayerChart | alt.Chart, height: int, width: int = HALF) -> Any:
+    """Give a chart its whole size, axes and their labels included."""
+    size: Mapping[str, Any] = {"width": width, "height": height}
+    return layers.properties(**size, autosize=alt.AutoSizeParams(type="fit", contains="padding"))
+
+
+def colour(field: str) -> alt.Color:
+    """Encode a colour that the rows carry."""
+    return alt.Color(f"{field}:N", scale=None, legend=None)
+
+
+def filled(field: str) -> alt.Fill:
+    """Encode a filling that the rows carry; few data are hollow."""
+    return alt.Fill(f"{field}:N", scale=None, legend=None)
+
+
+def shaped(field: str) -> alt.Shape:
+    """Encode a shape that the rows carry."""
+    return alt.Shape(f"{field}:N", scale=None, legend=None)
+
+
+def names(field: str, order: list[str], **more: Any) -> alt.Y:
+    """Encode names from top to bottom; a line break in one starts a line of its label."""
+    axis = alt.Axis(title=None, labelExpr="split(datum.label, '\\n')", labelColor=INK)
+    return alt.Y(f"{field}:N", sort=order, axis=axis, **more)
+
+
+PERCENT: Final = "replace(format(datum.value, '.0%'), '%', '\u00a0%')"
+
+
+def shares(field: str, title: str) -> alt.X:
+    """Encode a part of a whole, in percent from 0."""
+    axis = alt.Axis(labelExpr=PERCENT, title=title, tickCount=5)
+    return alt.X(f"{field}:Q", axis=axis, scale=alt.Scale(zero=True, nice=True))
+
+
+def counts(field: str, title: str, most: float) -> alt.X:
+    """Encode a count from 0, with room for a number behind the longest bar."""
+    axis = alt.Axis(title=title, tickCount=4, tickMinStep=1, format=",.0f")
+    return alt.X(f"{field}:Q", axis=axis, scale=alt.Scale(domain=[0, 1.18 * max(1, most)], nice=False))
+
+
+def with_intervals(base: alt.Chart, y: alt.Y, value: str, title: str, size: int = 80) -> alt.LayerChart:
+    """Draw a share as a mark with its interval as a line; rows carry colour, fill and shape."""
+    line = base.mark_rule(strokeWidth=2).encode(
+        x=shares(f"{value}_low", title), x2=alt.X2(f"{value}_high"), y=y, color=colour("colour")
+    )
+    mark = base.mark_point(size=size, strokeWidth=2, opacity=1).encode(
+        x=shares(value, title), y=y, color=colour("colour"), fill=filled("fill"), shape=shaped("shape")
+    )
+    return alt.layer(line, mark)
