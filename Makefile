@@ -12,7 +12,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ingest transform plan activate results drift status forget publish docs column-lineage sandbox lock clean
+.PHONY: help demo test lint ingest transform plan activate results drift status forget publish report docs column-lineage sandbox lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -52,6 +52,9 @@ forget: .venv/.ready ## take a person out of everything kept here, and keep them
 
 publish: .venv/.ready ## write the read-only copy again
 	@$(PY) -m transform publish
+
+report: .venv/.ready ## draw the report from the read-only copy as one page, build/report.html
+	@$(PY) -m report
 
 docs: .venv/.ready ## lineage and descriptions of every model as one page, build/docs.html; renews docs/dictionary.md
 	@$(PY) -m transform docs

@@ -1,4 +1,4 @@
-"""Opens a warehouse file, puts a file in place of another, and turns what can go wrong there into one line with a remedy."""
+"""Opens a warehouse file, puts a file in place of another, and says in one line what went wrong there."""
 
 import os
 import re

@@ -1,12 +1,13 @@
-"""Draws the report: `python -m report` writes build/report.html from the published copy, and opens nothing else."""
+"""Draws the report: `python -m report` writes build/report.html from the published copy alone."""
 
+import json
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 import duckdb
 import typer
@@ -14,10 +15,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 import settings as environment
 import warehouse
+from report import drawing
+from report.figures import FIGURES, SECTIONS, Drawing, Figure
 
 PAGE = environment.ROOT / "build" / "report.html"
-MOST_ROWS = 200
-MOST_BYTES = 1_000_000
+MOST_ROWS = 200  # of a table
 
 # The tiles, in order: what each is called and how its number is written.
 TILES: Final = {
@@ -36,6 +38,24 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 class ReportError(Exception):
     """The report cannot be drawn; the text says what to do."""
+
+
+class Shown(NamedTuple):
+    """A figure with its drawing, or without one where its model has no rows; `row_count` are all of them."""
+
+    figure: Figure
+    drawn: Drawing | None
+    svg: str
+    rows: list[dict[str, Any]]
+    row_count: int
+
+
+class Page(NamedTuple):
+    """The page as it is written, how many figures it has, and how many of them wait for rows."""
+
+    text: str
+    figures: int
+    empty: int
 
 
 # --- what is read ------------------------------------------------------------------------------------
@@ -72,7 +92,11 @@ def tiles(headlines: Sequence[Mapping[str, Any]], budget: int) -> list[dict[str,
 def _beside(row: Mapping[str, Any], shape: str, budget: int) -> dict[str, str]:
     before = shape.format(row["value_before"] or 0)
     if row["measure"] == "credits":
-        return {"window": f"{row['measured_to']:%B}", "change": f"of {budget:,}; the month before {before}", "sign": ""}
+        return {
+            "window": f"{row['measured_to']:%B}",
+            "change": f"of {budget:,}; the month before {before}",
+            "sign": "",
+        }
     days = row["window_days"]
     window = f"{days} days to {_day(row['measured_to'])}"
     ago = "the week before" if days == 7 else f"the {days} days before"
@@ -87,7 +111,11 @@ def _beside(row: Mapping[str, Any], shape: str, budget: int) -> dict[str, str]:
     share = row["change_share"]
     if share is None or round(100 * share) == 0:
         return {"window": window, "change": f"{before} {ago}", "sign": ""}
-    return {"window": window, "change": f"{abs(share):.0%} from {before} {ago}", "sign": "▲" if share > 0 else "▼"}
+    return {
+        "window": window,
+        "change": f"{abs(share):.0%} from {before} {ago}",
+        "sign": "▲" if share > 0 else "▼",
+    }
 
 
 def since_last_run(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -96,13 +124,19 @@ def since_last_run(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     for step in dict.fromkeys(run["step"] for run in runs):
         last, *others = [run for run in runs if run["step"] == step]
         before = f"the run before: {_brought(others[0])}" if others else "its first run"
-        said.append({"step": step, "when": _moment(last["started_at"]), "brought": _brought(last), "before": before})
+        said.append(
+            {"step": step, "when": _moment(last["started_at"]), "brought": _brought(last), "before": before}
+        )
     return said
 
 
 def _brought(run: Mapping[str, Any]) -> str:
     counts = (("row_count", "new row", "new rows"), ("credits", "credit", "credits"))
-    parts = [f"{run[name]:,} {one if run[name] == 1 else many}" for name, one, many in counts if run[name] is not None]
+    parts = [
+        f"{run[name]:,} {one if run[name] == 1 else many}"
+        for name, one, many in counts
+        if run[name] is not None
+    ]
     if run["outcome"] != "well":
         parts.append(f"{run['outcome']}{': ' + run['detail'] if run['detail'] else ''}")
     return ", ".join(parts) or run["detail"] or "well"
@@ -115,33 +149,25 @@ def _moment(value: datetime) -> str:
 # --- the page ----------------------------------------------------------------------------------------
 
 
-def draw(copy: Path, budget: int, now: datetime) -> str:
+def draw(copy: Path, budget: int, now: datetime) -> Page:
     """Return the page of a published copy. Raises ReportError or WarehouseError where it cannot be read."""
-    # Four figures' worth of imports that an error before them saves.
-    from report import drawing, figures
-
     with warehouse.connect(copy, read_only=True) as connection:
         headlines = rows(connection, "select * from marts.headlines")
-        steps = rows(connection, "select * from activation.next_steps order by urgency, affected_count desc, step")
+        steps = rows(
+            connection, "select * from activation.next_steps order by urgency, affected_count desc, step"
+        )
         runs = rows(connection, "select * from marts.fct_runs order by started_at desc")
         fresh = rows(connection, "select * from marts.source_freshness")
-        shown = []
-        for figure in figures.FIGURES:
-            found = rows(connection, figure.query)
-            usable = found and found[0].get("has_viewers") is not False
-            more = {"budget": budget} if figure.name == "credits" else {}
-            drawn = figure.draw(found, **more) if usable else None
-            svg = drawing.svg(drawn.chart, figure.name, f"{figure.title}: {drawn.sentence}") if drawn and drawn.chart else ""
-            table = (drawn.listed if drawn and drawn.listed is not None else found) if usable else []
-            shown.append({"figure": figure, "drawn": drawn, "svg": svg, "rows": table[:MOST_ROWS], "row_count": len(found), "table_count": len(table)})
+        connection.execute("set variable credit_budget = ?", [budget])
+        shown = [_shown(figure, rows(connection, figure.query)) for figure in FIGURES]
     page = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     page.filters["cell"] = cell
     loaded = max((row["measured_at"] for row in fresh), default=None)
-    return page.get_template("page.html.j2").render(
-        sections=[(name, [one for one in shown if one["figure"].section == name]) for name in figures.SECTIONS],
+    text = page.get_template("page.html.j2").render(
+        sections=[(name, [one for one in shown if one.figure.section == name]) for name in SECTIONS],
         tiles=tiles(headlines, budget),
         steps=steps,
         runs=since_last_run(runs),
@@ -153,6 +179,17 @@ def draw(copy: Path, budget: int, now: datetime) -> str:
         limit_hours=max((row["limit_hours"] for row in fresh), default=0),
         drawn_at=now,
     )
+    return Page(text, len(shown), sum(one.drawn is None for one in shown))
+
+
+def _shown(figure: Figure, found: list[dict[str, Any]]) -> Shown:
+    if not found:
+        return Shown(figure, None, "", [], 0)
+    drawn = figure.draw(found)
+    label = f"{figure.title}: {drawn.sentence}"
+    svg = drawing.svg(drawn.chart, figure.name, label) if drawn.chart is not None else ""
+    table = found if drawn.listed is None else list(drawn.listed)
+    return Shown(figure, drawn, svg, table[:MOST_ROWS], len(found))
 
 
 def cell(value: Any, column: str) -> str:
@@ -184,6 +221,7 @@ def _day(value: date) -> str:
 @app.command()
 def main(
     to: Annotated[Path, typer.Option("--to", help="Where the page is written.")] = PAGE,
+    as_json: Annotated[bool, typer.Option("--json", help="The same numbers for a machine.")] = False,
 ) -> None:
     """Draw the report from the published copy."""
     settings = environment.load()
@@ -192,9 +230,21 @@ def main(
     started = time.monotonic()
     page = draw(settings.published_path, settings.credit_budget, datetime.now(UTC))
     with warehouse.beside(to) as draft:
-        draft.write_text(page, encoding="utf-8")
+        draft.write_text(page.text, encoding="utf-8")
+    size, seconds = to.stat().st_size, round(time.monotonic() - started, 1)
+    numbers = {
+        "path": str(to),
+        "figures": page.figures,
+        "empty": page.empty,
+        "bytes": size,
+        "seconds": seconds,
+    }
     inside = to.relative_to(environment.ROOT) if to.is_relative_to(environment.ROOT) else to
-    typer.echo(f"{inside}: {len(page.encode()) / 1000:,.0f} kB in {time.monotonic() - started:.1f} s; open it in a browser")
+    empty = f", {page.empty} of them empty" if page.empty else ""
+    said = (
+        f"{inside}: {page.figures} figures{empty}, {size / 1000:,.0f} kB in {seconds} s; open it in a browser"
+    )
+    typer.echo(json.dumps(numbers) if as_json else said)
 
 
 if __name__ == "__main__":

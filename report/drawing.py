@@ -1,4 +1,4 @@
-"""Turns an Altair chart into SVG that takes its colours from the page, so that one drawing serves light, dark and paper.
+"""Turns an Altair chart into SVG that takes its colours from the page: one drawing for light, dark and paper.
 
 Colours are written as CSS variables, which no scale can blend: each mark carries its own. Legends are the
 page's, where text wraps; an SVG holds marks and axes only.
@@ -63,16 +63,23 @@ _CONFIG = {
 
 
 def svg(chart: alt.TopLevelMixin, name: str, label: str) -> str:
-    """Return `chart` as an `<svg>` with a text for those who do not see it; `name` keeps its ids apart from others'."""
+    """Return `chart` as an `<svg>` with a text for those who do not see it; `name` keeps its ids apart."""
     spec = chart.to_dict(validate=False) | {"config": _CONFIG}
     text = vl_convert.vegalite_to_svg(spec)
-    text = re.sub(r' (?:role|aria-\w+|pointer-events|stroke-miterlimit|class|xmlns:xlink|version)="[^"]*"', "", text)
+    text = re.sub(
+        r' (?:role|aria-\w+|pointer-events|stroke-miterlimit|class|xmlns:xlink|version)="[^"]*"', "", text
+    )
     text = re.sub(r'\b(id="|url\(#)(clip)', rf"\g<1>{name}-\g<2>", text)
     text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)
-    text = re.sub(r'(<text text-anchor="end" transform="translate\([-\d.]+,)([-\d.]+)(\).*?</text>)', _centred, text)
+    text = re.sub(
+        r'(<text text-anchor="end" transform="translate\([-\d.]+,)([-\d.]+)(\).*?</text>)', _centred, text
+    )
     size = re.search(r'width="([\d.]+)" height="([\d.]+)"', text)
     width, height = (size[1], size[2]) if size else ("0", "0")
-    opening = f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{_escaped(label)}" viewBox="0 0 {width} {height}">'
+    opening = (
+        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{_escaped(label)}"'
+        f' viewBox="0 0 {width} {height}">'
+    )
     return re.sub(r"^<svg[^>]*>", lambda _: opening, text)
 
 
@@ -90,12 +97,14 @@ def _escaped(text: str) -> str:
 
 def chart(rows: list[dict[str, Any]]) -> alt.Chart:
     """Return a chart over rows that it carries itself; days and times as text."""
-    return alt.Chart(alt.InlineData([
-        {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()} for row in rows
-    ]))  # fmt: skip
+    written = [
+        {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()}
+        for row in rows
+    ]
+    return alt.Chart(alt.InlineData(written))
 
 
-def fitted(layers: alt.LayerChart | alt.Chart, height: int, width: int = HALF) -> Any:
+def fitted(layers: Any, height: int, width: int = HALF) -> Any:
     """Give a chart its whole size, axes and their labels included."""
     size: Mapping[str, Any] = {"width": width, "height": height}
     return layers.properties(**size, autosize=alt.AutoSizeParams(type="fit", contains="padding"))
@@ -137,7 +146,7 @@ def counts(field: str, title: str, most: float) -> alt.X:
     return alt.X(f"{field}:Q", axis=axis, scale=alt.Scale(domain=[0, 1.18 * max(1, most)], nice=False))
 
 
-def with_intervals(base: alt.Chart, y: alt.Y, value: str, title: str, size: int = 80) -> alt.LayerChart:
+def with_intervals(base: alt.Chart, y: alt.Y, value: str, title: str, size: int = 80) -> Any:
     """Draw a share as a mark with its interval as a line; rows carry colour, fill and shape."""
     line = base.mark_rule(strokeWidth=2).encode(
         x=shares(f"{value}_low", title), x2=alt.X2(f"{value}_high"), y=y, color=colour("colour")

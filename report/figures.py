@@ -126,7 +126,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def folded(text: str, width: int, lines: int = 3) -> str:
-    """Break a text into lines of so many signs; what does not fit ends in an ellipsis and is whole in the table."""
+    """Break a text into lines of so many signs; the table has whole what ends in an ellipsis here."""
     return "\n".join(textwrap.wrap(text, width, max_lines=lines, placeholder=" …")) or "-"
 
 
@@ -141,6 +141,11 @@ def told_apart(labels: Sequence[str]) -> list[str]:
 def rest(count: int, things: str) -> list[str]:
     """Say how many are not drawn."""
     return [f"{count:,} more {things} in the numbers only."] if count > 0 else []
+
+
+def look(is_alert: bool) -> tuple[str, str]:
+    """Return colour and shape of what somebody should look at, or of what is as the others."""
+    return (draw.ALERT, "diamond") if is_alert else (draw.MAIN, "circle")
 
 
 def marked(row: Row, colour: str, shape: str, *, hollow: bool) -> Row:
@@ -160,25 +165,31 @@ def marked(row: Row, colour: str, shape: str, *, hollow: bool) -> Row:
     select="happened_on, delivered_count, daily_unique_open_count, mean_daily_unique_open_count,"
     " daily_unique_click_count, mean_daily_unique_click_count",
     tail=f"order by happened_on desc limit {DAYS}",
-    definition="Messages that were opened or clicked on a day, whenever they were delivered: counts, no rates."
-    " Dots are days, the line is the mean of seven. Apple Mail opens some by itself.",
+    definition="Messages that were opened or clicked on a day, whenever they were delivered: counts,"
+    " no rates. Dots are days, the line is the mean of seven. Apple Mail opens some by itself.",
 )
 def opens_by_day(rows: Rows) -> Drawing:
     means = ("mean_daily_unique_open_count", "mean_daily_unique_click_count")
     now = rows[0]
-    week_before = next((row for row in rows if row["happened_on"] == now["happened_on"] - timedelta(days=7)), None)
+    week_before = next(
+        (row for row in rows if row["happened_on"] == now["happened_on"] - timedelta(days=7)), None
+    )
     if now[means[0]] is None:
         sentence = f"SendGrid has told of {several(len(rows), 'day')} so far; a mean needs seven."
     else:
         opens, clicks = (f"{now[mean]:,.0f}" for mean in means)
         sentence = f"In the last seven days {opens} messages a day were opened and {clicks} clicked"
         before = week_before and week_before[means[0]] is not None and week_before
-        sentence += f"; {before[means[0]]:,.0f} and {before[means[1]]:,.0f} in the seven before." if before else "."
+        sentence += (
+            f"; {before[means[0]]:,.0f} and {before[means[1]]:,.0f} in the seven before." if before else "."
+        )
     drawn = [row | {"day": row["happened_on"].isoformat()} for row in rows]
 
     def panel(count: str, mean: str, colour: str, title: str) -> Any:
         base = draw.chart(drawn).encode(
-            x=alt.X("day:T", axis=alt.Axis(title=None, format="%-d %b", grid=False, tickCount=6, labelFlush=False))
+            x=alt.X(
+                "day:T", axis=alt.Axis(title=None, format="%-d %b", grid=False, tickCount=6, labelFlush=False)
+            )
         )
         axis = alt.Axis(title=None, grid=True, tickCount=3, format=",.0f")
         dots = base.mark_circle(size=14, color=colour, opacity=0.55).encode(y=alt.Y(f"{count}:Q", axis=axis))
@@ -211,16 +222,22 @@ DEVICES: Final = {
     select="week_from, device_class, unique_open_share, unique_open_share_low, unique_open_share_high,"
     " summed_daily_unique_open_count, total_count, day_count, is_small_sample",
     tail=f"qualify dense_rank() over (order by week_from desc) <= {WEEKS} order by week_from, device_class",
-    definition="Share of a week's opens, account level: SendGrid ties devices to no single send and to no person."
-    " Webmail is read in a browser, on whatever device.",
+    definition="Share of a week's opens, account level: SendGrid ties devices to no single send and to"
+    " no person. Webmail is read in a browser, on whatever device.",
     job="device-geography",
 )
 def devices(rows: Rows) -> Drawing:
     order = [*DEVICES, *sorted({row["device_class"] for row in rows} - DEVICES.keys())]
     weeks = sorted({row["week_from"] for row in rows})
-    last = max((row for row in rows if row["week_from"] == weeks[-1]), key=lambda row: row["unique_open_share"] or 0)
-    first = next((row for row in rows if row["week_from"] == weeks[0] and row["device_class"] == last["device_class"]), None)
-    sentence = f"{last['device_class']} leads with {percent(last['unique_open_share'] or 0)} of opens in the week of {day(weeks[-1])}"
+    last = max(
+        (row for row in rows if row["week_from"] == weeks[-1]), key=lambda row: row["unique_open_share"] or 0
+    )
+    first = next(
+        (row for row in rows if row["week_from"] == weeks[0] and row["device_class"] == last["device_class"]),
+        None,
+    )
+    share = percent(last["unique_open_share"] or 0)
+    sentence = f"{last['device_class']} leads with {share} of opens in the week of {day(weeks[-1])}"
     if first and len(weeks) > 1 and first["unique_open_share"] is not None:
         if first["unique_open_share_high"] < last["unique_open_share_low"]:
             sentence += f", more than the {percent(first['unique_open_share'])}"
@@ -256,11 +273,21 @@ def devices(rows: Rows) -> Drawing:
         text="words:N", color=draw.colour("ink"),
         y=alt.Y("unique_open_share:Q", stack="zero", bandPosition=0.5),
     )  # fmt: skip
-    few = [day(week) for week in weeks if any(row["is_small_sample"] for row in rows if row["week_from"] == week)]
+    few = [
+        day(week) for week in weeks if any(row["is_small_sample"] for row in rows if row["week_from"] == week)
+    ]
     notes = [f"Few opens in the week of {listed(few)}: drawn pale, not judged."] if few else []
     days_of_last = max(row["day_count"] for row in rows if row["week_from"] == weeks[-1])
-    notes += [f"The week of {day(weeks[-1])} has {several(days_of_last, 'day')} so far."] if days_of_last < 7 else []
-    keys = [Key("square", DEVICES[name][0], name) for name in DEVICES if any(row["device_class"] == name for row in rows)]
+    notes += (
+        [f"The week of {day(weeks[-1])} has {several(days_of_last, 'day')} so far."]
+        if days_of_last < 7
+        else []
+    )
+    keys = [
+        Key("square", DEVICES[name][0], name)
+        for name in DEVICES
+        if any(row["device_class"] == name for row in rows)
+    ]
     return Drawing(f"{sentence}.", draw.fitted(alt.layer(bars, text), 250), keys, notes)
 
 
@@ -272,8 +299,9 @@ def devices(rows: Rows) -> Drawing:
     select="single_send_name, outcome, criterion, criterion_share, criterion_share_low, criterion_share_high,"
     " delivered_count, p_value, words, is_sent_to_rest, is_small_sample, sent_at, single_send_id",
     tail="order by sent_at desc, single_send_id, criterion_share desc",
-    definition="Who opened (or clicked, where that decided) of those in the test phase, with the 95 % interval. Best and worst"
-    " are a winner and a loser only where a two-proportion z-test is sure of it.",
+    definition="Who opened (or clicked, where that decided) of those in the test phase, with the 95 %"
+    " interval. Best and worst are a winner and a loser only where a two-proportion z-test is sure of"
+    " it.",
     job="ab-tests",
 )
 def ab_tests(rows: Rows) -> Drawing:
@@ -283,12 +311,21 @@ def ab_tests(rows: Rows) -> Drawing:
     sentence = f"{several(len(lost), 'A/B test has', 'A/B tests have')} a loser among {len(tests):,}"
     if lost:
         loser = next(iter(lost.values()))
-        winner = next(row for row in rows if row["single_send_id"] == loser["single_send_id"] and row["outcome"] == "winner")
+        winner = next(
+            row
+            for row in rows
+            if row["single_send_id"] == loser["single_send_id"] and row["outcome"] == "winner"
+        )
         did = "clicked" if loser["criterion"] == "click" else "opened"
-        sentence += f'; in "{loser["single_send_name"]}" {percent(winner["criterion_share"])} {did} the one and {percent(loser["criterion_share"])} the other'
+        most, least = percent(winner["criterion_share"]), percent(loser["criterion_share"])
+        sentence += f"; of “{loser['single_send_name']}” {most} {did} the one and {least} the other"
     looks = {"winner": (draw.MAIN, "circle"), "loser": (draw.ALERT, "diamond")}
     first = {test: next(row for row in rows if row["single_send_id"] == test) for test in shown}
-    labels = dict(zip(shown, told_apart([f"{folded(row['single_send_name'] or '-', 26, 2)}\n{'clicks' if row['criterion'] == 'click' else 'opens'}, {day(row['sent_at'])}" for row in first.values()]), strict=True))  # fmt: skip
+    told = told_apart([
+        f"{folded(row['single_send_name'] or '-', 26, 2)}\n{row['criterion']}s, {day(row['sent_at'])}"
+        for row in first.values()
+    ])  # fmt: skip
+    labels = dict(zip(shown, told, strict=True))
     drawn = [
         marked(row | {"label": labels[row["single_send_id"]]},
                *looks.get(row["outcome"], (draw.WAIT, "square")),
@@ -296,7 +333,9 @@ def ab_tests(rows: Rows) -> Drawing:
         for row in rows if row["single_send_id"] in labels and row["criterion_share"] is not None
     ]  # fmt: skip
     y = draw.names("label", list(labels.values()))
-    chart = draw.with_intervals(draw.chart(drawn), y, "criterion_share", "share of those it was delivered to, 95 % interval")
+    chart = draw.with_intervals(
+        draw.chart(drawn), y, "criterion_share", "share of those it was delivered to, 95 % interval"
+    )
     keys = [
         Key("circle", draw.MAIN, "winner"),
         Key("diamond", draw.ALERT, "loser"),
@@ -314,11 +353,11 @@ def ab_tests(rows: Rows) -> Drawing:
     "E-mail",
     "Groups of contacts",
     "marts.contact_groups",
-    select="role, industry, contact_count, contact_share, size_position, is_selected, is_small_group, is_small_sample,"
-    " grouped_contact_count, total_contact_count",
+    select="role, industry, contact_count, contact_share, size_position, is_selected, is_small_group,"
+    " is_small_sample, grouped_contact_count, total_contact_count",
     tail="order by size_position",
-    definition="Contacts by the role and industry that they state in SendGrid. The largest become personas; a group under the"
-    " smallest size never does.",
+    definition="Contacts by the role and industry that they state in SendGrid. The largest become"
+    " personas; a group under the smallest size never does.",
     job="contact-groups",
 )
 def contact_groups(rows: Rows) -> Drawing:
@@ -341,13 +380,24 @@ def contact_groups(rows: Rows) -> Drawing:
     ]
     y = draw.names("label", labels)
     base = draw.chart(drawn).encode(y=y, x=draw.counts("contact_count", "contacts", top["contact_count"]))
-    bars = base.mark_bar(height=11, strokeWidth=1.5).encode(color=draw.colour("colour"), fill=draw.filled("fill"), stroke=alt.Stroke("colour:N", scale=None, legend=None))
-    text = base.mark_text(align="left", dx=5, color=draw.INK).encode(text=alt.Text("contact_count:Q", format=",.0f"))
+    bars = base.mark_bar(height=11, strokeWidth=1.5).encode(
+        color=draw.colour("colour"),
+        fill=draw.filled("fill"),
+        stroke=alt.Stroke("colour:N", scale=None, legend=None),
+    )
+    text = base.mark_text(align="left", dx=5, color=draw.INK).encode(
+        text=alt.Text("contact_count:Q", format=",.0f")
+    )
     keys = [Key("square", draw.MAIN, "becomes a persona"), Key("square", draw.REST, "does not")]
     notes = [f"{top['grouped_contact_count']:,} of {top['total_contact_count']:,} contacts state both."]
     small = sum(row["is_small_sample"] for row in rows)
     notes += [f"{several(small, 'group has', 'groups have')} few contacts: drawn hollow."] if small else []
-    return Drawing(sentence, draw.fitted(alt.layer(bars, text), 50 + 21 * len(shown)), keys, notes + rest(len(rows) - len(shown), "groups"))
+    return Drawing(
+        sentence,
+        draw.fitted(alt.layer(bars, text), 50 + 21 * len(shown)),
+        keys,
+        notes + rest(len(rows) - len(shown), "groups"),
+    )
 
 
 # --- Video -------------------------------------------------------------------------------------------
@@ -358,42 +408,64 @@ def contact_groups(rows: Rows) -> Drawing:
     "Video",
     "Viewer clusters",
     "marts.viewer_clusters",
-    select="viewer_cluster, viewer_count, viewer_share, mean_watched_share, mean_watched_share_low, mean_watched_share_high,"
-    " identified_share, identified_share_low, identified_share_high, mean_media_count, mobile_share, is_small_sample,"
-    " rule_position, sum(viewer_count) over () > 0 as has_viewers",
-    tail="order by viewer_count desc, rule_position",
-    definition="A viewer is a browser, and belongs to the first rule that fits: how many videos it watched, and how much of each."
-    " Lines are 95 % intervals.",
+    select="viewer_cluster, viewer_count, viewer_share, mean_watched_share, mean_watched_share_low,"
+    " mean_watched_share_high, identified_share, identified_share_low, identified_share_high,"
+    " mean_media_count, mobile_share, is_small_sample, rule_position",
+    tail="qualify sum(viewer_count) over () > 0 order by viewer_count desc, rule_position",
+    definition="A viewer is a browser, and belongs to the first rule that fits: how many videos it"
+    " watched, and how much of each. Lines are 95 % intervals.",
     job="viewer-clusters",
     is_wide=True,
 )
 def viewer_clusters(rows: Rows) -> Drawing:
     top = rows[0]
     keen = max(rows, key=lambda row: row["mean_watched_share"] or 0)
+    largest, keenest = plain(top["viewer_cluster"]).capitalize(), plain(keen["viewer_cluster"])
     sentence = (
-        f"{plain(top['viewer_cluster']).capitalize()} are the largest of {len(rows)} clusters, {percent(top['viewer_share'] or 0)} of viewers;"
-        f" {plain(keen['viewer_cluster'])} watch most, {percent(keen['mean_watched_share'] or 0)} of a video, and are {percent(keen['viewer_share'] or 0)}."
+        f"{largest} are the largest of {len(rows)} clusters, {percent(top['viewer_share'])} of viewers;"
+        f" {keenest}, {percent(keen['viewer_share'])}, watch most:"
+        f" {percent(keen['mean_watched_share'] or 0)} of a video."
     )
     order = [plain(row["viewer_cluster"]) for row in rows]
     drawn = [
-        marked(row | {"label": plain(row["viewer_cluster"])}, draw.OTHER, "circle", hollow=row["is_small_sample"])
-        | {"bar": draw.REST if row["is_small_sample"] else draw.MAIN, "bar_fill": draw.CARD if row["is_small_sample"] else draw.MAIN}
+        marked(
+            row | {"label": plain(row["viewer_cluster"])}, draw.OTHER, "circle", hollow=row["is_small_sample"]
+        )
+        | {
+            "bar": draw.REST if row["is_small_sample"] else draw.MAIN,
+            "bar_fill": draw.CARD if row["is_small_sample"] else draw.MAIN,
+        }
         for row in rows
     ]
     base = draw.chart(drawn)
     height = 34 * len(rows)
-    count = base.encode(y=draw.names("label", order), x=draw.counts("viewer_count", "viewers", top["viewer_count"]))
+    count = base.encode(
+        y=draw.names("label", order), x=draw.counts("viewer_count", "viewers", top["viewer_count"])
+    )
     bars = alt.layer(
-        count.mark_bar(height=18, strokeWidth=1.5).encode(fill=draw.filled("bar_fill"), stroke=alt.Stroke("bar:N", scale=None, legend=None)),
-        count.mark_text(align="left", dx=5, color=draw.INK).encode(text=alt.Text("viewer_count:Q", format=",.0f")),
+        count.mark_bar(height=18, strokeWidth=1.5).encode(
+            fill=draw.filled("bar_fill"), stroke=alt.Stroke("bar:N", scale=None, legend=None)
+        ),
+        count.mark_text(align="left", dx=5, color=draw.INK).encode(
+            text=alt.Text("viewer_count:Q", format=",.0f")
+        ),
     ).properties(width=300, height=height)
     silent = alt.Y("label:N", sort=order, axis=None)
-    watched = draw.with_intervals(base, silent, "mean_watched_share", "mean share watched").properties(width=205, height=height)
+    watched = draw.with_intervals(base, silent, "mean_watched_share", "mean share watched").properties(
+        width=205, height=height
+    )
     known = draw.with_intervals(
-        draw.chart([row | {"shape": "square"} for row in drawn]), silent, "identified_share", "share whose e-mail is known"
+        draw.chart([row | {"shape": "square"} for row in drawn]),
+        silent,
+        "identified_share",
+        "share whose e-mail is known",
     ).properties(width=205, height=height)
     few = [plain(row["viewer_cluster"]) for row in rows if row["is_small_sample"]]
-    return Drawing(sentence, alt.hconcat(bars, watched, known, spacing=36), notes=[f"Few viewers, not judged: {listed(few)}."] if few else [])
+    return Drawing(
+        sentence,
+        alt.hconcat(bars, watched, known, spacing=36),
+        notes=[f"Few viewers, not judged: {listed(few)}."] if few else [],
+    )
 
 
 @figure(
@@ -401,11 +473,11 @@ def viewer_clusters(rows: Rows) -> Drawing:
     "Video",
     "Where viewers leave",
     "marts.most_played_retention",
-    select="media_name, position_seconds, retention_share, starting_play_count, drop_off_number, drop_off_to_seconds,"
-    " lost_share, is_small_sample, media_id, media_position",
+    select="media_name, position_seconds, retention_share, starting_play_count, drop_off_number,"
+    " drop_off_to_seconds, lost_share, is_small_sample, media_id, media_position",
     tail="order by media_position, cell_place",
-    definition="Share of plays that are still watching, of the most played videos that lose many at once. A drop-off loses over"
-    " ten points within five seconds.",
+    definition="Share of plays that are still watching, of the most played videos that lose many at"
+    " once. A drop-off loses over ten points within five seconds.",
     job="drop-offs",
     is_wide=True,
 )
@@ -419,32 +491,60 @@ def drop_offs(rows: Rows) -> Drawing:
             f" {worst['position_seconds']:,.0f} and {worst['drop_off_to_seconds']:,.0f}."
         )
     else:
-        sentence = f"None of the {several(len(medias), 'most played video')} loses over ten points within five seconds."
+        count = several(len(medias), "most played video")
+        sentence = f"None of the {count} loses over ten points within five seconds."
 
     def panel(media: str) -> Any:
         mine = [row for row in rows if row["media_id"] == media]
-        thinned = [row for place, row in enumerate(mine) if place % max(1, len(mine) // 240) == 0 or row["drop_off_number"]]
+        thinned = [
+            row
+            for place, row in enumerate(mine)
+            if place % max(1, len(mine) // 240) == 0 or row["drop_off_number"]
+        ]
         hollow = mine[0]["is_small_sample"]
         colour = draw.REST if hollow else draw.MAIN
         base = draw.chart(thinned).encode(
-            x=alt.X("position_seconds:Q", axis=alt.Axis(title="second", tickCount=4, grid=False, format=",.0f"), scale=alt.Scale(nice=False)),
-            y=alt.Y("retention_share:Q", axis=alt.Axis(title=None, labelExpr=draw.PERCENT, tickCount=4, grid=True), scale=alt.Scale(domainMin=0)),
+            x=alt.X(
+                "position_seconds:Q",
+                axis=alt.Axis(title="second", tickCount=4, grid=False, format=",.0f"),
+                scale=alt.Scale(nice=False),
+            ),
+            y=alt.Y(
+                "retention_share:Q",
+                axis=alt.Axis(title=None, labelExpr=draw.PERCENT, tickCount=4, grid=True),
+                scale=alt.Scale(domainMin=0),
+            ),
         )
-        layers = [base.mark_area(color=colour, opacity=0 if hollow else 0.18), base.mark_line(color=colour, strokeWidth=2)]
-        here = [row | {"words": f"−{percent(row['lost_share'])}"} for row in mine if row["drop_off_number"] is not None]
+        layers = [
+            base.mark_area(color=colour, opacity=0 if hollow else 0.18),
+            base.mark_line(color=colour, strokeWidth=2),
+        ]
+        here = [
+            row | {"words": f"−{percent(row['lost_share'])}"}
+            for row in mine
+            if row["drop_off_number"] is not None
+        ]
         if here:
             breaks = draw.chart(here).encode(x="position_seconds:Q")
             layers.append(breaks.mark_rule(color=draw.ALERT, strokeDash=[4, 3], strokeWidth=2))
             near_end = here[0]["position_seconds"] > 0.7 * mine[-1]["position_seconds"]
             layers.append(
-                breaks.mark_text(color=draw.INK, align="right" if near_end else "left", dx=-6 if near_end else 6, fontWeight="bold", baseline="top")
-                .encode(text="words:N", y=alt.value(2))
+                breaks.mark_text(
+                    color=draw.INK,
+                    align="right" if near_end else "left",
+                    dx=-6 if near_end else 6,
+                    fontWeight="bold",
+                    baseline="top",
+                ).encode(text="words:N", y=alt.value(2))
             )
         title = folded(mine[0]["media_name"] or media, 34, 2).split("\n")
         return alt.layer(*layers).properties(width=252, height=150, title=alt.TitleParams(title))
 
     few = list(dict.fromkeys(row["media_name"] for row in rows if row["is_small_sample"]))
-    keys = [Key("line", draw.MAIN, "still watching"), Key("dashed", draw.ALERT, "drop-off, and what it loses")]
+    keys = [
+        Key("line", draw.MAIN, "still watching"),
+        Key("dashed", draw.ALERT, "drop-off, and what it loses"),
+    ]
     return Drawing(
         sentence,
         alt.hconcat(*(panel(media) for media in medias), spacing=24),
@@ -459,12 +559,13 @@ def drop_offs(rows: Rows) -> Drawing:
     "Video",
     "Calls to action",
     "marts.media_action_rates",
-    select="media_name, action_type, action_text, placement, action_share, action_share_low, action_share_high,"
-    " median_action_share, impression_count, action_count, has_enough_impressions, is_below_median, media_id",
+    select="media_name, action_type, action_text, placement, action_share, action_share_low,"
+    " action_share_high, median_action_share, impression_count, action_count, has_enough_impressions,"
+    " is_below_median, media_id",
     tail="where action_share is not null"
     " order by has_enough_impressions desc, action_share_high - median_action_share, media_id, action_type",
-    definition="Taken per time shown, with the 95 % interval; the tick is the median of the kind over videos with enough"
-    " impressions. Under it means surely under it.",
+    definition="Taken per time shown, with the 95 % interval; the tick is the median of the kind over"
+    " videos with enough impressions. Under it means surely under it.",
     job="calls-to-action",
 )
 def calls_to_action(rows: Rows) -> Drawing:
@@ -473,19 +574,25 @@ def calls_to_action(rows: Rows) -> Drawing:
 
     under = [row for row in rows if is_under(row)]
     measured = sum(row["has_enough_impressions"] for row in rows)
-    sentence = f"{several(len(under), 'call')} of {measured:,} with enough impressions {'is' if len(under) == 1 else 'are'} surely under the median"
+    sentence = (
+        f"{several(len(under), 'call is', 'calls are')} surely under the median,"
+        f" of {measured:,} with enough impressions"
+    )
     if under:
-        sentence += f'; in "{under[0]["media_name"]}" {percent(under[0]["action_share"])} follow it'
+        sentence += f"; in “{under[0]['media_name']}” {percent(under[0]['action_share'])} follow it"
     shown = rows[:12]
-    labels = told_apart([f"{folded(row['media_name'] or row['media_id'], 28, 1)}\n{row['action_type']}" for row in shown])
+    labels = told_apart(
+        [f"{folded(row['media_name'] or row['media_id'], 28, 1)}\n{row['action_type']}" for row in shown]
+    )
     drawn = [
-        marked(row | {"label": label}, draw.ALERT if is_under(row) else draw.MAIN, "diamond" if is_under(row) else "circle",
-               hollow=not row["has_enough_impressions"])
+        marked(row | {"label": label}, *look(is_under(row)), hollow=not row["has_enough_impressions"])
         for row, label in zip(shown, labels, strict=True)
-    ]  # fmt: skip
+    ]
     y = draw.names("label", labels)
     base = draw.chart(drawn)
-    ticks = base.mark_tick(color=draw.INK, thickness=2, height=20).encode(x=draw.shares("median_action_share", "taken per time shown"), y=y)
+    ticks = base.mark_tick(color=draw.INK, thickness=2, height=20).encode(
+        x=draw.shares("median_action_share", "taken per time shown"), y=y
+    )
     chart = alt.layer(ticks, draw.with_intervals(base, y, "action_share", "taken per time shown"))
     keys = [
         Key("circle", draw.MAIN, "as the others"),
@@ -494,7 +601,12 @@ def calls_to_action(rows: Rows) -> Drawing:
     ]
     few = [row["media_name"] or row["media_id"] for row in rows if not row["has_enough_impressions"]]
     notes = [f"Shown too seldom to be judged: {listed(few)}."] if few else []
-    return Drawing(f"{sentence}.", draw.fitted(chart, 60 + 36 * len(shown)), keys, notes + rest(len(rows) - len(shown), "calls, nearer to the median or above it,"))
+    return Drawing(
+        f"{sentence}.",
+        draw.fitted(chart, 60 + 36 * len(shown)),
+        keys,
+        notes + rest(len(rows) - len(shown), "calls, nearer to the median or above it,"),
+    )
 
 
 @figure(
@@ -502,11 +614,11 @@ def calls_to_action(rows: Rows) -> Drawing:
     "Video",
     "Leads to follow up",
     "marts.lead_cohorts",
-    select="cohort, cohort_media_name, cohort_stage, cohort_watched, recent_lead_count, lead_count, cohort_person_count,"
-    " is_written, last_viewed_at",
+    select="cohort, cohort_media_name, cohort_stage, cohort_watched, recent_lead_count, lead_count,"
+    " cohort_person_count, is_written, last_viewed_at",
     tail="order by recent_lead_count desc, cohort",
-    definition="People with a known address who watched a video nearly whole, of late, by what is true of enough of them to be"
-    " written to. Addresses stay on this machine.",
+    definition="People with a known address who watched a video nearly whole, of late, by what is true"
+    " of enough of them to be written to. Addresses stay on this machine.",
     fill=LOAD,
     job="viewer-follow-ups",
 )
@@ -535,9 +647,16 @@ def leads(rows: Rows) -> Drawing:
         x=draw.counts("recent_lead_count", "recent leads", top["recent_lead_count"]),
     )
     bars = base.mark_bar(height=14).encode(color=draw.colour("colour"))
-    text = base.mark_text(align="left", dx=5, color=draw.INK).encode(text=alt.Text("recent_lead_count:Q", format=",.0f"))
+    text = base.mark_text(align="left", dx=5, color=draw.INK).encode(
+        text=alt.Text("recent_lead_count:Q", format=",.0f")
+    )
     keys = [Key("square", draw.MAIN, "has a text"), Key("square", draw.WAIT, "has none yet")]
-    return Drawing(sentence, draw.fitted(alt.layer(bars, text), 50 + 30 * len(shown)), keys, rest(len(rows) - len(shown), "groups"))
+    return Drawing(
+        sentence,
+        draw.fitted(alt.layer(bars, text), 50 + 30 * len(shown)),
+        keys,
+        rest(len(rows) - len(shown), "groups"),
+    )
 
 
 @figure(
@@ -545,8 +664,8 @@ def leads(rows: Rows) -> Drawing:
     "Video",
     "The voice of the videos",
     "marts.dim_brand_voices",
-    select="voice_label, status, voice_summary, adjectives, dos, donts, preferred_terms, avoided_terms, media_count, word_count,"
-    " asked_at",
+    select="voice_label, status, voice_summary, adjectives, dos, donts, preferred_terms,"
+    " avoided_terms, media_count, word_count, asked_at",
     tail="where is_current or record_key is not null order by is_current desc, asked_at desc limit 1",
     definition="What Mavera made of the transcripts: words to brief a writer with.",
     fill="MAVERA_TRANSCRIPTS_MAY_LEAVE=true, then " + SEND,
@@ -559,10 +678,17 @@ def brand_voice(rows: Rows) -> Drawing:
         found = json.loads(voice[column] or "[]")
         return "; ".join(str(one).rstrip(".") for one in found) if isinstance(found, list) else str(found)
 
-    parts = [("Sounds", "adjectives"), ("Do", "dos"), ("Do not", "donts"), ("Words to use", "preferred_terms"), ("Words to avoid", "avoided_terms")]
+    parts = [
+        ("Sounds", "adjectives"),
+        ("Do", "dos"),
+        ("Do not", "donts"),
+        ("Words to use", "preferred_terms"),
+        ("Words to avoid", "avoided_terms"),
+    ]
     items = [(name, words(column)) for name, column in parts if words(column)]
     sentence = voice["voice_summary"] or f"Mavera is at work on it ({voice['status'] or 'no state'})."
-    made = f"Made from {several(voice['media_count'] or 0, 'transcript')} with about {voice['word_count'] or 0:,} words."
+    texts = several(voice["media_count"] or 0, "transcript")
+    made = f"Made from {texts} with about {voice['word_count'] or 0:,} words."
     return Drawing(sentence, items=items, notes=[made])
 
 
@@ -574,12 +700,12 @@ def brand_voice(rows: Rows) -> Drawing:
     "Customers",
     "CLV tier and churn risk",
     "marts.customers_by_tier",
-    select="clv_tier, churn_band, customer_count, tier_share, tier_share_low, tier_share_high, mean_predicted_clv_usd,"
-    " is_small_sample",
+    select="clv_tier, churn_band, customer_count, tier_share, tier_share_low, tier_share_high,"
+    " mean_predicted_clv_usd, is_small_sample",
     tail="order by case clv_tier when 'top' then 1 when 'middle' then 2 when 'rest' then 3 else 4 end,"
     " case churn_band when 'low' then 1 when 'medium' then 2 when 'high' then 3 else 4 end",
-    definition="Customers by predicted value and probability of no further order, as Klaviyo predicts both. A cell has the"
-    " customers and their share of the tier; it is darker the larger the share.",
+    definition="Customers by predicted value and probability of no further order, as Klaviyo predicts"
+    " both. A cell has the customers and their share of the tier; it is darker the larger the share.",
     job="clv-tiers",
 )
 def clv_churn(rows: Rows) -> Drawing:
@@ -588,7 +714,9 @@ def clv_churn(rows: Rows) -> Drawing:
     at_risk = next((row for row in cells if row["clv_tier"] == "top" and row["churn_band"] == "high"), None)
     top = [row for row in cells if row["clv_tier"] == "top"]
     if at_risk:
-        sentence = f"{several(at_risk['customer_count'], 'customer')} of the top tier, {percent(at_risk['tier_share'])}, will probably not order again."
+        count = several(at_risk["customer_count"], "customer")
+        share = percent(at_risk["tier_share"])
+        sentence = f"{count} of the top tier, {share}, will probably not order again."
     elif top:
         sentence = "No customer of the top tier is at high risk of leaving."
     else:
@@ -603,14 +731,28 @@ def clv_churn(rows: Rows) -> Drawing:
             "words": f"{row['customer_count']:,} · {percent(row['tier_share'])}",
         })  # fmt: skip
     base = draw.chart(drawn).encode(
-        x=alt.X("churn_band:O", sort=bands, scale=alt.Scale(domain=bands), axis=alt.Axis(title="risk of leaving", orient="top", labelAngle=0, labelColor=draw.INK)),
-        y=alt.Y("clv_tier:O", sort=tiers, scale=alt.Scale(domain=tiers), axis=alt.Axis(title="predicted value", labelColor=draw.INK)),
+        x=alt.X(
+            "churn_band:O",
+            sort=bands,
+            scale=alt.Scale(domain=bands),
+            axis=alt.Axis(title="risk of leaving", orient="top", labelAngle=0, labelColor=draw.INK),
+        ),
+        y=alt.Y(
+            "clv_tier:O",
+            sort=tiers,
+            scale=alt.Scale(domain=tiers),
+            axis=alt.Axis(title="predicted value", labelColor=draw.INK),
+        ),
     )
-    boxes = base.mark_rect(strokeWidth=2).encode(color=draw.colour("colour"), stroke=alt.Stroke("line:N", scale=None, legend=None))
+    boxes = base.mark_rect(strokeWidth=2).encode(
+        color=draw.colour("colour"), stroke=alt.Stroke("line:N", scale=None, legend=None)
+    )
     text = base.mark_text(fontSize=13).encode(text="words:N", color=draw.colour("ink"))
     notes = []
-    unknown = next((row for row in rows if row["clv_tier"] == "no_prediction"), None)
-    notes += [f"{several(unknown['customer_count'], 'customer has', 'customers have')} no prediction and no place here."] if unknown else []
+    for row in rows:
+        if row["clv_tier"] == "no_prediction":
+            count = several(row["customer_count"], "customer has", "customers have")
+            notes.append(f"{count} no prediction and no place here.")
     few = list(dict.fromkeys(row["clv_tier"] for row in cells if row["is_small_sample"]))
     notes += [f"Few customers, drawn hollow: tier {listed(few)}."] if few else []
     return Drawing(sentence, draw.fitted(alt.layer(boxes, text), 230) if cells else None, notes=notes)
@@ -621,11 +763,12 @@ def clv_churn(rows: Rows) -> Drawing:
     "Customers",
     "Segment overlap",
     "marts.segment_overlaps",
-    select="segment_a_name, segment_b_name, jaccard_share, shared_count, member_a_count, member_b_count, a_in_b_share,"
-    " b_in_a_share, is_near_duplicate, is_contained, segment_a_id, segment_b_id",
+    select="segment_a_name, segment_b_name, jaccard_share, shared_count, member_a_count,"
+    " member_b_count, a_in_b_share, b_in_a_share, is_near_duplicate, is_contained, segment_a_id,"
+    " segment_b_id",
     tail="order by jaccard_share desc nulls last, segment_a_id, segment_b_id",
-    definition="Jaccard index: people in both segments per person in either. From 0.8 on two segments are nearly the same; one"
-    " that lies within another is named in the numbers.",
+    definition="Jaccard index: people in both segments per person in either. From 0.8 on two segments"
+    " are nearly the same; one that lies within another is named in the numbers.",
     job="segment-overlap",
 )
 def segments(rows: Rows) -> Drawing:
@@ -634,10 +777,10 @@ def segments(rows: Rows) -> Drawing:
         pairs = (f"“{row['segment_a_name']}” and “{row['segment_b_name']}”" for row in twins)
         sentence = f"Nearly the same people: {listed(pairs)}."
     else:
-        best = rows[0]
+        first = rows[0]
+        both = f"“{first['segment_a_name']}” and “{first['segment_b_name']}”"
         sentence = (
-            f"No two segments are nearly the same; “{best['segment_a_name']}” and “{best['segment_b_name']}” share most,"
-            f" {best['jaccard_share'] or 0:.2f}."
+            f"No two segments are nearly the same; {both} share most, {first['jaccard_share'] or 0:.2f}."
         )
     members: dict[str, int] = {}
     titles: dict[str, str] = {}
@@ -659,10 +802,20 @@ def segments(rows: Rows) -> Drawing:
                 "line": draw.ALERT if row["is_near_duplicate"] else draw.CARD,
             })  # fmt: skip
     base = draw.chart(drawn).encode(
-        x=alt.X("across:O", scale=alt.Scale(domain=list(letters.values())[:-1]), axis=alt.Axis(title=None, orient="top", labelAngle=0, labelColor=draw.INK)),
-        y=alt.Y("down:O", scale=alt.Scale(domain=list(labels.values())), axis=alt.Axis(title=None, labelColor=draw.INK)),
+        x=alt.X(
+            "across:O",
+            scale=alt.Scale(domain=list(letters.values())[:-1]),
+            axis=alt.Axis(title=None, orient="top", labelAngle=0, labelColor=draw.INK),
+        ),
+        y=alt.Y(
+            "down:O",
+            scale=alt.Scale(domain=list(labels.values())),
+            axis=alt.Axis(title=None, labelColor=draw.INK),
+        ),
     )
-    boxes = base.mark_rect(strokeWidth=3).encode(color=draw.colour("colour"), stroke=alt.Stroke("line:N", scale=None, legend=None))
+    boxes = base.mark_rect(strokeWidth=3).encode(
+        color=draw.colour("colour"), stroke=alt.Stroke("line:N", scale=None, legend=None)
+    )
     text = base.mark_text(fontSize=11).encode(text="words:N", color=draw.colour("ink"))
     notes = rest(len(members) - len(shown), "segments, which share less,")
     keys = [Key("hollow-square", draw.ALERT, "nearly the same")] if twins else []
@@ -674,41 +827,77 @@ def segments(rows: Rows) -> Drawing:
     "Customers",
     "Bought together",
     "marts.product_pairs",
-    select="product_a_name, product_b_name, lift, lift_low, lift_high, joint_customer_count, a_to_b_share, b_to_a_share,"
-    " pair_price_usd, is_affinity, is_offered, product_a_id, product_b_id",
+    select="product_a_name, product_b_name, lift, lift_low, lift_high, joint_customer_count,"
+    " a_to_b_share, b_to_a_share, pair_price_usd, is_affinity, is_offered, product_a_id, product_b_id",
     tail="where lift_low > 0 order by is_affinity desc, lift desc, product_a_id, product_b_id",
-    definition="Lift: how much more often a buyer of the first bought the second within 90 days than any buyer did. 1 is chance;"
-    " the line is the 95 % interval.",
+    definition="Lift: how much more often a buyer of the first bought the second within 90 days than"
+    " any buyer did. 1 is chance; the line is the 95 % interval.",
     job="product-affinity",
 )
 def products(rows: Rows) -> Drawing:
     sure = [row for row in rows if row["is_affinity"]]
     if sure:
         best = sure[0]
-        sentence = (
-            f"Strongest: {best['product_a_name']} with {best['product_b_name']}, {best['lift']:.1f} times as often as chance;"
-            f" {several(len(sure), 'pair is', 'pairs are')} surely above it."
-        )
+        both = f"{best['product_a_name']} with {best['product_b_name']}"
+        count = several(len(sure), "pair is", "pairs are")
+        sentence = f"Strongest: {both}, {best['lift']:.1f} times as often as chance; {count} surely above it."
     else:
         sentence = "No pair is surely bought together more often than chance."
     shown = (sure or rows)[:12]
-    labels = told_apart([folded(f"{row['product_a_name']} + {row['product_b_name']} (n={row['joint_customer_count']:,})", 34, 2) for row in shown])
+    labels = told_apart(
+        [
+            folded(
+                f"{row['product_a_name']} + {row['product_b_name']} (n={row['joint_customer_count']:,})",
+                34,
+                2,
+            )
+            for row in shown
+        ]
+    )
     drawn = [
-        marked(row | {"label": label}, draw.MAIN if row["is_affinity"] else draw.WAIT, "circle", hollow=row["joint_customer_count"] < 30)
+        marked(
+            row | {"label": label},
+            draw.MAIN if row["is_affinity"] else draw.WAIT,
+            "circle",
+            hollow=row["joint_customer_count"] < 30,
+        )
         for row, label in zip(shown, labels, strict=True)
     ]
     y = draw.names("label", labels)
-    scale = alt.Scale(type="log", nice=False, padding=8, domainMin=min(0.9, *(row["lift_low"] for row in shown)))
-    values = [value for value in (0.25, 0.5, 1, 2, 4, 8, 16) if value <= 1.2 * max(row["lift_high"] for row in shown)]
+    scale = alt.Scale(
+        type="log", nice=False, padding=8, domainMin=min(0.9, *(row["lift_low"] for row in shown))
+    )
+    values = [
+        value
+        for value in (0.25, 0.5, 1, 2, 4, 8, 16)
+        if value <= 1.2 * max(row["lift_high"] for row in shown)
+    ]
     axis = alt.Axis(title="lift, on a scale of ratios", values=values, format="~g", grid=True)
     base = draw.chart(drawn).encode(y=y)
-    line = base.mark_rule(strokeWidth=2).encode(x=alt.X("lift_low:Q", scale=scale, axis=axis), x2="lift_high", color=draw.colour("colour"))
-    mark = base.mark_point(size=80, strokeWidth=2, opacity=1).encode(x=alt.X("lift:Q", scale=scale, axis=axis), color=draw.colour("colour"), fill=draw.filled("fill"))
-    one = draw.chart([{"chance": 1}]).mark_rule(color=draw.INK, strokeDash=[4, 3]).encode(x=alt.X("chance:Q", scale=scale))
+    line = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("lift_low:Q", scale=scale, axis=axis), x2="lift_high", color=draw.colour("colour")
+    )
+    mark = base.mark_point(size=80, strokeWidth=2, opacity=1).encode(
+        x=alt.X("lift:Q", scale=scale, axis=axis), color=draw.colour("colour"), fill=draw.filled("fill")
+    )
+    one = (
+        draw.chart([{"chance": 1}])
+        .mark_rule(color=draw.INK, strokeDash=[4, 3])
+        .encode(x=alt.X("chance:Q", scale=scale))
+    )
     keys = [Key("dashed", draw.INK, "chance"), Key("hollow", draw.REST, "under 30 joint buyers")]
-    few = [f"{row['product_a_name']} + {row['product_b_name']}" for row in shown if row["joint_customer_count"] < 30]
+    few = [
+        f"{row['product_a_name']} + {row['product_b_name']}"
+        for row in shown
+        if row["joint_customer_count"] < 30
+    ]
     notes = [f"Few joint buyers, drawn hollow: {listed(few)}."] if few else []
-    return Drawing(sentence, draw.fitted(alt.layer(one, line, mark), 60 + 30 * len(shown)), keys, notes + rest(len(rows) - len(shown), "pairs"))
+    return Drawing(
+        sentence,
+        draw.fitted(alt.layer(one, line, mark), 60 + 30 * len(shown)),
+        keys,
+        notes + rest(len(rows) - len(shown), "pairs"),
+    )
 
 
 # --- Campaigns ---------------------------------------------------------------------------------------
@@ -719,12 +908,14 @@ def products(rows: Rows) -> Drawing:
     "Campaigns",
     "Flow messages against their peers",
     "marts.fct_flow_messages",
-    select="flow_name, message_name, channel, trigger_type, received_count, open_share, open_share_low, open_share_high,"
-    " peer_open_share, click_share, click_share_low, click_share_high, peer_click_share, revenue_usd, is_compared,"
-    " is_open_laggard, is_click_laggard, is_laggard, flow_message_id",
+    select="flow_name, message_name, channel, trigger_type, received_count, open_share,"
+    " open_share_low, open_share_high, peer_open_share, click_share, click_share_low,"
+    " click_share_high, peer_click_share, revenue_usd, is_compared, is_open_laggard,"
+    " is_click_laggard, is_laggard, flow_message_id",
     tail="where received_count > 0 order by trigger_type, channel, received_count desc, flow_message_id",
-    definition="Opened or clicked per message received in the last 30 days, with the 95 % interval. The tick is the median of live"
-    " messages with the same trigger and channel; a message lags when it is over a fifth, and surely, under it.",
+    definition="Opened or clicked per message received in the last 30 days, with the 95 % interval."
+    " The tick is the median of live messages with the same trigger and channel; a message lags when"
+    " it is over a fifth, and surely, under it.",
     job="flow-rewrites",
     is_wide=True,
 )
@@ -741,7 +932,8 @@ def flow_messages(rows: Rows) -> Drawing:
         if sum(same["trigger_type"] == row["trigger_type"] for same in shown) < MOST_MESSAGES:
             shown.append(row)
     labels = told_apart([
-        f"{folded(row['message_name'] or row['flow_message_id'], 38, 1)}\n{row['trigger_type'] or 'no trigger'}, {row['channel']}, n={row['received_count']:,}"
+        f"{folded(row['message_name'] or row['flow_message_id'], 38, 1)}\n"
+        f"{row['trigger_type'] or 'no trigger'}, {row['channel']}, n={row['received_count']:,}"
         for row in shown
     ])  # fmt: skip
     y, silent = draw.names("label", labels), alt.Y("label:N", sort=labels, axis=None)
@@ -749,15 +941,22 @@ def flow_messages(rows: Rows) -> Drawing:
     def panel(measure: str, title: str, axis: alt.Y, width: int) -> Any:
         late = f"is_{measure}_laggard"
         drawn = [
-            marked(row | {"label": label}, draw.ALERT if row[late] else draw.MAIN, "diamond" if row[late] else "circle",
-                   hollow=not row["is_compared"])
+            marked(row | {"label": label}, *look(row[late]), hollow=not row["is_compared"])
             for row, label in zip(shown, labels, strict=True)
-        ]  # fmt: skip
+        ]
         base = draw.chart(drawn)
-        tick = base.mark_tick(color=draw.INK, thickness=2, height=22).encode(x=draw.shares(f"peer_{measure}_share", title), y=axis)
-        return alt.layer(tick, draw.with_intervals(base, axis, f"{measure}_share", title)).properties(width=width, height=36 * len(shown))
+        tick = base.mark_tick(color=draw.INK, thickness=2, height=22).encode(
+            x=draw.shares(f"peer_{measure}_share", title), y=axis
+        )
+        return alt.layer(tick, draw.with_intervals(base, axis, f"{measure}_share", title)).properties(
+            width=width, height=36 * len(shown)
+        )
 
-    chart = alt.hconcat(panel("open", "opened, of those received", y, 310), panel("click", "clicked, of those received", silent, 310), spacing=36)
+    chart = alt.hconcat(
+        panel("open", "opened, of those received", y, 310),
+        panel("click", "clicked, of those received", silent, 310),
+        spacing=36,
+    )
     keys = [
         Key("circle", draw.MAIN, "in line"),
         Key("diamond", draw.ALERT, "lags"),
@@ -774,35 +973,60 @@ def flow_messages(rows: Rows) -> Drawing:
     "Campaigns",
     "Texts against e-mails",
     "marts.channel_pairs",
-    select="campaign_stem, email_clicked_share, email_clicked_share_low, email_clicked_share_high, email_received_count,"
-    " sms_clicked_share, sms_clicked_share_low, sms_clicked_share_high, sms_received_count, click_outcome,"
-    " conversion_outcome, click_p_value, is_small_sample, email_sent_at, email_campaign_id",
+    select="campaign_stem, email_clicked_share, email_clicked_share_low, email_clicked_share_high,"
+    " email_received_count, sms_clicked_share, sms_clicked_share_low, sms_clicked_share_high,"
+    " sms_received_count, click_outcome, conversion_outcome, click_p_value, is_small_sample,"
+    " email_sent_at, email_campaign_id",
     tail="order by email_sent_at desc, email_campaign_id",
-    definition="Clicked per person who received it, with the 95 % interval, for an e-mail and a text about the same within 48 hours."
-    " Nobody knows a text's opens. Texts go to those who agreed to them: another audience.",
+    definition="Clicked per person who received it, with the 95 % interval, for an e-mail and a text"
+    " about the same within 48 hours. Nobody knows a text's opens. Texts go to those who agreed to"
+    " them: another audience.",
     job="channel-pairs",
     is_wide=True,
 )
 def channels(rows: Rows) -> Drawing:
     wins = {channel: sum(row["click_outcome"] == channel for row in rows) for channel in ("sms", "email")}
-    sentence = f"By clicks, texts surely won {wins['sms']:,} of {several(len(rows), 'pair')} and e-mails {wins['email']:,}; the others are ties or undecided."
+    pairs = several(len(rows), "pair")
+    sentence = (
+        f"By clicks, texts surely won {wins['sms']:,} of {pairs} and e-mails {wins['email']:,};"
+        " the others are ties or undecided."
+    )
     verdicts = {"sms": "text wins", "email": "e-mail wins", "tie": "tie", "undecided": "undecided"}
     shown = rows[:12]
     labels = told_apart([
-        f"{folded(plain(row['campaign_stem'] or '-'), 38, 1)}\n{day(row['email_sent_at'])}, {verdicts[row['click_outcome']]}"
+        f"{folded(plain(row['campaign_stem'] or '-'), 38, 1)}\n"
+        f"{day(row['email_sent_at'])}, {verdicts[row['click_outcome']]}"
         for row in shown
     ])  # fmt: skip
     drawn = []
     for row, label in zip(shown, labels, strict=True):
         for channel, colour, shape in (("email", draw.MAIN, "circle"), ("sms", draw.OTHER, "square")):
-            part = {name: row[f"{channel}_{name}"] for name in ("clicked_share", "clicked_share_low", "clicked_share_high")}
-            drawn.append(marked(part | {"label": label, "channel": channel}, colour, shape, hollow=row["is_small_sample"]) | {"colour": colour})
+            part = {
+                name: row[f"{channel}_{name}"]
+                for name in ("clicked_share", "clicked_share_low", "clicked_share_high")
+            }
+            drawn.append(
+                marked(
+                    part | {"label": label, "channel": channel}, colour, shape, hollow=row["is_small_sample"]
+                )
+                | {"colour": colour}
+            )
     offset = alt.YOffset("channel:N", sort=["email", "sms"])
-    chart = draw.with_intervals(draw.chart(drawn).encode(yOffset=offset), draw.names("label", labels), "clicked_share", "clicked per person who received it")
+    chart = draw.with_intervals(
+        draw.chart(drawn).encode(yOffset=offset),
+        draw.names("label", labels),
+        "clicked_share",
+        "clicked per person who received it",
+    )
     few = [plain(row["campaign_stem"] or "-") for row in rows if row["is_small_sample"]]
     notes = [f"Few recipients, drawn hollow: {listed(few)}."] if few else []
     keys = [Key("circle", draw.MAIN, "e-mail"), Key("square", draw.OTHER, "text")]
-    return Drawing(sentence, draw.fitted(chart, 60 + 42 * len(shown), draw.WIDE), keys, notes + rest(len(rows) - len(shown), "pairs"))
+    return Drawing(
+        sentence,
+        draw.fitted(chart, 60 + 42 * len(shown), draw.WIDE),
+        keys,
+        notes + rest(len(rows) - len(shown), "pairs"),
+    )
 
 
 # --- Mavera ------------------------------------------------------------------------------------------
@@ -813,11 +1037,11 @@ def channels(rows: Rows) -> Drawing:
     "Mavera",
     "What the focus groups answered",
     "marts.fct_answer_bands",
-    select="question, question_type, band, answer_count, answer_share, response_count, job, is_small_sample, focus_group_id,"
-    " question_id",
+    select="question, question_type, band, answer_count, answer_share, response_count, job,"
+    " is_small_sample, focus_group_id, question_id",
     tail="order by job, focus_group_id, question_number, band",
-    definition="Synthetic respondents, not customers: read it as a hypothesis to test. Bars are centred on the middle of the scale;"
-    " of NPS that is 7 and 8, below it 0 to 6, above it 9 and 10.",
+    definition="Synthetic respondents, not customers: read it as a hypothesis to test. Bars are"
+    " centred on the middle of the scale; of NPS that is 7 and 8, below it 0 to 6, above it 9 and 10.",
     fill=SEND,
     is_wide=True,
 )
@@ -825,37 +1049,56 @@ def answers(rows: Rows) -> Drawing:
     questions = list(dict.fromkeys((row["focus_group_id"], row["question_id"]) for row in rows))
 
     def of(question: tuple[str, str], *bands: int) -> list[Row]:
-        return [row for row in rows if (row["focus_group_id"], row["question_id"]) == question and row["band"] in bands]
+        return [
+            row
+            for row in rows
+            if (row["focus_group_id"], row["question_id"]) == question and row["band"] in bands
+        ]
 
     best = max(rows, key=lambda row: (row["band"] == 2, row["answer_share"]))
     sentence = f"{several(len(questions), 'question')} on a scale were answered"
     if best["band"] == 2:
         sentence += f"; most at the top, {percent(best['answer_share'])}, for “{best['question']}”"
     shown = questions[:MOST_CATEGORIES]
+    asked = [of(question, -2, -1, 0, 1, 2)[0] for question in shown]
     labels = told_apart([
-        folded(f"{of(question, -2, -1, 0, 1, 2)[0]['question']} (n={of(question, -2, -1, 0, 1, 2)[0]['response_count']:,})", 62, 2)
-        for question in shown
+        f"{folded(row['question'] or row['question_id'], 58, 2)} (n={row['response_count']:,})"
+        for row in asked
     ])  # fmt: skip
     drawn = []
     for question, label in zip(shown, labels, strict=True):
-        place = -sum(row["answer_share"] * (0.5 if row["band"] == 0 else 1) for row in of(question, -2, -1, 0))
+        place = -sum(
+            row["answer_share"] * (0.5 if row["band"] == 0 else 1) for row in of(question, -2, -1, 0)
+        )
         for row in of(question, -2, -1, 0, 1, 2):
-            drawn.append({
-                "label": label, "from": place, "to": place + row["answer_share"], "colour": draw.BANDS[row["band"] + 2],
-                "opacity": 0.4 if row["is_small_sample"] else 1,
-            })  # fmt: skip
-            place += row["answer_share"]
-    axis = alt.Axis(title="share of answers, to either side of the middle", labelExpr=draw.PERCENT.replace("datum.value", "abs(datum.value)"), tickCount=8)
+            to = place + row["answer_share"]
+            look_of = {"colour": draw.BANDS[row["band"] + 2], "opacity": 0.4 if row["is_small_sample"] else 1}
+            drawn.append({"label": label, "from": place, "to": to, **look_of})
+            place = to
+    axis = alt.Axis(
+        title="share of answers, to either side of the middle",
+        labelExpr=draw.PERCENT.replace("datum.value", "abs(datum.value)"),
+        tickCount=8,
+    )
     widest = max(max(-bar["from"], bar["to"]) for bar in drawn)
     scale = alt.Scale(domain=[-widest, widest], nice=True)
-    base = draw.chart(drawn).encode(y=draw.names("label", labels), x=alt.X("from:Q", axis=axis, scale=scale), x2="to")
-    bars = base.mark_bar(height=18, stroke=draw.CARD, strokeWidth=1).encode(color=draw.colour("colour"), opacity=alt.Opacity("opacity:Q", scale=None, legend=None))
+    base = draw.chart(drawn).encode(
+        y=draw.names("label", labels), x=alt.X("from:Q", axis=axis, scale=scale), x2="to"
+    )
+    bars = base.mark_bar(height=18, stroke=draw.CARD, strokeWidth=1).encode(
+        color=draw.colour("colour"), opacity=alt.Opacity("opacity:Q", scale=None, legend=None)
+    )
     zero = draw.chart([{"from": 0}]).mark_rule(color=draw.INK).encode(x="from:Q")
     words = ("lowest: 1, NPS 0 to 6", "2", "middle: 3, NPS 7 and 8", "4", "highest: 5, NPS 9 and 10")
     keys = [Key("square", colour, word) for colour, word in zip(draw.BANDS, words, strict=True)]
     few = list(dict.fromkeys(row["question"] for row in rows if row["is_small_sample"]))
     notes = [f"{several(len(few), 'question has', 'questions have')} few answers: drawn pale."] if few else []
-    return Drawing(f"{sentence}.", draw.fitted(alt.layer(bars, zero), 50 + 44 * len(shown), draw.WIDE), keys, notes + rest(len(questions) - len(shown), "questions"))
+    return Drawing(
+        f"{sentence}.",
+        draw.fitted(alt.layer(bars, zero), 50 + 44 * len(shown), draw.WIDE),
+        keys,
+        notes + rest(len(questions) - len(shown), "questions"),
+    )
 
 
 @figure(
@@ -864,9 +1107,10 @@ def answers(rows: Rows) -> Drawing:
     "Records sent",
     "activation.records_standing",
     select="kind, standing, record_key, job, credits, error, is_wanted, last_called_at",
-    tail="order by case standing when 'unknown' then 1 when 'failed' then 2 when 'not sent' then 3 when 'waiting' then 4"
-    " when 'unwanted' then 5 else 6 end, kind, record_key",
-    definition="What the jobs want in Mavera, and how it stands. Not sent is held or not asked for yet: make plan says which.",
+    tail="order by case standing when 'unknown' then 1 when 'failed' then 2 when 'not sent' then 3"
+    " when 'waiting' then 4 when 'unwanted' then 5 else 6 end, kind, record_key",
+    definition="What the jobs want in Mavera, and how it stands. Not sent is held or not asked for"
+    " yet: make plan says which.",
     fill="make transform",
 )
 def records(rows: Rows) -> Drawing:
@@ -881,7 +1125,8 @@ def records(rows: Rows) -> Drawing:
     counts = {name: sum(row["standing"] == name for row in rows) for name in standings}
     wanted = sum(row["is_wanted"] for row in rows)
     more = ", ".join(f"{count:,} {name}" for name, count in counts.items() if count and name != "sent")
-    sentence = f"{counts['sent']:,} of {several(wanted, 'wanted record')} stand in Mavera{'; ' + more if more else ''}."
+    sentence = f"{counts['sent']:,} of {several(wanted, 'wanted record')} stand in Mavera"
+    sentence += f"; {more}." if more else "."
     kinds = list(dict.fromkeys(sorted(row["kind"] for row in rows)))
     drawn = [
         {
@@ -897,11 +1142,17 @@ def records(rows: Rows) -> Drawing:
     drawn = [bar for bar in drawn if bar["count"]]
     base = draw.chart(drawn).encode(
         y=draw.names("kind", [plain(kind) for kind in kinds]),
-        x=alt.X("count:Q", stack="zero", axis=alt.Axis(title="records", tickCount=5, tickMinStep=1, format=",.0f")),
+        x=alt.X(
+            "count:Q", stack="zero", axis=alt.Axis(title="records", tickCount=5, tickMinStep=1, format=",.0f")
+        ),
         order=alt.Order("place:Q"),
     )
     bars = base.mark_bar(height=18, stroke=draw.CARD, strokeWidth=1).encode(color=draw.colour("colour"))
-    keys = [Key("square", colour, f"{name} {counts[name]:,}") for name, colour in standings.items() if counts[name]]
+    keys = [
+        Key("square", colour, f"{name} {counts[name]:,}")
+        for name, colour in standings.items()
+        if counts[name]
+    ]
     return Drawing(sentence, draw.fitted(bars, 50 + 32 * len(kinds)), keys)
 
 
@@ -910,28 +1161,42 @@ def records(rows: Rows) -> Drawing:
     "Mavera",
     "Credits of the month",
     "marts.fct_credits_to_date",
-    select="month_from, called_on, next_called_on, kind, credits, month_credits, month_total_credits",
+    select="month_from, called_on, next_called_on, kind, credits, month_credits, month_total_credits,"
+    " getvariable('credit_budget') as credit_budget",
     tail="qualify month_from = max(month_from) over () order by called_on desc, month_credits desc, kind",
-    definition="What the calls of a calendar month cost. The dashed line is CREDIT_BUDGET, which a month never passes.",
+    definition="What the calls of a calendar month cost. The dashed line is CREDIT_BUDGET, which a"
+    " month never passes.",
     fill=SEND,
 )
-def spent(rows: Rows, budget: int = 0) -> Drawing:
-    last = rows[0]
+def spent(rows: Rows) -> Drawing:
+    last, budget = rows[0], rows[0]["credit_budget"]
     month = f"{last['month_from']:%B %Y}"
     sentence = f"{last['month_total_credits']:,} credits were spent in {month}"
-    sentence += f", of {budget:,} that it may cost." if budget else "; CREDIT_BUDGET is 0, so that nothing more is."
+    sentence += (
+        f", of {budget:,} that it may cost." if budget else "; CREDIT_BUDGET is 0, so that nothing more is."
+    )
     steps = {row["called_on"]: row for row in rows}
     drawn = [
-        {"from": called.isoformat(), "to": (row["next_called_on"] or called + timedelta(days=1)).isoformat(), "total": row["month_total_credits"]}
+        {
+            "from": called.isoformat(),
+            "to": (row["next_called_on"] or called + timedelta(days=1)).isoformat(),
+            "total": row["month_total_credits"],
+        }
         for called, row in sorted(steps.items())
     ]
     first = last["month_from"]
     after = (first.replace(day=28) + timedelta(days=4)).replace(day=1)
-    x = alt.X("from:T", scale=alt.Scale(domain=[first.isoformat(), after.isoformat()], nice=False), axis=alt.Axis(title=None, format="%-d %b", grid=False, tickCount=5))
+    x = alt.X(
+        "from:T",
+        scale=alt.Scale(domain=[first.isoformat(), after.isoformat()], nice=False),
+        axis=alt.Axis(title=None, format="%-d %b", grid=False, tickCount=5),
+    )
     y = alt.Y("total:Q", axis=alt.Axis(title="credits so far", tickCount=4, format=",.0f", grid=True))
     layers = [draw.chart(drawn).mark_rect(color=draw.MAIN).encode(x=x, x2="to:T", y=y, y2=alt.datum(0))]
     if budget:
-        layers.append(draw.chart([{"total": budget}]).mark_rule(color=draw.INK, strokeDash=[5, 4]).encode(y=y))
+        layers.append(
+            draw.chart([{"total": budget}]).mark_rule(color=draw.INK, strokeDash=[5, 4]).encode(y=y)
+        )
     over_time = alt.layer(*layers).properties(width=draw.HALF - 70, height=130)
     now = [row | {"label": plain(row["kind"])} for row in rows if row["called_on"] == last["called_on"]]
     kinds = draw.chart(now).encode(
@@ -940,9 +1205,14 @@ def spent(rows: Rows, budget: int = 0) -> Drawing:
     )
     bars = alt.layer(
         kinds.mark_bar(height=12, color=draw.MAIN),
-        kinds.mark_text(align="left", dx=5, color=draw.INK).encode(text=alt.Text("month_credits:Q", format=",.0f")),
+        kinds.mark_text(align="left", dx=5, color=draw.INK).encode(
+            text=alt.Text("month_credits:Q", format=",.0f")
+        ),
     ).properties(width=draw.HALF - 150, height=24 * len(now))
-    keys = [Key("square", draw.MAIN, "spent"), *([Key("dashed", draw.INK, f"budget {budget:,}")] if budget else [])]
+    keys = [
+        Key("square", draw.MAIN, "spent"),
+        *([Key("dashed", draw.INK, f"budget {budget:,}")] if budget else []),
+    ]
     return Drawing(sentence, alt.vconcat(over_time, bars, spacing=20), keys)
 
 
@@ -954,19 +1224,22 @@ def spent(rows: Rows, budget: int = 0) -> Drawing:
     select="job, finding, is_enabled, standing_count, waiting_count, credits, persona_count, analysis_count,"
     " brand_voice_count, respondent_answer_count, text_count, last_called_at",
     tail="order by job_number",
-    definition="One line per job of dbt_project.yml: what its models found, the records that stand in Mavera, their credits.",
+    definition="One line per job of dbt_project.yml: what its models found, the records that stand in"
+    " Mavera, their credits.",
     fill=SEND,
     is_wide=True,
 )
 def jobs(rows: Rows) -> Drawing:
     standing = sum(row["standing_count"] > 0 for row in rows)
     silent = [row["job"] for row in rows if row["is_enabled"] and not row["standing_count"]]
-    sentence = f"{several(standing, 'job')} of {len(rows)} {'has' if standing == 1 else 'have'} something in Mavera."
-    items = [
-        (row["job"], f"{row['finding'] or 'nothing to look at yet'} · " + (
-            f"{several(row['standing_count'], 'record')}, {several(row['credits'], 'credit')}" if row["is_enabled"] else "off"))
-        for row in rows
-    ]  # fmt: skip
+    sentence = (
+        f"{several(standing, 'job')} of {len(rows)} {'has' if standing == 1 else 'have'} something in Mavera."
+    )
+    items = []
+    for row in rows:
+        sent = f"{several(row['standing_count'], 'record')}, {several(row['credits'], 'credit')}"
+        found = row["finding"] or "nothing to look at yet"
+        items.append((row["job"], f"{found} · {sent if row['is_enabled'] else 'off'}"))
     return Drawing(sentence, items=items, notes=[f"Nothing sent for {listed(silent)}."] if silent else [])
 
 
@@ -978,10 +1251,11 @@ def jobs(rows: Rows) -> Drawing:
     "Data",
     "How fresh the data are",
     "marts.source_freshness",
-    select="vendor, resource, hours_old, limit_hours, is_late, newest_row_at, last_loaded_at, last_outcome, new_row_count,"
-    " changed_row_count, late_row_count, world, measured_at",
+    select="vendor, resource, hours_old, limit_hours, is_late, newest_row_at, last_loaded_at,"
+    " last_outcome, new_row_count, changed_row_count, late_row_count, world, measured_at",
     tail="order by hours_old desc nulls last, vendor, resource",
-    definition="Hours from the newest row to the last load of anything; the tick is the limit. Statistics by day carry midnight.",
+    definition="Hours from the newest row to the last load of anything; the tick is the limit."
+    " Statistics by day carry midnight.",
 )
 def freshness(rows: Rows) -> Drawing:
     late = [f"{row['vendor']} {plain(row['resource'])}" for row in rows if row["is_late"]]
@@ -990,23 +1264,42 @@ def freshness(rows: Rows) -> Drawing:
     if late:
         sentence = f"Late: {listed(late)}."
     elif aged:
-        sentence = f"Every source is within its limit; the oldest newest row is {aged[0]['hours_old']:,.0f} hours old ({names[0]})."
+        oldest = f"{names[0]}, whose newest row is {aged[0]['hours_old']:,.0f} hours old"
+        sentence = f"Every source is within its limit; the slowest is {oldest}."
     else:
         sentence = "No source has brought a row yet."
     drawn = [
-        row | {"label": name, "age": max(0, row["hours_old"]), "colour": draw.ALERT if row["is_late"] else draw.MAIN}
+        row
+        | {
+            "label": name,
+            "age": max(0, row["hours_old"]),
+            "colour": draw.ALERT if row["is_late"] else draw.MAIN,
+        }
         for row, name in zip(aged, names, strict=True)
     ]
     base = draw.chart(drawn).encode(y=draw.names("label", names))
     axis = alt.Axis(title="hours", tickCount=5, format=",.0f")
     bars = base.mark_bar(height=12).encode(x=alt.X("age:Q", axis=axis), color=draw.colour("colour"))
     ticks = base.mark_tick(color=draw.INK, thickness=2, height=20).encode(x=alt.X("limit_hours:Q", axis=axis))
-    keys = [Key("square", draw.MAIN, "within the limit"), Key("square", draw.ALERT, "late"), Key("tick", draw.INK, "limit")]
+    keys = [
+        Key("square", draw.MAIN, "within the limit"),
+        Key("square", draw.ALERT, "late"),
+        Key("tick", draw.INK, "limit"),
+    ]
     silent = [f"{row['vendor']} {plain(row['resource'])}" for row in rows if row["hours_old"] is None]
     notes = [f"No rows yet: {listed(silent)}."] if silent else []
-    behind = [f"{row['vendor']} {plain(row['resource'])} {row['late_row_count']:,}" for row in rows if row["late_row_count"]]
+    behind = [
+        f"{row['vendor']} {plain(row['resource'])} {row['late_row_count']:,}"
+        for row in rows
+        if row["late_row_count"]
+    ]
     notes += [f"Rows that came later than newer ones, and were taken: {listed(behind)}."] if behind else []
-    return Drawing(sentence, draw.fitted(alt.layer(bars, ticks), 50 + 28 * len(drawn)) if drawn else None, keys if drawn else [], notes)
+    return Drawing(
+        sentence,
+        draw.fitted(alt.layer(bars, ticks), 50 + 28 * len(drawn)) if drawn else None,
+        keys if drawn else [],
+        notes,
+    )
 
 
 @figure(
@@ -1014,24 +1307,34 @@ def freshness(rows: Rows) -> Drawing:
     "Data",
     "Runs",
     "marts.fct_runs",
-    select="step, outcome, started_at, duration_seconds, row_count, request_count, wait_count, credits, scope, detail, run_id",
+    select="step, outcome, started_at, duration_seconds, row_count, request_count, wait_count,"
+    " credits, scope, detail, run_id",
     tail="order by started_at desc, run_id limit 200",
-    definition="The latest runs of each step and how long they took. A build is not in its own report: it ends after it.",
+    definition="The latest runs of each step and how long they took. A build is not in its own report:"
+    " it ends after it.",
 )
 def runs(rows: Rows) -> Drawing:
     unwell = [row for row in rows if row["outcome"] != "well"]
     sentence = f"{len(rows) - len(unwell):,} of the latest {several(len(rows), 'run')} ended well"
-    sentence += f"; {unwell[0]['step']} {unwell[0]['outcome']} on {day(unwell[0]['started_at'])}." if unwell else "."
+    sentence += (
+        f"; {unwell[0]['step']} {unwell[0]['outcome']} on {day(unwell[0]['started_at'])}." if unwell else "."
+    )
     shown = [row for row in rows if row["duration_seconds"] is not None][:MOST_CATEGORIES]
-    labels = told_apart([f"{row['step']}, {day(row['started_at'])} {row['started_at']:%H:%M}" for row in shown])
+    labels = told_apart(
+        [f"{row['step']}, {day(row['started_at'])} {row['started_at']:%H:%M}" for row in shown]
+    )
     drawn = [
         row | {"label": label, "colour": draw.MAIN if row["outcome"] == "well" else draw.ALERT}
         for row, label in zip(shown, labels, strict=True)
     ]
     most = max((row["duration_seconds"] for row in shown), default=1)
-    base = draw.chart(drawn).encode(y=draw.names("label", labels), x=draw.counts("duration_seconds", "seconds", most))
+    base = draw.chart(drawn).encode(
+        y=draw.names("label", labels), x=draw.counts("duration_seconds", "seconds", most)
+    )
     bars = base.mark_bar(height=12).encode(color=draw.colour("colour"))
-    text = base.mark_text(align="left", dx=5, color=draw.INK).encode(text=alt.Text("duration_seconds:Q", format=",.0f"))
+    text = base.mark_text(align="left", dx=5, color=draw.INK).encode(
+        text=alt.Text("duration_seconds:Q", format=",.0f")
+    )
     chart = draw.fitted(alt.layer(bars, text), 50 + 22 * len(shown)) if shown else None
     keys = [Key("square", draw.MAIN, "ended well"), Key("square", draw.ALERT, "did not")]
     return Drawing(sentence, chart, keys if shown else [], rest(len(rows) - len(shown), "runs"))

@@ -67,6 +67,9 @@ def run(people: int, seed: int, port: int) -> None:
         _, more = _command("transform", "--json")
         studied = f"{_count('marts.fct_focus_group_answers'):,} answers of focus groups modelled"
         _say("results", f"{_count('marts.fct_analyses')} analyses, {studied}", seconds + more)
+        drawn, seconds = _command("report", "--json")
+        size = f"{drawn['bytes'] / 1000:,.0f} kB"
+        _say("report", f"{drawn['figures']} figures, {size}: build/report.html", seconds)
     _summarise()
 
 
@@ -259,5 +262,6 @@ def _summarise() -> None:
         "\nTo try next, on the demo's own files:\n"
         f"  make status ENV_FILE={env_file}\n"
         f"  ENV_FILE={env_file} .venv/bin/python -m activate explain personas/clv-tiers:top\n"
-        f"  make docs ENV_FILE={env_file}, then open build/docs.html"
+        f"  make docs ENV_FILE={env_file}, then open build/docs.html\n"
+        "Open build/report.html"
     )

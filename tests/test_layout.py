@@ -12,7 +12,7 @@ import assumptions
 import settings
 
 ROOT = settings.ROOT
-PARTS = ("ingest", "activate", "sandbox", "dbt_project", "transform")
+PARTS = ("ingest", "activate", "sandbox", "dbt_project", "transform", "report")
 
 
 def imports_of(path: Path) -> Iterator[str]:
@@ -26,7 +26,7 @@ def imports_of(path: Path) -> Iterator[str]:
             yield from (f"{base}.{alias.name}" for alias in node.names)
 
 
-@pytest.mark.parametrize("part", ["ingest", "activate", "sandbox"])
+@pytest.mark.parametrize("part", ["ingest", "activate", "sandbox", "report"])
 def test_parts_do_not_import_each_other(part: str) -> None:
     others = set(PARTS) - {part}
     for path in (ROOT / part).rglob("*.py"):
@@ -95,7 +95,7 @@ def that_speak_to_mavera() -> list[Path]:
 
 def test_only_settings_reads_the_environment() -> None:
     reading = re.compile(r"os\.(environ\b(?! \|=)|getenv)|dotenv")
-    for part in ("ingest", "activate"):
+    for part in ("ingest", "activate", "report"):
         for path in (ROOT / part).rglob("*.py"):
             assert not reading.search(path.read_text(encoding="utf-8")), path
 
