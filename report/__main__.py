@@ -83,14 +83,18 @@ def tiles(headlines: Sequence[Mapping[str, Any]], budget: int) -> list[dict[str,
     """Return the numbers of the first screen in words, each with how it stood before."""
     found = {row["measure"]: row for row in headlines}
     return [
-        {"name": title, "value": shape.format(row["value"] or 0), **_beside(row, shape, budget)}
+        {"name": title, "value": _written(shape, row["value"]), **_beside(row, shape, budget)}
         for measure, (title, shape) in TILES.items()
         if (row := found.get(measure)) and row["value"] is not None
     ]
 
 
+def _written(shape: str, value: float) -> str:
+    return shape.format(value).replace("%", "\u00a0%")
+
+
 def _beside(row: Mapping[str, Any], shape: str, budget: int) -> dict[str, str]:
-    before = shape.format(row["value_before"] or 0)
+    before = _written(shape, row["value_before"] or 0)
     if row["measure"] == "credits":
         return {
             "window": f"{row['measured_to']:%B}",
@@ -113,7 +117,7 @@ def _beside(row: Mapping[str, Any], shape: str, budget: int) -> dict[str, str]:
         return {"window": window, "change": f"{before} {ago}", "sign": ""}
     return {
         "window": window,
-        "change": f"{abs(share):.0%} from {before} {ago}",
+        "change": f"{_written('{:.0%}', abs(share))} from {before} {ago}",
         "sign": "▲" if share > 0 else "▼",
     }
 

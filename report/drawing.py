@@ -127,7 +127,7 @@ def shaped(field: str) -> alt.Shape:
 
 def names(field: str, order: list[str], **more: Any) -> alt.Y:
     """Encode names from top to bottom; a line break in one starts a line of its label."""
-    axis = alt.Axis(title=None, labelExpr="split(datum.label, '\\n')", labelColor=INK)
+    axis = alt.Axis(title=None, labelExpr="split(datum.label, '\\n')", labelColor=INK, labelPadding=12)
     return alt.Y(f"{field}:N", sort=order, axis=axis, **more)
 
 

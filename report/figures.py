@@ -308,7 +308,9 @@ def ab_tests(rows: Rows) -> Drawing:
     tests = list(dict.fromkeys(row["single_send_id"] for row in rows))
     shown = tests[:8]
     lost = {row["single_send_id"]: row for row in rows if row["outcome"] == "loser"}
-    sentence = f"{several(len(lost), 'A/B test has', 'A/B tests have')} a loser among {len(tests):,}"
+    sentence = (
+        f"{len(lost):,} of {several(len(tests), 'A/B test')} {'has' if len(lost) == 1 else 'have'} a loser"
+    )
     if lost:
         loser = next(iter(lost.values()))
         winner = next(
@@ -487,7 +489,7 @@ def drop_offs(rows: Rows) -> Drawing:
     if drops:
         worst = max(drops, key=lambda row: row["lost_share"])
         sentence = (
-            f'"{worst["media_name"]}" loses {percent(worst["lost_share"])} of its plays between second'
+            f"“{worst['media_name']}” loses {percent(worst['lost_share'])} of its plays between second"
             f" {worst['position_seconds']:,.0f} and {worst['drop_off_to_seconds']:,.0f}."
         )
     else:
@@ -1062,7 +1064,7 @@ def answers(rows: Rows) -> Drawing:
     shown = questions[:MOST_CATEGORIES]
     asked = [of(question, -2, -1, 0, 1, 2)[0] for question in shown]
     labels = told_apart([
-        f"{folded(row['question'] or row['question_id'], 58, 2)} (n={row['response_count']:,})"
+        f"{folded(row['question'] or row['question_id'], 66)} (n={row['response_count']:,})"
         for row in asked
     ])  # fmt: skip
     drawn = []
@@ -1095,7 +1097,7 @@ def answers(rows: Rows) -> Drawing:
     notes = [f"{several(len(few), 'question has', 'questions have')} few answers: drawn pale."] if few else []
     return Drawing(
         f"{sentence}.",
-        draw.fitted(alt.layer(bars, zero), 50 + 44 * len(shown), draw.WIDE),
+        draw.fitted(alt.layer(bars, zero), 50 + 50 * len(shown), draw.WIDE),
         keys,
         notes + rest(len(questions) - len(shown), "questions"),
     )
@@ -1321,7 +1323,7 @@ def runs(rows: Rows) -> Drawing:
     )
     shown = [row for row in rows if row["duration_seconds"] is not None][:MOST_CATEGORIES]
     labels = told_apart(
-        [f"{row['step']}, {day(row['started_at'])} {row['started_at']:%H:%M}" for row in shown]
+        [f"{row['step']}, {day(row['started_at'])} {row['started_at']:%H:%M:%S}" for row in shown]
     )
     drawn = [
         row | {"label": label, "colour": draw.MAIN if row["outcome"] == "well" else draw.ALERT}
