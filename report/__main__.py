@@ -105,8 +105,10 @@ def _beside(row: Mapping[str, Any], shape: str, budget: int) -> dict[str, str]:
     window = f"{days} days to {_day(row['measured_to'])}"
     ago = "the week before" if days == 7 else f"the {days} days before"
     if row["is_rate"]:
+        if row["value_before"] is None:
+            return {"window": window, "change": f"nothing to compare with in {ago}", "sign": ""}
         verdict = "no sure change"
-        if row["value_before"] is None or row["is_small_sample"]:
+        if row["is_small_sample"]:
             verdict = "too few to compare"
         elif row["is_surely_different"]:
             verdict = "surely more" if row["value"] > row["value_before"] else "surely less"

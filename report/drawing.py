@@ -78,7 +78,7 @@ def svg(chart: alt.TopLevelMixin, name: str, label: str) -> str:
     width, height = (size[1], size[2]) if size else ("0", "0")
     opening = (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{_escaped(label)}"'
-        f' viewBox="0 0 {width} {height}">'
+        f' viewBox="0 0 {width} {height}" style="max-width: {1.2 * float(width):.0f}px">'
     )
     return re.sub(r"^<svg[^>]*>", lambda _: opening, text)
 
@@ -142,8 +142,15 @@ def shares(field: str, title: str) -> alt.X:
 
 def counts(field: str, title: str, most: float) -> alt.X:
     """Encode a count from 0, with room for a number behind the longest bar."""
-    axis = alt.Axis(title=title, tickCount=4, tickMinStep=1, format=",.0f")
+    few: dict[str, Any] = {"values": list(range(int(most) + 1))} if most < 4 else {"tickCount": 4}
+    axis = alt.Axis(title=title, format=",.0f", **few)
     return alt.X(f"{field}:Q", axis=axis, scale=alt.Scale(domain=[0, 1.18 * max(1, most)], nice=False))
+
+
+def dates(days: list[str]) -> alt.Axis:
+    """Return an axis of days, with a label at each of `days`."""
+    values = [alt.DateTime(year=int(day[:4]), month=int(day[5:7]), date=int(day[8:])) for day in days]
+    return alt.Axis(title=None, format="%-d %b", grid=False, values=values)
 
 
 def with_intervals(base: alt.Chart, y: alt.Y, value: str, title: str, size: int = 80) -> Any:

@@ -183,14 +183,12 @@ def opens_by_day(rows: Rows) -> Drawing:
         sentence += (
             f"; {before[means[0]]:,.0f} and {before[means[1]]:,.0f} in the seven before." if before else "."
         )
-    drawn = [row | {"day": row["happened_on"].isoformat()} for row in rows]
+    days = [row["happened_on"].isoformat() for row in rows]
+    drawn = [row | {"day": at} for row, at in zip(rows, days, strict=True)]
+    ticks = draw.dates([*days[-1:0:-15], days[0]] if len(days) > 15 else days)
 
     def panel(count: str, mean: str, colour: str, title: str) -> Any:
-        base = draw.chart(drawn).encode(
-            x=alt.X(
-                "day:T", axis=alt.Axis(title=None, format="%-d %b", grid=False, tickCount=6, labelFlush=False)
-            )
-        )
+        base = draw.chart(drawn).encode(x=alt.X("day:T", axis=ticks))
         axis = alt.Axis(title=None, grid=True, tickCount=3, format=",.0f")
         dots = base.mark_circle(size=14, color=colour, opacity=0.55).encode(y=alt.Y(f"{count}:Q", axis=axis))
         line = base.mark_line(strokeWidth=2, color=colour).encode(y=alt.Y(f"{mean}:Q", axis=axis))
@@ -420,14 +418,15 @@ def contact_groups(rows: Rows) -> Drawing:
     is_wide=True,
 )
 def viewer_clusters(rows: Rows) -> Drawing:
-    top = rows[0]
-    keen = max(rows, key=lambda row: row["mean_watched_share"] or 0)
-    largest, keenest = plain(top["viewer_cluster"]).capitalize(), plain(keen["viewer_cluster"])
-    sentence = (
-        f"{largest} are the largest of {len(rows)} clusters, {percent(top['viewer_share'])} of viewers;"
-        f" {keenest}, {percent(keen['viewer_share'])}, watch most:"
-        f" {percent(keen['mean_watched_share'] or 0)} of a video."
-    )
+    enough = [row for row in rows if not row["is_small_sample"]]
+    top, sentence = rows[0], "No cluster has enough viewers to be compared."
+    if enough:
+        largest, keen = enough[0], max(enough, key=lambda row: row["mean_watched_share"])
+        sentence = f"{plain(largest['viewer_cluster']).capitalize()} are the largest of {len(rows)} clusters,"
+        sentence += f" {percent(largest['viewer_share'])} of viewers; {plain(keen['viewer_cluster'])},"
+        sentence += (
+            f" {percent(keen['viewer_share'])}, watch most: {percent(keen['mean_watched_share'])} of a video."
+        )
     order = [plain(row["viewer_cluster"]) for row in rows]
     drawn = [
         marked(
@@ -486,8 +485,8 @@ def viewer_clusters(rows: Rows) -> Drawing:
 def drop_offs(rows: Rows) -> Drawing:
     medias = list(dict.fromkeys(row["media_id"] for row in rows))
     drops = [row for row in rows if row["drop_off_number"] is not None]
-    if drops:
-        worst = max(drops, key=lambda row: row["lost_share"])
+    if sure := [row for row in drops if not row["is_small_sample"]]:
+        worst = max(sure, key=lambda row: row["lost_share"])
         sentence = (
             f"“{worst['media_name']}” loses {percent(worst['lost_share'])} of its plays between second"
             f" {worst['position_seconds']:,.0f} and {worst['drop_off_to_seconds']:,.0f}."
@@ -530,15 +529,9 @@ def drop_offs(rows: Rows) -> Drawing:
             breaks = draw.chart(here).encode(x="position_seconds:Q")
             layers.append(breaks.mark_rule(color=draw.ALERT, strokeDash=[4, 3], strokeWidth=2))
             near_end = here[0]["position_seconds"] > 0.7 * mine[-1]["position_seconds"]
-            layers.append(
-                breaks.mark_text(
-                    color=draw.INK,
-                    align="right" if near_end else "left",
-                    dx=-6 if near_end else 6,
-                    fontWeight="bold",
-                    baseline="top",
-                ).encode(text="words:N", y=alt.value(2))
-            )
+            side: Row = {"align": "right", "dx": -6} if near_end else {"align": "left", "dx": 6}
+            text = breaks.mark_text(color=draw.INK, fontWeight="bold", baseline="bottom", **side)
+            layers.append(text.encode(text="words:N", y=alt.value(146)))
         title = folded(mine[0]["media_name"] or media, 34, 2).split("\n")
         return alt.layer(*layers).properties(width=252, height=150, title=alt.TitleParams(title))
 
@@ -707,7 +700,7 @@ def brand_voice(rows: Rows) -> Drawing:
     tail="order by case clv_tier when 'top' then 1 when 'middle' then 2 when 'rest' then 3 else 4 end,"
     " case churn_band when 'low' then 1 when 'medium' then 2 when 'high' then 3 else 4 end",
     definition="Customers by predicted value and probability of no further order, as Klaviyo predicts"
-    " both. A cell has the customers and their share of the tier; it is darker the larger the share.",
+    " both. A cell has the customers and their share of the tier; a larger share has a stronger colour.",
     job="clv-tiers",
 )
 def clv_churn(rows: Rows) -> Drawing:
@@ -1057,9 +1050,9 @@ def answers(rows: Rows) -> Drawing:
             if (row["focus_group_id"], row["question_id"]) == question and row["band"] in bands
         ]
 
-    best = max(rows, key=lambda row: (row["band"] == 2, row["answer_share"]))
-    sentence = f"{several(len(questions), 'question')} on a scale were answered"
-    if best["band"] == 2:
+    sentence = f"{several(len(questions), 'question was', 'questions were')} answered on a scale"
+    if top := [row for row in rows if row["band"] == 2 and not row["is_small_sample"]]:
+        best = max(top, key=lambda row: row["answer_share"])
         sentence += f"; most at the top, {percent(best['answer_share'])}, for “{best['question']}”"
     shown = questions[:MOST_CATEGORIES]
     asked = [of(question, -2, -1, 0, 1, 2)[0] for question in shown]
