@@ -53,7 +53,7 @@ _CONFIG = {
     "font": _FONT,
     "view": {"stroke": None},
     "axis": _AXIS,
-    "axisX": {"labelFlush": False},
+    "axisX": {"labelFlush": False, "labelPadding": 10},
     "axisY": {"grid": False},
     "aria": False,
     "text": {"font": _FONT, "fontSize": 12},
@@ -134,6 +134,12 @@ def names(field: str, order: list[str], **more: Any) -> alt.Y:
 PERCENT: Final = "replace(format(datum.value, '.0%'), '%', '\u00a0%')"
 
 
+def height(labels: list[str], least: int) -> int:
+    """Return how tall a chart with these names is: each has room for its lines."""
+    lines = max(label.count("\n") + 1 for label in labels)
+    return 60 + len(labels) * max(least, LINE * lines + 8)
+
+
 def shares(field: str, title: str) -> alt.X:
     """Encode a part of a whole, in percent from 0."""
     axis = alt.Axis(labelExpr=PERCENT, title=title, tickCount=5)
@@ -142,9 +148,10 @@ def shares(field: str, title: str) -> alt.X:
 
 def counts(field: str, title: str, most: float) -> alt.X:
     """Encode a count from 0, with room for a number behind the longest bar."""
-    few: dict[str, Any] = {"values": list(range(int(most) + 1))} if most < 4 else {"tickCount": 4}
+    room = 1.08 + 0.04 * len(f"{most:,.0f}")
+    few: dict[str, Any] = {"values": list(range(int(most) + 1))} if most < 4 else {"tickCount": 3}
     axis = alt.Axis(title=title, format=",.0f", **few)
-    return alt.X(f"{field}:Q", axis=axis, scale=alt.Scale(domain=[0, 1.18 * max(1, most)], nice=False))
+    return alt.X(f"{field}:Q", axis=axis, scale=alt.Scale(domain=[0, room * max(1, most)], nice=False))
 
 
 def dates(days: list[str]) -> alt.Axis:

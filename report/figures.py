@@ -345,7 +345,7 @@ def ab_tests(rows: Rows) -> Drawing:
     few = list(dict.fromkeys(row["single_send_name"] for row in rows if row["outcome"] == "undecided"))
     notes = [f"Not decided, too few were delivered: {listed(few)}."] if few else []
     notes += rest(len(tests) - len(shown), "tests")
-    return Drawing(f"{sentence}.", draw.fitted(chart, 60 + 52 * len(shown)), keys, notes)
+    return Drawing(f"{sentence}.", draw.fitted(chart, draw.height(list(labels.values()), 46)), keys, notes)
 
 
 @figure(
@@ -368,7 +368,7 @@ def contact_groups(rows: Rows) -> Drawing:
         f"{several(chosen, 'group', 'groups')} of {len(rows):,} can become personas; the largest is"
         f" {plain(top['role'])}, {plain(top['industry'])} with {top['contact_count']:,} contacts."
     )
-    labels = told_apart([folded(f"{plain(row['role'])}, {plain(row['industry'])}", 26, 2) for row in shown])
+    labels = told_apart([folded(f"{plain(row['role'])}, {plain(row['industry'])}", 24, 2) for row in shown])
     drawn = [
         row
         | {
@@ -379,7 +379,9 @@ def contact_groups(rows: Rows) -> Drawing:
         for row, label in zip(shown, labels, strict=True)
     ]
     y = draw.names("label", labels)
-    base = draw.chart(drawn).encode(y=y, x=draw.counts("contact_count", "contacts", top["contact_count"]))
+    base = draw.chart(drawn).encode(
+        y=y, x=draw.counts("contact_count", "contacts", max(row["contact_count"] for row in shown))
+    )
     bars = base.mark_bar(height=11, strokeWidth=1.5).encode(
         color=draw.colour("colour"),
         fill=draw.filled("fill"),
@@ -394,7 +396,7 @@ def contact_groups(rows: Rows) -> Drawing:
     notes += [f"{several(small, 'group has', 'groups have')} few contacts: drawn hollow."] if small else []
     return Drawing(
         sentence,
-        draw.fitted(alt.layer(bars, text), 50 + 21 * len(shown)),
+        draw.fitted(alt.layer(bars, text), draw.height(labels, 20)),
         keys,
         notes + rest(len(rows) - len(shown), "groups"),
     )
@@ -598,7 +600,7 @@ def calls_to_action(rows: Rows) -> Drawing:
     notes = [f"Shown too seldom to be judged: {listed(few)}."] if few else []
     return Drawing(
         f"{sentence}.",
-        draw.fitted(chart, 60 + 36 * len(shown)),
+        draw.fitted(chart, draw.height(labels, 30)),
         keys,
         notes + rest(len(rows) - len(shown), "calls, nearer to the median or above it,"),
     )
@@ -621,7 +623,7 @@ def leads(rows: Rows) -> Drawing:
     def label(row: Row) -> str:
         watched = {"whole": "seen whole", "nearly_whole": "seen nearly whole"}.get(row["cohort_watched"])
         parts = [row["cohort_stage"], row["cohort_media_name"], watched]
-        return folded(", ".join(part for part in parts if part) or "like too few others", 26, 2)
+        return folded(", ".join(part for part in parts if part) or "like too few others", 24, 2)
 
     waiting = [row for row in rows if not row["is_written"] and row["recent_lead_count"]]
     top = rows[0]
@@ -648,7 +650,7 @@ def leads(rows: Rows) -> Drawing:
     keys = [Key("square", draw.MAIN, "has a text"), Key("square", draw.WAIT, "has none yet")]
     return Drawing(
         sentence,
-        draw.fitted(alt.layer(bars, text), 50 + 30 * len(shown)),
+        draw.fitted(alt.layer(bars, text), draw.height(labels, 24)),
         keys,
         rest(len(rows) - len(shown), "groups"),
     )
@@ -889,7 +891,7 @@ def products(rows: Rows) -> Drawing:
     notes = [f"Few joint buyers, drawn hollow: {listed(few)}."] if few else []
     return Drawing(
         sentence,
-        draw.fitted(alt.layer(one, line, mark), 60 + 30 * len(shown)),
+        draw.fitted(alt.layer(one, line, mark), draw.height(labels, 24)),
         keys,
         notes + rest(len(rows) - len(shown), "pairs"),
     )
@@ -1018,7 +1020,7 @@ def channels(rows: Rows) -> Drawing:
     keys = [Key("circle", draw.MAIN, "e-mail"), Key("square", draw.OTHER, "text")]
     return Drawing(
         sentence,
-        draw.fitted(chart, 60 + 42 * len(shown), draw.WIDE),
+        draw.fitted(chart, draw.height(labels, 42), draw.WIDE),
         keys,
         notes + rest(len(rows) - len(shown), "pairs"),
     )
@@ -1090,7 +1092,7 @@ def answers(rows: Rows) -> Drawing:
     notes = [f"{several(len(few), 'question has', 'questions have')} few answers: drawn pale."] if few else []
     return Drawing(
         f"{sentence}.",
-        draw.fitted(alt.layer(bars, zero), 50 + 50 * len(shown), draw.WIDE),
+        draw.fitted(alt.layer(bars, zero), draw.height(labels, 30), draw.WIDE),
         keys,
         notes + rest(len(questions) - len(shown), "questions"),
     )
@@ -1291,7 +1293,7 @@ def freshness(rows: Rows) -> Drawing:
     notes += [f"Rows that came later than newer ones, and were taken: {listed(behind)}."] if behind else []
     return Drawing(
         sentence,
-        draw.fitted(alt.layer(bars, ticks), 50 + 28 * len(drawn)) if drawn else None,
+        draw.fitted(alt.layer(bars, ticks), draw.height(names, 24)) if drawn else None,
         keys if drawn else [],
         notes,
     )
@@ -1330,6 +1332,6 @@ def runs(rows: Rows) -> Drawing:
     text = base.mark_text(align="left", dx=5, color=draw.INK).encode(
         text=alt.Text("duration_seconds:Q", format=",.0f")
     )
-    chart = draw.fitted(alt.layer(bars, text), 50 + 22 * len(shown)) if shown else None
+    chart = draw.fitted(alt.layer(bars, text), draw.height(labels, 20)) if shown else None
     keys = [Key("square", draw.MAIN, "ended well"), Key("square", draw.ALERT, "did not")]
     return Drawing(sentence, chart, keys if shown else [], rest(len(rows) - len(shown), "runs"))

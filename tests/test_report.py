@@ -1,0 +1,438 @@
+"""The page that people open: what its sentences say of rows counted by hand, and what a browser makes of it."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Page as Tab
+from test_dbt_project import PROJECT, SMALL, create_raw
+
+import report.__main__ as report
+import settings
+import transform
+import warehouse
+from report.drawing import ALERT, CARD, MAIN, svg
+from report.figures import FIGURES, Drawing
+
+CHROMIUM = Path("/usr/bin/chromium")
+NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
+
+
+def read(copy: Path, query: str) -> list[dict[str, Any]]:
+    with warehouse.connect(copy, read_only=True) as connection:
+        connection.execute("set variable credit_budget = 1000")
+        return report.rows(connection, query)
+
+
+def drawn(copy: Path, name: str) -> Drawing:
+    figure = next(figure for figure in FIGURES if figure.name == name)
+    return figure.draw(read(copy, figure.query))
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published copy of what the report reads, over rows that can be counted by hand."""
+    path = tmp_path_factory.mktemp("small") / "warehouse.duckdb"
+    create_raw(path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute(SMALL)
+    results = transform.dbt(
+        path, "run", "--select", "+exposure:report", "--target-path", str(path.parent / "target")
+    )
+    assert {result.status for result in results} == {"success"}
+    copy = path.with_name("published.duckdb")
+    transform.publish(path, copy)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def empty(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same copy before anything was loaded; a model that always has rows keeps them, without data."""
+    copy = tmp_path_factory.mktemp("empty") / "published.duckdb"
+    shutil.copyfile(small, copy)
+    with duckdb.connect(str(copy)) as connection:
+        for schema, table in connection.execute(
+            "select schema_name, table_name from duckdb_tables() where table_name <> 'viewer_clusters'"
+        ).fetchall():
+            connection.execute(f'delete from "{schema}"."{table}"')
+        connection.execute("update marts.viewer_clusters set viewer_count = 0")
+    return copy
+
+
+# Long names, signs that mean something to a browser, more of everything than a figure draws, and figures of many digits.
+CROWD = """
+    set timezone = 'UTC';
+    create macro named(many) as 'A <script>name</script> that is "long" & goes on, number ' || many;
+    insert into marts.contact_groups select old.* replace (
+        contact_group || range as contact_group, named(range) as role, 1000 - range as contact_count,
+        10 + range as size_position, range < 8 as is_selected) from marts.contact_groups as old, range(40);
+    update marts.viewer_clusters set viewer_count = 1234567, is_small_sample = false;
+    update marts.most_played_retention set media_name = named(media_position);
+    insert into marts.media_action_rates select old.* replace (
+        media_id || range as media_id, named(range) as media_name, range % 7 > 0 as has_enough_impressions,
+        0.04 as action_share_high) from marts.media_action_rates as old, range(20);
+    insert into marts.segment_overlaps select old.* replace (
+        'a' || a as segment_a_id, 'b' || b as segment_b_id, named(a) as segment_a_name, named(b) as segment_b_name)
+        from (select * from marts.segment_overlaps limit 1) as old, range(14) one(a), range(14) other(b);
+    insert into marts.fct_flow_messages select old.* replace (
+        flow_message_id || range as flow_message_id, named(range) as message_name, range % 3 > 0 as is_compared)
+        from marts.fct_flow_messages as old, range(9);
+    insert into marts.channel_pairs select old.* replace (
+        email_campaign_id || range as email_campaign_id, named(range) as campaign_stem)
+        from marts.channel_pairs as old, range(20);
+    insert into marts.fct_ab_tests select old.* replace (
+        single_send_id || range as single_send_id, named(range) as single_send_name)
+        from marts.fct_ab_tests as old, range(12);
+    insert into marts.fct_answer_bands select old.* replace (
+        question_id || range as question_id, named(range) || '. ' || named(range) || '?' as question,
+        30 as response_count, false as is_small_sample) from marts.fct_answer_bands as old, range(25);
+    insert into marts.fct_engagement_daily by name select
+        1200000 + range as daily_unique_open_count, 9000 as daily_unique_click_count,
+        1200000.5 as mean_daily_unique_open_count, 9000.5 as mean_daily_unique_click_count,
+        cast(date '2025-01-01' + interval (range) day as date) as happened_on from range(365);
+    insert into marts.fct_opens_by_device_weekly select old.* replace (cast(week_from - interval (7 * range) day as date) as week_from)
+        from marts.fct_opens_by_device_weekly as old, range(1, 12);
+    insert into marts.lead_cohorts by name select
+        'cohort ' || range as cohort, named(range) as cohort_media_name, 'comparing' as cohort_stage,
+        'nearly_whole' as cohort_watched, 99999 - range as recent_lead_count, range % 2 = 0 as is_written from range(30);
+    insert into marts.product_pairs by name select
+        'a' || range as product_a_id, 'b' || range as product_b_id, named(range) as product_a_name,
+        named(range) as product_b_name, 5 + range as joint_customer_count, 3.0 as lift, 1.2 as lift_low,
+        9.5 as lift_high, true as is_affinity, true as is_offered from range(300);
+    insert into marts.source_freshness by name select
+        'klaviyo' as vendor, 'resource_of_a_long_name_' || range as resource, 'sandbox' as world,
+        'loaded' as last_outcome, 30.0 * range as hours_old, 48 as limit_hours, range > 1 as is_late, 7 as late_row_count,
+        timestamptz '2026-01-01 00:00:00+00' as newest_row_at, timestamptz '2026-01-01 06:00:00+00' as measured_at from range(9);
+    insert into marts.fct_runs by name select
+        'run ' || range as run_id, 'transform' as step, if(range = 1, 'failed', 'well') as outcome,
+        'no column of that name' as detail, 12345.6 as duration_seconds, 9999999 as row_count,
+        timestamptz '2026-01-01 06:00:00+00' - to_hours(range) as started_at from range(250);
+    insert into activation.records_standing by name select
+        'r' || range as record_id, 'brand-voices' as kind, 'r' || range as record_key, true as is_wanted, 'j' as job,
+        ['sent', 'waiting', 'not sent', 'unwanted', 'failed', 'unknown'][1 + range % 6] as standing from range(60);
+"""
+
+
+@pytest.fixture(scope="module")
+def crowded(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same copy with more of everything than fits."""
+    copy = tmp_path_factory.mktemp("crowded") / "published.duckdb"
+    shutil.copyfile(small, copy)
+    with duckdb.connect(str(copy)) as connection:
+        connection.execute(CROWD)
+    return copy
+
+
+# --- what it says ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("opens-by-day", "SendGrid has told of 2 days so far; a mean needs seven."),
+        ("devices", "Phone leads with 45\u00a0% of opens in the week of 29 Dec."),
+        ("ab-tests", "1 of 1 A/B test has a loser; of “Subjects” 60\u00a0% opened the one and 40\u00a0% the other."),
+        ("contact-groups", "1 group of 2 can become personas; the largest is sales, retail with 30 contacts."),
+        ("viewer-clusters", "No cluster has enough viewers to be compared."),
+        ("drop-offs", "“Media 1” loses 80\u00a0% of its plays between second 0 and 7."),
+        ("calls-to-action", "0 calls are surely under the median, of 2 with enough impressions."),
+        ("brand-voice", "Warm."),
+        ("clv-churn", "No customer of the top tier is at high risk of leaving."),
+        ("segments", "Nearly the same people: “Readers” and “Buyers”."),
+        ("flow-messages", "Lagging: Step 4."),
+        ("channels", "By clicks, texts surely won 1 of 1 pair and e-mails 0; the others are ties or undecided."),
+        ("answers", "1 question was answered on a scale."),
+        ("credits", "50 credits were spent in February 2026, of 1,000 that it may cost."),
+        ("jobs", "6 jobs of 13 have something in Mavera."),
+    ],
+)  # fmt: skip
+def test_a_sentence_says_what_its_rows_say(small: Path, name: str, sentence: str) -> None:
+    assert drawn(small, name).sentence == sentence
+
+
+def test_few_data_are_hollow_named_and_never_judged(small: Path) -> None:
+    clusters = drawn(small, "viewer-clusters")
+    picture = svg(clusters.chart, "viewer-clusters", clusters.sentence)
+    assert f'fill="{CARD}"' in picture
+    assert MAIN not in picture
+    assert ALERT not in picture
+    assert list(clusters.notes) == [
+        "Few viewers, not judged: binge watchers, engaged explorers, bouncers and 2 more."
+    ]
+    assert "Few customers, drawn hollow: tier top." in drawn(small, "clv-churn").notes
+
+
+def test_the_first_screen_says_how_things_changed_and_what_to_do(small: Path) -> None:
+    found = {tile["name"]: tile for tile in report.tiles(read(small, "from marts.headlines"), 1000)}
+    assert found["Delivered"] == {
+        "name": "Delivered", "value": "100", "window": "7 days to 1 Jan", "change": "0 the week before", "sign": "",
+    }  # fmt: skip
+    assert found["Open rate"]["value"] == "50.0\u00a0%"  # 40 of 80
+    assert found["Open rate"]["change"] == "nothing to compare with in the 28 days before"
+    assert found["Mavera credits"]["change"] == "of 1,000; the month before 478"
+    steps = read(small, "select step, to_do from activation.next_steps order by urgency, step")
+    assert steps[0] == {"step": "unknown-records", "to_do": "Run make activate, which looks them up"}
+    assert {"step": "near-duplicates", "to_do": "Keep one of “Readers” and “Buyers”"} in steps
+
+
+def test_a_change_of_a_rate_is_told_only_where_it_is_sure() -> None:
+    rate = {"measure": "open_rate", "window_days": 28, "value": 0.6, "value_before": 0.4, "is_rate": True}
+    rate |= {"is_small_sample": False, "is_surely_different": True, "measured_to": NOW.date()}
+    (sure,) = report.tiles([rate], 0)
+    assert (sure["sign"], sure["change"]) == ("▲", "surely more; 40.0\u00a0% in the 28 days before")
+    (chance,) = report.tiles([rate | {"is_surely_different": False}], 0)
+    assert (chance["sign"], chance["change"]) == ("", "no sure change; 40.0\u00a0% in the 28 days before")
+
+
+def test_the_last_run_of_a_step_stands_beside_the_one_before() -> None:
+    run = {"step": "ingest", "outcome": "well", "detail": None, "row_count": 12, "credits": None}
+    before = run | {"outcome": "failed", "detail": "refused", "started_at": NOW.replace(day=4)}
+    assert report.since_last_run([run | {"started_at": NOW}, before]) == [
+        {
+            "step": "ingest",
+            "when": "5 Jan, 12:00",
+            "brought": "12 new rows",
+            "before": "the run before: 12 new rows, failed: refused",
+        }
+    ]
+
+
+# --- what it is made of ------------------------------------------------------------------------------
+
+
+def test_every_job_has_a_figure_and_every_figure_one_model() -> None:
+    jobs = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]["jobs"]
+    assert jobs.keys() == {figure.job for figure in FIGURES if figure.job}
+    for figure in FIGURES:
+        assert re.findall(r"\b(?:from|join) (\S+)", figure.query) == [figure.model]
+    assert len({figure.name for figure in FIGURES}) == len(FIGURES)
+
+
+def test_the_exposure_names_what_the_report_reads() -> None:
+    source = Path(report.__file__).read_text(encoding="utf-8")
+    reads = set(re.findall(r"(?:marts|activation)\.(\w+)", source))
+    reads |= {figure.model.split(".")[1] for figure in FIGURES}
+    written = yaml.safe_load((PROJECT / "models/marts/headlines/_headlines.yml").read_text(encoding="utf-8"))
+    (exposure,) = written["exposures"]
+    assert set(re.findall(r"\w+(?=')", " ".join(exposure["depends_on"]))) == reads
+
+
+def test_every_next_step_leads_to_a_figure() -> None:
+    steps = (PROJECT / "models/activation/next_steps.sql").read_text(encoding="utf-8")
+    named = set(re.findall(r"'[\w-]+'(?: as step)?,\s+\d(?: as urgency)?,\s+'([\w-]+)'", steps))
+    assert len(named) > 5
+    assert named <= {figure.name for figure in FIGURES}
+
+
+def test_a_page_of_everything_stays_small_and_names_are_no_markup(crowded: Path) -> None:
+    page = report.draw(crowded, 10_000, NOW)
+    assert page.empty == 0
+    assert len(page.text.encode()) < 1_000_000
+    assert "<script" not in page.text
+    assert max(table.count("<tr>") for table in page.text.split("<table>")) == report.MOST_ROWS + 1
+    assert "200 of 300 rows." in page.text
+    assert "sandbox data" in page.text
+    assert "Nothing has been loaded for 102 hours" in page.text
+
+
+def test_an_empty_figure_keeps_its_place_and_says_how_to_fill_it(empty: Path) -> None:
+    page = report.draw(empty, 0, NOW)
+    assert page.empty == len(FIGURES)
+    for figure in FIGURES:
+        assert f"No rows in <code>{figure.model}</code> yet." in page.text
+    assert "make demo, which needs no keys" in page.text
+
+
+# --- the command -------------------------------------------------------------------------------------
+
+
+def run(copy: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
+    environment = {"PUBLISHED_PATH": str(copy), "ENV_FILE": "/dev/null", "PATH": "/usr/bin"}
+    return subprocess.run(
+        [sys.executable, "-m", "report", *arguments],
+        cwd=settings.ROOT, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+
+
+def test_the_command_writes_one_page_and_nothing_else(small: Path, tmp_path: Path) -> None:
+    ran = run(small, "--to", str(tmp_path / "report.html"))
+    assert ran.returncode == 0, ran.stderr
+    assert re.fullmatch(r"\S+/report\.html: 20 figures, 4 of them empty, \d+ kB in [\d.]+ s; open it in a browser\n", ran.stdout)  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_without_a_published_copy_it_says_what_to_run(tmp_path: Path) -> None:
+    ran = run(tmp_path / "published.duckdb")
+    assert ran.returncode == 2
+    assert ran.stderr == "error: published.duckdb is not there yet. Run make ingest transform first\n"
+
+
+def test_a_copy_of_another_version_is_one_line(tmp_path: Path) -> None:
+    duckdb.connect(str(tmp_path / "published.duckdb")).close()
+    ran = run(tmp_path / "published.duckdb", "--to", str(tmp_path / "report.html"))
+    assert ran.returncode == 2
+    assert re.fullmatch(
+        r"error: the published copy is of another version .*Run make transform.*\n", ran.stderr
+    )
+
+
+# --- in a browser ------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    if not CHROMIUM.exists():
+        pytest.skip("needs Chromium: apt-get install chromium")
+    with sync_playwright() as playwright:
+        yield playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+
+
+@pytest.fixture(scope="module")
+def pages(small: Path, empty: Path, crowded: Path) -> dict[str, str]:
+    copies = {"small": small, "empty": empty, "crowded": crowded}
+    for copy in copies.values():
+        copy.with_suffix(".html").write_text(report.draw(copy, 10_000, NOW).text, encoding="utf-8")
+    return {name: copy.with_suffix(".html").as_uri() for name, copy in copies.items()}
+
+
+@pytest.fixture
+def tab(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Tab]:
+    """A tab of a look: light, dark or narrow."""
+    look = getattr(request, "param", "light")
+    width, scheme = 390 if look == "narrow" else 1280, "dark" if look == "dark" else "light"
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    yield context.new_page()
+    context.close()
+
+
+@pytest.mark.parametrize("tab", ["light", "dark", "narrow"], indirect=True)
+@pytest.mark.parametrize("page", ["small", "empty", "crowded"])
+def test_the_page_asks_for_nothing_complains_of_nothing_and_fits(
+    tab: Tab, pages: dict[str, str], page: str
+) -> None:
+    heard: list[str] = []
+    tab.on("console", lambda message: heard.append(message.text))
+    tab.on("pageerror", lambda error: heard.append(str(error)))
+    tab.on("request", lambda request: heard.append(request.url))
+    tab.goto(pages[page])
+    assert heard == [pages[page]]
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    unlabelled = "svg:not([aria-hidden='true']):not([role='img'][aria-label])"
+    assert tab.locator(unlabelled).count() == 0
+    assert (tab.locator("svg[role='img']").count() > 10) == (page != "empty")
+    assert tab.evaluate("document.querySelectorAll('script, img, link, iframe').length") == 0
+
+
+# Each text with its colour and with what is behind it: of a text in a chart, the mark under its middle.
+CONTRAST = """() => {
+    const number = text => text.match(/[\\d.]+/g).map(Number);
+    const over = (top, alpha, below) => top.slice(0, 3).map((part, at) => part * alpha + below[at] * (1 - alpha));
+    const light = colour => {
+        const [r, g, b] = colour.map(part => part / 255).map(part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const behind = element => {
+        for (let at = element; at; at = at.parentElement) {
+            const colour = number(getComputedStyle(at).backgroundColor);
+            if (colour.length === 3 || colour[3] === 1) return colour.slice(0, 3);
+        }
+    };
+    const worst = [];
+    const note = (element, front, back) => {
+        const [high, low] = [light(front), light(back)].sort((one, other) => other - one);
+        const ratio = (high + 0.05) / (low + 0.05);
+        if (ratio < 4.5) worst.push(`${ratio.toFixed(2)} ${element.textContent.trim().slice(0, 40)}`);
+    };
+    for (const element of document.querySelectorAll('body *')) {
+        const own = [...element.childNodes].some(node => node.nodeType === 3 && node.textContent.trim());
+        if (!own || element.closest('svg') || !element.checkVisibility()) continue;
+        note(element, number(getComputedStyle(element).color), behind(element));
+    }
+    for (const picture of document.querySelectorAll("svg[role='img']")) {
+        const card = behind(picture);
+        const marks = [...picture.querySelectorAll('path, rect')].map(mark => [mark, mark.getBoundingClientRect(), getComputedStyle(mark)])
+            .filter(([, , style]) => style.fill.startsWith('rgb'));
+        for (const text of picture.querySelectorAll('text')) {
+            if (!text.textContent.trim()) continue;
+            const box = text.getBoundingClientRect();
+            const [x, y] = [box.x + box.width / 2, box.y + box.height / 2];
+            let back = card;
+            for (const [mark, area, style] of marks) {
+                const before = mark.compareDocumentPosition(text) & Node.DOCUMENT_POSITION_FOLLOWING;
+                if (before && area.left < x && x < area.right && area.top < y && y < area.bottom)
+                    back = over(number(style.fill), style.opacity * style.fillOpacity, back);
+            }
+            note(text, number(getComputedStyle(text).fill), back);
+        }
+    }
+    return worst;
+}"""
+
+
+@pytest.mark.parametrize("tab", ["light", "dark"], indirect=True)
+@pytest.mark.parametrize("page", ["small", "empty", "crowded"])
+def test_every_text_stands_out_from_what_is_behind_it(tab: Tab, pages: dict[str, str], page: str) -> None:
+    tab.goto(pages[page])
+    tab.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
+    assert tab.evaluate(CONTRAST) == []
+
+
+# Texts of a chart that stand on one another, or outside it.
+COLLISIONS = """() => {
+    const found = [];
+    for (const picture of document.querySelectorAll("svg[role='img']")) {
+        const frame = picture.getBoundingClientRect();
+        const texts = [...picture.querySelectorAll('text')].filter(text => text.textContent.trim())
+            .map(text => [text.textContent, text.getBoundingClientRect()]);
+        const name = picture.closest('figure').id;
+        texts.forEach(([words, box], at) => {
+            if (box.left < frame.left - 2 || box.right > frame.right + 2 || box.bottom > frame.bottom + 2)
+                found.push(`${name}: ${words} is cut`);
+            for (const [others, other] of texts.slice(at + 1)) {
+                const across = Math.min(box.right, other.right) - Math.max(box.left, other.left);
+                const down = Math.min(box.bottom, other.bottom) - Math.max(box.top, other.top);
+                if (across > 1 && down > 3) found.push(`${name}: ${words} is on ${others}`);
+            }
+        });
+    }
+    return found;
+}"""
+
+
+@pytest.mark.parametrize("page", ["small", "crowded"])
+def test_no_label_is_cut_or_covers_another(tab: Tab, pages: dict[str, str], page: str) -> None:
+    tab.goto(pages[page])
+    assert tab.evaluate(COLLISIONS) == []
+
+
+def test_the_keyboard_reaches_everything_in_the_order_of_the_page(tab: Tab, pages: dict[str, str]) -> None:
+    tab.goto(pages["crowded"])
+    stops = "[...document.querySelectorAll('a, summary, [tabindex]')].filter(one => one.checkVisibility())"
+    count = tab.evaluate(f"{stops}.length")
+    assert count > 40
+    reached = []
+    for _ in range(count):
+        tab.keyboard.press("Tab")
+        reached.append(tab.evaluate(f"{stops}.indexOf(document.activeElement)"))
+    assert reached == list(range(count))
+    tab.locator("summary").first.focus()
+    tab.keyboard.press("Enter")
+    assert tab.locator("details[open] table").first.is_visible()
+
+
+def test_paper_has_the_figures_and_not_their_tables(tab: Tab, pages: dict[str, str]) -> None:
+    tab.goto(pages["crowded"])
+    tab.emulate_media(media="print", color_scheme="dark")
+    assert tab.locator("details:visible").count() == 0
+    assert tab.locator("figure:visible").count() == len(FIGURES)
+    assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert tab.evaluate("getComputedStyle(document.querySelector('.card')).breakInside") == "avoid"
