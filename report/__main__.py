@@ -104,8 +104,8 @@ def _beside(row: Mapping[str, Any], shape: str, budget: int) -> dict[str, str]:
     days = row["window_days"]
     window = f"{days} days to {_day(row['measured_to'])}"
     ago = "the week before" if days == 7 else f"the {days} days before"
-    if row["is_rate"]:
-        if row["value_before"] is None:
+    if row["is_surely_different"] is not None:
+        if row["is_rate"] and row["value_before"] is None:
             return {"window": window, "change": f"nothing to compare with in {ago}", "sign": ""}
         verdict = "no sure change"
         if row["is_small_sample"]:
@@ -113,7 +113,8 @@ def _beside(row: Mapping[str, Any], shape: str, budget: int) -> dict[str, str]:
         elif row["is_surely_different"]:
             verdict = "surely more" if row["value"] > row["value_before"] else "surely less"
         sign = {"surely more": "▲", "surely less": "▼"}.get(verdict, "")
-        return {"window": window, "change": f"{verdict}; {before} in {ago}", "sign": sign}
+        before += "" if days == 7 else " in"
+        return {"window": window, "change": f"{verdict}; {before} {ago}", "sign": sign}
     share = row["change_share"]
     if share is None or round(100 * share) == 0:
         return {"window": window, "change": f"{before} {ago}", "sign": ""}

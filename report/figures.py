@@ -334,7 +334,7 @@ def ab_tests(rows: Rows) -> Drawing:
     ]  # fmt: skip
     y = draw.names("label", list(labels.values()))
     chart = draw.with_intervals(
-        draw.chart(drawn), y, "criterion_share", "share of those it was delivered to, 95 % interval"
+        draw.chart(drawn), y, "criterion_share", "opened or clicked, of those delivered"
     )
     keys = [
         Key("circle", draw.MAIN, "winner"),
@@ -364,10 +364,10 @@ def contact_groups(rows: Rows) -> Drawing:
     shown = rows[:MOST_CATEGORIES]
     chosen = sum(row["is_selected"] for row in rows)
     top = rows[0]
-    sentence = (
-        f"{several(chosen, 'group', 'groups')} of {len(rows):,} can become personas; the largest is"
-        f" {plain(top['role'])}, {plain(top['industry'])} with {top['contact_count']:,} contacts."
-    )
+    largest = f"{plain(top['role'])}, {plain(top['industry'])} with {top['contact_count']:,} contacts"
+    become = "become a persona" if chosen == 1 else "become personas"
+    sentence = f"{f'{chosen:,}' if chosen else 'None'} of {several(len(rows), 'group')} can {become}"
+    sentence += f"; the largest is {largest}."
     labels = told_apart([folded(f"{plain(row['role'])}, {plain(row['industry'])}", 24, 2) for row in shown])
     drawn = [
         row
@@ -424,11 +424,11 @@ def viewer_clusters(rows: Rows) -> Drawing:
     top, sentence = rows[0], "No cluster has enough viewers to be compared."
     if enough:
         largest, keen = enough[0], max(enough, key=lambda row: row["mean_watched_share"])
+        watches = f"watch most: {percent(keen['mean_watched_share'])} of a video."
         sentence = f"{plain(largest['viewer_cluster']).capitalize()} are the largest of {len(rows)} clusters,"
-        sentence += f" {percent(largest['viewer_share'])} of viewers; {plain(keen['viewer_cluster'])},"
-        sentence += (
-            f" {percent(keen['viewer_share'])}, watch most: {percent(keen['mean_watched_share'])} of a video."
-        )
+        sentence += f" {percent(largest['viewer_share'])} of viewers"
+        also = f"; {plain(keen['viewer_cluster'])}, {percent(keen['viewer_share'])}, {watches}"
+        sentence += f", and {watches}" if keen is largest else also
     order = [plain(row["viewer_cluster"]) for row in rows]
     drawn = [
         marked(
@@ -522,18 +522,16 @@ def drop_offs(rows: Rows) -> Drawing:
             base.mark_area(color=colour, opacity=0 if hollow else 0.18),
             base.mark_line(color=colour, strokeWidth=2),
         ]
-        here = [
-            row | {"words": f"−{percent(row['lost_share'])}"}
-            for row in mine
-            if row["drop_off_number"] is not None
-        ]
-        if here:
-            breaks = draw.chart(here).encode(x="position_seconds:Q")
-            layers.append(breaks.mark_rule(color=draw.ALERT, strokeDash=[4, 3], strokeWidth=2))
-            near_end = here[0]["position_seconds"] > 0.7 * mine[-1]["position_seconds"]
+        here = [row for row in mine if row["drop_off_number"] is not None]
+        for place, row in enumerate(here):
+            near_end = row["position_seconds"] > 0.7 * mine[-1]["position_seconds"]
             side: Row = {"align": "right", "dx": -6} if near_end else {"align": "left", "dx": 6}
-            text = breaks.mark_text(color=draw.INK, fontWeight="bold", baseline="bottom", **side)
-            layers.append(text.encode(text="words:N", y=alt.value(146)))
+            mark = draw.chart([row | {"words": f"−{percent(row['lost_share'])}"}])
+            rule = mark.mark_rule(color=draw.ALERT, strokeDash=[4, 3], strokeWidth=2)
+            layers.append(rule.encode(x="position_seconds:Q"))
+            text = mark.mark_text(color=draw.INK, fontWeight="bold", baseline="bottom", **side)
+            height = alt.value(146 - 17 * (place % 5))  # one above the other, for they may be close
+            layers.append(text.encode(x="position_seconds:Q", text="words:N", y=height))
         title = folded(mine[0]["media_name"] or media, 34, 2).split("\n")
         return alt.layer(*layers).properties(width=252, height=150, title=alt.TitleParams(title))
 
@@ -571,10 +569,10 @@ def calls_to_action(rows: Rows) -> Drawing:
 
     under = [row for row in rows if is_under(row)]
     measured = sum(row["has_enough_impressions"] for row in rows)
-    sentence = (
-        f"{several(len(under), 'call is', 'calls are')} surely under the median,"
-        f" of {measured:,} with enough impressions"
-    )
+    sentence = "No call to action was shown often enough to be judged"
+    if measured:
+        count = several(len(under), "call is", "calls are")
+        sentence = f"{count} surely under the median, of {measured:,} with enough impressions"
     if under:
         sentence += f"; in “{under[0]['media_name']}” {percent(under[0]['action_share'])} follow it"
     shown = rows[:12]
@@ -623,9 +621,11 @@ def leads(rows: Rows) -> Drawing:
     def label(row: Row) -> str:
         watched = {"whole": "seen whole", "nearly_whole": "seen nearly whole"}.get(row["cohort_watched"])
         parts = [row["cohort_stage"], row["cohort_media_name"], watched]
-        return folded(", ".join(part for part in parts if part) or "like too few others", 24, 2)
+        return folded(", ".join(part for part in parts if part) or "too few alike", 24, 2)
 
-    waiting = [row for row in rows if not row["is_written"] and row["recent_lead_count"]]
+    waiting = [
+        row for row in rows if not row["is_written"] and row["recent_lead_count"] and row["cohort"] != "none"
+    ]
     top = rows[0]
     sentence = f"The largest group has {several(top['recent_lead_count'], 'recent lead')}"
     sentence += (
@@ -636,7 +636,11 @@ def leads(rows: Rows) -> Drawing:
     shown = rows[:MOST_CATEGORIES]
     labels = told_apart([label(row) for row in shown])
     drawn = [
-        row | {"label": name, "colour": draw.MAIN if row["is_written"] else draw.WAIT}
+        row
+        | {
+            "label": name,
+            "colour": draw.MAIN if row["is_written"] else draw.REST if row["cohort"] == "none" else draw.WAIT,
+        }
         for row, name in zip(shown, labels, strict=True)
     ]
     base = draw.chart(drawn).encode(
@@ -647,7 +651,11 @@ def leads(rows: Rows) -> Drawing:
     text = base.mark_text(align="left", dx=5, color=draw.INK).encode(
         text=alt.Text("recent_lead_count:Q", format=",.0f")
     )
-    keys = [Key("square", draw.MAIN, "has a text"), Key("square", draw.WAIT, "has none yet")]
+    keys = [
+        Key("square", draw.MAIN, "has a text"),
+        Key("square", draw.WAIT, "has none yet"),
+        Key("square", draw.REST, "too few alike for one"),
+    ]
     return Drawing(
         sentence,
         draw.fitted(alt.layer(bars, text), draw.height(labels, 24)),
@@ -919,11 +927,11 @@ def products(rows: Rows) -> Drawing:
 def flow_messages(rows: Rows) -> Drawing:
     lagging = [row for row in rows if row["is_laggard"]]
     compared = sum(row["is_compared"] for row in rows)
-    sentence = (
-        f"Lagging: {listed(row['message_name'] or row['flow_message_id'] for row in lagging)}."
-        if lagging
-        else f"None of the {several(compared, 'message')} with enough recipients lags behind its peers."
-    )
+    sentence = "No message has enough recipients to be compared."
+    if lagging:
+        sentence = f"Lagging: {listed(row['message_name'] or row['flow_message_id'] for row in lagging)}."
+    elif compared:
+        sentence = f"None of {several(compared, 'message')} with enough recipients lags behind its peers."
     shown: Rows = []
     for row in rows:
         if sum(same["trigger_type"] == row["trigger_type"] for same in shown) < MOST_MESSAGES:

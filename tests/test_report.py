@@ -141,7 +141,7 @@ def crowded(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("opens-by-day", "SendGrid has told of 2 days so far; a mean needs seven."),
         ("devices", "Phone leads with 45\u00a0% of opens in the week of 29 Dec."),
         ("ab-tests", "1 of 1 A/B test has a loser; of “Subjects” 60\u00a0% opened the one and 40\u00a0% the other."),
-        ("contact-groups", "1 group of 2 can become personas; the largest is sales, retail with 30 contacts."),
+        ("contact-groups", "1 of 2 groups can become a persona; the largest is sales, retail with 30 contacts."),
         ("viewer-clusters", "No cluster has enough viewers to be compared."),
         ("drop-offs", "“Media 1” loses 80\u00a0% of its plays between second 0 and 7."),
         ("calls-to-action", "0 calls are surely under the median, of 2 with enough impressions."),

@@ -140,7 +140,13 @@ compared as (
     select
         *,
         measure in ('open_rate', 'click_rate') as is_rate,
-        {{ two_proportion_z('value', 'whole_count', 'value_before', 'whole_count_before') }} as z_score
+        case
+            when whole_count is not null
+                then {{ two_proportion_z('value', 'whole_count', 'value_before', 'whole_count_before') }}
+            -- Of what happens to people one by one, the variance of a count is the count.
+            when measure in ('new_viewers', 'new_customers', 'orders')
+                then (value - value_before) / nullif(sqrt(value + value_before), 0)
+        end as z_score
     from summed
 
 )
@@ -155,6 +161,9 @@ select
     case when not is_rate then {{ share('value', 'value_before') }} - 1 end as change_share,
     is_rate,
     is_rate and ({{ is_small('whole_count') }} or {{ is_small('whole_count_before') }}) as is_small_sample,
-    case when is_rate then {{ two_sided_p('z_score') }} < {{ var('headline_p_below') }} end as is_surely_different,
+    case
+        when is_rate or measure in ('new_viewers', 'new_customers', 'orders')
+            then {{ two_sided_p('z_score') }} < {{ var('headline_p_below') }}
+    end as is_surely_different,
     measured_to
 from compared
