@@ -1,4 +1,4 @@
-"""The page that people open: what its sentences say of rows counted by hand, and what a browser makes of it."""
+"""The page that people open: what it says of rows counted by hand, and what a browser makes of it."""
 
 import re
 import shutil
@@ -68,7 +68,7 @@ def empty(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-# Long names, signs that mean something to a browser, more of everything than a figure draws, and figures of many digits.
+# Long names, signs that mean something to a browser, more of everything than is drawn, and long numbers.
 CROWD = """
     set timezone = 'UTC';
     create macro named(many) as 'A <script>name</script> that is "long" & goes on, number ' || many;
@@ -81,10 +81,13 @@ CROWD = """
         media_id || range as media_id, named(range) as media_name, range % 7 > 0 as has_enough_impressions,
         0.04 as action_share_high) from marts.media_action_rates as old, range(20);
     insert into marts.segment_overlaps select old.* replace (
-        'a' || a as segment_a_id, 'b' || b as segment_b_id, named(a) as segment_a_name, named(b) as segment_b_name)
-        from (select * from marts.segment_overlaps limit 1) as old, range(14) one(a), range(14) other(b);
+        'a' || a as segment_a_id, 'b' || b as segment_b_id, named(a) as segment_a_name,
+        named(b) as segment_b_name)
+        from (select * from marts.segment_overlaps limit 1) as old,
+        range(14) one(a), range(14) other(b);
     insert into marts.fct_flow_messages select old.* replace (
-        flow_message_id || range as flow_message_id, named(range) as message_name, range % 3 > 0 as is_compared)
+        flow_message_id || range as flow_message_id, named(range) as message_name,
+        range % 3 > 0 as is_compared)
         from marts.fct_flow_messages as old, range(9);
     insert into marts.channel_pairs select old.* replace (
         email_campaign_id || range as email_campaign_id, named(range) as campaign_stem)
@@ -99,26 +102,30 @@ CROWD = """
         1200000 + range as daily_unique_open_count, 9000 as daily_unique_click_count,
         1200000.5 as mean_daily_unique_open_count, 9000.5 as mean_daily_unique_click_count,
         cast(date '2025-01-01' + interval (range) day as date) as happened_on from range(365);
-    insert into marts.fct_opens_by_device_weekly select old.* replace (cast(week_from - interval (7 * range) day as date) as week_from)
+    insert into marts.fct_opens_by_device_weekly select old.* replace (
+        cast(week_from - interval (7 * range) day as date) as week_from)
         from marts.fct_opens_by_device_weekly as old, range(1, 12);
     insert into marts.lead_cohorts by name select
         'cohort ' || range as cohort, named(range) as cohort_media_name, 'comparing' as cohort_stage,
-        'nearly_whole' as cohort_watched, 99999 - range as recent_lead_count, range % 2 = 0 as is_written from range(30);
+        'nearly_whole' as cohort_watched, 99999 - range as recent_lead_count, range % 2 = 0 as is_written
+        from range(30);
     insert into marts.product_pairs by name select
         'a' || range as product_a_id, 'b' || range as product_b_id, named(range) as product_a_name,
         named(range) as product_b_name, 5 + range as joint_customer_count, 3.0 as lift, 1.2 as lift_low,
         9.5 as lift_high, true as is_affinity, true as is_offered from range(300);
     insert into marts.source_freshness by name select
         'klaviyo' as vendor, 'resource_of_a_long_name_' || range as resource, 'sandbox' as world,
-        'loaded' as last_outcome, 30.0 * range as hours_old, 48 as limit_hours, range > 1 as is_late, 7 as late_row_count,
-        timestamptz '2026-01-01 00:00:00+00' as newest_row_at, timestamptz '2026-01-01 06:00:00+00' as measured_at from range(9);
+        'loaded' as last_outcome, 30.0 * range as hours_old, 48 as limit_hours, range > 1 as is_late,
+        7 as late_row_count, timestamptz '2026-01-01 00:00:00+00' as newest_row_at,
+        timestamptz '2026-01-01 06:00:00+00' as measured_at from range(9);
     insert into marts.fct_runs by name select
         'run ' || range as run_id, 'transform' as step, if(range = 1, 'failed', 'well') as outcome,
         'no column of that name' as detail, 12345.6 as duration_seconds, 9999999 as row_count,
         timestamptz '2026-01-01 06:00:00+00' - to_hours(range) as started_at from range(250);
     insert into activation.records_standing by name select
-        'r' || range as record_id, 'brand-voices' as kind, 'r' || range as record_key, true as is_wanted, 'j' as job,
-        ['sent', 'waiting', 'not sent', 'unwanted', 'failed', 'unknown'][1 + range % 6] as standing from range(60);
+        'r' || range as record_id, 'brand-voices' as kind, 'r' || range as record_key, true as is_wanted,
+        ['sent', 'waiting', 'not sent', 'unwanted', 'failed', 'unknown'][1 + range % 6] as standing,
+        'j' as job from range(60);
 """
 
 
@@ -140,8 +147,14 @@ def crowded(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("opens-by-day", "SendGrid has told of 2 days so far; a mean needs seven."),
         ("devices", "Phone leads with 45\u00a0% of opens in the week of 29 Dec."),
-        ("ab-tests", "1 of 1 A/B test has a loser; of “Subjects” 60\u00a0% opened the one and 40\u00a0% the other."),
-        ("contact-groups", "1 of 2 groups can become a persona; the largest is sales, retail with 30 contacts."),
+        (
+            "ab-tests",
+            "1 of 1 A/B test has a loser; of “Subjects” 60\u00a0% opened the one and 40\u00a0% the other.",
+        ),
+        (
+            "contact-groups",
+            "1 of 2 groups can become a persona; the largest is sales, retail with 30 contacts.",
+        ),
         ("viewer-clusters", "No cluster has enough viewers to be compared."),
         ("drop-offs", "“Media 1” loses 80\u00a0% of its plays between second 0 and 7."),
         ("calls-to-action", "0 calls are surely under the median, of 2 with enough impressions."),
@@ -149,7 +162,10 @@ def crowded(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         ("clv-churn", "No customer of the top tier is at high risk of leaving."),
         ("segments", "Nearly the same people: “Readers” and “Buyers”."),
         ("flow-messages", "Lagging: Step 4."),
-        ("channels", "By clicks, texts surely won 1 of 1 pair and e-mails 0; the others are ties or undecided."),
+        (
+            "channels",
+            "By clicks, texts surely won 1 of 1 pair and e-mails 0; the others are ties or undecided.",
+        ),
         ("answers", "1 question was answered on a scale."),
         ("credits", "50 credits were spent in February 2026, of 1,000 that it may cost."),
         ("jobs", "6 jobs of 13 have something in Mavera."),
@@ -174,8 +190,12 @@ def test_few_data_are_hollow_named_and_never_judged(small: Path) -> None:
 def test_the_first_screen_says_how_things_changed_and_what_to_do(small: Path) -> None:
     found = {tile["name"]: tile for tile in report.tiles(read(small, "from marts.headlines"), 1000)}
     assert found["Delivered"] == {
-        "name": "Delivered", "value": "100", "window": "7 days to 1 Jan", "change": "0 the week before", "sign": "",
-    }  # fmt: skip
+        "name": "Delivered",
+        "value": "100",
+        "window": "7 days to 1 Jan",
+        "change": "0 the week before",
+        "sign": "",
+    }
     assert found["Open rate"]["value"] == "50.0\u00a0%"  # 40 of 80
     assert found["Open rate"]["change"] == "nothing to compare with in the 28 days before"
     assert found["Mavera credits"]["change"] == "of 1,000; the month before 478"
@@ -266,7 +286,8 @@ def run(copy: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_the_command_writes_one_page_and_nothing_else(small: Path, tmp_path: Path) -> None:
     ran = run(small, "--to", str(tmp_path / "report.html"))
     assert ran.returncode == 0, ran.stderr
-    assert re.fullmatch(r"\S+/report\.html: 20 figures, 4 of them empty, \d+ kB in [\d.]+ s; open it in a browser\n", ran.stdout)  # fmt: skip
+    said = r"\S+/report\.html: 20 figures, 4 of them empty, \d+ kB in [\d.]+ s; open it in a browser\n"
+    assert re.fullmatch(said, ran.stdout)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
 
 
@@ -335,9 +356,11 @@ def test_the_page_asks_for_nothing_complains_of_nothing_and_fits(
 # Each text with its colour and with what is behind it: of a text in a chart, the mark under its middle.
 CONTRAST = """() => {
     const number = text => text.match(/[\\d.]+/g).map(Number);
-    const over = (top, alpha, below) => top.slice(0, 3).map((part, at) => part * alpha + below[at] * (1 - alpha));
+    const over = (top, alpha, below) =>
+        top.slice(0, 3).map((part, at) => part * alpha + below[at] * (1 - alpha));
     const light = colour => {
-        const [r, g, b] = colour.map(part => part / 255).map(part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        const linear = part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+        const [r, g, b] = colour.map(part => linear(part / 255));
         return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     };
     const behind = element => {
@@ -359,7 +382,8 @@ CONTRAST = """() => {
     }
     for (const picture of document.querySelectorAll("svg[role='img']")) {
         const card = behind(picture);
-        const marks = [...picture.querySelectorAll('path, rect')].map(mark => [mark, mark.getBoundingClientRect(), getComputedStyle(mark)])
+        const marks = [...picture.querySelectorAll('path, rect')]
+            .map(mark => [mark, mark.getBoundingClientRect(), getComputedStyle(mark)])
             .filter(([, , style]) => style.fill.startsWith('rgb'));
         for (const text of picture.querySelectorAll('text')) {
             if (!text.textContent.trim()) continue;
