@@ -83,9 +83,9 @@ def tiles(headlines: Sequence[Mapping[str, Any]], budget: int) -> list[dict[str,
     """Return the numbers of the first screen in words, each with how it stood before."""
     found = {row["measure"]: row for row in headlines}
     return [
-        {"name": title, "value": _written(shape, row["value"]), **_beside(row, shape, budget)}
+        {"name": title, "value": _written(shape, row["amount"]), **_beside(row, shape, budget)}
         for measure, (title, shape) in TILES.items()
-        if (row := found.get(measure)) and row["value"] is not None
+        if (row := found.get(measure)) and row["amount"] is not None
     ]
 
 
@@ -94,7 +94,7 @@ def _written(shape: str, value: float) -> str:
 
 
 def _beside(row: Mapping[str, Any], shape: str, budget: int) -> dict[str, str]:
-    before = _written(shape, row["value_before"] or 0)
+    before = _written(shape, row["amount_before"] or 0)
     if row["measure"] == "credits":
         return {
             "window": f"{row['measured_to']:%B}",
@@ -105,13 +105,13 @@ def _beside(row: Mapping[str, Any], shape: str, budget: int) -> dict[str, str]:
     window = f"{days} days to {_day(row['measured_to'])}"
     ago = "the week before" if days == 7 else f"the {days} days before"
     if row["is_surely_different"] is not None:
-        if row["is_rate"] and row["value_before"] is None:
+        if row["is_rate"] and row["amount_before"] is None:
             return {"window": window, "change": f"nothing to compare with in {ago}", "sign": ""}
         verdict = "no sure change"
         if row["is_small_sample"]:
             verdict = "too few to compare"
         elif row["is_surely_different"]:
-            verdict = "surely more" if row["value"] > row["value_before"] else "surely less"
+            verdict = "surely more" if row["amount"] > row["amount_before"] else "surely less"
         sign = {"surely more": "▲", "surely less": "▼"}.get(verdict, "")
         before += "" if days == 7 else " in"
         return {"window": window, "change": f"{verdict}; {before} {ago}", "sign": sign}

@@ -205,7 +205,7 @@ def test_the_first_screen_says_how_things_changed_and_what_to_do(small: Path) ->
 
 
 def test_a_change_of_a_rate_is_told_only_where_it_is_sure() -> None:
-    rate = {"measure": "open_rate", "window_days": 28, "value": 0.6, "value_before": 0.4, "is_rate": True}
+    rate = {"measure": "open_rate", "window_days": 28, "amount": 0.6, "amount_before": 0.4, "is_rate": True}
     rate |= {"is_small_sample": False, "is_surely_different": True, "measured_to": NOW.date()}
     (sure,) = report.tiles([rate], 0)
     assert (sure["sign"], sure["change"]) == ("▲", "surely more; 40.0\u00a0% in the 28 days before")

@@ -106,12 +106,12 @@ credits_spent as (
 
 summed as (
 
-    {% for measure, rows, value, window_days in counts -%}
+    {% for measure, rows, amount, window_days in counts -%}
     select
         '{{ measure }}' as measure,
         {{ window_days }} as window_days,
-        cast(coalesce(sum(case when window_number = 0 then {{ value }} end), 0) as double) as value,
-        cast(coalesce(sum(case when window_number = 1 then {{ value }} end), 0) as double) as value_before,
+        cast(coalesce(sum(case when window_number = 0 then {{ amount }} end), 0) as double) as amount,
+        cast(coalesce(sum(case when window_number = 1 then {{ amount }} end), 0) as double) as amount_before,
         cast(null as bigint) as whole_count,
         cast(null as bigint) as whole_count_before,
         cast({{ dbt.dateadd('day', 0 if measure == 'credits' else -1, 'max(last_day)') }} as date) as measured_to
@@ -142,10 +142,10 @@ compared as (
         measure in ('open_rate', 'click_rate') as is_rate,
         case
             when whole_count is not null
-                then {{ two_proportion_z('value', 'whole_count', 'value_before', 'whole_count_before') }}
+                then {{ two_proportion_z('amount', 'whole_count', 'amount_before', 'whole_count_before') }}
             -- Of what happens to people one by one, the variance of a count is the count.
             when measure in ('new_viewers', 'new_customers', 'orders')
-                then (value - value_before) / nullif(sqrt(value + value_before), 0)
+                then (amount - amount_before) / nullif(sqrt(amount + amount_before), 0)
         end as z_score
     from summed
 
@@ -154,11 +154,11 @@ compared as (
 select
     measure,
     window_days,
-    case when is_rate then {{ share('value', 'whole_count') }} else value end as value,
-    case when is_rate then {{ share('value_before', 'whole_count_before') }} else value_before end as value_before,
+    case when is_rate then {{ share('amount', 'whole_count') }} else amount end as amount,
+    case when is_rate then {{ share('amount_before', 'whole_count_before') }} else amount_before end as amount_before,
     whole_count,
     whole_count_before,
-    case when not is_rate then {{ share('value', 'value_before') }} - 1 end as change_share,
+    case when not is_rate then {{ share('amount', 'amount_before') }} - 1 end as change_share,
     is_rate,
     is_rate and ({{ is_small('whole_count') }} or {{ is_small('whole_count_before') }}) as is_small_sample,
     case
