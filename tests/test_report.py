@@ -139,6 +139,13 @@ def crowded(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
+@pytest.fixture(scope="module")
+def drawings(small: Path, empty: Path, crowded: Path) -> dict[str, report.Page]:
+    """The page of each copy."""
+    copies = {"small": small, "empty": empty, "crowded": crowded}
+    return {name: report.draw(copy, 10_000, NOW) for name, copy in copies.items()}
+
+
 # --- what it says ------------------------------------------------------------------------------------
 
 
@@ -253,8 +260,8 @@ def test_every_next_step_leads_to_a_figure() -> None:
     assert named <= {figure.name for figure in FIGURES}
 
 
-def test_a_page_of_everything_stays_small_and_names_are_no_markup(crowded: Path) -> None:
-    page = report.draw(crowded, 10_000, NOW)
+def test_a_page_of_everything_stays_small_and_names_are_no_markup(drawings: dict[str, report.Page]) -> None:
+    page = drawings["crowded"]
     assert page.empty == 0
     assert len(page.text.encode()) < 1_000_000
     assert "<script" not in page.text
@@ -264,8 +271,8 @@ def test_a_page_of_everything_stays_small_and_names_are_no_markup(crowded: Path)
     assert "Nothing has been loaded for 102 hours" in page.text
 
 
-def test_an_empty_figure_keeps_its_place_and_says_how_to_fill_it(empty: Path) -> None:
-    page = report.draw(empty, 0, NOW)
+def test_an_empty_figure_keeps_its_place_and_says_how_to_fill_it(drawings: dict[str, report.Page]) -> None:
+    page = drawings["empty"]
     assert page.empty == len(FIGURES)
     for figure in FIGURES:
         assert f"No rows in <code>{figure.model}</code> yet." in page.text
@@ -318,11 +325,12 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def pages(small: Path, empty: Path, crowded: Path) -> dict[str, str]:
-    copies = {"small": small, "empty": empty, "crowded": crowded}
-    for copy in copies.values():
-        copy.with_suffix(".html").write_text(report.draw(copy, 10_000, NOW).text, encoding="utf-8")
-    return {name: copy.with_suffix(".html").as_uri() for name, copy in copies.items()}
+def pages(drawings: dict[str, report.Page], tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Where each page is, for a browser."""
+    folder = tmp_path_factory.mktemp("pages")
+    for name, page in drawings.items():
+        (folder / f"{name}.html").write_text(page.text, encoding="utf-8")
+    return {name: (folder / f"{name}.html").as_uri() for name in drawings}
 
 
 @pytest.fixture

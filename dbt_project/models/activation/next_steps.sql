@@ -27,6 +27,15 @@ with steps as (
     union all
 
     select
+        'failed-runs', 1, 'runs', count(*),
+        concat('Look why ', max_by(step, started_at), ' did not end well'),
+        coalesce(max_by(detail, started_at), 'it left no word')
+    from {{ ref('fct_runs') }}
+    where is_latest and outcome <> 'well'
+
+    union all
+
+    select
         'quarantined-rows', 2, 'freshness', cast(sum(row_count) as bigint),
         concat('Ask ', max_by(vendor, row_count), ' about its ', max_by(things, row_count)),
         concat({{ one_or_many('sum(row_count)', 'row is', 'rows are') }}, ' left out: ', max_by(reason, row_count))
