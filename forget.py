@@ -5,10 +5,11 @@ brings anybody back; then the raw rows; then a warehouse file without the freed 
 published copy, made anew. Run again, it goes through every step once more.
 """
 
+import terminal  # isort: split
+
 import hashlib
 import json
 import shutil
-import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -154,13 +155,11 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except (
+    terminal.run(
+        app,
         environment.SettingsError,
         warehouse.WarehouseError,
         transform.TransformError,
-        ForgetError,
-    ) as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2 if not isinstance(error, ForgetError) else 1)
+        half_done=(ForgetError,),
+        stopped="stopped; run it again: what was begun is gone through from the start",
+    )

@@ -4,13 +4,14 @@ The work is dbt's. What stands here is when to call it (a build costs seconds ev
 ended in words, and how readers get a copy that no writer can block.
 """
 
+import terminal  # isort: split
+
 import hashlib
 import io
 import json
 import os
 import re
 import shutil
-import sys
 import time
 from collections import Counter
 from contextlib import redirect_stdout
@@ -333,8 +334,10 @@ def _say(numbers: dict[str, Any], sentence: str, as_json: bool) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except (environment.SettingsError, warehouse.WarehouseError, TransformError) as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+    terminal.run(
+        app,
+        environment.SettingsError,
+        warehouse.WarehouseError,
+        TransformError,
+        stopped="stopped; the published copy is the one before, make transform builds what is missing",
+    )

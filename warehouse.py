@@ -72,10 +72,7 @@ def explain(path: Path, error: Exception) -> str:
             "again: what was written before stands"
         )
     if holder := re.search(r"PID (\d+)", text):
-        return (
-            f"{path.name} is open in process {holder[1]}. Close it there; "
-            "to read meanwhile, open the published copy"
-        )
+        return f"{path.name} is open in process {holder[1]}. Close it there; to read, use make shell"
     if DAMAGED.search(text):
         return (
             f"{path} is damaged or no DuckDB file. Move it away and run make ingest transform: "

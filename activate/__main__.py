@@ -1,5 +1,8 @@
 """`python -m activate`."""
 
+import terminal  # noqa: F401  before all else, which takes a second to load
+
+# isort: split
 from activate.cli import main
 
 main()

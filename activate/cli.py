@@ -1,7 +1,6 @@
 """What a person types: `python -m activate plan | apply | status | explain | settle | drift`."""
 
 import json
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import typer
 
 import runs
 import settings as environment
+import terminal
 import warehouse
 from activate import ledger as journal
 from activate import records, screen, shapes
@@ -366,13 +366,11 @@ def main() -> None:
     from activate.mavera import MaveraError
 
     ours = (environment.SettingsError, warehouse.WarehouseError, records.RecordsError, LedgerError)
-    try:
-        app()
-    except (*ours, TwoRows, NotStarted, ApprovalError, UsageError, MaveraError) as error:
-        if "--debug" in sys.argv:
-            raise
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+    terminal.run(
+        app,
+        *(*ours, TwoRows, NotStarted, ApprovalError, UsageError, MaveraError),
+        stopped="stopped; the ledger knows what was sent, make activate goes on from there",
+    )
 
 
 # --- from settings and arguments ---------------------------------------------------------------------

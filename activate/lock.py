@@ -106,6 +106,60 @@ def lock(url: str) -> Iterator[Hold]:
         yield Hold()
 
 
+def owner(url: str) -> str:
+    """Say who is at work on this ledger, or nothing; takes no lock and writes nothing.
+
+    Raises LedgerError where the server cannot be asked.
+    """
+    path = file_of(url)
+    if is_sqlite(url):
+        beside = path and path.with_name(f"{path.name}.lock")
+        if beside is None or not beside.exists():
+            return ""
+        with beside.open() as holder:
+            try:
+                fcntl.flock(holder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return f"process {holder.read().strip() or 'unknown'}"
+        return ""
+    silent = sa.func.extract("epoch", sa.func.clock_timestamp() - leases.c.beat_at)
+    holding = sa.select(leases.c.owner).where(leases.c.lease == LEASE, silent < FREE_AFTER_SECONDS)
+    with _asking(url) as connection:
+        has_leases = sa.inspect(connection).has_table(leases.name)
+        return (connection.execute(holding).scalar() or "") if has_leases else ""
+
+
+def is_writable(url: str) -> bool:
+    """Whether rows could be written to this ledger by who runs this; writes nothing.
+
+    Raises LedgerError where the server cannot be asked.
+    """
+    path = file_of(url)
+    if path:
+        folder = next(each for each in path.parents if each.exists())
+        return os.access(folder, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+    if is_sqlite(url):
+        return False
+    may = """
+        select not pg_is_in_recovery() and current_setting('transaction_read_only') = 'off' and case
+            when to_regclass('journal') is null then has_schema_privilege(current_schema(), 'create')
+            else has_table_privilege('journal', 'insert')
+        end
+    """
+    with _asking(url) as connection:
+        return bool(connection.execute(sa.text(may)).scalar())
+
+
+@contextmanager
+def _asking(url: str) -> Iterator[sa.Connection]:
+    """Connect to a server's ledger to read. Raises LedgerError where it does not answer."""
+    try:
+        with open_engine(url).connect() as connection:
+            yield connection
+    except sa.exc.DBAPIError as error:
+        raise LedgerError(f"the ledger cannot be reached ({str(error.orig).splitlines()[0]})") from None
+
+
 # --- a lease on a server -----------------------------------------------------------------------------
 
 

@@ -1,6 +1,10 @@
 """python -m ingest [SOURCE...]: load what the vendors have, then say what came in."""
 
+import terminal  # isort: split
+
+import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Sequence
@@ -8,7 +12,6 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any, NoReturn
 
-import orjson
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
@@ -25,6 +28,7 @@ from warehouse import WarehouseError
 
 SOURCES = (SENDGRID, WISTIA, KLAVIYO, MAVERA)
 NAMES = [source.name for source in SOURCES]
+WIDTH = 80 - len("06:00:04 ")
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -94,9 +98,9 @@ def _line(job: Job) -> str:
     if outcome.rows_late:
         news.append(f"{outcome.rows_late:,} late ({outcome.latest_days:.1f} days)")
     is_deep = job.is_deep and job.last is not None and job.resource.overlap
-    return f"{name} {outcome.rows_read:>8,} rows  {', '.join(news):<16} {outcome.seconds:>4.0f} s" + (
-        "  deep re-read" if is_deep else ""
-    )
+    line = f"{name} {outcome.rows_read:>8,} rows  {', '.join(news):<16} {outcome.seconds:>4.0f} s"
+    line += "  deep re-read" if is_deep else ""
+    return line if len(line) <= WIDTH else re.sub(" +", " ", line)  # in columns while there is room
 
 
 def _verdict(summary: Summary) -> str:
@@ -127,7 +131,7 @@ def _as_json(summary: Summary) -> str:
         "errors": summary.errors,
         "warnings": summary.notices,
     }
-    return orjson.dumps(report).decode()
+    return json.dumps(report, default=lambda moment: moment.isoformat())
 
 
 def _end_at_once(words: str) -> NoReturn:
@@ -191,4 +195,4 @@ def ingest(
 
 
 if __name__ == "__main__":
-    sys.exit(app())
+    terminal.run(app, stopped="stopped before anything was loaded")

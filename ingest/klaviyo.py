@@ -683,7 +683,24 @@ def explain(error: RefusedError, settings: Settings) -> str | None:
     if error.status != requests.codes.gone:
         return None
     revision = settings.klaviyo_revision
-    return f"klaviyo retired revision {revision}. Set KLAVIYO_REVISION={NEWEST_REVISION}, then make ingest"
+    return f"klaviyo retired revision {revision}. Set KLAVIYO_REVISION={NEWEST_REVISION}, then make doctor"
 
 
-KLAVIYO = Source("klaviyo", "KLAVIYO_API_KEY", connect, resources, explain)
+KLAVIYO = Source(
+    "klaviyo",
+    "KLAVIYO_API_KEY",
+    connect,
+    resources,
+    explain,
+    # Without a page size: older revisions do not know it.
+    probes={
+        "profiles:read": "profiles",
+        "segments:read": "segments",
+        "lists:read": "lists",
+        "flows:read": "flows",
+        "campaigns:read": "campaigns?filter=equals(messages.channel,'email')",
+        "metrics:read": "metrics",
+        "events:read": "events",
+        "catalogs:read": "catalog-items",
+    },
+)

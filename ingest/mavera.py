@@ -190,4 +190,4 @@ def connect(settings: Settings, key: str) -> Vendor:
     )
 
 
-MAVERA = Source("mavera", "MAVERA_API_KEY", connect, resources)
+MAVERA = Source("mavera", "MAVERA_API_KEY", connect, resources, probes={"": "workspaces"})

@@ -14,7 +14,7 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -89,13 +89,18 @@ class Resource:
 
 @dataclass(frozen=True)
 class Source:
-    """A vendor: how to reach it with a key, and its resources."""
+    """A vendor: how to reach it with a key, and its resources.
+
+    `probes` gives for each scope of the resources a path whose GET needs just that, is cheap and changes
+    nothing; `{today}` in it is a date.
+    """
 
     name: str
     key_name: str
     connect: Callable[[Settings, str], Vendor]
     resources: Callable[[Settings], Sequence[Resource]]
     explain: Callable[[RefusedError, Settings], str | None] = lambda _error, _settings: None
+    probes: Mapping[str, str] = field(default_factory=dict)
 
     def key(self, settings: Settings) -> str | None:
         secret = getattr(settings, self.key_name.lower())
@@ -418,7 +423,7 @@ def _errors(jobs: Sequence[Job], settings: Settings) -> list[str]:
             elif error.status == requests.codes.unauthorized:
                 explained = (
                     f"{name} refused {job.source.key_name} (401): nothing loaded from it{others}. "
-                    "Make a new one: .env.example says where"
+                    "Run make doctor"
                 )
             line = explained or f"{job.name}: {error}. Not loaded; the next run asks again"
         elif isinstance(error, SourceError):

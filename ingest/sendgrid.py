@@ -436,4 +436,15 @@ def connect(settings: Settings, key: str) -> Vendor:
     )
 
 
-SENDGRID = Source("sendgrid", "SENDGRID_API_KEY", connect, resources)
+SENDGRID = Source(
+    "sendgrid",
+    "SENDGRID_API_KEY",
+    connect,
+    resources,
+    probes={
+        "marketing.read": "marketing/lists?page_size=1",
+        "stats.read": "devices/stats?start_date={today}&limit=1",
+        "suppression.read": "suppression/bounces?limit=1",
+        "asm.groups.read": "asm/groups",
+    },
+)

@@ -26,6 +26,8 @@ from ingest.typed import Column, Table, Type, each
 from settings import Settings
 
 SCHEMA = "raw_wistia"
+READ_DATA = "Read all folder and media data"
+READ_STATS = "Read detailed stats"
 REQUESTS_A_MINUTE = 600
 """The account's allowance; no answer says what is left of it."""
 PAGE = Numbered(100)  # a larger page is cut to 100 without a word
@@ -266,7 +268,7 @@ def _days(client: Client, since: date | None, history_days: int) -> Parameters:
 
 
 def resources(settings: Settings) -> list[Resource]:
-    data, stats = "Read all folder and media data", "Read detailed stats"
+    data, stats = READ_DATA, READ_STATS
     folders = projects_table(is_modern(settings.wistia_base_url))
     return [
         Resource(MEDIAS, medias, data),
@@ -336,4 +338,10 @@ def connect(settings: Settings, key: str) -> Vendor:
     )
 
 
-WISTIA = Source("wistia", "WISTIA_API_TOKEN", connect, resources)
+WISTIA = Source(
+    "wistia",
+    "WISTIA_API_TOKEN",
+    connect,
+    resources,
+    probes={READ_DATA: "medias?per_page=1", READ_STATS: "stats/events?per_page=1"},
+)

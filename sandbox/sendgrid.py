@@ -25,6 +25,24 @@ SCOPES: Final = [
     *("devices.stats.read", "geo.stats.read", "mailbox_providers.stats.read", "tracking_settings.read"),
     *("suppression.read", "asm.groups.read"),
 ]
+NARROW_KEY: Final = "SG.narrow"  # valid, without any statistics of the account
+WRITING_KEY: Final = "SG.writing"  # may do more than anybody needs who reads
+RIGHTS: Final = {
+    KEY: SCOPES,
+    NARROW_KEY: [scope for scope in SCOPES if "stats" not in scope],
+    WRITING_KEY: ["mail.send", "marketing.update", *SCOPES],
+}
+# The scope that a path needs, by what it begins with.
+NEEDED: Final = {
+    "/v3/marketing/": "marketing.read",
+    "/v3/suppression/": "suppression.read",
+    "/v3/asm/": "asm.groups.read",
+    "/v3/stats": "stats.read",
+    **{
+        f"/v3/{kind}/": "stats.read"
+        for kind in ("devices", "clients", "browsers", "geo", "mailbox_providers")
+    },
+}
 LIMIT: Final = Limit("account", 600, 60)
 MOST_BUCKETS: Final = 500
 MOST_STATS_ROWS: Final = 50  # 100 was allowed once; above 50 is refused today
@@ -176,7 +194,7 @@ class SendGrid:
         self._exports = Exports(world)
         world.sql(SUMS)
         self.routes: Sequence[Route] = [
-            self._route("/v3/scopes", lambda _: {"scopes": SCOPES}),
+            self._route("/v3/scopes", lambda request: {"scopes": RIGHTS[_key_of(request)]}),
             self._route("/v3/tracking_settings/open", lambda _: {"enabled": True}),
             self._route("/v3/tracking_settings/click", lambda _: {"enable_text": False, "enabled": True}),
             self._route("/v3/marketing/singlesends", self._list_single_sends),
@@ -222,9 +240,14 @@ class SendGrid:
         if _is_storage(request):
             # The signature in the link is the permission; storage refuses a request that brings two.
             return _refused_by_storage(400) if "authorization" in request.headers else None
-        if request.headers.get("authorization") == f"Bearer {KEY}":
-            return None
-        return _errors(401, None, "authorization required")
+        key = _key_of(request)
+        if key not in RIGHTS:
+            return _errors(401, None, "authorization required")
+        path = str(request.scope["state"]["path"])
+        needed = next((scope for start, scope in NEEDED.items() if path.startswith(start)), None)
+        if needed and needed not in RIGHTS[key]:
+            return _errors(403, None, "access forbidden")
+        return None
 
     def limits(self, request: Request) -> Sequence[Limit]:
         # Exports are limited to one at a time, of which no header tells; storage has no limit.
@@ -685,6 +708,11 @@ def _json(body: Any, status: int = 200, headers: dict[str, str] | None = None) -
 
 def _errors(status: int, field: str | None, message: str, headers: dict[str, str] | None = None) -> Response:
     return _json({"errors": [{"field": field, "message": message}]}, status, headers)
+
+
+def _key_of(request: Request) -> str:
+    scheme, _, key = request.headers.get("authorization", "").partition(" ")
+    return key if scheme == "Bearer" else ""
 
 
 def _is_storage(request: Request) -> bool:

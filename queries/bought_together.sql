@@ -1,0 +1,8 @@
+-- What is bought together more often than chance would have it?
+select
+    product_a_name, product_b_name, joint_customer_count, round(lift, 2) as lift,
+    round(lift_low, 2) as lift_low, pair_price_usd
+from marts.product_pairs
+where is_affinity
+order by lift_low desc
+limit 20

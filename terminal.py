@@ -1,0 +1,110 @@
+"""How every command meets a terminal: a mistake is one line, Ctrl-C is one line, and neither a letter that a
+stream does not know nor a reader that has gone stops anything.
+
+Commands import it first: loading the rest takes a second or two, in which somebody may press Ctrl-C.
+"""
+
+import io
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, NoReturn, TextIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer as Buffer
+
+DEBUG = "--debug"
+FAILED = 1
+NOT_STARTED = 2
+_INTERRUPTED = 128 + signal.SIGINT  # what typer makes of a KeyboardInterrupt
+
+_interrupts: list[int] = []
+
+
+def run(
+    command: Callable[[], object],
+    *mistakes: type[Exception],
+    half_done: tuple[type[Exception], ...] = (),
+    stopped: str,
+) -> NoReturn:
+    """Run a typer application to its end and leave with its exit code.
+
+    `mistakes` are errors whose text says what to do: one line and code 2, or, with --debug anywhere among the
+    arguments, a traceback before it; those of `half_done` end with code 1. Ctrl-C ends with the words
+    `stopped` and code 1, whatever a library made of it on its way up. An application without mistakes reads
+    --debug itself.
+    """
+    if sys.stdout is sys.__stdout__:  # a test may have put something else there
+        sys.stdout, sys.stderr = _patient(sys.stdout), _patient(sys.stderr)
+    is_debugging = DEBUG in sys.argv
+    if mistakes:
+        sys.argv = [sys.argv[0], *(argument for argument in sys.argv[1:] if argument != DEBUG)]
+    _interrupts.clear()
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        command()
+    except (*mistakes, *half_done) as error:
+        if is_debugging:
+            traceback.print_exc()
+        if _interrupts:
+            _end_at_once(stopped, FAILED)
+        print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        sys.exit(FAILED if isinstance(error, half_done) else NOT_STARTED)
+    except KeyboardInterrupt:
+        _end_at_once(stopped, FAILED)
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:
+            _end_at_once(stopped, FAILED)
+        raise
+    sys.exit(0)
+
+
+class _Pipe(io.FileIO):
+    """A stream that goes on when nobody reads it any more: that changes nothing of what is done, and of how
+    it ended.
+    """
+
+    def write(self, data: "Buffer", /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return memoryview(data).nbytes
+
+
+def _patient(stream: TextIO) -> TextIO:
+    """The same stream for whoever stops reading, and for a locale without a letter: its code is printed."""
+    stream.flush()
+    return io.TextIOWrapper(
+        io.BufferedWriter(_Pipe(stream.fileno(), "w", closefd=False)),
+        encoding=stream.encoding,
+        errors="backslashreplace",
+        line_buffering=True,
+    )
+
+
+def _interrupt(number: int, _: FrameType | None) -> NoReturn:
+    _interrupts.append(number)
+    raise KeyboardInterrupt
+
+
+def _end_at_once(words: str, code: int) -> NoReturn:
+    """Say why and end. Threads of a library have nothing to save and would be waited for, and Python forgets
+    the code of who leaves after an interrupt within an import.
+    """
+    print(words, file=sys.stderr, flush=True)  # noqa: T201
+    sys.stdout.flush()
+    os._exit(code)
+
+
+def _say_no_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Stand in for Python's own last words, for a Ctrl-C that comes before a command runs."""
+    if issubclass(kind, KeyboardInterrupt):
+        _end_at_once("stopped before anything was done", NOT_STARTED)
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+sys.excepthook = _say_no_traceback
