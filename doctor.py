@@ -170,7 +170,7 @@ def _refused(source: Source, scope: str, error: RefusedError, settings: environm
     """Say what one refusal means and what to do."""
     name = source.name
     if error.lacks_scope and scope:
-        waiting = [r.table.name for r in source.resources(settings) if scope in r.scope.split(" and ")]
+        waiting = [r.table.name for r in source.resources(settings) if scope in r.scope]
         others = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
         lacks = f"the key lacks {scope} ({error.status} on {error.path}): add it"
         return Check("fail", name, f"{lacks}; until then {waiting[0]}{others} cannot be read")

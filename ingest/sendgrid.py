@@ -443,7 +443,7 @@ SENDGRID = Source(
     resources,
     probes={
         "marketing.read": "marketing/lists?page_size=1",
-        "stats.read": "devices/stats?start_date={today}&limit=1",
+        "stats.read": "devices/stats?start_date={today}&end_date={today}&limit=1",
         "suppression.read": "suppression/bounces?limit=1",
         "asm.groups.read": "asm/groups",
     },

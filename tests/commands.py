@@ -1,11 +1,15 @@
 """The project's commands, run as a person runs them, against a sandbox and with files of their own."""
 
+import fcntl
 import json
 import os
+import pty
+import select
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+import termios
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,6 +88,34 @@ class Project:
         with self.start(module, *arguments) as process:
             out, err = process.communicate(timeout=600)
         return Ran(process.returncode, out, err)
+
+    def on_a_terminal(self, module: str, *arguments: str, typed: Sequence[tuple[str, str]] = ()) -> Ran:
+        """Run a command on a terminal of 80 columns; type each text once what comes before it was printed."""
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(theirs, (24, 80))
+        with subprocess.Popen(
+            [sys.executable, "-m", module, *arguments],
+            cwd=settings.ROOT,
+            env={**self.environment, "TERM": "xterm-256color"},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that a typed Ctrl-C is one
+        ) as process:
+            os.close(theirs)
+            shown, waiting, seen = "", list(typed), 0
+            while select.select([ours], [], [], 60)[0]:
+                try:
+                    shown += os.read(ours, 65_536).decode()
+                except OSError:  # Linux's way to say that nobody is there any more
+                    break
+                if waiting and waiting[0][0] in shown[seen:]:
+                    seen = len(shown)
+                    os.write(ours, waiting.pop(0)[1].encode())
+            os.close(ours)
+        assert not waiting, shown
+        return Ran(process.returncode, shown.replace("\r\n", "\n"), "")
 
     def well(self, module: str, *arguments: str) -> dict[str, Any]:
         """Run a command that must end well; return its `--json`."""
