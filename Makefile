@@ -12,7 +12,8 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint ingest transform plan activate results drift status forget publish report docs column-lineage sandbox lock clean
+.PHONY: help demo test lint doctor ingest transform plan activate results drift status shell query forget publish report docs \
+  column-lineage sandbox lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,6 +26,9 @@ test: .venv/.ready lint ## lint, types, every test
 
 lint: .venv/.ready ## style and types
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
+
+doctor: .venv/.ready ## check keys, scopes, versions, clock, locks and files; costs and writes nothing
+	@$(PY) -m doctor
 
 ingest: .venv/.ready ## load what the vendors and Mavera have into the warehouse
 	@$(PY) -m ingest
@@ -46,6 +50,12 @@ drift: .venv/.ready ## what Mavera holds otherwise than the ledger says; free, a
 
 status: .venv/.ready ## what stands in Mavera and what it cost
 	@$(PY) -m activate status
+
+shell: .venv/.ready ## a prompt that asks the published copy; it can only be read
+	@$(PY) -m query
+
+query: .venv/.ready ## one question: make query Q=queries/at_risk.sql, with AS=csv or AS=json for a program
+	@$(PY) -m query "$$Q" $(addprefix --,$(AS))
 
 forget: .venv/.ready ## take a person out of everything kept here, and keep them out; asks for the address
 	@$(PY) -m forget

@@ -1,7 +1,7 @@
 """Says whether everything that a run needs is there, and what to do where it is not: `python -m doctor`.
 
 It asks each vendor for one small page per scope, which costs no credits, and looks at the project's files. It
-writes nothing, and takes no lock that would keep a run away.
+writes nothing, and holds the warehouse for a few milliseconds at most.
 """
 
 import terminal  # isort: split
@@ -288,8 +288,9 @@ def _warehouse(settings: environment.Settings) -> Iterator[Check]:
         return
     try:
         _require_unlocked(path)
+        fingerprint = transform.project_fingerprint()
         with warehouse.connect(path, read_only=True) as connection:
-            since = _not_published(connection)
+            since = _not_published(connection, fingerprint)
     except warehouse.WarehouseError as error:
         yield Check("fail", "warehouse", f"{error}; {copy}")
         return
@@ -315,7 +316,7 @@ def _require_unlocked(path: Path) -> None:
             warehouse.connect(path).close()
 
 
-def _not_published(connection: duckdb.DuckDBPyConnection) -> str:
+def _not_published(connection: duckdb.DuckDBPyConnection, fingerprint: str) -> str:
     """Say what has changed since the last good build, or nothing."""
     known = {row[0] for row in connection.execute(
         "select table_name from information_schema.tables where table_schema = 'raw_ops'"
@@ -330,7 +331,7 @@ def _not_published(connection: duckdb.DuckDBPyConnection) -> str:
     ((count,),) = connection.execute(
         "select count(*) from raw_ops.loads where rowid >= ? and rows_new + rows_changed > 0", [last[1]]
     ).fetchall()
-    changes = ["the models have changed"] if last[0] != transform.project_fingerprint() else []
+    changes = ["the models have changed"] if last[0] != fingerprint else []
     changes += [f"{count} tables have new rows"] if count else []
     return " and ".join(changes)
 

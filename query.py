@@ -28,6 +28,11 @@ import warehouse
 
 MOST_ROWS: Final = 200  # of a table for people; --csv and --json give all
 LEAST_WIDTH: Final = 8  # a column is not cut below it to fit a terminal
+CONFINED: Final = """
+    set errors_as_json = true;
+    set enable_external_access = false;
+    set lock_configuration = true
+"""
 NUMBER: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*")
 HELP: Final = """\
 SQL goes over as many lines as it needs and ends with ;
@@ -65,7 +70,7 @@ def ask(path: Path, text: str, values: Sequence[Any] = (), origin: str = "") -> 
     """
     place = f"{origin}, " if origin else ""
     with warehouse.connect(path, read_only=True) as connection:
-        connection.execute("set enable_external_access = false; set lock_configuration = true")
+        connection.execute(CONFINED)
         try:
             statements = connection.extract_statements(text)
             if len(statements) != 1:
@@ -75,18 +80,26 @@ def ask(path: Path, text: str, values: Sequence[Any] = (), origin: str = "") -> 
             described = result.description or []
             rows = result.fetchall()
         except duckdb.Error as error:
-            raise QueryError(place + _one_line(str(error))) from error
+            raise QueryError(place + _one_line(str(error), text)) from error
         except RuntimeError as error:  # how DuckDB passes on a Ctrl-C
             raise KeyboardInterrupt from error
     are_numbers = [bool(NUMBER.fullmatch(str(column[1]))) for column in described]
     return Answer([column[0] for column in described], are_numbers, rows)
 
 
-def _one_line(message: str) -> str:
-    """DuckDB's words without its picture of the statement, and the number of the line that it pictures."""
-    said, _, pictured = message.partition("\n\nLINE ")
-    line = f"line {pictured.partition(':')[0]}: " if pictured else ""
-    return line + re.sub(r"^[\w ]+ Error: ", "", " ".join(said.split()))
+def _one_line(told: str, text: str) -> str:
+    """DuckDB's words, after the number of the line of `text` that they are about.
+
+    The line that it names itself does not count comments before a statement; the place in bytes is right.
+    """
+    if not told.endswith("}"):
+        return re.sub(r"^[\w ]+ Error: ", "", " ".join(told.split()))
+    error = json.loads(told[told.index("{") :])
+    words = " ".join(error["exception_message"].split())
+    if "position" not in error:
+        return words
+    line = text.encode()[: int(error["position"])].count(b"\n") + 1
+    return f"line {line}: {words}"
 
 
 # --- how an answer is shown --------------------------------------------------------------------------

@@ -79,9 +79,11 @@ class Project:
             [sys.executable, "-m", module, *arguments],
             cwd=settings.ROOT,
             env=self.environment,
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            errors="replace",  # a command may have been told to write in another encoding
         )
 
     def run(self, module: str, *arguments: str) -> Ran:
@@ -104,18 +106,21 @@ class Project:
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that a typed Ctrl-C is one
         ) as process:
             os.close(theirs)
-            shown, waiting, seen = "", list(typed), 0
-            while select.select([ours], [], [], 60)[0]:
+            shown, waiting, seen = b"", list(typed), 0
+            while select.select([ours], [], [], 30)[0]:
                 try:
-                    shown += os.read(ours, 65_536).decode()
+                    shown += os.read(ours, 65_536)
                 except OSError:  # Linux's way to say that nobody is there any more
                     break
-                if waiting and waiting[0][0] in shown[seen:]:
+                if waiting and waiting[0][0].encode() in shown[seen:]:
                     seen = len(shown)
                     os.write(ours, waiting.pop(0)[1].encode())
+            else:
+                process.kill()  # it waits for something that was not typed
             os.close(ours)
-        assert not waiting, shown
-        return Ran(process.returncode, shown.replace("\r\n", "\n"), "")
+        text = shown.decode().replace("\r\n", "\n")
+        assert not waiting, text
+        return Ran(process.returncode, text, "")
 
     def well(self, module: str, *arguments: str) -> dict[str, Any]:
         """Run a command that must end well; return its `--json`."""
