@@ -5,6 +5,8 @@ UV ?= uv
 PEOPLE ?= 2000
 PORT ?= 8790
 PLAN ?=
+Q ?=
+AS ?=
 PY := .venv/bin/python
 
 export DO_NOT_TRACK := 1

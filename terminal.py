@@ -49,7 +49,7 @@ def run(
     except (*mistakes, *half_done) as error:
         if is_debugging:
             traceback.print_exc()
-        if _interrupts:
+        if was_interrupted():
             _end_at_once(stopped, FAILED)
         print(f"error: {error}", file=sys.stderr)  # noqa: T201
         sys.exit(FAILED if isinstance(error, half_done) else NOT_STARTED)
@@ -60,6 +60,11 @@ def run(
             _end_at_once(stopped, FAILED)
         raise
     sys.exit(0)
+
+
+def was_interrupted() -> bool:
+    """Whether somebody pressed Ctrl-C, for who calls a library that makes another error of it."""
+    return bool(_interrupts)
 
 
 class _Pipe(io.FileIO):

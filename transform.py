@@ -138,6 +138,8 @@ def dbt(path: Path, *arguments: str, manifest: Any = None) -> Any:
         from dbt.cli.main import dbtRunner  # four seconds of imports that a run with nothing to do saves
 
         outcome = dbtRunner(manifest=manifest).invoke([*quiet, *arguments, *where])
+    if terminal.was_interrupted():
+        raise KeyboardInterrupt  # of which dbt makes a failure of its own
     if outcome.exception:
         raise TransformError(_why_not(str(outcome.exception)))
     return outcome.result

@@ -263,5 +263,5 @@ def _summarise() -> None:
         f"  make status ENV_FILE={env_file}\n"
         f"  ENV_FILE={env_file} .venv/bin/python -m activate explain personas/clv-tiers:top\n"
         f"  make docs ENV_FILE={env_file}, then open build/docs.html\n"
-        "Open build/report.html"
+        f"Open build/report.html, or ask: make shell ENV_FILE={env_file}"
     )

@@ -100,6 +100,11 @@ def test_only_settings_reads_the_environment() -> None:
             assert not reading.search(path.read_text(encoding="utf-8")), path
 
 
+def test_asking_the_published_copy_needs_no_part_of_the_project() -> None:
+    used = {name.split(".")[0] for name in imports_of(ROOT / "query.py")}
+    assert not used & {"dlt", "dbt", "rich", "pyarrow", *PARTS}
+
+
 def test_the_lock_names_no_index() -> None:
     for lock in ROOT.glob("requirements*.lock"):
         assert "://" not in lock.read_text(encoding="utf-8"), lock.name

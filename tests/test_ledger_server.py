@@ -173,3 +173,19 @@ def test_a_server_that_is_away_is_one_line() -> None:
     with pytest.raises(LedgerError, match="cannot be used") as caught:
         journal.connect(away, MAVERA)
     assert "hidden" not in str(caught.value)
+
+
+def test_who_is_at_work_and_who_may_write_is_told_without_a_row(url: str) -> None:
+    assert (locks.owner(url), locks.is_writable(url)) == ("", True)
+    with lock(url):
+        assert locks.owner(url) == f"process {os.getpid()} on {socket.gethostname()}"
+    assert locks.owner(url) == ""
+    journal.connect(url, MAVERA, write=True)
+    with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+        connection.execute("create role looker login")
+        connection.execute("grant select on all tables in schema public to looker")
+    try:
+        assert not locks.is_writable(url.replace("ledger@", "looker@"))
+    finally:
+        with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
+            connection.execute("drop owned by looker; drop role looker")
