@@ -195,4 +195,4 @@ def ingest(
 
 
 if __name__ == "__main__":
-    terminal.run(app, stopped="stopped before anything was loaded")
+    terminal.run(app, stopped="stopped; what was loaded is kept, make ingest reads the rest")

@@ -28,6 +28,7 @@ import requests
 from dlt.extract import DltResource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+import terminal
 import warehouse
 from ingest.http import Client, RefusedError, SourceError, Vendor
 from ingest.people import Forgotten
@@ -249,8 +250,12 @@ def run(
             report.skip(name, reason)
         _set_out(jobs, file, deep=deep)
         _read_and_write(jobs, file, report)
-    except (PipelineStepFailed, duckdb.Error, OSError) as error:
-        raise BrokenOffError(warehouse.explain(settings.warehouse_path, error)) from error
+    except Exception as error:
+        if terminal.was_interrupted():
+            raise KeyboardInterrupt from error  # of which DuckDB and dlt make errors of their own
+        if isinstance(error, PipelineStepFailed | duckdb.Error | OSError):
+            raise BrokenOffError(warehouse.explain(settings.warehouse_path, error)) from error
+        raise
     finally:
         file.close()
     vendors = {job.source.name: job.client.vendor for job in jobs}
@@ -355,7 +360,7 @@ def _write(batches: Sequence[Batch], file: "Warehouse") -> None:
     try:
         file.write(batches)
     except (PipelineStepFailed, duckdb.Error) as error:
-        if warehouse.is_full(error):
+        if warehouse.is_full(error) or terminal.was_interrupted():
             raise  # it is nobody's rows
         file.forget(batches[0].job.source.name)
         if len(batches) == 1:

@@ -98,7 +98,7 @@ class Project:
         with subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
             cwd=settings.ROOT,
-            env={**self.environment, "TERM": "xterm-256color"},
+            env={**self.environment, "TERM": "xterm-256color", **self.extra},
             stdin=theirs,
             stdout=theirs,
             stderr=theirs,

@@ -84,6 +84,11 @@ def test_every_fact_that_leaves_has_its_origin_down_to_the_raw_rows(walked: Walk
 # --- marts against the world -------------------------------------------------------------------------
 
 
+def test_every_question_in_queries_finds_something(walked: Walked) -> None:
+    for file in sorted((settings.ROOT / "queries").glob("*.sql")):
+        assert walked.mart(file.read_text(encoding="utf-8")), file.name
+
+
 def test_cluster_sizes_are_those_of_the_world(walked: Walked) -> None:
     best: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     days: dict[str, dict[date, str]] = defaultdict(dict)
