@@ -1,11 +1,11 @@
-"""Turns rows of the activation models into Records: facts into words, and whether the words may leave."""
+"""Turns rows of the activation models into Records: facts into words, and what keeps them here."""
 
 import hashlib
 import json
 import re
 import tomllib
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +17,7 @@ import jinja2.sandbox
 
 import assumptions
 import warehouse
-from activate import generations, personas, studies, voices
+from activate import firewall, generations, personas, studies, voices
 from activate.plan import Document, Record
 from settings import Settings
 
@@ -109,7 +109,7 @@ def _record(
     choice: dict[str, Any] = {}
     if WORDS[kind].endswith(".toml"):
         form = _form(environment, kind, record_key, template, **values)
-        text = "\n".join(words for _, words in _texts(form, "form"))
+        text = "\n".join(words for _, words in firewall.texts(form, "form"))
         facts = {**facts, "personas": list(references)} if references else facts
     else:
         text = _render(environment, kind, record_key, template, **values)
@@ -142,6 +142,11 @@ def _record(
     else:
         payload = _payload(settings, kind, name, f"{text}\n\n{mark}", choice)
         misfit = _misfit(settings, kind, name, f"{text}\n\n{mark}", choice)
+    # Facts are looked at before the text, so that the field named is one that the model can leave out.
+    fields = [("record_key", record_key), ("name", name), *firewall.texts(facts, "facts"), ("the text", text)]
+    fields += firewall.texts(choice, CHOICE)
+    fields += [("the name of a document", document.name) for document in documents]
+    fields += [(f'the transcript of "{document.name}"', document.text) for document in documents]
     return Record(
         kind=kind,
         record_key=record_key,
@@ -155,7 +160,7 @@ def _record(
         references=references,
         references_field=field,
         documents=documents,
-        objection=_objection(record_key, name, facts, text, choice, documents) or misfit,
+        objection=firewall.objection(fields) or misfit,
         fact_steps=steps,
         wording=_wording(environment, kind, template, name, documents),
     )
@@ -361,78 +366,3 @@ def _tidy(value: Any) -> Any:
 def _in_one_line(text: str) -> str:
     printable = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in text)
     return " ".join(printable.replace("`", "'").split())
-
-
-# --- what must not leave -----------------------------------------------------------------------------
-
-_PERSONAL: Final[Mapping[str, re.Pattern[str]]] = {
-    "an e-mail address": re.compile(r"[^\s@\"'<>(),;:]+\s?(?:@|%40)\s?[^\s@\"'<>(),;:]+\.\w{2,}"),
-    # Vendors' own forms: SG.…, pk_…, mvra_live_…, sk-…, bearer tokens.
-    "a key": re.compile(
-        r"\b(?:SG\.|pk_|sk[_-]|mvra_|xox[a-z]-|AKIA)[\w.-]{8,}|\bbearer\s+[\w.-]{16,}", re.IGNORECASE
-    ),
-    # Cookie ids of Wistia (40 hexadecimal digits; a time with a tail), UUIDs, ULIDs of Klaviyo profiles.
-    "an id of a person or a browser": re.compile(
-        r"\b[0-9a-f]{16,}\b|\b\d{9,}[a-f][0-9a-f]*\.\d+|\b\d{9,}_[0-9a-z-]{4,}"
-        r"|\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\b01[0-9a-hjkmnp-tv-z]{24}\b",
-        re.IGNORECASE,
-    ),
-    "an IP address": re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"),
-}
-# Dates and decimals are taken out first; then come groups of digits with short separators. A comma is no such
-# separator, so 1,234,567 is a number; without any separator, nine digits still are one.
-_NUMBERS: Final = re.compile(r"\b\d{4}-\d\d-\d\d\b|(?<![\d.+])\d+\.\d+(?![\d.])")
-_PHONE: Final = re.compile(r"(?<![\w,])(?:\+\s?)?\(?\d{1,5}\)?(?:[ .\-/]{0,2}\(?\d{2,5}\)?){1,6}(?![\w%])")
-_PHONE_DIGITS: Final = range(9, 16)
-
-
-def _objection(
-    record_key: str,
-    name: str,
-    facts: Mapping[str, Any],
-    text: str,
-    choice: Mapping[str, Any],
-    documents: Iterable[Document],
-) -> str:
-    """Name the first field that looks personal, never its value; empty where nothing does.
-
-    Facts are looked at before the text, so that the field named is one that the model can leave out.
-    """
-    fields: Iterable[tuple[str, str]] = [("record_key", record_key), ("name", name), *_texts(facts, "facts")]
-    names = [("the name of a document", document.name) for document in documents]
-    texts = [(f'the transcript of "{document.name}"', document.text) for document in documents]
-    for field, value in [*fields, ("the text", text), *_texts(choice, CHOICE), *names, *texts]:
-        if what := looks_personal(value):
-            return f"{field} looks like {what}"
-    return ""
-
-
-def looks_personal(text: str) -> str:
-    """Say what in a text looks like a person's, or nothing."""
-    # A sign can be written in many ways (full-width, with invisible ones between): compare the plain text.
-    plain = "".join(
-        sign for sign in unicodedata.normalize("NFKC", text) if unicodedata.category(sign) != "Cf"
-    )
-    for what, pattern in _PERSONAL.items():
-        if pattern.search(plain):
-            return what
-    for found in _PHONE.finditer(_NUMBERS.sub("|", plain)):
-        digits = sum(sign.isdigit() for sign in found[0])
-        if digits in _PHONE_DIGITS and not (digits == len(found[0]) == _PHONE_DIGITS.start):
-            return "a phone number"
-    return ""
-
-
-def _texts(value: Any, field: str) -> Iterator[tuple[str, str]]:
-    """Give every text, number and key in nested facts with its field; a key goes by its parent's name."""
-    if isinstance(value, Mapping):
-        for name, inner in value.items():
-            yield f"a key in {field}", str(name)
-            yield from _texts(inner, f"{field}.{name}")
-    elif isinstance(value, list):
-        for position, inner in enumerate(value):
-            yield from _texts(inner, f"{field}[{position}]")
-    elif isinstance(value, str):
-        yield field, value
-    elif isinstance(value, int) and not isinstance(value, bool):
-        yield field, str(value)

@@ -53,6 +53,7 @@ def test_activation_imports_point_one_way() -> None:
         "mavera",
         "ledger",
         "records",
+        "firewall",
         "voices",
         "generations",
         "studies",
