@@ -2,8 +2,59 @@
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
+
+# What a fact may be declared as, and what may then stand there. Nothing (null) always may.
+DECLARABLE: Final[Mapping[str, Callable[[Any], bool]]] = {
+    "count": lambda value: _is_number(value) and isinstance(value, int) and value >= 0,
+    "share": lambda value: _is_number(value) and 0 <= value <= 1,
+    "number": lambda value: _is_number(value),
+    "usd": lambda value: _is_number(value),
+    "seconds": lambda value: _is_number(value),
+    "flag": lambda value: isinstance(value, bool),
+    "date": lambda value: isinstance(value, str) and bool(re.fullmatch(r"\d{4}-\d\d-\d\d", value)),
+    "word": lambda value: isinstance(value, str) and bool(re.fullmatch(r"[a-z0-9_]{1,40}", value)),  # of ours
+    "name": lambda value: isinstance(value, str) and len(value) <= 100,  # that somebody gave a thing
+    "quote": lambda value: isinstance(value, str) and len(value) <= 200,  # what somebody wrote or said
+}
+
+
+def undeclared(value: Any, declared: Any, field: str) -> str:
+    """Name the first fact that is not declared, or is something else than that; empty where none is.
+
+    Objects and lists are declared as such: `{"low": "share"}`, `[{"country": "name"}]`, `["word"]`. Raises
+    ValueError where a declaration is none of DECLARABLE.
+    """
+    if isinstance(declared, str) and declared not in DECLARABLE:
+        raise ValueError(f"{field} is declared as {declared}, which is none of {', '.join(DECLARABLE)}")
+    if value is None and declared is not None:
+        return ""
+    if isinstance(declared, Mapping) and isinstance(value, Mapping):
+        inside = (
+            undeclared(inner, declared[name], f"{field}.{name}")
+            if name in declared
+            else f"{_shown(field, str(name))} is not declared"
+            for name, inner in value.items()
+        )
+        return next(filter(None, inside), "")
+    if isinstance(declared, list) and isinstance(value, list):
+        within = (undeclared(inner, declared[0], f"{field}[{place}]") for place, inner in enumerate(value))
+        return next(filter(None, within), "")
+    if isinstance(declared, str) and DECLARABLE[declared](value):
+        return ""
+    kind = declared if isinstance(declared, str) else "list" if isinstance(declared, list) else "object"
+    return f"{field} is not the {kind} that is declared"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _shown(field: str, name: str) -> str:
+    """Name a fact; one whose name holds more than a model's column may is not said."""
+    return f"{field}.{name}" if re.fullmatch(r"[a-z0-9_]{1,60}", name) else f"a key in {field}"
+
 
 _PERSONAL: Final[Mapping[str, re.Pattern[str]]] = {
     "an e-mail address": re.compile(r"[^\s@\"'<>(),;:]+\s?(?:@|%40)\s?[^\s@\"'<>(),;:]+\.\w{2,}"),

@@ -31,6 +31,7 @@ WORDS: Final = {
     "generations": "generation.toml",
 }
 CHOICE: Final = "persona.toml"  # beside them, where a job chooses another pipeline than the usual one
+DECLARED: Final = "facts.toml"  # and which facts may be put into the words, by kind
 REFERRED: Final = "personas"  # the kind whose record keys stand in reference_keys
 
 NAME_CHARACTERS: Final = (2, 100)  # the reference's bounds
@@ -110,11 +111,13 @@ def _record(
     if WORDS[kind].endswith(".toml"):
         form = _form(environment, kind, record_key, template, **values)
         text = "\n".join(words for _, words in firewall.texts(form, "form"))
-        facts = {**facts, "personas": list(references)} if references else facts
     else:
         text = _render(environment, kind, record_key, template, **values)
         if kind == "personas":
             choice = _choice(environment, record_key, template, **values)
+    strange = _undeclared(environment, kind, record_key, template, facts)
+    if form and references:
+        facts = {**facts, "personas": list(references)}
     covered: dict[str, Any] = (
         {"name": name, "description": text} if kind == "personas" else {"job": job, "facts": facts}
     )
@@ -160,7 +163,7 @@ def _record(
         references=references,
         references_field=field,
         documents=documents,
-        objection=firewall.objection(fields) or misfit,
+        objection=firewall.objection(fields) or strange or misfit,
         fact_steps=steps,
         wording=_wording(environment, kind, template, name, documents),
     )
@@ -287,6 +290,18 @@ def _choice(environment: jinja2.Environment, record_key: str, template: str, **f
     with _told("personas", record_key, path):
         choice: dict[str, Any] = _each_text(_filled(environment, source, facts), str.strip)
     return choice
+
+
+def _undeclared(
+    environment: jinja2.Environment, kind: str, record_key: str, template: str, facts: Mapping[str, Any]
+) -> str:
+    """Name the first fact that the job does not declare for this kind, or declares as something else."""
+    path = f"{template.replace('-', '_')}/{DECLARED}"
+    with _told(kind, record_key, path):
+        assert environment.loader  # noqa: S101
+        source, _, _ = environment.loader.get_source(environment, path)
+        wrong = firewall.undeclared(facts, tomllib.loads(source).get(kind, {}), "facts")
+    return f"{wrong} in activate/templates/{path}" if wrong else ""
 
 
 def _filled(environment: jinja2.Environment, source: str, facts: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,15 +2,19 @@
 
 import copy
 import json
+import tomllib
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from activate.firewall import undeclared
 from activate.mavera import Mavera, asked_in
-from activate.records import MARKER
+from activate.plan import KINDS
+from activate.records import DECLARED, MARKER, TEMPLATES
 from sandbox import mavera
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
@@ -119,7 +123,6 @@ DEVICES: Row = {
         "unique_opens": 25_000,
         "open_rate": 0.31,
         "click_rate": 0.03,
-        "single_send_count": 15,
         "personas": [{"share": 0.45, "device_persona": "mobile_first", "is_persona": True}],
         "devices": [{"share": 0.4, "device": "Phone"}],
         "clients": [{"share": 0.35, "client": "Gmail"}],
@@ -207,7 +210,7 @@ VOICE: Row = {
     "facts": {
         "media_count": 2,
         "word_count": 20,
-        "languages": ["eng"],
+        "language": "eng",
         "medias": ["Product tour", "First steps"],
     },
     "documents": [
@@ -236,6 +239,35 @@ def but(row: Row, **changes: Any) -> Row:
     for name, value in changes.items():
         (changed if name in row else changed["facts"])[name] = value
     return changed
+
+
+def never_given(values: Sequence[Any], declared: Any, field: str) -> Iterator[str]:
+    """Name what is declared and in none of these facts; lists that are empty everywhere tell nothing."""
+    if isinstance(declared, list):
+        inside = [inner for value in values for inner in value or ()]
+        yield from never_given(inside, declared[0], f"{field}[]") if inside else ()
+    elif isinstance(declared, dict):
+        for name, inner in declared.items():
+            given = [value[name] for value in values if value and name in value]
+            yield from never_given(given, inner, f"{field}.{name}") if given else [f"{field}.{name}"]
+
+
+def misdeclared(connection: duckdb.DuckDBPyConnection) -> tuple[list[str], set[tuple[str, str]]]:
+    """Return where facts and their declarations differ, and which kinds and jobs were looked at."""
+    differ, met = [], set()
+    for kind in KINDS:
+        rows = connection.execute(
+            f"select job, list(facts) from activation.sync_mavera__{kind.replace('-', '_')} group by job"
+        ).fetchall()
+        for job, texts in rows:
+            path = TEMPLATES / job.replace("-", "_") / DECLARED
+            declared = tomllib.loads(path.read_text(encoding="utf-8"))[kind]
+            given = [json.loads(text) for text in texts]
+            field = f"{kind}/{job}"
+            differ += [wrong for facts in given if (wrong := undeclared(facts, declared, field))]
+            differ += [f"{name} is never given" for name in never_given(given, declared, field)]
+            met.add((kind, job))
+    return differ, met
 
 
 def publish(

@@ -1,5 +1,6 @@
 """Generations: written by an app that Mavera lists, paid for once, waited for where that takes its time."""
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -62,10 +63,12 @@ class Desk:
         words = templates / "viewer_follow_ups" / "generation.toml"
         words.parent.mkdir(parents=True, exist_ok=True)
         words.write_text(self.template, encoding="utf-8")
+        shutil.copy(records.TEMPLATES / "viewer_follow_ups" / records.DECLARED, words.parent)
         for row in personas:
             job = row["record_key"].split(":")[0].replace("-", "_")
             (templates / job).mkdir(exist_ok=True)
             (templates / job / "persona.md.j2").write_text("{{ name }}", encoding="utf-8")
+            shutil.copy(records.TEMPLATES / job / records.DECLARED, templates / job)
         chosen = settings.Settings(_env_file=None, published_path=published, **changes)
         return records.load(chosen, list(KINDS), templates)
 

@@ -11,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import activation
 import duckdb
 import pytest
 import yaml
@@ -229,6 +230,12 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyC
     dbt(warehouse, warehouse.parent / "target", "build", "--exclude-resource-type", "unit_test")
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         yield connection
+
+
+def test_each_job_declares_exactly_the_facts_that_its_models_give(small: duckdb.DuckDBPyConnection) -> None:
+    differ, met = activation.misdeclared(small)
+    assert differ == []
+    assert len(met) >= 11
 
 
 def facts(connection: duckdb.DuckDBPyConnection, model: str, record_key: str) -> dict[str, Any]:

@@ -15,13 +15,16 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import activation
 import duckdb
 import pytest
 import requests
 import shapes
+import yaml
 from commands import Project
 
 import settings
+import transform
 from activate import origins, records
 from activate.plan import KINDS
 from sandbox import wistia
@@ -961,6 +964,14 @@ def test_an_unchanged_day_loads_no_row_and_builds_no_model(walked: Walked) -> No
     loaded = walked.project.well("ingest")["totals"]
     assert (loaded["rows_new"], loaded["rows_changed"]) == (0, 0)
     assert walked.project.well("transform")["models"] == 0
+
+
+def test_no_fact_of_any_job_is_undeclared_and_no_declared_one_is_missing(walked: Walked) -> None:
+    with duckdb.connect(str(walked.project.folder / "published.duckdb"), read_only=True) as connection:
+        differ, met = activation.misdeclared(connection)
+    assert differ == []
+    jobs = yaml.safe_load((transform.PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]["jobs"]
+    assert met == {(kind, job) for job, its in jobs.items() for kind in its["sends"]}
 
 
 # Facts that somebody typed into a vendor's product or into a form. Countries are told by the network, but in

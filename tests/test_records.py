@@ -130,6 +130,7 @@ def test_new_words_reach_a_persona_but_do_not_buy_an_analysis_again(published: P
         path = tmp_path / "templates" / job / records.WORDS[kind]
         path.parent.mkdir(parents=True)
         path.write_text("Other words for {{ name }}.", encoding="utf-8")
+        shutil.copy(records.TEMPLATES / job / records.DECLARED, path.parent)
     reworded = records.load(configured(published), list(KINDS), tmp_path / "templates")
     after = [record.fingerprint for record in reworded]
     assert [old == new for old, new in zip(before, after, strict=True)] == [False, True]
@@ -265,8 +266,8 @@ def test_text_that_others_wrote_stays_one_quoted_line(published: Path) -> None:
 
 def test_a_message_too_long_for_mave_is_held(published: Path) -> None:
     many = [
-        {"member_count": 20, "segment": f"Segment {n} " + "long " * 30, "only_here_share": 0}
-        for n in range(200)
+        {"member_count": 20, "segment": f"Segment {n} " + "long " * 15, "only_here_share": 0}
+        for n in range(300)
     ]
     (record,) = loaded(published, activation.but(activation.OVERLAPS, segments=many), kind="analyses")
     assert re.fullmatch(r"its message has [\d,]+ characters, the most is 20,000", record.objection)
