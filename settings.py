@@ -107,6 +107,11 @@ class Settings(BaseSettings):
         """The moment this run counts as its start, in UTC; `RUN_AT` replaces the clock to replay a day."""
         return (self.run_at or datetime.now(UTC)).astimezone(UTC)
 
+    @property
+    def salt_path(self) -> Path:
+        """The salt of all hashes that stand for people, beside the tombstones."""
+        return self.forgotten_path.with_name("salt")
+
     def world_of(self, vendor: str) -> Literal["sandbox", "live"]:
         """Whether `vendor` answers from this machine or from the internet; the two never share a file."""
         host = urlsplit(getattr(self, f"{vendor}_base_url")).hostname

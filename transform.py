@@ -19,10 +19,12 @@ from pathlib import Path
 from typing import Annotated, Any, NamedTuple
 
 import duckdb
+import pyarrow as pa
 import typer
 
 import dictionary
 import runs
+import pseudonyms
 import settings as environment
 import warehouse
 
@@ -205,11 +207,13 @@ def _one_line(message: str | None) -> str:
 # --- what readers get --------------------------------------------------------------------------------
 
 
-def publish(path: Path, target: Path) -> int:
+def publish(path: Path, target: Path, salt_path: Path | None = None) -> int:
     """Copy marts, activation and the ledger's rows into `target`; return the number of tables.
 
-    No raw data and no address is in the copy, but its lineage: which model reads which, and of each table how
-    many rows it has and when it was loaded. Readers of the copy before keep it until they close it.
+    No raw data, no address and no name is in the copy, but its lineage: which model reads which, and of each
+    table how many rows it has and when it was loaded. Hashes stand for those whom the warehouse knows, by the
+    salt at `salt_path` (None: that of the settings), so that activation can tell when a text names one.
+    Readers of the copy before keep it until they close it.
     """
     with warehouse.connect(path) as connection, warehouse.beside(target) as draft:
         tables = connection.execute(
@@ -226,6 +230,7 @@ def publish(path: Path, target: Path) -> int:
         for schema, table in tables:
             connection.execute(f'create table copy."{schema}"."{table}" as from "{schema}"."{table}"')
         _publish_lineage(connection)
+        _publish_known_people(connection, salt_path)
         connection.execute("detach copy")
     return len(tables)
 
@@ -252,6 +257,26 @@ def _publish_lineage(connection: duckdb.DuckDBPyConnection) -> None:
         f" from ({counts}) left join raw_ops.loads"
         " on relation = concat('raw_', vendor, '.', resource) and outcome = 'loaded' group by all"
     )
+
+
+def _publish_known_people(connection: duckdb.DuckDBPyConnection, salt_path: Path | None) -> None:
+    """Write what stands for names and keys of people, with one more by which the salt can be recognised."""
+    known = connection.execute(
+        "select 1 from information_schema.tables"
+        " where (table_schema, table_name) = ('addressed', 'known_people')"
+    ).fetchone()
+    if not known:
+        return
+    people = connection.execute("select known_by, kind from addressed.known_people").fetchall()
+    hashes = []
+    if people:
+        salt = pseudonyms.salt(salt_path or environment.load().salt_path, create=True)
+        texts = {pseudonyms.SALTED}.union(*(pseudonyms.known_by(text, kind) for text, kind in people))
+        hashes = sorted(pseudonyms.of_text(salt, text) for text in texts)
+    table = pa.table({"stands_for": pa.array(hashes, pa.int64())})
+    connection.register("known_people", table)
+    connection.execute("create table copy.activation.known_people as from known_people")
+    connection.unregister("known_people")
 
 
 # --- commands ----------------------------------------------------------------------------------------

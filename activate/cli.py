@@ -433,7 +433,8 @@ def _mavera(settings: environment.Settings) -> "Mavera":
 
     if settings.mavera_api_key is None:
         raise UsageError("MAVERA_API_KEY is not set. Put it into .env, or try make demo, which needs none")
-    return Mavera(settings.mavera_base_url, settings.mavera_api_key.get_secret_value(), settings.mavera_plan)
+    key = settings.mavera_api_key.get_secret_value()
+    return Mavera(settings.mavera_base_url, key, settings.mavera_plan, firewall=records.guard(settings))
 
 
 def _record(settings: environment.Settings, key: str) -> "Record":

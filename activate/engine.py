@@ -510,6 +510,10 @@ class _Run:
         remote_id = step.entry.remote_id if step.entry and edits else None
         try:
             payload = self._payload(step)
+            self.mavera.check(payload)
+        except api.Withheld as error:
+            self._note(Result(record.key, "held", str(error)))
+            return
         except api.MaveraError as error:  # before anything was asked for: the next run begins anew
             self._note_refusal(record.key, error)
             return

@@ -16,6 +16,7 @@ import urllib3
 
 import assumptions
 from activate import generations, studies, voices
+from activate.firewall import Firewall
 
 REQUESTS_A_MINUTE: Final = {"starter": 60, "basic": 120, "professional": 240, "enterprise": 600}
 HEADROOM: Final = 0.9  # part of the tier's rate that is used: the key may serve other programs as well
@@ -31,6 +32,9 @@ PERSONA_PAGE: Final = 100
 STUDY_PAGE: Final = 100
 THREAD_PAGE: Final = 100
 GENERATION_PAGE: Final = 100
+
+
+NOTHING_KNOWN: Final = Firewall()  # looks for what anybody's data look like, and knows nobody
 
 
 class Timeouts(NamedTuple):
@@ -62,6 +66,10 @@ class TryAgain(MaveraError):
 
 class Refused(MaveraError):
     """Mavera read the call and said no; the same call would be refused again."""
+
+
+class Withheld(Refused):
+    """Nothing was sent, because of what would have been; `message` names the field, never its value."""
 
 
 class KeyRefused(Refused):
@@ -96,7 +104,7 @@ class Answer(NamedTuple):
 
 
 class Mavera:
-    """One account. `clock` and `sleep` stand in for time; `timeouts` for patience."""
+    """One account. `firewall` sees the bytes of every call; `clock` and `sleep` stand in for time."""
 
     def __init__(
         self,
@@ -104,6 +112,7 @@ class Mavera:
         key: str,
         tier: str = "starter",
         *,
+        firewall: Firewall = NOTHING_KNOWN,
         timeouts: Timeouts = PATIENT,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
@@ -119,6 +128,7 @@ class Mavera:
         # A pooled connection that the server has dropped fails just as a lost answer does, and would leave a
         # create unknown. At about one call a second a new connection each costs little.
         self._session.headers["Connection"] = "close"
+        self._firewall = firewall
         self._pace = Pace(math.floor(REQUESTS_A_MINUTE[tier] * HEADROOM), clock, sleep)
         self._sleep = sleep
         self._timeouts = timeouts
@@ -250,6 +260,14 @@ class Mavera:
 
     # Transport
 
+    def check(self, payload: Mapping[str, Any]) -> None:
+        """Look through a body as it would leave. Raises Withheld where it must not."""
+        self._check(requests.Request("POST", self._base_url, json=dict(payload)).prepare().body)
+
+    def _check(self, body: bytes | str | None) -> None:
+        if objection := self._firewall.objection_to(body):
+            raise Withheld(objection)
+
     def _charge(self, path: str, payload: Mapping[str, Any], timeout: float) -> Any:
         """POST what costs credits, again only where no answer can have been produced."""
         return self._attempt(
@@ -271,6 +289,7 @@ class Mavera:
 
     def _put(self, place: Mapping[str, Any], content: bytes) -> None:
         """Put a file where Mavera said: at a host of storage, which must never see the key."""
+        self._check(content)
         self.calls += 1
         try:
             response = requests.put(
@@ -291,16 +310,17 @@ class Mavera:
         self, method: str, path: str, doubtful: type[MaveraError], *, timeout: float, **arguments: Any
     ) -> Any:
         """Make one call. Raises TryAgain where nothing was done, `doubtful` where something may have been."""
+        request = self._session.prepare_request(requests.Request(method, self._base_url + path, **arguments))
+        self._check(request.body)
         self._pace.wait()
         self.calls += 1
         where = f"{method} {path}"
         try:
-            response = self._session.request(
-                method,
-                self._base_url + path,
+            response = self._session.send(
+                request,
                 timeout=(CONNECT_SECONDS, timeout),
                 allow_redirects=False,
-                **arguments,
+                **self._session.merge_environment_settings(request.url, {}, None, None, None),
             )
         except requests.RequestException as error:
             if _never_sent(error):

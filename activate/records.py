@@ -5,6 +5,7 @@ import json
 import re
 import tomllib
 import unicodedata
+from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ import jinja2.meta
 import jinja2.sandbox
 
 import assumptions
+import pseudonyms
 import warehouse
 from activate import firewall, generations, personas, studies, voices
 from activate.plan import Document, Record
@@ -57,6 +59,7 @@ def load(settings: Settings, kinds: Sequence[str], templates: Path = TEMPLATES) 
     or the two do not fit each other.
     """
     environment = _environment(templates)
+    wall = guard(settings)
     with warehouse.connect(settings.published_path, read_only=True) as connection:
         known = {name for (name,) in connection.execute(
             "select table_name from information_schema.tables where table_schema = 'activation'"
@@ -76,13 +79,48 @@ def load(settings: Settings, kinds: Sequence[str], templates: Path = TEMPLATES) 
             except duckdb.BinderException as error:
                 reason = str(error).splitlines()[0]
                 raise RecordsError(f"activation.{model} is another one than expected: {reason}") from None
-            records += [_record(settings, environment, kind, *row) for row in rows]
+            records += [_record(settings, environment, wall, kind, *row) for row in rows]
     return records
+
+
+def guard(settings: Settings) -> firewall.Firewall:
+    """Return what looks through everything that leaves, with those whom the published copy knows.
+
+    Raises WarehouseError where there is no published copy, RecordsError where it was written by another salt.
+    """
+    file = settings.published_path.name
+    with warehouse.connect(settings.published_path, read_only=True) as connection:
+        try:
+            people = connection.execute(
+                "select stands_for from activation.known_people order by stands_for"
+            ).fetchall()
+        except duckdb.CatalogException:
+            raise RecordsError(f"{file} has no activation.known_people yet. Run make transform") from None
+    salt = pseudonyms.salt(settings.salt_path)
+    keys = [
+        settings.sendgrid_api_key,
+        settings.wistia_api_token,
+        settings.klaviyo_api_key,
+        settings.mavera_api_key,
+    ]
+    wall = firewall.Firewall(
+        array("q", (each for (each,) in people)),
+        salt,
+        (key.get_secret_value() for key in keys if key),
+        settings.mavera_study_fields.values(),
+    )
+    if people and not wall.knows(pseudonyms.SALTED):
+        raise RecordsError(
+            f"{settings.salt_path} is not the salt that {file} was written with: nobody would be recognised."
+            " Bring it back, or run make publish"
+        )
+    return wall
 
 
 def _record(
     settings: Settings,
     environment: jinja2.Environment,
+    wall: firewall.Firewall,
     kind: str,
     record_key: str,
     job: str,
@@ -163,7 +201,7 @@ def _record(
         references=references,
         references_field=field,
         documents=documents,
-        objection=firewall.objection(fields) or strange or misfit,
+        objection=wall.objection(fields) or strange or misfit,
         fact_steps=steps,
         wording=_wording(environment, kind, template, name, documents),
     )

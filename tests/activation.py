@@ -288,6 +288,7 @@ def publish(
     }
     with duckdb.connect(str(path)) as connection:
         connection.execute("create schema if not exists activation")
+        connection.execute("create or replace table activation.known_people (stands_for bigint)")
         for model, rows in models.items():
             connection.execute(f"""
                 create or replace table activation.sync_mavera__{model} (

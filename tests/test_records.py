@@ -186,9 +186,7 @@ def test_no_published_copy_is_one_line_with_what_to_run(tmp_path: Path) -> None:
 
 def test_a_copy_without_activation_says_make_transform(published: Path) -> None:
     warehouse.connect(published, create=True).close()
-    with pytest.raises(
-        records.RecordsError, match=r"activation\.sync_mavera__personas yet\. Run make transform"
-    ):
+    with pytest.raises(records.RecordsError, match=r"activation\.known_people yet\. Run make transform"):
         records.load(configured(published), ["personas"])
 
 

@@ -12,9 +12,12 @@ renamed as (
     select
         -- ids
         id as customer_id,
+        nullif(trim(external_id), '') as external_id,
 
         -- text
         nullif(lower(trim(email)), '') as email,
+        nullif(trim(first_name), '') as first_name,
+        nullif(trim(last_name), '') as last_name,
         nullif(locale, '') as locale,
         nullif(trim({{ json_text('location', 'country') }}), '') as country,
         nullif(trim({{ json_text('location', 'region') }}), '') as region,

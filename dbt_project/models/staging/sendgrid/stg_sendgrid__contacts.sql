@@ -12,6 +12,8 @@ renamed as (
 
         -- text
         nullif(lower(trim(email)), '') as email,
+        nullif(trim(first_name), '') as first_name,
+        nullif(trim(last_name), '') as last_name,
         nullif(trim(country), '') as country,
         other as custom_fields,
 

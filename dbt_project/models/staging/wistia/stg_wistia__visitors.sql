@@ -13,6 +13,7 @@ renamed as (
 
         -- text
         nullif(lower(trim({{ json_text('visitor_identity', 'email') }})), '') as email,
+        nullif(trim({{ json_text('visitor_identity', 'name') }}), '') as viewer_name,
         {{ json_text('user_agent_details', 'browser') }} as browser,
         {{ json_text('user_agent_details', 'platform') }} as platform,
 

@@ -1,0 +1,95 @@
+"""Salted hashes that stand for people where neither a name nor an address may be, and how texts are compared.
+
+The salt is a file of its own. Who has the hashes without it cannot try out names or addresses.
+"""
+
+import hashlib
+import hmac
+import os
+import re
+import secrets
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+# Letters of other alphabets that look like Latin ones. Both sides of a comparison go through it, so that a
+# name in Cyrillic stays comparable with itself.
+_LIKE: Final = str.maketrans(
+    "авекмнорстухіјѕԁһԛԝӏ" + "αβεζηικμνορτυχ" + "ıłøđ",
+    "abekmhopctyxijsdhqwl" + "abezhikmnoptyx" + "ilod",
+)
+# Signs that are letters by their category, or none at all, and show nothing.
+_BLANK: Final = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0\u2800\u00ad"))
+_DASHES: Final = re.compile(r"[\u2010-\u2015\u2212]")
+_WORD: Final = re.compile(r"[^\W\d_]+")
+_HUMP: Final = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])")
+
+SALTED: Final = "salted"
+"""What is hashed beside the people, so that another salt shows."""
+
+
+def salt(path: Path, *, create: bool = False) -> bytes:
+    """Return the salt in a file; b"" where there is none, unless one is to be made."""
+    if path.exists():
+        return bytes.fromhex(path.read_text(encoding="ascii").strip())
+    if not create:
+        return b""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(f"{secrets.token_hex(32)}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    return salt(path)
+
+
+def of_address(salt: bytes, address: str) -> str:
+    """Return what stands for an e-mail address: HMAC-SHA-256 of it as staging compares it, in hexadecimal."""
+    return hmac.digest(salt, address.strip().lower().encode(), "sha256").hex()
+
+
+def of_text(salt: bytes, text: str) -> int:
+    """Return what stands for a name or a key: 63 bits, enough to look it up."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), key=salt, digest_size=8).digest()) >> 1
+
+
+def folded(text: str) -> str:
+    """Return a text as it looks: without accents, invisible signs, width or case, look-alikes made Latin."""
+    if text.isascii():
+        return text.casefold()
+    apart = unicodedata.normalize("NFKD", text.translate(_BLANK))
+    seen = "".join(sign for sign in apart if unicodedata.category(sign) not in {"Mn", "Me", "Cf"})
+    return _DASHES.sub("-", seen.casefold().translate(_LIKE)).replace("\u3002", ".")
+
+
+def words(text: str) -> list[str]:
+    """Return the words of a text, folded; an initial is none, and `AdaLovelace` is two."""
+    return [word for word in _WORD.findall(folded(_HUMP.sub(" ", text))) if len(word) > 1]
+
+
+def name_of(parts: Iterable[str]) -> str:
+    """Return the words of a name so that their order makes no difference; "" for a single word."""
+    parts = sorted(parts)
+    return " ".join(parts) if len(parts) > 1 else ""
+
+
+def part_of(word: str) -> str:
+    """Return a word of somebody's name as it is looked up by itself."""
+    return f"part {word}"
+
+
+def known_by(text: str, kind: str) -> set[str]:
+    """Return all that is hashed of a row of `addressed.known_people`."""
+    if kind == "key":
+        return {key_of(text)} - {""}
+    name = name_of(words(text))
+    return {name, *map(part_of, name.split())} if name else set()
+
+
+def key_of(text: str) -> str:
+    """Return a vendor's key of a person as it is looked up; "" for what a word or number could be."""
+    key = folded(text)
+    digits = sum(sign.isdigit() for sign in key)
+    return key if len(key) >= 8 and (0 < digits < len(key) or digits >= 10) else ""
