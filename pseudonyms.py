@@ -23,7 +23,7 @@ _LIKE: Final = str.maketrans(
 _BLANK: Final = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0\u2800\u00ad"))
 _DASHES: Final = re.compile(r"[\u2010-\u2015\u2212]")
 _WORD: Final = re.compile(r"[^\W\d_]+")
-_HUMP: Final = re.compile(r"(?<=[^\W\d_A-Z])(?=[A-Z])")
+_HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 SALTED: Final = "salted"
 """What is hashed beside the people, so that another salt shows."""
@@ -59,14 +59,17 @@ def folded(text: str) -> str:
     """Return a text as it looks: without accents, invisible signs, width or case, look-alikes made Latin."""
     if text.isascii():
         return text.casefold()
+    return _DASHES.sub("-", _plain(text).casefold().translate(_LIKE)).replace("\u3002", ".")
+
+
+def _plain(text: str) -> str:
     apart = unicodedata.normalize("NFKD", text.translate(_BLANK))
-    seen = "".join(sign for sign in apart if unicodedata.category(sign) not in {"Mn", "Me", "Cf"})
-    return _DASHES.sub("-", seen.casefold().translate(_LIKE)).replace("\u3002", ".")
+    return "".join(sign for sign in apart if unicodedata.category(sign) not in {"Mn", "Me", "Cf"})
 
 
 def words(text: str) -> list[str]:
     """Return the words of a text, folded; an initial is none, and `AdaLovelace` is two."""
-    return [word for word in _WORD.findall(folded(_HUMP.sub(" ", text))) if len(word) > 1]
+    return [word for word in _WORD.findall(folded(_HUMP.sub(" ", _plain(text)))) if len(word) > 1]
 
 
 def name_of(parts: Iterable[str]) -> str:

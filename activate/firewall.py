@@ -103,7 +103,7 @@ _PERSONAL: Final[Mapping[str, re.Pattern[str]]] = {
 _NUMBERS: Final = re.compile(
     r"\b\d{4}-\d\d-\d\d\b|(?<![\d.+])\d+\.\d+(?![\d.])|\b(?:19|20)\d\d(?:\s?[-/ ]\s?(?:19|20)\d\d)+\b"
 )
-_PHONE: Final = re.compile(r"(?<![\w,])(?:\+\s?)?\(?\d{1,5}\)?(?:[ .\-/]{0,2}\(?\d{2,5}\)?){1,6}(?![\w%])")
+_PHONE: Final = re.compile(r"(?<![\w,])(?:\+\s?)?\(?\d{1,5}\)?(?:[ .\-/]{0,3}\(?\d{2,5}\)?){1,6}(?![\w%])")
 _PHONE_DIGITS: Final = range(9, 16)
 _SIZES: Final = re.compile(r"[1-9]\d(?:[ \-/]{1,2}[1-9]\d)+")  # 36 38 40 42 44: a number begins with 0 or +
 
@@ -220,7 +220,8 @@ class Firewall:
             for _, run in groupby(words, parts.__getitem__):
                 if any(self.knows(name) for name in _names_in(list(run))):
                     return "the name of a person"
-            tokens = {found.strip(".:-") for found in _TOKEN.findall(reading) if not found.isalpha()}
+            found = _TOKEN.findall(pseudonyms.folded(reading))
+            tokens = {token.strip(".:-") for token in found if not token.isalpha()}
             if any(self.knows(pseudonyms.key_of(token)) for token in tokens):
                 return "an id of a person or a browser"
         return ""

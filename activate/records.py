@@ -185,7 +185,8 @@ def _record(
         misfit = _misfit(settings, kind, name, f"{text}\n\n{mark}", choice)
     # Facts are looked at before the text, so that the field named is one that the model can leave out.
     fields = [("record_key", record_key), ("name", name), *firewall.texts(facts, "facts"), ("the text", text)]
-    fields += firewall.texts(choice, CHOICE)
+    # A template may put two facts side by side, and so may whoever reads them.
+    fields += [("facts, side by side,", '", "'.join(_strings(facts))), *firewall.texts(choice, CHOICE)]
     fields += [("the name of a document", document.name) for document in documents]
     fields += [(f'the transcript of "{document.name}"', document.text) for document in documents]
     return Record(
@@ -405,6 +406,15 @@ def _data(facts: Mapping[str, Any]) -> str:
 def _said(value: str) -> str:
     """Quote a text that a vendor's user wrote, such as a segment's name."""
     return '"' + value.replace('"', "'") + '"'
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Give the texts among facts, in their order."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping | list):
+        for inner in value.values() if isinstance(value, Mapping) else value:
+            yield from _strings(inner)
 
 
 def _tidy(value: Any) -> Any:
