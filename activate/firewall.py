@@ -217,8 +217,8 @@ class Firewall:
         for reading in dict.fromkeys(_readings(text)):
             words = pseudonyms.words(reading)
             parts = {word: self.knows(pseudonyms.part_of(word)) for word in set(words)}
-            for _, run in groupby(words, parts.__getitem__):
-                if any(self.knows(name) for name in _names_in(list(run))):
+            for are_parts, run in groupby(words, parts.__getitem__):
+                if are_parts and any(self.knows(name) for name in _names_in(list(run))):
                     return "the name of a person"
             found = _TOKEN.findall(pseudonyms.folded(reading))
             tokens = {token.strip(".:-") for token in found if not token.isalpha()}

@@ -311,7 +311,7 @@ UUID = "0b0c2f0e-54a1-4b52-9d2e-3f9b1c2d4e5f"
         ({"thread_id": "ada@example.com"}, "the body.thread_id", "an e-mail address"),
         ({"persona_ids": ["shop-4711-b"]}, "the body.persona_ids[0]", "an id of a person or a browser"),
         ({"input_data": {"topic": "Ada Lovelace"}}, "the body.input_data.topic", "the name of a person"),
-        ({"questions": [{"rows": ["ada@example.com"]}]}, "the body.questions[0].rows[0]", "an e-mail address"),
+        ({"answers": [{"rows": ["ada@example.com"]}]}, "the body.answers[0].rows[0]", "an e-mail address"),
         ({"ada@example.com": 1}, "a key in the body", "an e-mail address"),
         ({"message": "as measured\n\nRef: clv-tiers:top 123456789012"}, "", ""),
         ({"message": "call 004930123456 Ref: x 12345678901a"}, "the body.message", "a phone number"),
