@@ -42,12 +42,15 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
         raise ForgetError("that is no e-mail address")
     forgotten = people.Forgotten(settings.forgotten_path)
     path = settings.warehouse_path
+    addresses = people.Addresses(settings)
+    kept_as = addresses.of(address)
     with warehouse.connect(path) as connection:
         _require_raw(connection, path)
-        keys = people.keys_of(connection, address)
+        _require_salt(connection, addresses, settings)
+        keys = people.keys_of(connection, kept_as)
         forgotten.add([people.normal(address), *keys], now)
         connection.begin()
-        removed = people.remove(connection, address, keys)
+        removed = people.remove(connection, kept_as, keys)
         for schema in MADE_BY_MODELS:
             connection.execute(f"drop schema if exists {schema} cascade")
         connection.commit()
@@ -58,8 +61,8 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
         raise ForgetError(f"the models could not be built anew ({built.failures[0]}). Then run this again")
     transform.publish(path, settings.published_path)
     left = [
-        *_mentions(path, address, keys),
-        *_mentions(settings.published_path, address, keys),
+        *_mentions(path, [address, kept_as], keys),
+        *_mentions(settings.published_path, [address, kept_as], keys),
         *_in_ledger(settings.ledger_url, address, keys),
     ]
     if left:
@@ -82,6 +85,21 @@ def _require_raw(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
         raise ForgetError(f"{path.name} has no {missing[0]} yet. Run make ingest first")
 
 
+def _require_salt(
+    connection: duckdb.DuckDBPyConnection, addresses: people.Addresses, settings: environment.Settings
+) -> None:
+    """Refuse where the address would be looked for in another form than the warehouse has it in."""
+    tables = connection.execute(
+        "select 1 from information_schema.tables where (table_schema, table_name) = ('raw_ops', 'addresses')"
+    ).fetchone()
+    held = connection.execute("select hashed_with from raw_ops.addresses").fetchone() if tables else None
+    if (held[0] if held else "") != addresses.mark:
+        raise ForgetError(
+            "the warehouse keeps addresses in another form than EMAILS_IN_WAREHOUSE and "
+            f"{settings.salt_path} give. Set them as they were when it was loaded"
+        )
+
+
 def _rewrite(path: Path) -> None:
     """Write the file anew: a row that was deleted stays readable in a freed page of the old one."""
     draft = path.with_name(f".{path.name}.rewritten")
@@ -93,9 +111,10 @@ def _rewrite(path: Path) -> None:
     draft.replace(path)
 
 
-def _mentions(path: Path, address: str, keys: list[str]) -> Iterator[str]:
-    """Name the tables of a DuckDB file in which the address, its hash or one of the keys still stands."""
-    wanted = [people.normal(address), hashlib.md5(people.normal(address).encode()).hexdigest(), *keys]  # noqa: S324
+def _mentions(path: Path, addresses: list[str], keys: list[str]) -> Iterator[str]:
+    """Name the tables of a DuckDB file in which an address, its hash or one of the keys still stands."""
+    texts = [people.normal(address) for address in addresses]
+    wanted = [*texts, *(hashlib.md5(text.encode()).hexdigest() for text in texts), *keys]  # noqa: S324
     with warehouse.connect(path) as connection:  # dbt still has it open, to write as well
         tables = connection.execute(
             "select table_schema, table_name from information_schema.tables where table_type = 'BASE TABLE'"

@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     credit_budget: Annotated[int, Field(ge=0)] = 0
     credit_budget_per_run: Annotated[int, Field(ge=0)] | None = None
     smallest_cohort: Annotated[int, Field(ge=2)] = 20
+    emails_in_warehouse: Literal["plain", "hashed"] = "plain"
     mavera_plan: Literal["starter", "basic", "professional", "enterprise"] = "starter"
     mavera_settle_seconds: Annotated[int, Field(ge=0)] = assumptions.SETTLE_SECONDS
     mavera_persona_type: Literal["B2B", "B2C"] = "B2C"

@@ -23,8 +23,8 @@ import pyarrow as pa
 import typer
 
 import dictionary
-import runs
 import pseudonyms
+import runs
 import settings as environment
 import warehouse
 

@@ -1,4 +1,4 @@
-"""Where raw rows say who somebody is, and who must not come back.
+"""Where raw rows say who somebody is, how that is kept, and who must not come back.
 
 A person who asked to be forgotten is remembered by tombstones alone: salted hashes of the address and of the
 vendors' keys. They stand in a file of their own, because the warehouse can be deleted and loaded anew.
@@ -7,6 +7,7 @@ vendors' keys. They stand in a file of their own, because the warehouse can be d
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -15,6 +16,10 @@ from typing import Any, Final, NamedTuple
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
+
+import pseudonyms
+from settings import Settings
 
 
 class Trace(NamedTuple):
@@ -96,6 +101,52 @@ class Forgotten:
         ).to_arrow_table()
         connection.unregister("unchecked")
         return kept.cast(rows.schema)
+
+
+# An address inside a longer text, as in JSON or a link.
+_ADDRESS: Final = re.compile(
+    r"""[^\s@"'<>(),;:\\/=&?%]+(?:@|%40)[^\s@"'<>(),;:\\/=&?%]*[^\s@"'<>(),;:\\/=&?%.]"""
+)
+HASHED_WITH: Final = "the salt"
+"""What is hashed beside the addresses, so that another salt shows."""
+
+
+class Addresses:
+    """How the warehouse keeps e-mail addresses: as they are or, with a salt, as hashes that join as well."""
+
+    def __init__(self, settings: Settings, *, create: bool = False) -> None:
+        self._is_hashed = settings.emails_in_warehouse == "hashed"
+        self._salt = pseudonyms.salt(settings.salt_path, create=create) if self._is_hashed else b""
+
+    @property
+    def mark(self) -> str:
+        """What tells one salt from another, and from none; empty where addresses are kept as they are."""
+        return pseudonyms.of_address(self._salt, HASHED_WITH) if self._salt else ""
+
+    def of(self, address: str) -> str:
+        """Return an address as the warehouse has it."""
+        return pseudonyms.of_address(self._salt, address) if self._is_hashed else normal(address)
+
+    def kept(self, table: str, rows: pa.Table) -> pa.Table:
+        """Return `rows` of a raw table as they are kept. What Mavera answers holds nobody's address."""
+        if not self._is_hashed or table.startswith("raw_mavera."):
+            return rows
+        owned = TRACES.get(table, Trace()).addresses
+        for place, field in enumerate(rows.schema):
+            column = rows.column(place)
+            if not pa.types.is_string(field.type):
+                continue
+            if field.name in owned:
+                kept = [self.of(value) if value and value.strip() else value for value in column.to_pylist()]
+            elif pc.any(pc.match_substring_regex(column, "@|%40")).as_py():
+                kept = [value and _ADDRESS.sub(self._hashed, value) for value in column.to_pylist()]
+            else:
+                continue
+            rows = rows.set_column(place, field, pa.array(kept, pa.string()))
+        return rows
+
+    def _hashed(self, found: re.Match[str]) -> str:
+        return self.of(found[0].replace("%40", "@"))
 
 
 def keys_of(connection: duckdb.DuckDBPyConnection, address: str) -> list[str]:

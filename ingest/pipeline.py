@@ -31,7 +31,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 import terminal
 import warehouse
 from ingest.http import Client, RefusedError, SourceError, Vendor
-from ingest.people import Forgotten
+from ingest.people import Addresses, Forgotten
 from ingest.typed import ChangedTypeError, Table
 from settings import Settings
 
@@ -245,6 +245,7 @@ def run(
     file = Warehouse(settings)
     try:
         file.prepare([resource.table for source in every for resource in source.resources(settings)])
+        file.keep_to_addresses()
         file.claim([source.name for source in sources if keys[source.name]])
         for name, reason in skipped.items():
             report.skip(name, reason)
@@ -453,6 +454,7 @@ class Warehouse:
         self._forgotten = _forgotten(settings.forgotten_path)
         _make_writable(settings.pipelines_path)
         self._connection = warehouse.connect(settings.warehouse_path, create=True)
+        self._addresses = Addresses(settings)
 
     def close(self) -> None:
         self._connection.close()
@@ -481,6 +483,7 @@ class Warehouse:
         self._connection.execute(
             """
             create table if not exists raw_ops.origins (vendor text primary key, world text, base_url text);
+            create table if not exists raw_ops.addresses (hashed_with text);
             create table if not exists raw_ops.loads (
                 run_id text, vendor text, resource text, started_at timestamptz, finished_at timestamptz,
                 requests bigint, waits bigint, rows_read bigint, rows_new bigint, rows_changed bigint,
@@ -522,6 +525,31 @@ class Warehouse:
         ).fetchall()
         return dict(found)
 
+    def keep_to_addresses(self) -> None:
+        """Write down how e-mail addresses are kept, at the first load; keep to it from then on.
+
+        Raises NotStartedError where the setting or the salt is another one: hashes and addresses do not join.
+        """
+        name = self._settings.warehouse_path.name
+        held = self._connection.execute("select hashed_with from raw_ops.addresses").fetchone()
+        if held is None and self._connection.execute("select 1 from raw_ops.loads").fetchone():
+            held = ("",)  # written before there was a choice
+        ours = Addresses(self._settings, create=held is None)
+        if held and bool(held[0]) != (self._settings.emails_in_warehouse == "hashed"):
+            kept = "hashed" if held[0] else "plain"
+            raise NotStartedError(
+                f"{name} holds e-mail addresses {kept}. Set EMAILS_IN_WAREHOUSE={kept}, or move that file "
+                "away and load anew"
+            )
+        if held and held[0] != ours.mark:
+            raise NotStartedError(
+                f"{name} holds hashes by another salt than {self._settings.salt_path}. Bring that file back, "
+                f"or move {name} away and load anew"
+            )
+        if held is None or not self._connection.execute("select 1 from raw_ops.addresses").fetchone():
+            self._connection.execute("insert into raw_ops.addresses values (?)", [ours.mark])
+        self._addresses = ours
+
     def last(self, job: Job) -> Cursor | None:
         """The cursor value up to which the rows of `job` are in the warehouse."""
         state: Any = self._pipeline(job.source.name).state
@@ -548,8 +576,9 @@ class Warehouse:
             batch.job.outcome.count(changes)
 
     def _known(self, batch: Batch) -> pa.Table:
-        """The rows of a batch without those of people who asked to be forgotten."""
-        return self._forgotten.without(self._connection, batch.job.resource.table.full_name, batch.rows)
+        """The rows of a batch as they are kept, without those of people who asked to be forgotten."""
+        table = batch.job.resource.table.full_name
+        return self._addresses.kept(table, self._forgotten.without(self._connection, table, batch.rows))
 
     def _changes(self, job: Job, read: pa.Table) -> Changes:
         """The rows of `read` that are new or differ from the warehouse's, each key once.
