@@ -56,10 +56,11 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
         connection.commit()
     _rewrite(path)
     shutil.rmtree(settings.pipelines_path, ignore_errors=True)  # what the last load left there
+    transform.load_runs(settings)  # models read it, and nothing may have been modelled yet
     built = transform.build(path, None)
     if built.failures:
         raise ForgetError(f"the models could not be built anew ({built.failures[0]}). Then run this again")
-    transform.publish(path, settings.published_path)
+    transform.publish(path, settings.published_path, settings.salt_path)
     left = [
         *_mentions(path, [address, kept_as], keys),
         *_mentions(settings.published_path, [address, kept_as], keys),

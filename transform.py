@@ -300,7 +300,7 @@ def main(
 def publish_command() -> None:
     """Write the read-only copy again, from the models as they stand."""
     settings = environment.load()
-    tables = publish(settings.warehouse_path, settings.published_path)
+    tables = publish(settings.warehouse_path, settings.published_path, settings.salt_path)
     typer.echo(f"{tables} tables in {settings.published_path}")
 
 
@@ -341,7 +341,7 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
         )
         _say(_numbers(done, seconds), f"{done.summary()}. {stands}: docs/operating.md, Transform", as_json)
         raise typer.Exit(1)
-    publish(settings.warehouse_path, settings.published_path)
+    publish(settings.warehouse_path, settings.published_path, settings.salt_path)
     record_build(settings.warehouse_path, fingerprint, loads, done)
     _say(_numbers(done, seconds), done.summary(), as_json)
 
