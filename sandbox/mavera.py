@@ -299,7 +299,9 @@ class Mavera:
     calendar month in UTC (None: the plan's). `plan` may be changed at any time, and so may `chat_seconds`:
     how long Mave thinks before its work is done and charged; `study_seconds`, `voice_seconds` and
     `generation_seconds`: how long a focus group, a brand voice and an app that takes its time need;
-    `studies_to_fail` and `voices_to_fail`: how many of the next ones come to nothing, charged all the same.
+    `studies_to_fail` and `voices_to_fail`: how many of the next ones come to nothing, charged all the same;
+    `list_lag_seconds`: how long a new object is in no list; `shuffle`: puts the rows of a list in another order.
+    `now` is its clock.
     """
 
     name = "mavera"
@@ -316,6 +318,9 @@ class Mavera:
         self.voice_seconds = 1.0
         self.voices_to_fail = 0
         self.generation_seconds = 1.0
+        self.list_lag_seconds = 0.0
+        self.shuffle: Callable[[list[Row]], None] | None = None
+        self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._chats = 0
         if state:
             state.parent.mkdir(parents=True, exist_ok=True)
@@ -388,7 +393,7 @@ class Mavera:
     def error(self, status: int, request: Request, standing: Sequence[Standing] = ()) -> Response:  # noqa: ARG002
         headers = self.limit_headers(standing)
         if status == 429:
-            now = datetime.now(UTC).timestamp()
+            now = self.now().timestamp()
             seconds = [max(1, math.ceil(reset - now)) for _, _, reset in standing]
             headers["Retry-After"] = str(max(seconds, default=RETRY_AFTER_SECONDS))
         return Refusal(status, headers=headers).response
@@ -439,8 +444,7 @@ class Mavera:
         }
 
     async def _list_personas(self, request: Request) -> Response:
-        rows = self._query("select body from objects where kind = 'persona' order by position")
-        customs = [listed(json.loads(body)) for (body,) in rows]
+        customs = [listed(persona) for persona in self._listed("persona")]
         return JSONResponse(page_by_cursor(request, [*BASE_PERSONAS, *customs]))
 
     async def _get_persona(self, request: Request) -> Response:
@@ -452,7 +456,7 @@ class Mavera:
         self._require_persona_fields(sent)
         defaults = {"pipeline_type": "north_star", "type": "B2C", "description": "As Mavera imagines it."}
         fields = defaults | self._persona_fields(sent)
-        now = datetime.now(UTC)
+        now = self.now()
         persona: Row = {
             "id": new_cuid(now),
             "object": "custom_persona",
@@ -529,11 +533,10 @@ class Mavera:
         return {field: value for field, value in fields.items() if field in known}
 
     async def _list_studies(self, request: Request) -> Response:
-        rows = self._query("select body from objects where kind = 'focus group' order by position")
         long = ("questions", "results")
         studies = [
-            {field: value for field, value in self._study_now(json.loads(body)).items() if field not in long}
-            for (body,) in rows
+            {field: value for field, value in self._study_now(study).items() if field not in long}
+            for study in self._listed("focus group")
         ]
         return JSONResponse(page_by_cursor(request, studies))
 
@@ -564,7 +567,7 @@ class Mavera:
             "results": study_results(personas, questions, fields["sample_size"]),
             "credits": price,
             "fails": self.studies_to_fail > 0,
-            "created_at": iso(datetime.now(UTC)),
+            "created_at": iso(self.now()),
         }
         with self._charged(study["id"], price, fields["workspace_id"]):
             self._save("focus group", study)
@@ -573,7 +576,7 @@ class Mavera:
 
     def _stage(self, work: Row, seconds: float) -> str:
         """How far work that takes `seconds` is: it waits for a third of its time, then is at work."""
-        age = (datetime.now(UTC) - datetime.fromisoformat(work["created_at"])).total_seconds()
+        age = (self.now() - datetime.fromisoformat(work["created_at"])).total_seconds()
         if age < seconds:
             return "pending" if age < seconds / 3 else "processing"
         return "failed" if work["fails"] else "completed"
@@ -653,7 +656,7 @@ class Mavera:
         if not re.fullmatch(r"[0-9a-f]{64}", fields.get("checksum") or "0" * 64):
             raise invalid("checksum", "must be a SHA-256 in hexadecimal digits")
         key = f"{fields['workspace_id']}/{secrets.token_hex(12)}/{fields['file_name']}"
-        signature, expires = secrets.token_hex(16), datetime.now(UTC) + timedelta(seconds=UPLOAD_SECONDS)
+        signature, expires = secrets.token_hex(16), self.now() + timedelta(seconds=UPLOAD_SECONDS)
         described = (fields["file_type"], fields["file_size"], fields.get("checksum"))
         with self._state:
             self._state.execute(
@@ -680,7 +683,7 @@ class Mavera:
             "select file_type, file_size, checksum, expires_at from uploads where key = ? and signature = ?",
             *(key, signature),
         )
-        if not found or found[0][3] < iso(datetime.now(UTC)):
+        if not found or found[0][3] < iso(self.now()):
             return refused_by_storage(403)
         file_type, file_size, checksum, _ = found[0]
         if request.headers.get("content-type") != file_type:
@@ -703,7 +706,7 @@ class Mavera:
             raise invalid("url", "is not the public_url of a file that was uploaded")
         if len(content) != fields["file_size"]:
             raise invalid("file_size", "is not that of the file that was uploaded")
-        now = iso(datetime.now(UTC))
+        now = iso(self.now())
         record: Row = {"id": new_id("file"), "object": "file", "folder_id": None, "metadata": {}, **fields}
         record |= {"created_at": now, "updated_at": now}
         with self._state:
@@ -734,8 +737,7 @@ class Mavera:
         for name in filters:
             if self.strict and name not in {"workspace_id", "status"}:
                 raise invalid(name, "is not a parameter of this request")
-        rows = self._query("select body from objects where kind = 'brand voice' order by position")
-        voices = [self._voice_now(json.loads(body)) for (body,) in rows]
+        voices = [self._voice_now(voice) for voice in self._listed("brand voice")]
         wanted = [
             voice
             for voice in voices
@@ -759,7 +761,7 @@ class Mavera:
             raise invalid("workspace_id", "is not a workspace of this account")
         texts = [self._document_text(one, at) for at, one in enumerate(fields["documents"])]
         urls = [url if isinstance(url, str) else url["url"] for url in fields["urls"]]
-        now = iso(datetime.now(UTC))
+        now = iso(self.now())
         voice: Row = {
             "id": new_id("bv"),
             "object": "brand_voice",
@@ -782,7 +784,7 @@ class Mavera:
         """Change what it is called and what was generated; where it comes from stays."""
         sent = self._known(await body_of(request), VOICE_CONTENT | VOICE_SHORTEST.keys())
         voice = self._load("brand voice", request.path_params["id"])
-        voice |= self._voice_fields(sent) | {"edited_at": iso(datetime.now(UTC))}
+        voice |= self._voice_fields(sent) | {"edited_at": iso(self.now())}
         with self._state:
             self._save("brand voice", voice)
         return JSONResponse(self._voice_now(voice))
@@ -866,15 +868,9 @@ class Mavera:
         """The newest first: in the reference's paging without their texts, in the guide's with them."""
         workspace_id = request.query_params.get("workspace_id")
         rows = [
-            self._generation_now(json.loads(body))
-            for (body,) in self._query(
-                """
-                select body from objects
-                where kind = 'generation' and coalesce(body ->> 'workspace_id' = ?, true)
-                order by position desc
-                """,
-                workspace_id,
-            )
+            self._generation_now(generation)
+            for generation in self._listed("generation", newest_first=True)
+            if workspace_id in {None, generation["workspace_id"]}
         ]
         if not self.strict:
             return JSONResponse(page_by_offset(request, rows))
@@ -894,7 +890,7 @@ class Mavera:
         text = written(APPS[app_id], fields["input_data"], persona, voice)
         low, high = GENERATION_CREDITS
         words = sum(len(str(value).split()) for value in fields["input_data"].values())
-        now = iso(datetime.now(UTC))
+        now = iso(self.now())
         generation: Row = {
             "id": new_id("gen"),
             "object": "generation",
@@ -922,7 +918,7 @@ class Mavera:
         app = APPS[app_id]
         seconds = self.generation_seconds if app.takes_time else 0
         ready = datetime.fromisoformat(generation["created_at"]) + timedelta(seconds=seconds)
-        text = generation["text"] if datetime.now(UTC) >= ready else ""
+        text = generation["text"] if self.now() >= ready else ""
         tokens = len(generation["text"].split())
         shown = {field: value for field, value in generation.items() if field not in {"text", "credits"}}
         shown |= {
@@ -996,7 +992,7 @@ class Mavera:
         return fields
 
     def _answer(self, message: str, workspace_id: str, thread_id: str | None) -> Row:
-        now = iso(datetime.now(UTC))
+        now = iso(self.now())
         complexity, credits_used = priced(message)
         if thread_id is None:
             thread = new_thread(message, workspace_id, now)
@@ -1034,21 +1030,15 @@ class Mavera:
         return answer
 
     async def _list_threads(self, request: Request) -> Response:
-        limit = whole_number(request, "limit", default=20, lowest=1, highest=100)
-        offset = whole_number(request, "offset", default=0, lowest=0)
         workspace_id = request.query_params.get("workspace_id")
-        total = self._count_threads(workspace_id)
-        rows = self._query(
-            """
-            select json_remove(body, '$.messages', '$.sources', '$.personas_used') from objects
-            where kind = 'thread' and coalesce(body ->> 'workspace_id' = ?, true)
-            order by body ->> 'updated_at' desc, position desc limit ? offset ?
-            """,
-            *(workspace_id, limit, offset),
-        )
-        page = {"object": "list", "data": [json.loads(body) for (body,) in rows]}
-        standing = {"total": total, "limit": limit, "offset": offset, "has_more": offset + len(rows) < total}
-        return JSONResponse(page | standing)
+        long = ("messages", "sources", "personas_used")
+        threads = self._listed("thread", newest_first=True, by="updated_at")
+        rows = [
+            {field: value for field, value in thread.items() if field not in long}
+            for thread in threads
+            if workspace_id in {None, thread["workspace_id"]}
+        ]
+        return JSONResponse(page_by_offset(request, rows))
 
     async def _get_thread(self, request: Request) -> Response:
         return JSONResponse(self._load("thread", request.path_params["id"]))
@@ -1091,6 +1081,19 @@ class Mavera:
         loaded: Row = json.loads(rows[0][0])
         return loaded
 
+    def _listed(self, kind: str, *, newest_first: bool = False, by: str = "") -> list[Row]:
+        """The objects of a kind that lists show by now, in the order of their making or of the time `by`."""
+        shown_until = self.now() - timedelta(seconds=self.list_lag_seconds)
+        bodies = self._query("select body from objects where kind = ? order by position", kind)
+        rows = [row for (body,) in bodies if made_at(row := json.loads(body)) <= shown_until]
+        if newest_first:
+            rows.reverse()
+        if by:
+            rows.sort(key=lambda row: str(row[by]), reverse=True)
+        if self.shuffle:
+            self.shuffle(rows)
+        return rows
+
     def _save(self, kind: str, body: Row) -> None:
         self._state.execute(
             """
@@ -1112,11 +1115,11 @@ class Mavera:
             yield
             self._state.execute(
                 "insert into charges (object_id, workspace_id, credits, charged_at) values (?, ?, ?, ?)",
-                (object_id, workspace_id, credits_used, iso(datetime.now(UTC))),
+                (object_id, workspace_id, credits_used, iso(self.now())),
             )
 
     def _spent_this_month(self, workspace_id: str | None = None) -> int:
-        month = f"{datetime.now(UTC):%Y-%m}"
+        month = f"{self.now():%Y-%m}"
         ((spent,),) = self._query(
             """
             select coalesce(sum(credits), 0) from charges
@@ -1200,6 +1203,12 @@ def cursor_after(row: Row) -> str:
 def iso(moment: datetime) -> str:
     """UTC in ISO 8601, to the millisecond; such texts sort as their times do."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def made_at(body: Row) -> datetime:
+    """When an object was made: personas have it in Unix seconds."""
+    made = body["created_at"]
+    return datetime.fromtimestamp(made, UTC) if isinstance(made, int) else datetime.fromisoformat(made)
 
 
 def new_id(prefix: str) -> str:
