@@ -225,7 +225,7 @@ class _Run:
 
     def _say_where_it_resumes(self) -> None:
         last = self.ledger.last_run()
-        ended = [call for call in last.calls if call.state != "unknown"] if last else []
+        ended = {call.key for call in last.calls if call.state != "unknown"} if last else set()
         if last and len(ended) < last.steps:
             self.say(f"resuming: the last run stopped after {len(ended)} of {last.steps}")
 
@@ -278,6 +278,7 @@ class _Run:
 
     def _settle(self, call: Call) -> None:
         """Find out what became of a call that an earlier run left without an answer."""
+        young = self._too_young(call)  # before the look: what it does not see may come while it lasts
         found = self._look(call)
         if found.answer:
             self._close(call.call_id, found.answer, call.credits_high, "look up")
@@ -286,7 +287,7 @@ class _Run:
             else:
                 said = f"found in Mavera as {found.answer.shown_id}, adopted"
                 self._note(Result(call.key, "adopted", said))
-        elif doubt := found.doubt or self._too_young(call):
+        elif doubt := found.doubt or young:
             self._note(Result(call.key, "unknown", doubt))
         else:
             self._write_off(call)
@@ -505,9 +506,6 @@ class _Run:
             return None
 
     def _send_one(self, step: Step, run_id: str) -> None:
-        record = step.record
-        edits = step.action == "update" and KINDS[record.kind].update_edits
-        remote_id = step.entry.remote_id if step.entry and edits else None
         try:
             payload = self._payload(step)
             self.mavera.check(payload)
@@ -515,8 +513,26 @@ class _Run:
             self._note(Result(record.key, "held", str(error)))
             return
         except api.MaveraError as error:  # before anything was asked for: the next run begins anew
-            self._note_refusal(record.key, error)
+            self._note_refusal(step.record.key, error)
             return
+        for attempt in range(1, api.ATTEMPTS):
+            refused = self._attempt(step, run_id, payload)
+            if refused is None:
+                return
+            if self.interrupt.requested:
+                raise KeyboardInterrupt
+            self.mavera.wait_out(refused, attempt)
+        if refused := self._attempt(step, run_id, payload):
+            self._note_refusal(step.record.key, refused)
+
+    def _attempt(self, step: Step, run_id: str, payload: Mapping[str, Any]) -> api.TryAgain | None:
+        """Announce a call, make it, and note how it ended; return why it may simply be made again.
+
+        Each attempt is announced by itself: how long Mavera may still be at work on one counts from there.
+        """
+        record = step.record
+        edits = step.action == "update" and KINDS[record.kind].update_edits
+        remote_id = step.entry.remote_id if step.entry and edits else None
         call_id = self.ledger.begin(
             run_id,
             kind=record.kind,
@@ -541,11 +557,14 @@ class _Run:
                 self._note(result)
         except api.MaveraError as error:
             self.ledger.end(call_id, "failed", credits_spent=0, error=str(error))
+            if isinstance(error, api.TryAgain):
+                return error
             self._note_refusal(record.key, error)
         else:
             spent = self._close(call_id, answer, step.price.high, step.action)
             if answer.state == "done":
                 self._note(Result(record.key, done, f"{done} {answer.shown_id}", spent))
+        return None
 
     def _note_refusal(self, key: str, error: api.MaveraError) -> None:
         """Note that nothing came of a record; raises what every other record would meet as well."""
@@ -582,6 +601,7 @@ class _Run:
         if step.action == "update" and KINDS[step.record.kind].update_edits:
             return Result(key, "failed", f"{error}; the next run sends it again")
         (call,) = (call for call in self.ledger.unknown() if call.call_id == call_id)
+        young = self._too_young(call)
         found = self._look(call)
         if found.answer:
             spent = self._close(call_id, found.answer, step.price.high, "look up")
@@ -590,7 +610,7 @@ class _Run:
             if found.answer.state == "failed":
                 return self._ended(call, found.answer, spent)
             return Result(key, done, f"{done} {found.answer.shown_id}, its answer was lost", spent)
-        if found.doubt or self._too_young(call):
+        if found.doubt or young:
             return Result(key, "unknown", f"{error}; {found.doubt or 'the next run looks it up'}")
         self._write_off(call)
         return Result(key, "failed", f"{error}; nothing came of it")

@@ -144,7 +144,8 @@ class Mavera:
         The answer repeats what the persona cost when it was created: its credits are the sum until now.
         """
         url = f"/personas/{persona_id}"
-        return persona_in(self._repeat("PATCH", url, json=dict(fields), timeout=self._timeouts.persona))
+        body = self._call("PATCH", url, TryAgain, json=dict(fields), timeout=self._timeouts.persona)
+        return persona_in(body)
 
     def ask(self, payload: Mapping[str, Any]) -> Answer:
         """Ask Mave, and wait for the answer: 5 to 90 seconds."""
@@ -212,6 +213,11 @@ class Mavera:
         """Let Mavera work."""
         self._sleep(seconds)
 
+    def wait_out(self, failure: TryAgain, attempt: int) -> None:
+        """Wait before the next of `ATTEMPTS` attempts, for as long as Mavera said, or longer each time."""
+        seconds = 2.0**attempt / 2 if failure.seconds is None else failure.seconds
+        self._sleep(min(seconds, LONGEST_WAIT_SECONDS))
+
     def custom_personas(self) -> list[dict[str, Any]]:
         """Return every custom persona of the account."""
         return [row for row in self._list("/personas", PERSONA_PAGE) if row.get(assumptions.CUSTOM, True)]
@@ -269,10 +275,8 @@ class Mavera:
             raise Withheld(objection)
 
     def _charge(self, path: str, payload: Mapping[str, Any], timeout: float) -> Any:
-        """POST what costs credits, again only where no answer can have been produced."""
-        return self._attempt(
-            lambda: self._call("POST", path, OutcomeUnknown, json=dict(payload), timeout=timeout)
-        )
+        """POST what costs credits, once: whoever sends it again announces it again (`wait_out`)."""
+        return self._call("POST", path, OutcomeUnknown, json=dict(payload), timeout=timeout)
 
     def _repeat(self, method: str, path: str, **arguments: Any) -> Any:
         """Make a call that may be made any number of times."""
@@ -283,8 +287,7 @@ class Mavera:
             try:
                 return call()
             except TryAgain as failure:
-                seconds = 2.0**attempt / 2 if failure.seconds is None else failure.seconds
-                self._sleep(min(seconds, LONGEST_WAIT_SECONDS))
+                self.wait_out(failure, attempt)
         return call()
 
     def _put(self, place: Mapping[str, Any], content: bytes) -> None:

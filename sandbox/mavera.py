@@ -299,9 +299,9 @@ class Mavera:
     calendar month in UTC (None: the plan's). `plan` may be changed at any time, and so may `chat_seconds`:
     how long Mave thinks before its work is done and charged; `study_seconds`, `voice_seconds` and
     `generation_seconds`: how long a focus group, a brand voice and an app that takes its time need;
-    `studies_to_fail` and `voices_to_fail`: how many of the next ones come to nothing, charged all the same;
-    `list_lag_seconds`: how long a new object is in no list; `shuffle`: puts the rows of a list in another order.
-    `now` is its clock.
+    `studies_to_fail` and `voices_to_fail`: how many of the next ones come to nothing, charged all the
+    same; `list_lag_seconds`: how long a new object is in no list; `shuffle`: what puts the rows of a list in
+    another order. `now` is its clock.
     """
 
     name = "mavera"

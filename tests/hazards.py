@@ -1,0 +1,611 @@
+"""A Mavera in this process, on a clock that only waiting moves, where answers get lost and runs die.
+
+Every run is a forked child, so that one that dies is really dead: it is killed, and nothing of it runs on.
+What outlives it is what would in earnest: the ledger's file, Mavera's state, and the work that Mavera has
+not come round to. No socket, no real second and no dbt is needed, so that thousands of runs take minutes.
+"""
+
+import asyncio
+import hashlib
+import json
+import multiprocessing
+import os
+import pickle
+import random
+import signal
+import sqlite3
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+from unittest.mock import patch
+from urllib.parse import parse_qs, urlencode, urlsplit
+
+import requests
+import sqlalchemy as sa
+from requests.adapters import BaseAdapter
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.types import Message
+
+from activate import engine, generations, personas, studies, voices
+from activate import ledger as journal
+from activate.lock import UNGUARDED, Hold, LedgerError, lock
+from activate.mavera import Mavera, MaveraError
+from activate.plan import KINDS, Document, Plan, Record
+from activate.records import MARKER, canonical, marker
+from sandbox import mavera as sandbox
+
+BEGAN_AT: Final = datetime(2026, 11, 1, tzinfo=UTC)
+BASE_URL: Final = "http://mavera.invalid/api/v1"
+CALL_SECONDS: Final = 0.2
+SETTLE_SECONDS: Final = 300
+BY_HAND: Final = "Our own"  # begins the names of what the account made itself
+ROWS_A_PAGE: Final = 5  # whatever is asked for, so that lists have pages to go wrong between
+
+# What costs credits, by its path; and the name that the sandbox has for the objects.
+PAID: Final = {
+    "/personas": "personas",
+    "/brand-voices": "brand-voices",
+    "/mave/chat": "analyses",
+    "/focus-groups": "focus-groups",
+    "/generations": "generations",
+}
+OBJECTS: Final = {
+    "personas": "persona",
+    "brand-voices": "brand voice",
+    "analyses": "thread",
+    "focus-groups": "focus group",
+    "generations": "generation",
+}
+LISTS: Final = frozenset({"/personas", "/brand-voices", "/mave/threads", "/focus-groups", "/generations"})
+
+
+class Fault(NamedTuple):
+    """What befalls a call that costs credits: whether its work is done, and what comes back of it.
+
+    `answer` is a status, or `cut`, `silence` (the client waits until it gives up), `garbage` or `late`:
+    silence, and the work is done later than that, or meanwhile.
+    """
+
+    works: bool
+    answer: int | str
+
+
+FAULTS: Final = {
+    "500, work done": Fault(True, 500),
+    "500, not done": Fault(False, 500),
+    "cut, work done": Fault(True, "cut"),
+    "cut, not done": Fault(False, "cut"),
+    "time-out, done": Fault(True, "silence"),
+    "time-out, not done": Fault(False, "silence"),
+    "work done late": Fault(False, "late"),
+    "answer garbled": Fault(True, "garbage"),
+    "429": Fault(False, 429),
+    "503": Fault(False, 503),
+    "402": Fault(False, 402),
+}
+WAITS: Final = (1, 30, 120)  # seconds after which a 429 lets in again
+LOOKS: Final = "looks"  # what costs nothing, where a fault is for these
+LISTING_FAULTS: Final = ("pages repeated", "list lags behind", "list reordered")
+
+# Where a run dies. The last but one is told twice to stop while a call is in flight, and may clean up.
+DEATHS: Final = (
+    "before the begin row",
+    "within the begin row",
+    "before the request",
+    "before the answer",
+    "before the end row",
+    "within the end row",
+    "after the end row",
+    "while polling",
+    "while looking up",
+    "before adopting",
+    "after adopting",
+    "told to stop twice",
+)
+
+
+class Clock:
+    """Time since `BEGAN_AT` that passes only where somebody waits; children share it, it outlives them."""
+
+    def __init__(self) -> None:
+        self._seconds = multiprocessing.Value("d", 0.0, lock=False)
+
+    def __call__(self) -> float:
+        return BEGAN_AT.timestamp() + self._seconds.value
+
+    def now(self) -> datetime:
+        return BEGAN_AT + timedelta(seconds=self._seconds.value)
+
+    def sleep(self, seconds: float) -> None:
+        self._seconds.value += seconds
+
+
+@dataclass
+class Hazards:
+    """What goes wrong in one run: the first, second, … paid call of a kind meets a fault; lists meet theirs.
+
+    `death` is a place, the kind that it counts (any where it is empty), and the how manieth time it is there.
+    """
+
+    faults: dict[tuple[str, int], str] = field(default_factory=dict)
+    listing: str = ""
+    lag_seconds: float = 0
+    late_seconds: float = 0
+    death: tuple[str, str, int] | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.chance = random.Random(self.seed)
+        self.calls: Counter[str] = Counter()
+        self.places: Counter[str] = Counter()
+        self.met: Callable[[str], object] = lambda _: None
+
+    def fault(self, kind: str) -> Fault | None:
+        self.calls[kind] += 1
+        name = self.faults.get((kind, self.calls[kind]), "")
+        if name:
+            self.met(name)
+        return FAULTS.get(name)
+
+    def pass_by(self, place: str, kind: str = "") -> None:
+        """Die here, if this is the place and the time."""
+        if self.death is None or self.death[0] != place or self.death[1] not in {"", kind}:
+            return
+        self.places[place] += 1
+        if self.places[place] == self.death[2]:
+            self.met(place)
+            if place == "told to stop twice":
+                os.kill(os.getpid(), signal.SIGTERM)
+                os.kill(os.getpid(), signal.SIGTERM)
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+
+CALM: Final = Hazards()
+
+
+class Wire(BaseAdapter):
+    """Carries requests to the sandbox's Mavera without a socket, through the hazards of this run."""
+
+    def __init__(self, account: "Account", hazards: Hazards) -> None:
+        super().__init__()
+        self._clock, self._hazards, self._late = account.clock, hazards, account.late
+        self._mavera = account.open_mavera()
+        if hazards.listing == "list lags behind":
+            self._mavera.list_lag_seconds = hazards.lag_seconds
+        hazards.met = account.note
+        self._app = Starlette(routes=list(self._mavera.routes))
+        self._loop = asyncio.new_event_loop()
+        self._page = b""
+
+    def close(self) -> None:
+        self._loop.close()
+
+    def send(self, request: requests.PreparedRequest, timeout: Any = None, **_: Any) -> requests.Response:  # type: ignore[override]
+        self._clock.sleep(CALL_SECONDS)
+        self.catch_up()
+        path = urlsplit(str(request.url)).path.removeprefix("/api/v1")
+        kind = PAID.get(path, "") if request.method == "POST" else ""
+        if request.method == "GET":
+            self._hazards.pass_by("while polling" if self._is_poll(path) else "while looking up")
+            fault = self._hazards.fault(LOOKS)
+            return self._refused(request, fault) if fault else self._look(request, path)
+        if not kind:
+            return _response(request, *self._serve(request))
+        self._hazards.pass_by("before the request", kind)
+        return self._charge(request, kind, timeout)
+
+    def _is_poll(self, path: str) -> bool:
+        return path.startswith(("/focus-groups/", "/brand-voices/", "/generations/"))
+
+    def _look(self, request: requests.PreparedRequest, path: str) -> requests.Response:
+        if path not in LISTS:
+            return _response(request, *self._serve(request))
+        query = parse_qs(urlsplit(str(request.url)).query)
+        is_first = not (query.keys() & {"cursor", "offset"})
+        if self._hazards.listing in {"list lags behind", "list reordered"}:
+            self._hazards.met(self._hazards.listing)
+        if self._hazards.listing == "list reordered" and (is_first or "offset" in query):
+            order = self._hazards.chance.random()
+            self._mavera.shuffle = lambda rows: random.Random(order).shuffle(rows)
+        if path != "/brand-voices":
+            query["limit"] = [str(ROWS_A_PAGE)]
+        status, headers, content = self._serve(request, urlencode(query, doseq=True))
+        if self._hazards.listing == "pages repeated" and not is_first and self._hazards.chance.random() < 0.5:
+            content = self._page
+            self._hazards.met("pages repeated")
+        self._page = content
+        return _response(request, status, headers, content)
+
+    def _charge(self, request: requests.PreparedRequest, kind: str, timeout: Any) -> requests.Response:
+        fault = self._hazards.fault(kind)
+        if fault and fault.answer == "late":
+            due = self._clock() + self._hazards.late_seconds
+            late = {"due": due, "path": urlsplit(str(request.url)).path, "body": request.body.decode()}  # type: ignore[union-attr]
+            with self._late.open("a", encoding="utf-8") as queue:
+                queue.write(json.dumps(late) + "\n")
+        status, headers, content = self._serve(request) if fault is None or fault.works else (0, {}, b"")
+        self._hazards.pass_by("told to stop twice", kind)
+        self._hazards.pass_by("before the answer", kind)
+        match fault:
+            case None:
+                return _response(request, status, headers, content)
+            case Fault(answer="cut"):
+                raise requests.ConnectionError
+            case Fault(answer="silence" | "late"):
+                self._clock.sleep(timeout[1])
+                raise requests.ReadTimeout
+            case Fault(answer="garbage"):
+                return _response(request, status, headers, content[: len(content) // 2])
+        return self._refused(request, fault)
+
+    def _refused(self, request: requests.PreparedRequest, fault: Fault) -> requests.Response:
+        refusal = self._mavera.error(int(fault.answer), Request({"type": "http"}))
+        if fault.answer == 429:
+            refusal.headers["Retry-After"] = str(self._hazards.chance.choice(WAITS))
+        return _response(request, refusal.status_code, dict(refusal.headers), bytes(refusal.body))
+
+    def catch_up(self) -> None:
+        """Do the work that Mavera has come round to by now."""
+        if not self._late.exists():
+            return
+        waiting = [json.loads(line) for line in self._late.read_text(encoding="utf-8").splitlines()]
+        due = [work for work in waiting if work["due"] <= self._clock()]
+        for work in due:
+            self._mavera.now = lambda at=work["due"]: datetime.fromtimestamp(at, UTC)
+            self._call("POST", work["path"], "", {}, work["body"].encode())
+        self._mavera.now = self._clock.now
+        if due:
+            left = [json.dumps(work) + "\n" for work in waiting if work not in due]
+            self._late.write_text("".join(left), encoding="utf-8")
+
+    def _serve(
+        self, request: requests.PreparedRequest, query: str | None = None
+    ) -> tuple[int, dict[str, str], bytes]:
+        parts = urlsplit(str(request.url))
+        body = request.body.encode() if isinstance(request.body, str) else request.body or b""
+        query = parts.query if query is None else query
+        return self._call(str(request.method), parts.path, query, dict(request.headers), body)  # type: ignore[arg-type]
+
+    def _call(
+        self, method: str, path: str, query: str, headers: dict[str, str], body: bytes
+    ) -> tuple[int, dict[str, str], bytes]:
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "server": ("mavera.invalid", 80),
+            "path": path,
+            "raw_path": path.encode(),
+            "root_path": "",
+            "query_string": query.encode(),
+            "headers": [(name.lower().encode(), str(value).encode()) for name, value in headers.items()],
+        }
+        told: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Message) -> None:
+            told.append(message)
+
+        self._loop.run_until_complete(self._app(scope, receive, send))
+        content = b"".join(message.get("body", b"") for message in told[1:])
+        answered = {name.decode(): value.decode() for name, value in told[0]["headers"]}
+        return told[0]["status"], answered, content
+
+
+def _response(
+    request: requests.PreparedRequest, status: int, headers: dict[str, str], content: bytes
+) -> requests.Response:
+    response = requests.Response()
+    response.status_code, response.request, response.url = status, request, str(request.url)
+    response.headers.update(headers)
+    response._content = content
+    return response
+
+
+class Ended(NamedTuple):
+    """How a run ended: killed, refused for a reason, or with an outcome; and how many calls it made."""
+
+    was_killed: bool = False
+    refusal: str = ""
+    outcome: engine.Outcome | None = None
+    calls: int = 0
+
+
+class Standing(NamedTuple):
+    """What was paid for in Mavera: an object, or a question of a thread, by the reference that it carries."""
+
+    kind: str
+    record_key: str
+    fingerprint: str
+    object_id: str
+    credits: int
+
+
+# One engine opens every ledger here: what it has compiled serves all, where a run by itself would begin anew.
+_OPEN: list[Path] = []
+_ENGINE: Final = sa.create_engine(
+    "sqlite:///ledger", creator=lambda: sqlite3.connect(_OPEN[-1], timeout=30), poolclass=sa.NullPool
+)
+
+
+class Account:
+    """One account with its ledger, below a directory that should be in memory. One at a time is open."""
+
+    def __init__(self, path: Path, *, is_strict: bool = True, work_seconds: float = 0) -> None:
+        self.path = path
+        self.clock = Clock()
+        self.late = path / "late.jsonl"
+        self.ledger_path = path / "ledger.sqlite"
+        self.url = f"sqlite:///{self.ledger_path}"
+        _OPEN[:] = [self.ledger_path]
+        self._is_strict = is_strict
+        self._work_seconds = work_seconds
+        self.open_mavera()
+
+    def note(self, hazard: str) -> None:
+        """Remember that a hazard was met, also by who dies of it."""
+        with (self.path / "met").open("a", encoding="utf-8") as met:
+            met.write(f"{hazard}\n")
+
+    def met(self) -> Counter[str]:
+        """Return how often each hazard was met."""
+        noted = self.path / "met"
+        return Counter(noted.read_text(encoding="utf-8").splitlines() if noted.exists() else ())
+
+    def open_mavera(self) -> sandbox.Mavera:
+        mavera = sandbox.Mavera(self.path / "mavera.sqlite", strict=self._is_strict, balance=1_000_000)
+        mavera.now = self.clock.now
+        mavera.study_seconds = mavera.voice_seconds = mavera.generation_seconds = self._work_seconds
+        return mavera
+
+    def ledger(self, *, write: bool = False, hold: Hold = UNGUARDED) -> journal.Ledger:
+        with patch.object(sa, "create_engine", lambda *_, **__: _ENGINE):
+            ledger = journal.connect(self.url, BASE_URL, write=write, hold=hold)
+        ledger.now = self.clock.now
+        return ledger
+
+    def client(self) -> Mavera:
+        return Mavera(BASE_URL, sandbox.KEY, "enterprise", clock=self.clock, sleep=self.clock.sleep)
+
+    def limits(self, month: int) -> engine.Limits:
+        return engine.Limits(month, None, 20, SETTLE_SECONDS, poll_seconds=5, poll_ceiling_seconds=60)
+
+    def plan(self, wanted: Sequence[Record], month: int) -> Plan:
+        return engine.plan(wanted, self.ledger(), list(KINDS), self.limits(month))
+
+    def run(self, wanted: Sequence[Record], month: int, hazards: Hazards = CALM) -> Ended:
+        """Apply in a process of its own, as the command does, under the lock of the ledger."""
+
+        return self.forked(lambda: self._apply(wanted, month, hazards), hazards)
+
+    def _apply(self, wanted: Sequence[Record], month: int, hazards: Hazards) -> Ended:
+        client = self.client()
+        with lock(self.url) as hold:
+            ledger = self.ledger(write=True, hold=hold)
+            _watch(ledger, hazards)
+            try:
+                outcome = engine.apply(wanted, ledger, client, list(KINDS), self.limits(month))
+            except (engine.NotStarted, LedgerError, MaveraError) as error:
+                return Ended(refusal=str(error), calls=client.calls)
+        return Ended(outcome=outcome, calls=client.calls)
+
+    def warm_up(self, wanted: Sequence[Record]) -> None:
+        """Run once in this very process, so that the children find everything compiled."""
+        with self._reached(CALM):
+            self._apply(wanted, 100_000, CALM)
+
+    @contextmanager
+    def _reached(self, hazards: Hazards) -> Iterator[None]:
+        wire = Wire(self, hazards)
+        with patch.object(requests.Session, "get_adapter", lambda *_, **__: wire):
+            yield
+
+    def forked(self, work: Any, hazards: Hazards = CALM) -> Any:
+        """Return what `work` returns in a child that reaches this Mavera, or Ended(was_killed=True)."""
+        reading, writing = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.close(reading)
+                with self._reached(hazards):
+                    told = pickle.dumps(work())
+                with os.fdopen(writing, "wb") as pipe:
+                    pipe.write(told)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(3)
+            os._exit(0)
+        os.close(writing)
+        with os.fdopen(reading, "rb") as pipe:
+            told = pipe.read()
+        _, status = os.waitpid(child, 0)
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+            return Ended(was_killed=True)
+        if status:
+            raise RuntimeError("a run broke down; its traceback stands above")
+        return pickle.loads(told)  # noqa: S301
+
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass, in which Mavera does what it has come round to."""
+        self.clock.sleep(seconds)
+        if self.late.exists() and self.late.stat().st_size:
+            Wire(self, CALM).catch_up()
+
+    # What stands in Mavera
+
+    def query(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        with closing(sqlite3.connect(self.path / "mavera.sqlite")) as connection, connection:
+            return connection.execute(statement, values).fetchall()
+
+    def charged(self) -> int:
+        """Return the credits of all that was not made by hand."""
+        by_runs = """
+            select coalesce(sum(credits), 0) from charges
+            where object_id not in (select object_id from objects where body ->> 'name' like ? || '%')
+        """
+        return int(self.query(by_runs, BY_HAND)[0][0])
+
+    def standing(self) -> list[Standing]:
+        """Return everything of ours that was paid for and stands, oldest first."""
+        charges: dict[str, list[int]] = {}
+        for object_id, price in self.query("select object_id, credits from charges order by position"):
+            charges.setdefault(object_id, []).append(price)
+        found = []
+        for kind, text in self.query("select kind, body from objects order by position"):
+            body = json.loads(text)
+            prices = charges.get(body["id"], [])
+            for number, words in enumerate(_words(kind, body)):
+                if reference := MARKER.search(words):
+                    (ours,) = (name for name, theirs in OBJECTS.items() if theirs == kind)
+                    price = prices[number] if number < len(prices) else 0
+                    found.append(Standing(ours, reference[1], reference[2], body["id"], price))
+        return found
+
+
+def _words(kind: str, body: dict[str, Any]) -> list[str]:
+    if kind == "thread":
+        return [message["content"] for message in body["messages"] if message["role"] == "user"]
+    named = {
+        "persona": "description",
+        "brand voice": "usage_context",
+        "focus group": "name",
+        "generation": "title",
+    }
+    return [str(body[named[kind]])] if kind in named else []
+
+
+def _watch(ledger: journal.Ledger, hazards: Hazards) -> None:
+    """Let a run die at the rows of its ledger."""
+    if hazards.death is None:
+        return
+    begin, end, rows = ledger.begin, ledger.end, ["end", ""]
+
+    def begun(run_id: str, **about: Any) -> str:
+        rows[:] = ["begin", about["kind"]]
+        hazards.pass_by("before the begin row", about["kind"])
+        return begin(run_id, **about)
+
+    def ended(call_id: str, state: Any, **about: Any) -> None:
+        (kind,) = {call.kind for call in ledger.calls() if call.call_id == call_id}
+        rows[:] = ["end", kind]
+        adopts = about.get("action") in {"look up", "adopt"}
+        hazards.pass_by("before the end row", kind)
+        if adopts:
+            hazards.pass_by("before adopting")
+        end(call_id, state, **about)
+        hazards.pass_by("after the end row", kind)
+        if adopts:
+            hazards.pass_by("after adopting")
+
+    def within(*told: Any) -> None:
+        if told[2].startswith(
+            "INSERT INTO receipts"
+        ):  # the row is written, its receipt and its commit are not
+            hazards.pass_by(f"within the {rows[0]} row", rows[1])
+
+    ledger.begin, ledger.end = begun, ended  # type: ignore[method-assign]
+    sa.event.listen(_ENGINE, "before_cursor_execute", within)
+
+
+# --- what is wanted ----------------------------------------------------------------------------------
+
+WORKSPACE: Final = sandbox.WORKSPACES[0].workspace_id
+
+
+def record(kind: str, number: int, generation: int = 1, *, personas_behind: Sequence[str] = ()) -> Record:
+    """Return a record as the activation models would ask for it, whose facts hang on `generation`."""
+    record_key, name = f"faults:{kind}_{number}", f"Record {number} of {kind}"
+    facts: dict[str, Any] = {"generation": generation, "person_count": 1_000 * generation}
+    documents = (Document("Tour", f"Watch the kettle, {generation}."),) if kind == "brand-voices" else ()
+    if personas_behind:
+        facts["personas"] = list(personas_behind)
+    fingerprint = hashlib.sha256(canonical([kind, record_key, facts]).encode()).hexdigest()
+    mark = marker(record_key, fingerprint)
+    words, text = f"{name} | {mark}", f"What is known of {1_000 * generation:,} people.\n\n{mark}"
+    reference_field = ""
+    payload: dict[str, Any]
+    if kind == "personas":
+        payload = personas.payload({}, "B2C", {"name": name, "description": text})
+    elif kind == "analyses":
+        payload = {"message": text, "workspace_id": WORKSPACE}
+    elif kind == "brand-voices":
+        payload = voices.payload(name, text, WORKSPACE)
+    elif kind == "focus-groups":
+        form = {"respondents": 10, "questions": [{"type": "NPS", "question": "Would you?"}]}
+        payload, reference_field = studies.payload(form, words, WORKSPACE, {}), "persona_ids"
+    else:
+        app = "long-form-article" if number % 2 else "email-writer"
+        given = {"topic": f"Kettles, {generation}", "target_audience": "Cooks", "key_points": "Water"}
+        payload = generations.payload({"app": app, "input": given}, words, WORKSPACE, None)
+        reference_field = "persona_id"
+    return Record(
+        kind=kind,
+        record_key=record_key,
+        job="faults",
+        template="faults",
+        name=name,
+        facts=facts,
+        person_count=1_000 * generation,
+        payload=payload,
+        fingerprint=fingerprint,
+        references=tuple(personas_behind),
+        references_field=reference_field if personas_behind else "",
+        documents=documents,
+    )
+
+
+# --- what became of it -------------------------------------------------------------------------------
+
+
+class Wrong(NamedTuple):
+    """How far Mavera and the ledger are from what they should be; zeros where all is well."""
+
+    objects: int = 0  # in Mavera beyond one for each record
+    credits: int = 0  # charged for what had been paid for before, or by how much the ledger tells another sum
+    lost: int = 0  # records that are not in Mavera as they are wanted
+    doubled: int = 0  # facts that were paid for more than once
+
+    def __add__(self, other: object) -> "Wrong":
+        assert isinstance(other, Wrong)
+        return Wrong(*(mine + its for mine, its in zip(self, other, strict=True)))
+
+
+def compare(wanted: Iterable[Record], standing: Sequence[Standing], kind: str = "") -> Wrong:
+    """Hold what stands in Mavera against what is wanted; of one kind, or of all."""
+    ours = [one for one in standing if kind in {"", one.kind}]
+    objects = Counter((one.kind, one.record_key) for one in {(s.object_id): s for s in ours}.values())
+    paid: Counter[tuple[str, str, str]] = Counter()
+    twice = 0
+    for one in ours:
+        paid[one.kind, one.record_key, one.fingerprint] += 1
+        is_once = paid[one.kind, one.record_key, one.fingerprint] == 1
+        twice += 0 if is_once and (one.kind == "analyses" or _is_first(one, ours)) else one.credits
+    lost = sum(
+        not any(
+            (one.kind, one.record_key) == (record.kind, record.record_key)
+            and (KINDS[record.kind].lasts or record.fingerprint.startswith(one.fingerprint))
+            for one in ours
+        )
+        for record in wanted
+        if kind in {"", record.kind}
+    )
+    return Wrong(
+        objects=sum(count - 1 for count in objects.values()),
+        credits=twice,
+        lost=lost,
+        doubled=sum(count - 1 for count in paid.values()),
+    )
+
+
+def _is_first(one: Standing, ours: Sequence[Standing]) -> bool:
+    return next(o for o in ours if (o.kind, o.record_key) == (one.kind, one.record_key)) is one
