@@ -14,7 +14,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint doctor ingest transform plan activate results drift status shell query forget publish report docs \
+.PHONY: help demo test lint faults doctor ingest transform plan activate results drift status shell query forget publish report docs \
   column-lineage sandbox lock clean
 
 help: ## this list
@@ -28,6 +28,10 @@ test: .venv/.ready lint ## lint, types, every test
 
 lint: .venv/.ready ## style and types
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
+
+faults: .venv/.ready ## every fault and every death of a run, and what came of it; SEEDS=0:2835 plays more
+	@$(PY) -m tests.faults $(if $(SEEDS),--seeds $(SEEDS))
+	@$(PY) -m tests.ingest_faults
 
 doctor: .venv/.ready ## check keys, scopes, versions, clock, locks and files; costs and writes nothing
 	@$(PY) -m doctor

@@ -1,4 +1,7 @@
-"""What is paid is paid once, however often the process is killed on the way."""
+"""What is paid is paid once, however often the command itself is killed on the way, as it would be in earnest.
+
+Every place where it can die, and every fault beside, is in tests/faults.py.
+"""
 
 import os
 import random
@@ -18,7 +21,7 @@ from activate import ledger as journal
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
 
-KILLS = 6  # with four seeds 24 in all
+KILLS = 6
 PERSONAS = 40  # more than the killed runs can send
 LATENCY_MS = 15
 PATIENCE_SECONDS = 60
@@ -45,7 +48,7 @@ def kill_during(environment: dict[str, str], sandbox: Sandbox, chance: random.Ra
     return process.wait() == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_run_killed_again_and_again_pays_for_each_record_once(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
     personas = tuple(numbered(activation.SKIMMERS, number) for number in range(PERSONAS))
@@ -73,26 +76,8 @@ def test_a_run_killed_again_and_again_pays_for_each_record_once(seed: int, tmp_p
         assert {entry.state for entry in ledger.entries().values()} == {"done"}
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_texts_killed_while_they_are_asked_for_are_written_and_paid_once(seed: int, tmp_path: Path) -> None:
-    chance = random.Random(seed)
-    texts = tuple(numbered(activation.FOLLOW_UP, number) for number in range(30))
-    activation.publish(tmp_path / "published.duckdb", (), generations=texts)
-    sandbox = Sandbox(World(200, 7, date(2026, 11, 21)), limits="off", latency_ms=LATENCY_MS)
-    with serving(sandbox) as url:
-        environment = {**os.environ, **activation.environment(tmp_path, url)}
-        environment |= {"CREDIT_BUDGET": "20000", "MAVERA_SETTLE_SECONDS": "0"}
-        assert [kill_during(environment, sandbox, chance) for _ in range(3)] == [True] * 3
-        last = subprocess.run(COMMAND, cwd=settings.ROOT, env=environment, capture_output=True, text=True)
-        assert last.returncode == 0, last.stdout + last.stderr
-        assert activation.references(url) == Counter(row["record_key"] for row in texts)
-        ledger = journal.connect(environment["LEDGER_URL"], environment["MAVERA_BASE_URL"])
-        assert ledger.spent() == sandbox.mavera.summary()["credits_spent"]
-
-
-@pytest.mark.parametrize("seed", range(4))
-def test_what_is_killed_while_mavera_works_on_it_is_paid_once(seed: int, tmp_path: Path) -> None:
-    chance = random.Random(seed)
+def test_what_is_killed_while_mavera_works_on_it_is_paid_once(tmp_path: Path) -> None:
+    chance = random.Random(0)
     rows = (activation.TOP, activation.SKIMMERS)
     studies = tuple(numbered(activation.PAIR, number) for number in range(7))
     voices = tuple(numbered(activation.VOICE, number) for number in range(2))

@@ -322,7 +322,7 @@ def test_in_any_order_no_record_is_made_twice_and_every_credit_is_in_the_ledger(
     run_state_machine_as_test(
         Life,
         settings=settings(
-            max_examples=12,
+            max_examples=25,
             stateful_step_count=25,
             deadline=None,
             derandomize=True,

@@ -119,3 +119,11 @@ def test_the_lock_holds_every_dependency() -> None:
     for requirement in [*project["project"]["dependencies"], *(r for group in groups for r in group)]:
         name = re.split(r"[\[<>= ]", requirement)[0].lower()
         assert re.search(rf"^{re.escape(name)}==", lock, re.MULTILINE), name
+
+
+def test_every_promise_names_tests_that_exist() -> None:
+    text = (ROOT / "docs" / "guarantees.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", text)
+    assert named
+    for file, name in named:
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), f"{file}::{name}"
