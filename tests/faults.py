@@ -46,6 +46,7 @@ CELLS: Final = tuple(
     if death != "while polling" or kind in POLLED
 )
 ENOUGH: Final = 100_000  # credits
+SAID_EVERY: Final = 100  # cases, where no bar can be drawn
 PLAIN_RUNS: Final = 15  # after so many something is stuck
 
 
@@ -71,7 +72,7 @@ class Play:
         self.seed = seed
         self.death, self.fault, self.kind = CELLS[seed % len(CELLS)]
         self.chance = random.Random(seed)
-        work_seconds = self.chance.choice([0, 20, 100]) if self.death != "while polling" else 100
+        work_seconds = self.chance.choice([0, 20, 80]) if self.death != "while polling" else 80
         is_strict = self.chance.random() < 0.5
         self.account = h.Account(path, is_strict=is_strict, work_seconds=work_seconds)
         self.lag = self.chance.uniform(1, 140) if self.fault == "list lags behind" else 0.0
@@ -442,6 +443,8 @@ def main(
         for case in pool.map(play, chosen, chunksize=4):
             cases.append(case)
             progress.advance(task)
+            if not waiting.is_terminal and len(cases) % SAID_EVERY == 0:
+                waiting.print(f"{len(cases):,} of {len(chosen):,} cases")
             if is_wrong(case):
                 waiting.print(
                     f"seed {case.seed}: killed {case.death}, {case.fault}, {case.kind}: "

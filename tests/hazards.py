@@ -334,7 +334,7 @@ class Standing(NamedTuple):
 # One engine opens every ledger here: what it has compiled serves all, where a run by itself would begin anew.
 _OPEN: list[Path] = []
 _ENGINE: Final = sa.create_engine(
-    "sqlite:///ledger", creator=lambda: sqlite3.connect(_OPEN[-1], timeout=30), poolclass=sa.NullPool
+    "sqlite:///ledger", creator=lambda: sqlite3.connect(_OPEN[-1], timeout=30), poolclass=sa.QueuePool
 )
 
 
@@ -348,6 +348,7 @@ class Account:
         self.ledger_path = path / "ledger.sqlite"
         self.url = f"sqlite:///{self.ledger_path}"
         _OPEN[:] = [self.ledger_path]
+        _ENGINE.dispose()
         self._is_strict = is_strict
         self._work_seconds = work_seconds
         self.open_mavera()
@@ -374,11 +375,15 @@ class Account:
         ledger.now = self.clock.now
         return ledger
 
+    def remove_ledger(self) -> None:
+        _ENGINE.dispose()
+        self.ledger_path.unlink()
+
     def client(self) -> Mavera:
         return Mavera(BASE_URL, sandbox.KEY, "enterprise", clock=self.clock, sleep=self.clock.sleep)
 
     def limits(self, month: int) -> engine.Limits:
-        return engine.Limits(month, None, 20, SETTLE_SECONDS, poll_seconds=5, poll_ceiling_seconds=60)
+        return engine.Limits(month, None, 20, SETTLE_SECONDS, poll_seconds=10, poll_ceiling_seconds=60)
 
     def plan(self, wanted: Sequence[Record], month: int) -> Plan:
         return engine.plan(wanted, self.ledger(), list(KINDS), self.limits(month))
@@ -413,6 +418,7 @@ class Account:
     def forked(self, work: Any, hazards: Hazards = CALM) -> Any:
         """Return what `work` returns in a child that reaches this Mavera, or Ended(was_killed=True)."""
         reading, writing = os.pipe()
+        _ENGINE.dispose()  # no connection may be shared with a child
         child = os.fork()
         if child == 0:
             try:

@@ -1,4 +1,4 @@
-"""What is paid is paid once, however often the command itself is killed on the way, as it would be in earnest.
+"""What is paid is paid once, however often the command itself is killed on the way.
 
 Every place where it can die, and every fault beside, is in tests/faults.py.
 """

@@ -288,7 +288,7 @@ class Life(RuleBasedStateMachine):
         """The ledger is written out, and read into a new file."""
         if self.account.ledger_path.exists():
             lines = list(self.account.ledger().export())
-            self.account.ledger_path.unlink()
+            self.account.remove_ledger()
             assert self.account.ledger(write=True).restore(lines) == len(lines)
 
     # What always holds
