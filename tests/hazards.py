@@ -435,7 +435,7 @@ class Account:
         with os.fdopen(reading, "rb") as pipe:
             told = pipe.read()
         _, status = os.waitpid(child, 0)
-        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+        if os.WIFSIGNALED(status):
             return Ended(was_killed=True)
         if status:
             raise RuntimeError("a run broke down; its traceback stands above")
