@@ -510,7 +510,7 @@ class _Run:
             payload = self._payload(step)
             self.mavera.check(payload)
         except api.Withheld as error:
-            self._note(Result(record.key, "held", str(error)))
+            self._note(Result(step.record.key, "held", str(error)))
             return
         except api.MaveraError as error:  # before anything was asked for: the next run begins anew
             self._note_refusal(step.record.key, error)
