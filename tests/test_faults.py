@@ -21,7 +21,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from activate import engine
+from activate import drift, engine
 from activate import ledger as journal
 from activate.plan import KINDS, Record
 from settings import ROOT
@@ -135,6 +135,7 @@ class Life(RuleBasedStateMachine):
         self.belongs: dict[str, tuple[str, str]] = {}  # objects of ours by their id, also once edited by hand
         self.of_the_account: dict[str, str] = {}
         self.was_deleted = False
+        self.backup = b""
 
     def teardown(self) -> None:
         """Whatever happened, a few plain runs bring everything about, but for what somebody deleted."""
@@ -272,13 +273,13 @@ class Life(RuleBasedStateMachine):
             if not new and call.payload.get("thread_id"):
                 continue  # asked within a thread that is known: a run finds the question there
             if not new:
-                engine.forget(call.key, self.account.ledger(write=True))
+                drift.forget(call.key, self.account.ledger(write=True))
             elif call.key in wanted:
                 record, name = wanted[call.key], new[0]
                 self.account.forked(lambda r=record, n=name: self.adopt(r, n))
 
     def adopt(self, record: Record, object_id: str) -> str:
-        return engine.adopt(record, self.account.ledger(write=True), self.account.client(), object_id)
+        return drift.adopt(record, self.account.ledger(write=True), self.account.client(), object_id)
 
     def exists(self, object_id: str) -> bool:
         return bool(self.account.query("select 1 from objects where object_id = ?", object_id))
@@ -290,6 +291,32 @@ class Life(RuleBasedStateMachine):
             lines = list(self.account.ledger().export())
             self.account.remove_ledger()
             assert self.account.ledger(write=True).restore(lines) == len(lines)
+
+    @rule()
+    def back_up(self) -> None:
+        if self.account.ledger_path.exists():
+            self.backup = self.account.ledger_path.read_bytes()
+
+    @precondition(lambda self: self.backup and not self.pays())
+    @rule()
+    def apply_with_an_older_ledger(self) -> None:
+        """All that is wanted is paid for, and a backup comes in the ledger's place: then nothing is paid."""
+        newest, charged = self.account.ledger_path.read_bytes(), self.account.charged()
+        self.account.remove_ledger()
+        self.account.ledger_path.write_bytes(self.backup)
+        refused_or_free = self.account.run(self.wanted(), AMPLE)
+        assert self.account.charged() == charged, refused_or_free
+        self.account.remove_ledger()
+        self.account.ledger_path.write_bytes(newest)
+
+    def pays(self) -> bool:
+        """Whether anything that is wanted has still to be looked up or paid for."""
+        steps = self.account.plan(self.wanted(), AMPLE).steps
+        return any(
+            step.action in {"look up", "create", "hold"}
+            or (step.action == "update" and not KINDS[step.record.kind].update_edits)
+            for step in steps
+        )
 
     # What always holds
 
