@@ -172,6 +172,16 @@ def lines(settings: Settings) -> Iterator[dict[str, Any]]:
                 yield line
 
 
+def latest(settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return the line that ended the last run of each step, by the step, those that ended first before."""
+    ends: dict[str, dict[str, Any]] = {}
+    for line in lines(settings):
+        if line.get("event") == "end":
+            ends.pop(line["step"], None)
+            ends[line["step"]] = line
+    return ends
+
+
 def _last(settings: Settings, step: str) -> tuple[_Told, str]:
     """Return what was last told of a step, and when the last run of it began if that one died."""
     told, left_open = _Told(), None

@@ -101,6 +101,8 @@ def _end_at_once(words: str, code: int) -> NoReturn:
     """
     print(words, file=sys.stderr, flush=True)  # noqa: T201
     sys.stdout.flush()
+    if shared := sys.modules.get("multiprocessing.util"):
+        shared._run_finalizers(0)  # semaphores that were left would be complained of after the last line
     os._exit(code)
 
 

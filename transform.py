@@ -207,12 +207,12 @@ def _one_line(message: str | None) -> str:
 # --- what readers get --------------------------------------------------------------------------------
 
 
-def publish(path: Path, target: Path, salt_path: Path | None = None) -> int:
+def publish(path: Path, target: Path, salt_path: Path) -> int:
     """Copy marts, activation and the ledger's rows into `target`; return the number of tables.
 
     No raw data, no address and no name is in the copy, but its lineage: which model reads which, and of each
     table how many rows it has and when it was loaded. Hashes stand for those whom the warehouse knows, by the
-    salt at `salt_path` (None: that of the settings), so that activation can tell when a text names one.
+    salt at `salt_path`, so that activation can tell when a text names one.
     Readers of the copy before keep it until they close it.
     """
     with warehouse.connect(path) as connection, warehouse.beside(target) as draft:
@@ -259,7 +259,7 @@ def _publish_lineage(connection: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def _publish_known_people(connection: duckdb.DuckDBPyConnection, salt_path: Path | None) -> None:
+def _publish_known_people(connection: duckdb.DuckDBPyConnection, salt_path: Path) -> None:
     """Write what stands for names and keys of people, with one more by which the salt can be recognised."""
     known = connection.execute(
         "select 1 from information_schema.tables"
@@ -270,7 +270,7 @@ def _publish_known_people(connection: duckdb.DuckDBPyConnection, salt_path: Path
     people = connection.execute("select known_by, kind from addressed.known_people").fetchall()
     hashes = []
     if people:
-        salt = pseudonyms.salt(salt_path or environment.load().salt_path, create=True)
+        salt = pseudonyms.salt(salt_path, create=True)
         texts = {pseudonyms.SALTED}.union(*(pseudonyms.known_by(text, kind) for text, kind in people))
         hashes = sorted(pseudonyms.of_text(salt, text) for text in texts)
     table = pa.table({"stands_for": pa.array(hashes, pa.int64())})
@@ -325,8 +325,13 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
         record.detail = "nothing new came in: models and published copy stand"
         _say(_numbers(Build(0, 0, [], []), time.monotonic() - started), record.detail, as_json)
         return
-    load_runs(settings)
-    done = build(settings.warehouse_path, None if full else sources)
+    try:
+        load_runs(settings)
+        done = build(settings.warehouse_path, None if full else sources)
+    except duckdb.Error as error:
+        if not warehouse.is_full(error):
+            raise
+        done = Build(0, 0, [], [warehouse.explain(settings.warehouse_path, error)])
     record.detail = done.summary()
     record.fail(done.failures)
     seconds = time.monotonic() - started

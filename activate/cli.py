@@ -152,21 +152,24 @@ def status(as_json: AsJson = False) -> None:
     standing = {kind: shapes.standing(kind, entries, planned) for kind in chosen}
     if as_json:
         paid = ledger.spent(last.run_id) if last else 0
-        typer.echo(json.dumps(shapes.of_status(last, paid, left, limits, standing, planned.unwanted)))
+        numbers = shapes.of_status(last, paid, left, limits, standing, planned.unwanted)
+        typer.echo(json.dumps({**numbers, "steps": shapes.of_steps(runs.latest(settings))}))
         return
+    for line in screen.run_lines(runs.latest(settings)):
+        typer.echo(line)
     budget = f"{left:,} left of {limits.month:,}"
     if last:
         failed = sum(call.state == "failed" for call in last.calls)
         spent = f"{ledger.spent(last.run_id):,} credits"
         ended = f", {failed} failed" if failed else ""
-        typer.echo(f"last run  {screen.when(last.began_at)}, {spent}{ended}; {budget}")
+        typer.echo(f"last run      {screen.when(last.began_at)}, {spent}{ended}; {budget}")
     else:
-        typer.echo(f"last run  none yet; {budget}")
+        typer.echo(f"last run      none yet; {budget}")
     for kind, counts in standing.items():
         said = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-        typer.echo(f"{kind.replace('-', ' '):<9} {said or 'none'}")
+        typer.echo(f"{kind.replace('-', ' '):<13} {said or 'none'}")
     for key in planned.unwanted:
-        typer.echo(f"unwanted  {key}: no row asks for it any more; kept")
+        typer.echo(f"unwanted      {key}: no row asks for it any more; kept")
 
 
 @app.command()

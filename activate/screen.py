@@ -3,14 +3,13 @@
 import json
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from activate.plan import KINDS, Plan, Step
 from activate.records import words_of
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from activate.drift import Drift, Findings
     from activate.engine import Limits, Outcome, Result
     from activate.ledger import Call
@@ -178,6 +177,15 @@ def next_step(outcome: "Outcome") -> str:
     if counts["created"] or counts["updated"] or counts["adopted"]:
         return "To have the answers as tables: make results"
     return "Nothing to send."
+
+
+def run_lines(latest: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Say of each step when it last ended, how, and in its own words what came of it."""
+    return [
+        f"{step:<13} {when(datetime.fromisoformat(line['happened_at']))}, {line['outcome']}"
+        + (f": {line['detail']}" if line["detail"] else "")
+        for step, line in latest.items()
+    ]
 
 
 def unknown_lines(calls: Sequence["Call"]) -> list[str]:

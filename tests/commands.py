@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import termios
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -114,6 +115,7 @@ class Project:
                     break
                 if waiting and waiting[0][0].encode() in shown[seen:]:
                     seen = len(shown)
+                    time.sleep(0.2)  # a prompt is printed just before it listens
                     os.write(ours, waiting.pop(0)[1].encode())
             else:
                 process.kill()  # it waits for something that was not typed

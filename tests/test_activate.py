@@ -618,16 +618,18 @@ def test_status_tells_what_stands_and_what_is_left_without_a_call(desk: Desk) ->
     desk.activate("apply")
     requests = desk.requests()
     desk.publish(activation.TOP)
-    last, *lines = desk.activate("status").lines
-    assert last.startswith("last run  ")
+    ran, last, *lines = desk.activate("status").lines
+    assert ran.startswith("activate      ")
+    assert ran.endswith(", well: 2 created: 600 credits")
+    assert last.startswith("last run      ")
     assert last.endswith(", 600 credits; 1,400 left of 2,000")
     assert lines == [
-        "personas  2 sent",
-        "brand voices none",
-        "analyses  none",
-        "focus groups none",
-        "generations none",
-        "unwanted  personas/viewer-clusters:skimmers: no row asks for it any more; kept",
+        "personas      2 sent",
+        "brand voices  none",
+        "analyses      none",
+        "focus groups  none",
+        "generations   none",
+        "unwanted      personas/viewer-clusters:skimmers: no row asks for it any more; kept",
     ]
     assert desk.requests() == requests
 
@@ -635,12 +637,12 @@ def test_status_tells_what_stands_and_what_is_left_without_a_call(desk: Desk) ->
 def test_status_before_the_first_run_says_so(desk: Desk) -> None:
     desk.publish(activation.TOP)
     assert desk.activate("status").lines == [
-        "last run  none yet; 2,000 left of 2,000",
-        "personas  1 to send",
-        "brand voices none",
-        "analyses  none",
-        "focus groups none",
-        "generations none",
+        "last run      none yet; 2,000 left of 2,000",
+        "personas      1 to send",
+        "brand voices  none",
+        "analyses      none",
+        "focus groups  none",
+        "generations   none",
     ]
 
 

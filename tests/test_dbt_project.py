@@ -50,7 +50,10 @@ def dbt(warehouse: Path, target: Path, *arguments: str) -> None:
 def create_raw(warehouse: Path) -> None:
     """Make every raw table, empty, as a first run of ingest does."""
     ours = settings.Settings(
-        _env_file=None, warehouse_path=warehouse, runs_path=warehouse.with_name("runs.jsonl")
+        _env_file=None,
+        warehouse_path=warehouse,
+        runs_path=warehouse.with_name("runs.jsonl"),
+        pipelines_path=warehouse.with_name("pipelines"),
     )
     written = Warehouse(ours)
     written.prepare([resource.table for source in SOURCES for resource in source.resources(ours)])

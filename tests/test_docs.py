@@ -43,8 +43,10 @@ def test_every_target_of_make_exists(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_command_and_option_exists(page: Path) -> None:
     for code in code_of(page):
-        for module, words in re.findall(r"python -m (\w+)((?: [^|;&`]+)?)", code):
-            if module not in {"pip", "pytest", "venv"}:
+        for module, words in re.findall(r"python -m ([\w.]+)((?: [^|;&`]+)?)", code):
+            if module.startswith("tests."):
+                assert (settings.ROOT / f"{module.replace('.', '/')}.py").exists(), code
+            elif module not in {"pip", "pytest", "venv"}:
                 check(module, words.split(), code)
 
 

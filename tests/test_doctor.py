@@ -49,7 +49,7 @@ def project(tmp_path: Path, url: str) -> Project:
             create table marts.viewer_clusters as select 'skimmers' as viewer_cluster;
         """)
     path = tmp_path / "warehouse.duckdb"
-    transform.publish(path, tmp_path / "published.duckdb")
+    transform.publish(path, tmp_path / "published.duckdb", tmp_path / "salt")
     transform.stale_sources(path, "")
     transform.record_build(path, transform.project_fingerprint(), 1, transform.Build(1, 1, [], []))
     pay(project)

@@ -644,7 +644,7 @@ def test_what_comes_later_than_the_overlap_is_found_within_a_week(machine: Machi
     forced, missing = ingest(TOMORROW, "wistia", "--deep")
     assert missing == {table for table in hidden if "wistia" not in table}
     assert forced.resource("wistia events")["rows_late"] > 0
-    assert re.search(r"wistia   events .* late .* s  deep re-read\n", forced.said)
+    assert re.search(r"wistia +events .* late .* s +deep re-read\n", forced.said)
 
     weekly, missing = ingest(TODAY + timedelta(days=7), *vendors)
     assert missing == set()

@@ -50,7 +50,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert {result.status for result in results} == {"success"}
     copy = path.with_name("published.duckdb")
-    transform.publish(path, copy)
+    transform.publish(path, copy, path.with_name("salt"))
     return copy
 
 

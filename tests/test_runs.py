@@ -88,6 +88,13 @@ def test_failing_and_recovering_are_told_once_each(
     ]
 
 
+def test_the_latest_of_each_step_is_told(ours: settings.Settings) -> None:
+    for step, outcome in (("ingest", "failed"), ("transform", "well"), ("ingest", "well")):
+        ended(ours, outcome, step=step)  # type: ignore[arg-type]
+    latest = [(step, line["outcome"]) for step, line in runs.latest(ours).items()]
+    assert latest == [("transform", "well"), ("ingest", "well")]
+
+
 def test_each_step_is_told_for_itself(ours: settings.Settings, told: Callable[[], list[str]]) -> None:
     ended(ours, "failed", "one", step="ingest")
     ended(ours, "failed", "two", step="transform")

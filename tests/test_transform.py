@@ -118,7 +118,7 @@ def test_the_published_copy_tells_its_lineage_and_when_raw_rows_were_loaded(
                 ('wistia', 'visitors', timestamptz '2026-11-21 06:00:00+00', 'failed')
             ) as loads(vendor, resource, finished_at, outcome)
         """)
-    transform.publish(loaded, tmp_path / "published.duckdb")
+    transform.publish(loaded, tmp_path / "published.duckdb", tmp_path / "salt")
     with duckdb.connect(str(tmp_path / "published.duckdb"), read_only=True) as connection:
         tables = connection.execute(
             "select relation, row_count, strftime(loaded_at at time zone 'UTC', '%d %H:%M')"
@@ -131,7 +131,7 @@ def test_the_published_copy_tells_its_lineage_and_when_raw_rows_were_loaded(
 
 def test_the_published_copy_holds_marts_and_no_raw_rows(loaded: Path, tmp_path: Path) -> None:
     copy = tmp_path / "published.duckdb"
-    transform.publish(loaded, copy)
+    transform.publish(loaded, copy, loaded.with_name("salt"))
     with duckdb.connect(str(copy), read_only=True) as connection:
         tables = connection.execute(
             "select table_schema, table_name from information_schema.tables"
@@ -142,11 +142,11 @@ def test_the_published_copy_holds_marts_and_no_raw_rows(loaded: Path, tmp_path: 
 
 def test_a_reader_of_the_old_copy_does_not_stop_the_new_one(loaded: Path, tmp_path: Path) -> None:
     copy = tmp_path / "published.duckdb"
-    transform.publish(loaded, copy)
+    transform.publish(loaded, copy, loaded.with_name("salt"))
     with duckdb.connect(str(copy), read_only=True) as reader:
         with duckdb.connect(str(loaded)) as writer:
             writer.execute("update marts.viewer_clusters set viewer_count = 4")
-        transform.publish(loaded, copy)
+        transform.publish(loaded, copy, loaded.with_name("salt"))
         assert reader.execute("select viewer_count from marts.viewer_clusters").fetchone() == (3,)
     with duckdb.connect(str(copy), read_only=True) as reader:
         assert reader.execute("select viewer_count from marts.viewer_clusters").fetchone() == (4,)
@@ -173,7 +173,12 @@ def test_a_damaged_warehouse_says_that_it_can_be_rebuilt(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("command", [[], ["publish"], ["docs"]])
 def test_transform_before_ingest_says_what_to_run(tmp_path: Path, command: list[str]) -> None:
-    environment = {"WAREHOUSE_PATH": str(tmp_path / "w.duckdb"), "ENV_FILE": "/dev/null", "PATH": "/usr/bin"}
+    environment = {
+        "WAREHOUSE_PATH": str(tmp_path / "w.duckdb"),
+        "RUNS_PATH": str(tmp_path / "runs.jsonl"),
+        "ENV_FILE": "/dev/null",
+        "PATH": "/usr/bin",
+    }
     run = subprocess.run(
         [sys.executable, "-m", "transform", *command],
         cwd=settings.ROOT, env=environment, capture_output=True, text=True, check=False,
