@@ -181,11 +181,12 @@ def next_step(outcome: "Outcome") -> str:
 
 def run_lines(latest: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Say of each step when it last ended, how, and in its own words what came of it."""
-    return [
-        f"{step:<13} {when(datetime.fromisoformat(line['happened_at']))}, {line['outcome']}"
-        + (f": {line['detail']}" if line["detail"] else "")
-        for step, line in latest.items()
-    ]
+    lines = []
+    for step, line in latest.items():
+        ended = f"{when(datetime.fromisoformat(line['happened_at']))}, {line['outcome']}"
+        text = f"{ended}: {line['detail']}" if line["detail"] else ended
+        lines += textwrap.wrap(text, COLUMNS, initial_indent=f"{step:<14}", subsequent_indent=" " * 14)
+    return lines
 
 
 def unknown_lines(calls: Sequence["Call"]) -> list[str]:

@@ -322,7 +322,7 @@ def test_a_study_is_planned_waited_for_and_explained(desk: Desk) -> None:
     assert ran.lines[-1] == "Mavera is at work: make activate asks again and pays nothing for that."
     assert ran.code == 0
     assert desk.activate("plan").lines[0] == f"? {study}  waiting  Mavera is at work on it"
-    assert "focus groups 1 waiting" in desk.activate("status").lines
+    assert "focus groups  1 waiting" in desk.activate("status").lines
     desk.sandbox.mavera.study_seconds = 0
     assert desk.activate("apply").code == 0
     (remote_id,) = (remote for remote in standing(desk) if remote and remote.startswith("fg_"))
@@ -337,7 +337,7 @@ def test_a_text_is_planned_written_and_explained(desk: Desk) -> None:
     desk.publish(texts=(activation.FOLLOW_UP,))
     assert desk.activate("plan").lines[0] == f"+ {text}  create   10 to 30   31 people"
     assert desk.activate("apply").code == 0
-    assert desk.activate("status").lines[-1] == "generations 1 sent"
+    assert desk.activate("status").lines[-1] == "generations   1 sent"
     (remote_id,) = standing(desk)
     *_, words, sent, answered = desk.activate("explain", text, "--payload").lines
     assert words == "words     activate/templates/viewer_follow_ups/generation.toml"
