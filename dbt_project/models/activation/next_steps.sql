@@ -134,7 +134,8 @@ with steps as (
     select
         'unsold-pairs', 5, 'products', count(*),
         concat('Offer “', max_by(product_a_name, lift), '” with “', max_by(product_b_name, lift), '”'),
-        concat({{ one_or_many('count(*)', 'pair is', 'pairs are') }}, ' surely bought together more often than chance')
+        concat({{ one_or_many('count(*)', 'pair of what is on offer is', 'pairs of what is on offer are') }},
+            ' surely bought together more often than chance')
     from {{ ref('product_pairs') }}
     where is_affinity and is_offered
 
