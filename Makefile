@@ -18,7 +18,7 @@ export PYTHONUTF8 := 1
   column-lineage sandbox lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.ready ## the whole way once, against a sandbox on this machine: no keys, no money
 	@$(PY) -m sandbox demo --people $(PEOPLE) --port $(PORT)

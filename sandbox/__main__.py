@@ -54,7 +54,11 @@ def serve(
         world, limits=limits.value, latency_ms=latency_ms, faults=faults, state=state, strict=strict
     )
     with server.listen(port) as listening:
-        typer.echo(f"sandbox ready on http://127.0.0.1:{listening.getsockname()[1]}", err=True)
+        host = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        typer.echo("# In .env, these lines lead every command here:")
+        for name, value in server.environment(host).items():
+            typer.echo(f"{name}={value}")
+        typer.echo(f"sandbox ready on {host}", err=True)
         server.server(sandbox).run(sockets=[listening])
 
 

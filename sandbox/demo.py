@@ -91,20 +91,11 @@ def _remember(people: int, seed: int, port: int) -> World:
 
 def _write_environment(world: World) -> None:
     """Write a settings file of the demo, so that every command can be tried on it afterwards."""
-    from sandbox import klaviyo, mavera, sendgrid, wistia
+    from sandbox.server import environment
 
-    host = f"http://127.0.0.1:{world.port}"
     lines = {
-        "SENDGRID_API_KEY": sendgrid.KEY,
-        "WISTIA_API_TOKEN": wistia.KEY,
-        "KLAVIYO_API_KEY": klaviyo.KEY,
-        "MAVERA_API_KEY": mavera.KEY,
-        "SENDGRID_BASE_URL": f"{host}/sendgrid/v3",
-        "WISTIA_BASE_URL": f"{host}/wistia/v1",
-        "KLAVIYO_BASE_URL": f"{host}/klaviyo/api",
-        "MAVERA_BASE_URL": f"{host}/mavera/api/v1",
+        **environment(f"http://127.0.0.1:{world.port}"),
         "MAVERA_PLAN": "enterprise",
-        "MAVERA_WORKSPACE_ID": mavera.WORKSPACES[0].workspace_id,
         "MAVERA_TRANSCRIPTS_MAY_LEAVE": True,
         "MAVERA_POLL_SECONDS": 0.5,
         "CREDIT_BUDGET": CREDIT_BUDGET,
@@ -136,7 +127,10 @@ def _sandbox(world: World) -> Iterator[float]:
         str(world.seed),
     ]
     command += ["--as-of", world.as_of, "--port", str(world.port), "--state", str(HOME / "mavera.sqlite")]
-    with subprocess.Popen(command, cwd=settings.ROOT, stderr=subprocess.PIPE, text=True) as process:  # noqa: S603
+    process = subprocess.Popen(  # noqa: S603
+        command, cwd=settings.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    )
+    with process:
         assert process.stderr is not None  # noqa: S101
         heard = []
         for line in process.stderr:

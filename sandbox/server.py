@@ -19,6 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sandbox import klaviyo, mavera, sendgrid, wistia
 from sandbox.faults import PAGES, REFUSALS, Fault, Faults, spoilt
 from sandbox.klaviyo import Klaviyo
 from sandbox.mavera import Mavera
@@ -38,6 +39,21 @@ TELL_WHEN = (
     b"x-ratelimit-remaining",
 )
 CURSORS = ("page_token", "page[cursor]", "cursor")
+
+
+def environment(host: str) -> dict[str, str]:
+    """Return the settings that lead the project to a sandbox at `host`: its keys, which open nothing else."""
+    return {
+        "SENDGRID_API_KEY": sendgrid.KEY,
+        "WISTIA_API_TOKEN": wistia.KEY,
+        "KLAVIYO_API_KEY": klaviyo.KEY,
+        "MAVERA_API_KEY": mavera.KEY,
+        "MAVERA_WORKSPACE_ID": mavera.WORKSPACES[0].workspace_id,
+        "SENDGRID_BASE_URL": f"{host}/sendgrid/v3",
+        "WISTIA_BASE_URL": f"{host}/wistia/v1",
+        "KLAVIYO_BASE_URL": f"{host}/klaviyo/api",
+        "MAVERA_BASE_URL": f"{host}/mavera/api/v1",
+    }
 
 
 class Windows:

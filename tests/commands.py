@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 
 import settings
-from sandbox import klaviyo, mavera, sendgrid, wistia
+from sandbox.server import environment
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,9 @@ class Project:
             **{name: value for name, value in os.environ.items() if name.upper() not in ours},
             "ENV_FILE": os.devnull,
             "RUN_AT": f"{self.today}T06:00:00Z",
-            "SENDGRID_API_KEY": sendgrid.KEY,
-            "WISTIA_API_TOKEN": wistia.KEY,
-            "KLAVIYO_API_KEY": klaviyo.KEY,
-            "MAVERA_API_KEY": mavera.KEY,
-            "SENDGRID_BASE_URL": f"{self.url}/sendgrid/v3",
-            "WISTIA_BASE_URL": f"{self.url}/wistia/v1",
-            "KLAVIYO_BASE_URL": f"{self.url}/klaviyo/api",
-            "MAVERA_BASE_URL": f"{self.url}/mavera/api/v1",
+            **environment(self.url),
             "MAVERA_PLAN": "enterprise",
             "MAVERA_SETTLE_SECONDS": "0",
-            "MAVERA_WORKSPACE_ID": mavera.WORKSPACES[0].workspace_id,
             "MAVERA_TRANSCRIPTS_MAY_LEAVE": "true",
             "MAVERA_POLL_SECONDS": "0.2",
             "CREDIT_BUDGET": "10000",

@@ -17,7 +17,7 @@ import requests
 import settings
 from sandbox import klaviyo, mavera, sendgrid, wistia
 from sandbox.faults import NAMES, Fault, Faults
-from sandbox.server import Windows, listen, running
+from sandbox.server import Windows, environment, listen, running
 from sandbox.vendor import Limit
 from sandbox.world import World
 
@@ -80,11 +80,17 @@ def test_it_says_when_it_is_ready_serves_all_four_and_ends_at_once(end: signal.S
         "--port",
         "0",
     ]
-    with subprocess.Popen(command, cwd=settings.ROOT, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, cwd=settings.ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
         assert process.stderr is not None
+        assert process.stdout is not None
         said = process.stderr.readline()
         assert said.startswith("sandbox ready on http://127.0.0.1:")
         url = said.split()[-1]
+        told = [process.stdout.readline() for _ in range(10)]
+        assert told[0] == "# In .env, these lines lead every command here:\n"
+        assert dict(line.strip().split("=", 1) for line in told[1:]) == environment(url)
         assert [read(url, vendor).status_code for vendor in READS] == [200] * 4
         started = time.monotonic()
         process.send_signal(end)
