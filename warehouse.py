@@ -9,6 +9,8 @@ from pathlib import Path
 
 import duckdb
 
+LITTLE_ROOM_BYTES = 16_000_000
+"""With less, an error that nothing else explains comes from there."""
 DAMAGED = re.compile(
     "not a valid DuckDB database|Could not read enough bytes|[Cc]orrupt|checksum|INTERNAL Error|"
     "Serialization Error|has been invalidated"
@@ -62,15 +64,19 @@ def is_full(error: BaseException) -> bool:
     return "No space left on device" in str(error)
 
 
+def _full(path: Path) -> str:
+    free = shutil.disk_usage(path.parent).free / 1e6
+    return (
+        f"the disk that holds {path} is full ({free:,.0f} MB free). Make room, then run the same command "
+        "again: what was written before stands"
+    )
+
+
 def explain(path: Path, error: Exception) -> str:
     """Say in one line why `path` did not open, and how to go on."""
     text = str(error)
     if is_full(error):
-        free = shutil.disk_usage(path.parent).free / 1e6
-        return (
-            f"the disk that holds {path} is full ({free:,.0f} MB free). Make room, then run the same command "
-            "again: what was written before stands"
-        )
+        return _full(path)
     if holder := re.search(r"PID (\d+)", text):
         return f"{path.name} is open in process {holder[1]}. Close it there; to read, use make shell"
     if DAMAGED.search(text):
@@ -81,4 +87,7 @@ def explain(path: Path, error: Exception) -> str:
     for reason in ("Permission denied", "Read-only file system", "Is a directory"):
         if reason in text:
             return f"{path} cannot be written: {reason.lower()}. Change that, or set another path in .env"
+    # A library that could not write a file may stumble over its absence later, and say only that.
+    if path.parent.exists() and shutil.disk_usage(path.parent).free < LITTLE_ROOM_BYTES:
+        return _full(path)
     return f"{path}: {text.splitlines()[0]}"
