@@ -571,7 +571,7 @@ def calls_to_action(rows: Rows) -> Drawing:
     measured = sum(row["has_enough_impressions"] for row in rows)
     sentence = "No call to action was shown often enough to be judged"
     if measured:
-        count = several(len(under), "call is", "calls are")
+        count = several(len(under), "call is", "calls are") if under else "No call is"
         sentence = f"{count} surely under the median, of {measured:,} with enough impressions"
     if under:
         sentence += f"; in “{under[0]['media_name']}” {percent(under[0]['action_share'])} follow it"

@@ -164,7 +164,7 @@ def drawings(small: Path, empty: Path, crowded: Path) -> dict[str, report.Page]:
         ),
         ("viewer-clusters", "No cluster has enough viewers to be compared."),
         ("drop-offs", "“Media 1” loses 80\u00a0% of its plays between second 0 and 7."),
-        ("calls-to-action", "0 calls are surely under the median, of 2 with enough impressions."),
+        ("calls-to-action", "No call is surely under the median, of 2 with enough impressions."),
         ("brand-voice", "Warm."),
         ("clv-churn", "No customer of the top tier is at high risk of leaving."),
         ("segments", "Nearly the same people: “Readers” and “Buyers”."),
