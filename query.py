@@ -14,7 +14,9 @@ import re
 import readline  # noqa: F401  input() edits its line and remembers the ones before by it
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -27,6 +29,7 @@ import settings as environment
 import warehouse
 
 MOST_ROWS: Final = 200  # of a table for people; --csv and --json give all
+STOP_EVERY_SECONDS: Final = 0.05
 LEAST_WIDTH: Final = 8  # a column is not cut below it to fit a terminal
 CONFINED: Final = """
     set errors_as_json = true;
@@ -76,15 +79,34 @@ def ask(path: Path, text: str, values: Sequence[Any] = (), origin: str = "") -> 
             if len(statements) != 1:
                 found = f"{len(statements)} statements, and one at a time is answered"
                 raise QueryError(place + (found if statements else "there is no statement"))
-            result = connection.execute(text, values)
-            described = result.description or []
-            rows = result.fetchall()
+            described, rows = _fetched(connection, text, values)
         except duckdb.Error as error:
             raise QueryError(place + _one_line(str(error), text)) from error
-        except RuntimeError as error:  # how DuckDB passes on a Ctrl-C
-            raise KeyboardInterrupt from error
     are_numbers = [bool(NUMBER.fullmatch(str(column[1]))) for column in described]
     return Answer([column[0] for column in described], are_numbers, rows)
+
+
+def _fetched(
+    connection: duckdb.DuckDBPyConnection, text: str, values: Sequence[Any]
+) -> tuple[list[Any], list[tuple[Any, ...]]]:
+    """Run one statement beside this thread, which hears a Ctrl-C at once and tells DuckDB to stop.
+
+    Where DuckDB hears it itself it may leave its work running, and closing then waits for the end of it.
+    """
+
+    def fetch() -> tuple[list[Any], list[tuple[Any, ...]]]:
+        result = connection.execute(text, values)
+        return result.description or [], result.fetchall()
+
+    with ThreadPoolExecutor(1) as beside:
+        fetching = beside.submit(fetch)
+        try:
+            return fetching.result()
+        except KeyboardInterrupt:
+            while not fetching.done():  # told before it began it would not hear
+                connection.interrupt()
+                time.sleep(STOP_EVERY_SECONDS)
+            raise
 
 
 def _one_line(told: str, text: str) -> str:
