@@ -6,7 +6,7 @@ PEOPLE ?= 2000
 PORT ?= 8790
 PLAN ?=
 Q ?=
-AS ?=
+AS :=
 PY := .venv/bin/python
 
 export DO_NOT_TRACK := 1

@@ -83,3 +83,10 @@ def test_a_missing_venv_module_is_named_with_the_way_on(clone: Path) -> None:
     assert (
         "has no venv module. Install it (Debian, Ubuntu: sudo apt install python3-venv) or install uv" in said
     )
+
+
+@pytest.mark.parametrize(("asked", "run"), [([], '-m query "$Q"'), (["AS=csv"], '-m query "$Q" --csv')])
+def test_make_asks_a_question_as_it_is_told(asked: list[str], run: str) -> None:
+    command = ["make", "--dry-run", "query", "Q=queries/at_risk.sql", *asked]
+    printed = subprocess.run(command, cwd=settings.ROOT, capture_output=True, text=True, check=True).stdout
+    assert printed.rstrip().endswith(run)
