@@ -12,6 +12,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from activate import objects
 from activate.ledger import Call, Ledger, Mark
 from activate.mavera import Mavera, asked_in, created_at
 from activate.plan import Action, Plan, Step
@@ -191,17 +192,11 @@ def look(mavera: Mavera, kinds: Collection[str], ledger: Ledger) -> Seen:
         for key, entry in ledger.entries().items()
         if entry.remote_id
     }
-    lists = {
-        "personas": (mavera.custom_personas, ("name", "description")),
-        "brand-voices": (mavera.voices, ("label", "usage_context")),
-        "focus-groups": (mavera.studies, ("name",)),
-        "generations": (mavera.generations, ("title",)),
-    }
     found = [
-        _standing(kind, row, fields, known)
-        for kind, (rows, fields) in lists.items()
+        _standing(kind, held.body, objects.ECHOED[kind], known)
+        for kind in objects.NAME
         if kind in kinds
-        for row in rows()
+        for held in objects.listed(mavera, kind)
     ]
     threads = mavera.thread_rows() if "analyses" in kinds else []
     # A thread's list row has none of its words: only those that the ledger knows can be told as ours.

@@ -22,14 +22,6 @@ from settings import DriftPolicy
 
 State = Literal["deleted", "edited", "unknown", "twice"]
 
-# The fields that we send and Mavera's lists repeat. Of a thread that is none.
-ECHOED: Final[Mapping[str, tuple[str, ...]]] = {
-    "personas": ("name", "description"),
-    "brand-voices": ("label", "usage_context"),
-    "analyses": (),
-    "focus-groups": ("name",),
-    "generations": ("title",),
-}
 # So many objects all gone at once are more likely another account's.
 ALL_GONE: Final = 3
 
@@ -118,7 +110,7 @@ def _edited(ledger: Ledger, call: Call, held: Held) -> list[str]:
     expected = {**call.payload, **answered}
     return [
         field
-        for field in ECHOED[call.kind]
+        for field in objects.ECHOED[call.kind]
         if field in held.body and expected.get(field) is not None
         and _plain(held.body[field]) != _plain(expected[field])
     ]  # fmt: skip
@@ -216,7 +208,7 @@ def _accept(drift: Drift, ledger: Ledger, mavera: api.Mavera) -> None:
     """Take what somebody wrote in Mavera for what was sent; it stands until the facts move."""
     if drift.call and drift.held:
         call, body = drift.call, drift.held.body
-        echoed = {field: body[field] for field in ECHOED[call.kind] if field in body}
+        echoed = {field: body[field] for field in objects.ECHOED[call.kind] if field in body}
         ledger.take_over(
             kind=call.kind,
             record_key=call.record_key,

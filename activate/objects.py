@@ -17,6 +17,15 @@ NAME: Final[Mapping[str, str]] = {
 }
 REFERENCE: Final[Mapping[str, str]] = {**NAME, "personas": "description", "brand-voices": "usage_context"}
 
+# The fields that we send and Mavera's lists repeat. Of a thread that is none.
+ECHOED: Final[Mapping[str, tuple[str, ...]]] = {
+    "personas": ("name", "description"),
+    "brand-voices": ("label", "usage_context"),
+    "analyses": (),
+    "focus-groups": ("name",),
+    "generations": ("title",),
+}
+
 
 class Held(NamedTuple):
     """One object in Mavera as a list shows it; of an analysis, one question of a thread with its answer."""
