@@ -87,6 +87,7 @@ def test_a_missing_venv_module_is_named_with_the_way_on(clone: Path) -> None:
 
 @pytest.mark.parametrize(("asked", "run"), [([], '-m query "$Q"'), (["AS=csv"], '-m query "$Q" --csv')])
 def test_make_asks_a_question_as_it_is_told(asked: list[str], run: str) -> None:
-    command = ["make", "--dry-run", "query", "Q=queries/at_risk.sql", *asked]
+    # `make test` runs this under a make of its own, which would print the directories that it enters.
+    command = ["make", "--no-print-directory", "--dry-run", "query", "Q=queries/at_risk.sql", *asked]
     printed = subprocess.run(command, cwd=settings.ROOT, capture_output=True, text=True, check=True).stdout
     assert printed.rstrip().endswith(run)
