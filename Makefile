@@ -14,7 +14,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint faults doctor ingest transform plan activate results drift status shell query forget publish report docs \
+.PHONY: help demo test lint faults bench doctor ingest transform plan activate results drift status shell query forget publish report docs \
   column-lineage sandbox lock clean
 
 help: ## this list
@@ -32,6 +32,9 @@ lint: .venv/.ready ## style and types
 faults: .venv/.ready ## every fault and every death of a run, and what came of it; SEEDS=0:2835 plays more
 	@$(PY) -m tests.faults $(if $(SEEDS),--seeds $(SEEDS))
 	@$(PY) -m tests.ingest_faults
+
+bench: .venv/.ready ## what each step costs beside a yardstick measured in the same run; PEOPLE=20000 for more
+	@$(PY) -m tests.bench --people $(PEOPLE)
 
 doctor: .venv/.ready ## check keys, scopes, versions, clock, locks and files; costs and writes nothing
 	@$(PY) -m doctor
