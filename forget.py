@@ -64,6 +64,7 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
     left = [
         *_mentions(path, [address, kept_as], keys),
         *_mentions(settings.published_path, [address, kept_as], keys),
+        *_in_runs(settings.runs_path, address),
         *_in_ledger(settings.ledger_url, address, keys),
     ]
     if left:
@@ -115,19 +116,31 @@ def _rewrite(path: Path) -> None:
 def _mentions(path: Path, addresses: list[str], keys: list[str]) -> Iterator[str]:
     """Name the tables of a DuckDB file in which an address, its hash or one of the keys still stands."""
     texts = [people.normal(address) for address in addresses]
-    wanted = [*texts, *(hashlib.md5(text.encode()).hexdigest() for text in texts), *keys]  # noqa: S324
+    wanted = [*(hashlib.md5(text.encode()).hexdigest() for text in texts), *keys]  # noqa: S324
     with warehouse.connect(path) as connection:  # dbt still has it open, to write as well
         tables = connection.execute(
             "select table_schema, table_name from information_schema.tables where table_type = 'BASE TABLE'"
         ).fetchall()
         for schema, table in tables:
+            entries = f'"{schema}"."{table}" as entry'
             found = connection.execute(
-                f'select 1 from "{schema}"."{table}" as entry, unnest($wanted) as wanted(text)'
+                f"select 1 from {entries}, unnest($wanted) as wanted(text)"
                 " where contains(lower(entry::varchar), lower(wanted.text)) limit 1",
                 {"wanted": wanted},
-            ).fetchone()
+            ).fetchone() or any(
+                connection.execute(
+                    f"select 1 from {entries} where {people.mentions('entry')} limit 1", {"address": text}
+                ).fetchone()
+                for text in texts
+            )
             if found:
                 yield f"{path.name}: {schema}.{table}"
+
+
+def _in_runs(path: Path, address: str) -> Iterator[str]:
+    """Name the history of runs where it mentions the person. What failed is kept there without values."""
+    if path.exists() and people.normal(address) in path.read_text(encoding="utf-8").lower():
+        yield path.name
 
 
 def _in_ledger(url: str, address: str, keys: list[str]) -> Iterator[str]:

@@ -87,8 +87,9 @@ def known_by(text: str, kind: str) -> set[str]:
     """Return all that is hashed of a row of `addressed.known_people`."""
     if kind == "key":
         return {key_of(text)} - {""}
-    name = name_of(words(text))
-    return {name, *map(part_of, name.split())} if name else set()
+    # Whoever is written McDonald is also written mcdonald, where nothing shows two words.
+    names = {name_of(words(text)), name_of(words(text.lower()))} - {""}
+    return names | {part_of(word) for name in names for word in name.split()}
 
 
 def key_of(text: str) -> str:

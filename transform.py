@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import sys
 import time
 from collections import Counter
 from contextlib import redirect_stdout
@@ -139,7 +140,12 @@ def dbt(path: Path, *arguments: str, manifest: Any = None) -> Any:
     with redirect_stdout(io.StringIO()):
         from dbt.cli.main import dbtRunner  # four seconds of imports that a run with nothing to do saves
 
-        outcome = dbtRunner(manifest=manifest).invoke([*quiet, *arguments, *where])
+        # It writes down what this process was called with, which may be an address that is to be forgotten.
+        called_with, sys.argv = sys.argv, sys.argv[:1]
+        try:
+            outcome = dbtRunner(manifest=manifest).invoke([*quiet, *arguments, *where])
+        finally:
+            sys.argv = called_with
     if terminal.was_interrupted():
         raise KeyboardInterrupt  # of which dbt makes a failure of its own
     if outcome.exception:
@@ -166,10 +172,10 @@ def build(path: Path, sources: list[str] | None) -> Build:
     record_lineage(path, manifest)
     results = dbt(path, "build", "--exclude-resource-type", "unit_test", *selection, manifest=manifest)
     kinds = Counter(r.node.resource_type for r in results if r.status in {"success", "pass"})
-    failures = [f"{r.node.name}: {_one_line(r.message)}" for r in results if r.status in {"error", "fail"}]
+    failures = [_named(r) for r in results if r.status in {"error", "fail"}]
     if full := next((line for line in map(OSError, failures) if warehouse.is_full(line)), None):
         failures = [warehouse.explain(path, full)]  # every model said the same
-    warnings = [f"{r.node.name}: {_one_line(r.message)}" for r in results if r.status == "warn"]
+    warnings = [_named(r) for r in results if r.status == "warn"]
     fresh = dbt(path, "source", "freshness", manifest=manifest)
     warnings += [
         f"{r.node.source_name}.{r.node.name}: newest row is {r.age / 3600:,.0f} h old"
@@ -199,9 +205,20 @@ def record_lineage(path: Path, manifest: Any) -> None:
         )
 
 
+def _named(result: Any) -> str:
+    return f"{result.node.name}: {_without_values(_one_line(result.message))}"
+
+
 def _one_line(message: str | None) -> str:
     """Keep what dbt says of the failure itself, without the chain of macros that led there."""
     return " ".join((message or "no message").split(" > in macro")[0].split())[:300]
+
+
+def _without_values(line: str) -> str:
+    """Leave out what DuckDB quotes: a value that it could not read may be somebody's name or address."""
+    if line.startswith("Compilation Error"):  # of the project's own files
+        return line
+    return re.sub(r"'.*'", "'...'", re.sub(r"\bInput: .*", "", line)).strip()
 
 
 # --- what readers get --------------------------------------------------------------------------------

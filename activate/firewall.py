@@ -79,9 +79,11 @@ _PERSONAL: Final[Mapping[str, re.Pattern[str]]] = {
     "an e-mail address": re.compile(
         rf"(?<![^\s@\"'<>(),;:]){_OUTSIDE}[\s\"',]*@[\s\"',]*(?:{_OUTSIDE}\.\w{{2,}}|[\w-]+(?:\s*\.\s*[\w-]+)*?\s*\.\s*{_TOP}\b)"
         # Spelled: ada at example dot com, ada (at) example.com, ada.lovelace at example.com
-        rf"|(?<![\w.+-])[\w.+-]+\s+at\s+[\w-]+(?:\s+dot\s+[\w-]+)*?\s+dot\s+{_TOP}\b"
+        rf"|(?<![\w.+-])[\w.+-]+(?:\s+at\s+|\s*@\s*)[\w-]+(?:\s+dot\s+[\w-]+)*?\s+dot\s+{_TOP}\b"
         r"|(?<![\w.+-])[\w.+-]+\s*[\[({<]\s*at\s*[\])}>]\s*[\w-]+\s*(?:\.|[\[({<]?\s*dot\s*[\])}>]?)\s*\w{2,}"
         rf"|\b\w+[._]\w+\s+at\s+[\w-]+\.{_TOP}\b"
+        # Cut off by the length that a text may have: ada@exam
+        rf"|{_OUTSIDE}@[\w.-]*(?:\.\.\.)?\Z"
     ),
     # Vendors' own forms: SG.…, pk_…, mvra_live_…, sk-…, bearer tokens; and those of common services.
     "a key": re.compile(
@@ -90,8 +92,8 @@ _PERSONAL: Final[Mapping[str, re.Pattern[str]]] = {
     ),
     # Cookie ids of Wistia (40 hexadecimal digits; a time with a tail), UUIDs, ULIDs of Klaviyo profiles.
     "an id of a person or a browser": re.compile(
-        r"\b[0-9a-f]{16,}\b|\b\d{9,}[a-f][0-9a-f]*\.\d+|\b\d{9,}_[0-9a-z-]{4,}"
-        r"|\b[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}\b|\b01[0-9a-hjkmnp-tv-z]{24}\b"
+        r"(?<![0-9a-z])(?:[0-9a-f]{16,}\b|\d{9,}[a-f][0-9a-f]*\.\d+|\d{9,}_[0-9a-z-]{4,}"
+        r"|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9a-z])|01[0-9a-hjkmnp-tv-z]{24}(?![0-9a-z]))"
     ),
     "an IP address": re.compile(
         r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"
@@ -103,7 +105,10 @@ _PERSONAL: Final[Mapping[str, re.Pattern[str]]] = {
 _NUMBERS: Final = re.compile(
     r"\b\d{4}-\d\d-\d\d\b|(?<![\d.+])\d+\.\d+(?![\d.])|\b(?:19|20)\d\d(?:\s?[-/ ]\s?(?:19|20)\d\d)+\b"
 )
-_PHONE: Final = re.compile(r"(?<![\w,])(?:\+\s?)?\(?\d{1,5}\)?(?:[ .\-/]{0,3}\(?\d{2,5}\)?){1,6}(?![\w%])")
+_PHONE: Final = re.compile(
+    r"(?<!\w)(?<!\d,)(?:\+\s?)?\(?\d{1,5}\)?(?:[ .\-/_\u00b7]{0,3}\(?\d{2,5}\)?){1,6}"
+    r"(?:\s?(?:x|ext\.?)\s?\d{1,5})?(?![\w%])"
+)
 _PHONE_DIGITS: Final = range(9, 16)
 _SIZES: Final = re.compile(r"[1-9]\d(?:[ \-/]{1,2}[1-9]\d)+")  # 36 38 40 42 44: a number begins with 0 or +
 
@@ -111,7 +116,7 @@ _ESCAPED: Final = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|=([0-9A-F
 _ENCODED: Final = re.compile(r"(?<![\w+/-])[A-Za-z0-9+/_-]{12,}={0,2}")
 _DEEPEST: Final = 3  # encodings within encodings that are undone
 
-NAME_WORDS: Final = range(2, 6)  # words of a name with both its parts
+NAME_WORDS: Final = range(2, 9)  # words of a name with both its parts
 _TOKEN: Final = re.compile(r"[\w.@:-]{8,}")
 _ID_FIELD: Final = re.compile(r"(?:^|_)(?:ids?|urls?)$")
 # The fingerprint in the reference that ends a text: one in 300 has digits only, as a phone number has.
@@ -128,16 +133,24 @@ def _readings(text: str) -> Iterator[str]:
     yield text
     plain = text
     for _ in range(_DEEPEST):
-        before, plain = plain, html.unescape(urllib.parse.unquote(_ESCAPED.sub(_unescaped, plain)))
+        before, plain = plain, _undone(plain)
         if plain == before:
             break
         yield plain
     for found in _ENCODED.findall(plain):
-        try:
-            packed = found.rstrip("=").replace("-", "+").replace("_", "/")
-            yield base64.b64decode(packed + "=" * (-len(packed) % 4)).decode()
-        except (binascii.Error, UnicodeDecodeError):
-            continue
+        # A slash is a sign of base64, and divides a link as well.
+        for part in {found, *_ENCODED.findall(found.replace("/", " "))}:
+            try:
+                packed = part.rstrip("=").replace("-", "+").replace("_", "/")
+                unpacked = base64.b64decode(packed + "=" * (-len(packed) % 4)).decode()
+            except (binascii.Error, UnicodeDecodeError):
+                continue
+            yield unpacked
+            yield _undone(unpacked)
+
+
+def _undone(text: str) -> str:
+    return html.unescape(urllib.parse.unquote(_ESCAPED.sub(_unescaped, text)))
 
 
 def _unescaped(found: re.Match[str]) -> str:
@@ -174,7 +187,7 @@ class Firewall:
     ) -> None:
         self._people = people
         self._salt = salt
-        self._secrets = [secret for secret in secrets if secret]
+        self._secrets = [pseudonyms.folded(secret) for secret in secrets if secret]
         self._id_fields = frozenset(id_fields)
 
     def looks_personal(self, text: str) -> str:
@@ -210,17 +223,19 @@ class Firewall:
 
     def _known(self, text: str) -> str:
         """Say whether a text holds a key of ours, or names somebody whom the warehouse knows."""
-        if any(secret in text for secret in self._secrets):
+        readings = dict.fromkeys(_readings(text))
+        folded = [pseudonyms.folded(reading) for reading in readings]
+        if any(secret in each for secret in self._secrets for each in folded):
             return "a key"
         if not self._people:
             return ""
-        for reading in dict.fromkeys(_readings(text)):
+        for reading, plain in zip(readings, folded, strict=True):
             words = pseudonyms.words(reading)
             parts = {word: self.knows(pseudonyms.part_of(word)) for word in set(words)}
             for are_parts, run in groupby(words, parts.__getitem__):
                 if are_parts and any(self.knows(name) for name in _names_in(list(run))):
                     return "the name of a person"
-            found = _TOKEN.findall(pseudonyms.folded(reading))
+            found = [part for token in _TOKEN.findall(plain) for part in (token, *token.split(":"))]
             tokens = {token.strip(".:-") for token in found if not token.isalpha()}
             if any(self.knows(pseudonyms.key_of(token)) for token in tokens):
                 return "an id of a person or a browser"

@@ -107,7 +107,7 @@ def guard(settings: Settings) -> firewall.Firewall:
         array("q", (each for (each,) in people)),
         salt,
         (key.get_secret_value() for key in keys if key),
-        settings.mavera_study_fields.values(),
+        (studies.field(settings.mavera_study_fields, name) for name in ("workspace_id", "persona_ids")),
     )
     if people and not wall.knows(pseudonyms.SALTED):
         raise RecordsError(

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets
+import urllib.parse
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
@@ -50,13 +51,39 @@ TRACES: Final[Mapping[str, Trace]] = {
 
 
 def normal(address: str) -> str:
-    """Return an address as staging compares it."""
+    """Return an address as it is compared: in small letters, without blanks around it."""
     return address.strip().lower()
 
 
 def same_address(sql: str) -> str:
-    """SQL of an address as staging compares it."""
-    return f"lower(trim({sql}))"
+    """SQL of an address as it is compared."""
+    return f"lower(trim({sql}, concat(' ', chr(9), chr(10), chr(11), chr(12), chr(13))))"
+
+
+# An address inside a longer text, as in JSON or a link; an apostrophe is part of it between letters only.
+_PART: Final = r"""[^\s@"'<>(),;:\\/=&?%]"""
+_ADDRESS: Final = rf"{_PART}+(?:'{_PART}+)*@{_PART}*[^\s@\"'<>(),;:\\/=&?%.]"
+
+
+def readable(sql: str) -> str:
+    """SQL of a text in small letters, with its addresses as one writes them, not as JSON or a link does."""
+    for pattern, sign in (
+        (r"%(25)*40|\\+u0040", "@"),
+        ("%(25)*2b", "+"),
+        ("%(25)*27", "''"),
+        (r"\\+[bfnrt]", " "),
+    ):
+        sql = f"regexp_replace({sql}, '{pattern}', '{sign}', 'gi')"
+    return rf"lower(replace({sql}, '\', ''))"
+
+
+def mentions(entry: str) -> str:
+    """SQL of whether a row, anywhere in it, names `$address`; one that ends in the same is another."""
+    text = readable(f"{entry}::varchar")
+    return (
+        f"(contains(lower({entry}::varchar), split_part($address, '@', 2)) and regexp_matches({text}, concat("
+        "'(^|[^a-z0-9._%+''-]|[^a-z0-9]'')', regexp_escape($address), '(\\.?[^a-z0-9.-]|\\.?$)')))"
+    )
 
 
 class Forgotten:
@@ -94,19 +121,25 @@ class Forgotten:
         known = " or ".join(
             f"coalesce(sha256(concat($salt, {value})) in (select unnest($known)), false)" for value in values
         )
+        # Or names them somewhere else: in the link that led to a video, in what a shop noted of an order.
+        named = f"regexp_extract_all({readable('unchecked::varchar')}, $address)"
+        known += (
+            f" or list_has_any($known, list_transform({named}, lambda each: sha256(concat($salt, each))))"
+        )
         connection.register("unchecked", rows)
         kept: Any = connection.execute(
             f"select * from unchecked where not ({known})",
-            {"salt": self._salt, "known": list(self._tombstones)},
+            {"salt": self._salt, "known": list(self._tombstones), "address": _ADDRESS},
         ).to_arrow_table()
         connection.unregister("unchecked")
         return kept.cast(rows.schema)
 
 
-# An address inside a longer text, as in JSON or a link.
-_ADDRESS: Final = re.compile(
-    r"""[^\s@"'<>(),;:\\/=&?%]+(?:@|%40)[^\s@"'<>(),;:\\/=&?%]*[^\s@"'<>(),;:\\/=&?%.]"""
-)
+# The same where the sign in its middle may be encoded, with all that a link may have encoded around it.
+_IN_TEXT: Final = re.compile(_ADDRESS)
+_IN_LINK: Final = re.compile(r"""[^\s"'<>(),;:\\/=&?#]*%(?:25)*40[^\s"'<>(),;:\\/=&?#]*""", re.IGNORECASE)
+_WHOLE: Final = re.compile(r"""\s*(?:"[^"@]+"|[^\s@":;,<>()\\?]+)@[^\s@"'<>(),;:\\/=&?%]+\s*""")
+_LITERAL: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 HASHED_WITH: Final = "the salt"
 """What is hashed beside the addresses, so that another salt shows."""
 
@@ -138,15 +171,39 @@ class Addresses:
                 continue
             if field.name in owned:
                 kept = [self.of(value) if value and value.strip() else value for value in column.to_pylist()]
-            elif pc.any(pc.match_substring_regex(column, "@|%40")).as_py():
-                kept = [value and _ADDRESS.sub(self._hashed, value) for value in column.to_pylist()]
+            elif pc.any(pc.match_substring_regex(column, "(?i)@|%(25)*40|u0040")).as_py():
+                kept = [value and self._without_addresses(value) for value in column.to_pylist()]
             else:
                 continue
             rows = rows.set_column(place, field, pa.array(kept, pa.string()))
         return rows
 
-    def _hashed(self, found: re.Match[str]) -> str:
-        return self.of(found[0].replace("%40", "@"))
+    def _without_addresses(self, text: str) -> str:
+        """Return a text with a hash for each address; of JSON, strings without one stay as they are."""
+        if not text.lstrip().startswith(("{", "[", '"')):
+            return self._hashed(text)
+        try:
+            json.loads(text)
+        except ValueError:
+            return self._hashed(text)
+        return _LITERAL.sub(self._in_literal, text)
+
+    def _in_literal(self, found: re.Match[str]) -> str:
+        text = json.loads(found[0])
+        kept = self._hashed(text)
+        return found[0] if kept == text else json.dumps(kept, ensure_ascii=False)
+
+    def _hashed(self, text: str) -> str:
+        if _WHOLE.fullmatch(text):  # as a column of its own would be, so that the two join
+            return self.of(text)
+        text = _IN_LINK.sub(self._in_link, text)
+        return _IN_TEXT.sub(lambda found: self.of(found[0]), text)
+
+    def _in_link(self, found: re.Match[str]) -> str:
+        text = found[0]
+        while "@" not in text:
+            text = urllib.parse.unquote(text)
+        return urllib.parse.quote(_IN_TEXT.sub(lambda address: self.of(address[0]), text), safe="+")
 
 
 def keys_of(connection: duckdb.DuckDBPyConnection, address: str) -> list[str]:
@@ -161,13 +218,16 @@ def keys_of(connection: duckdb.DuckDBPyConnection, address: str) -> list[str]:
 
 
 def remove(connection: duckdb.DuckDBPyConnection, address: str, keys: list[str]) -> dict[str, int]:
-    """Delete the rows with this address or one of these keys; return how many per raw table."""
+    """Delete the rows that name this address or have one of these keys; return how many per raw table."""
     removed = {}
     for table, trace in TRACES.items():
         owned = [f"{same_address(each)} = $address" for each in trace.addresses]
+        owned += [mentions("entry")]
         owned += [f"{trace.key} in (select unnest($keys))"] if trace.key else []
         parameters: dict[str, Any] = {"keys": keys} if trace.key else {}
-        parameters |= {"address": normal(address)} if trace.addresses else {}
-        deleted = connection.execute(f"delete from {table} where {' or '.join(owned)}", parameters).fetchone()
+        parameters["address"] = normal(address)
+        deleted = connection.execute(
+            f"delete from {table} as entry where {' or '.join(owned)}", parameters
+        ).fetchone()
         removed[table] = int(deleted[0]) if deleted else 0
     return removed

@@ -95,6 +95,8 @@ PEOPLE = (
     "Will Grace",
     "Мария Иванова",
     "Li-Wei O'Neil",
+    "Ronald McDonald",
+    "Maria del Carmen Garcia Lopez Hernandez",
 )
 KEYS = ("shop-4711-b", "0a1b2c3d4e", "customer4711")
 
@@ -173,6 +175,21 @@ def test_an_address_in_words_is_recognised(name: str, domain: str, dot: str) -> 
     assert firewall.looks_personal(f"{name} at {domain}{dot}com") == "an e-mail address"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ada@example dot com",
+        "ada @ example dot com",
+        f"https://t.example.org/u/{base64.b64encode(b'ada@example.com').decode()}",
+        base64.b64encode(b"ada%40example.com").decode(),
+        "a caption that was cut at ada.l@exam",
+        "a caption that was cut at ada.l@example.c...",
+    ],
+)
+def test_an_address_in_parts_of_a_text_is_recognised(text: str) -> None:
+    assert firewall.looks_personal(text) == "an e-mail address"
+
+
 def test_an_address_as_mail_quotes_it_is_recognised() -> None:
     quoted = quopri.encodestring(b"ada=lovelace@example.com").decode().replace("@", "=40")
     assert firewall.looks_personal(quoted) == "an e-mail address"
@@ -191,6 +208,20 @@ def test_a_phone_number_is_recognised(digits: str, gap: str, start: str, look: s
     assert firewall.looks_personal(f"Call {LOOKS[look](number)} now") == "a phone number"
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "555-123-4567x89",
+        "+1 555 123 4567 ext. 12",
+        "call,0151 12345678",
+        "0151\u00b71234\u00b75678",
+        "0151_1234_5678",
+    ],
+)
+def test_a_phone_number_is_recognised_with_an_extension_or_other_signs(text: str) -> None:
+    assert firewall.looks_personal(text) == "a phone number"
+
+
 @few
 @given(
     name=st.sampled_from(PEOPLE), before=BESIDE, turned=st.booleans(),
@@ -205,7 +236,11 @@ def test_a_full_name_is_recognised_in_any_order_script_and_encoding(
 
 
 @pytest.mark.parametrize(
-    "text", ["AdaLovelace", "NUNEZ, Jose", "from Mary van der Berg, Ann", "ada lovelace's list"]
+    "text",
+    [
+        *("AdaLovelace", "NUNEZ, Jose", "from Mary van der Berg, Ann", "ada lovelace's list"),
+        *("ronald mcdonald", "RONALD MCDONALD", "Mcdonald Ronald"),
+    ],
 )
 def test_a_name_in_one_word_without_accents_or_in_another_order_is_recognised(text: str) -> None:
     assert WALL.looks_personal(text) == "the name of a person"
@@ -225,12 +260,19 @@ def test_a_vendors_key_is_recognised_beyond_its_form(key: str, look: str, code: 
     assert WALL.looks_personal(f"for {written}.") == "an id of a person or a browser"
 
 
-def test_our_own_keys_are_recognised() -> None:
-    assert WALL.looks_personal("see own-secret") == "a key"
+@pytest.mark.parametrize("text", ["user:shop-4711-b", "id_01HZ5R5V5R5V5R5V5R5V5R5V5R"])
+def test_a_key_behind_a_word_for_it_is_recognised(text: str) -> None:
+    assert WALL.looks_personal(text) == "an id of a person or a browser"
+
+
+@few
+@given(**ATTACKS)
+def test_our_own_keys_are_recognised(look: str, code: str) -> None:
+    assert WALL.looks_personal(f"see {CODES[code](LOOKS[look]('own-secret'))}") == "a key"
 
 
 def test_two_facts_side_by_side_are_one_text(published: Path) -> None:
-    medias = [{"share": 0.6, "media_name": "To ada@"}, {"share": 0.5, "media_name": "example.com, again"}]
+    medias = [{"share": 0.6, "media_name": "To ada"}, {"share": 0.5, "media_name": "@example.com, again"}]
     record = loaded(published, activation.but(activation.SKIMMERS, medias=medias))
     assert record.objection == "facts, side by side, looks like an e-mail address"
 

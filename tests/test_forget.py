@@ -2,16 +2,18 @@
 
 import json
 from collections.abc import Iterator
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 import pytest
 import shapes
 from commands import Project
 from test_dbt_project import create_raw
 
+import transform
 from ingest import people
 from ingest.__main__ import SOURCES
 from sandbox.server import Sandbox, serving
@@ -69,6 +71,7 @@ def test_a_person_is_taken_out_everywhere_and_stays_out(project: Project, somebo
     after = {table: count - removed[table] for table, count in before.items()}
     assert counts(project) == after
     assert holders(project.folder, somebody) == []
+    assert holders(transform.PROJECT / "target", somebody) == []
 
     project.well("ingest")
     assert counts(project) == after
@@ -103,6 +106,101 @@ def test_every_raw_table_that_says_who_somebody_is_has_its_trace(tmp_path: Path)
     tables = [resource.table for source in SOURCES for resource in source.resources(ours)]
     named = {table.full_name for table in tables if PERSONAL & {column.name for column in table.columns}}
     assert named | {"raw_klaviyo.profiles"} == set(people.TRACES)
+
+
+ADA = "ada+news@example.com"
+NAMING_ADA = (
+    "https://shop.example/?e=ada%2Bnews%40example.com&x=1",
+    "https://shop.example/?e=ADA%252Bnews%2540Example.com",
+    "to ada+news@example.com.",
+)
+NAMING_OTHERS = (
+    "https://shop.example/?e=xada%2Bnews%40example.com",
+    "to ada+news@example.com.au",
+    "100 % of https://shop.example/",
+)
+
+
+def test_a_row_that_names_the_address_in_a_link_or_a_note_goes_and_stays_away(tmp_path: Path) -> None:
+    create_raw(tmp_path / "warehouse.duckdb")
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
+        links = [(f"e{place}", link) for place, link in enumerate((*NAMING_ADA, *NAMING_OTHERS))]
+        connection.executemany("insert into raw_wistia.events (event_key, embed_url) values (?, ?)", links)
+        noted = [("n1", f"Contact:\n{ADA}"), ("n2", "Contact:\nada@example.com")]
+        connection.executemany(
+            "insert into raw_klaviyo.events (id, event_properties) values (?, ?)",
+            [(key, json.dumps({"note": note})) for key, note in noted],
+        )
+        connection.execute(
+            "insert into raw_sendgrid.contacts (contact_id, email) values ('c1', ?)", [f"{ADA}\t"]
+        )
+        before = {table: connection.execute(f"from {table}").to_arrow_table() for table in people.TRACES}
+
+        removed = people.remove(connection, ADA, [])
+        assert {table: count for table, count in removed.items() if count} == {
+            "raw_wistia.events": 3, "raw_klaviyo.events": 1, "raw_sendgrid.contacts": 1,
+        }  # fmt: skip
+        left = {table: connection.execute(f"from {table}").to_arrow_table() for table in people.TRACES}
+
+        forgotten = people.Forgotten(tmp_path / "forgotten.json")
+        forgotten.add([people.normal(ADA)], datetime(2026, 11, 21, tzinfo=UTC))
+        for table, rows in before.items():
+            assert forgotten.without(connection, table, rows).equals(left[table]), table
+
+
+def hashing(tmp_path: Path) -> people.Addresses:
+    ours = Settings(_env_file=None, emails_in_warehouse="hashed", forgotten_path=tmp_path / "forgotten.json")
+    return people.Addresses(ours, create=True)
+
+
+def kept(addresses: people.Addresses, table: str, column: str, value: str) -> str:
+    rows = pa.table({column: pa.array([value], pa.string())})
+    return str(addresses.kept(table, rows).column(0)[0].as_py())
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "ada@example.com", "Ada+News@Example.com ", "o'brien@example.com", "ada/x@example.com",
+        "a=b@example.com", "a&b@example.com", '"ada l"@example.com',
+    ],
+)  # fmt: skip
+def test_an_address_has_one_hash_wherever_it_stands(tmp_path: Path, address: str) -> None:
+    addresses = hashing(tmp_path)
+    stands_for = addresses.of(address)
+    assert kept(addresses, "raw_klaviyo.profiles", "email", address) == stands_for
+    identity = json.dumps({"name": "Ada", "email": address, "share": 0.1})
+    held = kept(addresses, "raw_wistia.visitors", "visitor_identity", identity)
+    assert json.loads(held) == {"name": "Ada", "email": stands_for, "share": 0.1}
+
+
+@pytest.mark.parametrize("before", ["\n", "\t", "\\", "\u00fc ", '"', "<"])
+def test_json_in_which_addresses_are_hashed_is_still_the_same_json(tmp_path: Path, before: str) -> None:
+    addresses = hashing(tmp_path)
+    note = {"note": f"Ask{before}ada@example.com", "amount": 12.50, "at": "\\u0040"}
+    held = kept(addresses, "raw_klaviyo.events", "event_properties", json.dumps(note))
+    assert json.loads(held) == {**note, "note": f"Ask{before}{addresses.of('ada@example.com')}"}
+    assert (
+        kept(addresses, "raw_klaviyo.events", "event_properties", '{"a":1.50,"b":"x@"}')
+        == '{"a":1.50,"b":"x@"}'
+    )
+
+
+@pytest.mark.parametrize(
+    ("link", "address"),
+    [
+        ("https://shop.example/?e={}&x=1", "ada%2Bnews%40example.com"),
+        ("https://shop.example/?e={}", "ada%252Bnews%2540example.com"),
+        ("https://shop.example/?q=100%25&e={}%26x", "ada%2bnews%40example.com"),
+        ("https://shop.example/?e={}", "ada+news@example.com"),
+    ],
+)
+def test_an_address_in_a_link_is_hashed_however_it_is_encoded(
+    tmp_path: Path, link: str, address: str
+) -> None:
+    addresses = hashing(tmp_path)
+    held = kept(addresses, "raw_wistia.events", "embed_url", link.format(address))
+    assert held == link.format(addresses.of(ADA))
 
 
 def test_tombstones_hold_neither_address_nor_key(project: Project, somebody: str) -> None:

@@ -29,6 +29,25 @@ def loaded(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("said", "kept"),
+    [
+        (
+            "Runtime Error in model a Could not convert string 'Ada O'Neil ada@a.de' to BOOL",
+            "Runtime Error in model a Could not convert string '...' to BOOL",
+        ),
+        (
+            'Invalid Input Error: Malformed JSON at byte 4: unexpected character. Input: "{Ada Lovelace"',
+            "Invalid Input Error: Malformed JSON at byte 4: unexpected character.",
+        ),
+        ("Got 3 results, configured to fail if != 0", "Got 3 results, configured to fail if != 0"),
+        ("Compilation Error in model a 'b' is undefined", "Compilation Error in model a 'b' is undefined"),
+    ],
+)
+def test_what_failed_is_said_without_the_value(said: str, kept: str) -> None:
+    assert transform._without_values(said) == kept
+
+
 def came_in(path: Path, vendor: str, new: int, changed: int) -> None:
     with duckdb.connect(str(path)) as connection:
         connection.execute("insert into raw_ops.loads values (?, ?, ?)", [vendor, new, changed])

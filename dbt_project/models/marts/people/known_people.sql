@@ -5,6 +5,9 @@ with named as (
     select first_name, last_name from {{ ref('stg_sendgrid__contacts') }}
     union all
     select viewer_name as first_name, cast(null as {{ dbt.type_string() }}) as last_name from {{ ref('stg_wistia__visitors') }}
+    union all
+    select conversion_first_name as first_name, conversion_last_name as last_name from {{ ref('stg_wistia__viewing_events') }}
+    where conversion_first_name is not null
 
 ),
 
@@ -21,6 +24,7 @@ names as (
     select full_name as known_by from written
     union
     select concat(split_part(full_name, ' ', 1), ' ', split_part(full_name, ' ', -1)) as known_by from written
+    where full_name like '_% _%'
 
 ),
 

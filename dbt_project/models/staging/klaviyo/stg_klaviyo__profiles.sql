@@ -26,8 +26,8 @@ renamed as (
 
         -- booleans
         nullif(trim(phone_number), '') is not null as has_phone_number,
-        coalesce(cast({{ may_email }} as boolean), false) as can_receive_email,
-        coalesce(cast({{ may_sms }} as boolean), false) as can_receive_sms,
+        coalesce(try_cast({{ may_email }} as boolean), false) as can_receive_email,
+        coalesce(try_cast({{ may_sms }} as boolean), false) as can_receive_sms,
 
         -- times
         {{ utc('created') }} as created_at,

@@ -38,6 +38,8 @@ renamed as (
         -- text
         nullif(lower(trim(source.email)), '') as email,
         nullif(lower(trim({{ json_text('source.conversion_data', 'email') }})), '') as conversion_email,
+        nullif(trim({{ json_text('source.conversion_data', 'first_name') }}), '') as conversion_first_name,
+        nullif(trim({{ json_text('source.conversion_data', 'last_name') }}), '') as conversion_last_name,
         nullif(nullif(source.conversion_type, ''), '0') as conversion_type,
         nullif(upper(trim(source.country)), '') as country,
         nullif(trim(source.region), '') as region,
@@ -56,7 +58,7 @@ renamed as (
         end as watched_share,
 
         -- booleans
-        cast({{ json_text('source.user_agent_details', 'mobile') }} as boolean) as is_mobile,
+        try_cast({{ json_text('source.user_agent_details', 'mobile') }} as boolean) as is_mobile,
 
         -- times
         {{ utc('source.received_at') }} as viewed_at

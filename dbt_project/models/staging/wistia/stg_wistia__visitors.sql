@@ -22,7 +22,7 @@ renamed as (
         play_count,
 
         -- booleans
-        cast({{ json_text('user_agent_details', 'mobile') }} as boolean) as is_mobile,
+        try_cast({{ json_text('user_agent_details', 'mobile') }} as boolean) as is_mobile,
 
         -- times
         {{ utc('created_at') }} as created_at,
