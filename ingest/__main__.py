@@ -9,12 +9,15 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
+from math import ceil
 from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn
+from rich.progress import Progress, ProgressColumn, Task, TextColumn
+from rich.progress_bar import ProgressBar
+from rich.table import Column
 from rich.text import Text
 
 import runs
@@ -51,20 +54,37 @@ class Lines:
         typer.echo(f"{datetime.now():%H:%M:%S} {text}", err=True)
 
 
+class Length(ProgressColumn):
+    """How much of its list a job has dealt with; a bar that only moves where the vendor gave no total."""
+
+    def render(self, task: Task) -> ProgressBar:
+        tally = task.fields["job"].client.tally
+        return ProgressBar(tally.total or None, tally.done, 17, animation_time=task.get_time())
+
+
 class Standing(ProgressColumn):
-    """What a job has read so far, or what it waits for."""
+    """What a job has read so far and when it ends, where that can be known, or what it waits for."""
 
     def render(self, task: Task) -> Text:
         tally = task.fields["job"].client.tally
-        return Text(tally.waiting or f"{tally.rows:,} rows  {tally.requests} req")
+        left = tally.seconds_left
+        ending = "" if left is None else f"  ETA {clock(left)}"
+        return Text(tally.waiting or f"{tally.rows:,} rows  {tally.requests:,} req{ending}")
+
+
+def clock(seconds: float) -> str:
+    """As a clock shows it, without leading zeros: 0:41, 1:02:03."""
+    return f"{timedelta(seconds=ceil(seconds))}".removeprefix("0:").removeprefix("0")
 
 
 class Bars(Lines):
     """Progress on a terminal: a moving line per resource, above it the lines of the finished ones."""
 
     def __init__(self, console: Console) -> None:
+        # What is not wrapped keeps its width; on a narrow terminal the bars give way.
+        standing = Standing(Column(no_wrap=True))
         self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(17), Standing(), console=console, transient=True
+            TextColumn("{task.description}"), Length(), standing, console=console, transient=True
         )
         self._tasks: dict[str, Any] = {}
 

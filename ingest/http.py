@@ -70,6 +70,20 @@ class Tally:
     waits: int = 0
     rows: int = 0
     waiting: str = ""
+    total: int = 0
+    done: int = 0
+    since: float = 0.0
+
+    def follow(self, total: int, since: float) -> None:
+        """Count from now on what is done of a list of `total` rows, read since that `time.monotonic()`."""
+        self.total, self.done, self.since = total, 0, since
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the rest of that list takes at the speed so far, None where the vendor gave no total."""
+        if not 0 < self.done < self.total:
+            return None
+        return (time.monotonic() - self.since) / self.done * (self.total - self.done)
 
 
 class Pace:
@@ -92,13 +106,13 @@ class Pace:
         with self._lock:
             tally.requests += 1
             now = time.monotonic()
-            at = max(now, self._hold.get(bucket, 0.0))
-            for window, sent in self._windows(bucket).items():
-                if len(sent) == window[0]:
-                    at = max(at, sent[0] + window[1] * 1.02)
+            at, reason = max(now, self._hold.get(bucket, 0.0)), "the vendor asked for it"
+            for (count, seconds), sent in self._windows(bucket).items():
+                if len(sent) == count and sent[0] + seconds * 1.02 > at:
+                    at, reason = sent[0] + seconds * 1.02, f"{count} in {seconds:.0f} s reached"
             for sent in self._windows(bucket).values():
                 sent.append(at)
-        self._sleep(at - now, tally, "the vendor's pace")
+        self._sleep(at - now, tally, reason)
 
     def hold(self, bucket: str, seconds: float) -> None:
         """Let nothing leave to `bucket` for so long."""
@@ -167,13 +181,17 @@ class Paging(Protocol):
     def empty_ends(self) -> bool:
         """Whether a page without rows is a sign of the end: it is then asked again before it is believed."""
 
+    @property
+    def total(self) -> str | None:
+        """Where an answer says how many rows the whole list has; a list that ends before them is broken."""
+
     def first(self) -> Parameters:
         """Return the parameters of the first page."""
 
     def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:
-        """Return the parameters of the page after `page`, None at the end.
+        """Return the parameters of the page after `page`, with which `count` rows are read; None at the end.
 
-        Raises SourceError where the vendor told how long the list is and `count` rows are fewer.
+        Raises SourceError where the list cannot go on or end so.
         """
 
 
@@ -184,6 +202,7 @@ class Whole:
     """
 
     empty_ends: bool = True
+    total: str | None = None
     most: int = 0
     of: str = ""
 
@@ -209,6 +228,7 @@ class Numbered:
 
     size: int
     empty_ends: bool = True
+    total: str | None = None
 
     def first(self) -> Parameters:
         return {"page": 1, "per_page": self.size}
@@ -226,6 +246,7 @@ class Offset:
 
     size: int
     empty_ends: bool = True
+    total: str | None = None
 
     def first(self) -> Parameters:
         return {"limit": self.size, "offset": 0}
@@ -237,15 +258,12 @@ class Offset:
 
 @dataclass(frozen=True)
 class Linked:
-    """Pages by a link to the next, of which only the token is taken: the key never goes where a link points.
-
-    `count` is where the answer says how many rows the whole list has.
-    """
+    """Pages by a link to the next, of which only the token is taken: the key goes nowhere else."""
 
     link: str
     token: str
     size: tuple[str, int] | None = None
-    count: str | None = None
+    total: str | None = None
     empty_ends: bool = False
 
     def first(self) -> Parameters:
@@ -256,16 +274,13 @@ class Linked:
         tokens = parse_qs(urlsplit(link or "").query, keep_blank_values=True).get(self.token)
         if link and tokens is None:
             raise SourceError(f"the link to the next page has no {self.token}")
-        if tokens and tokens[0]:
-            return {**self.first(), self.token: tokens[0]}
-        check_total(count, value(page.text, self.count) if self.count else None)
-        return None
+        return {**self.first(), self.token: tokens[0]} if tokens and tokens[0] else None
 
 
-def check_total(count: int, promised: str | None) -> None:
+def check_total(count: int, promised: int | None) -> None:
     """Raise SourceError when a list ends before the number of rows that the vendor said it has."""
-    if promised is not None and count < int(promised):
-        raise SourceError(f"the list ended after {count:,} of {int(promised):,} rows")
+    if promised is not None and count < promised:
+        raise SourceError(f"the list ended after {count:,} of {promised:,} rows")
 
 
 class Vendor(requests.Session):
@@ -386,7 +401,9 @@ class Vendor(requests.Session):
                     self.pace.hold(bucket, wait + random.uniform(0, 0.1))  # noqa: S311
                     continue
             failures += 1
+            tally.waiting = f"waiting: {problem}, {failures} of {TRIES} tries"
             self.back_off(failures)
+            tally.waiting = ""
         raise SourceError(f"{problem} on {shown}, {failures + told} times")
 
 
@@ -468,14 +485,19 @@ class Client:
         place: Parameters | None = paging.first()
         seen: list[Parameters] = []
         before: pa.Table | None = None
-        count = 0
+        count, since = 0, time.monotonic()
+        leads = not self.tally.total  # what is read for the rows of such a list is counted with them
         while place is not None:
             seen.append(place)
             for _ in range(1 + CONFIRM):
                 page = ask(place)
                 following, wrong = None, ""
+                told = value(page.text, paging.total) if paging.total else None
+                total = None if told is None else int(told)
                 try:
                     following = paging.after(place, page, count + page.rows.num_rows)
+                    if following is None:
+                        check_total(count + page.rows.num_rows, total)
                 except SourceError as error:
                     wrong = str(error)
                 goes_round = following in seen
@@ -489,15 +511,21 @@ class Client:
                 raise SourceError(f"{filled} gave one page twice, {1 + CONFIRM} times")
             if goes_round:
                 raise SourceError(f"{filled} named one page as the next twice")
+            if leads and not count:
+                self.tally.follow(total or 0, since)
             yield page.rows
+            if leads:
+                self.tally.done += page.rows.num_rows
             before, place = page.rows, following
             count += page.rows.num_rows
 
     def file(self, link: str, table: Table) -> list[pa.Table]:
         """Return the rows of an exported file, typed as `table`."""
-        return self.vendor.fetch(
+        pages = self.vendor.fetch(
             link, lambda content: [table.rows(page, {}) for page in files.pages(content)], self.tally
         )
+        self.tally.done += sum(page.num_rows for page in pages)
+        return pages
 
     def wait(self, times: int, reason: str) -> None:
         """Sleep until it may be time to ask again whether a vendor is done, having asked so many times."""

@@ -15,7 +15,7 @@ from ingest.http import Client, Linked, Numbered, Offset, RefusedError, SourceEr
 from ingest.typed import Column, Table
 
 TABLE = Table("raw_acme", "things", ("id",), [Column("id", "text")])
-TOKENS = Linked("$.next", "token", count="$.count")
+TOKENS = Linked("$.next", "token", total="$.count")
 KEY = "Bearer secret"
 
 pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
@@ -170,6 +170,33 @@ def test_a_list_that_stays_shorter_than_promised_is_an_error(acme: Acme) -> None
     acme.answers = [{"data": things("a"), "count": 2}] * 9
     with pytest.raises(SourceError, match="ended after 1 of 2 rows"):
         acme.read(TOKENS)
+
+
+def test_a_total_tells_how_long_the_rest_of_a_list_takes(acme: Acme) -> None:
+    acme.answers = [
+        {"data": things("a"), "next": "?token=t2", "count": 4},
+        {"data": things("a1", "a2"), "count": 2},  # read for the row "a"
+        {"data": things("b", "c", "d"), "count": 4},
+    ]
+    client = Client(Vendor(acme.url, KEY, is_near=True), datetime.now(UTC))
+    pages = client.pages("things", TABLE, TOKENS)
+    next(pages)
+    assert len(list(client.pages("things/a", TABLE, TOKENS))) == 1
+    assert client.tally.seconds_left is None  # no row is dealt with
+    since = client.tally.since
+    next(pages)
+    before, left, after = time.monotonic(), client.tally.seconds_left, time.monotonic()
+    assert (client.tally.done, client.tally.total) == (1, 4)
+    assert left is not None
+    assert 3 * (before - since) <= left <= 3 * (after - since)
+    assert list(pages) == []
+    assert client.tally.seconds_left is None
+
+
+def test_without_a_total_nobody_knows_how_long_a_list_takes(acme: Acme) -> None:
+    acme.answers = [{"data": things("a"), "next": "?token=t2"}, {"data": things("b")}]
+    client = Client(Vendor(acme.url, KEY, is_near=True), datetime.now(UTC))
+    assert [client.tally.seconds_left for _ in client.pages("things", TABLE, TOKENS)] == [None, None]
 
 
 @pytest.mark.parametrize(

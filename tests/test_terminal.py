@@ -1,11 +1,13 @@
 """What a person meets at a terminal: words of errors, Ctrl-C, a reader that goes, odd locales, a prompt."""
 
+import io
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import date
@@ -14,13 +16,18 @@ from typing import Any
 
 import pytest
 from commands import Project, Ran
+from rich.console import Console
 from test_ingest import Changed
 
 import query
 import settings
+from ingest.__main__ import SOURCES, Bars, clock
+from ingest.http import Client
+from ingest.pipeline import Job, Outcome
 from sandbox import sendgrid
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
+from settings import Settings
 
 TODAY = date(2026, 11, 21)
 KEYS = ("SENDGRID_API_KEY", "WISTIA_API_TOKEN", "KLAVIYO_API_KEY", "MAVERA_API_KEY")
@@ -273,6 +280,38 @@ def test_a_terminal_shows_bars_and_no_color_keeps_them_without_colour(project: P
     plain = but(project, NO_COLOR="1").on_a_terminal("ingest", "wistia").out
     assert "━" in plain
     assert not re.search(r"\x1b\[[\d;]*\b3\d", plain)
+
+
+def test_bars_fit_80_columns_and_say_when_a_list_of_known_length_ends() -> None:
+    drawn = io.StringIO()
+    bars = Bars(Console(file=drawn, force_terminal=True, width=80, height=99, color_system=None, _environ={}))
+    given = Settings(_env_file=None)
+    jobs = [
+        Job(source, resource, Client(source.connect(given, ""), given.now()), Outcome("", ""))
+        for source in SOURCES
+        for resource in source.resources(given)
+    ]
+    known, waiting, unknown = (job.client.tally for job in jobs[:3])
+    known.rows, known.requests = 1_712_034, 1_420
+    known.follow(10_000_000, time.monotonic())
+    known.done = 1_712_034
+    waiting.waiting = "waiting 8 s: 150 in 60 s reached"
+    unknown.rows, unknown.requests = 712_034, 420
+    bars.begin(jobs)
+    bars.end()
+    lines = drawn.getvalue().replace("\x1b[?25l", "").splitlines()[: len(jobs)]
+    assert [line for line in lines if len(line.rstrip()) > 80] == []
+    first, second, third, *_ = [re.sub(" +", " ", line).strip() for line in lines]
+    assert re.fullmatch(r"sendgrid single_sends ━*╸? 1,712,034 rows 1,420 req ETA \d+:\d\d", first), first
+    assert re.fullmatch(r"sendgrid single_send_stats ━+ waiting 8 s: 150 in 60 s reached", second), second
+    assert re.fullmatch(r"sendgrid single_send_variation_stats ━+ 712,034 rows 420 req", third), third
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.4, "0:01"), (41, "0:41"), (600, "10:00"), (3723, "1:02:03")]
+)
+def test_a_time_left_is_short(seconds: float, shown: str) -> None:
+    assert clock(seconds) == shown
 
 
 # --- asking the published copy -----------------------------------------------------------------------
