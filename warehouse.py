@@ -18,6 +18,10 @@ DAMAGED = re.compile(
 """What DuckDB says of a file that was cut short or overwritten."""
 
 
+REFUSALS = ("Permission denied", "Read-only file system", "Is a directory", "Not a directory", "File exists")
+"""Why a system writes nothing there, in its own words."""
+
+
 class WarehouseError(Exception):
     """The file cannot be used as it is; the text names it and says what to do."""
 
@@ -84,10 +88,11 @@ def explain(path: Path, error: Exception) -> str:
             f"{path} is damaged or no DuckDB file. Move it away and run make ingest transform: "
             "everything in it comes from the vendors and the ledger"
         )
-    for reason in ("Permission denied", "Read-only file system", "Is a directory"):
-        if reason in text:
-            return f"{path} cannot be written: {reason.lower()}. Change that, or set another path in .env"
+    reasons = [reason.lower() for reason in REFUSALS if reason in text]
+    if reasons or not path.parent.exists():
+        reason = reasons[0] if reasons else "its folder cannot be made"
+        return f"{path} cannot be written: {reason}. Change that, or set another path in .env"
     # A library that could not write a file may stumble over its absence later, and say only that.
-    if path.parent.exists() and shutil.disk_usage(path.parent).free < LITTLE_ROOM_BYTES:
+    if shutil.disk_usage(path.parent).free < LITTLE_ROOM_BYTES:
         return _full(path)
     return f"{path}: {text.splitlines()[0]}"
