@@ -118,7 +118,7 @@ def _line(job: Job) -> str:
     if outcome.rows_late:
         news.append(f"{outcome.rows_late:,} late ({outcome.latest_days:.1f} days)")
     is_deep = job.is_deep and job.last is not None and job.resource.overlap
-    line = f"{name} {outcome.rows_read:>8,} rows  {', '.join(news):<16} {outcome.seconds:>4.0f} s"
+    line = f"{name} {outcome.rows_read:>9,} rows  {', '.join(news):<16} {outcome.seconds:>4.0f} s"
     line += "  deep re-read" if is_deep else ""
     return line if len(line) <= WIDTH else re.sub(" +", " ", line)  # in columns while there is room
 

@@ -33,7 +33,8 @@ WAITS = 60
 LONGEST_WAIT_SECONDS = 90.0
 NEAR_SECONDS = (2.0, 5.0)
 FAR_SECONDS = (10.0, 60.0)
-"""How long a connection may take, and a silence within an answer, on this machine and elsewhere."""
+"""How long a connection may take, and a silence within an answer, on this machine and elsewhere. Each failure
+doubles what this machine gets, up to what others have: one that is busy is slow, and not dead."""
 GOOD = (requests.codes.ok, requests.codes.accepted)
 NOTICED_SECONDS = 0.05
 """A shorter wait is spacing, not worth a word."""
@@ -327,13 +328,13 @@ class Vendor(requests.Session):
         Raises RefusedError when the answer is final, SourceError when patience has run out.
         """
 
-        def send() -> requests.Response:
+        def send(patience: tuple[float, float]) -> requests.Response:
             return self.request(
                 "GET" if body is None else "POST",
                 f"{self.base_url}/{path}",
                 params=dict(params),
                 json=body,
-                timeout=self._timeout,
+                timeout=patience,
                 allow_redirects=False,
             )
 
@@ -351,8 +352,8 @@ class Vendor(requests.Session):
         """
         address = urlsplit(link)
 
-        def send() -> requests.Response:
-            return self.get(link, auth=_without_key, timeout=self._timeout, allow_redirects=False)
+        def send(patience: tuple[float, float]) -> requests.Response:
+            return self.get(link, auth=_without_key, timeout=patience, allow_redirects=False)
 
         try:
             return self._insist(
@@ -366,9 +367,15 @@ class Vendor(requests.Session):
         first, longest = self._backoff_seconds
         time.sleep(random.uniform(0.5, 1.0) * min(first * 2**failures, longest))  # noqa: S311
 
+    def _patience(self, failures: int) -> tuple[float, float]:
+        connecting, silence = (
+            min(first * 2**failures, most) for first, most in zip(self._timeout, FAR_SECONDS, strict=True)
+        )
+        return connecting, silence
+
     def _insist(
         self,
-        send: Callable[[], requests.Response],
+        send: Callable[[tuple[float, float]], requests.Response],
         take: Callable[[requests.Response], T],
         bucket: str,
         shown: str,
@@ -379,7 +386,7 @@ class Vendor(requests.Session):
         while failures < TRIES and told < WAITS:
             self.pace.wait(bucket, tally)
             try:
-                answer = send()
+                answer = send(self._patience(failures))
                 self.pace.learn(bucket, answer.headers)
                 if answer.status_code in GOOD:
                     return take(answer)

@@ -33,6 +33,7 @@ class Acme:
     def __init__(self) -> None:
         self.answers: list[Any] = []
         self.asked: list[Asked] = []
+        self.silence = 0.0  # seconds before each answer
         acme = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -42,6 +43,7 @@ class Acme:
                     Asked(parts.path, dict(parse_qsl(parts.query)), self.headers["Authorization"])
                 )
                 answer = acme.answers.pop(0) if acme.answers else []
+                time.sleep(acme.silence)
                 if answer is None:
                     self.close_connection = True
                     return
@@ -222,6 +224,15 @@ def test_patience_ends_and_says_what_was_asked(acme: Acme) -> None:
     acme.answers = [(500, {}, "oops")] * 20
     with pytest.raises(SourceError, match=r"500 on /v9/things, 8 times"):
         acme.read(Whole())
+
+
+def test_a_machine_that_is_slow_is_given_more_time_and_not_up(
+    acme: Acme, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ingest.http.NEAR_SECONDS", (2.0, 0.2))
+    acme.silence, acme.answers = 0.5, [things("a")] * 8
+    assert acme.read(Whole()) == ["a"]
+    assert len(acme.asked) >= 3  # after 0.2 and 0.4 s nothing was there yet
 
 
 def test_a_refusal_is_final_and_repeats_the_vendors_words(acme: Acme) -> None:

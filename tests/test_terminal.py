@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,11 @@ from test_ingest import Changed
 
 import query
 import settings
-from ingest.__main__ import SOURCES, Bars, clock
-from ingest.http import Client
-from ingest.pipeline import Job, Outcome
+from ingest.__main__ import SOURCES, Bars, Lines, clock
+from ingest.http import Client, Vendor
+from ingest.klaviyo import KLAVIYO
+from ingest.pipeline import Job, Outcome, Resource
+from ingest.typed import Column, Table
 from sandbox import sendgrid
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
@@ -268,6 +270,18 @@ def test_plain_lines_stay_within_80_columns_and_without_colour(project: Project)
         lines = (ran.out + ran.err).splitlines()
         assert [line for line in lines if len(line) > 80 and not line.startswith("error: ")] == []
         assert not any("\x1b" in line for line in lines)
+
+
+@pytest.mark.parametrize("rows", [0, 6_134, 1_572_300])
+def test_lines_of_few_rows_and_of_millions_share_their_columns(
+    capsys: pytest.CaptureFixture[str], rows: int
+) -> None:
+    now = datetime.now(UTC)
+    events = Resource(Table("raw_klaviyo", "events", ("id",), [Column("id", "text")]), lambda *_: iter(()))
+    outcome = Outcome("klaviyo", "events", now, now, rows_read=rows, rows_new=rows)
+    Lines().finish(Job(KLAVIYO, events, Client(Vendor(NOWHERE, "pk"), now), outcome))
+    line = capsys.readouterr().err.rstrip("\n")
+    assert (line.index(" rows "), line.index(" +"), len(line)) == (50, 56, 80)
 
 
 def test_a_terminal_shows_bars_and_no_color_keeps_them_without_colour(project: Project) -> None:
