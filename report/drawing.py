@@ -57,7 +57,14 @@ _CONFIG = {
     "axisY": {"grid": False},
     "aria": False,
     "text": {"font": _FONT, "fontSize": 12},
-    "title": {"font": _FONT, "fontSize": 12, "color": INK, "anchor": "start", "fontWeight": "bold"},
+    "title": {
+        "font": _FONT,
+        "fontSize": 12,
+        "color": INK,
+        "anchor": "start",
+        "frame": "group",  # where the marks begin, however wide the numbers of the axis are
+        "fontWeight": "bold",
+    },
     "concat": {"spacing": 22},
 }
 

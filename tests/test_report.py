@@ -446,6 +446,14 @@ def test_no_label_is_cut_or_covers_another(tab: Tab, pages: dict[str, str], page
     assert tab.evaluate(COLLISIONS) == []
 
 
+def test_panels_with_numbers_of_any_length_begin_at_one_line(tab: Tab, pages: dict[str, str]) -> None:
+    tab.goto(pages["crowded"])
+    panels = tab.locator("#opens-by-day svg[role='img'] text")
+    opened, clicked = (panels.get_by_text(title, exact=True) for title in ("Opened", "Clicked"))
+    (at, also) = (box["x"] for box in (opened.bounding_box(), clicked.bounding_box()) if box)
+    assert at == pytest.approx(also, abs=1)
+
+
 def test_the_keyboard_reaches_everything_in_the_order_of_the_page(tab: Tab, pages: dict[str, str]) -> None:
     tab.goto(pages["crowded"])
     stops = "[...document.querySelectorAll('a, summary, [tabindex]')].filter(one => one.checkVisibility())"
