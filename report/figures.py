@@ -88,7 +88,7 @@ def figure(
 
     def register(function: Callable[[Rows], Drawing]) -> Callable[[Rows], Drawing]:
         FIGURES.append(
-            Figure(name, section, title, model, select, tail, definition, fill, job, is_wide, function)
+            Figure(name, section, title, model, select, tail, bound(definition), fill, job, is_wide, function)
         )
         return function
 
@@ -102,6 +102,11 @@ def percent(value: float) -> str:
     """Write a share: whole percents from 10 on, one decimal below."""
     shown = 100 * value
     return f"{shown:.0f}\u00a0%" if abs(shown) >= 9.95 or shown == 0 else f"{shown:.1f}\u00a0%"
+
+
+def bound(text: str) -> str:
+    """Keep each percent sign on the line of its number."""
+    return text.replace(" %", "\u00a0%")
 
 
 def day(value: date) -> str:
@@ -138,9 +143,9 @@ def told_apart(labels: Sequence[str]) -> list[str]:
     ]
 
 
-def rest(count: int, things: str) -> list[str]:
-    """Say how many are not drawn."""
-    return [f"{count:,} more {things} in the numbers only."] if count > 0 else []
+def rest(count: int, thing: str, which: str = "") -> list[str]:
+    """Say how many are not drawn, and which."""
+    return [f"{several(count, f'more {thing}')}{which} in the numbers only."] if count > 0 else []
 
 
 def look(is_alert: bool) -> tuple[str, str]:
@@ -344,7 +349,7 @@ def ab_tests(rows: Rows) -> Drawing:
     ]
     few = list(dict.fromkeys(row["single_send_name"] for row in rows if row["outcome"] == "undecided"))
     notes = [f"Not decided, too few were delivered: {listed(few)}."] if few else []
-    notes += rest(len(tests) - len(shown), "tests")
+    notes += rest(len(tests) - len(shown), "test")
     return Drawing(f"{sentence}.", draw.fitted(chart, draw.height(list(labels.values()), 46)), keys, notes)
 
 
@@ -355,9 +360,9 @@ def ab_tests(rows: Rows) -> Drawing:
     "marts.contact_groups",
     select="role, industry, contact_count, contact_share, size_position, is_selected, is_small_group,"
     " is_small_sample, grouped_contact_count, total_contact_count",
-    tail="order by size_position",
+    tail="order by contact_count desc, size_position",
     definition="Contacts by the role and industry that they state in SendGrid. The largest become"
-    " personas; a group under the smallest size never does.",
+    " personas, of nearly one size the first by name; a group under the smallest size never does.",
     job="contact-groups",
 )
 def contact_groups(rows: Rows) -> Drawing:
@@ -398,7 +403,7 @@ def contact_groups(rows: Rows) -> Drawing:
         sentence,
         draw.fitted(alt.layer(bars, text), draw.height(labels, 20)),
         keys,
-        notes + rest(len(rows) - len(shown), "groups"),
+        notes + rest(len(rows) - len(shown), "group"),
     )
 
 
@@ -600,7 +605,7 @@ def calls_to_action(rows: Rows) -> Drawing:
         f"{sentence}.",
         draw.fitted(chart, draw.height(labels, 30)),
         keys,
-        notes + rest(len(rows) - len(shown), "calls, nearer to the median or above it,"),
+        notes + rest(len(rows) - len(shown), "call", ", nearer to the median or above it,"),
     )
 
 
@@ -621,7 +626,7 @@ def leads(rows: Rows) -> Drawing:
     def label(row: Row) -> str:
         watched = {"whole": "seen whole", "nearly_whole": "seen nearly whole"}.get(row["cohort_watched"])
         parts = [row["cohort_stage"], row["cohort_media_name"], watched]
-        return folded(", ".join(part for part in parts if part) or "too few alike", 24, 2)
+        return folded(", ".join(part for part in parts if part) or "too few alike", 34, 2)
 
     waiting = [
         row for row in rows if not row["is_written"] and row["recent_lead_count"] and row["cohort"] != "none"
@@ -660,7 +665,7 @@ def leads(rows: Rows) -> Drawing:
         sentence,
         draw.fitted(alt.layer(bars, text), draw.height(labels, 24)),
         keys,
-        rest(len(rows) - len(shown), "groups"),
+        rest(len(rows) - len(shown), "group"),
     )
 
 
@@ -822,7 +827,7 @@ def segments(rows: Rows) -> Drawing:
         color=draw.colour("colour"), stroke=alt.Stroke("line:N", scale=None, legend=None)
     )
     text = base.mark_text(fontSize=11).encode(text="words:N", color=draw.colour("ink"))
-    notes = rest(len(members) - len(shown), "segments, which share less,")
+    notes = rest(len(members) - len(shown), "segment", ", of those that share less,")
     keys = [Key("hollow-square", draw.ALERT, "nearly the same")] if twins else []
     return Drawing(sentence, draw.fitted(alt.layer(boxes, text), 40 + 30 * len(shown)), keys, notes)
 
@@ -874,7 +879,7 @@ def products(rows: Rows) -> Drawing:
     )
     values = [
         value
-        for value in (0.25, 0.5, 1, 2, 4, 8, 16)
+        for value in (0.25, 0.5, 1, 2, 3, 4, 8, 16)
         if value <= 1.2 * max(row["lift_high"] for row in shown)
     ]
     axis = alt.Axis(title="lift, on a scale of ratios", values=values, format="~g", grid=True)
@@ -901,7 +906,7 @@ def products(rows: Rows) -> Drawing:
         sentence,
         draw.fitted(alt.layer(one, line, mark), draw.height(labels, 24)),
         keys,
-        notes + rest(len(rows) - len(shown), "pairs"),
+        notes + rest(len(rows) - len(shown), "pair"),
     )
 
 
@@ -970,7 +975,7 @@ def flow_messages(rows: Rows) -> Drawing:
     ]
     few = [row["message_name"] or row["flow_message_id"] for row in rows if not row["is_compared"]]
     notes = [f"Too few received, not judged: {listed(few)}."] if few else []
-    return Drawing(sentence, chart, keys, notes + rest(len(rows) - len(shown), "messages"))
+    return Drawing(sentence, chart, keys, notes + rest(len(rows) - len(shown), "message"))
 
 
 @figure(
@@ -992,10 +997,8 @@ def flow_messages(rows: Rows) -> Drawing:
 def channels(rows: Rows) -> Drawing:
     wins = {channel: sum(row["click_outcome"] == channel for row in rows) for channel in ("sms", "email")}
     pairs = several(len(rows), "pair")
-    sentence = (
-        f"By clicks, texts surely won {wins['sms']:,} of {pairs} and e-mails {wins['email']:,};"
-        " the others are ties or undecided."
-    )
+    sentence = f"By clicks, texts surely won {wins['sms']:,} of {pairs} and e-mails {wins['email']:,}"
+    sentence += "; the others are ties or undecided." if sum(wins.values()) < len(rows) else "."
     verdicts = {"sms": "text wins", "email": "e-mail wins", "tie": "tie", "undecided": "undecided"}
     shown = rows[:12]
     labels = told_apart([
@@ -1030,7 +1033,7 @@ def channels(rows: Rows) -> Drawing:
         sentence,
         draw.fitted(chart, draw.height(labels, 42), draw.WIDE),
         keys,
-        notes + rest(len(rows) - len(shown), "pairs"),
+        notes + rest(len(rows) - len(shown), "pair"),
     )
 
 
@@ -1102,7 +1105,7 @@ def answers(rows: Rows) -> Drawing:
         f"{sentence}.",
         draw.fitted(alt.layer(bars, zero), draw.height(labels, 30), draw.WIDE),
         keys,
-        notes + rest(len(questions) - len(shown), "questions"),
+        notes + rest(len(questions) - len(shown), "question"),
     )
 
 
@@ -1342,4 +1345,4 @@ def runs(rows: Rows) -> Drawing:
     )
     chart = draw.fitted(alt.layer(bars, text), draw.height(labels, 20)) if shown else None
     keys = [Key("square", draw.MAIN, "ended well"), Key("square", draw.ALERT, "did not")]
-    return Drawing(sentence, chart, keys if shown else [], rest(len(rows) - len(shown), "runs"))
+    return Drawing(sentence, chart, keys if shown else [], rest(len(rows) - len(shown), "run"))

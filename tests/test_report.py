@@ -21,7 +21,7 @@ import settings
 import transform
 import warehouse
 from report.drawing import ALERT, CARD, MAIN, svg
-from report.figures import FIGURES, Drawing
+from report.figures import FIGURES, Drawing, Figure
 
 CHROMIUM = Path("/usr/bin/chromium")
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -33,9 +33,12 @@ def read(copy: Path, query: str) -> list[dict[str, Any]]:
         return report.rows(connection, query)
 
 
+def figure(name: str) -> Figure:
+    return next(figure for figure in FIGURES if figure.name == name)
+
+
 def drawn(copy: Path, name: str) -> Drawing:
-    figure = next(figure for figure in FIGURES if figure.name == name)
-    return figure.draw(read(copy, figure.query))
+    return figure(name).draw(read(copy, figure(name).query))
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +174,7 @@ def drawings(small: Path, empty: Path, crowded: Path) -> dict[str, report.Page]:
         ("flow-messages", "Lagging: Step 4."),
         (
             "channels",
-            "By clicks, texts surely won 1 of 1 pair and e-mails 0; the others are ties or undecided.",
+            "By clicks, texts surely won 1 of 1 pair and e-mails 0.",
         ),
         ("answers", "1 question was answered on a scale."),
         ("credits", "50 credits were spent in February 2026, of 1,000 that it may cost."),
@@ -180,6 +183,39 @@ def drawings(small: Path, empty: Path, crowded: Path) -> dict[str, report.Page]:
 )  # fmt: skip
 def test_a_sentence_says_what_its_rows_say(small: Path, name: str, sentence: str) -> None:
     assert drawn(small, name).sentence == sentence
+
+
+def test_what_is_left_over_is_named_only_where_something_is(small: Path) -> None:
+    channels = figure("channels")
+    (pair,) = read(small, channels.query)
+    tie = pair | {"email_campaign_id": "another", "click_outcome": "tie"}
+    said = channels.draw([pair, tie]).sentence
+    assert said == "By clicks, texts surely won 1 of 2 pairs and e-mails 0; the others are ties or undecided."
+    assert "1 more pair in the numbers only." in channels.draw([pair] * 13).notes
+    assert "1,988 more pairs in the numbers only." in channels.draw([pair] * 2000).notes
+
+
+def test_groups_of_nearly_one_size_stand_by_their_size(crowded: Path) -> None:
+    rows = read(crowded, figure("contact-groups").query)
+    sizes = [row["contact_count"] for row in rows]
+    assert sizes == sorted(sizes, reverse=True)
+    assert [row["size_position"] for row in rows] != sorted(row["size_position"] for row in rows)
+
+
+def test_leads_that_differ_in_their_last_word_are_told_apart() -> None:
+    lead = {"cohort": "a", "cohort_media_name": "Music: questions answered", "cohort_stage": "discovering"}
+    lead |= {"recent_lead_count": 1_234_567, "is_written": True}
+    watched = [lead | {"cohort_watched": how} for how in ("whole", "nearly_whole")]
+    picture = svg(figure("leads").draw(watched).chart, "leads", "")
+    assert re.findall(r"answered, seen (?:nearly )?whole", picture) == [
+        "answered, seen whole",
+        "answered, seen nearly whole",
+    ]
+
+
+def test_an_axis_of_ratios_has_a_number_near_every_mark(crowded: Path) -> None:
+    picture = svg(drawn(crowded, "products").chart, "products", "")
+    assert re.findall(r">([\d.]+)</text>", picture) == ["1", "2", "3", "4", "8"]
 
 
 def test_few_data_are_hollow_named_and_never_judged(small: Path) -> None:
