@@ -239,7 +239,10 @@ def _hash(value: Any) -> str:
 
 def _marked(name: str, mark: str, most: int) -> str:
     """Put the reference at the end of a name that may have `most` characters; it is never cut itself."""
-    return f"{name[: max(0, most - len(mark) - 3)]} | {mark}"
+    kept = name[: max(0, most - len(mark) - 3)]
+    if kept.count('"') % 2:  # the cut took the sign that ends a quotation
+        kept = kept[:-1] + ("" if kept.endswith('"') else '"')
+    return f"{kept} | {mark}"
 
 
 def canonical(value: Any) -> str:
