@@ -561,18 +561,15 @@ def drop_offs(rows: Rows) -> Drawing:
     "marts.media_action_rates",
     select="media_name, action_type, action_text, placement, action_share, action_share_low,"
     " action_share_high, median_action_share, impression_count, action_count, has_enough_impressions,"
-    " is_below_median, media_id",
+    " is_surely_below_median, media_id",
     tail="where action_share is not null"
     " order by has_enough_impressions desc, action_share_high - median_action_share, media_id, action_type",
     definition="Taken per time shown, with the 95 % interval; the tick is the median of the kind over"
-    " videos with enough impressions. Under it means surely under it.",
+    " videos with enough impressions. Under it means surely under it, among all of them.",
     job="calls-to-action",
 )
 def calls_to_action(rows: Rows) -> Drawing:
-    def is_under(row: Row) -> bool:
-        return bool(row["has_enough_impressions"] and row["action_share_high"] < row["median_action_share"])
-
-    under = [row for row in rows if is_under(row)]
+    under = [row for row in rows if row["is_surely_below_median"]]
     measured = sum(row["has_enough_impressions"] for row in rows)
     sentence = "No call to action was shown often enough to be judged"
     if measured:
@@ -585,7 +582,11 @@ def calls_to_action(rows: Rows) -> Drawing:
         [f"{folded(row['media_name'] or row['media_id'], 28, 1)}\n{row['action_type']}" for row in shown]
     )
     drawn = [
-        marked(row | {"label": label}, *look(is_under(row)), hollow=not row["has_enough_impressions"])
+        marked(
+            row | {"label": label},
+            *look(row["is_surely_below_median"]),
+            hollow=not row["has_enough_impressions"],
+        )
         for row, label in zip(shown, labels, strict=True)
     ]
     y = draw.names("label", labels)
@@ -838,10 +839,12 @@ def segments(rows: Rows) -> Drawing:
     "Bought together",
     "marts.product_pairs",
     select="product_a_name, product_b_name, lift, lift_low, lift_high, joint_customer_count,"
-    " a_to_b_share, b_to_a_share, pair_price_usd, is_affinity, is_offered, product_a_id, product_b_id",
+    " chance_customer_count, a_to_b_share, b_to_a_share, adjusted_p_value, pair_price_usd, is_affinity,"
+    " is_offered, judged_pair_count, product_a_id, product_b_id",
     tail="where lift_low > 0 order by is_affinity desc, lift desc, product_a_id, product_b_id",
-    definition="Lift: how much more often a buyer of the first bought the second within 90 days than"
-    " any buyer did. 1 is chance; the line is the 95 % interval.",
+    definition="Lift: how many more customers bought both within 90 days than chance would have it, where"
+    " who buys much buys more of everything. 1 is chance; the line is the 95 % interval of a pair by itself."
+    " Many pairs are looked at: of those surely above it, one in twenty may be chance at most.",
     job="product-affinity",
 )
 def products(rows: Rows) -> Drawing:
@@ -850,7 +853,10 @@ def products(rows: Rows) -> Drawing:
         best = sure[0]
         both = f"{best['product_a_name']} with {best['product_b_name']}"
         count = several(len(sure), "pair is", "pairs are")
-        sentence = f"Strongest: {both}, {best['lift']:.1f} times as often as chance; {count} surely above it."
+        sentence = (
+            f"Strongest: {both}, {best['lift']:.1f} times as often as chance;"
+            f" {count} surely above it, of {best['judged_pair_count']:,} looked at."
+        )
     else:
         sentence = "No pair is surely bought together more often than chance."
     shown = (sure or rows)[:12]
@@ -925,7 +931,7 @@ def products(rows: Rows) -> Drawing:
     tail="where received_count > 0 order by trigger_type, channel, received_count desc, flow_message_id",
     definition="Opened or clicked per message received in the last 30 days, with the 95 % interval."
     " The tick is the median of live messages with the same trigger and channel; a message lags when"
-    " it is over a fifth, and surely, under it.",
+    " it is over a fifth, and surely among all that are compared, under it.",
     job="flow-rewrites",
     is_wide=True,
 )

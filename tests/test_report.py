@@ -115,7 +115,7 @@ CROWD = """
     insert into marts.product_pairs by name select
         'a' || range as product_a_id, 'b' || range as product_b_id, named(range) as product_a_name,
         named(range) as product_b_name, 5 + range as joint_customer_count, 3.0 as lift, 1.2 as lift_low,
-        9.5 as lift_high, true as is_affinity, true as is_offered from range(300);
+        9.5 as lift_high, 44850 as judged_pair_count, true as is_affinity, true as is_offered from range(300);
     insert into marts.source_freshness by name select
         'klaviyo' as vendor, 'resource_of_a_long_name_' || range as resource, 'sandbox' as world,
         'loaded' as last_outcome, 30.0 * range as hours_old, 48 as limit_hours, range > 1 as is_late,

@@ -49,6 +49,24 @@
     )
 {%- endmacro %}
 
+{# The same where only what is above 0 is looked for: 1 for all else. As strict as an interval, which has two ends. #}
+{% macro p_above(z) -%}
+    case when {{ z }} > 0 then {{ two_sided_p(z) }} else 1 end
+{%- endmacro %}
+
+{# p values of many comparisons at once, after Benjamini and Hochberg (1995): of those below a level, no larger share is expected to be
+   chance. Rows of one `family` are judged together, `count` of them where not all are rows. In two steps, for no window function
+   looks at another: first each p value by its rank, then, over a column with these, the least of it and of all that come after it. #}
+{% macro ranked_p(p, family, count=none) -%}
+    {{ p }} * {{ count or 'count(*) over (partition by ' ~ family ~ ')' }}
+    / row_number() over (partition by {{ family }} order by {{ p }})
+{%- endmacro %}
+{% macro adjusted_p(p, ranked_p, family) -%}
+    case when {{ family }} then
+        least(1, min({{ ranked_p }}) over (partition by {{ family }} order by {{ p }} desc))
+    end
+{%- endmacro %}
+
 {% macro is_small(count) -%}
     coalesce({{ count }}, 0) < {{ var('small_sample') }}
 {%- endmacro %}

@@ -56,7 +56,7 @@ tested as (
 
 ),
 
-judged as (
+chances as (
 
     select
         *,
@@ -64,6 +64,29 @@ judged as (
         {{ two_sided_p(measure ~ '_z_score') }} as {{ measure }}_p_value{{ ',' if not loop.last }}
         {% endfor %}
     from tested
+
+),
+
+ranked_chances as (
+
+    select
+        *,
+        {% for measure in measures -%}
+        {{ ranked_p(measure ~ '_p_value', 'is_decidable') }} as {{ measure }}_ranked_p{{ ',' if not loop.last }}
+        {% endfor %}
+    from chances
+
+),
+
+judged as (
+
+    select
+        *,
+        {% for measure in measures -%}
+        {{ adjusted_p(measure ~ '_p_value', measure ~ '_ranked_p', 'is_decidable') }}
+            as {{ measure }}_adjusted_p_value{{ ',' if not loop.last }}
+        {% endfor %}
+    from ranked_chances
 
 )
 
@@ -76,7 +99,7 @@ select
     {% for measure in measures -%}
     case
         when not is_decidable then 'undecided'
-        when {{ measure }}_p_value >= {{ var('channel_p_below') }} then 'tie'
+        when {{ measure }}_adjusted_p_value >= {{ var('false_discovery_below') }} then 'tie'
         when {{ measure }}_z_score > 0 then 'sms'
         else 'email'
     end as {{ measure }}_outcome,
@@ -93,6 +116,7 @@ select
     {% endfor -%}
     {{ measure }}_z_score,
     {{ measure }}_p_value,
+    {{ measure }}_adjusted_p_value,
     {% endfor -%}
     email_revenue_usd,
     sms_revenue_usd,

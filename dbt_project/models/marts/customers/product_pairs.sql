@@ -25,6 +25,18 @@ account as (
 
 ),
 
+-- Every two products, also those that nobody bought together: how many pairs have enough buyers to be judged, and how many
+-- joint buyers all pairs would have together if who buys one thing were no likelier to buy another.
+every_pair as (
+
+    select
+        count(*) filter (where customer_count >= {{ var('smallest_group') }}) as judged_product_count,
+        (power(cast(sum(customer_count) as double), 2) - sum(power(cast(customer_count as double), 2))) / 2
+            as customer_count_product
+    from products
+
+),
+
 joint as (
 
     select
@@ -41,58 +53,108 @@ joint as (
 
 ),
 
+-- Who buys much buys more of everything: all pairs together are bought this much more often than independent ones would be.
+overall as (
+
+    select
+        max(every_pair.judged_product_count * (every_pair.judged_product_count - 1) / 2) as judged_pair_count,
+        sum(joint.joint_customer_count)
+        / (max(every_pair.customer_count_product) / max(account.customer_count)) as overall_lift
+    from joint
+    cross join every_pair
+    cross join account
+
+),
+
 measured as (
 
     select
         joint.product_a_id,
         joint.product_b_id,
-        named_a.product_name as product_a_name,
-        named_b.product_name as product_b_name,
-        named_a.category as product_a_category,
-        named_b.category as product_b_category,
-        named_a.price_usd + named_b.price_usd as pair_price_usd,
-        'unpublished' not in (named_a.standing, named_b.standing) as is_offered,
         account.customer_count,
         a.customer_count as product_a_customer_count,
         b.customer_count as product_b_customer_count,
         joint.joint_customer_count,
-        {{ share('joint.joint_customer_count', 'account.customer_count') }} as support_share,
-        {{ share('joint.joint_customer_count', 'a.customer_count') }} as a_to_b_share,
-        {{ share('joint.joint_customer_count', 'b.customer_count') }} as b_to_a_share,
-        {{ wilson_low('joint.joint_customer_count', 'a.customer_count') }} as a_to_b_share_low,
-        {{ wilson_high('joint.joint_customer_count', 'a.customer_count') }} as a_to_b_share_high,
-        {{ share('b.customer_count', 'account.customer_count') }} as b_share,
+        overall.overall_lift * a.customer_count * b.customer_count / account.customer_count as chance_customer_count,
+        least(a.customer_count, b.customer_count) >= {{ var('smallest_group') }} as is_judged,
+        overall.judged_pair_count,
         account.measured_on
     from joint
     cross join account
+    cross join overall
     join products as a on joint.product_a_id = a.product_id
     join products as b on joint.product_b_id = b.product_id
-    join {{ ref('dim_products') }} as named_a on joint.product_a_id = named_a.product_id
-    join {{ ref('dim_products') }} as named_b on joint.product_b_id = named_b.product_id
+
+),
+
+-- The square root of a count has the same variance whatever its size; that of a pair is the smaller, the larger its products.
+scored as (
+
+    select
+        *,
+        2 * (sqrt(joint_customer_count) - sqrt(chance_customer_count)) / nullif(sqrt(
+            (1 - {{ share('product_a_customer_count', 'customer_count') }})
+            * (1 - {{ share('product_b_customer_count', 'customer_count') }})
+        ), 0) as z_score
+    from measured
+
+),
+
+tested as (
+
+    select *, {{ p_above('z_score') }} as p_value from scored
+
+),
+
+ranked as (
+
+    select *, {{ ranked_p('p_value', 'is_judged', count='judged_pair_count') }} as ranked_p from tested
+
+),
+
+judged as (
+
+    select
+        *,
+        {{ adjusted_p('p_value', 'ranked_p', 'is_judged') }} as adjusted_p_value,
+        joint_customer_count / chance_customer_count as lift
+    from ranked
 
 )
 
 select
-    product_a_id,
-    product_b_id,
-    product_a_name,
-    product_b_name,
-    product_a_category,
-    product_b_category,
-    customer_count,
-    product_a_customer_count,
-    product_b_customer_count,
-    joint_customer_count,
-    support_share,
-    a_to_b_share,
-    b_to_a_share,
-    a_to_b_share / b_share as lift,
-    a_to_b_share_low / b_share as lift_low,
-    a_to_b_share_high / b_share as lift_high,
-    cast(pair_price_usd as decimal(18, 2)) as pair_price_usd,
-    joint_customer_count >= {{ var('smallest_group') }}
-        and a_to_b_share / b_share > {{ var('pair_lift_above') }}
-        and a_to_b_share_low / b_share > 1 as is_affinity,
-    is_offered,
-    measured_on
-from measured
+    judged.product_a_id,
+    judged.product_b_id,
+    named_a.product_name as product_a_name,
+    named_b.product_name as product_b_name,
+    named_a.category as product_a_category,
+    named_b.category as product_b_category,
+    judged.customer_count,
+    judged.product_a_customer_count,
+    judged.product_b_customer_count,
+    judged.joint_customer_count,
+    judged.chance_customer_count,
+    {{ share('judged.joint_customer_count', 'judged.customer_count') }} as support_share,
+    {{ share('judged.joint_customer_count', 'judged.product_a_customer_count') }} as a_to_b_share,
+    {{ share('judged.joint_customer_count', 'judged.product_b_customer_count') }} as b_to_a_share,
+    judged.lift,
+    {% for end in ['low', 'high'] -%}
+    {%- set wilson = wilson_low if end == 'low' else wilson_high -%}
+    {{ wilson('judged.joint_customer_count', 'judged.product_a_customer_count') }}
+        * judged.product_a_customer_count / judged.chance_customer_count as lift_{{ end }},
+    {% endfor -%}
+    judged.p_value,
+    judged.adjusted_p_value,
+    cast(judged.judged_pair_count as bigint) as judged_pair_count,
+    cast(named_a.price_usd + named_b.price_usd as decimal(18, 2)) as pair_price_usd,
+    coalesce(
+        judged.joint_customer_count >= {{ var('smallest_group') }}
+        and judged.lift > {{ var('pair_lift_above') }}
+        and judged.adjusted_p_value < {{ var('false_discovery_below') }},
+        false
+    ) as is_affinity,
+    'unpublished' not in (named_a.standing, named_b.standing) as is_offered,
+    judged.measured_on
+from judged
+join {{ ref('dim_products') }} as named_a on judged.product_a_id = named_a.product_id
+join {{ ref('dim_products') }} as named_b on judged.product_b_id = named_b.product_id

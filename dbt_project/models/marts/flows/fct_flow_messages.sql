@@ -90,7 +90,8 @@ peers as (
 
 ),
 
-judged as (
+-- How far under the median each rate is, the median taken as known. An SMS has no opens, and is not among the messages with opens.
+scored as (
 
     select
         rated.*,
@@ -99,16 +100,63 @@ judged as (
         peers.peer_click_share,
         peers.peer_revenue_per_recipient_usd,
         {%- for rate in ['open', 'click'] %}
-        coalesce(
-            rated.is_compared
-            and peers.peer_count >= {{ var('flow_peers_from') }}
-            and rated.{{ rate }}_share < (1 - {{ var('flow_lag_share_above') }}) * peers.peer_{{ rate }}_share
-            and rated.{{ rate }}_share_high < peers.peer_{{ rate }}_share,
-            false
-        ) as is_{{ rate }}_laggard{{ ',' if not loop.last }}
+        coalesce(rated.is_compared and peers.peer_count >= {{ var('flow_peers_from') }}, false)
+            and rated.{{ rate }}_share is not null as is_{{ rate }}_judged,
+        (peers.peer_{{ rate }}_share - rated.{{ rate }}_share)
+            / nullif(sqrt(peers.peer_{{ rate }}_share * (1 - peers.peer_{{ rate }}_share) / rated.received_count), 0)
+            as {{ rate }}_z_score{{ ',' if not loop.last }}
         {%- endfor %}
     from rated
     left join peers on rated.trigger_type = peers.trigger_type and rated.channel = peers.channel
+
+),
+
+tested as (
+
+    select
+        *,
+        {%- for rate in ['open', 'click'] %}
+        {{ p_above(rate ~ '_z_score') }} as {{ rate }}_p_value{{ ',' if not loop.last }}
+        {%- endfor %}
+    from scored
+
+),
+
+ranked as (
+
+    select
+        *,
+        {%- for rate in ['open', 'click'] %}
+        {{ ranked_p(rate ~ '_p_value', 'is_' ~ rate ~ '_judged') }} as {{ rate }}_ranked_p{{ ',' if not loop.last }}
+        {%- endfor %}
+    from tested
+
+),
+
+adjusted as (
+
+    select
+        *,
+        {%- for rate in ['open', 'click'] %}
+        {{ adjusted_p(rate ~ '_p_value', rate ~ '_ranked_p', 'is_' ~ rate ~ '_judged') }}
+            as {{ rate }}_adjusted_p_value{{ ',' if not loop.last }}
+        {%- endfor %}
+    from ranked
+
+),
+
+judged as (
+
+    select
+        *,
+        {%- for rate in ['open', 'click'] %}
+        coalesce(
+            {{ rate }}_share < (1 - {{ var('flow_lag_share_above') }}) * peer_{{ rate }}_share
+            and {{ rate }}_adjusted_p_value < {{ var('false_discovery_below') }},
+            false
+        ) as is_{{ rate }}_laggard{{ ',' if not loop.last }}
+        {%- endfor %}
+    from adjusted
 
 )
 
@@ -138,6 +186,8 @@ select
     judged.peer_open_share,
     judged.peer_click_share,
     judged.peer_revenue_per_recipient_usd,
+    judged.open_adjusted_p_value,
+    judged.click_adjusted_p_value,
     reports.recipient_count as reported_received_count,
     {{ share('reports.unique_open_count', 'reports.delivered_count') }} as reported_open_share,
     {{ share('reports.unique_click_count', 'reports.delivered_count') }} as reported_click_share,

@@ -101,7 +101,7 @@ union all
 -- KL-4
 select
     'product-affinity',
-    concat({{ counted('count(*) filter (where is_affinity)') }}, ' of ', {{ counted('count(*)') }}, ' pairs above chance')
+    concat({{ counted('count(*) filter (where is_affinity)') }}, ' of ', {{ counted('coalesce(max(judged_pair_count), 0)') }}, ' pairs above chance')
 from {{ ref('product_pairs') }}
 
 union all

@@ -57,28 +57,61 @@ medians as (
     where has_enough_impressions
     group by action_type
 
+),
+
+-- How far under the median each is, the median taken as known.
+scored as (
+
+    select
+        rated.*,
+        medians.median_action_share,
+        (medians.median_action_share - rated.action_share) / nullif(sqrt(
+            medians.median_action_share * (1 - medians.median_action_share) / nullif(rated.impression_count, 0)
+        ), 0) as z_score
+    from rated
+    left join medians on rated.action_type = medians.action_type
+
+),
+
+tested as (
+
+    select *, {{ p_above('z_score') }} as p_value from scored
+
+),
+
+ranked as (
+
+    select *, {{ ranked_p('p_value', 'has_enough_impressions') }} as ranked_p from tested
+
+),
+
+judged as (
+
+    select *, {{ adjusted_p('p_value', 'ranked_p', 'has_enough_impressions') }} as adjusted_p_value from ranked
+
 )
 
 select
-    rated.media_id,
-    rated.action_type,
+    judged.media_id,
+    judged.action_type,
     medias.media_name,
     placed.action_text,
     placed.placement,
-    rated.impression_count,
-    rated.action_count,
-    rated.action_share,
-    {{ wilson_low('rated.action_count', 'rated.impression_count') }} as action_share_low,
-    {{ wilson_high('rated.action_count', 'rated.impression_count') }} as action_share_high,
-    medians.median_action_share,
+    judged.impression_count,
+    judged.action_count,
+    judged.action_share,
+    {{ wilson_low('judged.action_count', 'judged.impression_count') }} as action_share_low,
+    {{ wilson_high('judged.action_count', 'judged.impression_count') }} as action_share_high,
+    judged.median_action_share,
+    judged.adjusted_p_value,
     coalesce(converted.converted_session_count, 0) as converted_session_count,
     placed.shown_seconds,
-    rated.has_enough_impressions,
-    rated.has_enough_impressions and rated.action_share < medians.median_action_share as is_below_median,
-    rated.measured_on
-from rated
-left join medians on rated.action_type = medians.action_type
-left join {{ ref('fct_media_performance') }} as medias on rated.media_id = medias.media_id
+    judged.has_enough_impressions,
+    judged.has_enough_impressions and judged.action_share < judged.median_action_share as is_below_median,
+    coalesce(judged.adjusted_p_value < {{ var('false_discovery_below') }}, false) as is_surely_below_median,
+    judged.measured_on
+from judged
+left join {{ ref('fct_media_performance') }} as medias on judged.media_id = medias.media_id
 left join {{ ref('int_actions_placed') }} as placed
-    on rated.media_id = placed.media_id and rated.action_type = placed.action_type
-left join converted on rated.media_id = converted.media_id and lower(rated.action_type) = converted.action_type
+    on judged.media_id = placed.media_id and judged.action_type = placed.action_type
+left join converted on judged.media_id = converted.media_id and lower(judged.action_type) = converted.action_type
