@@ -929,9 +929,9 @@ def products(rows: Rows) -> Drawing:
     " click_share_high, peer_click_share, revenue_usd, is_compared, is_open_laggard,"
     " is_click_laggard, is_laggard, flow_message_id",
     tail="where received_count > 0 order by trigger_type, channel, received_count desc, flow_message_id",
-    definition="Opened or clicked per message received in the last 30 days, with the 95 % interval."
-    " The tick is the median of live messages with the same trigger and channel; a message lags when"
-    " it is over a fifth, and surely among all that are compared, under it.",
+    definition="Opened or clicked, by no machine, per message received in the last 30 days, with the"
+    " 95 % interval. The tick is the median of live messages with the same trigger and channel; a message"
+    " lags when it is over a fifth, and surely among all that are compared, under it.",
     job="flow-rewrites",
     is_wide=True,
 )

@@ -22,6 +22,7 @@ told as (
         events.customer_id,
         case
             when metrics.metric_name in ('Received Email', 'Received SMS') then 'received'
+            when events.is_automatic then 'by a machine'
             when metrics.metric_name = 'Opened Email' then 'opened'
             when metrics.metric_name in ('Clicked Email', 'Clicked SMS') then 'clicked'
         end as deed,

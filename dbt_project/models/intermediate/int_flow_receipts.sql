@@ -6,6 +6,7 @@ with events as (
         coalesce(events.flow_id, events.attributed_flow_id) as flow_id,
         coalesce(events.message_id, events.attributed_message_id) as flow_message_id,
         metrics.metric_name,
+        events.is_automatic,
         events.happened_at,
         case when coalesce(events.currency, 'USD') = 'USD' then events.value_amount end as value_usd
     from {{ ref('stg_klaviyo__events') }} as events
@@ -31,8 +32,9 @@ followed as (
 
     select
         received.customer_event_id,
-        count(*) filter (where events.metric_name = 'Opened Email') as open_count,
-        count(*) filter (where events.metric_name in ('Clicked Email', 'Clicked SMS')) as click_count,
+        count(*) filter (where events.metric_name = 'Opened Email' and not events.is_automatic) as open_count,
+        count(*) filter (where events.metric_name in ('Clicked Email', 'Clicked SMS') and not events.is_automatic)
+            as click_count,
         count(*) filter (where events.metric_name = '{{ var('order_metric') }}') as order_count,
         sum(case when events.metric_name = '{{ var('order_metric') }}' then events.value_usd end) as revenue_usd
     from received
