@@ -615,11 +615,12 @@ def calls_to_action(rows: Rows) -> Drawing:
     "Video",
     "Leads to follow up",
     "marts.lead_cohorts",
-    select="cohort, cohort_media_name, cohort_stage, cohort_watched, recent_lead_count, lead_count,"
-    " cohort_person_count, is_written, last_viewed_at",
+    select="cohort, cohort_media_name, cohort_stage, cohort_watched, recent_lead_count, mailable_lead_count,"
+    " lead_count, cohort_person_count, is_written, last_viewed_at",
     tail="order by recent_lead_count desc, cohort",
     definition="People with a known address who watched a video nearly whole, of late, by what is true"
-    " of enough of them to be written to. Addresses stay on this machine.",
+    " of enough of them to be written to. A text is for those who may be mailed: their consent is known, and"
+    " nothing refuses mail to them. Addresses stay on this machine.",
     fill=LOAD,
     job="viewer-follow-ups",
 )
@@ -630,14 +631,19 @@ def leads(rows: Rows) -> Drawing:
         return folded(", ".join(part for part in parts if part) or "too few alike", 34, 2)
 
     waiting = [
-        row for row in rows if not row["is_written"] and row["recent_lead_count"] and row["cohort"] != "none"
+        row
+        for row in rows
+        if not row["is_written"] and row["mailable_lead_count"] and row["cohort"] != "none"
     ]
     top = rows[0]
-    sentence = f"The largest group has {several(top['recent_lead_count'], 'recent lead')}"
+    sentence = (
+        f"The largest group has {several(top['recent_lead_count'], 'recent lead')},"
+        f" {top['mailable_lead_count']:,} of whom may be mailed"
+    )
     sentence += (
         f"; {several(len(waiting), 'group has', 'groups have')} no text yet."
         if waiting
-        else "; every group with recent leads has its text."
+        else "; every group with leads that may be mailed has its text."
     )
     shown = rows[:MOST_CATEGORIES]
     labels = told_apart([label(row) for row in shown])

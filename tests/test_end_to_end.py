@@ -979,6 +979,20 @@ def test_each_lead_gets_its_text_beside_its_address_and_here_alone(walked: Walke
         select email, cohort, generated_text, media_name, standing, person_id
         from addressed.viewer_follow_ups
     """)
+    consents = dict(
+        walked.world.sql("""
+            select md5(lower(email)), bool_and(email_consent = 'SUBSCRIBED') from klaviyo_profiles group by 1
+        """)
+    )
+    refused = {
+        person for (person,) in walked.mart("select person_id from marts.dim_people where is_undeliverable")
+    }
+    for *_, text, _, stands, person in followed:
+        may = consents.get(person, False) and person not in refused
+        assert (stands != "may_not_be_mailed") == may
+        assert may or text is None
+    assert {consents.get(person) for *_, person in followed} == {True, False, None}
+    assert refused & {person for *_, person in followed}
     standing = Counter(row[4] for row in followed)
     assert standing["written"] > 20
     emails = {email.lower() for (email,) in walked.world.sql("select email from people")}

@@ -110,8 +110,8 @@ CROWD = """
         from marts.fct_opens_by_device_weekly as old, range(1, 12);
     insert into marts.lead_cohorts by name select
         'cohort ' || range as cohort, named(range) as cohort_media_name, 'comparing' as cohort_stage,
-        'nearly_whole' as cohort_watched, 99999 - range as recent_lead_count, range % 2 = 0 as is_written
-        from range(30);
+        'nearly_whole' as cohort_watched, 99999 - range as recent_lead_count,
+        99000 - range as mailable_lead_count, range % 2 = 0 as is_written from range(30);
     insert into marts.product_pairs by name select
         'a' || range as product_a_id, 'b' || range as product_b_id, named(range) as product_a_name,
         named(range) as product_b_name, 5 + range as joint_customer_count, 3.0 as lift, 1.2 as lift_low,

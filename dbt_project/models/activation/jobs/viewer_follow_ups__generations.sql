@@ -1,4 +1,4 @@
--- A text per group of leads of whom the same is true; the groups with the most leads first.
+-- A text per group of leads of whom the same is true; the groups with the most leads that may be mailed first.
 with
 
 cohorts as (
@@ -12,7 +12,7 @@ cohorts as (
         count(*) as lead_count,
         cast(max(last_viewed_at) as date) as measured_on
     from {{ ref('viewer_leads') }}
-    where is_recent and cohort is not null
+    where is_recent and may_be_mailed and cohort is not null
     group by cohort, cohort_media_name, cohort_stage, cohort_watched, cohort_person_count
 
 ),

@@ -62,7 +62,7 @@ union all
 -- WS-5
 select
     'viewer-follow-ups',
-    concat({{ counted('count(*)') }}, ' leads, ', {{ counted('count(cohort)') }}, ' like enough others')
+    concat({{ counted('count(*)') }}, ' leads, ', {{ counted('count(*) filter (where may_be_mailed)') }}, ' may be mailed')
 from {{ ref('viewer_leads') }}
 
 union all

@@ -4,16 +4,41 @@ with undeliverable as (
     from {{ ref('int_suppressions_listed') }}
     where is_undeliverable
 
+),
+
+-- Several profiles may have one address: it may be mailed where each of them may.
+consents as (
+
+    select
+        {{ person_id('email') }} as person_id,
+        case when min(case when can_receive_email then 1 else 0 end) = 1 then 'given' else 'not_given' end as email_consent
+    from {{ ref('stg_klaviyo__profiles') }}
+    where email is not null
+    group by email
+
+),
+
+judged as (
+
+    select
+        people.*,
+        coalesce(consents.email_consent, 'unknown') as email_consent,
+        undeliverable.person_id is not null as is_undeliverable
+    from {{ ref('int_people_matched') }} as people
+    left join undeliverable on people.person_id = undeliverable.person_id
+    left join consents on people.person_id = consents.person_id
+
 )
 
 select
-    people.person_id,
-    cast(people.viewer_count as bigint) as viewer_count,
-    cast(people.customer_count as bigint) as customer_count,
-    cast(people.contact_count as bigint) as contact_count,
-    people.viewer_count > 0 as has_wistia,
-    people.customer_count > 0 as has_klaviyo,
-    people.contact_count > 0 as has_sendgrid,
-    undeliverable.person_id is not null as is_undeliverable
-from {{ ref('int_people_matched') }} as people
-left join undeliverable on people.person_id = undeliverable.person_id
+    person_id,
+    email_consent,
+    cast(viewer_count as bigint) as viewer_count,
+    cast(customer_count as bigint) as customer_count,
+    cast(contact_count as bigint) as contact_count,
+    viewer_count > 0 as has_wistia,
+    customer_count > 0 as has_klaviyo,
+    contact_count > 0 as has_sendgrid,
+    is_undeliverable,
+    email_consent in ('{{ var('mailed_consents') | join("', '") }}') and not is_undeliverable as may_be_mailed
+from judged

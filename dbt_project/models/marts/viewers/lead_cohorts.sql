@@ -7,6 +7,7 @@ with leads as (
         cohort_watched,
         count(*) as lead_count,
         count(*) filter (where is_recent) as recent_lead_count,
+        count(*) filter (where is_recent and may_be_mailed) as mailable_lead_count,
         max(cohort_person_count) as cohort_person_count,
         max(last_viewed_at) as last_viewed_at
     from {{ ref('viewer_leads') }}
@@ -27,6 +28,7 @@ select
     leads.cohort_watched,
     leads.lead_count,
     leads.recent_lead_count,
+    leads.mailable_lead_count,
     leads.cohort_person_count,
     texts.record_key is not null as is_written,
     leads.last_viewed_at

@@ -27,6 +27,7 @@ select
     texts.title,
     texts.generated_text,
     case
+        when not leads.may_be_mailed then 'may_not_be_mailed'
         when texts.generated_text is not null then 'written'
         when leads.cohort is null then 'too_few_alike'
         else 'not_written'
@@ -35,4 +36,6 @@ select
     texts.answered_at as written_at
 from leads
 join {{ ref('int_people_matched') }} as people on leads.person_id = people.person_id
-left join texts on texts.record_key = concat('viewer-follow-ups:', leads.cohort) and texts.recency = 1
+-- Whoever must not be mailed gets no text: what stands beside an address is sooner or later sent there.
+left join texts
+    on texts.record_key = concat('viewer-follow-ups:', leads.cohort) and texts.recency = 1 and leads.may_be_mailed

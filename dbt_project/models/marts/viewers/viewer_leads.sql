@@ -72,7 +72,7 @@ leads as (
 )
 
 select
-    person_id,
+    leads.person_id,
     case when telling is not null then concat_ws('/', cohort_media_id, cohort_stage, cohort_watched) end as cohort,
     media_id,
     media_name,
@@ -84,5 +84,7 @@ select
     media_count,
     cohort_person_count,
     {{ dbt.datediff('last_viewed_at', 'newest_view_at', 'day') }} < {{ var('follow_up_days') }} as is_recent,
+    coalesce(people.may_be_mailed, false) as may_be_mailed,
     last_viewed_at
 from leads
+left join {{ ref('dim_people') }} as people on leads.person_id = people.person_id
