@@ -140,6 +140,7 @@ compared as (
     select
         *,
         measure in ('open_rate', 'click_rate') as is_rate,
+        measure in ('open_rate', 'click_rate', 'new_viewers', 'new_customers', 'orders') as is_tested,
         case
             when whole_count is not null
                 then {{ two_proportion_z('amount', 'whole_count', 'amount_before', 'whole_count_before') }}
@@ -148,6 +149,24 @@ compared as (
                 then (amount - amount_before) / nullif(sqrt(amount + amount_before), 0)
         end as z_score
     from summed
+
+),
+
+tested as (
+
+    select *, {{ two_sided_p('z_score') }} as p_value from compared
+
+),
+
+ranked as (
+
+    select *, {{ ranked_p('p_value', 'is_tested') }} as ranked_p from tested
+
+),
+
+judged as (
+
+    select *, {{ adjusted_p('p_value', 'ranked_p', 'is_tested') }} as adjusted_p_value from ranked
 
 )
 
@@ -161,9 +180,6 @@ select
     case when not is_rate then {{ share('amount', 'amount_before') }} - 1 end as change_share,
     is_rate,
     is_rate and ({{ is_small('whole_count') }} or {{ is_small('whole_count_before') }}) as is_small_sample,
-    case
-        when is_rate or measure in ('new_viewers', 'new_customers', 'orders')
-            then {{ two_sided_p('z_score') }} < {{ var('headline_p_below') }}
-    end as is_surely_different,
+    adjusted_p_value < {{ var('false_discovery_below') }} as is_surely_different,
     measured_to
-from compared
+from judged
