@@ -25,6 +25,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 import settings
+import transform
 from sandbox import klaviyo, mavera, sendgrid, wistia
 from tests.commands import Project
 
@@ -37,7 +38,6 @@ AUTHORIZATIONS: Final = {
     "mavera": f"Bearer {mavera.KEY}",
 }
 REVISION: Final = settings.Settings.model_fields["klaviyo_revision"].default
-RESULTS: Final = settings.ROOT / "dbt_project" / "target" / "run_results.json"
 
 
 class Measure(NamedTuple):
@@ -105,20 +105,17 @@ def bare_sql(warehouse: Path) -> float:
 
     One connection, no test, no order to find out, nothing to publish: the least that the models cost.
     """
-    results = json.loads(RESULTS.read_text(encoding="utf-8"))["results"]
-    models = [each for each in results if each["unique_id"].startswith("model.")]
+    compiled = [each.node for each in transform.dbt(warehouse, "compile", "--select", "resource_type:model")]
     with tempfile.TemporaryDirectory() as folder:
         copy = shutil.copy(warehouse, folder)
         began = time.monotonic()
         with duckdb.connect(copy) as connection:
-            views = {
-                name for (name,) in connection.execute("select view_name from duckdb_views()").fetchall()
-            }
-            for model in models:  # in the order in which they ended, so each after what it reads
-                kind = "view" if model["unique_id"].rsplit(".", 1)[1] in views else "table"
-                connection.execute(
-                    f"create or replace {kind} {model['relation_name']} as {model['compiled_code']}"
-                )
+            for model in compiled:  # in the order in which they ended, so each after what it reads
+                kind = model.config.materialized
+                if kind in ("table", "view"):
+                    connection.execute(
+                        f"create or replace {kind} {model.relation_name} as {model.compiled_code}"
+                    )
         return time.monotonic() - began
 
 
