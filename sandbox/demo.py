@@ -97,7 +97,7 @@ def _write_environment(world: World) -> None:
         **environment(f"http://127.0.0.1:{world.port}"),
         "MAVERA_PLAN": "enterprise",
         "MAVERA_TRANSCRIPTS_MAY_LEAVE": True,
-        "MAVERA_POLL_SECONDS": 0.5,
+        "MAVERA_POLL_SECONDS": 0.2,
         "CREDIT_BUDGET": CREDIT_BUDGET,
         "HISTORY_DAYS": 365,
         "WAREHOUSE_PATH": HOME / "warehouse.duckdb",

@@ -313,7 +313,7 @@ class Mavera:
         self.plan = PLANS["professional"]
         self.balance = self.plan.credits if balance is None else balance
         self.chat_seconds = 0.0
-        self.study_seconds = 2.0
+        self.study_seconds = 1.0
         self.studies_to_fail = 0
         self.voice_seconds = 1.0
         self.voices_to_fail = 0
