@@ -186,6 +186,27 @@ def test_the_plan_names_what_no_row_asks_for_any_more(desk: Desk) -> None:
     assert desk.sandbox.mavera.summary()["personas"] == 2
 
 
+def test_what_the_last_look_would_withhold_is_planned_as_held_and_costs_nothing(desk: Desk) -> None:
+    desk.set(mavera_workspace_id=sandbox_mavera.KEY)  # pasted into the wrong line
+    desk.publish(activation.TOP, analyses=(activation.CLUSTERS,))
+    why = "the body.workspace_id looks like a key"
+    file = desk.path / "plan.json"
+    assert desk.activate("plan", "--save", str(file)).lines[1:4] == [
+        f"! {CLUSTERS:<36}held     {why}",
+        "2 wanted = 1 create + 1 held",
+        "300 credits; 2,000 left of 2,000",
+    ]
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    told = json.loads(desk.activate("plan", "--json").out)
+    for plan in (kept, told):
+        assert (plan["credits_high"], plan["steps"][1]["action"], plan["steps"][1]["reason"]) == (
+            *(300, "hold"),
+            why,
+        )
+    sent = json.loads(desk.activate("apply", str(file), "--json").out)
+    assert sent["results"][1] == {"key": CLUSTERS, "state": "held", "text": why, "credits": 0}
+
+
 def test_without_a_budget_the_plan_says_what_it_would_cost(desk: Desk) -> None:
     desk.set(credit_budget=0)
     desk.publish(activation.TOP, activation.SKIMMERS)

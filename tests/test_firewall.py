@@ -391,3 +391,28 @@ def test_nothing_is_sent_of_what_is_withheld_and_its_record_is_held(tmp_path: Pa
         assert not [
             entry for entry in sandbox.journal if entry.path.endswith("/personas") and entry.method == "POST"
         ]
+
+
+def test_what_only_the_last_look_would_withhold_is_held_by_the_plan_in_the_same_words(
+    published: Path,
+) -> None:
+    cut_short = activation.but(activation.PAIR, name="Bought together: kettles 0301 2345 6789 0123 4567")
+    activation.publish(published, studies=(cut_short,))
+    set_up = settings.Settings(_env_file=None, published_path=published, mavera_workspace_id="ws_1")
+    (record,) = records.load(set_up, ["focus-groups"])
+    assert record.objection == "the body.name looks like a phone number"
+    with pytest.raises(Withheld, match=f"^{record.objection}$"):
+        Mavera("http://localhost", "key", firewall=records.guard(set_up)).check(record.payload)
+
+
+def test_the_name_under_which_a_transcript_would_be_uploaded_is_looked_at_before(published: Path) -> None:
+    as_a_file = [{"name": "Orders 12,345, 67,890", "text": "Said."}]
+    activation.publish(published, (), voices=(activation.but(activation.VOICE, documents=as_a_file),))
+    set_up = settings.Settings(
+        _env_file=None,
+        published_path=published,
+        mavera_workspace_id="ws_1",
+        mavera_transcripts_may_leave=True,
+    )
+    (record,) = records.load(set_up, ["brand-voices"])
+    assert record.objection == "the body.file_name looks like a phone number"
