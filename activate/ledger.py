@@ -14,12 +14,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, NotRequired, TypedDict, Unpack
 
 import sqlalchemy as sa
 
 from activate.lock import UNGUARDED, Hold, LedgerError, file_of, open_engine
-from activate.plan import KINDS, Entry, Price
+from activate.plan import FREE, KINDS, Entry, Price
 
 SCHEMA_VERSION: Final = 2
 NOWHERE: Final = "sqlite://"  # an empty ledger in memory
@@ -126,6 +126,22 @@ class Call:
     @property
     def payload(self) -> dict[str, Any]:
         return _object(self.payload_text)
+
+
+class Announced(TypedDict):
+    """What a begin row tells of the record that a call is about.
+
+    `person_count` and `wording` stand with the facts, so that rows keep the layout they have receipts of.
+    """
+
+    kind: str
+    record_key: str
+    job: str
+    fingerprint: str
+    facts: Mapping[str, Any]
+    payload: Mapping[str, Any]
+    person_count: NotRequired[int | None]
+    wording: NotRequired[str]
 
 
 class Mark(NamedTuple):
@@ -318,39 +334,15 @@ class Ledger:
         self,
         run_id: str,
         *,
-        kind: str,
-        record_key: str,
-        job: str,
         action: str,
-        fingerprint: str,
-        facts: Mapping[str, Any],
-        payload: Mapping[str, Any],
         price: Price,
         remote_id: str | None = None,
-        person_count: int | None = None,
-        wording: str = "",
+        **record: Unpack[Announced],
     ) -> str:
-        """Announce a call before it is made; return the id under which it is ended.
-
-        `person_count` and `wording` stand with the facts, so that rows keep the layout they have receipts of.
-        """
-        call_id = uuid.uuid4().hex
-        self._write(
-            call_id=call_id,
-            run_id=run_id,
-            event="begin",
-            kind=kind,
-            record_key=record_key,
-            job=job,
-            action=action,
-            fingerprint=fingerprint,
-            facts=_facts_text(facts, person_count, wording),
-            payload=_json(payload),
-            remote_id=remote_id,
-            credits_low=price.low,
-            credits_high=price.high,
-        )
-        return call_id
+        """Announce a call before it is made; return the id under which it is ended."""
+        begun = _begin_row(run_id, action, price, record)
+        self._write(**begun, remote_id=remote_id)
+        return str(begun["call_id"])
 
     def end(
         self,
@@ -393,40 +385,19 @@ class Ledger:
     def take_over(
         self,
         *,
-        kind: str,
-        record_key: str,
-        job: str,
-        fingerprint: str,
-        facts: Mapping[str, Any],
-        payload: Mapping[str, Any],
         remote_id: str,
         thread_id: str | None,
         state: State,
         answer: Any,
-        person_count: int | None = None,
-        wording: str = "",
+        **record: Unpack[Announced],
     ) -> None:
         """Write that an object in Mavera is this record, for nothing: announced and ended in one commit."""
-        of_both = {
-            "call_id": uuid.uuid4().hex,
-            "run_id": BY_HAND,
-            "kind": kind,
-            "record_key": record_key,
-            "job": job,
-            "action": "adopt",
-            "fingerprint": fingerprint,
-        }
+        begun = _begin_row(BY_HAND, "adopt", FREE, record)
+        of_both = ("call_id", "run_id", "kind", "record_key", "job", "action", "fingerprint")
         self._write_all(
+            begun,
             {
-                **of_both,
-                "event": "begin",
-                "facts": _facts_text(facts, person_count, wording),
-                "payload": _json(payload),
-                "credits_low": 0,
-                "credits_high": 0,
-            },
-            {
-                **of_both,
+                **{name: begun[name] for name in of_both},
                 "event": "end",
                 "state": state,
                 "remote_id": remote_id,
@@ -724,9 +695,22 @@ def _after(before: Entry, call: Call) -> Entry:
     return entry
 
 
-def _facts_text(facts: Mapping[str, Any], person_count: int | None, wording: str) -> str:
-    sent_with = {SENT_WITH: {"person_count": person_count, "wording": wording}} if facts else {}
-    return _json({**facts, **sent_with})
+def _begin_row(run_id: str, action: str, price: Price, record: Announced) -> dict[str, Any]:
+    with_facts = {"person_count": record.get("person_count"), "wording": record.get("wording", "")}
+    return {
+        "call_id": uuid.uuid4().hex,
+        "run_id": run_id,
+        "event": "begin",
+        "kind": record["kind"],
+        "record_key": record["record_key"],
+        "job": record["job"],
+        "action": action,
+        "fingerprint": record["fingerprint"],
+        "facts": _json({**record["facts"], **({SENT_WITH: with_facts} if record["facts"] else {})}),
+        "payload": _json(record["payload"]),
+        "credits_low": price.low,
+        "credits_high": price.high,
+    }
 
 
 def _object(text: str) -> dict[str, Any]:

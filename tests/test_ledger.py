@@ -1,5 +1,6 @@
 """What the ledger remembers, also of a process that died, and whom it refuses."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -101,6 +102,29 @@ def test_an_unanswered_analysis_is_looked_up_also_when_it_was_asked_before(ledge
     done(ledger, begun(ledger, **analysis), 22)
     begun(ledger, **analysis, action="update", fingerprint="f2")
     assert ledger.entries()["analyses/clv-tiers:top"].state == "unknown"
+
+
+def test_what_is_taken_over_is_announced_as_a_call_is_and_costs_nothing(ledger: Ledger) -> None:
+    record: dict[str, Any] = {"person_count": 820, "wording": "w1"}
+    begun(ledger, **record)
+    ledger.take_over(
+        kind="personas",
+        record_key="clv-tiers:top",
+        job="clv-tiers",
+        fingerprint="f1",
+        facts={"customer_count": 820},
+        payload={"name": "Top"},
+        remote_id="per_1",
+        thread_id=None,
+        state="done",
+        answer={"id": "per_1"},
+        **record,
+    )
+    sent, taken, ended = map(json.loads, ledger.export())
+    its_own = {"entry_id", "call_id", "written_at", "run_id", "action", "receipt"}
+    differing = {name for name in sent.keys() - its_own if sent[name] != taken[name]}
+    assert differing == {"credits_low", "credits_high"}
+    assert (ended["call_id"], ended["credits"], ended["remote_id"]) == (taken["call_id"], 0, "per_1")
 
 
 def test_the_last_end_of_a_call_counts(ledger: Ledger) -> None:
