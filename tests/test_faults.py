@@ -111,6 +111,30 @@ def test_a_look_that_takes_long_does_not_write_off_what_was_not_to_be_seen_yet(a
     assert h.compare(wanted, account.standing()) == h.Wrong()
 
 
+# --- where a promise ends -----------------------------------------------------------------------------
+
+
+def test_an_older_ledger_pays_again_for_what_was_deleted_since_and_for_nothing_else(
+    account: h.Account,
+) -> None:
+    before, since = [h.record("personas", 0)], [h.record("analyses", 0), h.record("analyses", 1)]
+    account.run(before, 1_000)
+    backup = account.ledger_path.read_bytes()
+    account.run([*before, *since], 1_000)
+    charged = account.charged()
+    account.remove_ledger()
+    account.ledger_path.write_bytes(backup)
+    first, second = (one.object_id for one in account.standing() if one.kind == "analyses")
+    account.query("delete from objects where object_id = ?", first)
+    assert "which the ledger does not know" in account.run([*before, *since], 1_000).refusal
+    assert account.charged() == charged
+    account.query("delete from objects where object_id = ?", second)
+    again = account.run([*before, *since], 1_000).outcome
+    assert again
+    assert again.counts() == {"created": 2, "unchanged": 1}
+    assert account.charged() > charged
+
+
 # --- any order ----------------------------------------------------------------------------------------
 
 AMPLE = 100_000
@@ -297,10 +321,13 @@ class Life(RuleBasedStateMachine):
         if self.account.ledger_path.exists():
             self.backup = self.account.ledger_path.read_bytes()
 
-    @precondition(lambda self: self.backup and not self.pays())
+    @precondition(lambda self: self.backup and self.stands() and not self.pays())
     @rule()
     def apply_with_an_older_ledger(self) -> None:
-        """All that is wanted is paid for, and a backup comes in the ledger's place: then nothing is paid."""
+        """All that is wanted is paid for, and a backup comes in the ledger's place: then nothing is paid.
+
+        What was deleted since, or lost its reference by hand, nobody can know of.
+        """
         newest, charged = self.account.ledger_path.read_bytes(), self.account.charged()
         self.account.remove_ledger()
         self.account.ledger_path.write_bytes(self.backup)
@@ -308,6 +335,11 @@ class Life(RuleBasedStateMachine):
         assert self.account.charged() == charged, refused_or_free
         self.account.remove_ledger()
         self.account.ledger_path.write_bytes(newest)
+
+    def stands(self) -> bool:
+        """Whether Mavera has, with its reference, all that is wanted."""
+        standing = {(one.kind, one.record_key) for one in self.account.standing()}
+        return standing >= {(record.kind, record.record_key) for record in self.wanted()}
 
     def pays(self) -> bool:
         """Whether anything that is wanted has still to be looked up or paid for."""
