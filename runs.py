@@ -26,6 +26,7 @@ Outcome = Literal["well", "failed", "not started", "stopped"]
 BUDGET_SHARE_TO_TELL: Final = 0.8
 NOTICE_SECONDS: Final = 10
 DETAIL_CHARACTERS: Final = 300
+CANNOT: Final = "cannot be written"  # as every error of a read-only disk has it
 
 
 @dataclass
@@ -72,7 +73,7 @@ def recorded(settings: Settings, step: str, scope: Sequence[str] = ()) -> Iterat
     told, left_open = _last(settings, step)
     run_id = uuid.uuid4().hex
     begin = {"run_id": run_id, "event": "begin", "step": step, "scope": ", ".join(scope)}
-    _append(settings, {**begin, "happened_at": began_at.isoformat(), "process": _process()})
+    unwritten = _append(settings, {**begin, "happened_at": began_at.isoformat(), "process": _process()})
     if (
         left_open
         and not told.failing
@@ -104,7 +105,11 @@ def recorded(settings: Settings, step: str, scope: Sequence[str] = ()) -> Iterat
             "credits": run.credits,
             "told": vars(told),
         }
-        _append(settings, {**begin, "event": "end", "happened_at": ended_at.isoformat(), **line})
+        end = {**begin, "event": "end", "happened_at": ended_at.isoformat(), **line}
+        unwritten = _append(settings, end) or unwritten
+        # Where the disk itself is read-only, the error that ends the run says so.
+        if unwritten and CANNOT not in run.detail:
+            typer.echo(f"warn  {unwritten}: this run is not in it", err=True)
 
 
 def _tell(settings: Settings, step: str, run: Run, told: _Told, month: str) -> None:
@@ -212,8 +217,8 @@ def _is_alive(host: str, number: int) -> bool:
     return True
 
 
-def _append(settings: Settings, line: Mapping[str, Any]) -> None:
-    """Write a line; a run is not ended by a line that cannot be written, but says so."""
+def _append(settings: Settings, line: Mapping[str, Any]) -> str:
+    """Write a line; where it cannot be written, which ends no run, return why."""
     path = settings.runs_path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -225,4 +230,5 @@ def _append(settings: Settings, line: Mapping[str, Any]) -> None:
             text = json.dumps(line, ensure_ascii=False) + "\n"
             file.write(("\n" * broken_off + text).encode())
     except OSError as error:
-        typer.echo(f"warn  {path} cannot be written ({error.strerror}): this run is not in it", err=True)
+        return f"{path} {CANNOT} ({error.strerror})"
+    return ""

@@ -13,6 +13,7 @@ import typer
 import runs
 import settings
 import transform
+from activate.lock import LedgerError
 
 
 @pytest.fixture
@@ -172,12 +173,27 @@ def test_a_line_that_was_cut_off_costs_only_itself(ours: settings.Settings) -> N
     assert [line["event"] for line in runs.lines(ours)] == ["begin", "end"] * 2
 
 
-def test_a_history_that_cannot_be_written_is_said_and_ends_nothing(
+def test_a_history_that_cannot_be_written_is_said_once_and_ends_nothing(
     ours: settings.Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "file").write_text("")
-    ended(ours.model_copy(update={"runs_path": tmp_path / "file" / "runs.jsonl"}), "well")
-    assert "cannot be written" in capsys.readouterr().err
+    nowhere = ours.model_copy(update={"runs_path": tmp_path / "file" / "runs.jsonl"})
+    ended(nowhere, "well")
+    said = f"warn  {nowhere.runs_path} cannot be written (File exists): this run is not in it\n"
+    assert capsys.readouterr().err == said
+    with pytest.raises(OSError, match="no such host"), runs.recorded(nowhere, "ingest"):
+        raise OSError("no such host")
+    assert capsys.readouterr().err == said
+
+
+def test_an_error_that_says_that_the_disk_cannot_be_written_needs_no_warning_beside_it(
+    ours: settings.Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").write_text("")
+    nowhere = ours.model_copy(update={"runs_path": tmp_path / "file" / "runs.jsonl"})
+    with pytest.raises(LedgerError), runs.recorded(nowhere, "activate"):
+        raise LedgerError("the ledger cannot be written (attempt to write a readonly database)")
+    assert capsys.readouterr().err == ""
 
 
 def test_the_lines_are_loaded_as_they_stand(ours: settings.Settings) -> None:
