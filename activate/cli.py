@@ -183,18 +183,26 @@ def explain(
     from activate import origins
 
     settings = environment.load()
-    record = _record(settings, key)
+    record = _wanted(settings, key)
     ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
-    behind, calls = origins.of(settings, record), ledger.calls()
+    calls, entry = ledger.calls(), ledger.entries().get(key)
     own = [call for call in calls if call.key == key]
+    if record is None and not own:
+        raise _not_asked_for(key)
     answers = {call.call_id: ledger.answer(call.call_id) for call in own}
     made = {call.remote_id for call in own if call.remote_id}
     # Ids stand in texts as JSON has them: one that is part of another cannot be meant.
     users = {c.key for c in calls if c.key != key and any(f'"{i}"' in c.payload_text for i in made)}
+    if record:
+        behind = origins.of(settings, record)
+        about, lines = shapes.of_record(record, behind), screen.record_lines(record, behind)
+    else:
+        last = ledger.accepted().get(key, own[-1])
+        about, lines = shapes.of_unwanted(last), screen.unwanted_lines(last, entry)
     if as_json:
-        typer.echo(json.dumps(shapes.of_record(record, behind, own, answers, sorted(users))))
+        typer.echo(json.dumps({**about, **shapes.of_calls(own, answers, sorted(users))}))
         return
-    for line in screen.record_lines(record, behind):
+    for line in lines:
         typer.echo(line)
     for call in own:
         if call.run_id == journal.BY_HAND and call.action != "adopt":
@@ -208,6 +216,8 @@ def explain(
         typer.echo(screen.named("sent", "not yet"))
     if users:
         typer.echo(screen.named("used by", ", ".join(sorted(users))))
+    if not record:
+        typer.echo(screen.named("to do", screen.after_unwanted(key, entry)))
 
 
 @app.command()
@@ -441,8 +451,15 @@ def _mavera(settings: environment.Settings) -> "Mavera":
 
 
 def _record(settings: environment.Settings, key: str) -> "Record":
+    if record := _wanted(settings, key):
+        return record
+    raise _not_asked_for(key)
+
+
+def _wanted(settings: environment.Settings, key: str) -> "Record | None":
     kind = key.partition("/")[0]
-    for record in records.load(settings, _chosen([kind])):
-        if record.key == key:
-            return record
-    raise UsageError(f"no row asks for {key}. python -m activate plan --all lists the records")
+    return next((one for one in records.load(settings, _chosen([kind])) if one.key == key), None)
+
+
+def _not_asked_for(key: str) -> UsageError:
+    return UsageError(f"no row asks for {key}. python -m activate plan --all lists the records")

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from activate.engine import Limits, Outcome, Result
     from activate.ledger import Call
     from activate.origins import Origin, Origins, RawTable
-    from activate.plan import Record
+    from activate.plan import Entry, Record
 
 SIGNS: Final = {"create": "+", "update": "~", "hold": "!", "look up": "?", "wait": "?", "leave": "="}
 NAMES: Final = {"hold": "held", "look up": "unknown", "wait": "waiting", "leave": "unchanged"}
@@ -46,20 +46,51 @@ def key_width(wanted: Iterable["Record"]) -> int:
 
 def record_lines(record: "Record", behind: "Origins") -> list[str]:
     """Say what a record is made of: its facts, where each comes from, the words that they are put into."""
-    ends = {origin.fact: (origin.low, origin.high) for origin in behind.facts if origin.low is not None}
-    facts = [
-        f"{name} {value}" + ("" if name not in ends else " ({:.3g} to {:.3g})".format(*ends[name]))
-        for name, value in record.facts.items()
-        if not isinstance(value, dict | list)
-    ]
     model = f"activation.sync_mavera__{record.kind.replace('-', '_')}"
     return [
-        named("held", record.objection) if record.objection else named("facts", ", ".join(facts)),
+        named("held", record.objection) if record.objection else _facts_line(record.facts, behind.facts),
         named("from", f"{model}, job {record.job}"),
         *(named("", line) for line in _origin_lines(behind.facts)),
         *(named("" if place else "raw", line) for place, line in enumerate(_raw_lines(behind.raw))),
         named("words", f"activate/templates/{words_of(record.kind, record.template)}"),
     ]
+
+
+def unwanted_lines(last: "Call", entry: "Entry | None") -> list[str]:
+    """Say what the ledger knows of a record that no row asks for, from the call that was accepted last."""
+    at_large = {"unknown": "whether Mavera has it is not known", "waiting": "Mavera is at work on it"}
+    settled = "kept in Mavera" if entry and entry.remote_id else "Mavera has nothing of it"
+    how = at_large.get(entry.state, settled) if entry else settled
+    return [
+        named("unwanted", f"no row asks for it any more; {how}"),
+        _facts_line(last.facts, ()) if last.facts else named("facts", "none is known"),
+        named("from", f"the ledger, as they were sent; job {last.job}"),
+    ]
+
+
+def after_unwanted(key: str, entry: "Entry | None") -> str:
+    """Say what may be done about a record that no row asks for."""
+    if entry and entry.state == "unknown":
+        return "make activate looks it up"
+    if entry and entry.state == "waiting":
+        return "make activate asks how it ended"
+    if entry and entry.remote_id:
+        return (
+            f"nothing: it costs no more, and a row that asks for it again goes on with it. Or delete "
+            f"{entry.thread_id or entry.remote_id} in Mavera, then python -m activate drift --policy adopt "
+            f"--only {key}"
+        )
+    return "nothing"
+
+
+def _facts_line(facts: Mapping[str, Any], origins: Sequence["Origin"]) -> str:
+    ends = {origin.fact: (origin.low, origin.high) for origin in origins if origin.low is not None}
+    told = [
+        f"{name} {value}" + ("" if name not in ends else " ({:.3g} to {:.3g})".format(*ends[name]))
+        for name, value in facts.items()
+        if not isinstance(value, dict | list)
+    ]
+    return named("facts", ", ".join(told))
 
 
 def _origin_lines(origins: Sequence["Origin"]) -> Iterator[str]:

@@ -91,16 +91,11 @@ def of_steps(latest: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def of_record(
-    record: "Record",
-    behind: "Origins",
-    calls: Sequence["Call"],
-    answers: Mapping[str, Any],
-    users: Sequence[str],
-) -> dict[str, Any]:
+def of_record(record: "Record", behind: "Origins") -> dict[str, Any]:
     origins = {origin.fact: origin for origin in behind.facts}
     return {
         "key": record.key,
+        "wanted": True,
         "job": record.job,
         # What must not leave for what it says is not shown either.
         "name": "" if record.objection else record.name,
@@ -115,6 +110,26 @@ def of_record(
             for table in behind.raw
         ],
         "words": f"activate/templates/{words_of(record.kind, record.template)}",
+    }
+
+
+def of_unwanted(last: "Call") -> dict[str, Any]:
+    """Return what the ledger knows of a record that no row asks for: that of its last accepted call."""
+    return {
+        "key": last.key,
+        "wanted": False,
+        "job": last.job,
+        "name": "",
+        "people": last.person_count,
+        "held": "",
+        "facts": [_fact(name, value, None) for name, value in last.facts.items()],
+        "raw": [],
+        "words": "",
+    }
+
+
+def of_calls(calls: Sequence["Call"], answers: Mapping[str, Any], users: Sequence[str]) -> dict[str, Any]:
+    return {
         "calls": [
             {
                 "sent_at": call.begun_at.isoformat(),

@@ -708,6 +708,46 @@ def test_explain_names_who_uses_a_record_and_which_threshold_a_fact_is(desk: Des
     assert lines[-1] == "used by   focus-groups/product-affinity:P100_P101"
 
 
+def test_explain_tells_of_what_no_row_asks_for_what_the_ledger_knows_and_what_to_do(desk: Desk) -> None:
+    desk.publish(activation.SKIMMERS)
+    desk.activate("apply")
+    (persona,) = standing(desk)
+    desk.publish(activation.TOP)
+    lines = desk.activate("explain", SKIMMERS).lines
+    assert lines[:3] == [
+        "unwanted  no row asks for it any more; kept in Mavera",
+        "facts     viewer_cluster skimmers, viewer_count 390, share_of_viewers 0.3,",
+        "          mean_media_count 3.1, mean_watched_share 0.36, mean_session_count 4.2,",
+    ]
+    place = lines.index("from      the ledger, as they were sent; job viewer-clusters")
+    sent, answered, *to_do = lines[place + 1 :]
+    assert 'POST /personas {"pipeline_type"' in sent
+    assert answered == f"answered  {persona}, 300 credits"
+    assert " ".join(" ".join(to_do).split()) == (
+        "to do nothing: it costs no more, and a row that asks for it again goes on with it. Or delete "
+        f"{persona} in Mavera, then python -m activate drift --policy adopt --only {SKIMMERS}"
+    )
+    assert "Ref: viewer-clusters:skimmers" in desk.activate("explain", SKIMMERS, "--payload").out
+
+    desk.set(mavera_settle_seconds=0)
+    desk.sandbox.mavera.delete_by_hand(str(persona))
+    desk.activate("drift", "--policy", "adopt", "--only", SKIMMERS)
+    assert SKIMMERS not in desk.activate("plan").out
+    lines = desk.activate("explain", SKIMMERS).lines
+    assert lines[0] == "unwanted  no row asks for it any more; Mavera has nothing of it"
+    assert lines[-1] == "to do     nothing"
+
+
+def test_explain_of_an_unwanted_record_without_an_answer_says_who_finds_out(desk: Desk) -> None:
+    desk.publish(activation.SKIMMERS)
+    desk.sandbox.faults.add(Fault("500", "mavera", count=1, path="/personas", method="POST"))
+    desk.activate("apply")
+    desk.publish(activation.TOP)
+    lines = desk.activate("explain", SKIMMERS).lines
+    assert lines[0] == "unwanted  no row asks for it any more; whether Mavera has it is not known"
+    assert lines[-1] == "to do     make activate looks it up"
+
+
 def test_settle_lists_what_is_unknown_and_takes_a_persons_word(desk: Desk) -> None:
     desk.publish(activation.TOP)
     desk.activate("apply")

@@ -72,6 +72,9 @@ def test_each_command_prints_what_is_documented(busy: Desk) -> None:
     printed(busy, "status")
     assert len(json.loads(printed(busy, "settle"))["unknown"]) == 1
     assert json.loads(printed(busy, "explain", TOP))["used_by"]
+    unwanted = json.loads(printed(busy, "explain", "personas/clv-tiers:new"))
+    assert (unwanted["wanted"], unwanted["calls"][0]["credits"]) == (False, 300)
+    assert {fact["fact"] for fact in unwanted["facts"]} == activation.TOP["facts"].keys()
     made = json.loads(printed(busy, "explain", TOP))["calls"][0]["id"]
     busy.sandbox.mavera.edit_by_hand(made, name="Somebody else")
     assert json.loads(printed(busy, "drift"))["counts"]["edited"] == 1
