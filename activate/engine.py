@@ -175,6 +175,7 @@ class _Run:
         self.tell = tell
         self.say = say
         self.run_id: str | None = None
+        self.planned: Plan | None = None
         self.outcome = Outcome()
         self.interrupt = _Interrupt(say)
 
@@ -183,7 +184,7 @@ class _Run:
         with self.interrupt:
             try:
                 self._settle_unknown()
-                plan_now = self._plan()
+                self.planned = plan_now = self._plan()
                 if plan_now.of("create", "update"):
                     self._require_a_budget(plan_now.price)
                     self._refuse_a_doubtful_ledger(plan_now)
@@ -202,7 +203,10 @@ class _Run:
         return plan(self.wanted, self.ledger, self.kinds, self.limits, self.run_id)
 
     def _complete(self) -> None:
-        """Give every wanted record its one result, so that the counts add up to what is wanted."""
+        """Give every wanted record its one result, so that the counts add up to what is wanted.
+
+        What the plan held for its highest price stays held, although what was sent may have cost less.
+        """
         rest: Mapping[str, State] = {
             "leave": "unchanged",
             "wait": "waiting",
@@ -210,7 +214,7 @@ class _Run:
             "look up": "unknown",
         }
         results = {}
-        for step in self._plan().steps:
+        for step in (self.planned or self._plan()).steps:
             key = step.record.key
             state = rest.get(step.action, "not sent")
             results[key] = self.outcome.results.get(key, Result(key, state, step.reason))

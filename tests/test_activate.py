@@ -404,11 +404,13 @@ def test_the_budget_of_a_run_binds_beside_that_of_the_month(desk: Desk) -> None:
     assert ran.code == 0
 
 
-def test_what_mavera_really_charged_makes_room_for_more(desk: Desk) -> None:
+def test_what_mavera_really_charged_makes_room_for_more_in_the_next_run(desk: Desk) -> None:
     desk.set(credit_budget=175)
     desk.publish(analyses=activation.ANALYSES)
-    desk.activate("apply")
-    desk.activate("apply")
+    first = desk.activate("apply")
+    assert first.lines[-2] == f"2 created, 1 held: {desk.credits()} credits"
+    assert first.code == 0
+    assert desk.activate("apply").code == 0
     assert desk.sandbox.mavera.summary()["threads"] == 3
     assert desk.credits() <= 175
 
