@@ -78,7 +78,7 @@ def plan(
         typer.echo(json.dumps(shapes.of_plan(planned, limits, left)))
         return
     width = screen.key_width(step.record for step in planned.steps)
-    for step in planned.steps:
+    for step in screen.in_order(planned.steps):
         if step.action != "leave" or everything:
             typer.echo("\n".join(screen.step_lines(step, width)))
     how = approval.command("activate", save) if save else "make activate"

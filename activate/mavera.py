@@ -26,6 +26,8 @@ ATTEMPTS: Final = 5
 RETRY_AFTER_SECONDS: Final = 30  # where a 429 does not say; the vendor's own sample waits as long
 LONGEST_WAIT_SECONDS: Final = 120
 
+EXHAUSTED: Final = "credits_exhausted"  # the code of a 402 that needs no further word
+
 CONNECT_SECONDS: Final = 10
 SPEAKERS: Final = frozenset({"user", "assistant"})
 PERSONA_PAGE: Final = 100
@@ -387,7 +389,10 @@ def _failure(where: str, response: requests.Response, body: Any, doubtful: type[
     said = " ".join(filter(None, [str(status), code or category, param and f"({param})"]))
     text = f"{where}: {said}"
     if status == 402 or category == "insufficient_credits":
-        return OutOfCredits(f"{status} out of credits" + (f" ({code})" if code else ""))
+        # Any other code names another remedy, such as budget_exceeded: a limit of the workspace.
+        return OutOfCredits(
+            f"{status} out of credits" + (f" ({code})" if code not in {"", EXHAUSTED} else "")
+        )
     if status == 401 or category == "authentication_error":
         return KeyRefused(f"mavera refused MAVERA_API_KEY ({status} {code or category})".replace(" )", ")"))
     if status == 429 or category == "rate_limit_error":

@@ -28,6 +28,7 @@ RESULT_SIGNS: Final = {
     "held": "!",
 }
 DRIFT_SIGNS: Final = {"deleted": "x", "edited": "~", "unknown": "?", "twice": "!"}
+ORDER: Final = ("create", "update"), ("hold",), ("look up", "wait"), ("leave",)  # in which a plan is read
 CHANGES_SHOWN: Final = 5
 PAYLOAD_SHOWN: Final = 24
 COLUMNS: Final = 80
@@ -128,6 +129,11 @@ def sent_line(call: "Call", *, whole: bool) -> str:
     text = json.dumps(call.payload, ensure_ascii=False)
     shown = text if whole else f"{text[:PAYLOAD_SHOWN]}…  --payload"
     return f"sent      {when(call.begun_at)}  {way(call)} {shown}"
+
+
+def in_order(steps: Sequence[Step]) -> list[Step]:
+    """Return first what is sent, as it is sent, then what is held, unknown and unchanged."""
+    return [step for actions in ORDER for step in steps if step.action in actions]
 
 
 def step_lines(step: Step, width: int) -> list[str]:

@@ -108,8 +108,8 @@ def test_the_plan_says_what_would_be_done_and_its_price(desk: Desk) -> None:
     desk.publish(activation.TOP, small, analyses=(activation.CLUSTERS,))
     assert desk.activate("plan").lines == [
         "+ personas/clv-tiers:top              create   300        820 people",
-        "! personas/viewer-clusters:bouncers   held     12 people, smallest cohort is 20",
         "+ analyses/viewer-clusters:all        create   10 to 75   1,800 people",
+        "! personas/viewer-clusters:bouncers   held     12 people, smallest cohort is 20",
         "3 wanted = 2 create + 1 held",
         "310 to 375 credits; 2,000 left of 2,000",
         "To send it: make activate",
@@ -221,6 +221,18 @@ def test_one_kind_is_planned_alone(desk: Desk) -> None:
     desk.publish(activation.TOP, analyses=(activation.CLUSTERS,))
     planned = json.loads(desk.activate("plan", "analyses", "--json").out)
     assert [step["key"] for step in planned["steps"]] == [CLUSTERS]
+
+
+def test_the_plan_is_read_in_the_order_of_what_is_sent_held_unknown_and_unchanged(desk: Desk) -> None:
+    desk.publish(activation.MOBILE)
+    desk.activate("apply")
+    desk.publish(activation.MOBILE, activation.TOP)
+    desk.sandbox.faults.add(Fault("500", "mavera", count=1, path="/personas", method="POST"))
+    desk.activate("apply")
+    small = activation.but(activation.SKIMMERS, person_count=12)
+    desk.publish(activation.MOBILE, activation.TOP, small, analyses=(activation.CLUSTERS,))
+    keys = [line.split()[:2] for line in desk.activate("plan", "--all").lines[:4]]
+    assert keys == [["+", CLUSTERS], ["!", SKIMMERS], ["?", TOP], ["=", MOBILE]]
 
 
 def test_the_plan_has_the_same_numbers_for_a_machine(desk: Desk) -> None:
@@ -420,7 +432,7 @@ def test_the_first_402_stops_the_run(desk: Desk) -> None:
     desk.publish(activation.TOP, activation.SKIMMERS, analyses=(activation.CLUSTERS,))
     ran = desk.activate("apply")
     assert ran.lines[1:] == [
-        f"x {SKIMMERS:<36}402 out of credits (credits_exhausted): stopping     0",
+        f"x {SKIMMERS:<36}402 out of credits: stopping             0",
         "1 created, 1 failed, 1 not sent: 300 credits",
         "When credits are back, make activate sends the rest.",
     ]
