@@ -152,7 +152,8 @@ def status(as_json: AsJson = False) -> None:
     standing = {kind: shapes.standing(kind, entries, planned) for kind in chosen}
     if as_json:
         paid = ledger.spent(last.run_id) if last else 0
-        numbers = shapes.of_status(last, paid, left, limits, standing, planned.unwanted)
+        since = shapes.waiting_since(ledger.waiting())
+        numbers = shapes.of_status(last, paid, left, limits, standing, planned.unwanted, since)
         typer.echo(json.dumps({**numbers, "steps": shapes.of_steps(runs.latest(settings))}))
         return
     for line in screen.run_lines(runs.latest(settings)):
@@ -165,9 +166,9 @@ def status(as_json: AsJson = False) -> None:
         typer.echo(f"last run      {screen.when(last.began_at)}, {spent}{ended}; {budget}")
     else:
         typer.echo(f"last run      none yet; {budget}")
+    since = shapes.waiting_since(ledger.waiting())
     for kind, counts in standing.items():
-        said = ", ".join(f"{count} {state}" for state, count in counts.items() if count)
-        typer.echo(f"{kind.replace('-', ' '):<13} {said or 'none'}")
+        typer.echo(screen.standing_line(kind, counts, since.get(kind), ledger.now()))
     for key in planned.unwanted:
         typer.echo(f"unwanted      {key}: no row asks for it any more; kept")
 

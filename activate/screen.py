@@ -226,6 +226,16 @@ def run_lines(latest: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return lines
 
 
+def standing_line(
+    kind: str, counts: Mapping[str, int], waiting_since: "datetime | None", now: "datetime"
+) -> str:
+    said = [f"{count} {state}" for state, count in counts.items() if count]
+    if waiting_since:
+        minutes = (now - waiting_since).total_seconds() // 60
+        said = [f"{each} ({minutes:,.0f} min)" if each.endswith("waiting") else each for each in said]
+    return f"{kind.replace('-', ' '):<13} {', '.join(said) or 'none'}"
+
+
 def unknown_lines(calls: Sequence["Call"]) -> list[str]:
     if not calls:
         return ["Nothing to settle: every call has a known end."]

@@ -8,7 +8,7 @@ from activate.records import words_of
 from activate.screen import DRIFT_SIGNS, SIGNS, way
 
 if TYPE_CHECKING:
-    from datetime import date
+    from datetime import date, datetime
 
     from activate.drift import Drift, Findings
     from activate.engine import Limits, Outcome
@@ -27,6 +27,14 @@ def standing(kind: str, entries: Mapping[str, "Entry"], planned: Plan) -> dict[s
         "unknown": sum(entry.state == "unknown" for entry in of_kind),
         "failed": sum(entry.state == "failed" for entry in of_kind),
     }
+
+
+def waiting_since(calls: Iterable["Call"]) -> dict[str, "datetime"]:
+    """Return by kind when the oldest of these calls was made."""
+    since: dict[str, datetime] = {}
+    for call in calls:
+        since.setdefault(call.kind, call.begun_at)
+    return since
 
 
 def of_plan(planned: Plan, limits: "Limits", left: int) -> dict[str, Any]:
@@ -63,6 +71,7 @@ def of_status(
     limits: "Limits",
     standing: Mapping[str, Mapping[str, int]],
     unwanted: Sequence[str],
+    waiting: Mapping[str, "datetime"],
 ) -> dict[str, Any]:
     run = last and {
         "began_at": last.began_at.isoformat(),
@@ -75,6 +84,7 @@ def of_status(
         "credit_budget": limits.month,
         "credit_budget_per_run": limits.run,
         "kinds": standing,
+        "waiting_since": _iso(min(waiting.values(), default=None)),
         "unwanted": unwanted,
     }
 

@@ -1,6 +1,7 @@
 """The commands of `python -m activate` against the sandbox's Mavera: what is sent, said and paid."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -355,7 +356,8 @@ def test_a_study_is_planned_waited_for_and_explained(desk: Desk) -> None:
     assert ran.lines[-1] == "Mavera is at work: make activate asks again and pays nothing for that."
     assert ran.code == 0
     assert desk.activate("plan").lines[0] == f"? {study}  waiting  Mavera is at work on it"
-    assert "focus groups  1 waiting" in desk.activate("status").lines
+    assert re.search(r"^focus groups  1 waiting \(\d+ min\)$", desk.activate("status").out, re.MULTILINE)
+    assert json.loads(desk.activate("status", "--json").out)["waiting_since"]
     desk.sandbox.mavera.study_seconds = 0
     assert desk.activate("apply").code == 0
     (remote_id,) = (remote for remote in standing(desk) if remote and remote.startswith("fg_"))
