@@ -81,7 +81,7 @@ def _make_durable(connection: Any, _: Any) -> None:
 def lock(url: str) -> Iterator[Hold]:
     """Keep every other writer away from this ledger until the block ends or the process dies.
 
-    Raises LedgerError that names the owner where somebody else is at work.
+    Raises LedgerError that names the owner where somebody else is at work, or why nothing can be written.
     """
     path = file_of(url)
     if path is None and is_sqlite(url):
@@ -90,8 +90,15 @@ def lock(url: str) -> Iterator[Hold]:
         with _leased(open_engine(url)) as hold:
             yield hold
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.with_name(f"{path.name}.lock").open("a+") as holder:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        holder = path.with_name(f"{path.name}.lock").open("a+")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise LedgerError(
+            f"{path} cannot be written: {reason}. Change that, or set another LEDGER_URL in .env"
+        ) from None
+    with holder:
         try:
             fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

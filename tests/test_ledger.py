@@ -245,6 +245,14 @@ def test_a_second_apply_is_told_who_is_at_work(url: str) -> None:
         pass
 
 
+def test_a_folder_that_cannot_be_written_is_said_before_anything_is_sent(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    path = tmp_path / "file" / "ledger.sqlite"
+    said = f"^{path} cannot be written: .*\\. Change that, or set another LEDGER_URL in .env$"
+    with pytest.raises(LedgerError, match=said), lock(f"sqlite:///{path}"):
+        pass
+
+
 def test_the_lock_is_free_after_its_block(url: str) -> None:
     for _ in range(2):
         with lock(url):
