@@ -214,8 +214,10 @@ class _Run:
             "look up": "unknown",
         }
         results = {}
-        for step in (self.planned or self._plan()).steps:
-            key = step.record.key
+        held = {step.record.key: step for step in self.planned.of("hold")} if self.planned else {}
+        for now in self._plan().steps:
+            key = now.record.key
+            step = held.get(key, now) if now.sends else now
             state = rest.get(step.action, "not sent")
             results[key] = self.outcome.results.get(key, Result(key, state, step.reason))
         self.outcome.results = results
