@@ -92,8 +92,6 @@ def desk(
         said = capsys.readouterr()
         return Ran(int(ended.value.code or 0), said.out, said.err)
 
-    for name in settings.Settings.model_fields:
-        monkeypatch.delenv(name.upper(), raising=False)
     with serving(sandbox) as url:
         set_up(**activation.environment(tmp_path, url))
         yield Desk(sandbox, tmp_path, set_up, activate)

@@ -1,0 +1,38 @@
+"""One environment for every test, whatever the shell, make or a CI server has set, and one day."""
+
+import os
+import time
+
+import pytest
+
+import settings
+
+OURS = {name.upper() for name in settings.Settings.model_fields}
+# make tells every make below it how it was called, dbt and dlt take options from names that begin like these,
+# and by the rest Click, Rich and Typer count columns and colours, or take any stream for a terminal.
+BEGINNINGS = ("MAKE", "DBT_", "DLT_", "RUNTIME__", "GITHUB_", "TYPER_", "_TYPER_")
+OTHERS = {"PEOPLE", "PORT", "PLAN", "Q", "AS", "SEEDS", "MFLAGS", "GNUMAKEFLAGS", "COLUMNS", "LINES"}
+OTHERS |= {"NO_COLOR", "FORCE_COLOR", "PY_COLORS", "CLICOLOR", "CLICOLOR_FORCE"}
+
+for name in list(os.environ):
+    if name.upper() in OURS | OTHERS or name.startswith(BEGINNINGS):
+        del os.environ[name]
+
+# As the Makefile has it, and without the clone's `.env`.
+os.environ |= {"DO_NOT_TRACK": "1", "RUNTIME__DLTHUB_TELEMETRY": "false", "PYTHONUTF8": "1"}
+os.environ["ENV_FILE"] = os.devnull
+os.environ |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}  # where the sandbox is
+# Nor do the clone's data count: nothing can be below a file, so a test without paths of its own finds nothing
+# there, and cannot leave anything.
+os.environ |= {name: f"{os.devnull}/{name.lower()}" for name in OURS if name.endswith("_PATH")}
+os.environ["LEDGER_URL"] = f"sqlite:///{os.devnull}/ledger.sqlite"
+
+LAST_SECONDS = 60  # of a day; longer than a test that counts them
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Begin no test just before midnight UTC: the budget's month and ages in days would turn within it."""
+    left = 86_400 - time.time() % 86_400
+    if left < LAST_SECONDS:
+        time.sleep(left)
