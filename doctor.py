@@ -218,7 +218,8 @@ def _revision(settings: environment.Settings) -> Check:
     """Say when the configured revision of Klaviyo ends: two years after its date."""
     year, month, day = (int(part) for part in settings.klaviyo_revision.removesuffix(".pre").split("-"))
     left = date(year + REVISION_LIVES, month, min(day, 28)) - settings.now().date()
-    text = f"revision {settings.klaviyo_revision}, retires in {left.days:,} days"
+    ends = f"retires in {left.days:,} days" if left.days >= 0 else f"retired {-left.days:,} days ago"
+    text = f"revision {settings.klaviyo_revision}, {ends}"
     if left > SOON:
         return Check("ok", KLAVIYO.name, text)
     return Check("warn", KLAVIYO.name, f"{text}: set KLAVIYO_REVISION to a newer one")
