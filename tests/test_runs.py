@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +26,7 @@ def ours(tmp_path: Path) -> settings.Settings:
         _env_file=None,
         runs_path=tmp_path / "runs.jsonl",
         warehouse_path=tmp_path / "warehouse.duckdb",
-        notice_command=f"{sys.executable} {teller}",
+        notice_command=shlex.join([sys.executable, str(teller)]),
     )
 
 
@@ -125,7 +126,9 @@ def test_four_fifths_of_the_budget_are_told_once_a_month(
 def test_a_notice_that_was_not_delivered_is_tried_by_the_next_run(
     ours: settings.Settings, told: Callable[[], list[str]], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    broken = ours.model_copy(update={"notice_command": f"{sys.executable} -c 'raise SystemExit(3)'"})
+    broken = ours.model_copy(
+        update={"notice_command": shlex.join([sys.executable, "-c", "raise SystemExit(3)"])}
+    )
     ended(broken, "failed", "no room")
     assert capsys.readouterr().err == (
         "warn  a notice was not delivered (NOTICE_COMMAND ended with 3); the next run tries again\n"
