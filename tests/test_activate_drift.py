@@ -401,7 +401,7 @@ def test_a_decision_that_is_killed_is_taken_whole_or_not_at_all(office: Desk, po
     for key in keys:
         office.sandbox.mavera.edit_by_hand(id_of(office, key), name=f"By hand {key[-1]}")
     chance, killed = random.Random(7), 0
-    for _ in range(2):
+    while killed < 2:  # where the machine has its hands full, one may end before it is killed
         process = subprocess.Popen(
             [sys.executable, "-m", "activate", "drift", "--policy", policy],
             cwd=settings.ROOT,
@@ -415,7 +415,6 @@ def test_a_decision_that_is_killed_is_taken_whole_or_not_at_all(office: Desk, po
         time.sleep(chance.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
         killed += process.wait() == -signal.SIGKILL
-    assert killed
     assert {call.state for call in office.ledger().calls() if call.action != "restore"} == {"done"}
     office.activate("drift", "--policy", policy)
     assert drifts(office) == {}
