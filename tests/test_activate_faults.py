@@ -21,7 +21,7 @@ from starlette.types import Message, Receive, Scope, Send
 import settings
 from activate import engine, records
 from activate import ledger as journal
-from activate.mavera import Mavera, Pace, Timeouts, TryAgain
+from activate.mavera import PATIENT, Mavera, Pace, Timeouts, TryAgain
 from activate.plan import KINDS
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
@@ -30,7 +30,7 @@ from sandbox.world import World
 
 TOP, SKIMMERS = "personas/clv-tiers:top", "personas/viewer-clusters:skimmers"
 CLUSTERS = "analyses/viewer-clusters:all"
-HASTY = Timeouts(read=5, persona=0.3, analysis=0.3)
+HASTY = PATIENT._replace(persona=1, analysis=1)
 
 
 @dataclass
@@ -44,15 +44,18 @@ class Account:
     said: list[str] = field(default_factory=list)
     lines: list[engine.Result] = field(default_factory=list)
     tell: Callable[[engine.Result], None] = lambda _: None
+    timeouts: Timeouts = PATIENT
 
     def spoil(
         self, name: str, path: str = "", count: int | None = 1, method: str = "POST", spare: int = 0
     ) -> None:
         self.sandbox.faults.add(Fault(name, "mavera", count=count, path=path, method=method, spare=spare))
+        if name == "time-out":  # nothing else may be given up, however slow the machine
+            self.timeouts = HASTY
 
     def client(self, tier: str = "enterprise") -> Mavera:
         base_url = f"{self.url}/mavera/api/v1"
-        return Mavera(base_url, sandbox_mavera.KEY, tier, timeouts=HASTY, sleep=self.waits.append)
+        return Mavera(base_url, sandbox_mavera.KEY, tier, timeouts=self.timeouts, sleep=self.waits.append)
 
     def ledger(self) -> journal.Ledger:
         return journal.connect(f"sqlite:///{self.path / 'ledger'}", f"{self.url}/mavera/api/v1", write=True)

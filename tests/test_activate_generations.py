@@ -13,7 +13,7 @@ import pytest
 import settings
 from activate import drift, engine, generations, records
 from activate import ledger as journal
-from activate.mavera import Mavera, Timeouts
+from activate.mavera import PATIENT, Mavera, Timeouts
 from activate.plan import FREE, KINDS, Record
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
@@ -21,7 +21,7 @@ from sandbox.server import Sandbox, serving
 from sandbox.world import World
 
 TEXT = "generations/viewer-follow-ups:m1/comparing"
-HASTY = Timeouts(read=5, persona=5, generation=0.3)
+HASTY = PATIENT._replace(generation=1)
 EMAIL = """
 app = "email-writer"
 title = "After {{ facts.media_name }}"
@@ -42,6 +42,7 @@ class Desk:
     template: str = EMAIL
     pauses: int = 2
     waits: list[float] = field(default_factory=list)
+    timeouts: Timeouts = PATIENT
 
     def pause(self, seconds: float) -> None:
         self.waits.append(seconds)
@@ -50,7 +51,7 @@ class Desk:
 
     def client(self) -> Mavera:
         url = f"{self.url}/mavera/api/v1"
-        return Mavera(url, sandbox_mavera.KEY, "enterprise", timeouts=HASTY, sleep=self.pause)
+        return Mavera(url, sandbox_mavera.KEY, "enterprise", timeouts=self.timeouts, sleep=self.pause)
 
     def ledger(self) -> journal.Ledger:
         return journal.connect(f"sqlite:///{self.path / 'ledger'}", f"{self.url}/mavera/api/v1", write=True)
@@ -257,6 +258,7 @@ def test_an_answer_lost_after_the_work_is_found_by_its_title(desk: Desk, fault: 
     desk.apply(activation.but(activation.FOLLOW_UP, record_key="viewer-follow-ups:m2"))
     desk.template = template
     desk.sandbox.faults.add(Fault(fault, "mavera", count=1, path="/generations", method="POST"))
+    desk.timeouts = HASTY if fault == "time-out" else PATIENT
     assert desk.apply(activation.FOLLOW_UP).results[TEXT].state == "created"
     assert '- topic: What comes after "Product tour"' in desk.text()
     assert desk.posts() == 2

@@ -12,7 +12,7 @@ import pytest
 import settings
 from activate import drift, engine, records
 from activate import ledger as journal
-from activate.mavera import Mavera, Timeouts
+from activate.mavera import PATIENT, Mavera, Timeouts
 from activate.plan import KINDS, Record
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
@@ -21,7 +21,7 @@ from sandbox.world import World
 
 STUDY = "focus-groups/product-affinity:P100_P101"
 TOP, SKIMMERS = "personas/clv-tiers:top", "personas/viewer-clusters:skimmers"
-HASTY = Timeouts(read=5, persona=5, analysis=5, study=0.5)
+HASTY = PATIENT._replace(study=1)
 POLL_SECONDS, CEILING_SECONDS = 5, 60
 
 
@@ -35,6 +35,7 @@ class Lab:
     pauses: int = 2
     waits: list[float] = field(default_factory=list)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    timeouts: Timeouts = PATIENT
 
     def pause(self, seconds: float) -> None:
         self.waits.append(seconds)
@@ -69,9 +70,8 @@ class Lab:
         **changes: Any,
     ) -> engine.Outcome:
         self.waits.clear()
-        client = Mavera(
-            f"{self.url}/mavera/api/v1", sandbox_mavera.KEY, "enterprise", timeouts=HASTY, sleep=self.pause
-        )
+        url = f"{self.url}/mavera/api/v1"
+        client = Mavera(url, sandbox_mavera.KEY, "enterprise", timeouts=self.timeouts, sleep=self.pause)
         limits = engine.Limits(month, None, 20, 0, 30, POLL_SECONDS, CEILING_SECONDS)
         wanted = [one for one in self.wanted(personas, studies, voices, **changes) if one.kind in kinds]
         return engine.apply(wanted, self.ledger(), client, kinds, limits)
@@ -154,6 +154,7 @@ def test_a_study_still_at_work_counts_against_the_budget(lab: Lab) -> None:
 def test_an_answer_lost_after_the_work_is_found_by_its_name(lab: Lab, fault: str) -> None:
     lab.apply()
     lab.sandbox.faults.add(Fault(fault, "mavera", count=1, path="/focus-groups", method="POST"))
+    lab.timeouts = HASTY if fault == "time-out" else PATIENT
     assert lab.apply(activation.PAIR).results[STUDY].state == "created"
     assert (lab.posts(), lab.counts()["focus_groups"]) == (1, 1)
     assert lab.is_paid_once()
