@@ -20,6 +20,8 @@ import duckdb
 import settings
 from sandbox.server import environment
 
+PATIENCE_SECONDS = 120  # a command that says nothing for so long is stuck, on the slowest machine too
+
 
 @dataclass(frozen=True)
 class Ran:
@@ -100,7 +102,7 @@ class Project:
         ) as process:
             os.close(theirs)
             shown, waiting, seen = b"", list(typed), 0
-            while select.select([ours], [], [], 30)[0]:
+            while select.select([ours], [], [], PATIENCE_SECONDS)[0]:
                 try:
                     shown += os.read(ours, 65_536)
                 except OSError:  # Linux's way to say that nobody is there any more
