@@ -211,7 +211,7 @@ def _read(question: str | None) -> tuple[str, str]:
     if question is None:
         return sys.stdin.buffer.read().decode(errors="replace"), ""
     question = os.fsencode(question).decode(errors="replace")  # whatever the locale made of its letters
-    if question and " " not in question.strip():
+    if question and (" " not in question.strip() or question.endswith(".sql")):
         file = Path(question)
         if not file.is_file():
             there = ", ".join(

@@ -352,7 +352,7 @@ def test_a_question_is_answered_as_a_table_as_csv_and_as_json(project: Project) 
 def test_a_mistake_in_a_question_is_one_line_with_the_line_of_its_file(
     project: Project, tmp_path: Path
 ) -> None:
-    file = tmp_path / "mine.sql"
+    file = tmp_path / "a question of mine.sql"
     file.write_text("-- What?\n\nselect\n    nothing_such\nfrom marts.dim_people\n", encoding="utf-8")
     told = together(
         project,
