@@ -8,6 +8,7 @@ PLAN ?=
 Q ?=
 AS :=
 PY := .venv/bin/python
+SCHEDULERS := 'apache-airflow-core>=3.1,<4' 'apache-airflow-providers-standard>=1,<2' 'dagster>=1.11,<2' # for which examples/ has schedules
 
 export DO_NOT_TRACK := 1
 export RUNTIME__DLTHUB_TELEMETRY := false
@@ -90,6 +91,8 @@ lock: ## renew the locks from pyproject.toml (needs uv)
 	@$(UV) lock --quiet --upgrade
 	@$(UV) export --quiet --all-groups --no-group lineage --no-emit-project --no-header --no-annotate -o requirements.lock
 	@$(UV) export --quiet --only-group lineage --no-emit-project --no-header --no-annotate -o requirements-lineage.lock
+	@printf '%s\n' $(SCHEDULERS) | $(UV) pip compile --quiet --upgrade --universal --no-build --generate-hashes --python-version 3.11 \
+	  --no-header --no-annotate -o requirements-schedulers.lock -
 
 clean: ## remove what demo, docs and tests made; keeps .venv, data/ and .env
 	@rm -rf build dbt_project/target dbt_project/logs .pytest_cache .ruff_cache .mypy_cache .hypothesis
