@@ -4,6 +4,8 @@ import os
 import time
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as examples
 
 import settings
 
@@ -26,6 +28,12 @@ os.environ |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}  # where the sa
 # there, and cannot leave anything.
 os.environ |= {name: f"{os.devnull}/{name.lower()}" for name in OURS if name.endswith("_PATH")}
 os.environ["LEDGER_URL"] = f"sqlite:///{os.devnull}/ledger.sqlite"
+
+# The same examples on every day, however long they take: others are looked for by hand, not by CI.
+examples.register_profile(
+    "sure", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
+examples.load_profile("sure")
 
 LAST_SECONDS = 60  # of a day; longer than a test that counts them
 

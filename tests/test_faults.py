@@ -383,8 +383,6 @@ def test_in_any_order_no_record_is_made_twice_and_every_credit_is_in_the_ledger(
         settings=settings(
             max_examples=25,
             stateful_step_count=25,
-            deadline=None,
-            derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
     )

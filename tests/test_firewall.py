@@ -86,7 +86,7 @@ def test_what_no_fact_can_be_declared_as_is_said() -> None:
 
 # --- attacks -----------------------------------------------------------------------------------------
 
-few = examples(max_examples=80, derandomize=True, deadline=None, database=None)
+few = examples(max_examples=80)
 SALT = b"salt of the tests"
 PEOPLE = (
     "Ada Lovelace",
