@@ -20,7 +20,7 @@ import duckdb
 import settings
 from sandbox.server import environment
 
-PATIENCE_SECONDS = 120  # a command that says nothing for so long is stuck, on the slowest machine too
+PATIENCE_SECONDS = 300  # a command that says nothing for so long is stuck, on the slowest machine too
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Project:
 
     def run(self, module: str, *arguments: str) -> Ran:
         with self.start(module, *arguments) as process:
-            out, err = process.communicate(timeout=600)
+            out, err = process.communicate(timeout=2 * PATIENCE_SECONDS)
         return Ran(process.returncode, out, err)
 
     def on_a_terminal(self, module: str, *arguments: str, typed: Sequence[tuple[str, str]] = ()) -> Ran:

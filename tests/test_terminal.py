@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import Project, Ran
+from commands import PATIENCE_SECONDS, Project, Ran
 from rich.console import Console
 from test_ingest import Changed
 
@@ -71,7 +71,7 @@ def but(project: Project, **changes: str) -> Project:
 def together(project: Project, *commands: Command) -> list[Ran]:
     """Run commands side by side; starting is most of what each costs."""
     processes = [project.start(*command) for command in commands]
-    said = [process.communicate(timeout=120) for process in processes]
+    said = [process.communicate(timeout=PATIENCE_SECONDS) for process in processes]
     return [Ran(p.returncode, *texts) for p, texts in zip(processes, said, strict=True)]
 
 
@@ -177,7 +177,7 @@ def interrupted(project: Project, *command: str, after: str) -> Ran:
         while after not in heard:
             heard += stream.readline()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
     return Ran(process.returncode, out, err)
 
 
@@ -200,7 +200,7 @@ def test_ctrl_c_ends_a_build_in_one_line_whatever_dbt_makes_of_it(project: Proje
         with pytest.raises(subprocess.TimeoutExpired):
             process.communicate(timeout=4)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
     assert out == ""
     assert (process.returncode, err) in {
         (2, "stopped before anything was done\n"),  # a slow machine is still loading
@@ -240,7 +240,7 @@ def test_a_reader_that_goes_ends_nothing(project: Project) -> None:
             text=True,
         )
         os.close(writing)
-        _, err = process.communicate(timeout=120)
+        _, err = process.communicate(timeout=PATIENCE_SECONDS)
         return process.returncode, err or ""
 
     before = project.rows("select count(*) from raw_ops.loads")[0][0]
