@@ -24,6 +24,7 @@ from report.drawing import ALERT, CARD, MAIN, svg
 from report.figures import FIGURES, Drawing, Figure
 
 CHROMIUM = Path("/usr/bin/chromium")
+CONTAINED = ["--no-sandbox", "--disable-dev-shm-usage"]  # as root, and with a small /dev/shm
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
 
@@ -357,7 +358,7 @@ def browser() -> Iterator[Browser]:
     if not CHROMIUM.exists():
         pytest.skip("needs Chromium: apt-get install chromium")
     with sync_playwright() as playwright:
-        yield playwright.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield playwright.chromium.launch(executable_path=str(CHROMIUM), args=CONTAINED)
 
 
 @pytest.fixture(scope="module")
