@@ -4,6 +4,7 @@ Mavera has no idempotency key, no upsert and no balance to ask for, so the calle
 whether work can have been done. The class of the error says it.
 """
 
+import json
 import math
 import time
 from collections import deque
@@ -334,7 +335,7 @@ class Mavera:
             raise doubtful(f"{where}: {what}") from None
         self._pace.heed(response.headers)
         try:
-            body = response.json()
+            body = _of_whole_characters(response.json())
         except ValueError:
             body = None
         # An object with a status of its own may tell in `error` why it failed: then the call has not.
@@ -404,6 +405,14 @@ def _failure(where: str, response: requests.Response, body: Any, doubtful: type[
     if response.ok and not error:
         text = f"{where}: {status} with an answer that is no JSON object"
     return doubtful(text)
+
+
+def _of_whole_characters(body: Any) -> Any:
+    """Put ? for each half of a character that stands alone in an answer, as in a text that was cut.
+
+    JSON lets them through, and no ledger could be written of them after the object was paid for.
+    """
+    return json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
 
 
 def _seconds(header: str | None) -> float | None:

@@ -6,6 +6,7 @@ CPU that `json` needs. Nested values stay the vendor's own text. Fields that nob
 """
 
 import json
+import re
 import threading
 import warnings
 from collections.abc import Iterable, Mapping
@@ -55,6 +56,12 @@ _ROWS = """found as (
         case json_type(found) when 'ARRAY' then found else json_array(found) end, '["JSON"]'
     )) as row from found
 )"""
+# Escapes one after the other, so that an escaped backslash hides none: a pair that is one character, half of
+# one that stands alone (the group), any other.
+_ESCAPES = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
 SAID = {"VARCHAR": "text", "BOOLEAN": "bool", "UBIGINT": "bigint", "OBJECT": "json", "ARRAY": "json"}
 
 
@@ -212,9 +219,10 @@ class Table:
     def rows(self, page: str, known: Mapping[str, Any]) -> pa.Table:
         """The rows of one page, typed, in the vendor's order.
 
-        Raises BrokenBodyError when the page is not JSON and ChangedTypeError when a value does not fit its
-        column.
+        Half of a character, as a text that was cut has it, becomes U+FFFD. Raises BrokenBodyError when the
+        page is not JSON and ChangedTypeError when a value does not fit its column.
         """
+        page = _of_whole_characters(page)
         try:
             found: Any = _cursor().execute(self._query, {"page": page}).to_arrow_table()
         except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
@@ -285,8 +293,16 @@ def _cursor() -> duckdb.DuckDBPyConnection:
 
 def value(page: str, path: str) -> str | None:
     """The text at a JSON path of a page, None where there is none: what a paging link says, a total."""
-    found: str | None = _cursor().execute("select $1::json ->> $2", [page, path]).fetchall()[0][0]
+    whole = _of_whole_characters(page)
+    found: str | None = _cursor().execute("select $1::json ->> $2", [whole, path]).fetchall()[0][0]
     return found
+
+
+def _of_whole_characters(page: str) -> str:
+    """DuckDB refuses a whole page for one half of a character, and so would every later run."""
+    if "\\ud" not in page and "\\uD" not in page:
+        return page
+    return _ESCAPES.sub(lambda found: r"\ufffd" if found[1] else found[0], page)
 
 
 def json_of(rows: pa.RecordBatch) -> str:

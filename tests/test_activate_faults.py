@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 import settings
-from activate import engine, records
+from activate import drift, engine, records
 from activate import ledger as journal
 from activate.mavera import PATIENT, Mavera, Pace, Timeouts, TryAgain
 from activate.plan import KINDS
@@ -145,6 +145,42 @@ class Spoiled:
             await send(message)
 
         await self.sandbox(scope, receive, spoil)
+
+
+def test_half_a_character_in_an_answer_jams_no_ledger(tmp_path: Path) -> None:
+    cut = Cut(small_sandbox())
+    with serving(cut) as url:  # type: ignore[arg-type]
+        account = Account(cut.sandbox, url, tmp_path)
+        assert account.apply(activation.TOP).counts() == {"created": 1}
+        account.spoil("cut-after", "/personas")
+        lost = account.apply(activation.TOP, activation.SKIMMERS).results[SKIMMERS]
+        assert lost.text.endswith("its answer was lost")
+        made, found = account.ledger().calls()
+        assert {account.ledger().answer(call.call_id)["summary"] for call in (made, found)} == {"cut ?"}
+        drift.forget(TOP, account.ledger())
+        published = settings.Settings(_env_file=None, published_path=tmp_path / "published.duckdb")
+        wanted = {record.key: record for record in records.load(published, ["personas"])}
+        assert drift.adopt(wanted[TOP], account.ledger(), account.client(), str(made.remote_id))
+        assert account.apply(activation.TOP, activation.SKIMMERS).counts() == {"unchanged": 2}
+        assert account.ledger().verify() == len(list(account.ledger().export()))
+
+
+class Cut:
+    """The sandbox with a text that was cut within a character in each object that it answers with."""
+
+    def __init__(self, sandbox: Sandbox) -> None:
+        self.sandbox = sandbox
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def cut(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [(name, text) for name, text in message["headers"] if name != b"content-length"]
+                message = {**message, "headers": headers}
+            elif body := message.get("body"):
+                message = {**message, "body": body.replace(b'{"id":', b'{"summary":"cut \\ud83d","id":')}
+            await send(message)
+
+        await self.sandbox(scope, receive, cut)
 
 
 @pytest.mark.parametrize("fault", ["cut-before", "500"])

@@ -9,7 +9,7 @@ import pytest
 from ingest.klaviyo import FLOW_ACTIONS, METRIC_AGGREGATES
 from ingest.mavera import FOCUS_GROUPS
 from ingest.sendgrid import GEO_STATS, INVALID_EMAILS
-from ingest.typed import BrokenBodyError, ChangedTypeError, Column, Table
+from ingest.typed import BrokenBodyError, ChangedTypeError, Column, Table, value
 from ingest.wistia import EVENTS, MEDIA_STATS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
@@ -106,6 +106,13 @@ def test_a_table_of_nested_values_alone_is_read() -> None:
 def test_what_holds_no_rows_is_a_broken_answer_not_an_empty_one(page: str) -> None:
     with pytest.raises(BrokenBodyError):
         EVENTS.rows(page, {})
+
+
+def test_half_a_character_costs_no_page() -> None:
+    page = r'[{"event_key": "8c1f", "country": "cut \ud83d", "org": "\uDE00\ud83d\ude00 \\ud83d"}]'
+    (row,) = EVENTS.rows(page, {}).to_pylist()
+    assert (row["country"], row["org"]) == ("cut \ufffd", "\ufffd\U0001f600 \\ud83d")
+    assert value(page, "$[0].country") == "cut \ufffd"
 
 
 def test_arrays_beside_an_array_of_days_become_rows_of_the_days_on_which_something_was() -> None:
