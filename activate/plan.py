@@ -332,12 +332,12 @@ def _step(
     if record.person_count is not None and record.person_count < smallest_cohort:
         reason = f"{record.person_count:,} people, smallest cohort is {smallest_cohort:,}"
         return Step("hold", record, reason=reason, entry=entry)
-    if entry and entry.state == "drifted":
-        return Step(step.action, record, step.price, entry.error, entry)
     if entry and (few := _few(record, entry, smallest_cohort)):
         people = "person" if few == 1 else "people"
         reason = f"only {few} {people} joined or left since it was sent; an update would tell about them"
-        return Step("hold", record, reason=reason, entry=entry, stands=True)
+        return Step("hold", record, reason=reason, entry=entry, stands=entry.remote_id is not None)
+    if entry and entry.state == "drifted":
+        return Step(step.action, record, step.price, entry.error, entry)
     if entry and entry.state == "failed" and entry.error:
         return Step(step.action, record, step.price, f"failed before: {entry.error}", entry)
     return step

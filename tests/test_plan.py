@@ -329,6 +329,17 @@ def test_a_held_update_says_how_few_it_would_tell_about() -> None:
     ]
 
 
+@pytest.mark.parametrize(("remote_id", "action"), [("per_1", "update"), (None, "create")])
+def test_what_drifted_is_put_back_only_where_that_tells_of_nobody(remote_id: str | None, action: str) -> None:
+    before = {"facts": {"share": 0.3}, "person_count": 100, "error": "deleted in Mavera"}
+    drifted = Entry("drifted", None, remote_id, **before)
+    now = record(people=101, facts={"share": 0.4})
+    (held,) = plan_of(now, ledger={TOP.key: drifted}).steps
+    assert (held.action, held.stands) == ("hold", remote_id is not None)
+    (step,) = plan_of(record(people=100, facts={"share": 0.3}), ledger={TOP.key: drifted}).steps
+    assert (step.action, step.reason) == (action, "deleted in Mavera")
+
+
 def test_a_new_name_tells_of_nobody() -> None:
     step = moved({"media_name": "Tour"}, {"media_name": "The tour"}, accepted=100, person_count=101)
     assert step.action == "update"
