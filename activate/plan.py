@@ -35,6 +35,8 @@ class Price(NamedTuple):
 
 
 FREE: Final = Price(0, 0)
+SHARE: Final = "share"
+NAMED: Final = frozenset({"name", "quote"})  # declared so, a text is somebody's and no measure of people
 LABEL_CHARACTERS: Final = 60  # of the texts that name an item of a list
 
 
@@ -83,8 +85,9 @@ class Record:
     of the records that it speaks to, whose ids in Mavera are sent in the field `references_field`; of a
     generation it is one, or none. It is made from `documents`.
 
-    `fact_steps` says how far a number in the facts may move before that counts (`differences`). `wording` is
-    a hash of what else the fingerprint covers: where that changed, the facts need not have moved.
+    `fact_steps` says how far a number in the facts may move before that counts, `fact_types` as what each
+    fact is declared, both by path (`differences`). `wording` is a hash of what else the fingerprint covers:
+    where that changed, the facts need not have moved.
     """
 
     kind: str
@@ -101,6 +104,7 @@ class Record:
     documents: tuple[Document, ...] = ()
     objection: str = ""
     fact_steps: Facts = field(default_factory=dict)
+    fact_types: Mapping[str, str] = field(default_factory=dict)
     wording: str = ""
 
     @property
@@ -144,13 +148,15 @@ class Change(NamedTuple):
 class Difference(NamedTuple):
     """A fact that moved, how far and what its step is: 0 where any move counts.
 
-    `is_measured` where people moved it, and not somebody who gave a thing another name.
+    `is_measured` where people moved it, and not somebody who gave a thing another name; `is_share` where each
+    of them has the same part in it.
     """
 
     change: Change
     distance: float = 0
     step: float = 0
     is_measured: bool = True
+    is_share: bool = False
 
     @property
     def is_material(self) -> bool:
@@ -162,9 +168,7 @@ class Difference(NamedTuple):
 
         They can move a share by no more than their part; what is none, such as money, one alone can at will.
         """
-        numbers = [value for value in self.change[1:] if _is_number(value)]
-        is_share = bool(numbers) and all(isinstance(value, float) and abs(value) <= 1 for value in numbers)
-        bound = share_of_people if is_share else math.inf
+        bound = share_of_people if self.is_share else math.inf
         return self.is_measured and bound >= min(self.distance, self.step) / 2
 
 
@@ -194,7 +198,7 @@ class Step:
     def changes(self) -> list[Change]:
         """Return the facts that an update carries to Mavera; empty where only the wording changed."""
         before = self.entry.facts if self.entry else {}
-        return [each.change for each in differences(before, self.record.facts, self.record.fact_steps)]
+        return [each.change for each in _differences(before, self.record)]
 
 
 @dataclass(frozen=True)
@@ -347,7 +351,7 @@ def _is_material(record: Record, entry: Entry) -> bool:
     """Whether what Mavera holds is no longer true within the steps of its facts, or unknown, or reworded."""
     if entry.fingerprint is None or entry.wording != record.wording or entry.facts == record.facts:
         return True
-    return any(each.is_material for each in differences(entry.facts, record.facts, record.fact_steps))
+    return any(each.is_material for each in _differences(entry.facts, record))
 
 
 def _few(record: Record, entry: Entry, smallest_cohort: int) -> int:
@@ -361,8 +365,7 @@ def _few(record: Record, entry: Entry, smallest_cohort: int) -> int:
     if few >= smallest_cohort or not few:
         return 0
     share = few / max(1, min(record.person_count, entry.person_count))
-    moved = differences(entry.facts, record.facts, record.fact_steps)
-    return few if any(each.is_told_by(share) for each in moved) else 0
+    return few if any(each.is_told_by(share) for each in _differences(entry.facts, record)) else 0
 
 
 def _lasts(record: Record, entry: Entry, since: datetime | None) -> bool:
@@ -409,12 +412,22 @@ def _rank(record: Record) -> int:
 # --- what moved --------------------------------------------------------------------------------------
 
 
+def _differences(before: Facts, record: Record) -> Iterator[Difference]:
+    return differences(before, record.facts, record.fact_steps, record.fact_types)
+
+
 def differences(
-    before: Any, after: Any, steps: Facts = MappingProxyType({}), name: str = "", path: str = ""
+    before: Any,
+    after: Any,
+    steps: Facts = MappingProxyType({}),
+    types: Mapping[str, str] = MappingProxyType({}),
+    name: str = "",
+    path: str = "",
 ) -> Iterator[Difference]:
     """Name every value in which two sets of facts differ, as `outer.inner` or `outer[US].inner`.
 
-    `steps` says by path, as in `outer[].inner`, how far a number may move before that counts. Items of lists
+    `steps` says by path, as in `outer[].inner`, how far a number may move before that counts, `types` as what
+    the job declares it (firewall.DECLARABLE). Items of lists
     are the same where their texts are; of one that is listed on one side only, the first number counts as
     `steps["outer[]"]` on the other, where that is given. Whatever has no step counts at once.
     """
@@ -422,33 +435,36 @@ def differences(
         before, after = before or {}, after or {}
         for key in [*after, *(key for key in before if key not in after)]:
             inner = f"{name}.{key}" if name else str(key), f"{path}.{key}" if path else str(key)
-            yield from differences(before.get(key), after.get(key), steps, *inner)
+            yield from differences(before.get(key), after.get(key), steps, types, *inner)
     elif isinstance(before, list | None) and isinstance(after, list | None):
         old, new = _by_texts(before or ()), _by_texts(after or ())
         for label in [*new, *(label for label in old if label not in new)]:
             item = f"{name}[{label}]", f"{path}[]"
             if label in old and label in new:
-                yield from differences(old[label], new[label], steps, *item)
+                yield from differences(old[label], new[label], steps, types, *item)
             else:
-                yield from _came_or_went(old.get(label), new.get(label), steps, *item)
+                yield from _came_or_went(old.get(label), new.get(label), steps, types, *item)
     elif before != after:
         change = Change(name, before, after)
         if _is_number(before) and _is_number(after):
-            yield Difference(change, abs(after - before), _step_of(steps, path))
+            is_share = types.get(path) == SHARE
+            yield Difference(change, abs(after - before), _step_of(steps, path), is_share=is_share)
         else:
-            is_named_anew = isinstance(before, str | None) and isinstance(after, str | None)
-            yield Difference(change, is_measured=not is_named_anew)
+            yield Difference(change, is_measured=types.get(path) not in NAMED)
 
 
-def _came_or_went(before: Any, after: Any, steps: Facts, name: str, path: str) -> Iterator[Difference]:
+def _came_or_went(
+    before: Any, after: Any, steps: Facts, types: Mapping[str, str], name: str, path: str
+) -> Iterator[Difference]:
     item, edge = after if before is None else before, steps.get(path)
     numbers = [key for key, value in item.items() if _is_number(value)] if isinstance(item, Mapping) else []
     if numbers and _is_number(edge):
         name, path, value = f"{name}.{numbers[0]}", f"{path}.{numbers[0]}", item[numbers[0]]
         change = Change(name, None, value) if before is None else Change(name, value, None)
-        yield Difference(change, abs(value - edge), _step_of(steps, path))
+        is_share = types.get(path) == SHARE
+        yield Difference(change, abs(value - edge), _step_of(steps, path), is_share=is_share)
     else:
-        for each in differences(before, after, steps, name, path):
+        for each in differences(before, after, steps, types, name, path):
             yield each._replace(is_measured=True)
 
 

@@ -153,7 +153,7 @@ def _record(
         text = _render(environment, kind, record_key, template, **values)
         if kind == "personas":
             choice = _choice(environment, record_key, template, **values)
-    strange = _undeclared(environment, kind, record_key, template, facts)
+    types, strange = _declared(environment, kind, record_key, template, facts)
     if form and references:
         facts = {**facts, "personas": list(references)}
     covered: dict[str, Any] = (
@@ -204,6 +204,7 @@ def _record(
         documents=documents,
         objection=wall.objection(fields) or strange or misfit or _withheld(wall, payload, documents),
         fact_steps=steps,
+        fact_types=types,
         wording=_wording(environment, kind, template, name, documents),
     )
 
@@ -344,16 +345,31 @@ def _choice(environment: jinja2.Environment, record_key: str, template: str, **f
     return choice
 
 
-def _undeclared(
+def _declared(
     environment: jinja2.Environment, kind: str, record_key: str, template: str, facts: Mapping[str, Any]
-) -> str:
-    """Name the first fact that the job does not declare for this kind, or declares as something else."""
+) -> tuple[dict[str, str], str]:
+    """Return as what the job declares each fact of this kind, by path, and what is wrong with `facts`.
+
+    That names the first which is not declared, or is something else; it is empty where none is.
+    """
     path = f"{template.replace('-', '_')}/{DECLARED}"
     with _told(kind, record_key, path):
         assert environment.loader  # noqa: S101
         source, _, _ = environment.loader.get_source(environment, path)
-        wrong = firewall.undeclared(facts, tomllib.loads(source).get(kind, {}), "facts")
-    return f"{wrong} in activate/templates/{path}" if wrong else ""
+        declared = tomllib.loads(source).get(kind, {})
+        wrong = firewall.undeclared(facts, declared, "facts")
+    return dict(_by_path(declared)), f"{wrong} in activate/templates/{path}" if wrong else ""
+
+
+def _by_path(declared: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Give each declaration with its path, as in `outer[].inner`."""
+    if isinstance(declared, Mapping):
+        for name, inner in declared.items():
+            yield from _by_path(inner, f"{path}.{name}" if path else name)
+    elif isinstance(declared, list):
+        yield from _by_path(declared[0], f"{path}[]")
+    else:
+        yield path, declared
 
 
 def _filled(environment: jinja2.Environment, source: str, facts: Mapping[str, Any]) -> dict[str, Any]:

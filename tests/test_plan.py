@@ -182,6 +182,9 @@ def test_an_update_names_the_facts_that_moved() -> None:
 STEPS = {"share": 0.01, "count": 10, "mean": 0.1, "countries[]": 0.05, "countries[].share": 0.01}
 
 
+TYPES = {"share": "share", "count": "count", "mean": "number", "media_name": "name", "top": "word"}
+
+
 def moved(before: dict[str, Any], after: dict[str, Any], **changes: Any) -> Any:
     """Plan a record whose facts Mavera accepted as `before` and that are `after` now; return its step."""
     entry = Entry(
@@ -189,7 +192,7 @@ def moved(before: dict[str, Any], after: dict[str, Any], **changes: Any) -> Any:
     )
     wording = changes.pop("wording", "w")
     fingerprint = "f0" if (before, wording) == (after, "w") else "f1"
-    wanted = record(facts=after, fact_steps=STEPS, fingerprint=fingerprint, wording=wording)
+    wanted = record(facts=after, fact_steps=STEPS, fact_types=TYPES, fingerprint=fingerprint, wording=wording)
     (step,) = plan_of(dataclasses.replace(wanted, **changes), ledger={TOP.key: entry}).steps
     return step
 
@@ -347,7 +350,7 @@ def test_a_new_name_tells_of_nobody() -> None:
     assert worded.action == "update"
 
 
-@pytest.mark.parametrize(("before", "after"), [(410, 470), (0, 1), (0.9, 1.4), (1.5, 1.9)])
+@pytest.mark.parametrize(("before", "after"), [(410, 470), (0, 1), (0.9, 1.4), (1.5, 1.9), (0.7, 0.9)])
 def test_one_person_may_show_in_money_however_many_there_are(before: float, after: float) -> None:
     step = moved({"mean": before}, {"mean": after}, accepted=9_000, person_count=9_001)
     assert step.action == "hold"
@@ -357,6 +360,11 @@ def test_what_came_on_a_list_or_has_no_step_may_tell_of_one_person() -> None:
     before, after = {"small_clusters": []}, {"small_clusters": ["skimmers"]}
     assert moved(before, after, accepted=9_000, person_count=9_001).action == "hold"
     assert moved({"p": 0.1}, {"p": 0.9}, accepted=9_000, person_count=9_001).action == "hold"
+
+
+def test_a_word_of_ours_is_measured_and_may_tell_of_one_person() -> None:
+    step = moved({"top": "skimmers"}, {"top": "bouncers"}, accepted=100, person_count=101)
+    assert step.action == "hold"
 
 
 def test_a_study_may_be_asked_of_a_persona_whose_update_is_held_for_a_few() -> None:

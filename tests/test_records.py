@@ -162,6 +162,12 @@ def test_steps_of_facts_come_from_the_model(published: Path) -> None:
     assert record.fact_steps == {"customer_count": 10}
 
 
+def test_a_record_knows_as_what_its_facts_are_declared(published: Path) -> None:
+    (record,) = loaded(published, activation.TOP)
+    paths = ("mean_order_count", "clv_tier", "churn_shares.low", "countries[].share", "countries[].country")
+    assert [record.fact_types[path] for path in paths] == ["number", "word", "share", "share", "name"]
+
+
 def test_a_template_that_asks_for_an_unknown_fact_is_named(published: Path) -> None:
     row = activation.but(activation.TOP)
     del row["facts"]["share_of_predicted_value"]
