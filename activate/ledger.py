@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, NamedTuple, NotRequired, TypedDict, Unpa
 import sqlalchemy as sa
 
 from activate.lock import UNGUARDED, Hold, LedgerError, file_of, open_engine
-from activate.plan import FREE, KINDS, Entry, Price
+from activate.plan import FREE, KINDS, Entry, Price, Told
 
 SCHEMA_VERSION: Final = 2
 NOWHERE: Final = "sqlite://"  # an empty ledger in memory
@@ -686,10 +686,18 @@ def _after(before: Entry, call: Call) -> Entry:
             fingerprint=call.fingerprint,
             remote_id=call.remote_id,
             thread_id=call.thread_id,
+            perhaps=(),
         )
     if call.action == "update" and KINDS[call.kind].update_edits:
         # Mavera holds the old words or the new ones: sending them again settles it and makes nothing twice.
-        return replace(entry, state="failed", fingerprint=None, error=call.error or "no answer")
+        lost = (Told(call.facts, call.person_count),) if call.state == "unknown" else ()
+        return replace(
+            entry,
+            state="failed",
+            fingerprint=None,
+            error=call.error or "no answer",
+            perhaps=(*before.perhaps, *lost),
+        )
     if call.state == "failed" and call.remote_id and not KINDS[call.kind].update_edits:
         return replace(entry, broken_id=call.remote_id)
     return entry

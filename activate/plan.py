@@ -112,6 +112,13 @@ class Record:
         return f"{self.kind}/{self.record_key}"
 
 
+class Told(NamedTuple):
+    """Facts that Mavera was told, and how many people they were about."""
+
+    facts: Facts
+    person_count: int | None
+
+
 @dataclass(frozen=True)
 class Entry:
     """How a record stands according to the ledger.
@@ -121,6 +128,7 @@ class Entry:
     object that was adopted without a row that asks for it, `fingerprint` is as much as its reference holds.
     `broken_id` is an object that Mavera took, and charged, but could not finish. What `drifted` was deleted
     or edited in Mavera and is to be as it was; what is `gone` was deleted there and is to stay so.
+    `perhaps` is what edits since told whose answers were lost: Mavera may hold that.
     """
 
     state: Literal["done", "failed", "unknown", "waiting", "drifted", "gone"]
@@ -135,6 +143,7 @@ class Entry:
     sent_fingerprint: str = ""
     error: str = ""
     broken_id: str | None = None
+    perhaps: tuple[Told, ...] = ()
 
 
 class Change(NamedTuple):
@@ -357,15 +366,24 @@ def _is_material(record: Record, entry: Entry) -> bool:
 def _few(record: Record, entry: Entry, smallest_cohort: int) -> int:
     """Return by how many people the group changed, where so few that an update would tell about them; else 0.
 
-    It would not where only shares moved, of a group so large that they can hardly have moved them.
+    Of all that Mavera may hold, the nearest counts.
     """
-    if record.person_count is None or entry.person_count is None:
+    told = (Told(entry.facts, entry.person_count), *entry.perhaps)
+    return min(filter(None, (_few_since(record, one, smallest_cohort) for one in told)), default=0)
+
+
+def _few_since(record: Record, told: Told, smallest_cohort: int) -> int:
+    """Count those few from what Mavera was told.
+
+    There are none where only shares moved, of a group so large that they can hardly have moved them.
+    """
+    if record.person_count is None or told.person_count is None:
         return 0
-    few = abs(record.person_count - entry.person_count)
+    few = abs(record.person_count - told.person_count)
     if few >= smallest_cohort or not few:
         return 0
-    share = few / max(1, min(record.person_count, entry.person_count))
-    return few if any(each.is_told_by(share) for each in _differences(entry.facts, record)) else 0
+    share = few / max(1, min(record.person_count, told.person_count))
+    return few if any(each.is_told_by(share) for each in _differences(told.facts, record)) else 0
 
 
 def _lasts(record: Record, entry: Entry, since: datetime | None) -> bool:

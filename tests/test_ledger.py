@@ -14,7 +14,7 @@ import pytest
 from activate import ledger as journal
 from activate.ledger import Ledger
 from activate.lock import LedgerError, lock
-from activate.plan import Price
+from activate.plan import Price, Told
 
 MAVERA = "http://127.0.0.1:8790/mavera/api/v1"
 KEY = "personas/clv-tiers:top"
@@ -95,6 +95,17 @@ def test_an_unanswered_update_is_sent_again_and_not_looked_up(ledger: Ledger) ->
     entry = ledger.entries()[KEY]
     assert (entry.state, entry.remote_id, entry.fingerprint) == ("failed", "per_1", None)
     assert ledger.unknown() == []
+
+
+def test_what_a_lost_edit_told_may_be_held_until_mavera_accepts_another(ledger: Ledger) -> None:
+    done(ledger, begun(ledger, person_count=100))
+    begun(ledger, action="update", person_count=120, remote_id="per_1")
+    refused = begun(ledger, action="update", person_count=130, remote_id="per_1")
+    ledger.end(refused, "failed", error="400")
+    entry = ledger.entries()[KEY]
+    assert (entry.person_count, entry.perhaps) == (100, (Told({"customer_count": 820}, 120),))
+    done(ledger, begun(ledger, action="update", person_count=140, remote_id="per_1"), 0)
+    assert (ledger.entries()[KEY].person_count, ledger.entries()[KEY].perhaps) == (140, ())
 
 
 def test_an_unanswered_analysis_is_looked_up_also_when_it_was_asked_before(ledger: Ledger) -> None:

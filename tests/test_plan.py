@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activate.plan import Change, Entry, Price, Record, TwoRows, diff, differences, learned
+from activate.plan import Change, Entry, Price, Record, Told, TwoRows, diff, differences, learned
 
 
 def record(key: str = "personas/clv-tiers:top", people: int | None = 820, **changes: Any) -> Record:
@@ -319,6 +319,17 @@ def test_an_update_that_would_tell_of_a_few_is_held_until_they_are_many(
 ) -> None:
     step = moved({"share": 0.3}, {"share": 0.4}, accepted=accepted, person_count=people)
     assert step.action == action
+
+
+@pytest.mark.parametrize(("people", "few"), [(119, 1), (120, 0), (121, 1), (139, 19), (140, 0)])
+def test_the_few_are_counted_from_all_that_mavera_may_hold(people: int, few: int) -> None:
+    facts = {number: {"share": number / 1000} for number in (100, 120, people)}
+    entry = Entry(
+        "failed", None, "per_1", facts=facts[100], person_count=100, perhaps=(Told(facts[120], 120),)
+    )
+    (step,) = plan_of(record(people=people, facts=facts[people]), ledger={TOP.key: entry}).steps
+    assert step.action == ("hold" if few else "update")
+    assert step.reason.startswith(f"only {few} " if few else "")
 
 
 def test_a_held_update_says_how_few_it_would_tell_about() -> None:
