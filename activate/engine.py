@@ -354,9 +354,9 @@ class _Run:
 
     def _credits_of(self, answer: api.Answer, thread: Mapping[str, Any]) -> int | None:
         """What a thread cost beyond the answers that the ledger knows in it; None where it does not tell."""
-        total = thread.get("credits_used")
+        total = api.whole_credits(thread.get("credits_used"))
         paid = sum(call.credits for call in self.ledger.calls() if call.thread_id == answer.thread_id)
-        return max(total - paid, 0) if isinstance(total, int) else None
+        return None if total is None else max(total - paid, 0)
 
     def _look_for_object(self, kind: str, ours: str, known: Set[str | None]) -> _Found:
         for one in objects.listed(self.mavera, kind):

@@ -35,6 +35,7 @@ PERSONA_PAGE: Final = 100
 STUDY_PAGE: Final = 100
 THREAD_PAGE: Final = 100
 GENERATION_PAGE: Final = 100
+MOST_CREDITS: Final = 2**31 - 1  # that a row of the ledger holds
 
 
 NOTHING_KNOWN: Final = Firewall()  # looks for what anybody's data look like, and knows nobody
@@ -456,7 +457,8 @@ def _id_of(what: str, body: Any) -> str:
 def credits_in(body: Any) -> int | None:
     """Return what an object cost, wherever its kind says it; None where it does not."""
     usage = body.get("usage")
-    return _whole(usage.get("credits_used") if isinstance(usage, dict) else body.get("credits_charged"))
+    used = whole_credits(usage.get("credits_used")) if isinstance(usage, dict) else None
+    return whole_credits(body.get("credits_charged")) if used is None else used
 
 
 def asked_in(thread: Mapping[str, Any]) -> Iterator[tuple[str, Answer | None]]:
@@ -466,7 +468,7 @@ def asked_in(thread: Mapping[str, Any]) -> Iterator[tuple[str, Answer | None]]:
     """
     messages = [message for message in thread.get("messages") or () if message.get("role") in SPEAKERS]
     questions = [place for place, message in enumerate(messages) if message["role"] == "user"]
-    used = _whole(thread.get("credits_used")) if len(questions) == 1 else None
+    used = whole_credits(thread.get("credits_used")) if len(questions) == 1 else None
     for place in questions:
         reply = messages[place + 1] if place + 1 < len(messages) else {"role": "user"}
         told = reply["role"] == "assistant"
@@ -493,5 +495,12 @@ def _moment(value: Any) -> datetime:
     return datetime.fromisoformat(str(value)).astimezone(UTC)
 
 
-def _whole(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
+def whole_credits(value: Any) -> int | None:
+    """Return credits as Mavera tells them, parts of one as a whole; None where that can be no price."""
+    if isinstance(value, bool):
+        return None
+    try:
+        told = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return math.ceil(told) if 0 <= told <= MOST_CREDITS else None

@@ -1,5 +1,6 @@
 """Lost answers, refusals and bad lists: what the run does next, and that nothing is paid for twice."""
 
+import math
 import os
 import signal
 import threading
@@ -21,7 +22,7 @@ from starlette.types import Message, Receive, Scope, Send
 import settings
 from activate import drift, engine, records
 from activate import ledger as journal
-from activate.mavera import PATIENT, Mavera, Pace, Timeouts, TryAgain
+from activate.mavera import PATIENT, Mavera, Pace, Timeouts, TryAgain, credits_in
 from activate.plan import KINDS
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
@@ -377,6 +378,25 @@ def test_a_body_with_an_error_is_a_failure_whatever_its_status(
     pages = [nothing, {"error": {"type": category, "code": "some_code"}}, nothing]
     with scripted(account, pages, settle=300) as outcome:
         assert outcome.results[SKIMMERS].state == state
+
+
+@pytest.mark.parametrize(
+    ("told", "price"),
+    [
+        ({"usage": {"credits_used": 412.5}}, 413),
+        ({"usage": {"credits_used": 400.0}}, 400),
+        ({"usage": {"credits_used": "400"}}, 400),
+        ({"usage": {"credits_used": 0}, "credits_charged": 300}, 0),
+        ({"usage": {"total_tokens": 12}, "credits_charged": 300}, 300),
+        ({"usage": None, "credits_charged": 300}, 300),
+        *(({"credits_charged": odd}, None) for odd in (True, -5, "a lot", [300], None, math.nan, 10**12)),
+    ],
+    ids=str,
+)
+def test_a_price_is_read_in_every_form_and_is_none_where_it_can_be_no_price(
+    told: dict[str, Any], price: int | None
+) -> None:
+    assert credits_in(told) == price
 
 
 # --- lists with holes --------------------------------------------------------------------------------
