@@ -92,7 +92,7 @@ def lock(url: str) -> Iterator[Hold]:
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        holder = path.with_name(f"{path.name}.lock").open("a+")
+        holder = _beside(path).open("a+")
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise LedgerError(
@@ -113,6 +113,12 @@ def lock(url: str) -> Iterator[Hold]:
         yield Hold()
 
 
+def _beside(path: Path) -> Path:
+    """Return the file that is locked for a ledger, one for all the names that lead to it."""
+    path = path.resolve()
+    return path.with_name(f"{path.name}.lock")
+
+
 def owner(url: str) -> str:
     """Say who is at work on this ledger, or nothing; takes no lock and writes nothing.
 
@@ -120,7 +126,7 @@ def owner(url: str) -> str:
     """
     path = file_of(url)
     if is_sqlite(url):
-        beside = path and path.with_name(f"{path.name}.lock")
+        beside = path and _beside(path)
         if beside is None or not beside.exists():
             return ""
         with beside.open() as holder:

@@ -13,7 +13,7 @@ import pytest
 
 from activate import ledger as journal
 from activate.ledger import Ledger
-from activate.lock import LedgerError, lock
+from activate.lock import LedgerError, lock, owner
 from activate.plan import Price, Told
 
 MAVERA = "http://127.0.0.1:8790/mavera/api/v1"
@@ -262,6 +262,17 @@ def test_a_folder_that_cannot_be_written_is_said_before_anything_is_sent(tmp_pat
     said = f"^{path} cannot be written: .*\\. Change that, or set another LEDGER_URL in .env$"
     with pytest.raises(LedgerError, match=said), lock(f"sqlite:///{path}"):
         pass
+
+
+def test_a_second_apply_is_told_by_whatever_name_it_knows_the_ledger(ledger: Ledger, url: str) -> None:
+    path = Path(url.removeprefix("sqlite:///"))
+    link = path.parent.parent / "link.sqlite"
+    link.symlink_to(path)
+    with lock(url):
+        assert owner(f"sqlite:///{link}") == f"process {os.getpid()}"
+        with pytest.raises(LedgerError, match="another apply is at work"), lock(f"sqlite:///{link}"):
+            pass
+    assert not ledger.calls()
 
 
 def test_the_lock_is_free_after_its_block(url: str) -> None:
