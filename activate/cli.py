@@ -68,10 +68,10 @@ def plan(
 
     settings, chosen = environment.load(), _chosen(kinds)
     ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
-    mark, limits = ledger.mark(), _limits(settings, budget)
+    mark, limits = ledger.mark() if save else None, _limits(settings, budget)
     planned = engine.plan(records.load(settings, chosen), ledger, chosen, limits)
     left = engine.credits_left(ledger, limits._replace(run=None))
-    if save:
+    if save and mark:
         seen = approval.look(_mavera(settings), chosen, ledger) if settings.mavera_api_key else None
         approval.write(approval.of(planned, settings, chosen, budget, mark, seen, ledger.now()), save)
     if as_json:

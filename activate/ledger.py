@@ -276,7 +276,8 @@ class Ledger:
         return [row.run_id for row in rows if _object(row.payload).get("plan") == plan_id]
 
     def mark(self) -> Mark:
-        """Return where the journal ends now."""
+        """Return where the journal ends now. Raises LedgerError where its rows have no receipts yet."""
+        self._require_receipts()
         newest = sa.select(receipts).order_by(receipts.c.entry_id.desc()).limit(1)
         with self._engine.connect() as connection:
             row = connection.execute(newest).first()
@@ -457,6 +458,7 @@ class Ledger:
 
     def verify(self) -> int:
         """Return the number of rows, each as it was written. Raises LedgerError at the first that is not."""
+        self._require_receipts()
         receipt, count = FIRST_RECEIPT, 0
         joined = sa.select(journal, receipts.c.receipt).outerjoin(
             receipts, journal.c.entry_id == receipts.c.entry_id
@@ -475,8 +477,16 @@ class Ledger:
             raise LedgerError(f"the ledger has {last} receipts and {count} rows: rows were taken out")
         return count
 
+    def _require_receipts(self) -> None:
+        if not sa.inspect(self._engine).has_table(receipts.name):
+            raise LedgerError(
+                "the ledger is of layout 1, whose rows have no receipts. make activate brings it up to this "
+                "version, and keeps a copy of it as it is; the same command works then"
+            )
+
     def export(self) -> Iterator[str]:
         """Give every row as a line of JSON with its receipt, oldest first: any tool can read it."""
+        self._require_receipts()
         joined = sa.select(journal, receipts.c.receipt).join(
             receipts, journal.c.entry_id == receipts.c.entry_id
         )

@@ -2,6 +2,7 @@
 
 import json
 import re
+import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -98,6 +99,23 @@ def desk(
 
 
 # --- plan --------------------------------------------------------------------------------------------
+
+
+def test_a_ledger_without_receipts_is_planned_with_and_says_what_gives_it_some(desk: Desk) -> None:
+    desk.publish(activation.TOP)
+    desk.ledger(write=True).note_takeover("process 1 on elsewhere")
+    with sqlite3.connect(desk.path / "ledger.sqlite") as connection:
+        connection.execute("drop table receipts")
+        connection.execute("update schema_version set version = 1")
+    assert desk.activate("plan").code == 0
+    export = desk.path / "ledger.jsonl"
+    for command in (["plan", "--save", str(desk.path / "plan.json")], ["ledger", "verify"]):
+        ran = desk.activate(*command)
+        assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+        assert "layout 1, whose rows have no receipts. make activate brings it up" in ran.err
+    assert desk.activate("ledger", "export", str(export)).code == 2
+    assert desk.activate("apply", "--budget", "0").code == 0
+    assert desk.activate("ledger", "verify").code == 0
 
 
 def test_the_plan_says_what_would_be_done_and_its_price(desk: Desk) -> None:

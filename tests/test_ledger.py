@@ -360,6 +360,10 @@ def test_a_ledger_of_the_first_layout_is_read_as_it_is_and_kept_before_it_is_cha
     path = Path(url.removeprefix("sqlite:///"))
     before = path.read_bytes()
     assert journal.connect(url, MAVERA).spent() == 300
+    old = journal.connect(url, MAVERA)
+    for needs_receipts in (old.mark, old.verify, lambda: list(old.export())):
+        with pytest.raises(LedgerError, match=r"layout 1, whose rows have no receipts\. make activate"):
+            needs_receipts()
     assert path.read_bytes() == before
     assert journal.connect(url, MAVERA, write=True).verify() == 2
     assert path.with_name(f"{path.name}.layout-1").read_bytes() == before
