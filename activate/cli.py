@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -368,7 +369,7 @@ def restore(file: Annotated[Path, typer.Argument(help="What `ledger export` wrot
     settings = environment.load()
     if not file.is_file():
         raise UsageError(f"there is no file {file}")
-    with _writing(settings) as ledger, file.open(encoding="utf-8") as lines:
+    with _writing(settings, is_noted=False) as ledger, file.open(encoding="utf-8") as lines:
         count = ledger.restore(lines)
     typer.echo(f"{count:,} rows restored, each as it was written")
 
@@ -420,11 +421,15 @@ def _limits(settings: environment.Settings, run: int | None) -> "Limits":
 
 
 @contextmanager
-def _writing(settings: environment.Settings) -> Iterator[journal.Ledger]:
-    """Open the ledger to write, with every other writer kept away until the block ends."""
+def _writing(settings: environment.Settings, *, is_noted: bool = True) -> Iterator[journal.Ledger]:
+    """Open the ledger to write, with every other writer kept away until the block ends.
+
+    Where it was taken over from one who died, its first new row notes that, unless not even that may be new.
+    """
     with lock(settings.ledger_url) as hold:
         if hold.taken_from:
             typer.echo(f"taking over from {hold.taken_from}, which has died or was cut off", err=True)
+        hold = hold if is_noted else replace(hold, taken_from="")
         yield journal.connect(settings.ledger_url, settings.mavera_base_url, write=True, hold=hold)
 
 

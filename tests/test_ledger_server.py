@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from test_ledger import KEY, MAVERA, begun, done
 
 import settings
+from activate import cli
 from activate import ledger as journal
 from activate import lock as locks
 from activate.lock import LedgerError, lock
@@ -145,6 +146,29 @@ def test_the_lease_of_a_killed_process_frees_itself_and_its_takeover_is_noted(
     (line,) = journal.connect(url, MAVERA).export()
     assert '"event": "takeover"' in line
     assert f"from process {holder.pid} on" in line
+
+
+def test_a_ledger_is_restored_also_where_a_lease_was_left_behind(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ledger = journal.connect(f"sqlite:///{tmp_path / 'ledger.sqlite'}", MAVERA, write=True)
+    done(ledger, begun(ledger))
+    file = tmp_path / "ledger.jsonl"
+    file.write_text("".join(f"{line}\n" for line in ledger.export()), encoding="utf-8")
+    with lock(url), sa.create_engine(url).begin() as connection:
+        connection.execute(sa.text("create table left_behind as table lease"))
+    with sa.create_engine(url).begin() as connection:
+        connection.execute(sa.text("insert into lease table left_behind"))
+        connection.execute(sa.text("update lease set beat_at = beat_at - interval '1 hour'"))
+    for name, value in {"ENV_FILE": "none", "LEDGER_URL": url, "MAVERA_BASE_URL": MAVERA}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "argv", ["activate", "ledger", "restore", str(file)])
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    said = capsys.readouterr()
+    assert (ended.value.code, said.out) == (0, "2 rows restored, each as it was written\n")
+    assert "taking over from process" in said.err
+    assert journal.connect(url, MAVERA).verify() == 2
 
 
 def test_a_heartbeat_keeps_the_lease(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
