@@ -36,12 +36,25 @@ def _below_root(path: Path) -> Path:
     return path if path.is_absolute() else ROOT / path
 
 
+def _server(url: str) -> str:
+    """Refuse what would be taken apart elsewhere than was meant: a piece of a password could be shown."""
+    import sqlalchemy as sa  # here alone, for a ledger on a server alone: it takes its time
+
+    if url.count("@") > 1:
+        raise ValueError("has more than one @: within a user or a password write it as %40")
+    try:
+        sa.make_url(url)
+    except (ValueError, sa.exc.ArgumentError):
+        raise ValueError("must be postgresql://user:password@host:port/database") from None
+    return url
+
+
 def _database(url: str) -> str:
     scheme, _, rest = url.partition("://")
     if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
         return f"sqlite:///{_below_root(Path(rest[1:]))}"
     if scheme in {"postgresql", "postgres", "postgresql+psycopg"}:
-        return f"postgresql+psycopg://{rest}"
+        return _server(f"postgresql+psycopg://{rest}")
     raise ValueError("must begin with sqlite:/// and a path, or with postgresql://")
 
 

@@ -18,7 +18,7 @@ from typing import Any, Final, Literal, NamedTuple, NotRequired, TypedDict, Unpa
 
 import sqlalchemy as sa
 
-from activate.lock import UNGUARDED, Hold, LedgerError, file_of, open_engine
+from activate.lock import UNGUARDED, Hold, LedgerError, file_of, is_sqlite, open_engine, unreachable
 from activate.plan import FREE, KINDS, Entry, Price, Told
 
 SCHEMA_VERSION: Final = 2
@@ -560,8 +560,10 @@ def connect(url: str, destination: str, *, write: bool = False, hold: Hold = UNG
             return connect(NOWHERE, destination, write=True)
         _check(engine, destination, path, write)
     except sa.exc.DBAPIError as error:
+        if not is_sqlite(url):
+            raise unreachable(error) from None
         raise LedgerError(
-            f"{path or 'the ledger'} cannot be used ({_first_line(error.orig)}). It remembers what was paid "
+            f"{path or 'the ledger'} cannot be used ({error.orig}). It remembers what was paid "
             "for: restore it from a backup, or move it away and run python -m activate settle --from-mavera"
         ) from None
     ledger = Ledger(engine, destination, guard=hold.guard)
@@ -620,10 +622,6 @@ def _migrate(connection: sa.Connection, version: int | None) -> None:
             receipt = receipt_of(dict(row), receipt)
             connection.execute(sa.insert(receipts).values(entry_id=row["entry_id"], receipt=receipt))
         connection.execute(sa.update(versions).values(version=SCHEMA_VERSION))
-
-
-def _first_line(error: object) -> str:
-    return str(error).splitlines()[0]
 
 
 # --- reading rows ------------------------------------------------------------------------------------

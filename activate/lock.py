@@ -170,7 +170,15 @@ def _asking(url: str) -> Iterator[sa.Connection]:
         with open_engine(url).connect() as connection:
             yield connection
     except sa.exc.DBAPIError as error:
-        raise LedgerError(f"the ledger cannot be reached ({str(error.orig).splitlines()[0]})") from None
+        raise unreachable(error) from None
+
+
+def unreachable(error: sa.exc.DBAPIError) -> LedgerError:
+    """Say why the database of a ledger on a server does not do what was asked."""
+    said = str(error.orig).partition("\n")[0]
+    return LedgerError(
+        f"the ledger cannot be reached ({said}): see that its server runs and that LEDGER_URL leads to it"
+    )
 
 
 # --- a lease on a server -----------------------------------------------------------------------------
@@ -183,7 +191,7 @@ def _leased(engine: sa.Engine) -> Iterator[Hold]:
         metadata.create_all(engine)
         taken_from = _take(engine, token, owner)
     except sa.exc.DBAPIError as error:
-        raise LedgerError(f"the ledger cannot be reached ({str(error.orig).splitlines()[0]})") from None
+        raise unreachable(error) from None
     done = threading.Event()
     beating = threading.Thread(target=_beat, args=(engine, token, done), daemon=True)
     beating.start()

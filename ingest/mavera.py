@@ -161,7 +161,9 @@ def ledger(url: str) -> Iterator[pa.Table]:
                 yield LEDGER.from_rows(dict(row) for row in part)
     except sa.exc.DBAPIError as error:
         said, *_ = [*str(error.orig).splitlines(), ""]  # the error itself would quote the query
-        raise SourceError(f"the ledger cannot be read ({said}). Bring back its last backup") from error
+        is_file = address.get_backend_name() == "sqlite"
+        remedy = "Bring back its last backup" if is_file else "See that its server runs"
+        raise SourceError(f"the ledger cannot be read ({said}). {remedy}") from error
 
 
 def resources(settings: Settings) -> list[Resource]:

@@ -201,9 +201,12 @@ def test_a_server_that_is_away_is_one_line() -> None:
     with pytest.raises(LedgerError, match="the ledger cannot be reached") as caught, lock(away):
         pass
     assert "hidden" not in str(caught.value)
-    with pytest.raises(LedgerError, match="cannot be used") as caught:
+    with pytest.raises(
+        LedgerError, match=r"\): see that its server runs and that LEDGER_URL leads"
+    ) as caught:
         journal.connect(away, MAVERA)
     assert "hidden" not in str(caught.value)
+    assert "backup" not in str(caught.value)
 
 
 def test_who_is_at_work_and_who_may_write_is_told_without_a_row(url: str) -> None:

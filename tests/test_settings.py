@@ -42,6 +42,14 @@ def test_keys_never_print(env_file: Path) -> None:
         ("SMALLEST_COHORT=1", "Input should be greater than or equal to 2"),
         ("KLAVIYO_BASE_URL=http://klaviyo.example", "must be https: a key would travel in clear text"),
         ("MAVERA_BASE_URL=app.mavera.io", "must be a URL that starts with http:// or https://"),
+        (
+            "LEDGER_URL=postgresql://u:hid@den@h/ledger",
+            "has more than one @: within a user or a password write it as %40",
+        ),
+        *(
+            (f"LEDGER_URL=postgresql://{rest}", "must be postgresql://user:password@host:port/database")
+            for rest in ("u:p@h:abc/ledger", "u:hidden")
+        ),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_remedy(env_file: Path, line: str, reason: str) -> None:
