@@ -311,7 +311,7 @@ class Mavera:
             raise TryAgain("PUT of a file: its host cannot be reached") from None
         if not response.ok:
             text = f"PUT of a file: {response.status_code}"
-            raise TryAgain(text) if response.status_code in {429, *range(500, 600)} else Refused(text)
+            raise TryAgain(text) if response.status_code in {408, 429, *range(500, 600)} else Refused(text)
 
     def _call(
         self, method: str, path: str, doubtful: type[MaveraError], *, timeout: float, **arguments: Any
@@ -399,9 +399,10 @@ def _failure(where: str, response: requests.Response, body: Any, doubtful: type[
         return KeyRefused(f"mavera refused MAVERA_API_KEY ({status} {code or category})".replace(" )", ")"))
     if status == 429 or category == "rate_limit_error":
         return TryAgain(text, _seconds(response.headers.get("Retry-After")) or RETRY_AFTER_SECONDS)
-    if status == 503:
+    if status == 503 and doubtful is TryAgain:
         return TryAgain(text, _seconds(response.headers.get("Retry-After")))
-    if 300 <= status < 500 or category == "invalid_request_error":
+    # 408 is what a server, or one before it, says that has waited for something too long.
+    if status != 408 and (300 <= status < 500 or category == "invalid_request_error"):
         return Refused(text)
     if response.ok and not error:
         text = f"{where}: {status} with an answer that is no JSON object"

@@ -121,27 +121,38 @@ def test_an_answer_lost_after_the_work_is_found_at_once(account: Account, fault:
     assert account.is_true(TOP, key)
 
 
-@pytest.mark.parametrize("row", [activation.SKIMMERS, activation.CLUSTERS], ids=["personas", "analyses"])
-def test_a_500_after_the_work_is_found_at_once(tmp_path: Path, row: activation.Row) -> None:
-    spoiled = Spoiled(small_sandbox())
+@pytest.mark.parametrize(
+    ("status", "row"),
+    [
+        (500, activation.SKIMMERS),
+        (500, activation.CLUSTERS),
+        (503, activation.SKIMMERS),
+        (408, activation.SKIMMERS),
+    ],
+    ids=["500 persona", "500 analysis", "503 persona", "408 persona"],
+)
+def test_a_failure_after_the_work_is_found_at_once(tmp_path: Path, status: int, row: activation.Row) -> None:
+    spoiled = Spoiled(small_sandbox(), status)
     with serving(spoiled) as url:  # type: ignore[arg-type]
         account = Account(spoiled.sandbox, url, tmp_path)
         personas, analyses = ((row,), ()) if row is activation.SKIMMERS else ((), (row,))
         assert account.apply(*personas, analyses=analyses).counts() == {"created": 1}
+        assert account.ledger().spent() == account.credits()
     assert spoiled.answered == 1
 
 
 class Spoiled:
-    """The sandbox behind a gateway that answers 500 to every POST whose work was done."""
+    """The sandbox behind a gateway that answers so to every POST whose work was done."""
 
-    def __init__(self, sandbox: Sandbox) -> None:
+    def __init__(self, sandbox: Sandbox, status: int) -> None:
         self.sandbox = sandbox
+        self.status = status
         self.answered = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def spoil(message: Message) -> None:
             if message["type"] == "http.response.start" and scope["method"] == "POST":
-                message["status"] = 500
+                message["status"] = self.status
                 self.answered += 1
             await send(message)
 
@@ -184,7 +195,7 @@ class Cut:
         await self.sandbox(scope, receive, cut)
 
 
-@pytest.mark.parametrize("fault", ["cut-before", "500"])
+@pytest.mark.parametrize("fault", ["cut-before", "500", "503"])
 def test_what_cannot_be_found_is_not_sent_again_while_mavera_may_be_at_work(
     account: Account, fault: str
 ) -> None:
@@ -198,7 +209,7 @@ def test_what_cannot_be_found_is_not_sent_again_while_mavera_may_be_at_work(
     assert account.sandbox.mavera.summary()["personas"] == 1
 
 
-@pytest.mark.parametrize("fault", ["cut-before", "500"])
+@pytest.mark.parametrize("fault", ["cut-before", "500", "503"])
 def test_what_cannot_be_found_is_sent_again_once_that_time_is_over(account: Account, fault: str) -> None:
     account.spoil(fault, "/personas")
     account.apply(activation.TOP, activation.SKIMMERS)
@@ -331,12 +342,18 @@ def scripted(account: Account, pages: list[Any], settle: int = 0) -> Iterator[en
 # --- answers that say no -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("fault", ["429", "503"])
-def test_a_create_is_tried_again_where_no_answer_can_have_been_produced(account: Account, fault: str) -> None:
-    account.spoil(fault, "/personas", count=3)
+def test_a_create_is_tried_again_where_no_answer_can_have_been_produced(account: Account) -> None:
+    account.spoil("429", "/personas", count=3)
     assert account.apply(activation.TOP, activation.SKIMMERS).is_well
     assert account.waits
     assert account.is_true(TOP, SKIMMERS)
+
+
+def test_an_edit_is_tried_again_whatever_became_of_it(account: Account) -> None:
+    account.spoil("503", "/personas", count=3, method="PATCH")
+    assert account.apply(activation.but(activation.TOP, customer_count=830)).is_well
+    assert account.waits
+    assert account.is_true(TOP)
 
 
 def test_a_429_is_waited_out_for_as_long_as_it_says(account: Account) -> None:
@@ -347,11 +364,20 @@ def test_a_429_is_waited_out_for_as_long_as_it_says(account: Account) -> None:
     assert account.waits == [7]
 
 
-def test_a_mavera_that_stays_away_stops_the_run_and_the_next_one_sends_the_rest(account: Account) -> None:
-    account.spoil("503", count=5)
+@pytest.mark.parametrize(
+    ("fault", "method", "stopped", "counts"),
+    [
+        ("503", "", "503 service_unavailable", {"unchanged": 1, "not sent": 2}),
+        ("429", "POST", "429 rate_limit_exceeded", {"unchanged": 1, "failed": 1, "not sent": 1}),
+    ],
+)
+def test_a_mavera_that_stays_away_stops_the_run_and_the_next_one_sends_the_rest(
+    account: Account, fault: str, method: str, stopped: str, counts: dict[str, int]
+) -> None:
+    account.spoil(fault, count=5, method=method)
     outcome = account.apply(activation.TOP, activation.SKIMMERS, activation.MOBILE)
-    assert outcome.counts() == {"unchanged": 1, "failed": 1, "not sent": 1}
-    assert "503 service_unavailable" in outcome.stopped
+    assert outcome.counts() == counts
+    assert stopped in outcome.stopped
     assert account.apply(activation.TOP, activation.SKIMMERS, activation.MOBILE).counts()["created"] == 2
 
 
