@@ -534,8 +534,10 @@ class _Run:
     def _attempt(self, step: Step, run_id: str, payload: Mapping[str, Any]) -> api.TryAgain | None:
         """Announce a call, make it, and note how it ended; return why it may simply be made again.
 
-        Each attempt is announced by itself: how long Mavera may still be at work on one counts from there.
+        Each attempt is announced by itself: how long Mavera may still be at work on one counts from there. So
+        the pace is waited for before, and who is cut off meanwhile, or has been since, sends nothing.
         """
+        self.mavera.await_turn()
         record = step.record
         edits = step.action == "update" and KINDS[record.kind].update_edits
         remote_id = step.entry.remote_id if step.entry and edits else None
@@ -554,6 +556,7 @@ class _Run:
             wording=record.wording,
         )
         done: State = "created" if step.action == "create" else "updated"
+        self.ledger.require_hold()
         try:
             answer = self._call(record.kind, payload, remote_id)
         except api.OutcomeUnknown as error:

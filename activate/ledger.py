@@ -444,6 +444,10 @@ class Ledger:
     def _write(self, **values: Any) -> None:
         self._write_all(values)
 
+    def require_hold(self) -> None:
+        """Raise LedgerError where this process may no longer write, and so may send nothing."""
+        self._write_all()
+
     def _write_all(self, *rows: Mapping[str, Any]) -> None:
         always = {"written_at": self.now().astimezone(UTC).isoformat(), "destination": self.destination}
         try:

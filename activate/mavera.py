@@ -217,6 +217,10 @@ class Mavera:
         """Let Mavera work."""
         self._sleep(seconds)
 
+    def await_turn(self) -> None:
+        """Wait until the pace lets the next call leave at once, a minute at most."""
+        self._pace.await_room()
+
     def wait_out(self, failure: TryAgain, attempt: int) -> None:
         """Wait before the next of `ATTEMPTS` attempts, for as long as Mavera said, or longer each time."""
         seconds = 2.0**attempt / 2 if failure.seconds is None else failure.seconds
@@ -354,13 +358,17 @@ class Pace:
         self._clock = clock
         self._sleep = sleep
 
-    def wait(self) -> None:
+    def await_room(self) -> None:
         now = self._clock()
         full_until = self._made[0] + WINDOW_SECONDS if len(self._made) == self._made.maxlen else 0.0
         # Mavera's clock may differ from ours, and no window is longer than one minute.
         seconds = min(max(full_until, self._closed_until) - now, WINDOW_SECONDS)
         if seconds > 0:
             self._sleep(seconds)
+        self._closed_until = 0.0
+
+    def wait(self) -> None:
+        self.await_room()
         self._made.append(self._clock())
 
     def heed(self, headers: Mapping[str, str]) -> None:

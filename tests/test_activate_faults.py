@@ -16,12 +16,14 @@ from typing import Any
 import activation
 import pytest
 import requests
+import sqlalchemy as sa
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 import settings
 from activate import drift, engine, records
 from activate import ledger as journal
+from activate.lock import Hold, LedgerError
 from activate.mavera import PATIENT, Mavera, Pace, Timeouts, TryAgain, credits_in
 from activate.plan import KINDS
 from sandbox import mavera as sandbox_mavera
@@ -429,7 +431,11 @@ def test_a_price_is_read_in_every_form_and_is_none_where_it_can_be_no_price(
 
 
 @contextmanager
-def answering(*pages: Any, sleep: Callable[[float], None] = lambda _: None) -> Iterator[Mavera]:
+def answering(
+    *pages: Any,
+    sleep: Callable[[float], None] = lambda _: None,
+    clock: Callable[[], float] = time.time,
+) -> Iterator[Mavera]:
     """Give the client of a Mavera that answers one page after the other, whatever is asked."""
     left = list(pages)
 
@@ -438,7 +444,7 @@ def answering(*pages: Any, sleep: Callable[[float], None] = lambda _: None) -> I
         await (answer if isinstance(answer, Response) else JSONResponse(answer))(scope, receive, send)
 
     with serving(serve) as url:  # type: ignore[arg-type]
-        yield Mavera(url, "key", "enterprise", sleep=sleep)
+        yield Mavera(url, "key", "enterprise", clock=clock, sleep=sleep)
 
 
 def page(*ids: str, **rest: Any) -> dict[str, Any]:
@@ -530,6 +536,44 @@ def test_a_clock_that_disagrees_with_mavera_costs_a_minute_at_most() -> None:
     pace.heed({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9999999999"})
     pace.wait()
     assert clock.now == 1_060
+
+
+def test_the_pace_is_waited_for_before_a_call_is_announced(account: Account) -> None:
+    activation.publish(account.path / "published.duckdb", (activation.TOP, activation.SKIMMERS))
+    wanted = records.load(
+        settings.Settings(_env_file=None, published_path=account.path / "published.duckdb"), ["personas"]
+    )
+    clock, announced = Clock(), []
+
+    def sleep(seconds: float) -> None:
+        announced.append((seconds, len(account.ledger().calls())))
+        clock.sleep(seconds)
+
+    used_up = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1042"}
+    nothing = JSONResponse({"object": "list", "data": []}, headers=used_up)
+    with answering(nothing, {"id": "per_9"}, sleep=sleep, clock=clock) as client:
+        limits = engine.Limits(20_000, None, 20, 300)
+        assert engine.apply(wanted, account.ledger(), client, ["personas"], limits).is_well
+    assert announced == [(42, 1)]
+
+
+def test_who_is_cut_off_after_a_call_was_announced_does_not_make_it(account: Account) -> None:
+    activation.publish(account.path / "published.duckdb", (activation.TOP, activation.SKIMMERS))
+    wanted = records.load(
+        settings.Settings(_env_file=None, published_path=account.path / "published.duckdb"), ["personas"]
+    )
+    path = account.path / "ledger"
+
+    def guard(connection: sa.Connection) -> None:
+        if connection.execute(sa.text("select count(*) from journal where event = 'begin'")).scalar() == 2:
+            raise LedgerError("the lease ran out")
+
+    ledger = journal.connect(f"sqlite:///{path}", account.ledger().destination, write=True, hold=Hold(guard))
+    limits = engine.Limits(20_000, None, 20, 300)
+    outcome = engine.apply(wanted, ledger, account.client(), ["personas"], limits)
+    assert outcome.stopped == "the lease ran out"
+    assert [call.state for call in ledger.calls()] == ["done", "unknown"]
+    assert account.sandbox.mavera.summary()["personas"] == 1
 
 
 # --- being told to stop ------------------------------------------------------------------------------
