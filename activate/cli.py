@@ -1,6 +1,7 @@
 """What a person types: `python -m activate plan | apply | status | explain | settle | drift`."""
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -349,7 +350,7 @@ def verify(as_json: AsJson = False) -> None:
 def export(
     file: Annotated[Path | None, typer.Argument(help="Where to; the screen by default.")] = None,
 ) -> None:
-    """Write every row as a line of JSON: a backup that outlives this project."""
+    """Write every row as a line of JSON, and one that ends them: a backup that outlives this project."""
     settings = environment.load()
     lines = journal.connect(settings.ledger_url, settings.mavera_base_url).export()
     if file is None:
@@ -358,8 +359,15 @@ def export(
         return
     if file.exists():
         raise UsageError(f"{file} exists already: name a new file")
-    with file.open("w", encoding="utf-8") as target:
-        count = sum(target.write(f"{line}\n") > 0 for line in lines)
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with draft.open("w", encoding="utf-8") as target:
+            count = sum(target.write(f"{line}\n") > 0 for line in lines) - 1
+        draft.replace(file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}. Name another file") from None
+    finally:
+        draft.unlink(missing_ok=True)
     typer.echo(f"{count:,} rows in {file}")
 
 

@@ -489,26 +489,38 @@ class Ledger:
             )
 
     def export(self) -> Iterator[str]:
-        """Give every row as a line of JSON with its receipt, oldest first: any tool can read it."""
+        """Give every row as a line of JSON with its receipt, oldest first: any tool can read it.
+
+        A last line tells how many they are and the receipt that ends them, so that a part is not taken for
+        the whole.
+        """
         self._require_receipts()
         joined = sa.select(journal, receipts.c.receipt).join(
             receipts, journal.c.entry_id == receipts.c.entry_id
         )
+        count, receipt = 0, FIRST_RECEIPT
         with self._engine.connect() as connection:
             for row in connection.execute(joined.order_by(journal.c.entry_id)).mappings():
+                count, receipt = count + 1, row["receipt"]
                 yield _json(dict(row))
+        yield _end_of_export(count, receipt)
 
     def restore(self, lines: Iterable[str]) -> int:
-        """Write exported lines into this ledger, which must be empty; return their number.
+        """Write exported lines into this ledger, which must be empty; return the number of rows.
 
-        All or nothing. Raises LedgerError at a line that is not as it was exported, or is of another Mavera.
+        All or nothing. Raises LedgerError at a line that is not as it was exported, or is of another Mavera,
+        and where the line that ends an export is missing.
         """
-        count = 0
+        count, written, is_whole = 0, FIRST_RECEIPT, False
         with self._engine.begin() as connection:
             self._guard(connection)
             if connection.execute(sa.select(journal.c.entry_id).limit(1)).first():
                 raise LedgerError("this ledger has rows already: set LEDGER_URL to a new one")
-            for count, line in enumerate(lines, start=1):
+            for line in lines:
+                is_whole = line.strip() == _end_of_export(count, written)
+                if is_whole:
+                    continue
+                count += 1
                 try:
                     row = json.loads(line)
                     receipt = row.pop("receipt")
@@ -523,6 +535,12 @@ class Ledger:
                     raise LedgerError(f"line {count} is no row of an exported ledger") from None
                 if written != receipt:
                     raise LedgerError(f"line {count}, or the one before it, is not as it was exported")
+            if not is_whole:
+                raise LedgerError(
+                    f"the file ends after {count:,} rows without the line that ends an export: it was cut "
+                    "off, or an older version wrote it. Only where you know that it is whole, add this line "
+                    f"to it: {_end_of_export(count, written)}"
+                )
         return count
 
 
@@ -531,6 +549,10 @@ def receipt_of(row: Mapping[str, Any], before: str) -> str:
     values = {column.name: row.get(column.name) for column in journal.columns if not column.primary_key}
     text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
+
+
+def _end_of_export(count: int, receipt: str) -> str:
+    return _json({"rows": count, "receipt": receipt})
 
 
 def _append(connection: sa.Connection, row: Mapping[str, Any]) -> str:

@@ -114,6 +114,7 @@ def test_a_ledger_without_receipts_is_planned_with_and_says_what_gives_it_some(d
         assert (ran.code, len(ran.err.splitlines())) == (2, 1)
         assert "layout 1, whose rows have no receipts. make activate brings it up" in ran.err
     assert desk.activate("ledger", "export", str(export)).code == 2
+    assert not [*desk.path.glob("*ledger.jsonl*"), *desk.path.glob(".ledger.jsonl*")]
     assert desk.activate("apply", "--budget", "0").code == 0
     assert desk.activate("ledger", "verify").code == 0
 

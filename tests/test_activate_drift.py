@@ -68,6 +68,7 @@ def bring_back_the_ledger_from_before(desk: Desk, key: str) -> None:  # noqa: F8
         if f"{row['kind']}/{row['record_key']}" == key:
             break
         kept.append(line)
+    kept.append(json.dumps({"rows": len(kept), "receipt": json.loads(kept[-1])["receipt"]}))
     backup = desk.path / "backup.jsonl"
     backup.write_text("\n".join(kept), encoding="utf-8")
     desk.set(ledger_url=f"sqlite:///{desk.path / 'restored.sqlite'}")

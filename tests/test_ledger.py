@@ -396,8 +396,24 @@ def test_a_line_that_is_not_as_it_was_exported_restores_nothing(
     ledger: Ledger, url: str, spoil: Any, error: str
 ) -> None:
     done(ledger, begun(ledger))
-    first, second = ledger.export()
+    first, second, end = ledger.export()
     again = journal.connect(f"{url}-again", MAVERA, write=True)
     with pytest.raises(LedgerError, match=error):
-        again.restore([first, spoil(second)])
+        again.restore([first, spoil(second), end])
     assert again.is_empty()
+
+
+def test_an_export_that_was_cut_off_restores_nothing_unless_a_person_ends_it(
+    ledger: Ledger, url: str
+) -> None:
+    done(ledger, begun(ledger))
+    first, second, end = ledger.export()
+    again = journal.connect(f"{url}-again", MAVERA, write=True)
+    for cut in ([], [first], [first, second], [first, second, end, first]):
+        with pytest.raises(LedgerError):
+            again.restore(cut)
+        assert again.is_empty()
+    with pytest.raises(LedgerError, match="ends after 1 rows without the line that ends an export") as told:
+        again.restore([first])
+    by_hand = str(told.value).partition("add this line to it: ")[2]
+    assert again.restore([first, by_hand]) == again.verify() == 1

@@ -143,7 +143,7 @@ def test_the_lease_of_a_killed_process_frees_itself_and_its_takeover_is_noted(
     with lock(url) as hold:
         assert hold.taken_from.startswith(f"process {holder.pid} on ")
         journal.connect(url, MAVERA, write=True, hold=hold)
-    (line,) = journal.connect(url, MAVERA).export()
+    line, _ = journal.connect(url, MAVERA).export()
     assert '"event": "takeover"' in line
     assert f"from process {holder.pid} on" in line
 
