@@ -244,7 +244,7 @@ def test_a_changed_row_of_the_ledger_is_a_failure(project: Project) -> None:
 
 def test_a_ledger_on_a_server_that_does_not_answer_is_a_failure(project: Project) -> None:
     (line,) = examined(project, ledger_url="postgresql://somebody:secret@127.0.0.1:9/ledger")
-    assert line.startswith("fail ledger the ledger cannot be used (")
+    assert line.startswith("fail ledger the ledger cannot be reached (")
     assert "secret" not in line
 
 
