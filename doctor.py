@@ -277,10 +277,14 @@ def _disk(settings: environment.Settings) -> Check:
 
 def _warehouse(settings: environment.Settings) -> Iterator[Check]:
     path = settings.warehouse_path
+    copy = "nothing published yet: make transform"
     if settings.published_path.exists():
-        copy = f"published copy {_age(settings.published_path)} old"
-    else:
-        copy = "nothing published yet: make transform"
+        try:
+            warehouse.connect(settings.published_path, read_only=True).close()
+            copy = f"published copy {_age(settings.published_path)} old"
+        except warehouse.WarehouseError as error:
+            copy = "no published copy that can be read"
+            yield Check("fail", "published", str(error))
     if not path.exists():
         if os.access(_standing(path.parent), os.W_OK):
             yield Check("ok", "warehouse", f"none yet: make ingest makes it; {copy}")
@@ -290,7 +294,7 @@ def _warehouse(settings: environment.Settings) -> Iterator[Check]:
     try:
         _require_unlocked(path)
         fingerprint = transform.project_fingerprint()
-        with warehouse.connect(path, read_only=True) as connection:
+        with warehouse.connect(path, read_only=True, is_copy=False) as connection:
             since = _not_published(connection, fingerprint)
     except warehouse.WarehouseError as error:
         yield Check("fail", "warehouse", f"{error}; {copy}")

@@ -245,7 +245,7 @@ def publish(path: Path, target: Path, salt_path: Path) -> int:
             [list(PUBLISHED_SCHEMAS)],
         ).fetchall()
         if not any(schema == "marts" for schema, _ in tables):
-            raise TransformError(f"{path.name} holds no marts yet. Run make transform first")
+            raise TransformError(f"{path.name} holds no marts. Run python -m transform --full first")
         connection.execute(f"attach '{draft}' as copy (storage_version '{PUBLISHED_FORMAT}')")
         for schema in sorted({schema for schema, _ in tables}):
             connection.execute(f'create schema copy."{schema}"')
@@ -330,7 +330,8 @@ def publish_command() -> None:
 def docs() -> None:
     """Write lineage and descriptions of every model as one page, and the dictionary of the published copy."""
     settings = environment.load()
-    warehouse.connect(settings.warehouse_path, read_only=True).close()  # its error is clearer than dbt's
+    # Its error is clearer than dbt's.
+    warehouse.connect(settings.warehouse_path, read_only=True, is_copy=False).close()
     dbt(settings.warehouse_path, "docs", "generate", "--static")
     with warehouse.beside(DOCS) as draft:
         shutil.copyfile(PROJECT / "target" / "static_index.html", draft)
@@ -343,8 +344,11 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
     started = time.monotonic()
     fingerprint = project_fingerprint()
     sources, loads = stale_sources(settings.warehouse_path, fingerprint)
-    if sources == [] and not full and settings.published_path.exists():
+    if sources == [] and not full:
         record.detail = "nothing new came in: models and published copy stand"
+        if not _can_be_read(settings.published_path):
+            publish(settings.warehouse_path, settings.published_path, settings.salt_path)
+            record.detail = "nothing new came in: models stand, and were published again"
         _say(_numbers(Build(0, 0, [], []), time.monotonic() - started), record.detail, as_json)
         return
     try:
@@ -363,7 +367,7 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
     if done.failures:
         stands = (
             "The published copy is the one before"
-            if settings.published_path.exists()
+            if _can_be_read(settings.published_path)
             else "Nothing published"
         )
         _say(_numbers(done, seconds), f"{done.summary()}. {stands}: docs/operating.md, Transform", as_json)
@@ -371,6 +375,14 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
     publish(settings.warehouse_path, settings.published_path, settings.salt_path)
     record_build(settings.warehouse_path, fingerprint, loads, done)
     _say(_numbers(done, seconds), done.summary(), as_json)
+
+
+def _can_be_read(path: Path) -> bool:
+    try:
+        warehouse.connect(path, read_only=True).close()
+    except warehouse.WarehouseError:
+        return False
+    return True
 
 
 def _numbers(done: Build, seconds: float) -> dict[str, Any]:

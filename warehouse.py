@@ -26,18 +26,22 @@ class WarehouseError(Exception):
     """The file cannot be used as it is; the text names it and says what to do."""
 
 
-def connect(path: Path, *, read_only: bool = False, create: bool = False) -> duckdb.DuckDBPyConnection:
+def connect(
+    path: Path, *, read_only: bool = False, create: bool = False, is_copy: bool | None = None
+) -> duckdb.DuckDBPyConnection:
     """Return a connection in UTC. Raises WarehouseError where the file is missing, locked or damaged.
 
-    Only `create` makes a missing file: who merely looks must not leave an empty warehouse behind.
+    Only `create` makes a missing file: who merely looks must not leave an empty warehouse behind. What is
+    opened to read is the published copy unless `is_copy` says otherwise; damaged, each has its own remedy.
     """
     if not create and not path.exists():
         raise WarehouseError(f"{path.name} is not there yet. Run make ingest transform first")
+    is_copy = read_only if is_copy is None else is_copy
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         connection = duckdb.connect(str(path), read_only=read_only)
     except (duckdb.Error, OSError) as error:
-        raise WarehouseError(explain(path, error)) from None
+        raise WarehouseError(explain(path, error, is_copy=is_copy)) from None
     connection.execute("set timezone = 'UTC'")
     return connection
 
@@ -76,13 +80,15 @@ def _full(path: Path) -> str:
     )
 
 
-def explain(path: Path, error: Exception) -> str:
-    """Say in one line why `path` did not open, and how to go on."""
+def explain(path: Path, error: Exception, *, is_copy: bool = False) -> str:
+    """Say in one line why `path`, the warehouse or its published copy, did not open, and how to go on."""
     text = str(error)
     if is_full(error):
         return _full(path)
     if holder := re.search(r"PID (\d+)", text):
         return f"{path.name} is open in process {holder[1]}. Close it there; to read, use make shell"
+    if DAMAGED.search(text) and is_copy:
+        return f"{path} is damaged or no DuckDB file. Run make publish, which writes the copy again"
     if DAMAGED.search(text):
         return (
             f"{path} is damaged or no DuckDB file. Move it away and run make ingest transform: "

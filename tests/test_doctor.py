@@ -217,6 +217,24 @@ def test_a_damaged_warehouse_is_named_and_a_missing_one_is_no_fault(project: Pro
     assert examined(project) == []
 
 
+def test_a_damaged_published_copy_is_named_and_the_next_transform_writes_it_again(project: Project) -> None:
+    copy = project.folder / "published.duckdb"
+    whole = copy.read_bytes()
+    for damaged in (b"not a database" * 1000, whole[: len(whole) // 2]):
+        copy.write_bytes(damaged)
+        remedy = f"{copy} is damaged or no DuckDB file. Run make publish, which writes the copy again"
+        assert examined(project) == [f"fail published {remedy}"]
+        asked = project.run("query", "select 1")
+        assert (asked.code, asked.err) == (2, f"error: {remedy}\n")
+        again = project.run("transform")
+        assert (again.code, again.out) == (0, "nothing new came in: models stand, and were published again\n")
+        assert examined(project) == []
+    copy.unlink()
+    project.well("transform")
+    assert project.rows("from marts.viewer_clusters", "published.duckdb") == [("skimmers",)]
+    assert project.run("transform").out == "nothing new came in: models and published copy stand\n"
+
+
 def test_what_came_in_or_changed_since_the_copy_was_built_is_a_warning(project: Project) -> None:
     with duckdb.connect(str(project.folder / "warehouse.duckdb")) as connection:
         connection.execute("insert into raw_ops.loads values ('wistia', 2, 0)")
