@@ -41,15 +41,50 @@ def test_every_target_of_the_way_exists() -> None:
     assert set(THE_WAY) <= set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
 
 
-def test_cron_has_five_fields_before_each_command() -> None:
+def cron_jobs() -> list[list[str]]:
+    """Give the five fields and the command of each line of the crontab."""
     lines = [line for line in text_of("crontab").splitlines() if line and not line.startswith("#")]
-    jobs = [line for line in lines if not re.match(r"[A-Z]+=", line)]
-    assert len(jobs) == 2
-    for job in jobs:
-        *fields, command = job.split(maxsplit=5)
+    return [line.split(maxsplit=5) for line in lines if not re.match(r"[A-Z]+=", line)]
+
+
+def run_of_cron(number: int, project: Path) -> int:
+    """Run one line of the crontab as cron does; return its code."""
+    command = cron_jobs()[number][-1].replace("\\%", "%")
+    environment = {"PROJECT": str(project), "PATH": os.environ["PATH"]}
+    return subprocess.run(["sh", "-c", command], cwd="/", env=environment, check=False).returncode
+
+
+def test_cron_has_five_fields_before_each_command() -> None:
+    assert len(cron_jobs()) == 2
+    for *fields, command in cron_jobs():
         assert all(re.fullmatch(r"[\d*,/-]+", field) for field in fields)
         assert command.startswith('cd "$PROJECT" && ')
         assert not re.search(r"(?<!\\)%", command), "cron ends a command at a bare %"
+
+
+@pytest.mark.skipif(not shutil.which("flock"), reason="flock is not installed here")
+def test_cron_runs_in_a_clone_that_has_no_data_yet(tmp_path: Path) -> None:
+    targets = " ".join(THE_WAY)
+    (tmp_path / "Makefile").write_text(f"{targets}:\n\t@echo $@ >> done\n", encoding="utf-8")
+    assert run_of_cron(0, tmp_path) == 0
+    assert (tmp_path / "done").read_text(encoding="utf-8").split() == THE_WAY
+
+
+def test_cron_keeps_the_old_copy_of_the_ledger_until_there_is_a_new_one(tmp_path: Path) -> None:
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+
+    def exports(text: str, code: int) -> list[str]:
+        """Back up with an export that writes this and ends so; return the copies that stand."""
+        python.write_text(f'#!/bin/sh\n[ ! -e "$5" ] && echo {text} > "$5"\nexit {code}\n', encoding="utf-8")
+        python.chmod(0o755)
+        assert run_of_cron(1, tmp_path) == code
+        copies = sorted((tmp_path / "backup").glob("ledger-?.jsonl"))
+        return [copy.read_text(encoding="utf-8").strip() for copy in copies]
+
+    assert exports("first", 0) == ["first"]
+    assert exports("half", 1) == ["first"]
+    assert exports("second", 0) == ["second"]
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed here")
