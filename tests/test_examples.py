@@ -4,12 +4,15 @@ import os
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
+import pseudonyms
 import settings
+from ingest.people import Forgotten
 
 EXAMPLES = settings.ROOT / "examples"
 THE_WAY = ["ingest", "transform", "activate", "results"]
@@ -110,6 +113,33 @@ def test_github_gets_settings_that_exist_and_keeps_no_ledger_in_a_cache() -> Non
     assert {name.lower() for name in job["env"]} <= set(settings.Settings.model_fields)
     assert "secrets.LEDGER_URL" in job["env"]["LEDGER_URL"]
     assert workflow["concurrency"]["cancel-in-progress"] is False
+
+
+def test_github_loads_nothing_without_those_who_asked_to_be_forgotten(tmp_path: Path) -> None:
+    (job,) = yaml.safe_load(text_of("github_actions.yml"))["jobs"].values()
+    order = [step.get("uses", step.get("name", step.get("run"))) for step in job["steps"]]
+    brought = order[order.index("actions/cache/restore@v4") + 1]
+    assert brought == "Bring back who asked to be forgotten", "the secrets win over what the cache has"
+    step = job["steps"][order.index(brought)]
+    assert step["env"] == {name: f"${{{{ secrets.{name} }}}}" for name in ("FORGOTTEN", "SALT")}
+
+    def run(**secrets: str) -> subprocess.CompletedProcess[str]:
+        given = {"PATH": os.environ["PATH"], "FORGOTTEN": "", "SALT": "", **secrets}
+        command = ["bash", "-e", "-c", step["run"]]
+        return subprocess.run(command, cwd=tmp_path, env=given, capture_output=True, text=True, check=False)
+
+    without = run()
+    assert (without.returncode, without.stdout) == (2, "")
+    assert without.stderr.startswith("error: the secret FORGOTTEN is not set")
+    assert not (tmp_path / "data").exists()
+    assert run(FORGOTTEN="{}").returncode == 0
+    assert len(Forgotten(tmp_path / "data" / "forgotten.json")) == 0
+    assert not (tmp_path / "data" / "salt").exists()
+    kept = tmp_path / "kept.json"
+    Forgotten(kept).add(["ada@example.com"], datetime(2026, 11, 21, tzinfo=UTC))
+    assert run(FORGOTTEN=kept.read_text(encoding="utf-8"), SALT="c0ffee\n").returncode == 0
+    assert len(Forgotten(tmp_path / "data" / "forgotten.json")) == 1
+    assert pseudonyms.salt(tmp_path / "data" / "salt").hex() == "c0ffee"
 
 
 @with_schedulers
