@@ -15,8 +15,8 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint faults bench doctor ingest transform plan activate results drift status shell query forget publish report docs \
-  column-lineage sandbox lock clean
+.PHONY: help demo test lint faults bench doctor ingest transform plan activate results scheduled drift status shell query forget publish \
+  report docs column-lineage sandbox lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -54,6 +54,16 @@ activate: .venv/.ready ## send the difference to Mavera, within CREDIT_BUDGET; P
 
 results: .venv/.ready ## fetch Mavera's answers and model them
 	@$(PY) -m ingest mavera && $(PY) -m transform
+
+# Code 1 says that something failed and the rest is done, so the way goes on; but nothing is paid for by what is partly of
+# yesterday. A stop reaches the command as well as this shell, which then waits for its end and begins nothing more.
+scheduled: .venv/.ready ## the whole way, as a schedule takes it: where a vendor failed, the others are modelled and nothing is sent
+	@trap 'exit 143' TERM; \
+	$(PY) -m ingest; ingested=$$?; [ $$ingested -le 1 ] || exit $$ingested; \
+	$(PY) -m transform || exit; \
+	[ $$ingested = 0 ] || { echo "not all was loaded: modelled and published, nothing was sent" >&2; exit 1; }; \
+	$(PY) -m activate apply; sent=$$?; [ $$sent -le 1 ] || exit $$sent; \
+	$(PY) -m ingest mavera && $(PY) -m transform && exit $$sent
 
 drift: .venv/.ready ## what Mavera holds otherwise than the ledger says; free, and changes nothing by itself
 	@$(PY) -m activate drift

@@ -1,7 +1,6 @@
-"""The whole way as a Dagster job, an op per make target, on a schedule.
+"""The whole way as a Dagster job of one op, `make scheduled`, on a schedule.
 
-Run `dagster dev -f dagster_job.py` and change PROJECT. Keys stand in the clone's `.env`. The ops use the same
-files, so they run in one process, one after the other.
+Run `dagster dev -f dagster_job.py` and change PROJECT. Keys stand in the clone's `.env`.
 """
 
 import subprocess
@@ -11,32 +10,22 @@ import dagster
 PROJECT = "/srv/mavera-warehouse"
 
 
-def step(target: str) -> dagster.OpDefinition:
-    # Every step may be run again as it is: nothing is loaded twice or paid twice.
-    @dagster.op(
-        name=target,
-        ins={"before": dagster.In(dagster.Nothing)} if target != "ingest" else {},
-        out=dagster.Out(dagster.Nothing),
-        retry_policy=dagster.RetryPolicy(max_retries=2, delay=600),
+# It may be run again as it is: nothing is loaded twice or paid twice.
+@dagster.op(out=dagster.Out(dagster.Nothing), retry_policy=dagster.RetryPolicy(max_retries=2, delay=600))
+def scheduled(context: dagster.OpExecutionContext) -> None:
+    command = ["make", "--silent", "scheduled"]
+    done = subprocess.run(
+        command, cwd=PROJECT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False
     )
-    def run(context: dagster.OpExecutionContext) -> None:
-        done = subprocess.run(
-            ["make", "--silent", target], cwd=PROJECT, capture_output=True, text=True, check=False
-        )
-        context.log.info(done.stderr + done.stdout)
-        if done.returncode:
-            said = (done.stderr + done.stdout).strip().splitlines() or ["it said nothing"]
-            raise dagster.Failure(f"make {target} failed: {said[-1]}")
-
-    return run
+    context.log.info(done.stdout)
+    if done.returncode:
+        said = [line for line in done.stdout.splitlines() if not line.startswith("make: ")]
+        raise dagster.Failure(f"make scheduled failed: {said[-1] if said else 'it said nothing'}")
 
 
 @dagster.job(executor_def=dagster.in_process_executor)
 def mavera_warehouse() -> None:
-    loaded = step("ingest")()
-    modelled = step("transform")(loaded)
-    sent = step("activate")(modelled)
-    step("results")(sent)
+    scheduled()
 
 
 every_morning = dagster.ScheduleDefinition(job=mavera_warehouse, cron_schedule="15 5 * * *")

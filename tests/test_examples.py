@@ -3,7 +3,10 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import settings
 from ingest.people import Forgotten
 
 EXAMPLES = settings.ROOT / "examples"
-THE_WAY = ["ingest", "transform", "activate", "results"]
+THE_WAY = ["scheduled"]
 # Both need other versions of what the project needs, so `.ci/run` gives them an environment of their own.
 SCHEDULERS = settings.ROOT / "build" / "schedulers" / "bin" / "python"
 with_schedulers = pytest.mark.skipif(
@@ -42,6 +45,78 @@ def test_what_is_written_in_python_is_python(name: str) -> None:
 def test_every_target_of_the_way_exists() -> None:
     makefile = (settings.ROOT / "Makefile").read_text(encoding="utf-8")
     assert set(THE_WAY) <= set(re.findall(r"^([a-z]+):", makefile, re.MULTILINE))
+
+
+# --- make scheduled ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A clone whose Python notes what it was asked for, and ends as the file `codes` says of the module."""
+    shutil.copy(settings.ROOT / "Makefile", tmp_path)
+    (tmp_path / "requirements.lock").touch()
+    python = tmp_path / ".venv" / "bin" / "python"
+    python.parent.mkdir(parents=True)
+    python.write_text(
+        '#!/bin/sh\nshift; echo "$*" >> asked\ncode=$(sed -n "s/^$1 //p" codes)\n'
+        "[ \"$code\" != waits ] || { trap 'exit 1' TERM; touch waits; while :; do sleep 0.1; done; }\n"
+        'exit "${code:-0}"\n',
+        encoding="utf-8",
+    )
+    python.chmod(0o755)
+    (tmp_path / ".venv" / ".ready").touch()
+    (tmp_path / "codes").touch()
+    return tmp_path
+
+
+INGEST, SENT, RESULTS = ["ingest", "transform"], ["activate apply"], ["ingest mavera", "transform"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "asked", "is_well"),
+    [
+        ("", [*INGEST, *SENT, *RESULTS], True),
+        ("ingest 1", INGEST, False),
+        ("ingest 2", ["ingest"], False),
+        ("transform 1", INGEST, False),
+        ("activate 1", [*INGEST, *SENT, *RESULTS], False),
+        ("activate 2", [*INGEST, *SENT], False),
+    ],
+    ids=[
+        "all well",
+        "a vendor failed",
+        "nothing loaded",
+        "a model failed",
+        "a record failed",
+        "nothing sent",
+    ],
+)
+def test_a_schedule_goes_as_far_as_is_safe_and_keeps_the_failure(
+    clone: Path, codes: str, asked: list[str], is_well: bool
+) -> None:
+    (clone / "codes").write_text(codes, encoding="utf-8")
+    ran = subprocess.run(
+        ["make", "--silent", "scheduled"], cwd=clone, capture_output=True, text=True, check=False
+    )
+    assert (clone / "asked").read_text(encoding="utf-8").splitlines() == asked
+    assert (ran.returncode == 0) == is_well
+    assert ("nothing was sent" in ran.stderr) == (codes == "ingest 1")
+
+
+def test_a_schedule_that_is_stopped_ends_with_the_command_that_it_is_in(clone: Path) -> None:
+    (clone / "codes").write_text("activate waits", encoding="utf-8")
+    with subprocess.Popen(
+        ["make", "--silent", "scheduled"], cwd=clone, stderr=subprocess.DEVNULL, start_new_session=True
+    ) as made:
+        while not (clone / "waits").exists():
+            assert made.poll() is None
+            time.sleep(0.05)
+        os.killpg(made.pid, signal.SIGTERM)
+    assert made.returncode != 0
+    assert (clone / "asked").read_text(encoding="utf-8").splitlines() == [*INGEST, *SENT]
+
+
+# --- cron --------------------------------------------------------------------------------------------
 
 
 def cron_jobs() -> list[list[str]]:
@@ -88,6 +163,9 @@ def test_cron_keeps_the_old_copy_of_the_ledger_until_there_is_a_new_one(tmp_path
     assert exports("first", 0) == ["first"]
     assert exports("half", 1) == ["first"]
     assert exports("second", 0) == ["second"]
+
+
+# --- systemd, GitHub, Airflow, Dagster ---------------------------------------------------------------
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed here")
@@ -162,10 +240,11 @@ def test_dagster_runs_the_job(tmp_path: Path) -> None:
         "".join(f"{target}:\n\t@echo {target} >> done\n" for target in THE_WAY), encoding="utf-8"
     )
     code = (
-        "import runpy; module = runpy.run_path('dagster_job.py', {'__name__': 'job'}); "
-        f"module['step'].__globals__['PROJECT'] = {str(tmp_path)!r}; "
+        "import runpy; module = runpy.run_path('job.py'); "
         "assert module['mavera_warehouse'].execute_in_process().success"
     )
+    job = text_of("dagster_job.py").replace("/srv/mavera-warehouse", str(tmp_path))
+    (tmp_path / "job.py").write_text(job, encoding="utf-8")
     environment = {"PATH": os.environ["PATH"]}
-    subprocess.run([SCHEDULERS, "-c", code], cwd=EXAMPLES, env=environment, capture_output=True, check=True)
+    subprocess.run([SCHEDULERS, "-c", code], cwd=tmp_path, env=environment, capture_output=True, check=True)
     assert (tmp_path / "done").read_text(encoding="utf-8").split() == THE_WAY
