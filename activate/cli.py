@@ -165,9 +165,9 @@ def status(as_json: AsJson = False) -> None:
         failed = sum(call.state == "failed" for call in last.calls)
         spent = f"{ledger.spent(last.run_id):,} credits"
         ended = f", {failed} failed" if failed else ""
-        typer.echo(f"last run      {screen.when(last.began_at)}, {spent}{ended}; {budget}")
+        typer.echo(f"last sent     {screen.when(last.began_at)}, {spent}{ended}; {budget}")
     else:
-        typer.echo(f"last run      none yet; {budget}")
+        typer.echo(f"last sent     nothing yet; {budget}")
     since = shapes.waiting_since(ledger.waiting())
     for kind, counts in standing.items():
         typer.echo(screen.standing_line(kind, counts, since.get(kind), ledger.now()))

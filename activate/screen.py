@@ -301,4 +301,5 @@ def value_of(value: Any) -> str:
 
 
 def when(moment: "datetime") -> str:
-    return f"{moment.day} {moment:%b %H:%M}"
+    """Say when something was, in UTC as the budget's month is."""
+    return f"{moment.day} {moment:%b %H:%M} UTC"

@@ -673,9 +673,9 @@ def test_status_tells_what_stands_and_what_is_left_without_a_call(desk: Desk) ->
     requests = desk.requests()
     desk.publish(activation.TOP)
     ran, last, *lines = desk.activate("status").lines
-    assert ran.startswith("activate      ")
+    assert re.match(r"activate      \d+ [A-Z][a-z]{2} \d\d:\d\d UTC, ", ran)
     assert ran.endswith(", well: 2 created: 600 credits")
-    assert last.startswith("last run      ")
+    assert re.fullmatch(r"last sent     \d+ [A-Z][a-z]{2} \d\d:\d\d UTC, .*", last)
     assert last.endswith(", 600 credits; 1,400 left of 2,000")
     assert lines == [
         "personas      2 sent",
@@ -691,7 +691,7 @@ def test_status_tells_what_stands_and_what_is_left_without_a_call(desk: Desk) ->
 def test_status_before_the_first_run_says_so(desk: Desk) -> None:
     desk.publish(activation.TOP)
     assert desk.activate("status").lines == [
-        "last run      none yet; 2,000 left of 2,000",
+        "last sent     nothing yet; 2,000 left of 2,000",
         "personas      1 to send",
         "brand voices  none",
         "analyses      none",
@@ -725,7 +725,7 @@ def test_explain_goes_down_to_the_marts_the_rows_and_the_raw_tables(desk: Desk) 
         "          marts.viewer_clusters, viewer_count 390, to 20 Nov 2026: viewer_count,",
         "          mean_watched_share",
         "          marts.dim_viewers, 390 rows, 1 Jul 2026 to 20 Nov 2026: countries",
-        "raw       raw_wistia.visitors 2,852 rows (loaded 20 Nov 06:01)",
+        "raw       raw_wistia.visitors 2,852 rows (loaded 20 Nov 06:01 UTC)",
         "words     activate/templates/viewer_clusters/persona.md.j2",
         "sent      not yet",
     ]
