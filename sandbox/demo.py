@@ -162,12 +162,18 @@ def _command(module: str, *arguments: str) -> tuple[dict[str, Any], float]:
         check=False,
     )
     if process.returncode:
-        said = (process.stderr + process.stdout).strip()
-        raise StepFailed(
-            f"python -m {' '.join([module, *arguments])} ended with {process.returncode}:\n{said}"
-        )
+        raise StepFailed(why([module, *arguments], process))
     answer: dict[str, Any] = json.loads(process.stdout)
     return answer, time.monotonic() - started
+
+
+def why(command: list[str], ended: "subprocess.CompletedProcess[str]") -> str:
+    """Say in a command's own words how it failed, without the numbers beside them, and what to do."""
+    lines = (ended.stderr.strip() or ended.stdout.strip()).splitlines()
+    said = [line for line in lines if line.startswith(("error", "warn", "fail"))] or lines
+    ending = f"python -m {' '.join(command)} ended with {ended.returncode}:"
+    remedy = "docs/operating.md has what each message asks for. Then run make demo again."
+    return "\n".join([ending, *said, remedy])
 
 
 def _say(step: str, text: str, seconds: float) -> None:

@@ -26,7 +26,7 @@ from ingest.http import Client, Vendor
 from ingest.klaviyo import KLAVIYO
 from ingest.pipeline import Job, Outcome, Resource
 from ingest.typed import Column, Table
-from sandbox import sendgrid
+from sandbox import demo, sendgrid
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
 from settings import Settings
@@ -147,6 +147,20 @@ def test_with_a_budget_of_0(project: Project) -> None:
         r"error: CREDIT_BUDGET is 0, nothing was sent\. This plan costs [\d,]+ to [\d,]+: set it in \.env\n",
         ran.err,
     )
+
+
+def test_a_step_of_the_demo_that_fails_says_why_and_what_to_do_without_its_numbers() -> None:
+    progress = "06:00:04 wistia   medias   12 rows\n"
+    failed = subprocess.CompletedProcess[str](
+        (), 1, stdout='{"totals": {}}\n', stderr=f"{progress}error: the disk is full\n"
+    )
+    assert demo.why(["ingest", "--json"], failed).splitlines() == [
+        "python -m ingest --json ended with 1:",
+        "error: the disk is full",
+        "docs/operating.md has what each message asks for. Then run make demo again.",
+    ]
+    failed.stderr, failed.stdout = "", "fail  marts.dim_people: no message\n"
+    assert demo.why(["transform"], failed).splitlines()[1] == "fail  marts.dim_people: no message"
 
 
 def test_debug_shows_where_an_error_was_raised_wherever_it_stands(project: Project) -> None:
