@@ -1,10 +1,12 @@
 """What `--json` prints has the shape that docs/json.md shows.
 
-Of ingest and transform tests/test_end_to_end.py holds it, of forget tests/test_forget.py.
+Of the other commands their own tests hold it: test_end_to_end.py, test_forget.py, test_doctor.py,
+test_report.py, test_terminal.py.
 """
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import activation
 import pytest
@@ -13,32 +15,33 @@ import test_activate
 import typer
 from test_activate import TOP, Desk
 
+import doctor
 import forget
+import query
 import transform
 from activate import cli
 from ingest import __main__ as ingest
+from report import __main__ as report
+from sandbox import __main__ as sandbox_commands
 from sandbox.faults import Fault
 
 sandbox, desk = test_activate.sandbox, test_activate.desk
 
 
-def commands(app: typer.Typer, name: str) -> Iterator[str]:
-    """Give every command of `app` that takes --json, as a person types it."""
-    callbacks = [(name, app.registered_callback)] if app.registered_callback else []
-    alone = len(app.registered_commands) == 1 and not callbacks
-    for command in app.registered_commands:
-        called = command.name or command.callback.__name__  # type: ignore[union-attr]
-        callbacks.append((name if alone else f"{name} {called}", command))  # type: ignore[arg-type]
-    for called, command in callbacks:
-        if "as_json" in command.callback.__annotations__:  # type: ignore[union-attr]
-            yield called
-    for group in app.registered_groups:
-        yield from commands(group.typer_instance, f"{name} {group.name}")  # type: ignore[arg-type]
+def commands(command: Any, name: str) -> Iterator[str]:
+    """Give every command at or below `command` that takes --json, as a person types it."""
+    if any("--json" in parameter.opts for parameter in command.params):
+        yield name
+    for called, below in getattr(command, "commands", {}).items():
+        yield from commands(below, f"{name} {called}")
 
 
 def test_every_command_with_json_is_documented_and_no_other() -> None:
-    apps = {"ingest": ingest.app, "transform": transform.app, "activate": cli.app, "forget": forget.app}
-    taking = {called for name, app in apps.items() for called in commands(app, name)}
+    apps = {
+        "doctor": doctor.app, "ingest": ingest.app, "transform": transform.app, "activate": cli.app,
+        "forget": forget.app, "query": query.app, "report": report.app, "sandbox": sandbox_commands.app,
+    }  # fmt: skip
+    taking = {called for name, app in apps.items() for called in commands(typer.main.get_command(app), name)}
     assert taking == shapes.sections().keys()
 
 

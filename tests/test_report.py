@@ -1,5 +1,6 @@
 """The page that people open: what it says of rows counted by hand, and what a browser makes of it."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import shapes
 import yaml
 from playwright.sync_api import Browser, sync_playwright
 from playwright.sync_api import Page as Tab
@@ -333,6 +335,9 @@ def test_the_command_writes_one_page_and_nothing_else(small: Path, tmp_path: Pat
     said = r"\S+/report\.html: 20 figures, 4 of them empty, \d+ kB in [\d.]+ s; open it in a browser\n"
     assert re.fullmatch(said, ran.stdout)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    told = json.loads(run(small, "--to", str(tmp_path / "report.html"), "--json").stdout)
+    assert shapes.amiss("report", told) == []
+    assert (told["path"], told["figures"], told["empty"]) == (str(tmp_path / "report.html"), 20, 4)
 
 
 def test_without_a_published_copy_it_says_what_to_run(tmp_path: Path) -> None:
