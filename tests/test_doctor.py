@@ -12,6 +12,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import shapes
 from commands import Project
 
 import doctor
@@ -130,6 +131,7 @@ def test_each_failure_is_named_with_what_to_do_and_no_key_is_repeated(project: P
         "mavera 401: MAVERA_API_KEY is wrong or revoked; make a new one",
     ]
     assert (ran.numbers["failed"], ran.numbers["warnings"]) == (4, 0)
+    assert shapes.amiss("doctor", ran.numbers) == []
     assert not any(key in ran.out + ran.err for key in wrong.values() if "-" not in key)
 
 
@@ -224,11 +226,11 @@ def test_a_damaged_published_copy_is_named_and_the_next_transform_writes_it_agai
         copy.write_bytes(damaged)
         remedy = f"{copy} is damaged or no DuckDB file. Run make publish, which writes the copy again"
         assert examined(project) == [f"fail published {remedy}"]
-        asked = project.run("query", "select 1")
-        assert (asked.code, asked.err) == (2, f"error: {remedy}\n")
-        again = project.run("transform")
-        assert (again.code, again.out) == (0, "nothing new came in: models stand, and were published again\n")
-        assert examined(project) == []
+    asked = project.run("query", "select 1")
+    assert (asked.code, asked.err) == (2, f"error: {remedy}\n")
+    again = project.run("transform")
+    assert (again.code, again.out) == (0, "nothing new came in: models stand, and were published again\n")
+    assert examined(project) == []
     copy.unlink()
     project.well("transform")
     assert project.rows("from marts.viewer_clusters", "published.duckdb") == [("skimmers",)]
@@ -264,6 +266,14 @@ def test_a_ledger_on_a_server_that_does_not_answer_is_a_failure(project: Project
     (line,) = examined(project, ledger_url="postgresql://somebody:secret@127.0.0.1:9/ledger")
     assert line.startswith("fail ledger the ledger cannot be reached (")
     assert "secret" not in line
+
+
+@pytest.mark.parametrize("page", ["README.md", ".env.example"])
+def test_a_key_of_klaviyo_is_asked_for_no_more_than_is_used(page: str) -> None:
+    text = (settings.ROOT / page).read_text(encoding="utf-8")
+    (listed,) = re.findall(r"\b[a-z, ]*\bprofiles, segments[a-z, ]*\b", text)
+    asked = {name.strip().removeprefix("access to ") for name in listed.split(",")}
+    assert {f"{name}:read" for name in asked} == doctor.KLAVIYO.probes.keys()
 
 
 def test_every_scope_that_a_resource_needs_has_a_probe(project: Project) -> None:
