@@ -97,6 +97,16 @@ def test_every_file_exists(page: Path) -> None:
             assert (settings.ROOT / code).exists(), code
 
 
+def test_the_readme_begins_with_one_screen_of_what_it_is() -> None:
+    text = (settings.ROOT / "README.md").read_text(encoding="utf-8")
+    (picture,) = re.findall(r'<img src="([^"]+)" width="(\d+)" alt="[^"]+">', text)
+    assert (settings.ROOT / picture[0]).exists()
+    assert int(picture[1]) <= 400
+    order = ["<img ", "```sh\nmake demo\n", "\n$ make demo\n", "```mermaid", "<details>", "## Your data"]
+    places = [text.index(part) for part in order]
+    assert places == sorted(places)
+
+
 def test_every_setting_is_explained_in_the_example() -> None:
     example = (settings.ROOT / ".env.example").read_text(encoding="utf-8")
     explained = set(re.findall(r"^#?([A-Z][A-Z0-9_]+)=", example, re.MULTILINE))
