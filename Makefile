@@ -75,6 +75,7 @@ shell: .venv/.ready ## a prompt that asks the published copy; it can only be rea
 	@$(PY) -m query
 
 query: .venv/.ready ## one question: make query Q=queries/at_risk.sql, with AS=csv or AS=json for a program
+	$(if $(filter-out csv json,$(AS)),$(error AS is csv or json, and a table where it is left out, but it is $(AS)))
 	@$(PY) -m query "$$Q" $(addprefix --,$(AS))
 
 forget: .venv/.ready ## take a person out of everything kept here, and keep them out; asks for the address

@@ -1,6 +1,7 @@
 """The only reader of the environment: one validated object for every part of the project."""
 
 import os
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,11 +9,20 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as NotReadError
 
 import assumptions
 
 ROOT = Path(__file__).parent
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+# What a setting takes, by the names that JSON Schema has for it.
+KINDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "a JSON object of texts",
+    "date-time": "a moment such as 2026-11-20T06:00:00Z",
+}
 
 
 class SettingsError(Exception):
@@ -135,11 +145,30 @@ class Settings(BaseSettings):
 def load() -> Settings:
     """Read the environment, then `.env` (or the file that `ENV_FILE` names).
 
-    Raises SettingsError that names the first wrong setting, never its value.
+    Raises SettingsError that names the first wrong setting and what it takes, never its value.
     """
     try:
         return Settings(_env_file=os.environ.get("ENV_FILE", ROOT / ".env"))
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        reason = first["msg"].removeprefix("Value error, ")
-        raise SettingsError(f"{str(first['loc'][0]).upper()}: {reason}. See .env.example") from None
+        name = str(first["loc"][0])
+        is_ours = first["type"] == "value_error"
+        reason = first["msg"].removeprefix("Value error, ") if is_ours else f"must be {_taken(name)}"
+    except NotReadError as error:  # of a setting that is JSON
+        (name,) = re.findall(r'field "(\w+)"', str(error))
+        reason = f"must be {_taken(name)}"
+    raise SettingsError(f"{name.upper()}: {reason}. See .env.example")
+
+
+def _taken(name: str) -> str:
+    """Say in words what a setting takes, from the types and bounds of its field."""
+    schema = Settings.model_json_schema()["properties"][name]
+    schema |= schema.get("anyOf", [{}])[0]  # of one that may be left empty
+    if "enum" in schema:
+        return f"one of {', '.join(schema['enum'])}"
+    if "pattern" in schema:
+        return f"written like {schema['default']}"
+    text = KINDS.get(schema.get("format", schema["type"]), "text")
+    if "maximum" in schema:
+        return f"{text} from {schema['minimum']} to {schema['maximum']}"
+    return f"{text}, {schema['minimum']} or more" if "minimum" in schema else text

@@ -91,3 +91,10 @@ def test_make_asks_a_question_as_it_is_told(asked: list[str], run: str) -> None:
     command = ["make", "--no-print-directory", "--dry-run", "query", "Q=queries/at_risk.sql", *asked]
     printed = subprocess.run(command, cwd=settings.ROOT, capture_output=True, text=True, check=True).stdout
     assert printed.rstrip().endswith(run)
+
+
+def test_make_asks_no_question_in_a_form_that_there_is_none_of() -> None:
+    command = ["make", "--no-print-directory", "--dry-run", "query", "Q=select 1", "AS=xml"]
+    ran = subprocess.run(command, cwd=settings.ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert "AS is csv or json, and a table where it is left out, but it is xml" in ran.stderr

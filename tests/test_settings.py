@@ -17,10 +17,10 @@ def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_the_example_names_every_setting_but_the_replay_clock(env_file: Path) -> None:
+def test_the_example_names_every_setting(env_file: Path) -> None:
     text = (settings.ROOT / ".env.example").read_text(encoding="utf-8")
     named = {name.lower() for name in re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE)}
-    assert named == settings.Settings.model_fields.keys() - {"run_at"}
+    assert named == settings.Settings.model_fields.keys()
 
 
 def test_the_example_loads_with_its_optional_lines_switched_on_and_changes_no_default(env_file: Path) -> None:
@@ -38,8 +38,18 @@ def test_keys_never_print(env_file: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ("CREDIT_BUDGET=-1", "Input should be greater than or equal to 0"),
-        ("SMALLEST_COHORT=1", "Input should be greater than or equal to 2"),
+        ("CREDIT_BUDGET=-1", "must be a whole number, 0 or more"),
+        ("CREDIT_BUDGET=abc", "must be a whole number, 0 or more"),
+        ("CREDIT_BUDGET_PER_RUN=1.5", "must be a whole number, 0 or more"),
+        ("SMALLEST_COHORT=1", "must be a whole number, 2 or more"),
+        ("HISTORY_DAYS=731", "must be a whole number from 1 to 730"),
+        ("MAVERA_POLL_SECONDS=soon", "must be a number, 0.05 or more"),
+        ("MAVERA_TRANSCRIPTS_MAY_LEAVE=perhaps", "must be true or false"),
+        ("MAVERA_PLAN=free", "must be one of starter, basic, professional, enterprise"),
+        ("KLAVIYO_REVISION=newest", "must be written like 2026-07-15"),
+        ("RUN_AT=yesterday", "must be a moment such as 2026-11-20T06:00:00Z"),
+        ("MAVERA_STUDY_FIELDS=respondents", "must be a JSON object of texts"),
+        ('MAVERA_STUDY_FIELDS={"respondents": 3}', "must be a JSON object of texts"),
         ("KLAVIYO_BASE_URL=http://klaviyo.example", "must be https: a key would travel in clear text"),
         ("MAVERA_BASE_URL=app.mavera.io", "must be a URL that starts with http:// or https://"),
         (
