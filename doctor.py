@@ -403,7 +403,7 @@ def _verdict(failed: int, warned: int) -> str:
     return f"{failed} failed, {warned} warning{'' if warned == 1 else 's'}"
 
 
-@app.command(epilog="With --debug, errors show where they were raised.")
+@app.command(epilog=terminal.DEBUG_HELP)
 def main(
     as_json: Annotated[bool, typer.Option("--json", help="The same for a machine.")] = False,
 ) -> None:

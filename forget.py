@@ -160,7 +160,7 @@ def _in_ledger(url: str, address: str, keys: list[str]) -> Iterator[str]:
                 yield f"the ledger, row {row.entry_id}"
 
 
-@app.command()
+@app.command(epilog=terminal.DEBUG_HELP)
 def main(
     address: Annotated[
         str | None, typer.Argument(metavar="[EMAIL]", help="Asked for where left out.")

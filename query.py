@@ -183,7 +183,7 @@ def _plain(value: Any) -> Any:
 # --- commands ----------------------------------------------------------------------------------------
 
 
-@app.command(epilog="With --debug, errors show where they were raised.")
+@app.command(epilog=terminal.DEBUG_HELP)
 def main(
     question: Annotated[
         str | None, typer.Argument(metavar="[FILE_OR_SQL]", help="A file, or SQL; a prompt where left out.")

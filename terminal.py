@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
 
 DEBUG = "--debug"
+DEBUG_HELP = "With --debug, errors show where they were raised."
 FAILED = 1
 NOT_STARTED = 2
 _INTERRUPTED = 128 + signal.SIGINT  # what typer makes of a KeyboardInterrupt
@@ -25,7 +26,7 @@ _interrupts: list[int] = []
 
 
 def run(
-    command: Callable[[], object],
+    command: Callable[..., object],
     *mistakes: type[Exception],
     half_done: tuple[type[Exception], ...] = (),
     stopped: str,
@@ -45,7 +46,7 @@ def run(
     _interrupts.clear()
     signal.signal(signal.SIGINT, _interrupt)
     try:
-        command()
+        command(prog_name=_typed())
     except (*mistakes, *half_done) as error:
         if is_debugging:
             traceback.print_exc()
@@ -60,6 +61,12 @@ def run(
             _end_at_once(stopped, FAILED)
         raise
     sys.exit(0)
+
+
+def _typed() -> str | None:
+    """Return the command as the docs have people type it, for its help; None where it is no module's."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return f"python -m {spec.name.removesuffix('.__main__')}" if spec else None
 
 
 def was_interrupted() -> bool:

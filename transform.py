@@ -304,7 +304,7 @@ def _publish_known_people(connection: duckdb.DuckDBPyConnection, salt_path: Path
 # --- commands ----------------------------------------------------------------------------------------
 
 
-@app.callback(invoke_without_command=True)
+@app.callback(invoke_without_command=True, epilog=terminal.DEBUG_HELP)
 def main(
     context: typer.Context,
     full: Annotated[bool, typer.Option(help="Build everything, whether or not something came in.")] = False,

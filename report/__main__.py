@@ -1,7 +1,8 @@
 """Draws the report: `python -m report` writes build/report.html from the published copy alone."""
 
+import terminal  # isort: split
+
 import json
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
@@ -225,7 +226,7 @@ def _day(value: date) -> str:
 # --- command -----------------------------------------------------------------------------------------
 
 
-@app.command()
+@app.command(epilog=terminal.DEBUG_HELP)
 def main(
     to: Annotated[Path, typer.Option("--to", help="Where the page is written.")] = PAGE,
     as_json: Annotated[bool, typer.Option("--json", help="The same numbers for a machine.")] = False,
@@ -255,8 +256,10 @@ def main(
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except (environment.SettingsError, warehouse.WarehouseError, ReportError) as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+    terminal.run(
+        app,
+        environment.SettingsError,
+        warehouse.WarehouseError,
+        ReportError,
+        stopped="stopped; the page is the one before",
+    )

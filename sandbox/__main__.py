@@ -1,6 +1,8 @@
 """python -m sandbox serve | demo"""
 
-import sys
+import terminal  # isort: split
+
+from contextlib import suppress
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -25,7 +27,7 @@ class Limits(StrEnum):
     OFF = "off"
 
 
-@app.command()
+@app.command(epilog=terminal.DEBUG_HELP)
 def serve(
     people: People = 2000,
     seed: Seed = 7,
@@ -38,7 +40,11 @@ def serve(
     strict: Annotated[bool, typer.Option("--strict/--lenient", help="Mavera refuses unknown fields.")] = True,
     fault: Annotated[
         list[str] | None,
-        typer.Option(help=f"NAME[:VENDOR[:RATE[:COUNT]]]; names: {', '.join([*NAMES, *sorted(ANOMALIES)])}."),
+        typer.Option(
+            metavar="FAULT",
+            help="NAME:VENDOR:RATE:COUNT, of which NAME is enough; repeatable. "
+            f"Names: {', '.join([*NAMES, *sorted(ANOMALIES)])}.",
+        ),
     ] = None,
 ) -> None:
     """Serve the four vendors on this machine until interrupted."""
@@ -59,24 +65,21 @@ def serve(
         for name, value in server.environment(host).items():
             typer.echo(f"{name}={value}")
         typer.echo(f"sandbox ready on {host}", err=True)
-        server.server(sandbox).run(sockets=[listening])
+        with suppress(KeyboardInterrupt):  # which is how it ends
+            server.server(sandbox).run(sockets=[listening])
 
 
-@app.command()
+@app.command(epilog=terminal.DEBUG_HELP)
 def demo(people: People = 2000, seed: Seed = 7, port: Port = 8790) -> None:
     """Take the whole way once: serve, ingest, transform, plan, apply, fetch the results."""
-    from sandbox.demo import StepFailed, run
+    from sandbox.demo import run
 
-    try:
-        run(people, seed, port)
-    except StepFailed as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(1) from None
+    run(people, seed, port)
 
 
 if __name__ == "__main__":
-    try:
-        app()
-    except (OSError, ValueError) as error:
-        typer.echo(f"error: {error}", err=True)
-        sys.exit(2)
+    from sandbox.demo import StepFailed
+
+    terminal.run(
+        app, OSError, ValueError, half_done=(StepFailed,), stopped="stopped; make demo goes on from there"
+    )

@@ -15,12 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shapes
+import typer
 from commands import PATIENCE_SECONDS, Project, Ran
 from rich.console import Console
+from test_docs import app_of
 from test_ingest import Changed
 
 import query
 import settings
+import terminal
 from ingest.__main__ import SOURCES, Bars, Lines, clock
 from ingest.http import Client, Vendor
 from ingest.klaviyo import KLAVIYO
@@ -171,11 +175,48 @@ def test_debug_shows_where_an_error_was_raised_wherever_it_stands(project: Proje
         ("doctor", "--debug"),
         ("query", "select 1", "--debug"),
         ("forget", "--debug", "ada@example.com"),
+        ("report", "--debug"),
     ]
     for ran in together(but(project, SMALLEST_COHORT="many"), *commands):
         assert (ran.code, ran.out) == (2, "")
         assert ran.err.startswith("Traceback")
         assert ran.err.splitlines()[-1].startswith("error: SMALLEST_COHORT: ")
+
+
+def test_the_sandbox_takes_debug_too(tmp_path: Path) -> None:
+    said = "error: unknown fault typo"
+    plain, debugged = together(
+        Project(tmp_path, NOWHERE),
+        ("sandbox", "serve", "--fault", "typo"),
+        ("sandbox", "serve", "--fault", "typo", "--debug"),
+    )
+    assert (plain.code, debugged.code) == (2, 2)
+    assert plain.err.startswith(said)
+    assert debugged.err.startswith("Traceback")
+    assert debugged.err.splitlines()[-1].startswith(said)
+
+
+@pytest.mark.parametrize(
+    "module", ["ingest", "transform", "activate", "doctor", "query", "forget", "report", "sandbox"]
+)
+def test_every_help_shows_debug(module: str) -> None:
+    command = typer.main.get_command(app_of(module))
+    for each in command.commands.values() if module == "sandbox" else [command]:  # type: ignore[attr-defined]
+        options = {option for parameter in each.params for option in parameter.opts}
+        assert "--debug" in options or each.epilog == terminal.DEBUG_HELP, each.name
+
+
+def test_help_names_a_command_as_it_is_typed_and_cuts_nothing(tmp_path: Path) -> None:
+    sandboxed, modelled, sent = together(
+        Project(tmp_path, NOWHERE, extra={"COLUMNS": "80"}),
+        ("sandbox", "serve", "--help"),
+        ("transform", "--help"),
+        ("activate", "plan", "--help"),
+    )
+    assert "NAME:VENDOR:RATE:COUNT" in sandboxed.out
+    assert "…" not in sandboxed.out
+    for ran, typed in ((sandboxed, "sandbox serve"), (modelled, "transform"), (sent, "activate plan")):
+        assert f"Usage: python -m {typed} [" in ran.out
 
 
 # --- Ctrl-C ------------------------------------------------------------------------------------------
@@ -361,6 +402,7 @@ def test_a_question_is_answered_as_a_table_as_csv_and_as_json(project: Project) 
     assert separated.out == 'words,number,share,nothing,day\n"a,b",1,0.5,,2026-11-21\n'
     row = {"words": "a,b", "number": 1, "share": 0.5, "nothing": None, "day": "2026-11-21"}
     assert objects.numbers == [row]  # type: ignore[comparison-overlap]
+    assert shapes.amiss("query", objects.numbers) == []
 
 
 def test_a_mistake_in_a_question_is_one_line_with_the_line_of_its_file(
