@@ -131,7 +131,7 @@ def test_what_is_taken_over_is_announced_as_a_call_is_and_costs_nothing(ledger: 
         answer={"id": "per_1"},
         **record,
     )
-    sent, taken, ended = map(json.loads, ledger.export())
+    sent, taken, ended, _ = map(json.loads, ledger.export())
     its_own = {"entry_id", "call_id", "written_at", "run_id", "action", "receipt"}
     differing = {name for name in sent.keys() - its_own if sent[name] != taken[name]}
     assert differing == {"credits_low", "credits_high"}
