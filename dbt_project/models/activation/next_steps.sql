@@ -67,7 +67,8 @@ with steps as (
         'Decide with make plan what to send',
         concat({{ one_or_many('count(*)', 'record is', 'records are') }}, ' wanted and not in Mavera: held, or not asked for yet')
     from {{ ref('records_standing') }}
-    where standing = 'not sent'
+    -- A group that is too small yet needs nobody to decide.
+    where standing = 'not sent' and not is_small_group
 
     union all
 
@@ -102,7 +103,7 @@ with steps as (
         'drop-offs', 4, 'drop-offs', count(*),
         concat('Cut “', max_by(media_name, lost_share), '” at second ', {{ counted('max_by(from_seconds, lost_share)') }}),
         concat(
-            {{ percent('max(lost_share)') }}, ' of its plays end there; ',
+            {{ percent('max(lost_share)') }}, ' of its plays end between there and second ', {{ counted('max_by(to_seconds, lost_share)') }}, '; ',
             {{ one_or_many('count(distinct media_id)', 'video loses', 'videos lose') }}, ' many at once'
         )
     from {{ ref('media_drop_offs') }}

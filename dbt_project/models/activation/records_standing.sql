@@ -4,7 +4,8 @@ with wanted as (
     select
         '{{ kind | replace('_', '-') }}' as kind,
         record_key,
-        job
+        job,
+        person_count
     from {{ ref('sync_mavera__' ~ kind) }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
@@ -32,6 +33,7 @@ select
     called.error,
     coalesce(called.credits, 0) as credits,
     wanted.record_key is not null as is_wanted,
+    coalesce(wanted.person_count < {{ var('smallest_group') }}, false) as is_small_group,
     called.last_called_at
 from wanted
 full join called on wanted.kind = called.kind and wanted.record_key = called.record_key
