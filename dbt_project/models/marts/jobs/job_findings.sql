@@ -10,10 +10,14 @@ union all
 -- SG-2
 select
     'ab-tests',
-    concat(
-        {{ counted("count(distinct case when outcome = 'loser' then single_send_id end)") }}, ' of ',
-        {{ counted('count(distinct single_send_id)') }}, ' A/B tests have a loser'
-    )
+    case
+        when count(*) = count(*) filter (where outcome = 'undecided')
+            then concat('none of ', {{ one_or_many('count(distinct single_send_id)', 'A/B test', 'A/B tests') }}, ' could be decided')
+        else concat(
+            {{ counted("count(distinct case when outcome = 'loser' then single_send_id end)") }}, ' of ',
+            {{ one_or_many('count(distinct single_send_id)', 'A/B test has', 'A/B tests have') }}, ' a loser'
+        )
+    end
 from {{ ref('fct_ab_tests') }}
 
 union all
@@ -37,7 +41,7 @@ union all
 -- WS-2
 select
     'drop-offs',
-    concat({{ counted('count(*)') }}, ' drop-offs in ', {{ counted('count(distinct media_id)') }}, ' medias')
+    concat({{ one_or_many('count(*)', 'drop-off', 'drop-offs') }}, ' in ', {{ one_or_many('count(distinct media_id)', 'video', 'videos') }})
 from {{ ref('media_drop_offs') }}
 
 union all
@@ -45,7 +49,7 @@ union all
 -- WS-3
 select
     'calls-to-action',
-    concat({{ counted('count(*) filter (where is_below_median)') }}, ' of ', {{ counted('count(*)') }}, ' calls below their median')
+    concat({{ counted('count(*) filter (where is_surely_below_median)') }}, ' of ', {{ counted('count(*)') }}, ' calls surely below median')
 from {{ ref('media_action_rates') }}
 where action_type in ('{{ var('asked_action_types') | join("', '") }}')
 
@@ -54,7 +58,7 @@ union all
 -- WS-4
 select
     'brand-voice',
-    concat({{ counted('coalesce(sum(word_count), 0)') }}, ' words in ', {{ counted('count(*)') }}, ' transcripts')
+    concat({{ one_or_many('count(*)', 'transcript', 'transcripts') }}, ', ', {{ counted('coalesce(sum(word_count), 0)') }}, ' words in all')
 from {{ ref('media_transcripts') }}
 
 union all
@@ -80,8 +84,8 @@ union all
 select
     'segment-overlap',
     concat(
-        {{ counted('count(*) filter (where is_near_duplicate)') }}, ' near duplicate, ',
-        {{ counted('count(*) filter (where is_contained and not is_near_duplicate)') }}, ' contained pairs'
+        {{ one_or_many('count(*) filter (where is_near_duplicate)', 'near duplicate', 'near duplicates') }}, ', ',
+        {{ counted('count(*) filter (where is_contained and not is_near_duplicate)') }}, ' within another'
     )
 from {{ ref('segment_overlaps') }}
 
