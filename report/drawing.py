@@ -28,7 +28,7 @@ INK: Final = "var(--ink)"
 MUTED: Final = "var(--muted)"
 STEPS: Final = tuple(f"var(--s{number})" for number in range(1, 7))  # little to much
 ON_STEPS: Final = tuple(f"var(--t{number})" for number in range(1, 7))  # text on each
-BANDS: Final = tuple(f"var(--b{number})" for number in range(1, 6))  # low to high, the middle is grey
+BANDS: Final = tuple(f"var(--b{number})" for number in range(1, 6))  # low to high, neither the better
 
 _FONT = "DejaVu Sans, Verdana, sans-serif"
 _AXIS = {

@@ -143,9 +143,10 @@ def told_apart(labels: Sequence[str]) -> list[str]:
     ]
 
 
-def rest(count: int, thing: str, which: str = "") -> list[str]:
-    """Say how many are not drawn, and which."""
-    return [f"{several(count, f'more {thing}')}{which} in the numbers only."] if count > 0 else []
+def part_of(shown: Sequence[Any], found: Sequence[Any], thing: str, which: str = "") -> list[str]:
+    """Say how many are drawn where that is not all: on paper, and beside a table that ends too."""
+    few = len(shown) < len(found)
+    return [f"Drawn: {len(shown):,} of {several(len(found), thing)}{which}."] if few else []
 
 
 def look(is_alert: bool) -> tuple[str, str]:
@@ -247,8 +248,8 @@ def devices(rows: Rows) -> Drawing:
         elif first["unique_open_share_low"] > last["unique_open_share_high"]:
             sentence += f", less than the {percent(first['unique_open_share'])}"
         else:
-            sentence += f", not surely other than the {percent(first['unique_open_share'])}"
-        sentence += f" of {day(weeks[0])}"
+            sentence += f", no sure change from {percent(first['unique_open_share'])}"
+        sentence += f" in the week of {day(weeks[0])}"
     drawn = [
         row
         | {
@@ -314,6 +315,8 @@ def ab_tests(rows: Rows) -> Drawing:
     sentence = (
         f"{len(lost):,} of {several(len(tests), 'A/B test')} {'has' if len(lost) == 1 else 'have'} a loser"
     )
+    if all(row["outcome"] == "undecided" for row in rows):
+        sentence = f"None of {several(len(tests), 'A/B test')} could be decided"
     if lost:
         loser = next(iter(lost.values()))
         winner = next(
@@ -332,15 +335,15 @@ def ab_tests(rows: Rows) -> Drawing:
     ])  # fmt: skip
     labels = dict(zip(shown, told, strict=True))
     drawn = [
-        marked(row | {"label": labels[row["single_send_id"]]},
+        marked(row | {"label": labels[row["single_send_id"]],
+                      "place": rows.index(row) - rows.index(first[row["single_send_id"]])},
                *looks.get(row["outcome"], (draw.WAIT, "square")),
                hollow=row["is_small_sample"] or row["outcome"] == "undecided")
         for row in rows if row["single_send_id"] in labels and row["criterion_share"] is not None
     ]  # fmt: skip
     y = draw.names("label", list(labels.values()))
-    chart = draw.with_intervals(
-        draw.chart(drawn), y, "criterion_share", "opened or clicked, of those delivered"
-    )
+    base = draw.chart(drawn).encode(yOffset=alt.YOffset("place:O"))  # each variation has a line of its own
+    chart = draw.with_intervals(base, y, "criterion_share", "opened or clicked, of those delivered")
     keys = [
         Key("circle", draw.MAIN, "winner"),
         Key("diamond", draw.ALERT, "loser"),
@@ -349,7 +352,7 @@ def ab_tests(rows: Rows) -> Drawing:
     ]
     few = list(dict.fromkeys(row["single_send_name"] for row in rows if row["outcome"] == "undecided"))
     notes = [f"Not decided, too few were delivered: {listed(few)}."] if few else []
-    notes += rest(len(tests) - len(shown), "test")
+    notes += part_of(shown, tests, "test", ", the latest")
     return Drawing(f"{sentence}.", draw.fitted(chart, draw.height(list(labels.values()), 46)), keys, notes)
 
 
@@ -403,7 +406,7 @@ def contact_groups(rows: Rows) -> Drawing:
         sentence,
         draw.fitted(alt.layer(bars, text), draw.height(labels, 20)),
         keys,
-        notes + rest(len(rows) - len(shown), "group"),
+        notes + part_of(shown, rows, "group", ", the largest"),
     )
 
 
@@ -485,7 +488,7 @@ def viewer_clusters(rows: Rows) -> Drawing:
     " drop_off_to_seconds, lost_share, is_small_sample, media_id, media_position",
     tail="order by media_position, cell_place",
     definition="Share of plays that are still watching, of the most played videos that lose many at"
-    " once. A drop-off loses over ten points within five seconds.",
+    " once. A drop-off loses over ten points within five seconds, and lasts for as long as it goes on so.",
     job="drop-offs",
     is_wide=True,
 )
@@ -495,12 +498,14 @@ def drop_offs(rows: Rows) -> Drawing:
     if sure := [row for row in drops if not row["is_small_sample"]]:
         worst = max(sure, key=lambda row: row["lost_share"])
         sentence = (
-            f"“{worst['media_name']}” loses {percent(worst['lost_share'])} of its plays between second"
-            f" {worst['position_seconds']:,.0f} and {worst['drop_off_to_seconds']:,.0f}."
+            f"“{worst['media_name']}” loses {percent(worst['lost_share'])} of its plays from second"
+            f" {worst['position_seconds']:,.0f} to {worst['drop_off_to_seconds']:,.0f}."
         )
     else:
         count = several(len(medias), "most played video")
         sentence = f"None of the {count} loses over ten points within five seconds."
+
+    most = max((sum(row["media_id"] == media for row in drops) for media in medias), default=0)
 
     def panel(media: str) -> Any:
         mine = [row for row in rows if row["media_id"] == media]
@@ -529,21 +534,22 @@ def drop_offs(rows: Rows) -> Drawing:
         ]
         here = [row for row in mine if row["drop_off_number"] is not None]
         for place, row in enumerate(here):
-            near_end = row["position_seconds"] > 0.7 * mine[-1]["position_seconds"]
-            side: Row = {"align": "right", "dx": -6} if near_end else {"align": "left", "dx": 6}
+            # A flag on a pole of its own, above the curve; each pole ends under the flags before it.
+            top = 17 * (place - most) - 4
             mark = draw.chart([row | {"words": f"−{percent(row['lost_share'])}"}])
-            rule = mark.mark_rule(color=draw.ALERT, strokeDash=[4, 3], strokeWidth=2)
-            layers.append(rule.encode(x="position_seconds:Q"))
-            text = mark.mark_text(color=draw.INK, fontWeight="bold", baseline="bottom", **side)
-            height = alt.value(146 - 17 * (place % 5))  # one above the other, for they may be close
-            layers.append(text.encode(x="position_seconds:Q", text="words:N", y=height))
+            span = mark.mark_rect(color=draw.ALERT, opacity=0.25)
+            layers.append(span.encode(x="position_seconds:Q", x2="drop_off_to_seconds"))
+            pole = mark.mark_rule(color=draw.ALERT, strokeDash=[4, 3], strokeWidth=2)
+            layers.append(pole.encode(x="position_seconds:Q", y=alt.value(top), y2=alt.value(150)))
+            flag = mark.mark_text(color=draw.INK, fontWeight="bold", align="left", baseline="top", dx=5)
+            layers.append(flag.encode(x="position_seconds:Q", text="words:N", y=alt.value(top)))
         title = folded(mine[0]["media_name"] or media, 34, 2).split("\n")
-        return alt.layer(*layers).properties(width=252, height=150, title=alt.TitleParams(title))
+        return alt.layer(*layers).properties(width=240, height=150, title=alt.TitleParams(title))
 
     few = list(dict.fromkeys(row["media_name"] for row in rows if row["is_small_sample"]))
     keys = [
         Key("line", draw.MAIN, "still watching"),
-        Key("dashed", draw.ALERT, "drop-off, and what it loses"),
+        Key("dashed", draw.ALERT, "a drop-off begins; what it loses until the shade ends"),
     ]
     return Drawing(
         sentence,
@@ -606,7 +612,7 @@ def calls_to_action(rows: Rows) -> Drawing:
         f"{sentence}.",
         draw.fitted(chart, draw.height(labels, 30)),
         keys,
-        notes + rest(len(rows) - len(shown), "call", ", nearer to the median or above it,"),
+        notes + part_of(shown, rows, "call", ", the furthest under their median first" if measured else ""),
     )
 
 
@@ -635,16 +641,18 @@ def leads(rows: Rows) -> Drawing:
         for row in rows
         if not row["is_written"] and row["mailable_lead_count"] and row["cohort"] != "none"
     ]
-    top = rows[0]
-    sentence = (
-        f"The largest group has {several(top['recent_lead_count'], 'recent lead')},"
-        f" {top['mailable_lead_count']:,} of whom may be mailed"
-    )
-    sentence += (
-        f"; {several(len(waiting), 'group has', 'groups have')} no text yet."
-        if waiting
-        else "; every group with leads that may be mailed has its text."
-    )
+    if alike := [row for row in rows if row["cohort"] != "none"]:
+        sentence = (
+            f"The largest group has {several(alike[0]['recent_lead_count'], 'recent lead')},"
+            f" {alike[0]['mailable_lead_count']:,} of whom may be mailed"
+        )
+        sentence += (
+            f"; {several(len(waiting), 'group has', 'groups have')} no text yet."
+            if waiting
+            else "; every group with leads that may be mailed has its text."
+        )
+    else:
+        sentence = f"{several(rows[0]['recent_lead_count'], 'recent lead')}, too few alike for a text."
     shown = rows[:MOST_CATEGORIES]
     labels = told_apart([label(row) for row in shown])
     drawn = [
@@ -657,7 +665,7 @@ def leads(rows: Rows) -> Drawing:
     ]
     base = draw.chart(drawn).encode(
         y=draw.names("label", labels),
-        x=draw.counts("recent_lead_count", "recent leads", top["recent_lead_count"]),
+        x=draw.counts("recent_lead_count", "recent leads", rows[0]["recent_lead_count"]),
     )
     bars = base.mark_bar(height=14).encode(color=draw.colour("colour"))
     text = base.mark_text(align="left", dx=5, color=draw.INK).encode(
@@ -672,7 +680,7 @@ def leads(rows: Rows) -> Drawing:
         sentence,
         draw.fitted(alt.layer(bars, text), draw.height(labels, 24)),
         keys,
-        rest(len(rows) - len(shown), "group"),
+        part_of(shown, rows, "group", ", the largest"),
     )
 
 
@@ -682,7 +690,7 @@ def leads(rows: Rows) -> Drawing:
     "The voice of the videos",
     "marts.dim_brand_voices",
     select="voice_label, status, voice_summary, adjectives, dos, donts, preferred_terms,"
-    " avoided_terms, media_count, word_count, asked_at",
+    " avoided_terms, media_count, asked_at",
     tail="where is_current or record_key is not null order by is_current desc, asked_at desc limit 1",
     definition="What Mavera made of the transcripts: words to brief a writer with.",
     fill="MAVERA_TRANSCRIPTS_MAY_LEAVE=true, then " + SEND,
@@ -704,8 +712,7 @@ def brand_voice(rows: Rows) -> Drawing:
     ]
     items = [(name, words(column)) for name, column in parts if words(column)]
     sentence = voice["voice_summary"] or f"Mavera is at work on it ({voice['status'] or 'no state'})."
-    texts = several(voice["media_count"] or 0, "transcript")
-    made = f"Made from {texts} with about {voice['word_count'] or 0:,} words."
+    made = f"Made from {several(voice['media_count'] or 0, 'transcript')}, of the most played videos."
     return Drawing(sentence, items=items, notes=[made])
 
 
@@ -739,7 +746,7 @@ def clv_churn(rows: Rows) -> Drawing:
     else:
         sentence = "No customer has a prediction of value and risk yet."
     drawn = []
-    for row in cells:
+    for row in sorted(cells, key=lambda row: row["is_small_sample"]):  # their lines last: on top of all
         step = min(5, int(6 * row["tier_share"]))
         drawn.append(row | {
             "colour": draw.CARD if row["is_small_sample"] else draw.STEPS[step],
@@ -834,7 +841,7 @@ def segments(rows: Rows) -> Drawing:
         color=draw.colour("colour"), stroke=alt.Stroke("line:N", scale=None, legend=None)
     )
     text = base.mark_text(fontSize=11).encode(text="words:N", color=draw.colour("ink"))
-    notes = rest(len(members) - len(shown), "segment", ", of those that share less,")
+    notes = part_of(shown, list(members), "segment", ", those that share most")
     keys = [Key("hollow-square", draw.ALERT, "nearly the same")] if twins else []
     return Drawing(sentence, draw.fitted(alt.layer(boxes, text), 40 + 30 * len(shown)), keys, notes)
 
@@ -918,11 +925,20 @@ def products(rows: Rows) -> Drawing:
         sentence,
         draw.fitted(alt.layer(one, line, mark), draw.height(labels, 24)),
         keys,
-        notes + rest(len(rows) - len(shown), "pair"),
+        notes + part_of(shown, sure or rows, "pair", " surely above chance, the strongest" if sure else ""),
     )
 
 
 # --- Campaigns ---------------------------------------------------------------------------------------
+
+CHANNELS: Final = {"email": "e-mail", "sms": "text"}
+TRIGGERS: Final = {
+    "Metric": "after an action",
+    "Added to List": "on joining a list",
+    "Date Based": "on a date",
+    "Price Drop": "as a price falls",
+    "Low Inventory": "as stock runs out",
+}
 
 
 @figure(
@@ -955,7 +971,8 @@ def flow_messages(rows: Rows) -> Drawing:
             shown.append(row)
     labels = told_apart([
         f"{folded(row['message_name'] or row['flow_message_id'], 38, 1)}\n"
-        f"{row['trigger_type'] or 'no trigger'}, {row['channel']}, n={row['received_count']:,}"
+        f"{TRIGGERS.get(row['trigger_type'], 'no trigger')}, {CHANNELS.get(row['channel'], row['channel'])},"
+        f" n={row['received_count']:,}"
         for row in shown
     ])  # fmt: skip
     y, silent = draw.names("label", labels), alt.Y("label:N", sort=labels, axis=None)
@@ -987,7 +1004,7 @@ def flow_messages(rows: Rows) -> Drawing:
     ]
     few = [row["message_name"] or row["flow_message_id"] for row in rows if not row["is_compared"]]
     notes = [f"Too few received, not judged: {listed(few)}."] if few else []
-    return Drawing(sentence, chart, keys, notes + rest(len(rows) - len(shown), "message"))
+    return Drawing(sentence, chart, keys, notes + part_of(shown, rows, "message"))
 
 
 @figure(
@@ -1045,7 +1062,7 @@ def channels(rows: Rows) -> Drawing:
         sentence,
         draw.fitted(chart, draw.height(labels, 42), draw.WIDE),
         keys,
-        notes + rest(len(rows) - len(shown), "pair"),
+        notes + part_of(shown, rows, "pair", ", the latest"),
     )
 
 
@@ -1061,7 +1078,8 @@ def channels(rows: Rows) -> Drawing:
     " is_small_sample, focus_group_id, question_id",
     tail="order by job, focus_group_id, question_number, band",
     definition="Synthetic respondents, not customers: read it as a hypothesis to test. Bars are"
-    " centred on the middle of the scale; of NPS that is 7 and 8, below it 0 to 6, above it 9 and 10.",
+    " centred on the middle of the scale; of NPS that is 7 and 8, below it 0 to 6, above it 9 and 10."
+    " A colour says how high an answer is, not how good.",
     fill=SEND,
     is_wide=True,
 )
@@ -1081,43 +1099,75 @@ def answers(rows: Rows) -> Drawing:
         sentence += f"; most at the top, {percent(best['answer_share'])}, for “{best['question']}”"
     shown = questions[:MOST_CATEGORIES]
     asked = [of(question, -2, -1, 0, 1, 2)[0] for question in shown]
-    labels = told_apart([
-        f"{folded(row['question'] or row['question_id'], 66)} (n={row['response_count']:,})"
+    labels = [
+        folded(f"{row['question'] or row['question_id']}\u00a0(n={row['response_count']:,})", 63, 4)
         for row in asked
-    ])  # fmt: skip
-    drawn = []
-    for question, label in zip(shown, labels, strict=True):
+    ]
+    bars: Rows = []
+    for number, question in enumerate(shown):
         place = -sum(
             row["answer_share"] * (0.5 if row["band"] == 0 else 1) for row in of(question, -2, -1, 0)
         )
         for row in of(question, -2, -1, 0, 1, 2):
             to = place + row["answer_share"]
             look_of = {"colour": draw.BANDS[row["band"] + 2], "opacity": 0.4 if row["is_small_sample"] else 1}
-            drawn.append({"label": label, "from": place, "to": to, **look_of})
+            bars.append({"question": number, "from": place, "to": to, **look_of})
             place = to
     axis = alt.Axis(
         title="share of answers, to either side of the middle",
         labelExpr=draw.PERCENT.replace("datum.value", "abs(datum.value)"),
-        tickCount=8,
+        tickCount=6,
+        grid=False,
     )
-    widest = max(max(-bar["from"], bar["to"]) for bar in drawn)
-    scale = alt.Scale(domain=[-widest, widest], nice=True)
-    base = draw.chart(drawn).encode(
-        y=draw.names("label", labels), x=alt.X("from:Q", axis=axis, scale=scale), x2="to"
-    )
-    bars = base.mark_bar(height=18, stroke=draw.CARD, strokeWidth=1).encode(
-        color=draw.colour("colour"), opacity=alt.Opacity("opacity:Q", scale=None, legend=None)
-    )
-    zero = draw.chart([{"from": 0}]).mark_rule(color=draw.INK).encode(x="from:Q")
+    widest = max(max(-bar["from"], bar["to"]) for bar in bars)
+    x: Row = {"axis": axis, "scale": alt.Scale(domain=[-widest, widest], nice=True)}
+
+    def panel(numbers: range) -> Any:
+        """Draw each question above its bar: beside it, a phone would show little else."""
+        tops, height = {}, 0
+        for number in numbers:
+            tops[number] = height
+            height += draw.LINE * (labels[number].count("\n") + 1) + 32
+        y: Row = {"axis": None, "scale": alt.Scale(domain=[0, height], reverse=True, nice=False)}
+        ends = {number: (tops.get(number + 1) or height) - 14 for number in numbers}
+        asked = [
+            {
+                "label": labels[number],
+                "top": top,
+                "middle": 0,
+                "from": ends[number] - 17,
+                "to": ends[number] + 3,
+            }
+            for number, top in tops.items()
+        ]
+        placed = [
+            bar | {"top": ends[bar["question"]] - 14, "bottom": ends[bar["question"]]}
+            for bar in bars
+            if bar["question"] in tops
+        ]
+        base = draw.chart(asked)
+        return alt.layer(
+            draw.chart(placed).mark_rect(stroke=draw.CARD, strokeWidth=1).encode(
+                x=alt.X("from:Q", **x), x2="to", y=alt.Y("top:Q", **y), y2="bottom",
+                color=draw.colour("colour"), opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
+            ),
+            base.mark_rule(color=draw.INK).encode(x=alt.X("middle:Q", **x), y=alt.Y("from:Q", **y), y2="to"),
+            base.mark_text(
+                align="left", baseline="top", lineBreak="\n", lineHeight=draw.LINE, color=draw.INK
+            ).encode(x=alt.value(0), y=alt.Y("top:Q", **y), text="label:N"),
+        ).properties(width=draw.HALF, height=height)  # fmt: skip
+
+    half = (len(shown) + 1) // 2
+    halves = [panel(part) for part in (range(half), range(half, len(shown))) if part]
     words = ("lowest: 1, NPS 0 to 6", "2", "middle: 3, NPS 7 and 8", "4", "highest: 5, NPS 9 and 10")
     keys = [Key("square", colour, word) for colour, word in zip(draw.BANDS, words, strict=True)]
     few = list(dict.fromkeys(row["question"] for row in rows if row["is_small_sample"]))
     notes = [f"{several(len(few), 'question has', 'questions have')} few answers: drawn pale."] if few else []
     return Drawing(
         f"{sentence}.",
-        draw.fitted(alt.layer(bars, zero), draw.height(labels, 30), draw.WIDE),
+        alt.hconcat(*halves, spacing=60),
         keys,
-        notes + rest(len(questions) - len(shown), "question"),
+        notes + part_of(shown, questions, "question"),
     )
 
 
@@ -1126,7 +1176,7 @@ def answers(rows: Rows) -> Drawing:
     "Mavera",
     "Records sent",
     "activation.records_standing",
-    select="kind, standing, record_key, job, credits, error, is_wanted, last_called_at",
+    select="kind, standing, record_key, job, credits, error, is_wanted, is_small_group, last_called_at",
     tail="order by case standing when 'unknown' then 1 when 'failed' then 2 when 'not sent' then 3"
     " when 'waiting' then 4 when 'unwanted' then 5 else 6 end, kind, record_key",
     definition="What the jobs want in Mavera, and how it stands. Not sent is held or not asked for"
@@ -1173,7 +1223,9 @@ def records(rows: Rows) -> Drawing:
         for name, colour in standings.items()
         if counts[name]
     ]
-    return Drawing(sentence, draw.fitted(bars, 50 + 32 * len(kinds)), keys)
+    small = sum(row["standing"] == "not sent" and row["is_small_group"] for row in rows)
+    notes = [f"Of too few people to be sent yet: {several(small, 'record')}."] if small else []
+    return Drawing(sentence, draw.fitted(bars, 50 + 32 * len(kinds)), keys, notes)
 
 
 @figure(
@@ -1357,4 +1409,4 @@ def runs(rows: Rows) -> Drawing:
     )
     chart = draw.fitted(alt.layer(bars, text), draw.height(labels, 20)) if shown else None
     keys = [Key("square", draw.MAIN, "ended well"), Key("square", draw.ALERT, "did not")]
-    return Drawing(sentence, chart, keys if shown else [], rest(len(rows) - len(shown), "run"))
+    return Drawing(sentence, chart, keys if shown else [], part_of(shown, rows, "run"))

@@ -130,6 +130,7 @@ CROWD = """
         timestamptz '2026-01-01 06:00:00+00' - to_hours(range) as started_at from range(250);
     insert into activation.records_standing by name select
         'r' || range as record_id, 'brand-voices' as kind, 'r' || range as record_key, true as is_wanted,
+        range < 30 as is_small_group,
         ['sent', 'waiting', 'not sent', 'unwanted', 'failed', 'unknown'][1 + range % 6] as standing,
         'j' as job from range(60);
 """
@@ -169,7 +170,7 @@ def drawings(small: Path, empty: Path, crowded: Path) -> dict[str, report.Page]:
             "1 of 2 groups can become a persona; the largest is sales, retail with 30 contacts.",
         ),
         ("viewer-clusters", "No cluster has enough viewers to be compared."),
-        ("drop-offs", "“Media 1” loses 80\u00a0% of its plays between second 0 and 7."),
+        ("drop-offs", "“Media 1” loses 80\u00a0% of its plays from second 0 to 7."),
         ("calls-to-action", "No call is surely under the median, of 2 with enough impressions."),
         ("brand-voice", "Warm."),
         ("clv-churn", "No customer of the top tier is at high risk of leaving."),
@@ -194,8 +195,8 @@ def test_what_is_left_over_is_named_only_where_something_is(small: Path) -> None
     tie = pair | {"email_campaign_id": "another", "click_outcome": "tie"}
     said = channels.draw([pair, tie]).sentence
     assert said == "By clicks, texts surely won 1 of 2 pairs and e-mails 0; the others are ties or undecided."
-    assert "1 more pair in the numbers only." in channels.draw([pair] * 13).notes
-    assert "1,988 more pairs in the numbers only." in channels.draw([pair] * 2000).notes
+    assert channels.draw([pair] * 12).notes == []
+    assert channels.draw([pair] * 2000).notes == ["Drawn: 12 of 2,000 pairs, the latest."]
 
 
 def test_groups_of_nearly_one_size_stand_by_their_size(crowded: Path) -> None:
@@ -207,13 +208,80 @@ def test_groups_of_nearly_one_size_stand_by_their_size(crowded: Path) -> None:
 
 def test_leads_that_differ_in_their_last_word_are_told_apart() -> None:
     lead = {"cohort": "a", "cohort_media_name": "Music: questions answered", "cohort_stage": "discovering"}
-    lead |= {"recent_lead_count": 1_234_567, "is_written": True}
+    lead |= {"recent_lead_count": 1_234_567, "mailable_lead_count": 9, "is_written": True}
     watched = [lead | {"cohort_watched": how} for how in ("whole", "nearly_whole")]
     picture = svg(figure("leads").draw(watched).chart, "leads", "")
     assert re.findall(r"answered, seen (?:nearly )?whole", picture) == [
         "answered, seen whole",
         "answered, seen nearly whole",
     ]
+
+
+def test_leads_of_whom_too_few_are_alike_have_no_group_and_no_text() -> None:
+    alone = {"cohort": "none", "cohort_media_name": None, "cohort_stage": None, "cohort_watched": None}
+    alone |= {"recent_lead_count": 19, "mailable_lead_count": 13, "is_written": False}
+    group = alone | {
+        "cohort": "a",
+        "cohort_stage": "deciding",
+        "recent_lead_count": 7,
+        "mailable_lead_count": 5,
+    }
+    leads = figure("leads").draw
+    assert leads([alone]).sentence == "19 recent leads, too few alike for a text."
+    assert leads([alone, group]).sentence == (
+        "The largest group has 7 recent leads, 5 of whom may be mailed; 1 group has no text yet."
+    )
+
+
+def test_a_test_that_nobody_can_decide_has_no_loser_and_a_line_per_variation(small: Path) -> None:
+    tests = figure("ab-tests")
+    rows = [row | {"outcome": "undecided"} for row in read(small, tests.query)]
+    drawing = tests.draw(rows)
+    assert drawing.sentence == "None of 1 A/B test could be decided."
+    marks = re.findall(r'<path transform="translate\([\d.]+,([\d.]+)\)"', svg(drawing.chart, "ab-tests", ""))
+    assert len(set(marks)) == len(rows) == 2
+
+
+def test_each_drop_off_has_its_loss_at_the_top_of_its_own_line(small: Path) -> None:
+    drops = figure("drop-offs")
+    rows = read(small, drops.query)
+    first = next(row for row in rows if row["drop_off_number"])
+    rows += [first | {"position_seconds": first["position_seconds"] + 1, "lost_share": 0.11}]
+    (panel,) = [one for one in drops.draw(rows).chart.hconcat if len(one.layer) > 5]
+    ends = [
+        (layer.mark.type, layer.encoding.y["value"], layer.data.values[0]["words"])
+        for layer in panel.layer
+        if layer.mark.type in ("rule", "text")
+    ]
+    words = ["−80\u00a0%", "−11\u00a0%"]
+    assert ends == [
+        (kind, top, word) for top, word in zip((-38, -21), words, strict=True) for kind in ("rule", "text")
+    ]
+
+
+def test_a_median_is_named_only_where_there_is_one(small: Path) -> None:
+    calls = figure("calls-to-action")
+    call = read(small, calls.query)[0]
+    assert (
+        calls.draw([call] * 24).notes[-1] == "Drawn: 12 of 24 calls, the furthest under their median first."
+    )
+    unseen = call | {"has_enough_impressions": False, "median_action_share": None}
+    assert calls.draw([unseen] * 24).notes[-1] == "Drawn: 12 of 24 calls."
+
+
+def test_hollow_cells_are_drawn_over_their_neighbours(small: Path) -> None:
+    tiers = figure("clv-churn")
+    row = read(small, tiers.query)[0] | {"clv_tier": "top", "churn_band": "low", "is_small_sample": True}
+    others = [row | {"clv_tier": "middle", "is_small_sample": False}, row | {"clv_tier": "rest"}]
+    chart = tiers.draw([row, *others]).chart
+    assert [cell["clv_tier"] for cell in chart.data.values] == ["middle", "top", "rest"]
+
+
+def test_records_of_groups_that_are_too_small_are_named_as_such(small: Path) -> None:
+    records = figure("records")
+    row = read(small, records.query)[0] | {"standing": "not sent"}
+    notes = records.draw([row | {"is_small_group": few} for few in (True, False)]).notes
+    assert notes == ["Of too few people to be sent yet: 1 record."]
 
 
 def test_an_axis_of_ratios_has_a_number_near_every_mark(crowded: Path) -> None:
@@ -257,6 +325,19 @@ def test_a_change_of_a_rate_is_told_only_where_it_is_sure() -> None:
     assert (sure["sign"], sure["change"]) == ("▲", "surely more; 40.0\u00a0% in the 28 days before")
     (chance,) = report.tiles([rate | {"is_surely_different": False}], 0)
     assert (chance["sign"], chance["change"]) == ("", "no sure change; 40.0\u00a0% in the 28 days before")
+
+
+def test_money_is_told_without_a_verdict() -> None:
+    revenue = {
+        "measure": "revenue",
+        "window_days": 7,
+        "amount": 3421,
+        "amount_before": 2653,
+        "is_rate": False,
+    }
+    revenue |= {"is_surely_different": None, "change_share": 0.29, "measured_to": NOW.date()}
+    (tile,) = report.tiles([revenue], 0)
+    assert (tile["sign"], tile["change"]) == ("", "$2,653 the week before")
 
 
 def test_the_last_run_of_a_step_stands_beside_the_one_before() -> None:
@@ -486,6 +567,14 @@ COLLISIONS = """() => {
 def test_no_label_is_cut_or_covers_another(tab: Tab, pages: dict[str, str], page: str) -> None:
     tab.goto(pages[page])
     assert tab.evaluate(COLLISIONS) == []
+
+
+@pytest.mark.parametrize("tab", ["narrow"], indirect=True)
+def test_a_phone_shows_questions_with_their_bars(tab: Tab, pages: dict[str, str]) -> None:
+    tab.goto(pages["crowded"])
+    middle = tab.locator("#answers svg[role='img'] line").first.bounding_box()
+    assert middle
+    assert 0 < middle["x"] < 250  # the bars go on to either side of it
 
 
 def test_panels_with_numbers_of_any_length_begin_at_one_line(tab: Tab, pages: dict[str, str]) -> None:
