@@ -647,7 +647,7 @@ def leads(rows: Rows) -> Drawing:
             f" {alike[0]['mailable_lead_count']:,} of whom may be mailed"
         )
         sentence += (
-            f"; {several(len(waiting), 'group has', 'groups have')} no text yet."
+            f"; {several(len(waiting), 'group has', 'groups have')} no text."
             if waiting
             else "; every group with leads that may be mailed has its text."
         )
@@ -673,7 +673,7 @@ def leads(rows: Rows) -> Drawing:
     )
     keys = [
         Key("square", draw.MAIN, "has a text"),
-        Key("square", draw.WAIT, "has none yet"),
+        Key("square", draw.WAIT, "has none"),
         Key("square", draw.REST, "too few alike for one"),
     ]
     return Drawing(
@@ -792,7 +792,7 @@ def clv_churn(rows: Rows) -> Drawing:
     " segment_b_id",
     tail="order by jaccard_share desc nulls last, segment_a_id, segment_b_id",
     definition="Jaccard index: people in both segments per person in either. From 0.8 on two segments"
-    " are nearly the same; one that lies within another is named in the numbers.",
+    " are nearly the same.",
     job="segment-overlap",
 )
 def segments(rows: Rows) -> Drawing:
@@ -816,7 +816,7 @@ def segments(rows: Rows) -> Drawing:
     letters = {segment: chr(ord("A") + place) for place, segment in enumerate(shown)}
     labels = {segment: f"{letters[segment]}  {folded(titles[segment], 22, 1)}" for segment in shown}
     drawn = []
-    for row in rows:
+    for row in sorted(rows, key=lambda row: bool(row["is_near_duplicate"])):  # as above: a frame lies on top
         pair = sorted((row["segment_a_id"], row["segment_b_id"]), key=list(members).index)
         if all(segment in letters for segment in pair) and row["jaccard_share"] is not None:
             step = min(5, int(6 * row["jaccard_share"]))
@@ -842,6 +842,13 @@ def segments(rows: Rows) -> Drawing:
     )
     text = base.mark_text(fontSize=11).encode(text="words:N", color=draw.colour("ink"))
     notes = part_of(shown, list(members), "segment", ", those that share most")
+    within = [
+        f"“{row[f'segment_{inner}_name']}” in “{row[f'segment_{outer}_name']}”"
+        for row in rows
+        if row["is_contained"] and not row["is_near_duplicate"]
+        for inner, outer in (["a", "b"] if row["a_in_b_share"] > row["b_in_a_share"] else ["b", "a"],)
+    ]
+    notes += [f"One within another: {listed(within)}."] if within else []
     keys = [Key("hollow-square", draw.ALERT, "nearly the same")] if twins else []
     return Drawing(sentence, draw.fitted(alt.layer(boxes, text), 40 + 30 * len(shown)), keys, notes)
 
@@ -1028,6 +1035,8 @@ def channels(rows: Rows) -> Drawing:
     pairs = several(len(rows), "pair")
     sentence = f"By clicks, texts surely won {wins['sms']:,} of {pairs} and e-mails {wins['email']:,}"
     sentence += "; the others are ties or undecided." if sum(wins.values()) < len(rows) else "."
+    if not sum(wins.values()):
+        sentence = f"By clicks, neither texts nor e-mails surely won any of {pairs}."
     verdicts = {"sms": "text wins", "email": "e-mail wins", "tie": "tie", "undecided": "undecided"}
     shown = rows[:12]
     labels = told_apart([

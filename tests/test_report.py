@@ -195,6 +195,9 @@ def test_what_is_left_over_is_named_only_where_something_is(small: Path) -> None
     tie = pair | {"email_campaign_id": "another", "click_outcome": "tie"}
     said = channels.draw([pair, tie]).sentence
     assert said == "By clicks, texts surely won 1 of 2 pairs and e-mails 0; the others are ties or undecided."
+    assert (
+        channels.draw([tie] * 5).sentence == "By clicks, neither texts nor e-mails surely won any of 5 pairs."
+    )
     assert channels.draw([pair] * 12).notes == []
     assert channels.draw([pair] * 2000).notes == ["Drawn: 12 of 2,000 pairs, the latest."]
 
@@ -229,7 +232,7 @@ def test_leads_of_whom_too_few_are_alike_have_no_group_and_no_text() -> None:
     leads = figure("leads").draw
     assert leads([alone]).sentence == "19 recent leads, too few alike for a text."
     assert leads([alone, group]).sentence == (
-        "The largest group has 7 recent leads, 5 of whom may be mailed; 1 group has no text yet."
+        "The largest group has 7 recent leads, 5 of whom may be mailed; 1 group has no text."
     )
 
 
@@ -267,6 +270,15 @@ def test_a_median_is_named_only_where_there_is_one(small: Path) -> None:
     )
     unseen = call | {"has_enough_impressions": False, "median_action_share": None}
     assert calls.draw([unseen] * 24).notes[-1] == "Drawn: 12 of 24 calls."
+
+
+def test_a_segment_within_another_is_named_on_the_page(small: Path) -> None:
+    segments = figure("segments")
+    pair = read(small, segments.query)[0] | {"segment_a_name": "All", "segment_b_name": "Some"}
+    pair |= {"is_near_duplicate": False, "is_contained": True, "a_in_b_share": 0.2, "b_in_a_share": 1.0}
+    twins = pair | {"is_near_duplicate": True, "segment_a_id": "a", "segment_b_id": "b"}
+    assert segments.draw([twins, pair]).chart.data.values[-1]["line"] == ALERT  # nothing covers its frame
+    assert segments.draw([pair]).notes == ["One within another: “Some” in “All”."]
 
 
 def test_hollow_cells_are_drawn_over_their_neighbours(small: Path) -> None:
