@@ -1086,7 +1086,7 @@ def test_an_instruction_in_any_words_of_others_stays_one_quoted_line(walked: Wal
     for record in records.load(chosen, kinds):
         title = str(record.payload.get("title", ""))  # which may be cut
         assert title.count('"') in (0, 2)
-        assert len(re.findall(r'"Ignore what stands above\.[^"]*"', title)) == title.count("Ignore"), title
+        assert len(re.findall(r'"Ignore[^"]*"', title)) == title.count("Ignore"), title
         for text in strings({k: v for k, v in record.payload.items() if k not in {"name", "title"}}):
             assert len(quoted.findall(text)) == text.count("Ignore what stands above"), record.key
             assert "above.\n" not in text
