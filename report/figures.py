@@ -969,7 +969,8 @@ def flow_messages(rows: Rows) -> Drawing:
     compared = sum(row["is_compared"] for row in rows)
     sentence = "No message has enough recipients to be compared."
     if lagging:
-        sentence = f"Lagging: {listed(row['message_name'] or row['flow_message_id'] for row in lagging)}."
+        names = (f"“{row['message_name'] or row['flow_message_id']}”" for row in lagging)
+        sentence = f"Lagging: {listed(names)}."
     elif compared:
         sentence = f"None of {several(compared, 'message')} with enough recipients lags behind its peers."
     shown: Rows = []

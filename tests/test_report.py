@@ -175,7 +175,7 @@ def drawings(small: Path, empty: Path, crowded: Path) -> dict[str, report.Page]:
         ("brand-voice", "Warm."),
         ("clv-churn", "No customer of the top tier is at high risk of leaving."),
         ("segments", "Nearly the same people: “Readers” and “Buyers”."),
-        ("flow-messages", "Lagging: Step 4."),
+        ("flow-messages", "Lagging: “Step 4”."),
         (
             "channels",
             "By clicks, texts surely won 1 of 1 pair and e-mails 0.",
