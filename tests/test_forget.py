@@ -134,13 +134,13 @@ def test_a_row_that_names_the_address_in_a_link_or_a_note_goes_and_stays_away(tm
         connection.execute(
             "insert into raw_sendgrid.contacts (contact_id, email) values ('c1', ?)", [f"{ADA}\t"]
         )
-        before = {table: connection.execute(f"from {table}").to_arrow_table() for table in people.TRACES}
+        before = {table: connection.sql(f"from {table}").to_arrow_table() for table in people.TRACES}
 
         removed = people.remove(connection, ADA, [])
         assert {table: count for table, count in removed.items() if count} == {
             "raw_wistia.events": 3, "raw_klaviyo.events": 1, "raw_sendgrid.contacts": 1,
         }  # fmt: skip
-        left = {table: connection.execute(f"from {table}").to_arrow_table() for table in people.TRACES}
+        left = {table: connection.sql(f"from {table}").to_arrow_table() for table in people.TRACES}
 
         forgotten = people.Forgotten(tmp_path / "forgotten.json")
         forgotten.add([people.normal(ADA)], datetime(2026, 11, 21, tzinfo=UTC))
