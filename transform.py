@@ -173,7 +173,14 @@ def build(path: Path, sources: list[str] | None) -> Build:
     selection = ["--select", *(f"source:{s}+" for s in [*sources, "raw_ops"])] if sources else []
     manifest = dbt(path, "parse", UNWRITTEN)
     gc.freeze()  # the manifest stays to the end: collections that walk through it are a tenth of a build
-    record_lineage(path, manifest)
+    try:
+        record_lineage(path, manifest)
+        return _built(path, manifest, selection)
+    finally:
+        gc.unfreeze()  # or DuckDB says at the end that all of it has leaked
+
+
+def _built(path: Path, manifest: Any, selection: list[str]) -> Build:
     left_out = ["--exclude-resource-type", "unit_test"]
     results = dbt(path, "build", UNWRITTEN, *left_out, *selection, manifest=manifest)
     kinds = Counter(r.node.resource_type for r in results if r.status in {"success", "pass"})

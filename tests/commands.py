@@ -122,6 +122,7 @@ class Project:
         """Run a command that must end well; return its `--json`."""
         ran = self.run(module, *arguments, "--json")
         assert ran.code == 0, ran.err + ran.out
+        assert "leaked" not in ran.err  # what DuckDB says at the end of what was kept from being collected
         return ran.numbers
 
     def killed(self, after_seconds: float, module: str, *arguments: str) -> bool:
