@@ -37,6 +37,7 @@ PUBLISHED_SCHEMAS = ("marts", "activation")
 PUBLISHED_FORMAT = "v1.2.0"
 # dbt would write all it knows of the project to target/ after each command; nobody reads that but `docs`.
 UNWRITTEN = "--no-write-json"
+LONGEST_CHARACTERS = 300  # of what dbt says of one failure
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -160,7 +161,7 @@ def _why_not(message: str) -> str:
     """Say in one line why dbt did not start; a slip in a YAML file is named by file and line."""
     line = re.search(r"Syntax error near line (\d+)", message)
     if not line:
-        return f"dbt could not start: {_one_line(message)}"
+        return f"dbt could not start: {_one_line(message)[:LONGEST_CHARACTERS]}"
     file = re.search(r"\S+\.ya?ml", message)
     # The parser says what it was at and where, and then what it missed and where.
     said = [part.strip() for part in message.splitlines() if part.strip() and "<unicode string>" not in part]
@@ -218,12 +219,12 @@ def record_lineage(path: Path, manifest: Any) -> None:
 
 
 def _named(result: Any) -> str:
-    return f"{result.node.name}: {_without_values(_one_line(result.message))}"
+    return f"{result.node.name}: {_without_values(_one_line(result.message))[:LONGEST_CHARACTERS]}"
 
 
 def _one_line(message: str | None) -> str:
     """Keep what dbt says of the failure itself, without the chain of macros that led there."""
-    return " ".join((message or "no message").split(" > in macro")[0].split())[:300]
+    return " ".join((message or "no message").split(" > in macro")[0].split())
 
 
 def _without_values(line: str) -> str:

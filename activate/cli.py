@@ -152,9 +152,9 @@ def status(as_json: AsJson = False) -> None:
     entries, last = ledger.entries(), ledger.last_run()
     left = engine.credits_left(ledger, limits._replace(run=None))
     standing = {kind: shapes.standing(kind, entries, planned) for kind in chosen}
+    since = shapes.waiting_since(ledger.waiting())
     if as_json:
         paid = ledger.spent(last.run_id) if last else 0
-        since = shapes.waiting_since(ledger.waiting())
         numbers = shapes.of_status(last, paid, left, limits, standing, planned.unwanted, since)
         typer.echo(json.dumps({**numbers, "steps": shapes.of_steps(runs.latest(settings))}))
         return
@@ -168,7 +168,6 @@ def status(as_json: AsJson = False) -> None:
         typer.echo(f"last sent     {screen.when(last.began_at)}, {spent}{ended}; {budget}")
     else:
         typer.echo(f"last sent     nothing yet; {budget}")
-    since = shapes.waiting_since(ledger.waiting())
     for kind, counts in standing.items():
         typer.echo(screen.standing_line(kind, counts, since.get(kind), ledger.now()))
     for key in planned.unwanted:

@@ -4,6 +4,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import duckdb
 import pytest
@@ -46,6 +47,12 @@ def loaded(tmp_path: Path) -> Path:
 )
 def test_what_failed_is_said_without_the_value(said: str, kept: str) -> None:
     assert transform._without_values(said) == kept
+
+
+def test_a_long_value_is_left_out_before_the_line_is_cut() -> None:
+    message = f"Could not convert string 'Ada Lovelace{' of Leeds' * 50}' to BOOL"
+    failed = SimpleNamespace(node=SimpleNamespace(name="stg"), message=message)
+    assert transform._named(failed) == "stg: Could not convert string '...' to BOOL"
 
 
 def came_in(path: Path, vendor: str, new: int, changed: int) -> None:
