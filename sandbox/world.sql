@@ -1,5 +1,6 @@
 -- The sandbox's population, from a handful of traits per person to what each vendor saw of them.
--- world.py defines first: population(), seed(), since(), until() (Unix seconds), and the shares of odd rows.
+-- world.py defines first: population(), seed(), since(), until() (Unix seconds), the shares of odd rows, and rough():
+-- whether this account has the oddities of live ones.
 --
 -- Every draw is a hash of (what it decides, whom, which one, seed): no order, no thread and no later date can
 -- change it. Time is whole Unix seconds until the last projection.
