@@ -373,9 +373,9 @@ def running(world: World, **options: Any) -> Iterator[str]:
 
 
 @contextmanager
-def serving(sandbox: Sandbox) -> Iterator[str]:
-    """Serve a sandbox that the caller keeps at hand, to look into it."""
-    with listen(0) as listening:
+def serving(sandbox: Sandbox, port: int = 0) -> Iterator[str]:
+    """Serve a sandbox that the caller keeps at hand, to look into it; port 0 takes a free one."""
+    with listen(port) as listening:
         served = server(sandbox)
         thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]}, daemon=True)
         thread.start()

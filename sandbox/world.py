@@ -28,8 +28,8 @@ class World:
       three, Klaviyo events by four.
     - future-rows: two in a hundred profiles have an event dated up to a year ahead.
     - same-second: one second has 1,500 Klaviyo events, more than the largest page.
-    - rough: an account as live ones are, with odd values, missing fields, other currencies, deleted and merged
-      profiles and the like, each about as often as seen at live accounts. `world.sql` asks `rough()`.
+    - rough: an account as live ones are, with odd values, missing fields, other currencies, deleted and
+      merged profiles, each about as often as seen at live accounts. `world.sql` asks `rough()`.
 
     Tables and views; all times are TIMESTAMPTZ, `?` may be null. `position` counts from 0 in the order of the
     vendor's listing and is the order on disk: take a page by a range of it, at the same cost at any depth.

@@ -1,14 +1,18 @@
 """A warehouse and a ledger that an earlier version wrote go on in this one.
 
 `layouts/<version>` keeps what that version left after `make demo PEOPLE=20` on 21 November 2026: raw data of
-the warehouse, from which all else is built, and the ledger. A release adds its own and changes none.
+the warehouse, from which all else is built, and the ledger. `demos/<version>.tar` keeps the same of a whole
+`make demo PORT=8796` on 30 November 2026, with 42 records in the ledger, and what its Mavera held. A release
+adds its own and changes none.
 """
 
 import gzip
+import tarfile
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
+import duckdb
 import pytest
 from commands import Project
 
@@ -17,6 +21,9 @@ from sandbox.world import World
 
 LAYOUTS = sorted((Path(__file__).parent / "layouts").iterdir())
 LEDGER_OF = "http://127.0.0.1:8797/mavera/api/v1"  # a ledger belongs to one Mavera; plan asks it nothing
+DEMOS = sorted((Path(__file__).parent / "demos").iterdir())
+DEMO_DAY = date(2026, 11, 30)
+DEMO_PORT = 8796  # a ledger belongs to one Mavera, and the port is part of its address
 SENT = {"analyses/viewer-clusters:all", "brand-voices/brand-voice:account"}
 
 
@@ -42,3 +49,32 @@ def test_what_an_earlier_version_left_is_loaded_on_modelled_and_not_paid_again(k
     steps = {step["key"]: step["action"] for step in kept.well("activate", "plan")["steps"]}
     assert {steps[key] for key in SENT} == {"leave"}
     assert "create" not in steps.values()
+
+
+@pytest.fixture(params=DEMOS, ids=lambda path: path.stem)
+def demo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
+    with tarfile.open(request.param) as packed:
+        packed.extractall(tmp_path, filter="data")
+    for file in tmp_path.glob("*.gz"):
+        (tmp_path / file.stem).write_bytes(gzip.decompress(file.read_bytes()))
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as warehouse:
+        raw = tmp_path / "raw"
+        warehouse.execute((raw / "schema.sql").read_text(encoding="utf-8"))
+        warehouse.execute((raw / "load.sql").read_text(encoding="utf-8").replace("FROM '", f"FROM '{raw}/"))
+        warehouse.execute("delete from raw_ops.builds")  # the models were left out, to be built anew
+    sandbox = Sandbox(World(2000, 7, DEMO_DAY), limits="off", state=tmp_path / "mavera.sqlite")
+    with serving(sandbox, DEMO_PORT) as url:
+        yield Project(tmp_path, url, today=str(DEMO_DAY))
+
+
+def test_an_upgrade_pays_for_nothing_but_numbers_that_were_wrong(demo: Project) -> None:
+    demo.well("ingest")
+    demo.well("transform")
+    planned = demo.well("activate", "plan")
+    paid = [
+        step for step in planned["steps"] if step["action"] in {"create", "update"} and step["credits_low"]
+    ]
+    assert [step["key"] for step in paid if not step["reason"]] == []
+    assert len(planned["steps"]) == 42
+    sent = demo.well("activate", "apply")
+    assert sent["credits"] == sum(step["credits_low"] for step in paid) == 0
