@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import requests
 
+import seeds
 from ingest.http import Client, Linked, Parameters, RefusedError, Vendor, Whole, side_by_side
 from ingest.pipeline import SETTLED, Pages, Resource, Source
 from ingest.typed import Column, Table, each
@@ -351,10 +352,17 @@ FLOW_VALUES = Table(
     ],
     unfolds=RESULTS,
 )
-MESSAGE_METRICS = ("Received Email", "Opened Email", "Clicked Email", "Received SMS", "Clicked SMS")
-"""Klaviyo's own names of what happens to a message; each is grouped by it in one query."""
-ORDER_METRIC = "Placed Order"
-"""What counts as an order, by the name that shops' integrations give it; grouped by its attribution."""
+MESSAGE_ROLES = (
+    "received_email",
+    "opened_email",
+    "clicked_email",
+    "received_text",
+    "opened_text",
+    "clicked_text",
+)
+"""What happens to a message; each of their metrics is grouped by message in one query."""
+ORDER_ROLE = "placed_order"
+"""What counts as an order; its metrics are grouped by their attribution."""
 AGGREGATES_LATE = timedelta(days=20)
 """Events have been seen to arrive on day 17."""
 AGGREGATE_DAYS = 365
@@ -538,10 +546,10 @@ def metric_aggregates(client: Client, since: date | None, history_days: int) -> 
     metric_ids = _metric_ids(client)
     start, end = since or client.today - timedelta(days=history_days), client.today + timedelta(days=1)
     for at in _steps(start, end, timedelta(days=AGGREGATE_DAYS)):
-        for name in (*MESSAGE_METRICS, ORDER_METRIC):
-            group = "$attributed_{}" if name == ORDER_METRIC else "${}"
+        for role in (*MESSAGE_ROLES, ORDER_ROLE):
+            group = "$attributed_{}" if role == ORDER_ROLE else "${}"
             by = [group.format("flow"), group.format("message")]
-            for metric_id in metric_ids.get(name, []):
+            for metric_id in metric_ids.get(role, []):
                 yield from _aggregated(
                     client, metric_id, by, at, min(at + timedelta(days=AGGREGATE_DAYS), end)
                 )
@@ -580,7 +588,7 @@ def flow_values(client: Client, _since: None) -> Pages:
 
 def _report(client: Client, kind: str, table: Table, timeframe: Mapping[str, str]) -> Pages:
     """The values of a kind of message, orders being the conversions; nothing where nobody orders."""
-    metric_ids = _metric_ids(client).get(ORDER_METRIC)
+    metric_ids = _metric_ids(client).get(ORDER_ROLE)
     if not metric_ids:
         return
     asked = {
@@ -596,11 +604,13 @@ def _report(client: Client, kind: str, table: Table, timeframe: Mapping[str, str
 
 
 def _metric_ids(client: Client) -> dict[str, list[str]]:
-    """The ids of metrics by name, which several integrations may share."""
+    """The ids of metrics by their role; several names and several integrations may share one."""
+    roles = {name.lower(): role for role, name in seeds.rows("klaviyo_metric_names", "role", "metric_name")}
     found: dict[str, list[str]] = {}
     for page in client.pages("metrics", METRICS, list_of(None)):
         for metric in page.select(["id", "name"]).to_pylist():
-            found.setdefault(metric["name"], []).append(metric["id"])
+            if role := roles.get((metric["name"] or "").strip().lower()):
+                found.setdefault(role, []).append(metric["id"])
     return found
 
 

@@ -1,5 +1,6 @@
 """What every model owes its readers, and what the models make of rows that can be counted by hand."""
 
+import csv
 import json
 import math
 import re
@@ -104,6 +105,23 @@ def test_every_column_and_source_table_is_described(manifest: Mapping[str, Any],
     assert [(model, column["name"]) for model, column in columns if not column["description"].strip()] == []
 
 
+def test_every_seed_is_described_and_tests_its_key(manifest: Mapping[str, Any]) -> None:
+    nodes = manifest["nodes"].values()
+    seeds = [node for node in nodes if node["resource_type"] == "seed"]
+    tested = {
+        node["attached_node"]
+        for node in nodes
+        if node["resource_type"] == "test" and node["test_metadata"]["name"] == "grain"
+    }
+    assert {node["unique_id"] for node in seeds} <= tested
+    for node in seeds:
+        with (PROJECT / node["original_file_path"]).open(encoding="utf-8", newline="") as file:
+            header = next(csv.reader(file))
+        assert node["description"].startswith("One row"), node["name"]
+        assert list(node["columns"]) == header, node["name"]
+        assert all(column["description"].strip() for column in node["columns"].values()), node["name"]
+
+
 def test_the_dictionary_is_current(manifest: Mapping[str, Any]) -> None:
     assert dictionary.PATH.read_text(encoding="utf-8") == dictionary.render(manifest), "make docs renews it"
 
@@ -139,13 +157,13 @@ def test_every_model_leads_to_a_mart_or_an_exposure(manifest: Mapping[str, Any],
 def test_layers_read_only_the_layers_before_them(models: list[Node]) -> None:
     allowed = {
         "staging": {"source"},
-        "intermediate": {"staging", "intermediate"},
-        "marts": {"staging", "intermediate", "marts"},
+        "intermediate": {"seed", "staging", "intermediate"},
+        "marts": {"seed", "staging", "intermediate", "marts"},
         "activation": {"marts", "activation"},
     }
     layers = {node["unique_id"]: layer(node) for node in models}
     for node in models:
-        read = {layers.get(parent, "source") for parent in node["depends_on"]["nodes"]}
+        read = {layers.get(parent, parent.split(".")[0]) for parent in node["depends_on"]["nodes"]}
         assert read <= allowed[layer(node)], node["name"]
         if layer(node) == "staging":
             assert len(node["depends_on"]["nodes"]) == 1, node["name"]
