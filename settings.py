@@ -2,12 +2,16 @@
 
 import os
 import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from dotenv.parser import parse_stream
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import PydanticKnownError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as NotReadError
 
@@ -23,6 +27,17 @@ KINDS = {
     "object": "a JSON object of texts",
     "date-time": "a moment such as 2026-11-20T06:00:00Z",
 }
+FROM_FILE = "_FILE"
+"""What is put after a secret's name to give a file that holds it."""
+# Others' settings that often share a file with ours; below a line `# not ours` anything may stand.
+OF_OTHERS = re.compile(r"POSTGRES_\w+|COMPOSE_\w+|(HTTPS?|FTP|ALL|NO|SOCKS)_PROXY|TZ")
+NOT_OURS = re.compile(r"#\s*not ours\b.*", re.IGNORECASE)
+# How alike a strange name and one of ours must be, 0 to 1, for a suggestion and for a slip in the
+# environment, which holds many names of others.
+ALIKE = 0.6
+MISTYPED = 0.83
+SHORT_NAME, SHORT_MISTYPED = 8, 0.88
+SEPARATED = re.compile(r"\d{1,3}([.,'’_ ]\d{3})+(\.0+)?")
 
 
 class SettingsError(Exception):
@@ -36,6 +51,13 @@ def _without_slash(url: str) -> str:
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         raise ValueError("must be https: a key would travel in clear text")
     return url.rstrip("/")
+
+
+def _digits(value: object) -> object:
+    """Refuse 1.000, of which pydantic makes 1."""
+    if isinstance(value, str) and not value.strip().lstrip("+-").isdigit():
+        raise PydanticKnownError("int_parsing")
+    return value
 
 
 def _safe_address(url: SecretStr | None) -> SecretStr | None:
@@ -71,6 +93,7 @@ def _database(url: str) -> str:
 BaseUrl = Annotated[str, AfterValidator(_without_slash)]
 ProjectPath = Annotated[Path, AfterValidator(_below_root)]
 LedgerUrl = Annotated[str, AfterValidator(_database)]
+DIGITS = BeforeValidator(_digits)
 DriftPolicy = Literal["leave", "restore", "adopt"]
 
 
@@ -90,26 +113,26 @@ class Settings(BaseSettings):
     mavera_api_key: SecretStr | None = None
     mavera_workspace_id: str | None = None
 
-    credit_budget: Annotated[int, Field(ge=0)] = 0
-    credit_budget_per_run: Annotated[int, Field(ge=0)] | None = None
-    smallest_cohort: Annotated[int, Field(ge=2)] = 20
+    credit_budget: Annotated[int, Field(ge=0), DIGITS] = 0
+    credit_budget_per_run: Annotated[int, Field(ge=0), DIGITS] | None = None
+    smallest_cohort: Annotated[int, Field(ge=2), DIGITS] = 20
     emails_in_warehouse: Literal["plain", "hashed"] = "plain"
     mavera_plan: Literal["starter", "basic", "professional", "enterprise"] = "starter"
-    mavera_settle_seconds: Annotated[int, Field(ge=0)] = assumptions.SETTLE_SECONDS
+    mavera_settle_seconds: Annotated[int, Field(ge=0), DIGITS] = assumptions.SETTLE_SECONDS
     mavera_persona_type: Literal["B2B", "B2C"] = "B2C"
     mavera_persona_shape: Literal["reference", "examples"] = "reference"
     mavera_brand_voice_id: str | None = None
     mavera_study_fields: dict[str, str] = {}
     mavera_transcripts_may_leave: bool = False
     mavera_drift: DriftPolicy = "leave"
-    mavera_study_days: Annotated[int, Field(ge=0)] = 30
+    mavera_study_days: Annotated[int, Field(ge=0), DIGITS] = 30
     mavera_poll_seconds: Annotated[float, Field(ge=0.05)] = assumptions.POLL_SECONDS
-    mavera_poll_ceiling_seconds: Annotated[int, Field(ge=0)] = assumptions.POLL_CEILING_SECONDS
+    mavera_poll_ceiling_seconds: Annotated[int, Field(ge=0), DIGITS] = assumptions.POLL_CEILING_SECONDS
 
     notice_url: Annotated[SecretStr | None, AfterValidator(_safe_address)] = None
     notice_command: str | None = None
 
-    history_days: Annotated[int, Field(ge=1, le=730)] = 730
+    history_days: Annotated[int, Field(ge=1, le=730), DIGITS] = 730
     wistia_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")] = "2026-05"
     klaviyo_revision: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}(\.pre)?$")] = "2026-07-15"
 
@@ -142,22 +165,116 @@ class Settings(BaseSettings):
         return "sandbox" if host in LOOPBACK else "live"
 
 
+def names() -> frozenset[str]:
+    """Return every name that a setting can have in the environment."""
+    ours = {name.upper() for name in Settings.model_fields}
+    return frozenset(ours | {f"{name}{FROM_FILE}" for name in _secrets()})
+
+
 def load() -> Settings:
     """Read the environment, then `.env` (or the file that `ENV_FILE` names).
 
-    Raises SettingsError that names the first wrong setting and what it takes, never its value.
+    Raises SettingsError that names the first setting that is unknown or wrong, and what it takes, never its
+    value.
     """
+    named = os.environ.get("ENV_FILE")
+    file = Path(named) if named else ROOT / ".env"
+    if named and not file.exists():
+        raise SettingsError(f"ENV_FILE: there is no file {file}. Correct its path, or leave ENV_FILE out")
+    in_file = _read(file) if file.exists() else {}
+    in_environment = {name.upper(): value for name, value in os.environ.items() if value}
+    if unknown := next(_mistyped(in_environment), None):
+        raise SettingsError(f"{unknown}. Correct it in the environment, or remove it there")
+    secrets = {**_from_files(in_file, file.name), **_from_files(in_environment, "the environment")}
+    # A secret itself in the environment wins over a file of it that is named in `.env`.
+    given: dict[str, Any] = {
+        name.lower(): value for name, value in secrets.items() if name not in in_environment
+    }
     try:
-        return Settings(_env_file=os.environ.get("ENV_FILE", ROOT / ".env"))
+        return Settings(_env_file=file, **given)
     except ValidationError as error:
-        first = error.errors(include_input=False, include_url=False)[0]
+        first = error.errors(include_url=False)[0]
         name = str(first["loc"][0])
         is_ours = first["type"] == "value_error"
         reason = first["msg"].removeprefix("Value error, ") if is_ours else f"must be {_taken(name)}"
+        if first["type"] == "int_parsing" and SEPARATED.fullmatch(str(first["input"])):
+            reason += ", in digits alone, such as 1000"
     except NotReadError as error:  # of a setting that is JSON
         (name,) = re.findall(r'field "(\w+)"', str(error))
         reason = f"must be {_taken(name)}"
     raise SettingsError(f"{name.upper()}: {reason}. See .env.example")
+
+
+def _secrets() -> list[str]:
+    """Return the settings that hold a secret: their value may be kept in a file of its own."""
+    fields = Settings.model_fields.items()
+    return [name.upper() for name, field in fields if "SecretStr" in str(field.annotation)] + ["LEDGER_URL"]
+
+
+def _read(file: Path) -> dict[str, str]:
+    """Return what a file of settings holds. Raises SettingsError at the first line that is no setting."""
+    found: dict[str, str] = {}
+    try:
+        with file.open(encoding="utf-8") as stream:
+            for binding in parse_stream(stream):
+                if NOT_OURS.fullmatch(binding.original.string.strip()):
+                    break
+                if binding.error or (binding.key and binding.value is None):
+                    text = binding.original.string
+                    line = binding.original.line + text[: -len(text.lstrip())].count("\n")
+                    raise SettingsError(f"{file}, line {line}: this is not NAME=VALUE. See .env.example")
+                if binding.key:
+                    found[binding.key.upper()] = binding.value or ""
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file} is not UTF-8 text. Save it as UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}") from None
+    for name in found:
+        if name not in names() and not OF_OTHERS.fullmatch(name):
+            below = "Settings of other programs belong below a line `# not ours`"
+            raise SettingsError(f"{_unknown(name)}. Correct it in {file}. {below}")
+    return found
+
+
+def _mistyped(given: Mapping[str, str]) -> Iterator[str]:
+    """Say which names in the environment are slips of ours; all other names there are somebody else's."""
+    for name in given.keys() - names() - {"ENV_FILE"}:
+        alike = SHORT_MISTYPED if len(name) < SHORT_NAME else MISTYPED
+        if _nearest(name, alike):
+            yield _unknown(name)
+
+
+def _unknown(name: str) -> str:
+    nearest = _nearest(name, ALIKE)
+    return f"{name}: there is no such setting" + (f", the nearest is {nearest}" if nearest else "")
+
+
+def _nearest(name: str, alike: float) -> str:
+    """Return the setting whose name is most like this one, "" where none is like it."""
+    stem = name.removesuffix(FROM_FILE)
+    among = _secrets() if stem != name else [each.upper() for each in Settings.model_fields]
+    nearest = get_close_matches(stem, among, 1, alike)
+    return f"{nearest[0]}{name[len(stem) :]}" if nearest else ""
+
+
+def _from_files(given: Mapping[str, str], where: str) -> dict[str, str]:
+    """Return the secrets that `NAME_FILE` points to, as Docker and Kubernetes hand them over."""
+    found = {}
+    for name in _secrets():
+        path = given.get(f"{name}{FROM_FILE}")
+        if not path:
+            continue
+        if given.get(name):
+            raise SettingsError(f"{name} and {name}{FROM_FILE} are both set in {where}: keep one of them")
+        try:
+            found[name] = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingsError(f"{name}{FROM_FILE}: {path} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{name}{FROM_FILE}: {path} is not UTF-8 text") from None
+        if not found[name]:
+            raise SettingsError(f"{name}{FROM_FILE}: {path} is empty. Put the secret into it")
+    return found
 
 
 def _taken(name: str) -> str:

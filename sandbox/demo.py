@@ -150,7 +150,7 @@ def _sandbox(world: World) -> Iterator[float]:
 
 def _command(module: str, *arguments: str) -> tuple[dict[str, Any], float]:
     """Run `python -m module` on the demo's settings; return its JSON answer and its seconds."""
-    ours = {name.upper() for name in settings.Settings.model_fields}
+    ours = settings.names()
     environment = {name: value for name, value in os.environ.items() if name.upper() not in ours}
     started = time.monotonic()
     process = subprocess.run(  # noqa: S603

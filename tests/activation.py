@@ -356,7 +356,7 @@ def publish_origins(path: Path) -> None:
 def environment(path: Path, url: str) -> dict[str, str]:
     """Return the settings of a run whose files are below `path` and whose Mavera is the sandbox at `url`."""
     return {
-        "ENV_FILE": str(path / "none.env"),
+        "ENV_FILE": "/dev/null",
         "PUBLISHED_PATH": str(path / "published.duckdb"),
         "LEDGER_URL": f"sqlite:///{path / 'ledger.sqlite'}",
         "RUNS_PATH": str(path / "runs.jsonl"),

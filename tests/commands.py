@@ -48,7 +48,7 @@ class Project:
 
     @property
     def environment(self) -> Mapping[str, str]:
-        ours = {name.upper() for name in settings.Settings.model_fields}
+        ours = settings.names()
         return {
             **{name: value for name, value in os.environ.items() if name.upper() not in ours},
             "ENV_FILE": os.devnull,

@@ -160,7 +160,7 @@ def test_a_ledger_is_restored_also_where_a_lease_was_left_behind(
     with sa.create_engine(url).begin() as connection:
         connection.execute(sa.text("insert into lease table left_behind"))
         connection.execute(sa.text("update lease set beat_at = beat_at - interval '1 hour'"))
-    for name, value in {"ENV_FILE": "none", "LEDGER_URL": url, "MAVERA_BASE_URL": MAVERA}.items():
+    for name, value in {"ENV_FILE": "/dev/null", "LEDGER_URL": url, "MAVERA_BASE_URL": MAVERA}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(sys, "argv", ["activate", "ledger", "restore", str(file)])
     with pytest.raises(SystemExit) as ended:
