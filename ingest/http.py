@@ -5,6 +5,7 @@ costs more than everything else together at 1,000 rows a page, and it follows a 
 it names.
 """
 
+import math
 import random
 import re
 import threading
@@ -13,7 +14,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
+from email.utils import parsedate_to_datetime
 from typing import Any, NamedTuple, Protocol, TypeVar
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -23,6 +25,7 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from ingest import files
+from ingest.ceilings import LONGEST_WINDOW_SECONDS, Ceilings, TooMuchError, check_depth, check_link
 from ingest.typed import BrokenBodyError, Table, value
 
 TRIES = 8
@@ -127,14 +130,15 @@ class Pace:
         `RateLimit-Limit: 10, 10;w=1, 150;w=60` names windows and its reset counts seconds;
         `X-RateLimit-Reset` is a Unix time.
         """
-        windows = re.findall(r"(\d+);w=(\d+)", headers.get("RateLimit-Limit", ""))
+        windows = re.findall(r"\b(\d{1,9});w=(\d{1,9})\b", headers.get("RateLimit-Limit", ""))
         left = _number(headers.get("RateLimit-Remaining"))
         # An allowance that our own request did not lessen is not being counted.
         if windows and left is not None and left < int(windows[0][0]):
             with self._lock:
                 known = self._windows(bucket)
                 for count, seconds in windows:
-                    known.setdefault((int(count), float(seconds)), deque(maxlen=int(count)))
+                    if int(count) and float(seconds) <= LONGEST_WINDOW_SECONDS:
+                        known.setdefault((int(count), float(seconds)), deque(maxlen=int(count)))
         if headers.get("RateLimit-Remaining") == "0":
             self.hold(bucket, _number(headers.get("RateLimit-Reset")) or 0.0)
         elif headers.get("X-RateLimit-Remaining") == "0":
@@ -154,9 +158,19 @@ class Pace:
 
 def _number(text: str | None) -> float | None:
     try:
-        return max(float(text), 0.0) if text else None
+        number = float(text) if text else math.nan
     except ValueError:
         return None
+    return max(number, 0.0) if math.isfinite(number) else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Return the date that an HTTP header names, None for anything else."""
+    try:
+        moment = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def reset_in(headers: Mapping[str, str]) -> float | None:
@@ -164,6 +178,8 @@ def reset_in(headers: Mapping[str, str]) -> float | None:
     after = _number(headers.get("Retry-After"))
     if after is not None:
         return after
+    if named := _moment(headers.get("Retry-After")):
+        return max((named - datetime.now(UTC)).total_seconds(), 0.0)
     reset = _number(headers.get("X-RateLimit-Reset"))
     return None if reset is None else max(reset - time.time(), 0.0) + 0.1
 
@@ -308,6 +324,7 @@ class Vendor(requests.Session):
         self.headers.update({"Accept": "application/json", **(headers or {})})
         self.auth = _Bearer(authorization)
         self.notices: list[str] = []
+        self.ceilings = Ceilings()
         self.mount(base_url, HTTPAdapter(pool_maxsize=32))
         # On loopback nobody is served by politeness: the sandbox answers at once or breaks on purpose.
         self._timeout = NEAR_SECONDS if is_near else FAR_SECONDS
@@ -336,9 +353,11 @@ class Vendor(requests.Session):
                 json=body,
                 timeout=patience,
                 allow_redirects=False,
+                stream=True,
             )
 
         def take(answer: requests.Response) -> Page:
+            check_depth(answer.content)
             text = answer.content.decode()
             return Page(text, read(text))
 
@@ -350,14 +369,22 @@ class Vendor(requests.Session):
 
         Raises SourceError: what storage refuses, a new link may open.
         """
-        address = urlsplit(link)
+        try:
+            address = check_link(link, self.base_url)
+        except TooMuchError as error:
+            raise SourceError(f"a file of the export is not fetched: {error}") from None
 
         def send(patience: tuple[float, float]) -> requests.Response:
-            return self.get(link, auth=_without_key, timeout=patience, allow_redirects=False)
+            return self.get(link, auth=_without_key, timeout=patience, allow_redirects=False, stream=True)
 
         try:
             return self._insist(
-                send, lambda answer: read(answer.content), address.netloc, address.path, tally
+                send,
+                lambda answer: read(answer.content),
+                address.netloc,
+                address.path,
+                tally,
+                is_export=True,
             )
         except RefusedError as error:
             raise SourceError(f"a file of the export was refused: {error}") from None
@@ -380,6 +407,8 @@ class Vendor(requests.Session):
         bucket: str,
         shown: str,
         tally: Tally,
+        *,
+        is_export: bool = False,
     ) -> T:
         bucket = bucket if self.by_endpoint else ""
         problem, failures, told = "", 0, 0
@@ -388,6 +417,9 @@ class Vendor(requests.Session):
             try:
                 answer = send(self._patience(failures))
                 self.pace.learn(bucket, answer.headers)
+                # What requests would read itself, however much it is.
+                answer._content = self.ceilings.read(answer, is_export=is_export)
+                answer._content_consumed = True  # type: ignore[attr-defined]
                 if answer.status_code in GOOD:
                     return take(answer)
             except (requests.ConnectionError, requests.Timeout) as error:
@@ -396,6 +428,8 @@ class Vendor(requests.Session):
                 )
             except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
                 problem = "the answer broke off"
+            except TooMuchError as error:
+                raise SourceError(f"the answer on {shown} is refused: {error}") from None
             except (BrokenBodyError, UnicodeDecodeError) as error:
                 problem = f"a broken answer ({error})"
             else:

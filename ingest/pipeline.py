@@ -30,6 +30,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 
 import terminal
 import warehouse
+from ingest.ceilings import Ceilings
 from ingest.http import Client, RefusedError, SourceError, Vendor
 from ingest.people import Addresses, Forgotten
 from ingest.typed import ChangedTypeError, Table
@@ -267,6 +268,7 @@ def run(
 
 def _jobs(source: Source, key: str | None, settings: Settings, now: datetime) -> list[Job]:
     vendor = source.connect(settings, key or "")
+    vendor.ceilings = Ceilings.of(settings)
     return [
         Job(source, resource, Client(vendor, now), Outcome(source.name, resource.table.name))
         for resource in source.resources(settings)
