@@ -170,10 +170,11 @@ def _refused(source: Source, scope: str, error: RefusedError, settings: environm
     """Say what one refusal means and what to do."""
     name = source.name
     if error.lacks_scope and scope:
-        waiting = [r.table.name for r in source.resources(settings) if scope in r.scope]
+        waiting = [r for r in source.resources(settings) if scope in r.scope]
         others = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
         lacks = f"the key lacks {scope} ({error.status} on {error.path}): add it"
-        return Check("fail", name, f"{lacks}; until then {waiting[0]}{others} cannot be read")
+        state: State = "warn" if all(resource.optional for resource in waiting) else "fail"
+        return Check(state, name, f"{lacks}; until then {waiting[0].table.name}{others} cannot be read")
     if error.status == requests.codes.unauthorized:
         return Check("fail", name, f"401: {source.key_name} is wrong or revoked; make a new one")
     if explained := source.explain(error, settings):

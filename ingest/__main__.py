@@ -111,7 +111,7 @@ def _line(job: Job) -> str:
     outcome = job.outcome
     name = f"{job.source.name:<8} {job.resource.table.name:<22}"
     if job.error is not None:
-        return f"{name} failed"
+        return f"{name} failed" if job.has_failed else f"{name} skipped: the key lacks {job.resource.scope}"
     news = [f"+{outcome.rows_new:,} new"]
     if outcome.rows_changed:
         news.append(f"{outcome.rows_changed:,} changed")
@@ -124,7 +124,7 @@ def _line(job: Job) -> str:
 
 
 def _verdict(summary: Summary) -> str:
-    failed = {job.source.name for job in summary.jobs if job.error is not None}
+    failed = {job.source.name for job in summary.jobs if job.has_failed}
     names = {job.source.name for job in summary.jobs} | summary.skipped.keys()
     loaded = names - failed - summary.skipped.keys()
     new = sum(job.outcome.rows_new for job in summary.jobs)

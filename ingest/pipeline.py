@@ -70,7 +70,8 @@ class Resource:
     `overlap` how much is read again because the vendor delivers or changes it late; what has one is read
     whole every DEEP_EVERY, unless the vendor `forgets` old rows. A `daily` resource is measured once a day,
     and again by a deep read. A `replaced` one is the vendor's current list, without what has gone. `scope` is
-    what the key must be allowed.
+    what the key must be allowed. An `optional` resource may be refused for lack of it: keys that were made
+    for an earlier version do not have the scope yet. The run says so and ends well.
     """
 
     table: Table
@@ -82,6 +83,7 @@ class Resource:
     daily: bool = False
     replaced: bool = False
     needs_key: bool = True
+    optional: bool = False
 
     @property
     def is_read_deeply(self) -> bool:
@@ -184,6 +186,20 @@ class Job:
     def name(self) -> str:
         return f"{self.source.name} {self.resource.table.name}"
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether the key lacks the scope of this resource."""
+        return isinstance(self.error, RefusedError) and self.error.lacks_scope
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether it was left out because the key lacks a scope that this resource does not insist on."""
+        return self.resource.optional and self.is_refused
+
+    @property
+    def has_failed(self) -> bool:
+        return self.error is not None and not self.is_skipped
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -262,7 +278,7 @@ def run(
         file.close()
     vendors = {job.source.name: job.client.vendor for job in jobs}
     notices = [f"{name}: {notice}" for name, vendor in vendors.items() for notice in vendor.notices]
-    notices += _clock(jobs)
+    notices += _clock(jobs) + _lacking(jobs)
     return Summary(jobs, skipped, _errors(jobs, settings), notices)
 
 
@@ -303,6 +319,18 @@ def _clock(jobs: Sequence[Job]) -> list[str]:
         "right. Nothing is lost, no cursor moved back"
     )
     return [line]
+
+
+def _lacking(jobs: Sequence[Job]) -> list[str]:
+    """One line for each optional scope that a key lacks, with the tables that were not read for it."""
+    lacking: dict[tuple[str, str], list[str]] = {}
+    for job in jobs:
+        if job.is_skipped:
+            lacking.setdefault((job.source.name, job.resource.scope), []).append(job.resource.table.name)
+    return [
+        f"{name}: the key lacks {scope}: {', '.join(tables)} not loaded. Add the scope to the key to get them"
+        for (name, scope), tables in lacking.items()
+    ]
 
 
 def _read_and_write(jobs: Sequence[Job], file: "Warehouse", report: Report) -> None:
@@ -416,13 +444,13 @@ def _errors(jobs: Sequence[Job], settings: Settings) -> list[str]:
     errors: dict[str, None] = {}
     loaded = {job.source.name for job in jobs if job.error is None}
     for job in jobs:
-        if job.error is None:
+        if job.error is None or not job.has_failed:
             continue
         others = ", the other sources were" if loaded - {job.source.name} else ""
         name, error = job.source.name, job.error
         if isinstance(error, RefusedError):
             explained = job.source.explain(error, settings)
-            if error.lacks_scope and job.resource.scope:
+            if job.is_refused and job.resource.scope:
                 stays = f"stays at {job.last:%d %b}" if job.last else "stays as it is"
                 explained = (
                     f"{name}: the key lacks {job.resource.scope} ({error.status} on {error.path}). "
@@ -491,7 +519,11 @@ class Warehouse:
                 requests bigint, waits bigint, rows_read bigint, rows_new bigint, rows_changed bigint,
                 rows_late bigint, outcome text, detail text
             );
-            alter table raw_ops.loads add column if not exists deep_at timestamptz
+            alter table raw_ops.loads add column if not exists deep_at timestamptz;
+            create table if not exists raw_ops.set_aside (
+                vendor text, resource text, field text, reason text, row_key text,
+                run_id text, set_aside_at timestamptz
+            )
             """
         )
 
@@ -643,7 +675,8 @@ class Warehouse:
         outcome.finished_at = datetime.now(UTC)
         outcome.requests, outcome.waits = job.client.tally.requests, job.client.tally.waits
         if job.error is not None:
-            outcome.outcome, outcome.detail = "failed", str(job.error)
+            outcome.outcome = "skipped" if job.is_skipped else "failed"
+            outcome.detail = str(job.error)
         columns = [name for name in asdict(outcome) if name != "latest_days"]
         self._connection.execute(
             f"insert into raw_ops.loads (run_id, {', '.join(columns)}) "

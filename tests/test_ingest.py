@@ -6,7 +6,7 @@ import re
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,16 @@ import pytest
 import requests
 from typer.testing import CliRunner
 
-from ingest.__main__ import app
+import settings
+from ingest.__main__ import Lines, app
 from ingest.mavera import LEDGER
+from ingest.pipeline import Resource, run
+from ingest.wistia import READ_STATS, WISTIA
 from sandbox import klaviyo, mavera, sendgrid, wistia
 from sandbox.faults import Fault
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
+from settings import Settings
 
 TODAY = date(2026, 11, 21)
 TOMORROW = date(2026, 11, 22)
@@ -891,6 +895,26 @@ def test_a_missing_scope_is_named_with_what_stays_behind(machine: Machine, sandb
         "wistia: the key lacks Read detailed stats (401 on /wistia/v1/stats/events.json). "
         "Add it; events stays as it is"
     ) in ran.report["errors"]
+    assert machine.rows("select count(*) > 0 from raw_wistia.medias") == [(True,)]
+
+
+def test_an_optional_scope_that_a_key_lacks_is_named_and_fails_nothing(
+    machine: Machine, sandbox: Sandbox
+) -> None:
+    machine.set(WISTIA_API_TOKEN=wistia.NARROW_KEY)
+
+    def resources(chosen: Settings) -> list[Resource]:
+        return [replace(each, optional=each.scope == READ_STATS) for each in WISTIA.resources(chosen)]
+
+    source = replace(WISTIA, resources=resources)
+    summary = run(settings.load(), [source], ["wistia"], Lines())
+    assert not summary.errors
+    (notice,) = summary.notices
+    assert notice.startswith("wistia: the key lacks Read detailed stats: visitors, events, media_stats")
+    assert machine.rows("select distinct outcome from raw_ops.loads order by all") == [
+        ("loaded",),
+        ("skipped",),
+    ]
     assert machine.rows("select count(*) > 0 from raw_wistia.medias") == [(True,)]
 
 

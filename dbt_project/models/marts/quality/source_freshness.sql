@@ -34,7 +34,7 @@ summed as (
         max(case when recency = 1 then new_row_count end) as new_row_count,
         max(case when recency = 1 then changed_row_count end) as changed_row_count,
         cast(sum(late_row_count) as bigint) as late_row_count,
-        max(case when outcome <> 'failed' then finished_at end) as last_loaded_at
+        max(case when outcome = 'loaded' then finished_at end) as last_loaded_at
     from loads
     group by vendor, resource
 
