@@ -63,7 +63,9 @@ scheduled: .venv/.ready ## the whole way, as a schedule takes it: where a vendor
 	$(PY) -m transform || exit; \
 	[ $$ingested = 0 ] || { echo "not all was loaded: modelled and published, nothing was sent" >&2; exit 1; }; \
 	$(PY) -m activate apply; sent=$$?; [ $$sent -le 1 ] || exit $$sent; \
-	$(PY) -m ingest mavera && $(PY) -m transform && exit $$sent
+	$(PY) -m ingest mavera && $(PY) -m transform || exit; \
+	[ $$sent = 0 ] || exit $$sent; \
+	$(PY) -m runs
 
 drift: .venv/.ready ## what Mavera holds otherwise than the ledger says; free, and changes nothing by itself
 	@$(PY) -m activate drift

@@ -18,8 +18,9 @@ from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
 import typer
+from pydantic import SecretStr
 
-from settings import Settings
+from settings import Settings, without_secrets
 
 Outcome = Literal["well", "failed", "not started", "stopped"]
 
@@ -27,6 +28,10 @@ BUDGET_SHARE_TO_TELL: Final = 0.8
 NOTICE_SECONDS: Final = 10
 DETAIL_CHARACTERS: Final = 300
 CANNOT: Final = "cannot be written"  # as every error of a read-only disk has it
+
+
+class NotDeliveredError(Exception):
+    """A heartbeat did not arrive; the text says why."""
 
 
 @dataclass
@@ -139,16 +144,14 @@ def _deliver(settings: Settings, words: str) -> bool:
     line = f"mavera-warehouse: {words}"
     try:
         if settings.notice_url:
-            import requests
-
-            answer = requests.post(
-                settings.notice_url.get_secret_value(), json={"text": line}, timeout=NOTICE_SECONDS
-            )
-            if not answer.ok:
-                return _undelivered(f"NOTICE_URL answered {answer.status_code}")
+            status = _send(settings.notice_url, {"text": line})
+            if not 200 <= status < 300:
+                return _undelivered(f"NOTICE_URL answered {status}")
         if settings.notice_command:
             command = [*shlex.split(settings.notice_command), line]
-            done = subprocess.run(command, timeout=NOTICE_SECONDS, capture_output=True, check=False)  # noqa: S603
+            done = subprocess.run(  # noqa: S603
+                command, timeout=NOTICE_SECONDS, capture_output=True, check=False, env=without_secrets()
+            )
             if done.returncode:
                 return _undelivered(f"NOTICE_COMMAND ended with {done.returncode}")
     except OSError as error:  # of requests as well; its text may hold the address, which is a secret
@@ -156,6 +159,40 @@ def _deliver(settings: Settings, words: str) -> bool:
     except subprocess.TimeoutExpired:
         return _undelivered(f"NOTICE_COMMAND took over {NOTICE_SECONDS} s")
     return True
+
+
+def _send(url: SecretStr, body: Mapping[str, str]) -> int:
+    """Post to an address of the settings and return the status.
+
+    No redirect is followed and no `.netrc` is read: either would hand the words, or a password, to a host
+    that the settings do not name.
+    """
+    import requests
+
+    answer = requests.post(
+        url.get_secret_value(),
+        json=body,
+        timeout=NOTICE_SECONDS,
+        allow_redirects=False,
+        auth=lambda request: request,
+        stream=True,  # what it answers is not read
+    )
+    return answer.status_code
+
+
+def beat(settings: Settings) -> None:
+    """Tell the address of HEARTBEAT_URL that a whole scheduled run ended well.
+
+    A service that expects this at a known time notices the run that never came. Raises NotDeliveredError.
+    """
+    if settings.heartbeat_url is None:
+        return
+    try:
+        status = _send(settings.heartbeat_url, {"text": "mavera-warehouse: the scheduled run ended well"})
+    except OSError as error:
+        raise NotDeliveredError(f"HEARTBEAT_URL could not be reached ({type(error).__name__})") from None
+    if not 200 <= status < 300:
+        raise NotDeliveredError(f"HEARTBEAT_URL answered {status}")
 
 
 def _undelivered(reason: str) -> bool:
@@ -232,3 +269,22 @@ def _append(settings: Settings, line: Mapping[str, Any]) -> str:
     except OSError as error:
         return f"{path} {CANNOT} ({error.strerror})"
     return ""
+
+
+if __name__ == "__main__":
+    import settings
+    import terminal
+
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+    @app.command(epilog=terminal.DEBUG_HELP)
+    def heartbeat() -> None:
+        """Send the heartbeat of a scheduled run that ended well, where HEARTBEAT_URL is set."""
+        beat(settings.load())
+
+    terminal.run(
+        app,
+        settings.SettingsError,
+        half_done=(NotDeliveredError,),
+        stopped="stopped; no heartbeat was sent",
+    )

@@ -131,6 +131,8 @@ class Settings(BaseSettings):
 
     notice_url: Annotated[SecretStr | None, AfterValidator(_safe_address)] = None
     notice_command: str | None = None
+    heartbeat_url: Annotated[SecretStr | None, AfterValidator(_safe_address)] = None
+    log: Literal["text", "json"] = "text"
 
     history_days: Annotated[int, Field(ge=1, le=730), DIGITS] = 730
     largest_answer_mb: Annotated[int, Field(ge=1, le=4000), DIGITS] = 100
@@ -172,6 +174,12 @@ def names() -> frozenset[str]:
     """Return every name that a setting can have in the environment."""
     ours = {name.upper() for name in Settings.model_fields}
     return frozenset(ours | {f"{name}{FROM_FILE}" for name in _secrets()})
+
+
+def without_secrets() -> dict[str, str]:
+    """Return this process's environment for a command of somebody else's: without keys, or files of keys."""
+    kept_back = {*_secrets(), *(f"{name}{FROM_FILE}" for name in _secrets())}
+    return {name: value for name, value in os.environ.items() if name.upper() not in kept_back}
 
 
 def load() -> Settings:

@@ -5,13 +5,16 @@ Commands import it first: loading the rest takes a second or two, in which someb
 """
 
 import io
+import json
 import os
+import re
 import signal
 import sys
 import traceback
 from collections.abc import Callable
+from datetime import UTC, datetime
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Final, NoReturn, TextIO, cast
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer
@@ -40,6 +43,8 @@ def run(
     """
     if sys.stdout is sys.__stdout__:  # a test may have put something else there
         sys.stdout, sys.stderr = _patient(sys.stdout), _patient(sys.stderr)
+        if _logs_json():
+            sys.stderr = cast(TextIO, JsonLines(sys.stderr))
     is_debugging = DEBUG in sys.argv
     if mistakes:
         sys.argv = [sys.argv[0], *(argument for argument in sys.argv[1:] if argument != DEBUG)]
@@ -95,6 +100,51 @@ def _patient(stream: TextIO) -> TextIO:
         errors="backslashreplace",
         line_buffering=True,
     )
+
+
+def _logs_json() -> bool:
+    import settings  # every command has loaded it by now
+
+    try:
+        return settings.load().log == "json"
+    except settings.SettingsError:  # which the command itself will say
+        return False
+
+
+class JsonLines(io.TextIOBase):
+    """A stream that turns each line into a JSON object: when it was written, its level, its text."""
+
+    LEVELS: Final = {"error": "error", "fail": "error", "warn": "warning"}
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._begun = ""
+
+    def write(self, text: str, /) -> int:
+        *whole, self._begun = (self._begun + text).split("\n")
+        for line in whole:
+            self._say(line)
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def close(self) -> None:
+        if self._begun:
+            self._say(self._begun)
+            self._begun = ""
+        super().close()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def _say(self, line: str) -> None:
+        said = line.strip()
+        if not said:
+            return
+        level = self.LEVELS.get(re.split(r"[:\s]", said, maxsplit=1)[0].lower(), "info")
+        entry = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": level, "text": said}
+        self._stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
 def _interrupt(number: int, _: FrameType | None) -> NoReturn:

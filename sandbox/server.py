@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
+from urllib.parse import urlsplit
 
 import uvicorn
 from starlette.applications import Starlette
@@ -38,6 +39,8 @@ TELL_WHEN = (
     b"x-ratelimit-reset",
     b"x-ratelimit-remaining",
 )
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+FORBIDDEN = JSONResponse({"error": "control routes answer this machine only"}, 403)
 CURSORS = ("page_token", "page[cursor]", "cursor")
 
 
@@ -54,6 +57,14 @@ def environment(host: str) -> dict[str, str]:
         "KLAVIYO_BASE_URL": f"{host}/klaviyo/api",
         "MAVERA_BASE_URL": f"{host}/mavera/api/v1",
     }
+
+
+def _is_from_here(request: Request) -> bool:
+    """Whether a program on this machine asks: a page in a browser, even one whose name was rebound to this
+    address, sends a Host or an Origin of its own.
+    """
+    named = [f"//{request.headers.get('host', '')}", request.headers.get("origin", "//localhost")]
+    return all(urlsplit(each).hostname in LOOPBACK for each in named)
 
 
 class Windows:
@@ -147,7 +158,8 @@ class Sandbox:
             return
         name, _, rest = scope["path"].lstrip("/").partition("/")
         if name not in self._vendors:
-            await self._control(scope, receive, send)
+            answer = self._control if _is_from_here(Request(scope)) else FORBIDDEN
+            await answer(scope, receive, send)
             return
         vendor, application = self._vendors[name]
         # As below a mount: routes match what follows root_path, links that a vendor builds lead back here.

@@ -4,12 +4,16 @@ import json
 import os
 import shlex
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import duckdb
 import pytest
 import typer
+from commands import Project
+from pydantic import SecretStr
 
 import runs
 import settings
@@ -229,3 +233,99 @@ def test_the_webhook_gets_slacks_format(ours: settings.Settings, monkeypatch: py
     assert sent == [("https://hooks.example/T0/x", {"text": "mavera-warehouse: ingest failed: no room"})]
     assert "hooks.example" not in json.dumps(list(runs.lines(hook)))
     assert "hooks.example" not in repr(hook)
+
+
+class Listener:
+    """A web server on this machine that keeps what it was sent, and answers with one status."""
+
+    def __init__(self, status: int, **headers: str) -> None:
+        self.bodies: list[bytes] = []
+        self.keys: list[str | None] = []
+        listener = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                listener.bodies.append(self.rfile.read(int(self.headers["Content-Length"])))
+                listener.keys.append(self.headers["Authorization"])
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                """Say nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}/hook"
+        threading.Thread(
+            target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True
+        ).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def listen() -> Iterator[Callable[..., Listener]]:
+    listeners: list[Listener] = []
+
+    def start(status: int = 200, **headers: str) -> Listener:
+        listeners.append(Listener(status, **headers))
+        return listeners[-1]
+
+    yield start
+    for listener in listeners:
+        listener.close()
+
+
+def test_a_notice_follows_no_redirect_and_carries_no_password_of_a_netrc(
+    ours: settings.Settings,
+    listen: Callable[..., Listener],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login ada password secret\n", encoding="utf-8")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    elsewhere = listen()
+    moved = listen(307, Location=elsewhere.url)
+    ended(ours.model_copy(update={"notice_url": SecretStr(moved.url), "notice_command": None}), "failed", "x")
+    assert (len(moved.bodies), moved.keys, elsewhere.bodies) == (1, [None], [])
+    assert "NOTICE_URL answered 307" in capsys.readouterr().err
+
+
+def test_a_command_that_is_told_gets_no_key(
+    ours: settings.Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets = ("KLAVIYO_API_KEY", "mavera_api_key", "WISTIA_API_TOKEN_FILE", "LEDGER_URL", "NOTICE_URL")
+    for name in secrets:
+        monkeypatch.setenv(name, "https://secret.example")
+    monkeypatch.setenv("TEAM", "analytics")
+    script = f"import os; open({str(tmp_path / 'env')!r}, 'w').write(repr(dict(os.environ)))"
+    command = shlex.join([sys.executable, "-c", script])
+    ended(ours.model_copy(update={"notice_command": command}), "failed", "it broke")
+    seen = (tmp_path / "env").read_text(encoding="utf-8")
+    assert "secret" not in seen
+    assert "'TEAM': 'analytics'" in seen
+
+
+def test_a_heartbeat_is_sent_where_it_is_wanted_and_says_when_it_did_not_arrive(
+    ours: settings.Settings, listen: Callable[..., Listener]
+) -> None:
+    runs.beat(ours)
+    well, ill = listen(), listen(500)
+    runs.beat(ours.model_copy(update={"heartbeat_url": SecretStr(well.url)}))
+    assert len(well.bodies) == 1
+    with pytest.raises(runs.NotDeliveredError, match="HEARTBEAT_URL answered 500"):
+        runs.beat(ours.model_copy(update={"heartbeat_url": SecretStr(ill.url)}))
+
+
+def test_log_lines_are_json_where_that_is_set(tmp_path: Path) -> None:
+    project = Project(tmp_path, "http://127.0.0.1:9", extra={"LOG": "json"})
+    ran = project.run("transform")
+    lines = [json.loads(line) for line in ran.err.splitlines()]
+    assert [line["level"] for line in lines] == ["error"]
+    assert lines[0]["text"].startswith("error: ")
+    assert lines[0]["at"].endswith("+00:00")
+    assert ran.code == 2

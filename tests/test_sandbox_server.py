@@ -301,3 +301,22 @@ def test_faults_can_be_listed_and_cleared(url: str) -> None:
 def test_a_fault_is_read_from_a_flag(name: str) -> None:
     assert Fault.parse(name) == Fault(name)
     assert Fault.parse(f"{name}:wistia:0.25:3") == Fault(name, "wistia", 0.25, 3)
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({}, 200),
+        ({"Host": "localhost:8790"}, 200),
+        ({"Host": "[::1]:8790"}, 200),
+        ({"Origin": "http://127.0.0.1:3000"}, 200),
+        ({"Host": "rebound.example"}, 403),
+        ({"Origin": "https://elsewhere.example"}, 403),
+        ({"Origin": "null"}, 403),
+    ],
+)
+def test_control_routes_answer_programs_on_this_machine_and_no_page_of_another_host(
+    url: str, headers: dict[str, str], status: int
+) -> None:
+    for path in ("journal", "state", "faults"):
+        assert requests.get(f"{url}/control/{path}", headers=headers, timeout=10).status_code == status
