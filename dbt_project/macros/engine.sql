@@ -221,3 +221,24 @@
 {% macro spark__counted(value) -%}
     format_number(cast({{ value }} as bigint), 0)
 {%- endmacro %}
+
+
+{# All columns of a relation, some with other values: `values` is a list of [column, SQL]. #}
+{% macro select_replacing(relation, values) -%}
+    {{ return(adapter.dispatch('select_replacing')(relation, values)) }}
+{%- endmacro %}
+
+{% macro default__select_replacing(relation, values) -%}
+    select *{% if values %} replace (
+        {%- for name, value in values %}
+        {{ value }} as {{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    ){% endif %} from {{ relation }}
+{%- endmacro %}
+
+{% macro spark__select_replacing(relation, values) -%}
+    select *{% if values %} except ({{ values | map('first') | join(', ') }})
+        {%- for name, value in values %},
+        {{ value }} as {{ name }}
+        {%- endfor %}{% endif %} from {{ relation }}
+{%- endmacro %}

@@ -1,11 +1,9 @@
 {%- set checks = [
-    ['wistia', 'viewing sessions', 'percent_viewed out of range', 'sessions',
+    ['wistia', 'events', 'percent_viewed', 'out of range', 'sessions',
         'served_percent_viewed is not null and watched_share is null'],
-    ['wistia', 'viewing sessions', 'percent_viewed missing', 'sessions', 'served_percent_viewed is null'],
-    ['wistia', 'viewing sessions', 'viewer or media missing', 'sessions', 'viewer_id is null or media_id is null'],
-    ['klaviyo', 'predictions', 'churn_probability out of range', 'predictions',
-        'served_churn_probability is not null and churn_probability is null'],
-    ['klaviyo', 'predictions', 'profile missing', 'predictions', 'has_no_profile'],
+    ['wistia', 'events', 'percent_viewed', 'missing', 'sessions', 'served_percent_viewed is null'],
+    ['wistia', 'events', 'visitor_key, media_id', 'missing', 'sessions', 'viewer_id is null or media_id is null'],
+    ['klaviyo', 'predictive_analytics', 'profile_id', 'no such profile', 'predictions', 'has_no_profile'],
 ] -%}
 
 with sessions as (
@@ -16,22 +14,44 @@ with sessions as (
 
 predictions as (
 
-    select
-        predictions.served_churn_probability,
-        predictions.churn_probability,
-        profiles.customer_id is null as has_no_profile
+    select profiles.customer_id is null as has_no_profile
     from {{ ref('stg_klaviyo__predictive_analytics') }} as predictions
     left join {{ ref('stg_klaviyo__profiles') }} as profiles on predictions.customer_id = profiles.customer_id
 
+),
+
+counted as (
+
+    {% for vendor, table_name, field, reason, rows, rule in checks -%}
+    select
+        '{{ vendor }}' as vendor,
+        '{{ table_name }}' as table_name,
+        '{{ field }}' as field,
+        '{{ reason }}' as reason,
+        count(*) filter (where {{ rule }}) as row_count,
+        count(*) as total_count
+    from {{ rows }}
+
+    union all
+
+    {% endfor -%}
+    select
+        vendor,
+        table_name,
+        field,
+        reason,
+        row_count,
+        total_count
+    from {{ ref('stg_operations__unread_values') }}
+
 )
 
-{% for vendor, things, reason, table, rule in checks -%}
 select
-    '{{ vendor }}' as vendor,
-    '{{ things }}' as things,
-    '{{ reason }}' as reason,
-    count(*) filter (where {{ rule }}) as row_count,
-    count(*) as total_count
-from {{ table }}
-{{ 'union all' if not loop.last }}
-{% endfor %}
+    vendor,
+    table_name,
+    field,
+    replace(table_name, '_', ' ') as things,
+    concat(replace(field, '_', ' '), ' ', reason) as reason,
+    row_count,
+    total_count
+from counted

@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_klaviyo', 'campaign_messages') }}
+    {{ readable('raw_klaviyo', 'campaign_messages') }}
 
 ),
 

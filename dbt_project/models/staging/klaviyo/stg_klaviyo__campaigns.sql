@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_klaviyo', 'campaigns') }}
+    {{ readable('raw_klaviyo', 'campaigns') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_klaviyo', 'catalog_variants') }}
+    {{ readable('raw_klaviyo', 'catalog_variants') }}
 
 ),
 

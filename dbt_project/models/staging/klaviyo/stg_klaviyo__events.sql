@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_klaviyo', 'events') }}
+    {{ readable('raw_klaviyo', 'events') }}
 
 ),
 

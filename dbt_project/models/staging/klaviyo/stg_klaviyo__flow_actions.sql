@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_klaviyo', 'flow_actions') }}
+    {{ readable('raw_klaviyo', 'flow_actions') }}
 
 ),
 

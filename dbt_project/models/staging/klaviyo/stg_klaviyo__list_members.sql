@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_klaviyo', 'list_members') }}
+    {{ readable('raw_klaviyo', 'list_members') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_klaviyo', 'metric_aggregates') }}
+    {{ readable('raw_klaviyo', 'metric_aggregates') }}
 
 ),
 

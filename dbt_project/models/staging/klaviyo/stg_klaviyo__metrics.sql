@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_klaviyo', 'metrics') }}
+    {{ readable('raw_klaviyo', 'metrics') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_klaviyo', 'predictive_analytics') }}
+    {{ readable('raw_klaviyo', 'predictive_analytics') }}
 
 ),
 
@@ -18,9 +18,7 @@ renamed as (
         cast(historic_number_of_orders as decimal(18, 2)) as historic_order_count,
         cast(predicted_number_of_orders as decimal(18, 2)) as predicted_order_count,
         cast(average_days_between_orders as decimal(18, 2)) as average_days_between_orders,
-        churn_probability as served_churn_probability,
-        case when churn_probability between 0 and 1 then cast(churn_probability as decimal(7, 6)) end
-            as churn_probability,
+        cast(churn_probability as decimal(7, 6)) as churn_probability,
 
         -- dates
         measured_on,

@@ -3,7 +3,7 @@
 
 with source as (
 
-    select * from {{ source('raw_klaviyo', 'profiles') }}
+    {{ readable('raw_klaviyo', 'profiles') }}
 
 ),
 

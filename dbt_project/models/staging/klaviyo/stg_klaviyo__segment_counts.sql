@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_klaviyo', 'segment_counts') }}
+    {{ readable('raw_klaviyo', 'segment_counts') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_klaviyo', 'segment_members') }}
+    {{ readable('raw_klaviyo', 'segment_members') }}
 
 ),
 

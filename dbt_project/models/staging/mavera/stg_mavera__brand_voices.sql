@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_mavera', 'brand_voices') }}
+    {{ readable('raw_mavera', 'brand_voices') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_mavera', 'generations') }}
+    {{ readable('raw_mavera', 'generations') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_mavera', 'personas') }}
+    {{ readable('raw_mavera', 'personas') }}
 
 ),
 

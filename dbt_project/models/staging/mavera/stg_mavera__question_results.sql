@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_mavera', 'focus_groups') }}
+    {{ readable('raw_mavera', 'focus_groups') }}
 
 ),
 

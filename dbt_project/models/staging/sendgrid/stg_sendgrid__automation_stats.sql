@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_sendgrid', 'automation_stats') }}
+    {{ readable('raw_sendgrid', 'automation_stats') }}
 
 ),
 

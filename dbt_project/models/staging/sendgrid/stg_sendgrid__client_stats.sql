@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_sendgrid', 'client_stats') }}
+    {{ readable('raw_sendgrid', 'client_stats') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_sendgrid', 'field_definitions') }}
+    {{ readable('raw_sendgrid', 'field_definitions') }}
 
 ),
 

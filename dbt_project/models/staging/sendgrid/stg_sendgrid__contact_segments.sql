@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_sendgrid', 'segments') }}
+    {{ readable('raw_sendgrid', 'segments') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_sendgrid', 'contacts') }}
+    {{ readable('raw_sendgrid', 'contacts') }}
 
 ),
 

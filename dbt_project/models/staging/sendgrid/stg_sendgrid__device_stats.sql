@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_sendgrid', 'device_stats') }}
+    {{ readable('raw_sendgrid', 'device_stats') }}
 
 ),
 

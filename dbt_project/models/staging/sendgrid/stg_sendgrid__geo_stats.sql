@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_sendgrid', 'geo_stats') }}
+    {{ readable('raw_sendgrid', 'geo_stats') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_sendgrid', 'global_stats') }}
+    {{ readable('raw_sendgrid', 'global_stats') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_sendgrid', 'group_suppressions') }}
+    {{ readable('raw_sendgrid', 'group_suppressions') }}
 
 ),
 

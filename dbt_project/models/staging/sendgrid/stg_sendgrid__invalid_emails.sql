@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_sendgrid', 'invalid_emails') }}
+    {{ readable('raw_sendgrid', 'invalid_emails') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_sendgrid', 'single_sends') }}
+    {{ readable('raw_sendgrid', 'single_sends') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_sendgrid', 'unsubscribe_groups') }}
+    {{ readable('raw_sendgrid', 'unsubscribe_groups') }}
 
 ),
 

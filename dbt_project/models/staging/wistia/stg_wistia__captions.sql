@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_wistia', 'captions') }}
+    {{ readable('raw_wistia', 'captions') }}
 
 ),
 

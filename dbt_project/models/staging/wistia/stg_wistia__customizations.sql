@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_wistia', 'customizations') }}
+    {{ readable('raw_wistia', 'customizations') }}
 
 ),
 

@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_wistia', 'media_stats_by_date') }}
+    {{ readable('raw_wistia', 'media_stats_by_date') }}
 
 ),
 

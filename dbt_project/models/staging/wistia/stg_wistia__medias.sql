@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_wistia', 'medias') }}
+    {{ readable('raw_wistia', 'medias') }}
 
 ),
 

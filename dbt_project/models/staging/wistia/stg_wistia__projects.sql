@@ -1,6 +1,6 @@
 with source as (
 
-    select * from {{ source('raw_wistia', 'projects') }}
+    {{ readable('raw_wistia', 'projects') }}
 
 ),
 

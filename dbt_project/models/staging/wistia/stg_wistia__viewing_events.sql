@@ -6,17 +6,18 @@
 
 with source as (
 
-    select * from {{ source('raw_wistia', 'events') }}
+    {{ readable('raw_wistia', 'events') }}
 
 ),
 
 scale as (
 
     {% if scale == 'auto' -%}
+    -- NaN compares as above every number, and is no sign of a scale.
     select
         case
-            when count(*) filter (where percent_viewed > 1)
-                >= {{ var('percent_scale_from_share') }} * nullif(count(percent_viewed), 0)
+            when count(*) filter (where percent_viewed > {{ var('share_far_above') }} and percent_viewed <= 100)
+                > {{ var('percent_scale_above_share') }} * count(*) filter (where percent_viewed > 0 and percent_viewed <= 100)
                 then 100
             else 1
         end as whole
@@ -51,10 +52,11 @@ renamed as (
 
         -- numbers
         source.percent_viewed as served_percent_viewed,
-        -- Decimal, so that a mean over it is the same whatever the order of its rows.
+        -- Decimal, so that a mean over it is the same whatever the order of its rows. What lies a little above 1 is 1.
         case
             when source.percent_viewed between 0 and scale.whole
                 then cast(source.percent_viewed / scale.whole as decimal(7, 6))
+            when scale.whole = 1 and source.percent_viewed between 1 and {{ var('share_far_above') }} then 1
         end as watched_share,
 
         -- booleans

@@ -1,0 +1,133 @@
+{# What the fields of raw can mean. Vendors serve values that cannot be: NaN, 1e17, a duration of 0, the year 9999. Such a value is
+   null from staging on and its row stays; a row whose key cannot be read is left out. stg_operations__unread_values counts both. #}
+
+{# Reasons for which a value of a kind cannot be read, each with the SQL that finds it. NaN compares as above every number. #}
+{% macro unreadable(kind, x) -%}
+    {%- set text = 'trim(cast(' ~ x ~ ' as ' ~ dbt.type_string() ~ '))' -%}
+    {%- set too_large = ['above a million million, or not a number', x ~ ' > 1e12'] -%}
+    {{ return({
+        'count': [['below 0', x ~ ' < 0'], too_large],
+        'amount': [['below minus a million million', x ~ ' < -1e12'], too_large],
+        'share': [['below 0', x ~ ' < 0'], ['far above 1, or not a number', x ~ ' > ' ~ var('share_far_above')]],
+        'probability': [['below 0', x ~ ' < 0'], ['above 1, or not a number', x ~ ' > 1']],
+        'seconds': [['0 or below', x ~ ' <= 0'], ['above a year, or not a number', x ~ ' > 31622400']],
+        'moment': [['before 1970', x ~ ' < ' ~ utc("'1970-01-01 00:00:00+00'")],
+                   ['after 2099', x ~ ' >= ' ~ utc("'2100-01-01 00:00:00+00'")]],
+        'day': [['before 1970', x ~ " < cast('1970-01-01' as date)"], ['after 2099', x ~ " > cast('2099-12-31' as date)"]],
+        'object': [['not an object', text ~ " not like '{%'"]],
+        'list': [['not a list', text ~ " not like '[%'"]],
+    }[kind]) }}
+{%- endmacro %}
+
+{# The value where it can be read. What lies a little above the whole of a share is the whole. #}
+{% macro readable_value(kind, x) -%}
+    {%- set rules = [] -%}
+    {%- for reason, rule in unreadable(kind, x) -%}{%- do rules.append(rule) -%}{%- endfor -%}
+    {%- set value = 'least(1, ' ~ x ~ ')' if kind == 'share' else x -%}
+    case when not ({{ rules | join(' or ') }}) then {{ value }} end
+{%- endmacro %}
+
+{# Every field of raw that models compute with, by table and kind. A row without its `day` cannot be; a `name` that is blank
+   falls back to the id after it. #}
+{% macro readings() -%}
+    {%- set sends = 'requests delivered opens unique_opens clicks unique_clicks bounces bounce_drops invalid_emails spam_reports'
+        ~ ' spam_report_drops unsubscribes' -%}
+    {{ return({
+        'raw_sendgrid.single_sends': {
+            'moment': 'send_at created_at updated_at', 'object': 'abtest', 'list': 'categories', 'name': 'name id'},
+        'raw_sendgrid.single_send_stats': {'count': sends},
+        'raw_sendgrid.single_send_variation_stats': {'count': sends},
+        'raw_sendgrid.single_send_details': {'moment': 'updated_at', 'object': 'ab_test'},
+        'raw_sendgrid.single_send_daily_stats': {'day': 'date', 'count': sends},
+        'raw_sendgrid.automation_stats': {'count': sends},
+        'raw_sendgrid.suppressions': {'moment': 'created'},
+        'raw_sendgrid.invalid_emails': {'moment': 'created'},
+        'raw_sendgrid.unsubscribe_groups': {'count': 'unsubscribes', 'name': 'name id'},
+        'raw_sendgrid.group_suppressions': {'moment': 'created_at'},
+        'raw_sendgrid.lists': {'count': 'contact_count', 'name': 'name id'},
+        'raw_sendgrid.segments': {
+            'count': 'contacts_count', 'moment': 'created_at updated_at', 'object': 'status', 'name': 'name id'},
+        'raw_sendgrid.field_definitions': {'name': 'name id'},
+        'raw_sendgrid.contacts': {'moment': 'created_at updated_at', 'object': 'other'},
+        'raw_sendgrid.global_stats': {
+            'day': 'date',
+            'count': sends ~ ' blocks deferred processed unsubscribe_drops'},
+        'raw_sendgrid.device_stats': {'day': 'date', 'count': 'opens unique_opens'},
+        'raw_sendgrid.client_stats': {'day': 'date', 'count': 'opens unique_opens'},
+        'raw_sendgrid.browser_stats': {'day': 'date', 'count': 'clicks unique_clicks'},
+        'raw_sendgrid.geo_stats': {'day': 'date', 'count': 'opens unique_opens clicks unique_clicks'},
+        'raw_sendgrid.mailbox_provider_stats': {
+            'day': 'date',
+            'count': 'blocks bounces deferred delivered drops processed requests spam_reports opens unique_opens clicks'
+                ~ ' unique_clicks'},
+        'raw_wistia.medias': {
+            'seconds': 'duration', 'moment': 'created updated', 'object': 'project folder', 'name': 'name hashed_id'},
+        'raw_wistia.projects': {'count': 'media_count', 'moment': 'created updated', 'name': 'name hashed_id'},
+        'raw_wistia.visitors': {
+            'count': 'load_count play_count', 'moment': 'created_at last_active_at',
+            'object': 'visitor_identity user_agent_details'},
+        'raw_wistia.events': {'moment': 'received_at', 'object': 'conversion_data user_agent_details'},
+        'raw_wistia.media_stats': {
+            'day': 'measured_on', 'count': 'load_count play_count visitors hours_watched', 'share': 'play_rate engagement',
+            'list': 'actions'},
+        'raw_wistia.media_engagement': {'day': 'measured_on', 'share': 'engagement', 'list': 'engagement_data rewatch_data'},
+        'raw_wistia.media_stats_by_date': {'day': 'date', 'count': 'load_count play_count hours_watched'},
+        'raw_wistia.account_stats_by_date': {'day': 'date', 'count': 'load_count play_count hours_watched'},
+        'raw_wistia.captions': {},
+        'raw_wistia.customizations': {'object': 'plugin'},
+        'raw_klaviyo.metrics': {'moment': 'created updated', 'object': 'integration', 'name': 'name id'},
+        'raw_klaviyo.catalog_items': {'amount': 'price', 'moment': 'created updated', 'list': 'variants', 'name': 'title id'},
+        'raw_klaviyo.catalog_variants': {'amount': 'price inventory_quantity', 'moment': 'created updated', 'name': 'title id'},
+        'raw_klaviyo.catalog_categories': {'moment': 'updated', 'name': 'name id'},
+        'raw_klaviyo.segments': {'moment': 'created updated', 'name': 'name id'},
+        'raw_klaviyo.profiles': {'moment': 'created updated last_event_date', 'object': 'location subscriptions'},
+        'raw_klaviyo.events': {'moment': 'datetime', 'object': 'event_properties'},
+        'raw_klaviyo.flows': {'moment': 'created updated', 'name': 'name id'},
+        'raw_klaviyo.flow_actions': {'moment': 'created updated', 'object': 'definition'},
+        'raw_klaviyo.flow_messages': {'moment': 'created updated', 'object': 'definition'},
+        'raw_klaviyo.metric_aggregates': {'day': 'date', 'count': 'event_count unique_count', 'amount': 'sum_value'},
+        'raw_klaviyo.flow_values': {
+            'day': 'measured_on',
+            'count': 'recipients delivered opens opens_unique clicks clicks_unique bounced unsubscribes conversions',
+            'amount': 'conversion_value revenue_per_recipient'},
+        'raw_klaviyo.segment_members': {'moment': 'joined_group_at'},
+        'raw_klaviyo.lists': {'moment': 'created updated', 'name': 'name id'},
+        'raw_klaviyo.list_members': {'moment': 'joined_group_at'},
+        'raw_klaviyo.campaigns': {'moment': 'created_at scheduled_at updated_at send_time', 'name': 'name id'},
+        'raw_klaviyo.campaign_messages': {'moment': 'created_at updated_at', 'object': 'definition'},
+        'raw_klaviyo.campaign_values': {
+            'day': 'measured_on',
+            'count': 'recipients delivered opens_unique clicks_unique bounced conversions conversion_uniques',
+            'amount': 'conversion_value'},
+        'raw_klaviyo.segment_counts': {'day': 'measured_on', 'count': 'profile_count'},
+        'raw_klaviyo.predictive_analytics': {
+            'day': 'measured_on', 'amount': 'historic_clv predicted_clv total_clv average_order_value',
+            'count': 'historic_number_of_orders predicted_number_of_orders average_days_between_orders',
+            'probability': 'churn_probability', 'moment': 'expected_date_of_next_order'},
+        'raw_mavera.personas': {'count': 'credits_charged', 'moment': 'created_at', 'name': 'name id'},
+        'raw_mavera.threads': {
+            'count': 'credits_used message_count', 'moment': 'created_at updated_at', 'list': 'messages sources personas_used'},
+        'raw_mavera.focus_groups': {'moment': 'created_at updated_at', 'object': 'results usage', 'name': 'name id'},
+        'raw_mavera.brand_voices': {
+            'moment': 'created_at updated_at', 'object': 'tone writing_style vocabulary sources', 'list': 'example_phrases',
+            'name': 'label id'},
+        'raw_mavera.generations': {'moment': 'created_at updated_at', 'object': 'usage'},
+    }) }}
+{%- endmacro %}
+
+{# The rows of a raw table as far as they can be read. #}
+{% macro readable(schema, table) -%}
+    {%- set fields = readings()[schema ~ '.' ~ table] -%}
+    {%- set values = [] -%}
+    {%- for kind, names in fields.items() if kind != 'name' -%}
+        {%- for name in names.split() -%}{%- do values.append([name, readable_value(kind, name)]) -%}{%- endfor -%}
+    {%- endfor -%}
+    {%- if fields.name -%}
+        {%- set name, id = fields.name.split() -%}
+        {%- do values.append([name, "coalesce(nullif(trim(" ~ name ~ "), ''), cast(" ~ id ~ " as " ~ dbt.type_string() ~ "))"]) -%}
+    {%- endif -%}
+        {{ select_replacing(source(schema, table), values) }}
+    {%- if fields.day %}
+    where {{ readable_value('day', fields.day) }} is not null
+    {%- endif -%}
+{%- endmacro %}
