@@ -165,7 +165,7 @@ def test_layers_read_only_the_layers_before_them(models: list[Node]) -> None:
     for node in models:
         read = {layers.get(parent, parent.split(".")[0]) for parent in node["depends_on"]["nodes"]}
         assert read <= allowed[layer(node)], node["name"]
-        if layer(node) == "staging" and node["name"] != "stg_operations__unread_values":  # counts in all of them
+        if layer(node) == "staging" and node["name"] != "stg_operations__unread_values":
             assert len(node["depends_on"]["nodes"]) == 1, node["name"]
 
 
