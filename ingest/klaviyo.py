@@ -57,6 +57,17 @@ def included(kind: str, owner: str) -> str:
 RESULTS = """select unnest(from_json(row -> '$.attributes.results', '["JSON"]')) as row from around"""
 """SQL that unfolds a report to its rows."""
 
+ACCOUNTS = Table(
+    SCHEMA,
+    "accounts",
+    ("id",),
+    [
+        Column("id", "text"),
+        *attributes("text", "timezone preferred_currency locale industry"),
+        attribute("test_account", "bool"),
+    ],
+    drops=f"{ENVELOPE} attributes",  # the rest says who to write to: nothing that a model needs
+)
 PROFILES = Table(
     SCHEMA,
     "profiles",
@@ -370,6 +381,12 @@ AGGREGATE_ROWS = 500
 REPORT_DAYS = 30
 
 
+def accounts(client: Client, _since: None) -> Pages:
+    """The account that the key belongs to: its currency and time zone, not whom to write to."""
+    asked = {"fields[account]": ",".join(column.name for column in ACCOUNTS.columns if column.at)}
+    yield from client.pages("accounts", ACCOUNTS, Whole(), asked)
+
+
 def metrics(client: Client, _since: None) -> Pages:
     yield from client.pages("metrics", METRICS, list_of(None))
 
@@ -621,6 +638,7 @@ def _utc(moment: datetime) -> str:
 
 def resources(settings: Settings) -> list[Resource]:
     return [
+        Resource(ACCOUNTS, accounts, "accounts:read", replaced=True, optional=True),
         Resource(METRICS, metrics, "metrics:read"),
         Resource(CATALOG_ITEMS, catalog_items, "catalogs:read", replaced=True),
         Resource(CATALOG_VARIANTS, catalog_variants, "catalogs:read", replaced=True),
@@ -704,6 +722,7 @@ KLAVIYO = Source(
     explain,
     # Without a page size: older revisions do not know it.
     probes={
+        "accounts:read": "accounts",
         "profiles:read": "profiles",
         "segments:read": "segments",
         "lists:read": "lists",

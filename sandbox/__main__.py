@@ -38,6 +38,7 @@ def serve(
     latency_ms: Annotated[int, typer.Option(help="Wait before each answer.")] = 0,
     state: Annotated[Path | None, typer.Option(help="File that keeps what Mavera holds.")] = None,
     strict: Annotated[bool, typer.Option("--strict/--lenient", help="Mavera refuses unknown fields.")] = True,
+    currency: Annotated[str, typer.Option(help="The shop's currency, an ISO 4217 code.")] = "USD",
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -53,7 +54,12 @@ def serve(
     day = datetime.now(UTC).date() if as_of == "today" else date.fromisoformat(as_of)
     names = fault or []
     world = World(
-        people, seed, day, date.fromisoformat(since) if since else None, ANOMALIES.intersection(names)
+        people,
+        seed,
+        day,
+        date.fromisoformat(since) if since else None,
+        ANOMALIES.intersection(names),
+        currency,
     )
     faults = [Fault.parse(text) for text in names if text not in ANOMALIES]
     sandbox = server.Sandbox(

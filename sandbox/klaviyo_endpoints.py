@@ -91,7 +91,7 @@ ACCOUNT: Final = Kind(
         **each("address1 address2 city region country zip", "null", "contact_information.street_address."),
         "industry": None,
         "timezone": "'UTC'",
-        "preferred_currency": "'USD'",
+        "preferred_currency": "account_currency()",
         "public_api_key": "account_id",
         "locale": "'en-US'",
     },

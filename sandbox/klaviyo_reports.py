@@ -235,7 +235,7 @@ def aggregates(world: World, asked: Attributes, url: str) -> str:
             [{", ".join(_property(name) for name in by)}]::varchar[] as dimensions,
             date_trunc('{interval}', occurred_at at time zone ?) as bucket,
             count(*)::double,
-            round(coalesce(sum(value_usd), 0), 2)::double,
+            round(coalesce(sum(value), 0), 2)::double,
             count(distinct profile_id)::double
         from klaviyo_events
         where metric_no = ? and occurred_at >= ? and occurred_at < ? {"".join(conditions)}
@@ -369,7 +369,7 @@ def flow_values(world: World, asked: Attributes, url: str) -> str:
                 count(*) filter (event.metric_name = 'Opened Email') as open_count,
                 count(*) filter (event.metric_name in ('Clicked Email', 'Clicked SMS')) as click_count,
                 count(*) filter (event.metric_no = ?) as order_count,
-                coalesce(sum(event.value_usd) filter (event.metric_no = ?), 0) as order_value
+                coalesce(sum(event.value) filter (event.metric_no = ?), 0) as order_value
             from event asof inner join message
                 on event.profile_id = message.profile_id and event.flow_message_id = message.flow_message_id
                 and event.occurred_at >= message.occurred_at
@@ -426,7 +426,7 @@ def _values_asked_of(
         raise refused("statistics", "'statistics' must not be empty")
     by = chosen_of(asked, "group_by", list(groups), always)
     metric = known_metric(world, asked, "conversion_metric_id")
-    if not world.sql("select 1 from klaviyo_events where metric_no = ? and value_usd > 0 limit 1", [metric]):
+    if not world.sql("select 1 from klaviyo_events where metric_no = ? and value > 0 limit 1", [metric]):
         raise refused("conversion_metric_id", "This metric does not support querying for values data")
     start, end = _timeframe_of(world, asked["timeframe"])
     conditions = []

@@ -3,6 +3,7 @@
 All tables stand in a DuckDB database in memory; `world.sql` makes them and says how.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
@@ -20,6 +21,8 @@ class World:
     The same arguments give the same rows. A later `as_of` with the same `since` adds rows, moves counters and
     reveals rows that were late; nothing vanishes. `since` is where the record starts: if not given, the
     latest 1 January or 1 July at least 120 days before `as_of`, so that neighbouring days share a past.
+
+    `currency` is the account's: of its prices, predictions and orders; a rough account has orders in others.
 
     `people` have come after those 120 days; from then on one in a thousand joins a day. `anomalies` make
     frequent what a good week hardly has:
@@ -91,13 +94,14 @@ class World:
       to its message.
     - klaviyo_metrics(position, metric_id, name, integration_name, integration_category, created, updated).
     - klaviyo_events(position, event_id, uuid, profile_id, metric_id, metric_name, occurred_at in whole
-      seconds, visible_at, event_properties as JSON text, value_usd?, person_id), by (occurred_at, event_id).
+      seconds, visible_at, event_properties as JSON text, value?, currency?, person_id), by (occurred_at,
+      event_id). An event may name its currency or not, in one of several fields; its value may be text.
       Opened and clicked e-mails tell the client, mostly its operating system, and whether a machine did it.
     - klaviyo_campaigns(position, campaign_id, campaign_message_id, name, channel: email or sms, subject,
       status, archived, created_at, scheduled_at?, updated_at, planned_at, send_time?), each with one message.
     - klaviyo_campaign_totals: the same of those that were sent, with recipients, delivered, opens,
-      opens_unique, clicks, clicks_unique, bounced, conversions, conversion_uniques, conversion_value in US
-      dollars.
+      opens_unique, clicks, clicks_unique, bounced, conversions, conversion_uniques, conversion_value: the
+      sum of the orders' values as they stand, whatever their currency, for Klaviyo converts nothing.
     - klaviyo_lists(position, list_id, name, opt_in_process, created, updated).
     - klaviyo_list_members(list_id, position in the list, profile_id, joined_group_at, person_id).
     """
@@ -109,12 +113,15 @@ class World:
         as_of: date,
         since: date | None = None,
         anomalies: frozenset[str] = frozenset(),
+        currency: str = "USD",
     ) -> None:
         """Generate everything. Raises ValueError where the arguments make no world."""
         if unknown := anomalies - ANOMALIES:
             raise ValueError(
                 f"no such anomaly: {', '.join(sorted(unknown))}; there are {', '.join(sorted(ANOMALIES))}"
             )
+        if not re.fullmatch("[A-Z]{3}", currency):
+            raise ValueError(f"{currency!r} is no currency: give an ISO 4217 code, for example EUR")
         if people < 1:
             raise ValueError("a world needs people")
         self.people, self.seed, self.as_of = people, seed, as_of
@@ -122,6 +129,7 @@ class World:
         if self.since >= as_of:
             raise ValueError(f"the record starts on {self.since}, which is not before {as_of}")
         self.anomalies = anomalies
+        self.currency = currency
         self._database = duckdb.connect(config={"threads": 2})
         self._database.execute("set global TimeZone = 'UTC'")
         for name, value in self._givens().items():
@@ -152,6 +160,7 @@ class World:
             "until": f"{_midnight(self.as_of)}::bigint",
             "late_share": "0.2" if "late-rows" in self.anomalies else "0.03",
             "future_share": "0.02" if "future-rows" in self.anomalies else "0",
+            "account_currency": f"'{self.currency}'",
             "rough": "true" if "rough" in self.anomalies else "false",
             "crowd_size": "1500" if "same-second" in self.anomalies else "0",
         }

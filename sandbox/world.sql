@@ -1,6 +1,6 @@
 -- The sandbox's population, from a handful of traits per person to what each vendor saw of them.
--- world.py defines first: population(), seed(), since(), until() (Unix seconds), the shares of odd rows, and rough():
--- whether this account has the oddities of live ones.
+-- world.py defines first: population(), seed(), since(), until() (Unix seconds), the shares of odd rows, account_currency(), and
+-- rough(): whether this account has the oddities of live ones.
 --
 -- Every draw is a hash of (what it decides, whom, which one, seed): no order, no thread and no later date can
 -- change it. Time is whole Unix seconds until the last projection.
@@ -25,6 +25,47 @@ create macro lateness(days, salt, a, b := 0) as
 create macro wait(days, salt, a, b) as floor(-86400 * days * ln(1 - draw(salt, a, b)))::bigint;
 create macro capital(word) as concat(upper(word[1]), word[2:]);
 create macro json_time(second) as strftime(to_timestamp(second), '%Y-%m-%dT%H:%M:%SZ');
+
+-- Money. An account has one currency; a live account's orders are now and then in another one, and all that stands in one
+-- order shares it. Amounts are drawn in cents; a currency without cents takes the same number as whole units. Sums are made
+-- of hundredths, so that no rounding shows.
+create macro has_no_cents(currency) as list_contains(['JPY', 'KRW', 'VND', 'CLP'], currency);
+create macro hundredths(cents, currency) as cents * if(has_no_cents(currency), 100, 1);
+create macro order_currency(person, deed) as if(
+    rough() and draw('another currency', person, deed) < 0.08,
+    pick(list_filter(['USD', 'EUR', 'GBP', 'JPY'], lambda other: other <> account_currency()),
+        'which currency', person, deed),
+    account_currency());
+
+-- An amount as shops spell it when they send it as text.
+create macro spelled(amount, currency, way) as case way
+    when 0 then amount
+    when 1 then concat(
+        case currency when 'EUR' then '€' when 'GBP' then '£' when 'JPY' then '¥' else '$' end,
+        translate(amount, ',.', '.,'))
+    when 2 then concat(translate(amount, ',.', ' ,'), ' ', currency)
+    when 3 then concat(currency, ' ', replace(amount, ',', ''))
+    when 4 then replace(amount, ',', chr(39))
+    else concat('+', replace(amount, ',', ''))
+end;
+create macro told_amount(event_hash, hundredths, currency) as case
+    when hundredths is null
+        then to_json(['NaN', 'n/a', '1e400', '12.34.56', '1,23,4'][1 + (event_hash % 5)::integer])
+    when rough() and event_hash % 11 = 0
+        then to_json(spelled(format('{:,.2f}', hundredths / 100), currency, event_hash // 11 % 6))
+    -- shops send numbers, and now and then the same as text
+    when event_hash % 40 = 0 then to_json((hundredths / 100)::varchar)
+    else to_json(hundredths / 100)
+end;
+-- The amount, and where it names its currency: many events do not, and then it is the account's.
+create macro told_money(event_hash, hundredths, currency) as json_merge_patch(
+    json_object('$value', told_amount(event_hash, hundredths, currency)),
+    case
+        when not rough() or event_hash % 100 < 40 then json_object('$value_currency', currency)
+        when event_hash % 100 < 65 then json_object('currency_code', lower(currency))
+        when event_hash % 100 < 70 or currency <> account_currency() then json_object('value_currency', currency)
+        else json_object()
+    end);
 
 -- The first population() people are there from the start or come within four months. Later one in a thousand
 -- joins a day, so that a later date finds new people and moves nobody who was there.
@@ -655,8 +696,8 @@ select
     external_id,
     concat('Thing no. ', thing_no) as title,
     if(thing_no % 3 = 0, null, concat('What one needs for ', coalesce(shelves[1], 'everything'), '.')) as description,
-    -- what it is listed for, in whole cents; an order carries what was paid. Of one thing only the variants have a price.
-    if(thing_no = 20, null, cents / 100)::double as price,
+    -- what it is listed for; an order carries what was paid. Of one thing only the variants have a price.
+    if(thing_no = 20, null, hundredths(cents, account_currency()) / 100)::double as price,
     concat('https://shop.example/product/', thing_no) as url,
     thing_no not in (5, 38) as published,
     to_timestamp(since() - 86400 * (500 - 10 * thing_no)) as created,
@@ -677,7 +718,7 @@ select
     1 as inventory_policy,
     up_to(200, 'stock', thing_no, variant_no)::double as inventory_quantity,
     -- the first costs what the thing does, every further one a tenth more
-    (round(cents * (0.9 + 0.1 * variant_no)) / 100)::double as price,
+    (hundredths(round(cents * (0.9 + 0.1 * variant_no)), account_currency()) / 100)::double as price,
     url, published, created, updated, thing_no
 from klaviyo_catalog_items, range(1, 2 + up_to(3, 'variants', thing_no)) as variant(variant_no)
 order by position;
@@ -913,13 +954,15 @@ dated as (
             else occurred + lateness(3.9, 'late deed', person_id, deed_no)
         end as visible,
         occurred, deed_no, line,
-        -- an order's value is the sum of its lines, in cents
-        case
+        -- an order's value is the sum of its lines; of a few no value can be read
+        order_currency(person_id, deed_no) as currency,
+        hundredths(case
+            when rough() and draw('spoiled value', person_id, deed_no) < 0.004 then null
             when metric_no = 6 and line > 0 then line_cents(person_id, deed_no, line, spending)
             when metric_no = 6 then list_sum(list_transform(
                 range(1, 1 + things(person_id, deed_no)),
                 lambda k: line_cents(person_id, deed_no, k, spending)))
-        end::integer as cents,
+        end, order_currency(person_id, deed_no))::bigint as hundredths,
         thing(person_id, deed_no, line) as product_no
     from lines
     where occurred >= joined
@@ -1038,7 +1081,7 @@ with people_reached as (
         count(*) filter (metric_no in (0, 3, 4)) as messages, count(*) filter (metric_no in (0, 4)) as received,
         count(*) filter (metric_no = 1) as opens, count(*) filter (metric_no in (2, 5)) as clicks,
         count(*) filter (metric_no = 3) as bounces, count(*) filter (metric_no = 6) as orders,
-        coalesce(sum(cents) filter (metric_no = 6), 0) as cents
+        coalesce(sum(hundredths) filter (metric_no = 6), 0) as hundredths
     from klaviyo_deeds where campaign_no is not null
     group by all
 )
@@ -1049,7 +1092,8 @@ select
     coalesce(sum(clicks), 0) as clicks, count(*) filter (clicks > 0) as clicks_unique,
     count(*) filter (bounces > 0 and received = 0) as bounced,
     coalesce(sum(orders), 0) as conversions, count(*) filter (orders > 0) as conversion_uniques,
-    coalesce(sum(cents), 0) / 100 as conversion_value
+    -- as they stand, for Klaviyo converts nothing
+    coalesce(sum(hundredths), 0) / 100 as conversion_value
 from klaviyo_campaigns left join people_reached using (campaign_no)
 where status = 'Sent'
 group by all
@@ -1067,18 +1111,16 @@ select
     to_timestamp(occurred) as occurred_at,
     to_timestamp(visible) as visible_at,
     case
-        when metric_no = 6 then json_merge_patch(json_object(
-            -- shops send numbers, and now and then the same as text
-            '$value', if(event_hash % 40 = 0, to_json((cents / 100)::varchar), to_json(cents / 100)),
-            '$value_currency', 'USD', 'OrderId', format('{:x}', event_hash >> 32)),
+        when metric_no = 6 then json_merge_patch(
+            told_money(event_hash, hundredths, currency),
+            json_object('OrderId', format('{:x}', event_hash >> 32)),
             json_object(
                 '$attributed_flow', flow_id, '$attributed_message', coalesce(flow_message_id, campaign_message_id)))
         when message_no is not null then json_object(
             '$flow', flow_id, '$message', flow_message_id,
             'Message Name', klaviyo_flow_messages.name, 'Subject', klaviyo_flow_messages.subject)
-        when metric_no = 7 then json_object(
-            '$value', cents / 100, '$value_currency', 'USD',
-            'ProductID', concat('P', 100 + product_no), 'Name', concat('Thing no. ', product_no), 'Quantity', 1)
+        when metric_no = 7 then json_merge_patch(told_money(event_hash, hundredths, currency), json_object(
+            'ProductID', concat('P', 100 + product_no), 'Name', concat('Thing no. ', product_no), 'Quantity', 1))
         when metric_no = 8 then json_object(
             'ProductID', concat('P', 100 + product_no), 'Product Name', concat('Thing no. ', product_no))
         when metric_no = 9 then json_object('page', concat('https://shop.example/product/', product_no))
@@ -1087,7 +1129,7 @@ select
             '$campaign_channel', klaviyo_campaigns.channel)
         else json_object('Message Type', 'transactional')
     end::varchar as event_properties,
-    cents / 100 as value_usd, person_id, metric_no, deed_no
+    hundredths / 100 as value, if(hundredths is null, null, currency) as currency, person_id, metric_no, deed_no
 from klaviyo_deeds
 inner join klaviyo_metrics using (metric_no)
 left join klaviyo_flow_messages using (message_no)
@@ -1124,7 +1166,7 @@ create table klaviyo_profiles as
 with done as (
     select
         person_id, max(visible) as last_seen, max(occurred) as last_event,
-        count(*) filter (metric_no = 6) as orders, coalesce(sum(cents) filter (metric_no = 6), 0) as spent,
+        count(*) filter (metric_no = 6) as orders, coalesce(sum(hundredths) filter (metric_no = 6), 0) as spent,
         min(occurred) filter (metric_no = 6) as first_order,
         max(occurred) filter (metric_no = 6) as last_order
     from klaviyo_deeds group by person_id
@@ -1177,8 +1219,8 @@ select
     if(phone is not null and (channel = 'sms' or draw('sms consent', person_id) < 0.1),
        'SUBSCRIBED', 'NEVER_SUBSCRIBED') as sms_consent,
     case when has_prediction then spent / 100 end::double as historic_clv,
-    case when has_prediction then worth end::double as predicted_clv,
-    case when has_prediction then round(spent / 100 + worth, 2) end::double as total_clv,
+    case when has_prediction then hundredths(worth, account_currency()) end::double as predicted_clv,
+    case when has_prediction then round(spent / 100 + hundredths(worth, account_currency()), 2) end::double as total_clv,
     case when has_prediction then coalesce(orders, 0) end::double as historic_number_of_orders,
     case when has_prediction then round(worth / (17 + 90 * spending * spending), 2) end::double
         as predicted_number_of_orders,

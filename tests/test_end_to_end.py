@@ -331,7 +331,7 @@ def test_products_are_those_of_the_world_and_what_cannot_be_bought_is_not_asked_
     truth = {
         product: (count, buyers, float(paid), name)
         for product, count, buyers, paid, name in walked.world.sql("""
-            select event_properties ->> 'ProductID', count(*), count(distinct profile_id), sum(value_usd),
+            select event_properties ->> 'ProductID', count(*), count(distinct profile_id), sum(value),
                 max(event_properties ->> 'Name')
             from klaviyo_events where metric_name = 'Ordered Product' group by 1
         """)
@@ -694,7 +694,7 @@ def test_messages_of_flows_are_those_of_the_world(walked: Walked) -> None:
     for profile, message, metric, value, moment in walked.world.sql("""
         select profile_id,
             coalesce(event_properties ->> '$.$message', event_properties ->> '$.$attributed_message'),
-            metric_name, value_usd::double, occurred_at
+            metric_name, value::double, occurred_at
         from klaviyo_events
         where event_properties ->> 'machine_open' is null and event_properties ->> 'Bot Click' is null
             and (event_properties ->> '$.$flow' is not null

@@ -273,6 +273,10 @@ SAME = {
         from medias where not is_deleted
         """,
     ),
+    "raw_klaviyo.accounts": (
+        "preferred_currency, timezone, locale, test_account, other",
+        "select account_currency(), 'UTC', 'en-US', true, null",
+    ),
     "raw_klaviyo.profiles": (
         "id, email, created, updated, last_event_date",
         "select profile_id, email, created, updated, last_event_date from klaviyo_profiles",
@@ -333,7 +337,7 @@ SAME = {
             coalesce(event_properties ->> '$.$flow', event_properties ->> '$.$attributed_flow', ''),
             coalesce(event_properties ->> '$.$message', event_properties ->> '$.$attributed_message', ''),
             occurred_at::date, count(*), count(distinct profile_id),
-            coalesce(round(sum(value_usd), 2), 0)::double
+            coalesce(round(sum(value), 2), 0)::double
         from klaviyo_events
         where metric_name in ('Received Email', 'Opened Email', 'Clicked Email', 'Received SMS',
             'Clicked SMS', 'Placed Order')

@@ -677,7 +677,7 @@ def test_intervals_begin_at_the_midnights_of_the_zone(klaviyo, world, metric_ids
     (row,) = told["data"]
     ((count, value),) = world.sql(
         """
-        select count(*), sum(value_usd) from klaviyo_events where metric_name = 'Placed Order'
+        select count(*), sum(value) from klaviyo_events where metric_name = 'Placed Order'
         and occurred_at >= '2026-10-31 07:00+00' and occurred_at < '2026-11-03 08:00+00'
         """
     )
@@ -745,7 +745,7 @@ def test_values_of_flows_follow_each_message_from_the_day_on_which_it_was_sent(k
     results = klaviyo.report("flow-values-report", asked).json()["data"]["attributes"]["results"]
     events = world.sql(
         """
-        select profile_id, metric_name, epoch(occurred_at), value_usd::double,
+        select profile_id, metric_name, epoch(occurred_at), value::double,
             coalesce(event_properties ->> '$.$message', event_properties ->> '$.$attributed_message')
         from klaviyo_events
         where coalesce(event_properties ->> '$.$flow', event_properties ->> '$.$attributed_flow') is not null
@@ -822,7 +822,7 @@ def test_values_of_campaigns_count_the_people_of_each_message(klaviyo, world, me
     people: dict[str, dict[str, list[tuple[str, float]]]] = {}
     for message, metric, profile, value in world.sql(
         """
-        select campaign_message_id, metric_name, profile_id, coalesce(value_usd, 0)::double
+        select campaign_message_id, metric_name, profile_id, coalesce(value, 0)::double
         from klaviyo_events join klaviyo_campaigns on campaign_message_id
             = coalesce(event_properties ->> '$.$message', event_properties ->> '$.$attributed_message')
         """

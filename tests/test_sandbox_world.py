@@ -241,7 +241,7 @@ def test_historic_value_is_the_sum_of_placed_orders_and_an_order_the_sum_of_its_
         """
         select profile_id from klaviyo_profiles
         left join (
-            select profile_id, sum(value_usd) as spent, count(*) as orders
+            select profile_id, sum(value) as spent, count(*) as orders
             from klaviyo_events where metric_name = 'Placed Order' group by all
         ) using (profile_id)
         where abs(historic_clv - coalesce(spent, 0)) > 0.005
@@ -251,8 +251,8 @@ def test_historic_value_is_the_sum_of_placed_orders_and_an_order_the_sum_of_its_
     assert not world.sql(
         """
         select profile_id, occurred_at from klaviyo_events group by all
-        having abs(sum(value_usd) filter (metric_name = 'Placed Order')
-            - sum(value_usd) filter (metric_name = 'Ordered Product')) > 0.005
+        having abs(sum(value) filter (metric_name = 'Placed Order')
+            - sum(value) filter (metric_name = 'Ordered Product')) > 0.005
         """
     )
 
@@ -491,3 +491,34 @@ def _clusters(world: World) -> dict[str, int]:
             """
         )
     )
+
+
+def test_an_account_has_one_currency_and_its_amounts_stand_in_it() -> None:
+    in_euros, in_yen = (World(60, 7, AS_OF, currency=currency) for currency in ("EUR", "JPY"))
+    spent = "select currency, sum(value) from klaviyo_events where value is not null group by 1"
+    ((euros, paid),) = in_euros.sql(spent)
+    assert (euros, in_yen.sql(spent)) == ("EUR", [("JPY", pytest.approx(100 * paid))])
+    for amount in ("price) from klaviyo_catalog_items", "predicted_clv) from klaviyo_profiles"):
+        assert in_yen.sql(f"select sum({amount}") == [
+            (pytest.approx(100 * in_euros.sql(f"select sum({amount}")[0][0]),)
+        ]
+    for bad in ("eur", "", "€"):
+        with pytest.raises(ValueError, match="ISO 4217"):
+            World(60, 7, AS_OF, currency=bad)
+
+
+def test_a_rough_account_has_several_currencies_and_spells_amounts_in_many_ways() -> None:
+    rough = World(500, 7, AS_OF, anomalies=frozenset({"rough"}), currency="EUR")
+    orders = rough.sql(
+        "select currency, value, event_properties ->> '$.$value', event_properties ->> '$.$value_currency',"
+        " event_properties ->> 'currency_code' from klaviyo_events where metric_name = 'Placed Order'"
+    )
+    assert {currency for currency, *_ in orders} == {"EUR", "USD", "GBP", "JPY", None}
+    in_euros = [order for order in orders if order[0] == "EUR"]
+    assert len(in_euros) > 0.8 * len(orders)
+    assert any(named is code is None for *_, named, code in in_euros), "many events name no currency"
+    assert {"eur"} < {code for *_, code in orders}
+    told = {text for _, value, text, *_ in orders if value is not None}
+    assert all(any(sign in text for text in told) for sign in "€+, ")
+    unread = {text for _, value, text, *_ in orders if value is None}
+    assert unread <= {"NaN", "n/a", "1e400", "12.34.56", "1,23,4"}
