@@ -864,7 +864,7 @@ read as (
 ),
 told as (
     select
-        person_id, message_no, send_no,
+        person_id, message_no, send_no, received as sent,
         unnest(
             [{'metric_no': if(channel = 'email', 0, 4), 'moment': received, 'nth': 0}]
             || list_transform(range(open_count), lambda k: {
@@ -881,7 +881,7 @@ select
     hash('flow event', person_id, send_no, nth, seed()) as event_hash,
     person_id, metric_no::tinyint as metric_no,
     moment + lateness(3.9, 'late flow deed', person_id, send_no * 100 + nth) as visible,
-    moment as occurred, message_no
+    moment as occurred, message_no, sent
 from told;
 
 create macro line_cents(person, deed, line, spending) as
@@ -1099,6 +1099,43 @@ where status = 'Sent'
 group by all
 order by position;
 
+-- What a mail was read with: mostly the person's own device, now and then another one. Webmail that fetches pictures
+-- itself hides an opening's device, and some mail programs open by themselves.
+create macro system_of(platform) as case platform
+    when 'iphone' then 'iOS' when 'ipad' then 'iOS' when 'android' then 'Android'
+    when 'windows' then 'Windows' when 'mac' then 'OS X' else 'Linux' end;
+create macro hides_device(is_opening, device, client) as is_opening and device = 'Webmail' and client = 'Gmail';
+create macro read_on(person, deed, is_opening, device, client, platform) as case
+    when hides_device(is_opening, device, client) then null
+    when draw('reads elsewhere', person, deed) < 0.12
+        then if(platform in ('iphone', 'ipad', 'android'), 'Windows', 'Android')
+    else system_of(platform)
+end;
+-- Addresses of the ranges that are kept free for documentation.
+create macro ip_of(person) as concat('203.0.113.', 1 + person % 254);
+create macro agent_of(browser) as concat('Mozilla/5.0 (sandbox) ', browser);
+create macro client_of(person, deed, is_opening, device, client, platform) as json_object(
+    'Client Name', if(hides_device(is_opening, device, client), 'Gmail image proxy', client),
+    'Client Canonical', client,
+    'Client Type', case device when 'Webmail' then 'Browser' when 'Desktop' then 'Email Client' else 'Mobile Browser' end,
+    'Client OS', read_on(person, deed, is_opening, device, client, platform),
+    'Client OS Family', read_on(person, deed, is_opening, device, client, platform),
+    'machine_open', if(is_opening and starts_with(client, 'Apple') and draw('machine opens', person, deed) < 0.25,
+        true, null),
+    'Bot Click', if(not is_opening and draw('bot clicks', person, deed) < 0.03, true, null),
+    '_ip', ip_of(person));
+create macro postal_address(first_name, last_name, city, region, country, phone, person) as json_object(
+    'FirstName', first_name, 'LastName', last_name, 'Address1', concat(1 + person % 240, ' Sandbox Street'),
+    'Address2', '', 'City', city, 'Region', region, 'Zip', lpad((person % 100000)::varchar, 5, '0'),
+    'Country', country, 'Phone', phone);
+
+-- A shop's number of the order, which its lines name as well.
+create macro order_no_of(person, deed) as
+    (4500000000000 + hash('klaviyo event', person, deed, 0::bigint, seed()) % 1000000000000)::varchar;
+create macro thing_name(thing) as concat('Thing no. ', thing);
+create macro things_in(person, deed) as
+    list_transform(range(1, 1 + things(person, deed)), lambda line: thing_name(thing(person, deed, line)));
+
 create view klaviyo_deeds_told as
 select
     klaviyo_deeds.position,
@@ -1106,61 +1143,85 @@ select
     concat(
         format('{:08x}', occurred), '-', digits('event', event_hash, 0)[:4],
         '-11f0-8001-', digits('event', event_hash, 1)[:12]) as uuid,
-    profile_id_of(person_id) as profile_id,
+    profile_id_of(klaviyo_deeds.person_id) as profile_id,
     klaviyo_metrics.metric_id, klaviyo_metrics.name as metric_name,
     to_timestamp(occurred) as occurred_at,
     to_timestamp(visible) as visible_at,
-    case
-        when metric_no = 6 then json_merge_patch(
-            told_money(event_hash, hundredths, currency),
-            json_object('OrderId', format('{:x}', event_hash >> 32)),
-            json_object(
-                '$attributed_flow', flow_id, '$attributed_message', coalesce(flow_message_id, campaign_message_id)))
-        when message_no is not null then json_object(
-            '$flow', flow_id, '$message', flow_message_id,
-            'Message Name', klaviyo_flow_messages.name, 'Subject', klaviyo_flow_messages.subject)
-        when metric_no = 7 then json_merge_patch(told_money(event_hash, hundredths, currency), json_object(
-            'ProductID', concat('P', 100 + product_no), 'Name', concat('Thing no. ', product_no), 'Quantity', 1))
-        when metric_no = 8 then json_object(
-            'ProductID', concat('P', 100 + product_no), 'Product Name', concat('Thing no. ', product_no))
-        when metric_no = 9 then json_object('page', concat('https://shop.example/product/', product_no))
-        when campaign_no is not null then json_object(
-            'Campaign Name', klaviyo_campaigns.name, '$message', campaign_message_id,
-            '$campaign_channel', klaviyo_campaigns.channel)
-        else json_object('Message Type', 'transactional')
-    end::varchar as event_properties,
-    hundredths / 100 as value, if(hundredths is null, null, currency) as currency, person_id, metric_no, deed_no
+    metric_no < 6 and coalesce(flow_message_id, campaign_message_id) is not null as is_of_message,
+    coalesce(flow_message_id, campaign_message_id) as message_id,
+    coalesce(sent, epoch(klaviyo_campaigns.planned_at)::bigint) as sent,
+    coalesce(klaviyo_flow_messages.subject, klaviyo_campaigns.subject) as subject,
+    klaviyo_flow_messages.flow_id, klaviyo_flow_messages.name as flow_message_name,
+    klaviyo_campaigns.name as campaign_name, klaviyo_campaigns.channel as campaign_channel,
+    order_no_of(klaviyo_deeds.person_id, deed_no) as order_no,
+    hundredths, event_hash, product_no, currency, klaviyo_deeds.person_id, metric_no, deed_no
 from klaviyo_deeds
 inner join klaviyo_metrics using (metric_no)
 left join klaviyo_flow_messages using (message_no)
 left join klaviyo_campaigns using (campaign_no);
 
--- What a mail was read with: mostly the person's own device, now and then another one. Webmail that fetches pictures
--- itself hides an opening's device, and some mail programs open by themselves.
-create macro system_of(platform) as case platform
-    when 'iphone' then 'iOS' when 'ipad' then 'iOS' when 'android' then 'Android'
-    when 'windows' then 'Windows' when 'mac' then 'OS X' else 'Linux' end;
-create macro client_of(person, deed, is_opening, device, client, platform) as json_object(
-    'Client Name', if(is_opening and device = 'Webmail' and client = 'Gmail', 'Gmail image proxy', client),
-    'Client OS Family', case
-        when is_opening and device = 'Webmail' and client = 'Gmail' then null
-        when draw('reads elsewhere', person, deed) < 0.12
-            then if(platform in ('iphone', 'ipad', 'android'), 'Windows', 'Android')
-        else system_of(platform)
-    end,
-    'machine_open', if(is_opening and starts_with(client, 'Apple') and draw('machine opens', person, deed) < 0.25,
-        true, null),
-    'Bot Click', if(not is_opening and draw('bot clicks', person, deed) < 0.03, true, null));
-
+-- What an event carries, by the keys of live accounts; much of it is about a person. In a merge patch, null takes a key away.
 create view klaviyo_events as
-select events.* replace (
-    case
-        -- in a merge patch, null takes a key away
-        when metric_no in (1, 2) then json_merge_patch(event_properties, client_of(
-            person_id, deed_no, metric_no = 1, people.device, people.client, people.platform))::varchar
-        else event_properties
-    end as event_properties)
-from klaviyo_deeds_told as events left join people using (person_id);
+select
+    told.position, told.event_id, told.uuid, told.profile_id, told.metric_id, told.metric_name, told.occurred_at,
+    told.visible_at,
+    json_merge_patch('{}', case
+        when metric_no = 6 then json_merge_patch(told_money(event_hash, hundredths, currency), json_object(
+            'OrderId', format('{:x}', event_hash >> 32),
+            '$event_id', order_no, 'Items', things_in(told.person_id, deed_no),
+            'Item Count', things(told.person_id, deed_no), 'Collections', [people.topic],
+            'Discount Codes', if(event_hash % 9 = 0, ['SAVE10'], []), 'Total Discounts', '0.00',
+            'Source Name', 'web', 'tags', '',
+            'BillingAddress', postal_address(
+                first_name, last_name, city, region, country, phone, told.person_id),
+            'ShippingAddress', postal_address(
+                first_name, last_name, city, region, country, phone, told.person_id),
+            '$extra', json_object(
+                'id', order_no, 'email', people.email, 'phone', phone, 'browser_ip', ip_of(told.person_id),
+                'customer', json_object('first_name', first_name, 'last_name', last_name, 'email', people.email)),
+            '$attributed_flow', flow_id, '$attributed_message', message_id))
+        when metric_no = 7 then json_merge_patch(told_money(event_hash, hundredths, currency), json_object(
+            '$event_id', concat(order_no, ':P', 100 + product_no),
+            'OrderId', order_no, 'ProductID', concat('P', 100 + product_no), 'SKU', concat('SKU-', 100 + product_no),
+            if(rough() and event_hash % 2 = 0, 'ProductName', 'Name'), thing_name(product_no),
+            'Categories', [topics()[1 + product_no % 6]], 'Brand', 'Sandbox', 'Price', hundredths / 100, 'Quantity', 1))
+        when metric_no = 8 then json_object(
+            'ProductID', concat('P', 100 + product_no), 'SKU', concat('SKU-', 100 + product_no),
+            'Product Name', thing_name(product_no), 'Categories', [topics()[1 + product_no % 6]], 'Brand', 'Sandbox',
+            'URL', concat('https://shop.example/product/', product_no), '_ip', ip_of(told.person_id))
+        when metric_no = 9 then json_object(
+            'page', concat('https://shop.example/product/', product_no), 'browser', people.browser,
+            'os', system_of(people.platform), '$is_session_activity', true, '_ip', ip_of(told.person_id))
+        when is_of_message then json_object(
+            '$flow', flow_id, '$message', message_id, '$message_interaction', message_id,
+            '$event_id', concat(message_id, ':', event_hash % 1000000007, ':', sent),
+            '$_cohort$message_send_cohort', concat(sent, ':', message_id), '$group_ids', [left(md5(message_id), 6)],
+            'Campaign Name', coalesce(campaign_name, flow_message_name), 'Message Name', flow_message_name,
+            '$campaign_channel', campaign_channel)
+        else json_object('Message Type', 'transactional')
+    end, case
+        when metric_no < 4 then json_object(
+            'Subject', if(is_of_message, subject, 'Your receipt'), 'Recipient Email Address', people.email,
+            'Email Domain', split_part(people.email, '@', 2), 'Inbox Provider', people.provider,
+            '$internal', json_object(
+                'User Agent', if(metric_no in (1, 2), agent_of(people.browser), null),
+                'Sending Ip Address', '198.51.100.7'),
+            'Bounce Type', if(metric_no = 3, if(event_hash % 3 = 0, 'Soft', 'Hard'), null),
+            'URL', if(metric_no = 2, concat('https://shop.example/', people.topic), null))
+        when metric_no in (4, 5) then json_object(
+            'To Number', phone, 'From Number', '+15550000000', 'To Phone Region', country,
+            'From Phone Region', 'US', 'Message Format', 'SMS', 'Segment Count', 1,
+            'Message Body', concat(coalesce(subject, 'Your order is on its way'), ', ', first_name),
+            'URL', if(metric_no = 5, concat('https://shop.example/', people.topic), null))
+        else '{}'
+    end, case
+        when metric_no in (1, 2) then client_of(
+            told.person_id, deed_no, metric_no = 1, people.device, people.client, people.platform)
+        else '{}'
+    end)::varchar as event_properties,
+    hundredths / 100 as value, if(hundredths is null, null, currency) as currency, told.person_id, told.metric_no,
+    told.deed_no
+from klaviyo_deeds_told as told left join people using (person_id);
 
 create table klaviyo_profiles as
 with done as (
