@@ -85,6 +85,7 @@ def examine(settings: environment.Settings) -> Iterator[Check]:
         yield from each.checks
     yield from _clock(settings, {s.name: h.ahead for s, h in zip(SOURCES, heard, strict=True)})
     yield _disk(settings)
+    yield _rights(settings)
     yield from _warehouse(settings)
     yield from _ledger(settings)
 
@@ -306,6 +307,14 @@ def _warehouse(settings: environment.Settings) -> Iterator[Check]:
         yield Check("fail", "warehouse", f"{path} cannot be written: permission denied; {copy}")
     if since:
         yield Check("warn", "published", f"{since} since it was built: make transform")
+
+
+def _rights(settings: environment.Settings) -> Check:
+    """Files with personal data or money belong to one user; folders of others are theirs to judge."""
+    named = ", ".join(str(path) for path in warehouse.open_to_others(settings.private_paths))
+    if named:
+        return Check("warn", "files", f"other users of this machine can read {named}: chmod go-rwx")
+    return Check("ok", "files", "personal data and the ledger are readable by their owner alone")
 
 
 def _require_unlocked(path: Path) -> None:

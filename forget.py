@@ -107,8 +107,8 @@ def _rewrite(path: Path) -> None:
     draft = path.with_name(f".{path.name}.rewritten")
     draft.unlink(missing_ok=True)
     with duckdb.connect() as connection:
-        connection.execute(f"attach '{path}' as before (read_only)")
-        connection.execute(f"attach '{draft}' as after")
+        connection.execute(f"attach {warehouse.quoted(path)} as before (read_only)")
+        connection.execute(f"attach {warehouse.quoted(draft)} as after")
         connection.execute("copy from database before to after")
     draft.replace(path)
 

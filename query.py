@@ -31,11 +31,6 @@ import warehouse
 MOST_ROWS: Final = 200  # of a table for people; --csv and --json give all
 STOP_EVERY_SECONDS: Final = 0.05
 LEAST_WIDTH: Final = 8  # a column is not cut below it to fit a terminal
-CONFINED: Final = """
-    set errors_as_json = true;
-    set enable_external_access = false;
-    set lock_configuration = true
-"""
 NUMBER: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*")
 HELP: Final = """\
 SQL goes over as many lines as it needs and ends with ;
@@ -73,7 +68,7 @@ def ask(path: Path, text: str, values: Sequence[Any] = (), origin: str = "") -> 
     """
     place = f"{origin}, " if origin else ""
     with warehouse.connect(path, read_only=True) as connection:
-        connection.execute(CONFINED)
+        connection.execute(f"set errors_as_json = true; {warehouse.CONFINED}")
         try:
             statements = connection.extract_statements(text)
             if len(statements) != 1:

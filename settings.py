@@ -142,7 +142,7 @@ class Settings(BaseSettings):
     klaviyo_revision: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}(\.pre)?$")] = "2026-07-15"
 
     warehouse_path: ProjectPath = Path("data/warehouse.duckdb")
-    published_path: ProjectPath = Path("data/published.duckdb")
+    published_path: ProjectPath = Path("published/published.duckdb")
     pipelines_path: ProjectPath = Path("data/pipelines")
     forgotten_path: ProjectPath = Path("data/forgotten.json")
     runs_path: ProjectPath = Path("data/runs.jsonl")
@@ -163,6 +163,14 @@ class Settings(BaseSettings):
     def salt_path(self) -> Path:
         """The salt of all hashes that stand for people, beside the tombstones."""
         return self.forgotten_path.with_name("salt")
+
+    @property
+    def private_paths(self) -> list[Path]:
+        """Files and folders with personal data or money: nobody but their owner may read them."""
+        kept = [self.warehouse_path, self.pipelines_path, self.forgotten_path, self.salt_path, self.runs_path]
+        if self.ledger_url.startswith("sqlite:///"):
+            kept.append(Path(self.ledger_url.removeprefix("sqlite:///")))
+        return kept + ([ROOT / "data"] if any(path.is_relative_to(ROOT / "data") for path in kept) else [])
 
     def world_of(self, vendor: str) -> Literal["sandbox", "live"]:
         """Whether `vendor` answers from this machine or from the internet; the two never share a file."""

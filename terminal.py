@@ -13,6 +13,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Final, NoReturn, TextIO, cast
 
@@ -26,6 +27,20 @@ NOT_STARTED = 2
 _INTERRUPTED = 128 + signal.SIGINT  # what typer makes of a KeyboardInterrupt
 
 _interrupts: list[int] = []
+_rights_taken = os.umask(0o022)
+os.umask(_rights_taken)  # there is no way to only ask
+
+
+def share(file: Path) -> None:
+    """Give a file that readers of other users may open the rights that the umask here leaves them."""
+    file.chmod(0o666 & ~_rights_taken)
+
+
+def make_shared_folder(folder: Path) -> None:
+    """Make a folder, and missing ones above it, with the rights that the umask here leaves others."""
+    for each in [parent for parent in (*reversed(folder.parents), folder) if not parent.exists()]:
+        each.mkdir()
+        each.chmod(0o777 & ~_rights_taken)
 
 
 def run(
@@ -45,6 +60,7 @@ def run(
         sys.stdout, sys.stderr = _patient(sys.stdout), _patient(sys.stderr)
         if _logs_json():
             sys.stderr = cast(TextIO, JsonLines(sys.stderr))
+    os.umask(0o077)  # personal data and money are nobody else's to read; what is shared says so
     is_debugging = DEBUG in sys.argv
     if mistakes:
         sys.argv = [sys.argv[0], *(argument for argument in sys.argv[1:] if argument != DEBUG)]

@@ -245,7 +245,7 @@ def publish(path: Path, target: Path, salt_path: Path) -> int:
     salt at `salt_path`, so that activation can tell when a text names one.
     Readers of the copy before keep it until they close it.
     """
-    with warehouse.connect(path) as connection, warehouse.beside(target) as draft:
+    with warehouse.connect(path) as connection, warehouse.beside(target, is_shared=True) as draft:
         tables = connection.execute(
             "select table_schema, table_name from information_schema.tables"
             " where table_schema in (select unnest(?))"
@@ -254,7 +254,7 @@ def publish(path: Path, target: Path, salt_path: Path) -> int:
         ).fetchall()
         if not any(schema == "marts" for schema, _ in tables):
             raise TransformError(f"{path.name} holds no marts. Run python -m transform --full first")
-        connection.execute(f"attach '{draft}' as copy (storage_version '{PUBLISHED_FORMAT}')")
+        connection.execute(f"attach {warehouse.quoted(draft)} as copy (storage_version '{PUBLISHED_FORMAT}')")
         for schema in sorted({schema for schema, _ in tables}):
             connection.execute(f'create schema copy."{schema}"')
         for schema, table in tables:
@@ -341,15 +341,25 @@ def docs() -> None:
     # Its error is clearer than dbt's.
     warehouse.connect(settings.warehouse_path, read_only=True, is_copy=False).close()
     dbt(settings.warehouse_path, "docs", "generate", "--static")
-    with warehouse.beside(DOCS) as draft:
+    with warehouse.beside(DOCS, is_shared=True) as draft:
         shutil.copyfile(PROJECT / "target" / "static_index.html", draft)
     manifest = json.loads((PROJECT / "target" / "manifest.json").read_text(encoding="utf-8"))
     dictionary.PATH.write_text(dictionary.render(manifest), encoding="utf-8")
     typer.echo(f"{DOCS.relative_to(environment.ROOT)}: open it in a browser")
 
 
+def _take_over_copy(settings: environment.Settings) -> None:
+    """Move a copy that an earlier version kept beside the warehouse to where other users can reach it."""
+    before, now = environment.ROOT / "data" / "published.duckdb", settings.published_path
+    if before.exists() and now == environment.ROOT / "published" / "published.duckdb" and not now.exists():
+        terminal.make_shared_folder(now.parent)
+        terminal.share(before)
+        before.rename(now)
+
+
 def _build_and_publish(settings: environment.Settings, record: runs.Run, full: bool, as_json: bool) -> None:
     started = time.monotonic()
+    _take_over_copy(settings)
     fingerprint = project_fingerprint()
     sources, loads = stale_sources(settings.warehouse_path, fingerprint)
     if sources == [] and not full:

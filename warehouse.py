@@ -3,11 +3,13 @@
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
+
+import terminal
 
 LITTLE_ROOM_BYTES = 16_000_000
 """With less, an error that nothing else explains comes from there."""
@@ -20,6 +22,12 @@ DAMAGED = re.compile(
 
 REFUSALS = ("Permission denied", "Read-only file system", "Is a directory", "Not a directory", "File exists")
 """Why a system writes nothing there, in its own words."""
+
+
+CONFINED = """
+    set enable_external_access = false;
+    set lock_configuration = true
+"""
 
 
 class WarehouseError(Exception):
@@ -46,18 +54,38 @@ def connect(
     return connection
 
 
+def read_copy(path: Path) -> duckdb.DuckDBPyConnection:
+    """Return a connection to the published copy that reaches nothing else: no other file and no network.
+
+    Raises WarehouseError as `connect` does.
+    """
+    connection = connect(path, read_only=True)
+    connection.execute(CONFINED)
+    return connection
+
+
+def quoted(text: object) -> str:
+    """Return a text, such as a path with an apostrophe, as an SQL literal."""
+    return "'" + str(text).replace("'", "''") + "'"
+
+
 @contextmanager
-def beside(target: Path) -> Iterator[Path]:
+def beside(target: Path, *, is_shared: bool = False) -> Iterator[Path]:
     """Give a path to write to, and move the finished file into `target`'s place in one step.
 
-    Raises WarehouseError where the disk is full.
+    A shared file gets the rights that other programs would give a new file here, and so does its folder where
+    it is made; any other is its owner's alone. Raises WarehouseError where the disk is full.
     """
+    if is_shared:
+        terminal.make_shared_folder(target.parent)
     target.parent.mkdir(parents=True, exist_ok=True)
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         yield draft
         with draft.open("rb+") as written:
             os.fsync(written.fileno())
+        if is_shared:
+            terminal.share(draft)
         draft.replace(target)
     except Exception as error:
         if not is_full(error):
@@ -65,6 +93,18 @@ def beside(target: Path) -> Iterator[Path]:
         raise WarehouseError(explain(target, error)) from None
     finally:
         draft.unlink(missing_ok=True)
+
+
+def open_to_others(paths: Iterable[Path]) -> list[Path]:
+    """Return those of `paths` that users other than their owner may read or write."""
+    return [path for path in paths if path.exists() and path.stat().st_mode & 0o077]
+
+
+def keep_private(paths: Iterable[Path]) -> None:
+    """Take the rights of other users from what an earlier version, or a copy, left open to them."""
+    for path in open_to_others(paths):
+        with suppress(PermissionError):  # another user's file: doctor names it
+            path.chmod(path.stat().st_mode & ~0o077)
 
 
 def is_full(error: BaseException) -> bool:

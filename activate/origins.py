@@ -55,7 +55,7 @@ class Origins(NamedTuple):
 def of(settings: Settings, record: Record) -> Origins:
     """Return what stands behind a record's facts, in the order in which the record has them."""
     job_model = f"activation.{record.job}__{record.kind}".replace("-", "_")
-    with warehouse.connect(settings.published_path, read_only=True) as connection:
+    with warehouse.read_copy(settings.published_path) as connection:
         tables = {".".join(names) for names in connection.execute(
             "select table_schema, table_name from information_schema.tables"
         ).fetchall()}  # fmt: skip

@@ -60,7 +60,7 @@ def load(settings: Settings, kinds: Sequence[str], templates: Path = TEMPLATES) 
     """
     environment = _environment(templates)
     wall = guard(settings)
-    with warehouse.connect(settings.published_path, read_only=True) as connection:
+    with warehouse.read_copy(settings.published_path) as connection:
         known = {name for (name,) in connection.execute(
             "select table_name from information_schema.tables where table_schema = 'activation'"
         ).fetchall()}  # fmt: skip
@@ -89,7 +89,7 @@ def guard(settings: Settings) -> firewall.Firewall:
     Raises WarehouseError where there is no published copy, RecordsError where it was written by another salt.
     """
     file = settings.published_path.name
-    with warehouse.connect(settings.published_path, read_only=True) as connection:
+    with warehouse.read_copy(settings.published_path) as connection:
         try:
             people = connection.execute(
                 "select stands_for from activation.known_people order by stands_for"

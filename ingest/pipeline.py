@@ -260,6 +260,7 @@ def run(
     if not jobs:
         raise NotStartedError(f"nothing to load: {', '.join(skipped.values())}. See .env.example")
     file = Warehouse(settings)
+    warehouse.keep_private(settings.private_paths)
     try:
         file.prepare([resource.table for source in every for resource in source.resources(settings)])
         file.keep_to_addresses()

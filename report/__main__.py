@@ -160,7 +160,7 @@ def _moment(value: datetime) -> str:
 
 def draw(copy: Path, budget: int, now: datetime) -> Page:
     """Return the page of a published copy. Raises ReportError or WarehouseError where it cannot be read."""
-    with warehouse.connect(copy, read_only=True) as connection:
+    with warehouse.read_copy(copy) as connection:
         headlines = rows(connection, "select * from marts.headlines")
         steps = rows(
             connection, "select * from activation.next_steps order by urgency, affected_count desc, step"
@@ -238,7 +238,7 @@ def main(
         raise ReportError(f"{settings.published_path.name} is not there yet. Run make ingest transform first")
     started = time.monotonic()
     page = draw(settings.published_path, settings.credit_budget, datetime.now(UTC))
-    with warehouse.beside(to) as draft:
+    with warehouse.beside(to, is_shared=True) as draft:
         draft.write_text(page.text, encoding="utf-8")
     size, seconds = to.stat().st_size, round(time.monotonic() - started, 1)
     numbers = {

@@ -19,6 +19,7 @@ import duckdb
 import typer
 
 import settings
+import terminal
 
 HOME = settings.ROOT / "build" / "demo"
 ENV_FILE = settings.ROOT / "build" / "demo.env"
@@ -84,7 +85,8 @@ def _remember(people: int, seed: int, port: int) -> World:
             return world
         shutil.rmtree(HOME)
     world = World(people, seed, port, datetime.now(UTC).date().isoformat())
-    HOME.mkdir(parents=True, exist_ok=True)
+    terminal.make_shared_folder(HOME.parent)
+    HOME.mkdir(exist_ok=True)
     WORLD_FILE.write_text(json.dumps(world._asdict()), encoding="utf-8")
     return world
 

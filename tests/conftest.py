@@ -20,6 +20,8 @@ for name in list(os.environ):
     if name.upper() in OURS | OTHERS or name.startswith(BEGINNINGS):
         del os.environ[name]
 
+os.umask(0o077)  # as every command has it
+
 # As the Makefile has it, and without the clone's `.env`.
 os.environ |= {"DO_NOT_TRACK": "1", "RUNTIME__DLTHUB_TELEMETRY": "false", "PYTHONUTF8": "1"}
 os.environ["ENV_FILE"] = os.devnull
