@@ -6,6 +6,7 @@ PEOPLE ?= 2000
 PORT ?= 8790
 PLAN ?=
 Q ?=
+BACKUP ?= backup/mavera-warehouse.backup
 AS :=
 PY := .venv/bin/python
 SCHEDULERS := 'apache-airflow-core>=3.1,<4' 'apache-airflow-providers-standard>=1,<2' 'dagster>=1.11,<2' # for which examples/ has schedules
@@ -15,8 +16,8 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint faults bench doctor ingest transform plan activate results scheduled drift status shell query forget publish \
-  report docs column-lineage sandbox lock clean
+.PHONY: help demo test lint faults bench doctor ingest transform plan activate results scheduled drift status shell query forget backup restore publish \
+  report docs column-lineage sandbox audit sbom lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,17 +25,17 @@ help: ## this list
 demo: .venv/.ready ## the whole way once, against a sandbox on this machine: no keys, no money
 	@$(PY) -m sandbox demo --people $(PEOPLE) --port $(PORT)
 
-test: .venv/.ready lint ## lint, types, every test
+test: .venv/.dev lint ## lint, types, every test
 	@$(PY) -m pytest -n 2 --dist loadfile
 
-lint: .venv/.ready ## style and types
+lint: .venv/.dev ## style and types
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
 
-faults: .venv/.ready ## every fault and every death of a run, and what came of it; SEEDS=0:2835 plays more
+faults: .venv/.dev ## every fault and every death of a run, and what came of it; SEEDS=0:2835 plays more
 	@$(PY) -m tests.faults $(if $(SEEDS),--seeds $(SEEDS))
 	@$(PY) -m tests.ingest_faults
 
-bench: .venv/.ready ## what each step costs beside a yardstick measured in the same run; PEOPLE=20000 for more
+bench: .venv/.dev ## what each step costs beside a yardstick measured in the same run; PEOPLE=20000 for more
 	@$(PY) -m tests.bench --people $(PEOPLE)
 
 doctor: .venv/.ready ## check keys, scopes, versions, clock, locks and files; costs and writes nothing
@@ -83,6 +84,12 @@ query: .venv/.ready ## one question: make query Q=queries/at_risk.sql, with AS=c
 forget: .venv/.ready ## take a person out of everything kept here, and keep them out; asks for the address
 	@$(PY) -m forget
 
+backup: .venv/.ready ## ledger, salt, forgotten people and raw data as one encrypted file; BACKUP=FILE names it
+	@$(PY) -m backup make $(BACKUP)
+
+restore: .venv/.ready ## put a backup into its place, where nothing is in the way; BACKUP=FILE names it
+	@$(PY) -m backup restore $(BACKUP)
+
 publish: .venv/.ready ## write the read-only copy again
 	@$(PY) -m transform publish
 
@@ -100,10 +107,23 @@ column-lineage: .venv/.lineage docs ## which column comes from which, build/colu
 sandbox: .venv/.ready ## the four vendors on this machine until you press Ctrl-C
 	@$(PY) -m sandbox serve --people $(PEOPLE) --port $(PORT)
 
+audit: build/audit/.ready ## known weaknesses of every package that is pinned; asks a public database
+	@build/audit/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip
+
+sbom: .venv/.ready build/audit/.ready ## every package that runs, with version and license: build/sbom.json (CycloneDX), docs/licenses.md
+	@mkdir -p build && build/audit/bin/cyclonedx-py environment $(PY) --pyproject pyproject.toml --mc-type application --output-reproducible \
+	  --output-file build/sbom.json
+	@build/audit/bin/pip-licenses --python $(PY) --from mixed --format markdown --order license --with-urls \
+	  --packages $$(sed -n 's/==.*//p' requirements.lock) --output-file build/licenses.md >/dev/null
+	@{ printf '# Licenses\n\nOf every package that the project runs on; `make sbom` writes this page.\n\n'; cat build/licenses.md; } > docs/licenses.md
+	@echo "build/sbom.json, docs/licenses.md"
+
 lock: ## renew the locks from pyproject.toml (needs uv)
 	@$(UV) lock --quiet --upgrade
-	@$(UV) export --quiet --all-groups --no-group lineage --no-emit-project --no-header --no-annotate -o requirements.lock
-	@$(UV) export --quiet --only-group lineage --no-emit-project --no-header --no-annotate -o requirements-lineage.lock
+	@$(UV) export --quiet --no-default-groups --no-emit-project --no-header --no-annotate -o requirements.lock
+	@$(UV) export --quiet --only-group test --only-group lint --no-emit-project --no-header --no-annotate -o requirements-dev.lock
+	@for group in lineage audit; do \
+	  $(UV) export --quiet --only-group $$group --no-emit-project --no-header --no-annotate -o requirements-$$group.lock || exit; done
 	@printf '%s\n' $(SCHEDULERS) | $(UV) pip compile --quiet --upgrade --universal --no-build --generate-hashes --python-version 3.11 \
 	  --no-header --no-annotate -o requirements-schedulers.lock -
 
@@ -128,10 +148,19 @@ clean: ## remove what demo, docs and tests made; keeps .venv, data/ and .env
 	fi
 	@touch .venv/.ready
 
-.venv/.lineage: requirements-lineage.lock .venv/.ready
+# What only some targets need is added to the environment by the first of them: dev (tests and lint), lineage.
+.venv/.%: requirements-%.lock .venv/.ready
+	@echo "environment: adding requirements-$*.lock" >&2
 	@if [ -n "$(UV)" ] && $(UV) --version >/dev/null 2>&1; then \
-	  $(UV) pip install --quiet --python $(PY) --no-deps --require-hashes -r requirements-lineage.lock; \
+	  $(UV) pip install --quiet --python $(PY) --no-deps --require-hashes -r $<; \
 	else \
-	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-lineage.lock; \
+	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<; \
 	fi
-	@touch .venv/.lineage
+	@touch $@
+
+# These need other versions of what the project runs on, so they get an environment of their own.
+build/audit/.ready: requirements-audit.lock
+	@echo "environment: build/audit, from requirements-audit.lock" >&2
+	@rm -rf build/audit && $(PYTHON) -m venv build/audit && build/audit/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --no-deps --require-hashes -r requirements-audit.lock
+	@touch $@

@@ -133,6 +133,7 @@ class Settings(BaseSettings):
     notice_command: str | None = None
     heartbeat_url: Annotated[SecretStr | None, AfterValidator(_safe_address)] = None
     log: Literal["text", "json"] = "text"
+    backup_passphrase: Annotated[SecretStr | None, Field(min_length=20)] = None
 
     history_days: Annotated[int, Field(ge=1, le=730), DIGITS] = 730
     largest_answer_mb: Annotated[int, Field(ge=1, le=4000), DIGITS] = 100
@@ -305,6 +306,8 @@ def _taken(name: str) -> str:
     if "pattern" in schema:
         return f"written like {schema['default']}"
     text = KINDS.get(schema.get("format", schema["type"]), "text")
+    if "minLength" in schema:
+        return f"{text} of {schema['minLength']} characters or more"
     if "maximum" in schema:
         return f"{text} from {schema['minimum']} to {schema['maximum']}"
     return f"{text}, {schema['minimum']} or more" if "minimum" in schema else text

@@ -6,15 +6,12 @@ import shutil
 import signal
 import subprocess
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
-import pseudonyms
 import settings
-from ingest.people import Forgotten
 
 EXAMPLES = settings.ROOT / "examples"
 THE_WAY = ["scheduled"]
@@ -192,31 +189,56 @@ def test_github_gets_settings_that_exist_and_keeps_no_ledger_in_a_cache() -> Non
     assert workflow["concurrency"]["cancel-in-progress"] is False
 
 
-def test_github_loads_nothing_without_those_who_asked_to_be_forgotten(tmp_path: Path) -> None:
+PINNED = re.compile(r"[\w-]+/[\w-]+@[0-9a-f]{40}")
+WORKFLOWS = [EXAMPLES / "github_actions.yml", *(settings.ROOT / ".github" / "workflows").glob("*.yml")]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_pins_its_actions_by_commit_and_may_do_little(path: Path) -> None:
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert set(workflow["permissions"].values()) == {"read"}
+    for job in workflow["jobs"].values():
+        for step in job["steps"]:
+            assert "uses" not in step or PINNED.fullmatch(step["uses"])
+            if step.get("uses", "").startswith("actions/checkout@"):
+                assert step["with"]["persist-credentials"] is False
+
+
+def test_github_keeps_people_in_no_cache_and_in_no_artifact_that_is_not_encrypted() -> None:
     (job,) = yaml.safe_load(text_of("github_actions.yml"))["jobs"].values()
-    order = [step.get("uses", step.get("name", step.get("run"))) for step in job["steps"]]
-    brought = order[order.index("actions/cache/restore@v4") + 1]
-    assert brought == "Bring back who asked to be forgotten", "the secrets win over what the cache has"
-    step = job["steps"][order.index(brought)]
-    assert step["env"] == {name: f"${{{{ secrets.{name} }}}}" for name in ("FORGOTTEN", "SALT")}
+    used = [step["uses"].split("@")[0] for step in job["steps"] if "uses" in step]
+    assert used == ["actions/checkout", "actions/setup-python", "actions/upload-artifact"]
+    kept = job["steps"][-1]["with"]["path"]
+    assert job["steps"][-2]["run"] == f"make backup BACKUP={kept}"
 
-    def run(**secrets: str) -> subprocess.CompletedProcess[str]:
-        given = {"PATH": os.environ["PATH"], "FORGOTTEN": "", "SALT": "", **secrets}
+
+def test_github_loads_nothing_where_the_backup_with_forgotten_people_is_missing(tmp_path: Path) -> None:
+    (job,) = yaml.safe_load(text_of("github_actions.yml"))["jobs"].values()
+    names = [step.get("name", step.get("run")) for step in job["steps"]]
+    place = names.index("Restore the newest backup")
+    assert place < names.index("make scheduled")
+    step = job["steps"][place]
+    assert step["if"] == "${{ !inputs.first }}"
+    stand_ins = {"gh": 'echo "$RUN"; echo "gh $*" >> calls', "make": 'echo "make $*" >> calls'}
+    for name, script in stand_ins.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        (tmp_path / name).chmod(0o755)
+
+    def run(newest: str) -> tuple[subprocess.CompletedProcess[str], str]:
+        (tmp_path / "calls").write_text("", encoding="utf-8")
+        given = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "RUN": newest}
         command = ["bash", "-e", "-c", step["run"]]
-        return subprocess.run(command, cwd=tmp_path, env=given, capture_output=True, text=True, check=False)
+        ran = subprocess.run(command, cwd=tmp_path, env=given, capture_output=True, text=True, check=False)
+        return ran, (tmp_path / "calls").read_text(encoding="utf-8")
 
-    without = run()
-    assert (without.returncode, without.stdout) == (2, "")
-    assert without.stderr.startswith("error: the secret FORGOTTEN is not set")
-    assert not (tmp_path / "data").exists()
-    assert run(FORGOTTEN="{}").returncode == 0
-    assert len(Forgotten(tmp_path / "data" / "forgotten.json")) == 0
-    assert not (tmp_path / "data" / "salt").exists()
-    kept = tmp_path / "kept.json"
-    Forgotten(kept).add(["ada@example.com"], datetime(2026, 11, 21, tzinfo=UTC))
-    assert run(FORGOTTEN=kept.read_text(encoding="utf-8"), SALT="c0ffee\n").returncode == 0
-    assert len(Forgotten(tmp_path / "data" / "forgotten.json")) == 1
-    assert pseudonyms.salt(tmp_path / "data" / "salt").hex() == "c0ffee"
+    without, calls = run("")
+    assert without.returncode == 2
+    assert without.stderr.startswith("error: no earlier run has left a backup")
+    assert "make" not in calls
+    found, calls = run("4711")
+    assert found.returncode == 0
+    assert "gh run download 4711 --name backup" in calls
+    assert calls.endswith("make restore BACKUP=backup/mavera-warehouse.backup\n")
 
 
 @with_schedulers
