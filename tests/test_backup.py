@@ -44,7 +44,8 @@ def kept(tmp_path: Path) -> settings.Settings:
         connection.execute("""
             create schema raw_sendgrid; create schema raw_ops; create schema marts;
             create table raw_sendgrid.device_stats (day date not null, opens bigint, note json);
-            insert into raw_sendgrid.device_stats values ('2026-01-01', 7, '{"a": 1}'), ('2026-01-02', 8, null);
+            insert into raw_sendgrid.device_stats values
+                ('2026-01-01', 7, '{"a": 1}'), ('2026-01-02', 8, null);
             create table raw_ops.builds (fingerprint varchar);
             insert into raw_ops.builds values ('built before');
             create table marts.dim_people as select 1 as person_id;
@@ -138,7 +139,7 @@ def test_a_ledger_on_a_server_is_left_as_it_is(kept: settings.Settings, tmp_path
 
 
 def test_with_nothing_there_is_nothing_to_back_up(tmp_path: Path) -> None:
-    with pytest.raises(backup.BackupError, match="nothing to back up yet. Run make ingest first"):
+    with pytest.raises(backup.BackupError, match="nothing to back up yet"):
         backup.make(place(tmp_path / "empty"), tmp_path / "newest")
     with pytest.raises(backup.BackupError, match="there is no file"):
         backup.restore(place(tmp_path / "empty"), tmp_path / "none")

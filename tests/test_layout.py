@@ -3,7 +3,7 @@
 import ast
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -111,14 +111,34 @@ def test_the_lock_names_no_index() -> None:
         assert "://" not in lock.read_text(encoding="utf-8"), lock.name
 
 
-def test_the_lock_holds_every_dependency() -> None:
-    locks = ("requirements.lock", "requirements-lineage.lock")
-    lock = "\n".join((ROOT / name).read_text(encoding="utf-8").lower() for name in locks)
+def _locked(*names: str) -> set[str]:
+    texts = [(ROOT / f"requirements{name}.lock").read_text(encoding="utf-8") for name in names]
+    return {name.lower() for text in texts for name in re.findall(r"^([\w.-]+)==", text, re.MULTILINE)}
+
+
+def _named(requirements: Iterable[str]) -> set[str]:
+    return {re.split(r"[\[<>= ]", requirement)[0].lower() for requirement in requirements}
+
+
+def test_the_locks_hold_every_dependency_and_the_one_that_runs_no_other() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    groups = project["dependency-groups"].values()
-    for requirement in [*project["project"]["dependencies"], *(r for group in groups for r in group)]:
-        name = re.split(r"[\[<>= ]", requirement)[0].lower()
-        assert re.search(rf"^{re.escape(name)}==", lock, re.MULTILINE), name
+    groups, running = project["dependency-groups"], _locked("")
+    assert _named(project["project"]["dependencies"]) <= running
+    assert _named([*groups["test"], *groups["lint"]]) <= _locked("-dev") | running
+    for group in ("lineage", "audit"):
+        assert _named(groups[group]) <= _locked(f"-{group}") | running
+    tools = {"pytest", "pytest-xdist", "hypothesis", "mypy", "ruff", "playwright", "klaviyo-api", "sendgrid"}
+    assert not tools & running
+
+
+def test_what_a_lock_adds_has_the_versions_that_run() -> None:
+    def versions(name: str) -> dict[str, str]:
+        text = (ROOT / name).read_text(encoding="utf-8")
+        return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
+
+    running = versions("requirements.lock")
+    for name in ("requirements-dev.lock", "requirements-lineage.lock"):
+        assert {n: v for n, v in versions(name).items() if running.get(n, v) != v} == {}
 
 
 def test_every_promise_names_tests_that_exist() -> None:
