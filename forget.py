@@ -19,11 +19,16 @@ import duckdb
 import sqlalchemy as sa
 import typer
 
+import pseudonyms
 import settings as environment
 import transform
 import warehouse
 from ingest import people
+from ingest.klaviyo import KLAVIYO
+from ingest.sendgrid import SENDGRID
+from ingest.wistia import WISTIA
 
+SOURCES = (SENDGRID, WISTIA, KLAVIYO)
 MADE_BY_MODELS = ("staging", "intermediate", "marts", "addressed", "activation")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -50,6 +55,7 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
         keys = people.keys_of(connection, kept_as)
         forgotten.add([people.normal(address), *keys], now)
         connection.begin()
+        _remove_set_aside(connection, settings, kept_as, keys)
         removed = people.remove(connection, kept_as, keys)
         for schema in MADE_BY_MODELS:
             connection.execute(f"drop schema if exists {schema} cascade")
@@ -85,6 +91,19 @@ def _require_raw(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
     ).fetchall()}  # fmt: skip
     if missing := sorted(people.TRACES.keys() - known):
         raise ForgetError(f"{path.name} has no {missing[0]} yet. Run make ingest first")
+
+
+def _remove_set_aside(
+    connection: duckdb.DuckDBPyConnection, settings: environment.Settings, kept_as: str, keys: list[str]
+) -> None:
+    """Remove what was set aside of the person's rows; a warehouse of an earlier version has no such table."""
+    if connection.execute(
+        "select 1 from information_schema.tables where (table_schema, table_name) = ('raw_ops', 'set_aside')"
+    ).fetchone():
+        tables = [resource.table for source in SOURCES for resource in source.resources(settings)]
+        row_keys = {table.full_name: table.key for table in tables}
+        salt = pseudonyms.salt(settings.salt_path)
+        people.remove_set_aside(connection, kept_as, keys, row_keys, salt)
 
 
 def _require_salt(

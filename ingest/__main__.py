@@ -123,6 +123,14 @@ def _line(job: Job) -> str:
     return line if len(line) <= WIDTH else re.sub(" +", " ", line)  # in columns while there is room
 
 
+def _aside(job: Job) -> str:
+    """What of a table was set aside in this run, by field and reason."""
+    counts = job.outcome.set_aside
+    total = sum(each["count"] for each in counts)
+    said = [f"{each['field']} {each['reason']} {each['count']:,}" for each in counts]
+    return f"{total:,} set aside ({', '.join(said)})"
+
+
 def _verdict(summary: Summary) -> str:
     failed = {job.source.name for job in summary.jobs if job.has_failed}
     names = {job.source.name for job in summary.jobs} | summary.skipped.keys()
@@ -206,6 +214,9 @@ def ingest(
     for job in summary.jobs:
         if debug and job.error is not None:
             traceback.print_exception(job.error)
+    for job in summary.jobs:
+        if job.outcome.set_aside:
+            typer.echo(f"aside {job.name}: {_aside(job)}", err=True)
     for notice in summary.notices:
         typer.echo(f"warn  {notice}", err=True)
     for complaint in summary.errors:

@@ -5,6 +5,7 @@ costs more than everything else together at 1,000 rows a page, and it follows a 
 it names.
 """
 
+import json
 import math
 import random
 import re
@@ -26,7 +27,7 @@ from requests.adapters import HTTPAdapter
 
 from ingest import files
 from ingest.ceilings import LONGEST_WINDOW_SECONDS, Ceilings, TooMuchError, check_depth, check_link
-from ingest.typed import BrokenBodyError, Table, value
+from ingest.typed import Aside, BrokenBodyError, Table, value
 
 TRIES = 8
 """How often one request is sent before its resource is given up; a 429 that says when to come back is no
@@ -68,12 +69,15 @@ class RefusedError(SourceError):
 
 @dataclass
 class Tally:
-    """What reading one resource took so far; the report shows it while it grows."""
+    """What reading one resource took so far; the report shows it while it grows. `gone` are the kinds and ids
+    of things that were listed, and were gone when they were read.
+    """
 
     requests: int = 0
     waits: int = 0
     rows: int = 0
     waiting: str = ""
+    gone: list[tuple[str, str]] = field(default_factory=list)
     total: int = 0
     done: int = 0
     since: float = 0.0
@@ -190,6 +194,11 @@ class Page(NamedTuple):
     text: str
     rows: pa.Table
 
+    @property
+    def row_count(self) -> int:
+        """How many rows the vendor gave, with those that could not be read."""
+        return int(self.rows.num_rows) + Aside.of(self.rows).row_count
+
 
 class Paging(Protocol):
     """How one list goes on and ends."""
@@ -251,7 +260,7 @@ class Numbered:
         return {"page": 1, "per_page": self.size}
 
     def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
-        goes_on = _may_go_on(page.rows.num_rows, self.size)
+        goes_on = _may_go_on(page.row_count, self.size)
         return {**asked, "page": int(asked["page"]) + 1} if goes_on else None
 
 
@@ -269,8 +278,8 @@ class Offset:
         return {"limit": self.size, "offset": 0}
 
     def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:
-        rows = page.rows.num_rows
-        return {**asked, "offset": count} if rows <= self.size and _may_go_on(rows, self.size) else None
+        may_go_on = page.row_count <= self.size and _may_go_on(page.row_count, self.size)
+        return {**asked, "offset": count} if may_go_on else None
 
 
 @dataclass(frozen=True)
@@ -288,10 +297,19 @@ class Linked:
 
     def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
         link = value(page.text, self.link)
-        tokens = parse_qs(urlsplit(link or "").query, keep_blank_values=True).get(self.token)
+        try:
+            tokens = parse_qs(urlsplit(link or "").query, keep_blank_values=True).get(self.token)
+        except ValueError:  # a host that is none
+            tokens = None
         if link and tokens is None:
             raise SourceError(f"the link to the next page has no {self.token}")
         return {**self.first(), self.token: tokens[0]} if tokens and tokens[0] else None
+
+
+def total_of(text: str, path: str | None) -> int | None:
+    """How many rows the whole list has, where the answer says so."""
+    told = value(text, path) if path else None
+    return int(told) if told and told.isascii() and told.isdigit() else None
 
 
 def check_total(count: int, promised: int | None) -> None:
@@ -358,7 +376,7 @@ class Vendor(requests.Session):
 
         def take(answer: requests.Response) -> Page:
             check_depth(answer.content)
-            text = answer.content.decode()
+            text = _decoded(answer.content)
             return Page(text, read(text))
 
         return self._insist(send, take, bucket, urlsplit(f"{self.base_url}/{path}").path, tally)
@@ -448,6 +466,12 @@ class Vendor(requests.Session):
         raise SourceError(f"{problem} on {shown}, {failures + told} times")
 
 
+def _decoded(content: bytes) -> str:
+    """The text of an answer. A byte that is none of its encoding becomes U+FFFD, and costs no page."""
+    encoding = json.detect_encoding(content)
+    return content.decode(encoding, errors="replace")
+
+
 def _without_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """In place of the vendor's key; being an `auth`, it keeps requests from looking for another."""
     return request
@@ -467,10 +491,10 @@ class _Bearer(requests.auth.AuthBase):
 def _said(answer: requests.Response) -> tuple[str, str]:
     """The vendor's words about a refusal, 200 characters at most, and its code, where it gives any."""
     if answer.is_redirect:
-        return f"redirects to {urlsplit(answer.headers['Location']).hostname}; check the base URL", ""
+        return f"redirects to {_host(answer.headers['Location'])}; check the base URL", ""
     try:
         body = answer.json()
-    except requests.exceptions.JSONDecodeError:
+    except (requests.exceptions.JSONDecodeError, UnicodeDecodeError, RecursionError):
         return "", ""
     error = body.get("errors") or body.get("error") if isinstance(body, dict) else None
     if isinstance(error, list) and error:
@@ -478,7 +502,20 @@ def _said(answer: requests.Response) -> tuple[str, str]:
     if isinstance(error, dict):
         error = error.get("detail") or error.get("message")
     code = body.get("code") if isinstance(body, dict) else None
-    return error[:200] if isinstance(error, str) else "", str(code)
+    return plain(error)[:200] if isinstance(error, str) else "", str(code)
+
+
+def _host(link: str) -> str:
+    try:
+        return urlsplit(link).hostname or "nowhere"
+    except ValueError:
+        return "nowhere"
+
+
+def plain(text: str) -> str:
+    """A vendor's words on one line, as every log, terminal and database takes them."""
+    whole = text.encode(errors="replace").decode()
+    return " ".join("".join(sign if sign.isprintable() else " " for sign in whole).split())
 
 
 @dataclass
@@ -505,20 +542,36 @@ class Client:
         known: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | Callable[[Parameters], Mapping[str, Any]] | None = None,
     ) -> Iterator[pa.Table]:
-        """Yield the pages of a list, typed as `table`.
+        """Yield the pages of a list, typed as `table`; none of something in `ids` that is gone meanwhile.
 
         `path` may hold `{names}` of `ids`; `known` gives the columns that no answer has; a `body` makes the
         request a POST, and as a function takes the parameters of the page into itself. Raises SourceError,
         which names the path, when the list does not end as the vendor says lists end.
         """
         filled = path.format(**{name: quote(id_, safe="") for name, id_ in (ids or {}).items()})
+        try:
+            yield from self._pages(path, filled, table, paging, params or {}, known or {}, body)
+        except RefusedError as error:
+            if not ids or error.status != requests.codes.not_found:
+                raise
+            self.tally.gone.extend(ids.items())
 
+    def _pages(
+        self,
+        path: str,
+        filled: str,
+        table: Table,
+        paging: Paging,
+        params: Parameters,
+        known: Mapping[str, Any],
+        body: Mapping[str, Any] | Callable[[Parameters], Mapping[str, Any]] | None,
+    ) -> Iterator[pa.Table]:
         def ask(place: Parameters) -> Page:
             return self.vendor.ask(
                 filled,
                 f"{path} {table.name}",
-                {**(params or {}), **({} if callable(body) else place)},
-                lambda text: table.rows(text, known or {}),
+                {**params, **({} if callable(body) else place)},
+                lambda text: table.rows(text, known),
                 self.tally,
                 body(place) if callable(body) else body,
             )
@@ -533,17 +586,16 @@ class Client:
             for _ in range(1 + CONFIRM):
                 page = ask(place)
                 following, wrong = None, ""
-                told = value(page.text, paging.total) if paging.total else None
-                total = None if told is None else int(told)
+                total = total_of(page.text, paging.total)
                 try:
-                    following = paging.after(place, page, count + page.rows.num_rows)
+                    following = paging.after(place, page, count + page.row_count)
                     if following is None:
-                        check_total(count + page.rows.num_rows, total)
+                        check_total(count + page.row_count, total)
                 except SourceError as error:
                     wrong = str(error)
                 goes_round = following in seen
                 repeats = _repeats(page.rows, before, table)
-                is_empty = paging.empty_ends and page.rows.num_rows == 0
+                is_empty = paging.empty_ends and page.row_count == 0
                 if not (wrong or goes_round or repeats or is_empty):
                     break
             if wrong:
@@ -556,9 +608,9 @@ class Client:
                 self.tally.follow(total or 0, since)
             yield page.rows
             if leads:
-                self.tally.done += page.rows.num_rows
+                self.tally.done += page.row_count
             before, place = page.rows, following
-            count += page.rows.num_rows
+            count += page.row_count
 
     def file(self, link: str, table: Table) -> list[pa.Table]:
         """Return the rows of an exported file, typed as `table`."""

@@ -12,7 +12,7 @@ import requests
 import seeds
 from ingest.http import Client, Linked, Parameters, RefusedError, Vendor, Whole, side_by_side
 from ingest.pipeline import SETTLED, Pages, Resource, Source
-from ingest.typed import Column, Table, each
+from ingest.typed import Column, Table, each, listed
 from settings import Settings
 
 SCHEMA = "raw_klaviyo"
@@ -41,20 +41,26 @@ def list_of(size: int | None) -> Linked:
 
 def included(kind: str, owner: str) -> str:
     """SQL that unfolds a list to what is included with its rows, which alone tell whose it is: as `owner`."""
+    pointers = f"$.relationships.{kind}s.data"
+    pointed = f"from_json(row -> '{pointers}', '[\"JSON\"]')"
     return f"""
-        select json_merge_patch(one, json_object('{owner}', {owner})) as row
+        select case when one is null then 'null'::json
+            else json_merge_patch(one, json_object('{owner}', {owner})) end as row
         from (
             select
                 row ->> '$.id' as {owner},
-                unnest(from_json(row -> '$.relationships.{kind}s.data', '["JSON"]')) as pointer
+                unnest(case
+                    when (row ->> '$.id') is null then ['null'::json]
+                    when json_type(row, '{pointers}') = 'ARRAY' then {pointed}
+                end) as pointer
             from around
         )
-        inner join (select unnest(from_json($page::json -> 'included', '["JSON"]')) as one)
+        left join (select unnest(from_json($page::json -> 'included', '["JSON"]')) as one)
             on one ->> '$.type' = '{kind}' and one ->> '$.id' = pointer ->> '$.id'
     """
 
 
-RESULTS = """select unnest(from_json(row -> '$.attributes.results', '["JSON"]')) as row from around"""
+RESULTS = f"select unnest({listed('$.attributes.results')}) as row from around"
 """SQL that unfolds a report to its rows."""
 
 ACCOUNTS = Table(
@@ -328,23 +334,30 @@ METRIC_AGGREGATES = Table(
         Column("sum_value", "double"),
     ],
     # The answer has an array of days and, per message, arrays beside it. Days without an event are left out.
-    unfolds="""
+    # Events of no flow and no message have blanks, nulls or nothing in place of the two.
+    unfolds=f"""
         select row from (
-            select json_object(
-                'flow_id', element ->> '$.dimensions[0]', 'message_id', element ->> '$.dimensions[1]',
-                'date', unnest(from_json(dates, '["VARCHAR"]'))[:10],
-                'count', unnest(from_json(element -> '$.measurements.count', '["DOUBLE"]'))::bigint,
-                'unique', unnest(from_json(element -> '$.measurements.unique', '["DOUBLE"]'))::bigint,
-                'sum_value', unnest(from_json(element -> '$.measurements.sum_value', '["DOUBLE"]'))
-            ) as row
+            select case when json_type(element) = 'OBJECT' then json_object(
+                'flow_id', coalesce(element ->> '$.dimensions[0]', ''),
+                'message_id', coalesce(element ->> '$.dimensions[1]', ''),
+                'date', (unnest(
+                    case when json_type(element) = 'OBJECT' then from_json(dates, '["JSON"]')
+                    else ['null'::json] end
+                ) ->> '$')[:10],
+                'count', unnest(from_json(element -> '$.measurements.count', '["JSON"]')),
+                'unique', unnest(from_json(element -> '$.measurements.unique', '["JSON"]')),
+                'sum_value', unnest(from_json(element -> '$.measurements.sum_value', '["JSON"]'))
+            ) else 'null'::json end as row
             from (
-                select
-                    row -> '$.attributes.dates' as dates,
-                    unnest(from_json(row -> '$.attributes.data', '["JSON"]')) as element
+                select row -> '$.attributes.dates' as dates, unnest({listed("$.attributes.data")}) as element
                 from around
             )
         )
-        where (row ->> '$.count')::bigint > 0
+        where json_type(row) <> 'OBJECT' or coalesce(
+            try_cast(row ->> '$.count' as double) <> 0,
+            (row ->> '$.count') is not null or try_cast(row ->> '$.unique' as double) <> 0,
+            false
+        )
     """,
 )
 FLOW_VALUES = Table(
@@ -553,9 +566,16 @@ def flow_messages(client: Client, _since: None) -> Pages:
     path = "flow-actions/{action}/flow-messages"
     for page in flow_actions(client):
         for action in page.select(["id", "definition"]).to_pylist():
-            if json.loads(action["definition"] or "{}").get("type", "").startswith("send-"):
+            if _kind(action["definition"]).startswith("send-"):
                 ids, known = {"action": action["id"]}, {"flow_action_id": action["id"]}
                 yield from client.pages(path, FLOW_MESSAGES, list_of(50), ids=ids, known=known)
+
+
+def _kind(definition: str | None) -> str:
+    """The type that a definition names; empty where it names none."""
+    told = json.loads(definition or "{}")
+    kind = told.get("type") if isinstance(told, dict) else None
+    return kind if isinstance(kind, str) else ""
 
 
 def metric_aggregates(client: Client, since: date | None, history_days: int) -> Pages:

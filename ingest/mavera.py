@@ -9,7 +9,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 import assumptions
-from ingest.http import Client, Pace, Page, Paging, Parameters, SourceError, Vendor, Whole
+from ingest.http import Client, Pace, Page, Paging, Parameters, SourceError, Vendor, Whole, total_of
 from ingest.pipeline import Pages, Resource, Source
 from ingest.typed import Column, Table, each, value
 from settings import Settings
@@ -27,7 +27,7 @@ PERSONAS = Table(
         *each("bool", "is_custom is_expert"),
         Column("created_at", "timestamptz"),  # Unix seconds here, ISO 8601 elsewhere
         Column("credits_charged", "bigint"),
-        Column("details", "json"),
+        Column("details", "any"),
     ],
     drops="object",
 )
@@ -41,7 +41,7 @@ THREADS = Table(
         Column("workspace_id", "text"),
         Column("message_count", "bigint"),
         *each("timestamptz", "created_at updated_at"),
-        *each("json", "messages sources personas_used"),
+        *each("any", "messages sources personas_used"),
     ],
     drops="object",
     newest="updated_at",
@@ -53,7 +53,7 @@ FOCUS_GROUPS = Table(
     [
         *each("text", "id name status workspace_id"),
         # No reference of focus groups is known: their insides stay as they came.
-        *each("json", "persona_ids questions results usage error"),
+        *each("any", "persona_ids questions results usage error"),
         *each("timestamptz", "created_at updated_at"),
     ],
     drops="object",
@@ -65,7 +65,7 @@ BRAND_VOICES = Table(
     ("id",),
     [
         *each("text", "id label usage_context status error voice_summary workspace_id"),
-        *each("json", "tone writing_style vocabulary example_phrases sources"),
+        *each("any", "tone writing_style vocabulary example_phrases sources"),
         *each("timestamptz", "created_at updated_at"),
     ],
     drops="object",
@@ -78,7 +78,7 @@ GENERATIONS = Table(
     [
         *each("text", "id title content_type workspace_id output content markdown"),
         # An app is an object in the reference, a bare id in the guide.
-        *each("json", "app brand_voice input_data usage"),
+        *each("any", "app brand_voice input_data usage"),
         *each("timestamptz", "created_at updated_at"),
     ],
     drops="object",
@@ -114,9 +114,9 @@ class EitherWay:
     def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:
         if cursor := value(page.text, "$.next_cursor"):
             return {**self.first(), assumptions.CURSOR: cursor}
-        total = value(page.text, self.total)
-        if total is not None and page.rows.num_rows and count < int(total):
-            return {**self.first(), "offset": int(asked.get("offset", 0)) + page.rows.num_rows}
+        total = total_of(page.text, self.total)
+        if total is not None and page.row_count and count < total:
+            return {**self.first(), "offset": int(asked.get("offset", 0)) + page.row_count}
         return None
 
 

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 import urllib.parse
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -48,6 +48,13 @@ TRACES: Final[Mapping[str, Trace]] = {
     "raw_klaviyo.list_members": Trace(key="profile_id"),
     "raw_klaviyo.events": Trace(key="profile_id"),
 }
+
+
+def row_key(table: str, key: Iterable[str], salt: bytes) -> str:
+    """SQL of a row's key as `raw_ops.set_aside` has it: a salted hash in tables about people."""
+    names = ", ".join(f'"{name}"::varchar' for name in key)
+    joined = f"concat_ws(' ', {names})"
+    return f"sha256(concat('{salt.hex()}', {joined}))" if table in TRACES else joined
 
 
 def normal(address: str) -> str:
@@ -221,13 +228,38 @@ def remove(connection: duckdb.DuckDBPyConnection, address: str, keys: list[str])
     """Delete the rows that name this address or have one of these keys; return how many per raw table."""
     removed = {}
     for table, trace in TRACES.items():
-        owned = [f"{same_address(each)} = $address" for each in trace.addresses]
-        owned += [mentions("entry")]
-        owned += [f"{trace.key} in (select unnest($keys))"] if trace.key else []
-        parameters: dict[str, Any] = {"keys": keys} if trace.key else {}
-        parameters["address"] = normal(address)
-        deleted = connection.execute(
-            f"delete from {table} as entry where {' or '.join(owned)}", parameters
-        ).fetchone()
+        where, parameters = _owned(trace, address, keys)
+        deleted = connection.execute(f"delete from {table} as entry where {where}", parameters).fetchone()
         removed[table] = int(deleted[0]) if deleted else 0
     return removed
+
+
+def remove_set_aside(
+    connection: duckdb.DuckDBPyConnection,
+    address: str,
+    keys: list[str],
+    row_keys: Mapping[str, Sequence[str]],
+    salt: bytes,
+) -> None:
+    """Delete what was set aside of the rows that `remove` deletes; `row_keys` are key columns by table."""
+    for table, trace in TRACES.items():
+        where, parameters = _owned(trace, address, keys)
+        vendor, resource = table.removeprefix("raw_").split(".")
+        connection.execute(
+            f"""
+            delete from raw_ops.set_aside
+            where vendor = '{vendor}' and resource = '{resource}' and row_key in (
+                select {row_key(table, row_keys[table], salt)} from {table} as entry where {where}
+            )
+            """,
+            parameters,
+        )
+
+
+def _owned(trace: Trace, address: str, keys: list[str]) -> tuple[str, dict[str, Any]]:
+    """SQL of whether a row, as `entry`, is of the person, and its parameters."""
+    owned = [f"{same_address(each)} = $address" for each in trace.addresses]
+    owned += [mentions("entry")]
+    owned += [f"{trace.key} in (select unnest($keys))"] if trace.key else []
+    parameters: dict[str, Any] = {"keys": keys} if trace.key else {}
+    return " or ".join(owned), parameters | {"address": normal(address)}

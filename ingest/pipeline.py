@@ -8,6 +8,7 @@ what an interrupted run left in the working folder is removed, and cursor and sc
 warehouse before anything is read.
 """
 
+import json
 import os
 import queue
 import shutil
@@ -28,12 +29,14 @@ import requests
 from dlt.extract import DltResource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+import pseudonyms
 import terminal
 import warehouse
+from ingest import people
 from ingest.ceilings import Ceilings
-from ingest.http import Client, RefusedError, SourceError, Vendor
+from ingest.http import Client, RefusedError, SourceError, Vendor, plain
 from ingest.people import Addresses, Forgotten
-from ingest.typed import ChangedTypeError, Table
+from ingest.typed import Aside, ChangedTypeError, Form, Table
 from settings import Settings
 
 BATCH_ROWS = 100_000
@@ -48,6 +51,11 @@ DEEP_EVERY = timedelta(days=7)
 late a row may come: a week lets no weekly figure stay wrong for longer than until the next one, and costs one
 first load.
 """
+
+SET_ASIDE = "set_aside"
+"""The column beside the rows of a load that no table has."""
+GONE = "gone"
+"""Why nothing was read of something that was listed."""
 
 Cursor = datetime | date
 Pages = Iterator[pa.Table | None]
@@ -125,7 +133,7 @@ class Changes(NamedTuple):
 @dataclass
 class Outcome:
     """What one resource came to in this run; a row of `raw_ops.loads`, a line of the report. `deep_at` is the
-    run's moment where all of the history has been read.
+    run's moment where all of the history has been read. `set_aside` counts by field and reason.
     """
 
     vendor: str
@@ -142,6 +150,7 @@ class Outcome:
     deep_at: datetime | None = None
     outcome: str = "loaded"
     detail: str = ""
+    set_aside: list[dict[str, Any]] = field(default_factory=list)
 
     def count(self, changes: Changes) -> None:
         self.rows_read += changes.read
@@ -203,13 +212,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows that were read; `until` is where the cursor may move to once they are in the warehouse."""
+    """Rows that were read; `until` is where the cursor may move to once they are in the warehouse. `keyless`
+    are those that cannot be loaded: a digest of each, the field and the reason.
+    """
 
     job: Job
     rows: pa.Table
     until: Cursor | None = None
     is_last: bool = False
     error: Exception | None = None
+    keyless: tuple[tuple[str, str, str], ...] = ()
 
 
 class Report(Protocol):
@@ -383,7 +395,8 @@ def _joined(taken: Sequence[Batch]) -> list[Batch]:
         batch.job.error = batch.job.error or batch.error
         before = joined.get(batch.job.name)
         rows = pa.concat_tables([before.rows, batch.rows]) if before else batch.rows
-        joined[batch.job.name] = replace(batch, rows=rows)
+        keyless = (*before.keyless, *batch.keyless) if before else batch.keyless
+        joined[batch.job.name] = replace(batch, rows=rows, keyless=keyless)
     return [batch for batch in joined.values() if batch.job.error is None]
 
 
@@ -391,8 +404,8 @@ def _write(batches: Sequence[Batch], file: "Warehouse") -> None:
     """Write batches of one source in one package; where that fails, one by one, to find whose fault it is."""
     try:
         file.write(batches)
-    except (PipelineStepFailed, duckdb.Error) as error:
-        if warehouse.is_full(error) or terminal.was_interrupted():
+    except Exception as error:
+        if isinstance(error, OSError) or warehouse.is_full(error) or terminal.was_interrupted():
             raise  # it is nobody's rows
         file.forget(batches[0].job.source.name)
         if len(batches) == 1:
@@ -405,7 +418,9 @@ def _write(batches: Sequence[Batch], file: "Warehouse") -> None:
 def _read(job: Job, batches: "queue.Queue[Batch]") -> None:
     """Put everything that `job` has to read into `batches`; the last one comes even when reading fails."""
     resource = job.resource
-    rows = nothing = resource.table.arrow_schema.empty_table()
+    rows = nothing = _with_aside(resource.table.arrow_schema.empty_table())
+    keyless: list[tuple[str, str, str]] = []
+    form = Form(resource.table)
     until = newest = job.last
     settled = job.client.started_at - SETTLED
     try:
@@ -413,15 +428,27 @@ def _read(job: Job, batches: "queue.Queue[Batch]") -> None:
             if page is None:
                 until = newest
             else:
-                rows = pa.concat_tables([rows, page])
+                form.take(page, resource.cursor)
+                rows = pa.concat_tables([rows, _with_aside(page)])
+                keyless += Aside.of(page).rows
                 job.client.tally.rows += page.num_rows
                 newest = _newest(newest, page, resource.cursor, settled)
             if rows.num_rows >= BATCH_ROWS and not resource.replaced:
-                batches.put(Batch(job, rows, until))
-                rows = nothing
-        batches.put(Batch(job, rows, newest, is_last=True))
+                form.check()
+                batches.put(Batch(job, rows, until, keyless=tuple(keyless)))
+                rows, keyless = nothing, []
+        form.check()
+        batches.put(Batch(job, rows, newest, is_last=True, keyless=tuple(keyless)))
     except Exception as error:  # a thread has no caller: whatever it is, the writer reports it
         batches.put(Batch(job, nothing, is_last=True, error=error))
+
+
+def _with_aside(page: pa.Table) -> pa.Table:
+    """A page with what was set aside of each row beside it, as JSON of field to reason."""
+    values = Aside.of(page).values
+    noted = [json.dumps(values[place]) if place in values else None for place in range(page.num_rows)]
+    column = pa.array(noted, pa.string()) if values else pa.nulls(page.num_rows, pa.string())
+    return page.replace_schema_metadata(None).append_column(SET_ASIDE, column)
 
 
 def _is_measured(job: Job) -> bool:
@@ -432,11 +459,10 @@ def _newest(newest: Cursor | None, page: pa.Table, cursor: str, settled: datetim
     """The highest cursor value so far; a row that claims to be from the future does not count."""
     if not cursor or not page.num_rows:
         return newest
-    highest: Any = pc.max(page.column(cursor)).as_py()
-    if highest is None:
-        return newest
-    settled_highest: Cursor = min(highest, settled if isinstance(highest, datetime) else settled.date())
-    return max(newest or settled_highest, settled_highest)
+    moments = page.column(cursor)
+    latest = settled if pa.types.is_timestamp(moments.type) else settled.date()
+    highest: Any = pc.max(moments.filter(pc.less_equal(moments, pa.scalar(latest, moments.type)))).as_py()
+    return newest if highest is None else max(newest or highest, highest)
 
 
 def _errors(jobs: Sequence[Job], settings: Settings) -> list[str]:
@@ -467,11 +493,16 @@ def _errors(jobs: Sequence[Job], settings: Settings) -> list[str]:
             line = f"{job.name}: {error}. Not loaded; the next run reads it again"
         elif isinstance(error, ChangedTypeError):
             line = str(error)
-        else:
+        elif isinstance(error, PipelineStepFailed | duckdb.Error):
             said, *_ = [*str(error).splitlines(), type(error).__name__]
             line = f"{job.name}: {said}. Not loaded; the next run reads it again"
-        errors[line] = None
-        job.outcome.detail = line
+        else:  # a mistake of this program, whose words say nothing to whoever reads them
+            line = (
+                f"{job.name}: an answer that this version cannot read ({type(error).__name__}). Not loaded; "
+                f"python -m ingest {name} --debug shows where"
+            )
+        job.outcome.detail = plain(line)
+        errors[job.outcome.detail] = None
     return list(errors)
 
 
@@ -595,7 +626,10 @@ class Warehouse:
 
     def write(self, batches: Sequence[Batch]) -> None:
         """Load in one package what `batches` of one source add, and move their cursors."""
-        compared = [(batch, self._changes(batch.job, self._known(batch))) for batch in batches]
+        known = [(batch, self._known(batch)) for batch in batches]
+        for batch, rows in known:  # before their rows, lest a kill loads values that nobody counts
+            self._set_aside(batch, rows)
+        compared = [(batch, self._changes(batch.job, rows)) for batch, rows in known]
         resources = [
             _package(batch.job.resource, changes.rows, batch.until)
             for batch, changes in compared
@@ -614,6 +648,67 @@ class Warehouse:
         """The rows of a batch as they are kept, without those of people who asked to be forgotten."""
         table = batch.job.resource.table.full_name
         return self._addresses.kept(table, self._forgotten.without(self._connection, table, batch.rows))
+
+    def _set_aside(self, batch: Batch, rows: pa.Table) -> None:
+        """Note what of a batch was set aside, in place of what earlier loads noted of the same rows."""
+        job, table = batch.job, batch.job.resource.table
+        values = rows.filter(pc.is_valid(rows.column(SET_ASIDE)))
+        gone = job.client.tally.gone if batch.is_last else []
+        about = [job.source.name, table.name]
+        held = self._connection.execute(
+            "select 1 from raw_ops.set_aside where (vendor, resource) = (?, ?) limit 1", about
+        ).fetchall()
+        if not (held or values.num_rows or batch.keyless or gone):
+            return
+        salt = pseudonyms.salt(self._settings.salt_path, create=True)
+        key = people.row_key(table.full_name, table.key, salt)
+        now: list[Any] = [self._run_id, datetime.now(UTC)]
+        self._connection.register("noted", rows.select([*table.key, SET_ASIDE]))
+        self._connection.execute(
+            f"""
+            delete from raw_ops.set_aside
+            where (vendor, resource) = (?, ?) and row_key in (select {key} from noted)
+            """,
+            about,
+        )
+        self._connection.execute(
+            f"""
+            insert into raw_ops.set_aside
+            select distinct on (row_key, field) $1, $2, field, set_aside ->> field, row_key, $3, $4
+            from (select {key} as row_key, set_aside, unnest(json_keys(set_aside)) as field from noted)
+            """,
+            [*about, *now],
+        )
+        self._connection.unregister("noted")
+        others = [(name, why, pseudonyms.of_address(salt, digest)) for digest, name, why in batch.keyless]
+        others += [(kind, GONE, id_) for kind, id_ in gone]
+        for name, why, row_key in dict.fromkeys(others):
+            self._connection.execute(
+                "delete from raw_ops.set_aside where (vendor, resource, field, row_key) = (?, ?, ?, ?)",
+                [*about, name, row_key],
+            )
+            self._connection.execute(
+                "insert into raw_ops.set_aside values (?, ?, ?, ?, ?, ?, ?)",
+                [*about, name, why, row_key, *now],
+            )
+        if batch.is_last and job.start is None:  # all was read: what this run did not note is no more
+            self._connection.execute(
+                "delete from raw_ops.set_aside where (vendor, resource) = (?, ?) and run_id <> ?",
+                [*about, self._run_id],
+            )
+        if batch.is_last:
+            job.outcome.set_aside = self._counted_aside(about)
+
+    def _counted_aside(self, about: list[str]) -> list[dict[str, Any]]:
+        """What this run set aside of a table, by field and reason, most first."""
+        found = self._connection.execute(
+            """
+            select field, reason, count(*) from raw_ops.set_aside
+            where (vendor, resource, run_id) = (?, ?, ?) group by all order by 3 desc, 1, 2
+            """,
+            [*about, self._run_id],
+        ).fetchall()
+        return [{"field": field_, "reason": reason, "count": count} for field_, reason, count in found]
 
     def _changes(self, job: Job, read: pa.Table) -> Changes:
         """The rows of `read` that are new or differ from the warehouse's, each key once.
@@ -677,8 +772,8 @@ class Warehouse:
         outcome.requests, outcome.waits = job.client.tally.requests, job.client.tally.waits
         if job.error is not None:
             outcome.outcome = "skipped" if job.is_skipped else "failed"
-            outcome.detail = str(job.error)
-        columns = [name for name in asdict(outcome) if name != "latest_days"]
+            outcome.detail = plain(str(job.error))
+        columns = [name for name in asdict(outcome) if name not in ("latest_days", "set_aside")]
         self._connection.execute(
             f"insert into raw_ops.loads (run_id, {', '.join(columns)}) "
             f"values ({', '.join('?' * (len(columns) + 1))})",

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 import pyarrow as pa
-import requests
 
 from ingest.http import (
     CONFIRM,
@@ -21,14 +20,13 @@ from ingest.http import (
     Linked,
     Offset,
     Parameters,
-    RefusedError,
     SourceError,
     Vendor,
     Whole,
     check_total,
 )
 from ingest.pipeline import Pages, Resource, Source
-from ingest.typed import Column, Table, each
+from ingest.typed import Aside, Column, Table, each
 from settings import Settings
 
 SCHEMA = "raw_sendgrid"
@@ -224,16 +222,12 @@ def single_sends(client: Client, _since: object) -> Iterator[pa.Table]:
 
 
 def single_send_details(client: Client, since: datetime | None) -> Pages:
-    """What the listing leaves out, a request for each single send that changed and still is there."""
+    """What the listing leaves out, a request for each single send that changed."""
     for page in single_sends(client, None):
         for send in page.to_pylist():
-            if since is None or send["updated_at"] >= since:
+            if since is None or send["updated_at"] is None or send["updated_at"] >= since:
                 path, ids = "marketing/singlesends/{id}", {"id": send["id"]}
-                try:
-                    yield from client.pages(path, SINGLE_SEND_DETAILS, Whole(), ids=ids)
-                except RefusedError as error:
-                    if error.status != requests.codes.not_found:
-                        raise
+                yield from client.pages(path, SINGLE_SEND_DETAILS, Whole(), ids=ids)
 
 
 def single_send_daily_stats(client: Client, since: date | None, history_days: int) -> Pages:
@@ -241,10 +235,13 @@ def single_send_daily_stats(client: Client, since: date | None, history_days: in
     first = since or client.today - timedelta(days=history_days)
     for page in single_sends(client, None):
         for send in page.to_pylist():
+            if send["status"] != "triggered":
+                continue
             sent = send["send_at"] or send["updated_at"]
-            last = min(sent.date() + READ_FOR, client.today)
-            if send["status"] == "triggered" and last >= first:
-                days = {"start_date": f"{max(first, sent.date())}", "end_date": f"{last}"}
+            sent_on = sent.date() if sent else first  # where no date could be read, it may be recent
+            last = min(sent_on + READ_FOR, client.today) if sent else client.today
+            if first <= last and sent_on <= last:
+                days = {"start_date": f"{max(first, sent_on)}", "end_date": f"{last}"}
                 path, asked = "marketing/stats/singlesends/{id}", {"aggregated_by": "day", **days}
                 yield from client.pages(path, DAILY_STATS, STATS, asked, ids={"id": send["id"]})
 
@@ -261,7 +258,8 @@ def single_send_variation_stats(client: Client, _since: None) -> Pages:
         for send in page.to_pylist():
             if send["is_abtest"] and send["status"] == "triggered":
                 # Without dates the vendor takes some of its own.
-                days = {"start_date": f"{send['created_at']:%Y-%m-%d}", "end_date": f"{client.today}"}
+                first = f"{send['created_at']:%Y-%m-%d}" if send["created_at"] else FIRST_DAY
+                days = {"start_date": first, "end_date": f"{client.today}"}
                 path, ids = "marketing/stats/singlesends/{id}", {"id": send["id"]}
                 yield from client.pages(path, VARIATION_STATS, STATS, {**by_part, **days}, ids=ids)
 
@@ -345,22 +343,24 @@ def field_definitions(client: Client, _since: None) -> Pages:
 def contacts(client: Client, _since: None) -> Pages:
     """Everybody, by way of an export: the listing stops at the 50 newest.
 
-    Raises SourceError where the files have fewer contacts than the vendor counted, read again and again.
+    Raises SourceError where the files have fewer contacts than the vendor counted, read again and again, or
+    where the vendor does not say how many there are.
     """
     export = _exported(client)
     promised = export["contact_count"]
     if promised is None:
-        ((counted,),) = (
-            page.to_pylist() for page in client.pages("marketing/contacts/count", COUNT, Whole())
-        )
-        promised = counted["contact_count"]
+        promised = _only(client.pages("marketing/contacts/count", COUNT, Whole())).get("contact_count")
+    if promised is None:
+        raise SourceError("neither the export nor the count of contacts says how many there are")
     found: list[pa.Table] = []
     for _ in range(1 + CONFIRM):
         client.tally.follow(promised, time.monotonic())
-        found = [page for link in json.loads(export["urls"] or "[]") for page in client.file(link, CONTACTS)]
-        if sum(page.num_rows for page in found) >= promised:
+        links = [link for link in json.loads(export["urls"] or "[]") if isinstance(link, str)]
+        found = [page for link in links for page in client.file(link, CONTACTS)]
+        count = sum(page.num_rows + Aside.of(page).row_count for page in found)
+        if count >= promised:
             break
-    check_total(sum(page.num_rows for page in found), promised)
+    check_total(count, promised)
     yield from found
 
 
@@ -373,18 +373,23 @@ def _exported(client: Client) -> dict[str, Any]:
             break
         client.wait(times, "another export of contacts")
     asked = {"file_type": "csv", "max_file_size": FILE_MEGABYTES, "notifications": {"email": False}}
-    ((begun,),) = (page.to_pylist() for page in client.pages(path, EXPORTS, once, body=asked))
+    begun = _only(client.pages(path, EXPORTS, once, body=asked))
+    if not begun:
+        raise SourceError("the export of contacts began without an id")
     for times in range(POLLS):
-        pages = client.pages(f"{path}/{{id}}", EXPORTS, once, ids={"id": begun["id"]})
-        job: dict[str, Any]
-        ((job,),) = (page.to_pylist() for page in pages)
-        match job["status"]:
+        job = _only(client.pages(f"{path}/{{id}}", EXPORTS, once, ids={"id": begun["id"]}))
+        match job.get("status"):
             case "ready":
                 return job
             case "failure":
                 raise SourceError(f"the export of contacts failed: {job['message']}")
         client.wait(times, "the export of contacts")
     raise SourceError("the export of contacts was pending for too long")
+
+
+def _only(pages: Iterator[pa.Table]) -> dict[str, Any]:
+    """The first row of an answer that has one; empty where it could not be read."""
+    return next((row for page in pages for row in page.to_pylist()), {})
 
 
 def resources(settings: Settings) -> list[Resource]:

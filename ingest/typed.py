@@ -2,22 +2,28 @@
 
 Python never builds an object per row: DuckDB takes the page apart with its JSON functions, at a third of the
 CPU that `json` needs. Nested values stay the vendor's own text. Fields that nobody listed go into the column
-`other`. A value that is not of its column's type is an error that names it, never a null and never text.
+`other`.
+
+A value that its column cannot hold becomes null and its row stays; a row without a key is left out. Both are
+set aside: noted in the metadata of the page, with the field and the reason. Only where a share of a column is
+like that (see `Form`) has the vendor changed its type, which is an error.
 """
 
 import json
+import math
 import re
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
 
-Type = Literal["text", "scalar", "bool", "bigint", "double", "timestamptz", "date", "json"]
+Type = Literal["text", "scalar", "bool", "bigint", "double", "timestamptz", "date", "json", "any"]
 
 ARROW: dict[Type, pa.DataType] = {
     "text": pa.string(),
@@ -27,21 +33,44 @@ ARROW: dict[Type, pa.DataType] = {
     "double": pa.float64(),
     "timestamptz": pa.timestamp("us", tz="UTC"),
     "date": pa.date32(),
-    "json": pa.string(),
+    "json": pa.string(),  # an object or a list
+    "any": pa.string(),  # JSON that may be a bare value as well
 }
-SQL: dict[Type, str] = {name: name for name in ARROW} | {"text": "varchar", "scalar": "varchar"}
-DLT: dict[Type, str] = {name: name for name in ARROW} | {"scalar": "text", "timestamptz": "timestamp"}
+SQL: dict[Type, str] = {name: name for name in ARROW} | {
+    "text": "varchar",
+    "scalar": "varchar",
+    "any": "json",
+}
+DLT: dict[Type, str] = {name: name for name in ARROW} | {
+    "scalar": "text",
+    "timestamptz": "timestamp",
+    "any": "json",
+}
+NESTED = ("json", "any")
+FIRST_YEAR, END_YEAR = 1900, 2200
+"""Vendors write the year 1 or 9999 where they have no date. No date of theirs is outside of these years."""
+LARGEST_INTEGER = 2**53
+"""A double holds no larger whole number, so vendors that compute in doubles send none."""
+LARGEST = 1e15
+"""No amount, count or duration of a vendor comes near it, and sums of such values still fit a decimal."""
 NUMBERS = "('UBIGINT', 'BIGINT', 'HUGEINT', 'DOUBLE')"
 # `{0}` is the value as text, `{1}` its JSON type. A number in quotes is still that number, 1.5 is no integer.
 CASTS: dict[Type, str] = {
     "text": "case when {1} = 'VARCHAR' then {0} end",
     "scalar": "case when {1} not in ('OBJECT', 'ARRAY') then {0} end",
     "bool": "case when {1} = 'BOOLEAN' then try_cast({0} as boolean) end",
-    "bigint": "case when {1} not in ('DOUBLE', 'BOOLEAN') then try_cast({0} as bigint) end",
-    "double": "case when {1} <> 'BOOLEAN' then try_cast({0} as double) end",
-    "timestamptz": f"case when {{1}} in {NUMBERS} then to_timestamp(try_cast({{0}} as double)) "
-    "else try_cast({0} as timestamptz) end",
-    "date": "case when {1} = 'VARCHAR' then try_cast({0} as date) end",
+    "bigint": f"case when {{1}} <> 'BOOLEAN' and abs(try_cast({{0}} as double)) < {LARGEST_INTEGER} "
+    "and try_cast({0} as double) = try_cast({0} as bigint) then try_cast({0} as bigint) end",
+    "double": f"case when {{1}} <> 'BOOLEAN' and abs(try_cast({{0}} as double)) < {LARGEST} "
+    "then try_cast({0} as double) end",
+    "timestamptz": f"case when {{1}} in {NUMBERS} then case when try_cast({{0}} as double) "
+    f"between epoch(date '{FIRST_YEAR}-01-01') and epoch(date '{END_YEAR}-01-01') "
+    "then to_timestamp(try_cast({0} as double)) end "
+    f"when try_cast({{0}} as timestamptz) >= timestamptz '{FIRST_YEAR}-01-01' "
+    f"and try_cast({{0}} as timestamptz) < timestamptz '{END_YEAR}-01-01' "
+    "then try_cast({0} as timestamptz) end",
+    "date": f"case when {{1}} = 'VARCHAR' and try_cast({{0}} as date) >= date '{FIRST_YEAR}-01-01' "
+    f"and try_cast({{0}} as date) < date '{END_YEAR}-01-01' then try_cast({{0}} as date) end",
 }
 _ROWS = """found as (
     select case json_type(page) when 'ARRAY' then page
@@ -62,7 +91,33 @@ _ESCAPES = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
-SAID = {"VARCHAR": "text", "BOOLEAN": "bool", "UBIGINT": "bigint", "OBJECT": "json", "ARRAY": "json"}
+ASIDE = b"set aside"
+NO_KEY, NO_ROW, EMPTY, NESTING = "no key", "not a row", "empty", "not a plain value"
+NOT_IN_RANGE, NOT_FINITE = "out of range", "not finite"
+NOT_OF_TYPE: dict[Type, str] = {
+    "text": "not text",
+    "scalar": NESTING,
+    "bool": "not true or false",
+    "bigint": "not a whole number",
+    "double": "not a number",
+    "timestamptz": "not a time",
+    "date": "not a date",
+    "json": "not an object or list",
+}
+MOST_UNREAD = 0.05
+"""Above this share of a column's values, it is the vendor's form that has changed, and not a value."""
+FEWEST_VALUES = 20
+"""Fewer values than this prove no change."""
+_QUOTABLE = re.compile(r"[a-z/]{1,4}|[-+]?[\d.,]{1,6}|-?(nan|inf|infinity)", re.IGNORECASE)
+"""Values that can be about nobody: a message shows these alone."""
+SAID = {
+    "NULL": "null",
+    "VARCHAR": "text",
+    "BOOLEAN": "bool",
+    "UBIGINT": "bigint",
+    "OBJECT": "json",
+    "ARRAY": "json",
+}
 
 
 class BrokenBodyError(Exception):
@@ -70,7 +125,68 @@ class BrokenBodyError(Exception):
 
 
 class ChangedTypeError(Exception):
-    """A value is not of its column's type: nothing of this read is kept until a person has looked."""
+    """A column is not of its type any more: nothing of this read is kept until a person has looked."""
+
+
+@dataclass(frozen=True)
+class Aside:
+    """What of a page was set aside.
+
+    `values` maps the position of a row to its null fields and the reason for each. `rows` tells of the
+    `row_count` rows that were left out a digest of the content, the field and the reason. `complaints` holds
+    for each field the line to show should the load turn out to have changed its form.
+    """
+
+    values: dict[int, dict[str, str]] = field(default_factory=dict)
+    rows: list[tuple[str, str, str]] = field(default_factory=list)
+    complaints: dict[str, str] = field(default_factory=dict)
+    row_count: int = 0
+
+    @classmethod
+    def of(cls, page: pa.Table) -> "Aside":
+        """Return what was set aside when this page was read."""
+        noted = (page.schema.metadata or {}).get(ASIDE)
+        if noted is None:
+            return cls()
+        values, *others = json.loads(noted)
+        return cls({int(place): fields for place, fields in values.items()}, *others)
+
+    def noted_on(self, page: pa.Table) -> pa.Table:
+        noted = [self.values, self.rows, self.complaints, self.row_count]
+        return page.replace_schema_metadata({ASIDE: json.dumps(noted)})
+
+
+class Form:
+    """Whether the rows of one load still have the form in which their table was declared."""
+
+    def __init__(self, table: "Table") -> None:
+        self._table = table
+        self._values: Counter[str] = Counter()
+        self._unread: Counter[str] = Counter()
+        self._complaints: dict[str, str] = {}
+
+    def take(self, page: pa.Table, cursor: str) -> None:
+        """Count the values of one page. Raises ChangedTypeError where no row of it has a cursor."""
+        aside = Aside.of(page)
+        for column in self._table.columns:
+            self._values[column.name] += page.num_rows - page.column(column.name).null_count
+        reasons = [each for fields in aside.values.values() for each in fields.items()]
+        reasons += [(name, reason) for _, name, reason in aside.rows]
+        for name, reason in reasons:
+            if reason != EMPTY:
+                self._values[name] += 1
+                self._unread[name] += 1
+        self._complaints = aside.complaints | self._complaints
+        if cursor and page.num_rows > 1 and page.column(cursor).null_count == page.num_rows:
+            raise ChangedTypeError(aside.complaints.get(cursor) or self._table.complaint(cursor, "null"))
+
+    def check(self) -> None:
+        """Raise ChangedTypeError where too many values of a column were set aside, or every row was."""
+        for name, unread in self._unread.items():
+            count = self._values[name]
+            is_key = name in self._table.key
+            if (count >= FEWEST_VALUES and unread > MOST_UNREAD * count) or (is_key and unread == count):
+                raise ChangedTypeError(self._complaints[name])
 
 
 @dataclass(frozen=True)
@@ -109,7 +225,8 @@ class Table:
     `opens` names an array inside each row whose elements are the rows that count; fields around it are
     repeated. Where they lie deeper, `unfolds` is SQL from `around`, whose `row` is each object of the answer,
     to the rows that count, as JSON in `row`. `newest` is the column that tells which of two rows with one key
-    is the newer, where the vendor has one.
+    is the newer, where the vendor has one. A row of a `sparse` table may lack every listed field; of another
+    table, that is not the object that was asked for.
     """
 
     schema: str
@@ -120,6 +237,7 @@ class Table:
     opens: str = ""
     unfolds: str = ""
     newest: str = ""
+    sparse: bool = False
 
     @property
     def full_name(self) -> str:
@@ -146,54 +264,76 @@ class Table:
 
     @cached_property
     def _scalars(self) -> list[Column]:
-        return [c for c in self._read if c.type != "json"]
+        return [c for c in self._read if c.type not in NESTED]
+
+    @cached_property
+    def _nested(self) -> list[Column]:
+        return [c for c in self._read if c.type in NESTED]
 
     @cached_property
     def _query(self) -> str:
-        """SQL from `$page` to the columns it holds, `other`, and whether a value or the key is wrong.
+        """SQL from `$page` to the columns it holds, `other`, and whether anything in a row is to set aside.
 
         Scalars are taken out in one pass over the row, their JSON types in another, so that a number where
         text was promised is seen; nested values are copied as they stand.
         """
         cells = {c.name: (f"text_of[{n}]", f"type_of[{n}]") for n, c in enumerate(self._scalars, 1)}
-        nested = [c.name for c in self._read if c.type == "json"]
-        copied = [f"row -> '{_path(c)}' as {c.name}" for c in self._read if c.type == "json"]
+        copied = [f"row -> '{_path(c)}' as {c.name}" for c in self._nested]
         cast = [f"{CASTS[c.type].format(*cells[c.name])} as {c.name}" for c in self._scalars]
-        kept = [f"nullif({name}::varchar, 'null') as {name}" for name in nested]
+        kept = [f"nullif({c.name}::varchar, 'null') as {c.name}" for c in self._nested]
+        bare = [f"left({c.name}, 1) not in ('{{', '[')" for c in self._nested if c.type == "json"]
         wrong = [f"{c.name} is null and type_of[{n}] <> 'NULL'" for n, c in enumerate(self._scalars, 1)]
         nothing = [f"{c.name} is null" for c in self._scalars if c.name in self.key]
-        is_wrong = " or ".join([*wrong, *nothing]) or "false"  # all may be known or nested
+        absent = " and ".join(f"{c.name} is null" for c in self._read)
+        is_strange = [f"({absent})"] if not nothing and absent and not self.sparse else ["not is_object"]
+        is_wrong = " or ".join([*wrong, *nothing, *bare, *is_strange])
         return f"""
             with {self._rows},
             cells as (
                 select
                     json_extract_string(row, {self._paths}) as text_of,
                     json_type(row, {self._paths}) as type_of,
+                    json_type(row) = 'OBJECT' as is_object,
                     {"".join(f"{each}, " for each in copied)}
                     nullif(json_merge_patch(row, '{self._listed}')::varchar, '{self._rest}') as other
                 from rows
             ),
-            cast_once as (select {", ".join([*cast, *kept, "other", "type_of"])} from cells)
-            select * exclude (type_of), coalesce({is_wrong}, false) as is_wrong
+            cast_once as (select {", ".join([*cast, *kept, "other", "type_of", "is_object"])} from cells)
+            select * exclude (type_of, is_object), coalesce({is_wrong}, false) as is_wrong
             from cast_once
         """
 
     @cached_property
     def _rows(self) -> str:
         """SQL: the rows of an answer: a bare array, an array in an envelope, or one object in place of
-        either, whose own `results` are no rows."""
+        either, whose own `results` are no rows. Where a row should be and is none, null is."""
         if self.unfolds:
             return f"{_ROWS.format('around')}, rows as ({self.unfolds})"
         if not self.opens:
             return _ROWS.format("rows")
+        fields = ", ".join(f"'{name}'" for name in [self.opens, *self.drops.split(), *self._first_fields])
         return f"""{_ROWS.format("around")}, inside as (
-            select json_merge_patch(row, '{{"{self.opens}": null}}') as row, unnest(from_json(
-                row -> '{self.opens}', '["JSON"]')) as element from around
+            select json_merge_patch(row, '{{"{self.opens}": null}}') as row, unnest(
+                case
+                    when not coalesce(list_has_any(json_keys(row), [{fields}]), false) then ['null'::json]
+                    when json_type(row -> '{self.opens}') = 'NULL' then []
+                    when (row -> '{self.opens}') is not null then {listed("$." + self.opens)}
+                end
+            ) as element from around
         ), rows as (select json_merge_patch(row, element) as row from inside)"""
 
     @cached_property
+    def _first_fields(self) -> list[str]:
+        """The names that columns have at the outside of a row."""
+        return [column.path[0] for column in self._read]
+
+    @cached_property
     def _paths(self) -> str:
-        return "[" + ", ".join(f"'{_path(c)}'" for c in self._scalars) + "]::varchar[]"
+        return self._paths_of(self._scalars)
+
+    @staticmethod
+    def _paths_of(columns: list[Column]) -> str:
+        return "[" + ", ".join(f"'{_path(c)}'" for c in columns) + "]::varchar[]"
 
     @cached_property
     def _listed(self) -> str:
@@ -217,19 +357,22 @@ class Table:
         return json.dumps(emptied(json.loads(self._listed)), separators=(",", ":"))
 
     def rows(self, page: str, known: Mapping[str, Any]) -> pa.Table:
-        """The rows of one page, typed, in the vendor's order.
+        """The rows of one page, typed, in the vendor's order; `Aside.of` tells what was set aside of it.
 
         Half of a character, as a text that was cut has it, becomes U+FFFD. Raises BrokenBodyError when the
-        page is not JSON and ChangedTypeError when a value does not fit its column.
+        page is not JSON or has none of the rows that were asked for, and ChangedTypeError when it has two or
+        more, of which none has a key.
         """
         page = _of_whole_characters(page)
         try:
             found: Any = _cursor().execute(self._query, {"page": page}).to_arrow_table()
         except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
             raise BrokenBodyError("it is not JSON") from error  # DuckDB's text would quote the answer
-        wrong = found.column("is_wrong").to_pylist()
-        if any(wrong):
-            raise self._complaint(page, wrong.index(True))
+        wrong = [at for at, is_wrong in enumerate(found.column("is_wrong").to_pylist()) if is_wrong]
+        aside = None
+        if wrong:
+            aside, left_out = self._examined(page, wrong, found.num_rows)
+            found = self._without_bare(found.filter(pa.array(at not in left_out for at in range(len(found)))))
         count = found.num_rows
         arrays = [
             pa.array([known[c.name]] * count, ARROW[c.type])
@@ -237,39 +380,138 @@ class Table:
             else found.column(c.name).cast(ARROW[c.type])
             for c in self.columns
         ]
-        return pa.table([*arrays, found.column("other").cast(pa.string())], schema=self.arrow_schema)
+        rows = pa.table([*arrays, found.column("other").cast(pa.string())], schema=self.arrow_schema)
+        return aside.noted_on(rows) if aside else rows
 
     def from_rows(self, rows: Iterable[dict[str, Any]]) -> pa.Table:
         """The same table from Python values, for the one source that is no web service."""
         return pa.Table.from_pylist(list(rows), schema=self.arrow_schema)
 
-    def _complaint(self, page: str, position: int) -> Exception:
-        """What is wrong in the row at `position`; says a value only where it cannot be about a person."""
-        query = (
-            f"with {self._rows} select json_keys(row), json_extract_string(row, {self._paths}), "
-            f"json_type(row, {self._paths}) from rows limit 1 offset {position}"
+    def _without_bare(self, found: pa.Table) -> pa.Table:
+        """Values in place of objects and lists become null; this is for pages that have such."""
+        for column in self._nested:
+            if column.type == "json":
+                texts = [t if t and t[0] in "{[" else None for t in found.column(column.name).to_pylist()]
+                place = found.schema.get_field_index(column.name)
+                found = found.set_column(place, column.name, pa.array(texts, pa.string()))
+        return found
+
+    @cached_property
+    def _examine(self) -> str:
+        """SQL from `$page` to the rows at the positions `$wrong`: shape, fields, values, types, what fits."""
+        columns = [*self._scalars, *self._nested]
+        paths = self._paths_of(columns)
+        fits = ", ".join(
+            f"({'true' if c.type in NESTED else CASTS[c.type].format(f'text_of[{n}]', f'type_of[{n}]')}) "
+            "is not null"
+            for n, c in enumerate(columns, 1)
         )
-        fields, texts, types = _cursor().execute(query, {"page": page}).fetchall()[0]
-        if texts is None:
-            return BrokenBodyError("null where a row was promised")
-        shown_key = [name for name in self.key if name != "email"]  # an address is for no message
-        keys = [texts[n] for n, c in enumerate(self._scalars) if c.name in shown_key and texts[n] is not None]
-        which = f"{self.name.removesuffix('s').replace('_', ' ')} {' '.join(keys)}".rstrip()
-        for column, text, said in zip(self._scalars, texts, types, strict=True):
-            if said in (None, "NULL"):
-                continue
-            cast = CASTS[column.type]
-            fits = _cursor().execute(f"select {cast.format('$1', '$2')}", [text, said]).fetchall()[0][0]
-            if fits is None:
-                shown = f'"{text[:40]}", ' if column.type not in ("text", "scalar") else ""
-                before, now = DLT[column.type], SAID.get(said, said.lower())
-                return ChangedTypeError(
-                    f"{self.full_name}.{column.name} was {before}, now {now} ({shown}{which}). "
-                    "Load not kept: docs/operating.md, Types"
-                )
-        return BrokenBodyError(
-            f"a row without its key ({', '.join(self.key)}); its fields: {', '.join(fields)[:80]}"
+        return f"""
+            with {self._rows},
+            counted as (select row, row_number() over () - 1 as place from rows),
+            cells as (
+                select place, row, json_extract_string(row, {paths}) as text_of,
+                    json_type(row, {paths}) as type_of
+                from counted where place in (select unnest($wrong))
+            )
+            select place, json_type(row), json_keys(row), text_of, type_of, [{fits}]::boolean[],
+                sha256(row::varchar)
+            from cells order by place
+        """
+
+    def _examined(self, page: str, wrong: list[int], count: int) -> tuple[Aside, set[int]]:
+        """What to set aside of the rows at the positions `wrong`, and which of them to leave out."""
+        aside, left_out, strange = Aside(), set[int](), 0
+        columns, fields = [*self._scalars, *self._nested], list[str]()
+        found = _cursor().execute(self._examine, {"page": page, "wrong": wrong}).fetchall()
+        for place, kind, names, texts, types, fits, digest in found:
+            texts, types = texts or [None] * len(columns), types or [None] * len(columns)
+            cells = {c.name: cell for c, *cell in zip(columns, texts, types, strict=True)}
+            unread: dict[str, str] = {}
+            if kind != "OBJECT" or not (self.sparse or any(types)):
+                strange += 1
+                fields = fields or [name for name in names or [] if name.isidentifier()]
+                unread[self.key[0]] = NO_ROW
+            else:
+                for column, text, said, is_fit in zip(columns, texts, types, fits, strict=True):
+                    if reason := _reason(column.type, text, said, is_fit):
+                        unread[column.name] = reason
+                    elif column.name in self.key and said in (None, "NULL"):
+                        unread[column.name] = NO_KEY
+            for name in unread.keys() - aside.complaints.keys():
+                text, said = cells.get(name, (None, None))
+                which = self._which({key: text for key, (text, _) in cells.items()})
+                aside.complaints[name] = self.complaint(name, said, text, which)
+            missing = [(digest, name, reason) for name, reason in unread.items() if name in self.key]
+            if missing:
+                left_out.add(place)
+                aside.rows.extend(missing)
+            else:
+                aside.values[place - len(left_out)] = unread
+        if strange == count:
+            shown = ", ".join(fields)[:80]
+            raise BrokenBodyError(f"a row without its key ({', '.join(self.key)}); its fields: {shown}")
+        if len(left_out) == count > 1:
+            raise ChangedTypeError(aside.complaints[aside.rows[0][1]])
+        return replace(aside, row_count=len(left_out)), left_out
+
+    def _which(self, texts: Mapping[str, str | None]) -> str:
+        """The row as a message names it, by its key; an address is for no message."""
+        keys = [
+            text for name in self.key if name != "email" and (text := texts.get(name)) and "@" not in text
+        ]
+        return f"{self.name.removesuffix('s').replace('_', ' ')} {' '.join(keys)}".rstrip()
+
+    def complaint(self, name: str, said: str | None, text: str | None = None, which: str = "") -> str:
+        """The line that names a changed column; says a value only where it cannot be about a person."""
+        (before,) = [DLT[column.type] for column in self.columns if column.name == name]
+        now = "missing" if said is None else SAID.get(said, said.lower())
+        shown = f'"{text}"' if text and now == "text" and _QUOTABLE.fullmatch(text) else ""
+        details = ", ".join(filter(None, [shown, which]))
+        return (
+            f"{self.full_name}.{name} was {before}, now {now}{f' ({details})' if details else ''}. "
+            "Load not kept: docs/operating.md, Types"
         )
+
+
+def listed(path: str) -> str:
+    """SQL for the elements of the list at `path` of `row`; a null in place of all where there is no list."""
+    return (
+        f"case when json_type(row, '{path}') = 'ARRAY' then from_json(row -> '{path}', '[\"JSON\"]') "
+        "else ['null'::json] end"
+    )
+
+
+def _reason(kind: Type, text: str | None, said: str | None, is_fit: bool) -> str:
+    """Why a value that is `said` to be of a JSON type is none of a column's; empty where it is one."""
+    is_nested = said in ("OBJECT", "ARRAY")
+    if said in (None, "NULL") or kind == "any" or (is_nested if kind == "json" else is_fit):
+        return ""
+    if is_nested:
+        return NESTING
+    if not (text or "").strip():
+        return EMPTY
+    number = None if kind in ("text", "scalar", "bool", "json") else _number(text)
+    if number is not None and not math.isfinite(number):
+        return NOT_FINITE
+    if number is not None and kind in ("bigint", "double"):
+        return NOT_IN_RANGE if abs(number) >= LARGEST else NOT_OF_TYPE[kind]
+    if kind in ("date", "timestamptz") and said != "BOOLEAN" and (number is not None or _is_time(text)):
+        return NOT_IN_RANGE if kind == "timestamptz" or number is None else NOT_OF_TYPE[kind]
+    return NOT_OF_TYPE[kind]
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        return float(text or "")
+    except ValueError:
+        return None
+
+
+@lru_cache
+def _is_time(text: str | None) -> bool:
+    (row,) = _cursor().execute("select try_cast($1 as timestamptz) is not null", [text]).fetchall()
+    return bool(row[0])
 
 
 _MEMORY = duckdb.connect(config={"threads": 1})

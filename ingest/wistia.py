@@ -132,6 +132,7 @@ CUSTOMIZATIONS = Table(
         Column("plugin", "json"),
     ],
     drops="email encrypted private",  # an address filled in beforehand, a password
+    sparse=True,  # it has what somebody changed, and nothing where nobody did
 )
 
 MEDIA_STATS_BY_DATE = Table(
@@ -230,16 +231,12 @@ def of_each_media(
     paging: Paging = ONE,
     params: Parameters | None = None,
 ) -> Pages:
-    """What `path` says of every media in the catalogue; of one deleted since it was listed, nothing."""
+    """What `path` says of every media in the catalogue."""
     for page in medias(client):
         for media_id in page.column("hashed_id").to_pylist():
             ids = {"media_id": media_id}
             known = {"media_id": media_id, "measured_on": client.today}
-            try:
-                yield from client.pages(on_track(client, path), table, paging, params, ids=ids, known=known)
-            except RefusedError as error:
-                if error.status != requests.codes.not_found:
-                    raise
+            yield from client.pages(on_track(client, path), table, paging, params, ids=ids, known=known)
 
 
 def media_stats_by_date(client: Client, since: date | None, history_days: int) -> Pages:

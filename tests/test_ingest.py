@@ -67,6 +67,7 @@ class Machine:
             PIPELINES_PATH=str(folder / "pipelines"),
             LEDGER_URL=f"sqlite:///{folder / 'ledger.sqlite'}",
             RUNS_PATH=str(folder / "runs.jsonl"),
+            FORGOTTEN_PATH=str(folder / "forgotten.json"),
             HISTORY_DAYS="365",
             **KEYS,
         )
@@ -735,20 +736,31 @@ def test_a_resource_that_fails_leaves_the_others_and_the_next_run_completes_it(
 
 
 class Changed:
-    """A sandbox in which one answer is not what it was: `before` is `after` in what `path` serves."""
+    """A sandbox in which answers of some paths are not what they were: `before` is `after`, at most so many
+    `times` an answer, or all have another `status`.
+    """
 
-    def __init__(self, sandbox: Sandbox, path: str, before: bytes, after: bytes) -> None:
-        self._sandbox, self._path, self._change = sandbox, path, (before, after)
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        path: str,
+        before: bytes = b"",
+        after: bytes = b"",
+        times: int = -1,
+        status: int = 0,
+    ) -> None:
+        self._sandbox, self._path, self._change, self._status = sandbox, path, (before, after, times), status
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         async def changed(message: Any) -> None:
-            if message["type"] == "http.response.body":
-                message = message | {"body": message["body"].replace(*self._change, 1)}
-            elif scope["path"].endswith(self._path):
-                message = message | {"headers": [h for h in message["headers"] if h[0] != b"content-length"]}
+            if message["type"] == "http.response.body" and self._change[0]:
+                message = message | {"body": message["body"].replace(*self._change)}
+            elif message["type"] == "http.response.start":
+                headers = [header for header in message["headers"] if header[0] != b"content-length"]
+                message = message | {"headers": headers, "status": self._status or message["status"]}
             await send(message)
 
-        await self._sandbox(scope, receive, changed if scope["path"].endswith(self._path) else send)
+        await self._sandbox(scope, receive, changed if self._path in scope["path"] else send)
 
 
 def test_an_account_without_counts_by_day_is_told_and_is_no_failure(
@@ -771,6 +783,10 @@ def test_an_account_without_counts_by_day_is_told_and_is_no_failure(
     assert ran.resource("wistia media_stats_by_date")["rows_new"] > 0
 
 
+def aside(ran: Ran, name: str) -> list[tuple[str, str, int]]:
+    return [(each["field"], each["reason"], each["count"]) for each in ran.resource(name)["set_aside"]]
+
+
 def test_a_changed_type_keeps_nothing_and_says_where(machine: Machine, worlds: Mapping[date, World]) -> None:
     before, after = b'"percent_viewed":0', b'"percent_viewed":"n/a","was":0'
     changed: Any = Changed(Sandbox(worlds[TODAY], limits="off"), "events.json", before, after)
@@ -785,6 +801,77 @@ def test_a_changed_type_keeps_nothing_and_says_where(machine: Machine, worlds: M
         error,
     )
     assert machine.rows("select count(*) from raw_wistia.events") == [(0,)]
+
+
+def test_a_value_that_cannot_be_read_is_null_counted_once_and_no_more_once_it_can(
+    machine: Machine, worlds: Mapping[date, World]
+) -> None:
+    sandbox = Sandbox(worlds[TODAY], limits="off")
+    before, after = b'"percent_viewed":0', b'"percent_viewed":NaN,"was":0'
+    odd: Any = Changed(sandbox, "events.json", before, after, times=1)
+    kept = "select count(*), count(distinct row_key) from raw_ops.set_aside where resource = 'events'"
+    with serving(odd) as url:
+        machine.meet(url, TODAY)
+        ran = machine.ingest("wistia")
+        assert (ran.code, ran.report["errors"]) == (0, [])
+        ((_, _, count),) = found = aside(ran, "wistia events")
+        assert found == [("percent_viewed", "not finite", count)]
+        assert f"aside wistia events: {count} set aside (percent_viewed not finite {count})" in ran.said
+        assert machine.ingest("wistia", "--deep").code == 0
+    assert machine.rows(kept) == [(count, count)]
+    assert machine.rows("select count(*) from raw_wistia.events where percent_viewed is null") == [(count,)]
+    keys = [key for (key,) in machine.rows("select event_key from raw_wistia.events")]
+    assert not {key for (key,) in machine.rows("select row_key from raw_ops.set_aside")} & set(keys)
+    with serving(sandbox) as url:
+        machine.meet(url, TODAY)
+        assert machine.ingest("wistia", "--deep").code == 0
+    assert machine.rows(kept) == [(0, 0)]
+    assert not differences(machine, worlds[TODAY], "raw_wistia")
+
+
+@pytest.mark.parametrize(
+    ("path", "resource", "kind"),
+    [
+        ("/marketing/stats/automations/", "sendgrid automation_stats", "id"),
+        ("/marketing/stats/singlesends/", "sendgrid single_send_variation_stats", "id"),
+        ("/flow-messages", "klaviyo flow_messages", "action"),
+        ("/relationships/items", "klaviyo catalog_category_items", "category"),
+    ],
+)
+def test_something_listed_that_is_gone_is_counted_and_the_others_are_loaded(
+    machine: Machine, worlds: Mapping[date, World], path: str, resource: str, kind: str
+) -> None:
+    gone: Any = Changed(Sandbox(worlds[TODAY], limits="off"), path, status=404)
+    with serving(gone) as url:
+        machine.meet(url, TODAY)
+        ran = machine.ingest(resource.partition(" ")[0])
+    assert (ran.code, ran.report["errors"]) == (0, [])
+    ((field, reason, count),) = aside(ran, resource)
+    assert (field, reason) == (kind, "gone")
+    assert count > 0
+
+
+def test_words_of_a_vendor_that_no_database_takes_end_no_other_load(
+    machine: Machine, worlds: Mapping[date, World]
+) -> None:
+    words = rb'{"errors": [{"detail": "half \ud83d \u001b[31m\u0000 a word"}]}'
+    sandbox = Sandbox(worlds[TODAY], limits="off")
+
+    async def said(scope: Any, receive: Any, send: Any) -> None:
+        async def instead(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message = message | {"status": 400, "headers": [(b"content-type", b"application/json")]}
+            await send(message if message["type"] == "http.response.start" else message | {"body": words})
+
+        await sandbox(scope, receive, instead if "/api/flows" in scope["path"] else send)
+
+    served: Any = said
+    with serving(served) as url:
+        machine.meet(url, TODAY)
+        ran = machine.ingest("klaviyo", "wistia")
+    assert ran.code == 1
+    assert "klaviyo flows: 400 on /klaviyo/api/flows: half ? [31m a word." in " ".join(ran.report["errors"])
+    assert not differences(machine, worlds[TODAY], "raw_wistia")
 
 
 # --- contacts ----------------------------------------------------------------------------------------

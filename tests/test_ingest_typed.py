@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from ingest.klaviyo import FLOW_ACTIONS, METRIC_AGGREGATES
+from ingest.klaviyo import FLOW_ACTIONS, FLOW_VALUES, METRIC_AGGREGATES
 from ingest.mavera import FOCUS_GROUPS
 from ingest.sendgrid import GEO_STATS, INVALID_EMAILS
-from ingest.typed import BrokenBodyError, ChangedTypeError, Column, Table, value
-from ingest.wistia import EVENTS, MEDIA_STATS
+from ingest.typed import Aside, BrokenBodyError, ChangedTypeError, Column, Form, Table, value
+from ingest.wistia import EVENTS, MEDIA_STATS, VISITORS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
 
@@ -67,29 +67,125 @@ def test_one_object_is_one_row_with_the_columns_that_the_request_knows() -> None
 
 
 @pytest.mark.parametrize(
-    ("field", "value", "complaint"),
+    ("field", "value", "reason"),
     [
-        (
-            "percent_viewed",
-            "n/a",
-            'raw_wistia.events.percent_viewed was double, now text ("n/a", event 8c1f)',
-        ),
-        ("received_at", "soon", 'raw_wistia.events.received_at was timestamp, now text ("soon", event 8c1f)'),
-        ("country", 49, "raw_wistia.events.country was text, now bigint (event 8c1f)"),
-        ("email", {"address": "ada@example.com"}, "raw_wistia.events.email was text, now json (event 8c1f)"),
+        ("percent_viewed", "n/a", "not a number"),
+        ("percent_viewed", "NaN", "not finite"),
+        ("percent_viewed", float("-inf"), "not finite"),
+        ("percent_viewed", 1e300, "out of range"),
+        ("percent_viewed", True, "not a number"),
+        ("percent_viewed", "", "empty"),
+        ("percent_viewed", [0.5], "not a plain value"),
+        ("received_at", "soon", "not a time"),
+        ("received_at", "", "empty"),
+        ("received_at", "0001-01-01T00:00:00Z", "out of range"),
+        ("received_at", "9999-12-31T23:59:59Z", "out of range"),
+        ("received_at", "infinity", "not finite"),
+        ("received_at", 1e17, "out of range"),
+        ("received_at", float("nan"), "not finite"),
+        ("country", 49, "not text"),
+        ("email", {"address": "ada@example.com"}, "not a plain value"),
+        ("conversion_type", [1], "not a plain value"),
+        ("user_agent_details", "Chrome", "not an object or list"),
+        ("user_agent_details", "", "empty"),
     ],
 )
-def test_a_changed_type_names_column_types_and_row_but_nothing_personal(
+def test_a_value_that_its_column_cannot_hold_is_null_and_its_row_stays(
+    field: str, value: Any, reason: str
+) -> None:
+    page = EVENTS.rows(json.dumps([{"event_key": "0000"}, {"event_key": "8c1f", field: value}]), {})
+    assert [(row["event_key"], row[field]) for row in page.to_pylist()] == [("0000", None), ("8c1f", None)]
+    assert Aside.of(page).values == {1: {field: reason}}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("load_count", 1e17, "out of range"),
+        ("load_count", 10**30, "out of range"),
+        ("load_count", "1e17", "out of range"),
+        ("load_count", "1.5", "not a whole number"),
+        ("load_count", 1.5, "not a whole number"),
+        ("load_count", "inf", "not finite"),
+        ("load_count", False, "not a whole number"),
+    ],
+)
+def test_an_integer_is_whole_and_of_a_size_that_counts_have(field: str, value: Any, reason: str) -> None:
+    page = VISITORS.rows(json.dumps([{"visitor_key": "v1", field: value}]), {})
+    assert page.to_pylist()[0][field] is None
+    assert Aside.of(page).values == {0: {field: reason}}
+    assert VISITORS.rows('[{"visitor_key": "v1", "load_count": 3.0}]', {}).to_pylist()[0]["load_count"] == 3
+
+
+def test_a_row_without_a_key_is_left_out_and_the_others_stay() -> None:
+    page = EVENTS.rows('[{"event_key": null, "country": "US"}, {"event_key": "e1"}, null, "x"]', {})
+    assert page.column("event_key").to_pylist() == ["e1"]
+    aside = Aside.of(page)
+    assert aside.row_count == 3
+    assert [(name, reason) for _, name, reason in aside.rows] == [
+        ("event_key", "no key"),
+        ("event_key", "not a row"),
+        ("event_key", "not a row"),
+    ]
+    assert "US" not in str(aside.rows)
+
+
+def form_of(*events: dict[str, Any]) -> Form:
+    form = Form(EVENTS)
+    form.take(EVENTS.rows(json.dumps(events), {}), "received_at")
+    return form
+
+
+def some(count: int, **fields: Any) -> list[dict[str, Any]]:
+    usual = {"received_at": "2026-03-02T19:40:55Z", "percent_viewed": 0.5, "country": "US"}
+    return [{"event_key": f"e{n}", **usual, **fields} for n in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("percent_viewed", "n/a", 'percent_viewed was double, now text ("n/a", event 8c1f)'),
+        ("country", 49, "country was text, now bigint (event 8c1f)"),
+        ("country", "ada@example.com", ""),
+        ("percent_viewed", "Ada Lovelace", "percent_viewed was double, now text (event 8c1f)"),
+        ("percent_viewed", {"a": "ada@example.com"}, "percent_viewed was double, now json (event 8c1f)"),
+    ],
+)
+def test_above_a_share_of_a_column_the_type_has_changed_and_nobodys_value_is_quoted(
     field: str, value: Any, complaint: str
 ) -> None:
+    changed = {"event_key": "8c1f", field: value}
+    form_of(*some(39), changed, changed).check()  # 2 of 41 are fewer than 5%
+    form_of(*some(17), changed, changed).check()  # fewer than 20 values prove nothing
+    form = form_of(*some(37), changed, changed, changed)
+    if not complaint:
+        form.check()
+        return
     with pytest.raises(ChangedTypeError) as raised:
-        rows({"event_key": "0000"}, {"event_key": "8c1f", field: value})
-    assert str(raised.value) == f"{complaint}. Load not kept: docs/operating.md, Types"
+        form.check()
+    assert str(raised.value) == f"raw_wistia.events.{complaint}. Load not kept: docs/operating.md, Types"
+
+
+def test_blanks_in_place_of_nulls_are_no_change_of_form() -> None:
+    form_of(*some(100, percent_viewed="")).check()
+
+
+def test_a_page_without_keys_or_cursors_has_changed_its_form() -> None:
+    with pytest.raises(ChangedTypeError, match="event_key was text, now null"):
+        EVENTS.rows('[{"event_key": null, "country": "US"}, {"event_key": null, "country": "DE"}]', {})
+    with pytest.raises(ChangedTypeError, match="event_key was text, now bigint"):
+        EVENTS.rows('[{"event_key": 1}, {"event_key": 2}]', {})
+    with pytest.raises(ChangedTypeError, match="received_at was timestamp, now text"):
+        form_of(*some(2, received_at="soon"))
+    with pytest.raises(ChangedTypeError, match="received_at was timestamp, now null"):
+        form_of(*some(2, received_at=None))
 
 
 def test_a_changed_type_in_a_list_of_addresses_names_none() -> None:
     with pytest.raises(ChangedTypeError) as raised:
-        INVALID_EMAILS.rows('[{"email": "ada@example.com", "created": "soon"}]', {})
+        INVALID_EMAILS.rows(
+            '[{"email": "ada@example.com", "created": "soon"}, {"email": "b", "created": "soon"}]', {}
+        )
     assert '("soon", invalid email soon). Load' in str(raised.value)
     assert "ada" not in str(raised.value)
 
@@ -106,6 +202,37 @@ def test_a_table_of_nested_values_alone_is_read() -> None:
 def test_what_holds_no_rows_is_a_broken_answer_not_an_empty_one(page: str) -> None:
     with pytest.raises(BrokenBodyError):
         EVENTS.rows(page, {})
+
+
+@pytest.mark.parametrize(
+    "page", ["3", '"a"', "null", "[1, 2]", '{"other": 1}', '{"data": null}', '{"data": "x"}']
+)
+@pytest.mark.parametrize("table", [MEDIA_STATS, GEO_STATS, FLOW_VALUES, METRIC_AGGREGATES, FLOW_ACTIONS])
+def test_a_body_of_another_shape_is_no_row(table: Table, page: str) -> None:
+    with pytest.raises(BrokenBodyError):
+        table.rows(page, dict.fromkeys([column.name for column in table.columns if column.known]))
+
+
+def test_events_of_no_message_are_counted_whatever_stands_in_place_of_its_id() -> None:
+    usual, odd = ({"count": [c], "unique": [1], "sum_value": [s]} for c, s in ((2.0, 9.5), ("NaN", 1e300)))
+    data = [{"dimensions": none, "measurements": usual} for none in ([], [None, None], ["", ""], None)]
+    data += [{"dimensions": ["f", "m"], "measurements": odd}]
+    answer = {"data": {"attributes": {"dates": ["2026-03-04T00:00:00+00:00"], "data": data}}}
+    page = METRIC_AGGREGATES.rows(json.dumps(answer), {"metric_id": "x", "grouped_by": "$message"})
+    assert [(row["flow_id"], row["message_id"], row["event_count"]) for row in page.to_pylist()] == [
+        *[("", "", 2)] * 4,
+        ("f", "m", None),
+    ]
+    assert Aside.of(page).values == {4: {"event_count": "not finite", "sum_value": "out of range"}}
+
+
+def test_a_row_of_a_report_without_a_message_is_set_aside() -> None:
+    columns = {column.name: "x" for column in FLOW_VALUES.columns if column.at == "groupings"}
+    results = [{"groupings": columns}, {"groupings": columns | {"flow_message_id": None}}]
+    page = FLOW_VALUES.rows(
+        json.dumps({"data": {"attributes": {"results": results}}}), {"measured_on": date(2026, 3, 4)}
+    )
+    assert (page.num_rows, Aside.of(page).row_count) == (1, 1)
 
 
 def test_half_a_character_costs_no_page() -> None:
