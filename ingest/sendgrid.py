@@ -26,7 +26,7 @@ from ingest.http import (
     check_total,
 )
 from ingest.pipeline import Pages, Resource, Source
-from ingest.typed import Aside, Column, Table, each
+from ingest.typed import Aside, Column, Form, Table, each
 from settings import Settings
 
 SCHEMA = "raw_sendgrid"
@@ -223,27 +223,32 @@ def single_sends(client: Client, _since: object) -> Iterator[pa.Table]:
 
 def single_send_details(client: Client, since: datetime | None) -> Pages:
     """What the listing leaves out, a request for each single send that changed."""
-    for page in single_sends(client, None):
-        for send in page.to_pylist():
-            if since is None or send["updated_at"] is None or send["updated_at"] >= since:
-                path, ids = "marketing/singlesends/{id}", {"id": send["id"]}
-                yield from client.pages(path, SINGLE_SEND_DETAILS, Whole(), ids=ids)
+    for send in _sends(client):
+        if since is None or send["updated_at"] is None or send["updated_at"] >= since:
+            path, ids = "marketing/singlesends/{id}", {"id": send["id"]}
+            yield from client.pages(path, SINGLE_SEND_DETAILS, Whole(), ids=ids)
 
 
 def single_send_daily_stats(client: Client, since: date | None, history_days: int) -> Pages:
     """Each single send by day from `since` on, a request for each that was sent in the READ_FOR before it."""
     first = since or client.today - timedelta(days=history_days)
+    for send in _sends(client):
+        if send["status"] != "triggered":
+            continue
+        sent = send["send_at"] or send["updated_at"]
+        sent_on = sent.date() if sent else first  # where no date could be read, it may be any day
+        last = min(sent_on + READ_FOR, client.today) if sent else client.today
+        if first <= last and sent_on <= last:
+            days = {"start_date": f"{max(first, sent_on)}", "end_date": f"{last}"}
+            path, asked = "marketing/stats/singlesends/{id}", {"aggregated_by": "day", **days}
+            yield from client.pages(path, DAILY_STATS, STATS, asked, ids={"id": send["id"]})
+
+
+def _sends(client: Client) -> Iterator[dict[str, Any]]:
+    """The single sends as the listing has them. Raises ChangedTypeError where a page of it has no dates."""
     for page in single_sends(client, None):
-        for send in page.to_pylist():
-            if send["status"] != "triggered":
-                continue
-            sent = send["send_at"] or send["updated_at"]
-            sent_on = sent.date() if sent else first  # where no date could be read, it may be recent
-            last = min(sent_on + READ_FOR, client.today) if sent else client.today
-            if first <= last and sent_on <= last:
-                days = {"start_date": f"{max(first, sent_on)}", "end_date": f"{last}"}
-                path, asked = "marketing/stats/singlesends/{id}", {"aggregated_by": "day", **days}
-                yield from client.pages(path, DAILY_STATS, STATS, asked, ids={"id": send["id"]})
+        Form(SINGLE_SENDS).take(page, "created_at")
+        yield from page.to_pylist()
 
 
 def single_send_stats(client: Client, _since: None) -> Pages:
@@ -254,14 +259,13 @@ def single_send_stats(client: Client, _since: None) -> Pages:
 def single_send_variation_stats(client: Client, _since: None) -> Pages:
     """Of each A/B test its totals by variation and phase, a request each: the listing has the whole only."""
     by_part = {"aggregated_by": "total", "group_by": "ab_variation,ab_phase"}
-    for page in single_sends(client, None):
-        for send in page.to_pylist():
-            if send["is_abtest"] and send["status"] == "triggered":
-                # Without dates the vendor takes some of its own.
-                first = f"{send['created_at']:%Y-%m-%d}" if send["created_at"] else FIRST_DAY
-                days = {"start_date": first, "end_date": f"{client.today}"}
-                path, ids = "marketing/stats/singlesends/{id}", {"id": send["id"]}
-                yield from client.pages(path, VARIATION_STATS, STATS, {**by_part, **days}, ids=ids)
+    for send in _sends(client):
+        if send["is_abtest"] and send["status"] == "triggered":
+            # Without dates the vendor takes some of its own.
+            first = f"{send['created_at']:%Y-%m-%d}" if send["created_at"] else FIRST_DAY
+            days = {"start_date": first, "end_date": f"{client.today}"}
+            path, ids = "marketing/stats/singlesends/{id}", {"id": send["id"]}
+            yield from client.pages(path, VARIATION_STATS, STATS, {**by_part, **days}, ids=ids)
 
 
 def automation_stats(client: Client, _since: None) -> Pages:

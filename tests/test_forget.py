@@ -208,3 +208,32 @@ def test_tombstones_hold_neither_address_nor_key(project: Project, somebody: str
     assert len(held["tombstones"]) >= 4
     assert all(len(tombstone) == 64 for tombstone in held["tombstones"])
     assert len(held["salt"]) == 32
+
+
+def test_what_was_set_aside_of_a_persons_rows_goes_with_them(tmp_path: Path) -> None:
+    create_raw(tmp_path / "warehouse.duckdb")
+    keys = {"raw_klaviyo.profiles": ["id"], "raw_sendgrid.suppressions": ["list", "email", "created"]}
+    salt, noted = b"salt", "create table raw_ops.set_aside (vendor text, resource text, row_key text)"
+    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
+        connection.execute("create schema if not exists raw_ops; drop table if exists raw_ops.set_aside")
+        connection.execute(noted)
+        for email in (ADA, "bob@example.com"):
+            connection.execute("insert into raw_klaviyo.profiles (id, email) values ($1, $1)", [email])
+            connection.execute("insert into raw_sendgrid.suppressions (list, email) values ('b', ?)", [email])
+        for table, key in keys.items():
+            vendor, resource = table.removeprefix("raw_").split(".")
+            connection.execute(
+                f"insert into raw_ops.set_aside "
+                f"select '{vendor}', '{resource}', {people.row_key(table, key, salt)} from {table}"
+            )
+        row_keys = {table: keys.get(table, ["_dlt_load_id"]) for table in people.TRACES}
+        people.remove_set_aside(connection, ADA, [], row_keys, salt)
+        people.remove(connection, ADA, [])
+        for table, key in keys.items():
+            held = connection.execute(f"select {people.row_key(table, key, salt)} from {table}").fetchall()
+            resource = table.partition(".")[2]
+            left = connection.execute(
+                "select row_key from raw_ops.set_aside where resource = ?", [resource]
+            ).fetchall()
+            assert left == held != []
+            assert "bob" not in str(left)
