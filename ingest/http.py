@@ -548,6 +548,9 @@ class Client:
         request a POST, and as a function takes the parameters of the page into itself. Raises SourceError,
         which names the path, when the list does not end as the vendor says lists end.
         """
+        if ids and not all(map(is_path_segment, ids.values())):
+            self.tally.gone.extend(ids.items())  # no address leads to it
+            return
         filled = path.format(**{name: quote(id_, safe="") for name, id_ in (ids or {}).items()})
         try:
             yield from self._pages(path, filled, table, paging, params or {}, known or {}, body)
@@ -625,6 +628,11 @@ class Client:
         self.tally.waiting = f"waiting: {reason}"
         self.vendor.back_off(times)
         self.tally.waiting = ""
+
+
+def is_path_segment(id_: str) -> bool:
+    """Whether an id can stand in a path: dots alone would lead to the address above."""
+    return id_.strip(".") != ""
 
 
 def _repeats(rows: pa.Table, before: pa.Table | None, table: Table) -> bool:

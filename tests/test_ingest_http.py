@@ -264,3 +264,18 @@ def test_an_allowance_that_is_used_up_is_waited_for(acme: Acme) -> None:
     acme.answers = [(200, spent, things("a", "b")), things("c")]
     acme.read(Numbered(2))
     assert time.time() >= int(spent["X-RateLimit-Reset"])
+
+
+@pytest.mark.parametrize("id_", ["", ".", "..", "...."])
+def test_an_id_that_would_lead_to_another_address_is_counted_and_never_asked(acme: Acme, id_: str) -> None:
+    client = Client(Vendor(acme.url, KEY, is_near=True), datetime.now(UTC))
+    assert list(client.pages("things/{thing}/parts", TABLE, Whole(), ids={"thing": id_})) == []
+    assert acme.asked == []
+    assert client.tally.gone == [("thing", id_)]
+
+
+def test_an_id_is_quoted_in_its_path(acme: Acme) -> None:
+    acme.answers = [things("a")]
+    client = Client(Vendor(acme.url, KEY, is_near=True), datetime.now(UTC))
+    list(client.pages("things/{thing}/parts", TABLE, Whole(), ids={"thing": "../a b?c#d"}))
+    assert acme.asked[0].path == "/v9/things/..%2Fa%20b%3Fc%23d/parts"
