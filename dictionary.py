@@ -14,8 +14,8 @@ PATH: Final[Path] = settings.ROOT / "docs" / "dictionary.md"
 PUBLISHED: Final = ("marts", "activation")
 HEAD: Final = """# Dictionary
 
-Every table of the published copy, as `make docs` takes it from the dbt project. Columns ending in `_usd` are
-US dollars, `_share` and `_rate` go from 0 to 1, `_count` counts, `_at` is a time in UTC, `_on` a date.
+Every table of the published copy, as `make docs` takes it from the dbt project. Money stands in the row's
+`currency`, `_share` and `_rate` go from 0 to 1, `_count` counts, `_at` is a time in UTC, `_on` a date.
 """
 
 

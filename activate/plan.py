@@ -86,7 +86,8 @@ class Record:
     generation it is one, or none. It is made from `documents`.
 
     `fact_steps` says how far a number in the facts may move before that counts, `fact_types` as what each
-    fact is declared, both by path (`differences`). `wording` is a hash of what else the fingerprint covers:
+    fact is declared, both by path (`differences`); `earlier_facts` gives names that earlier versions told a
+    fact by, and its name now. `wording` is a hash of what else the fingerprint covers:
     where that changed, the facts need not have moved.
     """
 
@@ -105,6 +106,7 @@ class Record:
     objection: str = ""
     fact_steps: Facts = field(default_factory=dict)
     fact_types: Mapping[str, str] = field(default_factory=dict)
+    earlier_facts: Mapping[str, str] = field(default_factory=dict)
     wording: str = ""
 
     @property
@@ -334,7 +336,7 @@ def _step(
             step = Step("create", record, kind.create, entry=entry)
         case Entry(fingerprint=before) if not (before and record.fingerprint.startswith(before)):
             if not _is_material(record, entry):
-                return Step("leave", record, reason="facts moved less than their step", entry=entry)
+                return Step("leave", record, reason=_unmoved(record, entry), entry=entry)
             if kind.lasts and _lasts(record, entry, lasting_since):
                 return Step("leave", record, reason="its facts moved, its results still count", entry=entry)
             step = Step("update", record, kind.update, entry=entry)
@@ -358,9 +360,15 @@ def _step(
 
 def _is_material(record: Record, entry: Entry) -> bool:
     """Whether what Mavera holds is no longer true within the steps of its facts, or unknown, or reworded."""
-    if entry.fingerprint is None or entry.wording != record.wording or entry.facts == record.facts:
+    if entry.fingerprint is None or entry.wording != record.wording or entry.facts in ({}, record.facts):
         return True
     return any(each.is_material for each in _differences(entry.facts, record))
+
+
+def _unmoved(record: Record, entry: Entry) -> str:
+    if any(_differences(entry.facts, record)):
+        return "facts moved less than their step"
+    return "facts were renamed, added or dropped; none moved"
 
 
 def _few(record: Record, entry: Entry, smallest_cohort: int) -> int:
@@ -431,7 +439,15 @@ def _rank(record: Record) -> int:
 
 
 def _differences(before: Facts, record: Record) -> Iterator[Difference]:
-    return differences(before, record.facts, record.fact_steps, record.fact_types)
+    """Compare what Mavera was told with the facts of a record, whatever an earlier version called them."""
+    earlier = record.earlier_facts
+    told = {earlier[name]: value for name, value in before.items() if name in earlier}
+    told |= {name: value for name, value in before.items() if name not in earlier}
+    # Whom a record speaks to is no declared fact: where there is nobody, the list is left out.
+    nobody: dict[str, Any] = {"personas": []} if record.references_field else {}
+    return differences(
+        nobody | told if before else None, nobody | dict(record.facts), record.fact_steps, record.fact_types
+    )
 
 
 def differences(
@@ -445,13 +461,16 @@ def differences(
     """Name every value in which two sets of facts differ, as `outer.inner` or `outer[US].inner`.
 
     `steps` says by path, as in `outer[].inner`, how far a number may move before that counts, `types` as what
-    the job declares it (firewall.DECLARABLE). Items of lists
-    are the same where their texts are; of one that is listed on one side only, the first number counts as
-    `steps["outer[]"]` on the other, where that is given. Whatever has no step counts at once.
+    the job declares it (firewall.DECLARABLE). A key that one side lacks is none that moved: a version added
+    or dropped it. Items of lists are the same where their texts are; of one that is listed on one side only,
+    the first number counts as `steps["outer[]"]` on the other, where that is given. Whatever has no step
+    counts at once.
     """
     if isinstance(before, Mapping | None) and isinstance(after, Mapping | None):
+        # A key on one side only is a fact that a version added or dropped: nobody measured a move.
+        one_sided = before is None or after is None
         before, after = before or {}, after or {}
-        for key in [*after, *(key for key in before if key not in after)]:
+        for key in {**after, **before} if one_sided else (key for key in after if key in before):
             inner = f"{name}.{key}" if name else str(key), f"{path}.{key}" if path else str(key)
             yield from differences(before.get(key), after.get(key), steps, types, *inner)
     elif isinstance(before, list | None) and isinstance(after, list | None):

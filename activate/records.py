@@ -34,6 +34,7 @@ WORDS: Final = {
 }
 CHOICE: Final = "persona.toml"  # beside them, where a job chooses another pipeline than the usual one
 DECLARED: Final = "facts.toml"  # and which facts may be put into the words, by kind
+EARLIER: Final = "earlier"  # the table in it of names that facts had before, by kind
 REFERRED: Final = "personas"  # the kind whose record keys stand in reference_keys
 
 NAME_CHARACTERS: Final = (2, 100)  # the reference's bounds
@@ -153,7 +154,7 @@ def _record(
         text = _render(environment, kind, record_key, template, **values)
         if kind == "personas":
             choice = _choice(environment, record_key, template, **values)
-    types, strange = _declared(environment, kind, record_key, template, facts)
+    types, earlier, strange = _declared(environment, kind, record_key, template, facts)
     if form and references:
         facts = {**facts, "personas": list(references)}
     covered: dict[str, Any] = (
@@ -205,6 +206,7 @@ def _record(
         objection=wall.objection(fields) or strange or misfit or _withheld(wall, payload, documents),
         fact_steps=steps,
         fact_types=types,
+        earlier_facts=earlier,
         wording=_wording(environment, kind, template, name, documents),
     )
 
@@ -306,7 +308,8 @@ def _environment(templates: Path) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"count": _count, "percent": _percent, "usd": _usd, "data": _data, "said": _said}
+    environment.filters |= {"count": _count, "percent": _percent, "money": _money}
+    environment.filters |= {"data": _data, "said": _said}
     return environment
 
 
@@ -347,8 +350,9 @@ def _choice(environment: jinja2.Environment, record_key: str, template: str, **f
 
 def _declared(
     environment: jinja2.Environment, kind: str, record_key: str, template: str, facts: Mapping[str, Any]
-) -> tuple[dict[str, str], str]:
-    """Return as what the job declares each fact of this kind, by path, and what is wrong with `facts`.
+) -> tuple[dict[str, str], dict[str, str], str]:
+    """Return as what the job declares each fact of this kind, by path, names that facts had in earlier
+    versions with those of today, and what is wrong with `facts`.
 
     That names the first which is not declared, or is something else; it is empty where none is.
     """
@@ -356,9 +360,11 @@ def _declared(
     with _told(kind, record_key, path):
         assert environment.loader  # noqa: S101
         source, _, _ = environment.loader.get_source(environment, path)
-        declared = tomllib.loads(source).get(kind, {})
+        read = tomllib.loads(source)
+        declared, earlier = read.get(kind, {}), read.get(EARLIER, {}).get(kind, {})
         wrong = firewall.undeclared(facts, declared, "facts")
-    return dict(_by_path(declared)), f"{wrong} in activate/templates/{path}" if wrong else ""
+    said = f"{wrong} in activate/templates/{path}" if wrong else ""
+    return dict(_by_path(declared)), earlier, said
 
 
 def _by_path(declared: Any, path: str = "") -> Iterator[tuple[str, str]]:
@@ -420,10 +426,12 @@ def _percent(share: float | None, digits: int = 0) -> str:
     return "an unmeasured share" if share is None else f"{share * 100:.{digits}f} %"
 
 
-def _usd(amount: float | None) -> str:
+def _money(amount: float | None, currency: str | None) -> str:
+    """Write an amount with its currency; where nothing names the shop's, that is said."""
     if amount is None:
         return "an unknown amount"
-    return f"{amount:,.0f} USD" if amount == round(amount) else f"{amount:,.2f} USD"
+    written = f"{amount:,.0f}" if amount == round(amount) else f"{amount:,.2f}"
+    return f"{written} {currency}" if currency else f"{written} in the shop's currency"
 
 
 def _data(facts: Mapping[str, Any]) -> str:

@@ -1,8 +1,8 @@
 -- Which top-tier customers may leave?
 -- By key, as the published copy holds no address: Klaviyo opens a profile by it.
 select
-    customer_id, predicted_clv_usd, churn_band, churn_probability,
+    customer_id, predicted_clv, currency, churn_band, churn_probability,
     next_order_expected_at::date as next_order_on
 from marts.dim_customers
 where clv_tier = 'top' and churn_band in ('medium', 'high')
-order by churn_probability desc, predicted_clv_usd desc
+order by churn_probability desc, predicted_clv desc

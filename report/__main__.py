@@ -28,7 +28,7 @@ TILES: Final = {
     "open_rate": ("Open rate", "{:.1%}"),
     "click_rate": ("Click rate", "{:.1%}"),
     "orders": ("Orders", "{:,.0f}"),
-    "revenue": ("Revenue", "${:,.0f}"),
+    "revenue": ("Revenue", "{:,.0f}"),
     "new_viewers": ("New viewers", "{:,.0f}"),
     "new_customers": ("New customers", "{:,.0f}"),
     "credits": ("Mavera credits", "{:,.0f}"),
@@ -85,9 +85,17 @@ def tiles(headlines: Sequence[Mapping[str, Any]], budget: int) -> list[dict[str,
     found = {row["measure"]: row for row in headlines}
     return [
         {"name": title, "value": _written(shape, row["amount"]), **_beside(row, shape, budget)}
-        for measure, (title, shape) in TILES.items()
+        for measure, (title, plain) in TILES.items()
         if (row := found.get(measure)) and row["amount"] is not None
+        for shape in [_in_currency(plain, row["currency"])]
     ]
+
+
+def _in_currency(shape: str, currency: str | None) -> str:
+    """Return how money is written in a currency; a number alone where none is known, or it is no money."""
+    if currency == "USD":
+        return f"${shape}"
+    return shape if currency in (None, "unknown") else f"{shape}\u00a0{currency}"
 
 
 def _written(shape: str, value: float) -> str:
@@ -119,7 +127,8 @@ def _beside(row: Mapping[str, Any], shape: str, budget: int) -> dict[str, str]:
     share = row["change_share"]
     # Money comes in lots: a few orders move it, and whether there are surely more of them stands beside it.
     if share is None or round(100 * share) == 0 or row["measure"] == "revenue":
-        return {"window": window, "change": f"{before} {ago}", "sign": ""}
+        others = f"; besides {row['other_currency_revenue']}" if row["other_currency_revenue"] else ""
+        return {"window": window, "change": f"{before} {ago}{others}", "sign": ""}
     return {
         "window": window,
         "change": f"{_written('{:.0%}', abs(share))} from {before} {ago}",
@@ -214,8 +223,6 @@ def cell(value: Any, column: str) -> str:
     if isinstance(value, int | float):
         if "share" in column:
             return f"{value:.1%}"
-        if column.endswith("_usd"):
-            return f"{value:,.2f}"
         return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
     return str(value)
 

@@ -725,7 +725,7 @@ def brand_voice(rows: Rows) -> Drawing:
     "CLV tier and churn risk",
     "marts.customers_by_tier",
     select="clv_tier, churn_band, customer_count, tier_share, tier_share_low, tier_share_high,"
-    " mean_predicted_clv_usd, is_small_sample",
+    " currency, mean_predicted_clv, is_small_sample",
     tail="order by case clv_tier when 'top' then 1 when 'middle' then 2 when 'rest' then 3 else 4 end,"
     " case churn_band when 'low' then 1 when 'medium' then 2 when 'high' then 3 else 4 end",
     definition="Customers by predicted value and probability of no further order, as Klaviyo predicts"
@@ -859,7 +859,7 @@ def segments(rows: Rows) -> Drawing:
     "Bought together",
     "marts.product_pairs",
     select="product_a_name, product_b_name, lift, lift_low, lift_high, joint_customer_count,"
-    " chance_customer_count, a_to_b_share, b_to_a_share, adjusted_p_value, pair_price_usd, is_affinity,"
+    " chance_customer_count, a_to_b_share, b_to_a_share, adjusted_p_value, currency, pair_price, is_affinity,"
     " is_offered, judged_pair_count, product_a_id, product_b_id",
     tail="where lift_low > 0 order by is_affinity desc, lift desc, product_a_id, product_b_id",
     definition="Lift: how many more customers bought both within 90 days than chance would have it, where"
@@ -955,7 +955,7 @@ TRIGGERS: Final = {
     "marts.fct_flow_messages",
     select="flow_name, message_name, channel, trigger_type, received_count, open_share,"
     " open_share_low, open_share_high, peer_open_share, click_share, click_share_low,"
-    " click_share_high, peer_click_share, revenue_usd, is_compared, is_open_laggard,"
+    " click_share_high, peer_click_share, currency, revenue, is_compared, is_open_laggard,"
     " is_click_laggard, is_laggard, flow_message_id",
     tail="where received_count > 0 order by trigger_type, channel, received_count desc, flow_message_id",
     definition="Opened or clicked, by no machine, per message received in the last 30 days, with the"

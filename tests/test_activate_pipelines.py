@@ -27,7 +27,7 @@ type = "B2B"
 role_segment = ["Shop owner"]
 buying_stage = "SOLUTION_AWARE"
 decision_role = "ECONOMIC_BUYER"
-primary_objectives = ["Spend {{ facts.mean_average_order_value_usd | usd }} well"]
+primary_objectives = ["Spend {{ facts.mean_average_order_value | money(facts.currency) }} well"]
 goals = ["Order again", "{% if facts.mean_days_between_orders %}Order more often{% endif %}"]
 pains = ["Late parcels"]
 triggers = ["An empty shelf"]
@@ -110,7 +110,7 @@ def test_each_pipeline_makes_a_persona_once_and_moved_facts_update_it_for_nothin
     assert fields.items() <= persona["details"].items()
     assert desk.apply(desk.record()).counts() == {"unchanged": 1}
 
-    moved = desk.record(activation.but(activation.TOP, clv_tier="middle", mean_average_order_value_usd=80))
+    moved = desk.record(activation.but(activation.TOP, clv_tier="middle", mean_average_order_value=80))
     assert desk.apply(moved).counts() == {"updated": 1}
     updated = desk.persona()
     assert (updated["id"], updated["pipeline_type"]) == (persona["id"], persona["pipeline_type"])

@@ -133,9 +133,13 @@ def test_every_mart_and_sync_model_keeps_a_contract(models: list[Node]) -> None:
             assert all(column["data_type"] for column in node["columns"].values()), node["name"]
 
 
-def test_money_says_its_currency_and_shares_are_no_percentages(models: list[Node]) -> None:
+def test_money_stands_beside_its_currency_and_shares_are_no_percentages(models: list[Node]) -> None:
+    money = re.compile(r"(clv|price|revenue|order_value|value_amount)(_per_recipient)?$")
+    for node in models:
+        if layer(node) == "marts" and any(money.search(name) for name in node["columns"]):
+            assert "currency" in node["columns"], node["name"]
     columns = {column for node in models for column in node["columns"]}
-    assert {name for name in columns if re.search(r"(clv|(?<!p_)value|price|revenue)$", name)} == set()
+    assert {name for name in columns if re.search(r"_(usd|eur|dollars|euros)(_|$)", name)} == set()
     assert {name for name in columns if "percent" in name} == {"served_percent_viewed"}
 
 
@@ -531,10 +535,10 @@ def test_customers_fall_into_the_tiers_and_bands_counted_by_hand(small: duckdb.D
     top = facts(small, "personas", "clv-tiers:top")
     assert (top["customer_count"], top["share_of_predicted_customers"]) == (20, 0.2)
     assert top["share_of_predicted_value"] == 0.36  # 1810 of 5050
-    assert (top["lowest_predicted_clv_usd"], top["highest_predicted_clv_usd"]) == (82, 99)
+    assert (top["lowest_predicted_clv"], top["highest_predicted_clv"]) == (82, 99)
     assert top["churn_shares"] == {"low": 1.0, "medium": 0.0, "high": 0.0}
     assert (top["email_reachable_share"], top["sms_reachable_share"]) == (1.0, 0.0)
-    assert (top["mean_average_order_value_usd"], top["mean_historic_clv_usd"]) == (10, None)
+    assert (top["mean_average_order_value"], top["mean_historic_clv"]) == (10, None)
     assert top["customers_without_prediction"] == 10
 
 
@@ -617,7 +621,7 @@ def test_a_sale_by_mail_and_by_text_is_compared_by_clicks_and_conversions(
 ) -> None:
     campaigns = small.execute(
         "select campaign_id, campaign_stem, message_text, received_count, opened_count, clicked_count,"
-        " converted_count, revenue_usd::double, reported_received_count from marts.fct_campaigns order by 1"
+        " converted_count, revenue::double, reported_received_count from marts.fct_campaigns order by 1"
     ).fetchall()
     assert campaigns == [
         ("c1", "sale", "All must go", 50, 20, 5, 1, 19.9, 50),
@@ -682,7 +686,7 @@ def test_a_message_lags_that_is_more_than_a_fifth_under_those_with_its_trigger(
 ) -> None:
     messages = small.execute(
         "select flow_message_id, received_count, recipient_count, opened_count, clicked_count, order_count,"
-        " revenue_per_recipient_usd, peer_count, peer_open_share, peer_click_share, is_open_laggard,"
+        " revenue_per_recipient, peer_count, peer_open_share, peer_click_share, is_open_laggard,"
         " is_click_laggard, reported_received_count from marts.fct_flow_messages order by 1"
     ).fetchall()
     assert messages == [
@@ -707,7 +711,7 @@ def test_a_message_lags_that_is_more_than_a_fifth_under_those_with_its_trigger(
 def test_a_rewritten_message_stands_beside_what_it_was_before(small: duckdb.DuckDBPyConnection) -> None:
     rewrites = small.execute(
         "select flow_message_id, generation_id, before_received_count, before_open_share, before_click_share,"
-        " before_revenue_per_recipient_usd, after_received_count, click_outcome, is_edited,"
+        " before_revenue_per_recipient, after_received_count, click_outcome, is_edited,"
         " edited_at - written_at from marts.flow_rewrites"
     ).fetchall()
     edited_later = timedelta(hours=1, minutes=59, seconds=51)

@@ -349,8 +349,8 @@ def test_products_are_those_of_the_world_and_what_cannot_be_bought_is_not_asked_
         """)
     }
     products = walked.mart("""
-        select product_id, product_name, category, standing, price_usd::double, variant_count,
-            purchase_count, customer_count, revenue_usd::double
+        select product_id, product_name, category, standing, price::double, variant_count,
+            purchase_count, customer_count, revenue::double
         from marts.dim_products
     """)
     assert {product for product, *_ in products} == truth.keys() | listed.keys()
@@ -369,7 +369,7 @@ def test_products_are_those_of_the_world_and_what_cannot_be_bought_is_not_asked_
     """)
     assert lifts == [(True, False)]
     asked = walked.mart("""
-        select record_key, facts ->> '$.category_b', (facts ->> '$.pair_price_usd')::int
+        select record_key, facts ->> '$.category_b', (facts ->> '$.pair_price')::int
         from activation.sync_mavera__focus_groups where job = 'product-affinity'
     """)
     assert len(asked) == 2
@@ -719,7 +719,7 @@ def test_messages_of_flows_are_those_of_the_world(walked: Walked) -> None:
             truth[message] = [a + b for a, b in zip(truth[message], counts, strict=True)]
     messages = walked.mart("""
         select flow_message_id, received_count, recipient_count, coalesce(opened_count, 0), clicked_count,
-            order_count, revenue_usd::double
+            order_count, revenue::double
         from marts.fct_flow_messages where received_count > 0
     """)
     assert {message: pytest.approx(figures) for message, *figures in messages} == truth
@@ -847,7 +847,7 @@ def test_campaigns_and_their_pairs_are_those_of_the_world(walked: Walked) -> Non
     assert sum(row[-1] for row in truth.values()) > sum(row[4] for row in truth.values())
     found = walked.mart("""
         select campaign_id, campaign_name, channel, received_count, opened_count, clicked_count,
-            converted_count, revenue_usd, reported_received_count, reported_clicked_count
+            converted_count, revenue, reported_received_count, reported_clicked_count
         from marts.fct_campaigns
     """)
     assert {campaign: tuple(row) for campaign, *row in found} == truth

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activate.plan import Change, Entry, Price, Record, Told, TwoRows, diff, differences, learned
+from activate.plan import KINDS, Change, Entry, Price, Record, Told, TwoRows, diff, differences, learned
 
 
 def record(key: str = "personas/clv-tiers:top", people: int | None = 820, **changes: Any) -> Record:
@@ -213,8 +213,7 @@ def listed(**shares: float) -> dict[str, Any]:
         ({"share": None}, {"share": 0.36}, "update"),
         ({"words": "one"}, {"words": "two"}, "update"),
         ({"is_sure": True}, {"is_sure": False}, "update"),
-        ({}, {"share": 0.36}, "update"),
-        ({"share": 0.36}, {}, "update"),
+        ({}, {"share": 0.36}, "update"),  # nobody knows what Mavera was told
         ({"rows": ["one"]}, {"rows": ["two"]}, "update"),
         (listed(US=0.5, CA=0.3), listed(CA=0.3, US=0.5), "leave"),  # in another order
         (listed(US=0.5, CA=0.3), listed(US=0.51, CA=0.29), "leave"),
@@ -228,6 +227,42 @@ def test_a_fact_has_moved_once_it_moved_by_more_than_its_step(
     before: dict[str, Any], after: dict[str, Any], action: str
 ) -> None:
     assert moved(before, after).action == action
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"share": 0.35, "old": 1}, {"share": 0.35}),
+        ({"share": 0.35}, {"share": 0.35, "new": "EUR"}),
+        ({"share": 0.35}, {"share": 0.35, "new": {"low": 0.1}, "list": [{"a": 1}]}),
+        ({"clv_usd": 400, "share": 0.35}, {"clv": 400, "share": 0.35, "currency": "USD"}),
+        ({"shares": {"low": 0.1, "high": 0.9}}, {"shares": {"low": 0.1, "middle": None}}),
+        ({"rows": [{"share": 0.5, "name": "US"}]}, {"rows": [{"part": 0.5, "name": "US"}]}),
+    ],
+)
+def test_a_fact_that_a_version_renamed_added_or_dropped_has_not_moved(
+    before: dict[str, Any], after: dict[str, Any], kind: str
+) -> None:
+    wanted = record(f"{kind}/job:all", facts=after, earlier_facts={"clv_usd": "clv"}, fingerprint="f1")
+    entry = Entry("done", "f0", "remote_1", facts=before)
+    (step,) = plan_of(wanted, ledger={wanted.key: entry}).steps
+    assert (step.action, step.changes()) == ("leave", [])
+    assert step.reason == "facts were renamed, added or dropped; none moved"
+
+
+def test_a_renamed_fact_that_moved_is_told_by_its_new_name() -> None:
+    step = moved({"clv_usd": 400}, {"clv": 500, "currency": "JPY"}, earlier_facts={"clv_usd": "clv"})
+    assert (step.action, step.changes()) == ("update", [Change("clv", 400, 500)])
+    step = moved({"clv_usd": None}, {"clv": 500}, earlier_facts={"clv_usd": "clv"})
+    assert (step.action, step.changes()) == ("update", [Change("clv", None, 500)])
+
+
+def test_whom_a_study_is_asked_of_counts_although_it_was_asked_of_nobody_before() -> None:
+    asked = {"facts": {"n": 1, "personas": ["personas/a:b"]}, "references_field": "persona_ids"}
+    step = moved({"n": 1}, asked.pop("facts"), **asked)
+    assert step.action == "update"
+    assert moved({"n": 1, "personas": ["personas/a:b"]}, {"n": 1}, **asked).action == "update"
 
 
 def test_what_is_left_because_little_moved_says_so() -> None:

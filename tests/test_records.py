@@ -50,6 +50,25 @@ def test_every_template_fits_its_facts_and_sends_no_objection(
 
 
 @pytest.mark.parametrize(
+    ("currency", "words"),
+    [("USD", "412 USD on average"), ("JPY", "412 JPY on"), (None, "412 in the shop's currency on average")],
+)
+def test_money_is_written_with_the_currency_of_the_shop(
+    published: Path, currency: str | None, words: str
+) -> None:
+    (record,) = loaded(published, activation.but(activation.TOP, currency=currency))
+    assert words in record.payload["description"]
+    assert record.objection == ""
+
+
+def test_a_record_knows_what_its_facts_were_called_before(published: Path) -> None:
+    (record,) = loaded(published, activation.TOP)
+    assert record.earlier_facts["mean_predicted_clv_usd"] == "mean_predicted_clv"
+    assert set(record.earlier_facts.values()) <= record.facts.keys()
+    assert not record.earlier_facts.keys() & record.facts.keys()
+
+
+@pytest.mark.parametrize(
     "entity", ["binge_watchers", "engaged_explorers", "bouncers", "skimmers", "casual_viewers"]
 )
 def test_each_viewer_cluster_has_words(published: Path, entity: str) -> None:

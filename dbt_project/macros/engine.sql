@@ -14,6 +14,20 @@
 {%- endmacro %}
 
 
+{# Whether the value of a JSON object at a key is text, and no number. Spark keeps no types: there it stands in quotes. #}
+{% macro is_json_text(column, key) -%}
+    {{ return(adapter.dispatch('is_json_text')(column, key)) }}
+{%- endmacro %}
+
+{% macro default__is_json_text(column, key) -%}
+    coalesce(json_type({{ column }}, '$."{{ key }}"') = 'VARCHAR', false)
+{%- endmacro %}
+
+{% macro spark__is_json_text(column, key) -%}
+    coalesce({{ column }} rlike '"[{{ key[0] }}]{{ key[1:] }}" *: *"', false)
+{%- endmacro %}
+
+
 {# The same where the key stands in a column. #}
 {% macro json_text_at(column, key) -%}
     {{ return(adapter.dispatch('json_text_at')(column, key)) }}

@@ -39,3 +39,8 @@
 {% macro figure(name, value, step=1) -%}
     {{ return([name, two_digits(value, step), two_digits_step(value, step)]) }}
 {%- endmacro %}
+
+{# Facts: the currency of the money among them; null where nothing names one, and then the words say so. #}
+{% macro known_currency(column) -%}
+    nullif({{ column }}, 'unknown')
+{%- endmacro %}

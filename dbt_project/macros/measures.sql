@@ -135,3 +135,8 @@
 {% macro one_or_many(count, one, many) -%}
     concat({{ counted(count) }}, case when {{ count }} = 1 then ' {{ one }}' else ' {{ many }}' end)
 {%- endmacro %}
+
+{# The first of several properties of a JSON object that is not blank, in capitals. #}
+{% macro first_named(column, names) -%}
+    coalesce({% for name in names %}nullif(upper(trim({{ json_text(column, name) }})), ''){{ ', ' if not loop.last }}{% endfor %})
+{%- endmacro %}

@@ -75,6 +75,7 @@
         'raw_wistia.account_stats_by_date': {'day': 'date', 'count': 'load_count play_count hours_watched'},
         'raw_wistia.captions': {},
         'raw_wistia.customizations': {'object': 'plugin'},
+        'raw_klaviyo.accounts': {},
         'raw_klaviyo.metrics': {'moment': 'created updated', 'object': 'integration', 'name': 'name id'},
         'raw_klaviyo.catalog_items': {'amount': 'price', 'moment': 'created updated', 'list': 'variants', 'name': 'title id'},
         'raw_klaviyo.catalog_variants': {'amount': 'price inventory_quantity', 'moment': 'created updated', 'name': 'title id'},
@@ -130,4 +131,14 @@
     {%- if fields.day %}
     where {{ readable_value('day', fields.day) }} is not null
     {%- endif -%}
+{%- endmacro %}
+
+{# What a group of a regular expression finds in a text, trimmed; null where that is nothing. No backslash in the pattern: engines differ. #}
+{% macro text_part(column, pattern, place) -%}
+    nullif(trim(regexp_extract({{ column }}, '{{ pattern | replace("'", "''") }}', {{ place }})), '')
+{%- endmacro %}
+
+{# Whether a text fits a regular expression. #}
+{% macro fits(column, pattern) -%}
+    regexp_extract({{ column }}, '({{ pattern | replace("'", "''") }})', 1) <> ''
 {%- endmacro %}

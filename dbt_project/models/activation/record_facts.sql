@@ -84,9 +84,9 @@
      'to': 'measured_on', 'facts': {
         'clv_tier': 'clv_tier', 'tier_from_share': 'from_share', 'tier_to_share': 'to_share',
         'customer_count': 'customer_count', 'share_of_predicted_customers': 'predicted_customer_share',
-        'share_of_predicted_value': 'predicted_value_share', 'mean_predicted_clv_usd': 'mean_predicted_clv_usd',
-        'lowest_predicted_clv_usd': 'low_predicted_clv_usd', 'highest_predicted_clv_usd': 'high_predicted_clv_usd',
-        'mean_historic_clv_usd': 'mean_historic_clv_usd', 'mean_average_order_value_usd': 'mean_average_order_value_usd',
+        'share_of_predicted_value': 'predicted_value_share', 'currency': 'currency', 'mean_predicted_clv': 'mean_predicted_clv',
+        'lowest_predicted_clv': 'low_predicted_clv', 'highest_predicted_clv': 'high_predicted_clv',
+        'mean_historic_clv': 'mean_historic_clv', 'mean_average_order_value': 'mean_average_order_value',
         'mean_order_count': 'mean_order_count', 'mean_days_between_orders': 'mean_days_between_orders',
         'mean_churn_probability': 'mean_churn_probability', 'churn_shares': 'high_churn_share',
         'email_reachable_share': 'email_reachable_share', 'sms_reachable_share': 'sms_reachable_share'}},
@@ -101,8 +101,8 @@
         'trigger_type': 'trigger_type', 'is_open_laggard': 'is_open_laggard', 'is_click_laggard': 'is_click_laggard',
         'received_count': 'received_count', 'open_share': 'open_share', 'peer_open_share': 'peer_open_share',
         'click_share': 'click_share', 'peer_click_share': 'peer_click_share',
-        'revenue_per_recipient_usd': 'revenue_per_recipient_usd',
-        'peer_revenue_per_recipient_usd': 'peer_revenue_per_recipient_usd'}, 'intervals': ['open_share', 'click_share']},
+        'currency': 'currency', 'revenue_per_recipient': 'revenue_per_recipient',
+        'peer_revenue_per_recipient': 'peer_revenue_per_recipient'}, 'intervals': ['open_share', 'click_share']},
     {'kind': 'generations', 'job': 'flow-rewrites', 'facts': {'window_days': 'flow_window_days'}},
 
     {'kind': 'analyses', 'job': 'segment-overlap', 'mart': 'dim_segments', 'count': 'member_count', 'to': 'measured_on',
@@ -117,7 +117,7 @@
     {'kind': 'focus-groups', 'job': 'product-affinity', 'mart': 'product_pairs',
      'key': "concat(product_a_id, '_', product_b_id)", 'count': 'joint_customer_count', 'to': 'measured_on', 'facts': {
         'product_a': 'product_a_name', 'product_b': 'product_b_name', 'category_a': 'product_a_category',
-        'category_b': 'product_b_category', 'pair_price_usd': 'pair_price_usd', 'joint_buyer_count': 'joint_customer_count',
+        'category_b': 'product_b_category', 'currency': 'currency', 'pair_price': 'pair_price', 'joint_buyer_count': 'joint_customer_count',
         'buyer_count': 'customer_count', 'a_to_b_share': 'a_to_b_share', 'b_to_a_share': 'b_to_a_share', 'lift': 'lift'},
      'intervals': ['lift']},
     {'kind': 'focus-groups', 'job': 'product-affinity', 'facts': {'window_days': 'pair_window_days'}},

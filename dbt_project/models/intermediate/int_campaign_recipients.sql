@@ -26,7 +26,8 @@ told as (
             when metrics.metric_name = 'Opened Email' then 'opened'
             when metrics.metric_name in ('Clicked Email', 'Clicked SMS') then 'clicked'
         end as deed,
-        cast(null as decimal(18, 2)) as revenue_usd
+        cast(null as decimal(18, 2)) as revenue,
+        false as is_other_currency
     from {{ ref('stg_klaviyo__events') }} as events
     join campaign_keys on events.message_id = campaign_keys.message_id
     join {{ ref('stg_klaviyo__metrics') }} as metrics on events.metric_id = metrics.metric_id
@@ -37,10 +38,12 @@ told as (
         campaign_keys.campaign_id,
         events.customer_id,
         'ordered' as deed,
-        events.value_amount as revenue_usd
+        case when amounts.is_account_currency then amounts.value_amount end as revenue,
+        coalesce(not amounts.is_account_currency and amounts.value_amount is not null, false) as is_other_currency
     from {{ ref('stg_klaviyo__events') }} as events
     join campaign_keys on events.attributed_message_id = campaign_keys.message_id
     join {{ ref('stg_klaviyo__metrics') }} as metrics on events.metric_id = metrics.metric_id
+    left join {{ ref('int_amounts_read') }} as amounts on events.customer_event_id = amounts.customer_event_id
     where metrics.metric_name = '{{ var('order_metric') }}'
 
 )
@@ -51,7 +54,8 @@ select
     count(*) filter (where deed = 'opened') as open_count,
     count(*) filter (where deed = 'clicked') as click_count,
     count(*) filter (where deed = 'ordered') as order_count,
-    cast(coalesce(sum(revenue_usd), 0) as decimal(18, 2)) as revenue_usd
+    count(*) filter (where is_other_currency) as other_currency_order_count,
+    cast(coalesce(sum(revenue), 0) as decimal(18, 2)) as revenue
 from told
 where customer_id is not null
 group by campaign_id, customer_id

@@ -17,10 +17,10 @@ ranked as (
     select
         customer_id,
         recency,
-        rank() over (partition by recency order by predicted_clv_usd desc) - 1 as worth_more_count,
+        rank() over (partition by recency order by predicted_clv desc) - 1 as worth_more_count,
         count(*) over (partition by recency) as predicted_count
     from measurements
-    where predicted_clv_usd is not null
+    where predicted_clv is not null
         and recency <= {{ var('tier_measurements_kept') }}
 
 ),
@@ -72,7 +72,7 @@ settled as (
 select
     predictions.customer_id,
     case
-        when predictions.predicted_clv_usd is null then 'no_prediction'
+        when predictions.predicted_clv is null then 'no_prediction'
         when settled.is_top = 1 then 'top'
         when settled.is_rest = 1 then 'rest'
         when settled.is_rest = 0 then 'middle'
@@ -82,10 +82,10 @@ select
         when predictions.churn_probability <= {{ var('high_churn_above') }} then 'medium'
         when predictions.churn_probability > {{ var('high_churn_above') }} then 'high'
     end as churn_band,
-    predictions.predicted_clv_usd,
-    predictions.historic_clv_usd,
-    predictions.total_clv_usd,
-    predictions.average_order_value_usd,
+    predictions.predicted_clv,
+    predictions.historic_clv,
+    predictions.total_clv,
+    predictions.average_order_value,
     predictions.historic_order_count,
     predictions.predicted_order_count,
     predictions.average_days_between_orders,

@@ -8,9 +8,11 @@ with events as (
         metrics.metric_name,
         events.is_automatic,
         events.happened_at,
-        case when coalesce(events.currency, 'USD') = 'USD' then events.value_amount end as value_usd
+        case when amounts.is_account_currency then amounts.value_amount end as value,
+        coalesce(not amounts.is_account_currency and amounts.value_amount is not null, false) as is_other_currency
     from {{ ref('stg_klaviyo__events') }} as events
     join {{ ref('stg_klaviyo__metrics') }} as metrics on events.metric_id = metrics.metric_id
+    left join {{ ref('int_amounts_read') }} as amounts on events.customer_event_id = amounts.customer_event_id
     where coalesce(events.flow_id, events.attributed_flow_id) is not null
 
 ),
@@ -36,7 +38,9 @@ followed as (
         count(*) filter (where events.metric_name in ('Clicked Email', 'Clicked SMS') and not events.is_automatic)
             as click_count,
         count(*) filter (where events.metric_name = '{{ var('order_metric') }}') as order_count,
-        sum(case when events.metric_name = '{{ var('order_metric') }}' then events.value_usd end) as revenue_usd
+        sum(case when events.metric_name = '{{ var('order_metric') }}' then events.value end) as revenue,
+        count(*) filter (where events.metric_name = '{{ var('order_metric') }}' and events.is_other_currency)
+            as other_currency_order_count
     from received
     join events
         on received.customer_id = events.customer_id
@@ -53,7 +57,8 @@ select
     received.flow_id,
     received.flow_message_id,
     coalesce(followed.order_count, 0) as order_count,
-    cast(coalesce(followed.revenue_usd, 0) as decimal(18, 2)) as revenue_usd,
+    coalesce(followed.other_currency_order_count, 0) as other_currency_order_count,
+    cast(coalesce(followed.revenue, 0) as decimal(18, 2)) as revenue,
     coalesce(followed.open_count, 0) > 0 as is_opened,
     coalesce(followed.click_count, 0) > 0 as is_clicked,
     received.happened_at as received_at

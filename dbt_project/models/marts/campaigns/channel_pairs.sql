@@ -6,6 +6,7 @@ with candidates as (
         mails.campaign_id as email_campaign_id,
         texts.campaign_id as sms_campaign_id,
         mails.campaign_stem,
+        mails.currency,
         mails.campaign_name as email_campaign_name,
         texts.campaign_name as sms_campaign_name,
         mails.received_count as email_received_count,
@@ -14,8 +15,8 @@ with candidates as (
         texts.clicked_count as sms_clicked_count,
         mails.converted_count as email_converted_count,
         texts.converted_count as sms_converted_count,
-        mails.revenue_usd as email_revenue_usd,
-        texts.revenue_usd as sms_revenue_usd,
+        mails.revenue as email_revenue,
+        texts.revenue as sms_revenue,
         mails.sent_at as email_sent_at,
         texts.sent_at as sms_sent_at,
         abs({{ dbt.datediff('mails.sent_at', 'texts.sent_at', 'minute') }}) / 60.0 as hours_apart
@@ -96,6 +97,7 @@ select
     campaign_stem,
     email_campaign_name,
     sms_campaign_name,
+    currency,
     {% for measure in measures -%}
     case
         when not is_decidable then 'undecided'
@@ -118,8 +120,8 @@ select
     {{ measure }}_p_value,
     {{ measure }}_adjusted_p_value,
     {% endfor -%}
-    email_revenue_usd,
-    sms_revenue_usd,
+    email_revenue,
+    sms_revenue,
     cast(hours_apart as double) as hours_apart,
     not is_decidable as is_small_sample,
     email_sent_at,

@@ -18,7 +18,8 @@ counted as (
         count(*) filter (where click_count > 0) as clicked_count,
         count(*) filter (where order_count > 0) as converted_count,
         cast(sum(order_count) as bigint) as order_count,
-        cast(sum(revenue_usd) as decimal(18, 2)) as revenue_usd
+        cast(sum(other_currency_order_count) as bigint) as other_currency_order_count,
+        cast(sum(revenue) as decimal(18, 2)) as revenue
     from {{ ref('int_campaign_recipients') }}
     group by campaign_id
 
@@ -32,7 +33,7 @@ reports as (
         cast(sum(received_count) as bigint) as received_count,
         cast(sum(clicked_count) as bigint) as clicked_count,
         cast(sum(converted_count) as bigint) as converted_count,
-        cast(sum(revenue_usd) as decimal(18, 2)) as revenue_usd,
+        cast(sum(revenue) as decimal(18, 2)) as revenue,
         row_number() over (partition by campaign_id order by measured_on desc) as recency
     from {{ ref('stg_klaviyo__campaign_values') }}
     group by campaign_id, measured_on
@@ -51,7 +52,8 @@ measured as (
         coalesce(counted.clicked_count, 0) as clicked_count,
         coalesce(counted.converted_count, 0) as converted_count,
         coalesce(counted.order_count, 0) as order_count,
-        coalesce(counted.revenue_usd, 0) as revenue_usd
+        coalesce(counted.other_currency_order_count, 0) as other_currency_order_count,
+        coalesce(counted.revenue, 0) as revenue
     from {{ ref('stg_klaviyo__campaigns') }} as campaigns
     left join texts on campaigns.campaign_id = texts.campaign_id
     left join counted on campaigns.campaign_id = counted.campaign_id
@@ -65,26 +67,29 @@ select
     {{ name_stem('measured.campaign_name') }} as campaign_stem,
     measured.channel,
     measured.message_text,
+    account.currency,
     coalesce(measured.message_count, 0) as message_count,
     measured.received_count,
     measured.opened_count,
     measured.clicked_count,
     measured.converted_count,
     measured.order_count,
-    cast(measured.revenue_usd as decimal(18, 2)) as revenue_usd,
+    measured.other_currency_order_count,
+    cast(measured.revenue as decimal(18, 2)) as revenue,
     {% for part in ['opened', 'clicked', 'converted'] -%}
     {{ share('measured.' ~ part ~ '_count', 'measured.received_count') }} as {{ part }}_share,
     {{ wilson_low('measured.' ~ part ~ '_count', 'measured.received_count') }} as {{ part }}_share_low,
     {{ wilson_high('measured.' ~ part ~ '_count', 'measured.received_count') }} as {{ part }}_share_high,
     {% endfor -%}
-    cast({{ share('measured.revenue_usd', 'measured.received_count') }} as decimal(18, 2)) as revenue_per_recipient_usd,
+    cast({{ share('measured.revenue', 'measured.received_count') }} as decimal(18, 2)) as revenue_per_recipient,
     reports.received_count as reported_received_count,
     reports.clicked_count as reported_clicked_count,
     reports.converted_count as reported_converted_count,
-    reports.revenue_usd as reported_revenue_usd,
+    reports.revenue as reported_revenue,
     measured.is_archived,
     {{ is_small('measured.received_count') }} as is_small_sample,
     reports.measured_on,
     measured.sent_at
 from measured
+cross join {{ ref('int_account_currency') }} as account
 left join reports on measured.campaign_id = reports.campaign_id and reports.recency = 1

@@ -21,12 +21,12 @@ summed as (
     select
         clv_tier,
         count(*) as customer_count,
-        sum(predicted_clv_usd) as predicted_clv_usd,
-        avg(predicted_clv_usd) as mean_predicted_clv_usd,
-        percentile_cont(0.05) within group (order by predicted_clv_usd) as low_predicted_clv_usd,
-        percentile_cont(0.95) within group (order by predicted_clv_usd) as high_predicted_clv_usd,
-        avg(historic_clv_usd) as mean_historic_clv_usd,
-        avg(average_order_value_usd) as mean_average_order_value_usd,
+        sum(predicted_clv) as predicted_clv,
+        avg(predicted_clv) as mean_predicted_clv,
+        percentile_cont(0.05) within group (order by predicted_clv) as low_predicted_clv,
+        percentile_cont(0.95) within group (order by predicted_clv) as high_predicted_clv,
+        avg(historic_clv) as mean_historic_clv,
+        avg(average_order_value) as mean_average_order_value,
         avg(historic_order_count) as mean_order_count,
         avg(average_days_between_orders) as mean_days_between_orders,
         avg(churn_probability) as mean_churn_probability,
@@ -46,7 +46,7 @@ predicted as (
 
     select
         sum(customer_count) as customer_count,
-        sum(predicted_clv_usd) as predicted_clv_usd
+        sum(predicted_clv) as predicted_clv
     from summed
     where clv_tier <> 'no_prediction'
 
@@ -54,6 +54,7 @@ predicted as (
 
 select
     tiers.clv_tier,
+    account.currency,
     cast(tiers.from_share as double) as from_share,
     cast(tiers.to_share as double) as to_share,
     coalesce(summed.customer_count, 0) as customer_count,
@@ -61,13 +62,13 @@ select
         when tiers.clv_tier <> 'no_prediction'
             then {{ share('coalesce(summed.customer_count, 0)', 'predicted.customer_count') }}
     end as predicted_customer_share,
-    {{ share('summed.predicted_clv_usd', 'predicted.predicted_clv_usd') }} as predicted_value_share,
-    cast(summed.predicted_clv_usd as decimal(18, 2)) as predicted_clv_usd,
-    cast(summed.mean_predicted_clv_usd as decimal(18, 2)) as mean_predicted_clv_usd,
-    cast(summed.low_predicted_clv_usd as decimal(18, 2)) as low_predicted_clv_usd,
-    cast(summed.high_predicted_clv_usd as decimal(18, 2)) as high_predicted_clv_usd,
-    cast(summed.mean_historic_clv_usd as decimal(18, 2)) as mean_historic_clv_usd,
-    cast(summed.mean_average_order_value_usd as decimal(18, 2)) as mean_average_order_value_usd,
+    {{ share('summed.predicted_clv', 'predicted.predicted_clv') }} as predicted_value_share,
+    cast(summed.predicted_clv as decimal(18, 2)) as predicted_clv,
+    cast(summed.mean_predicted_clv as decimal(18, 2)) as mean_predicted_clv,
+    cast(summed.low_predicted_clv as decimal(18, 2)) as low_predicted_clv,
+    cast(summed.high_predicted_clv as decimal(18, 2)) as high_predicted_clv,
+    cast(summed.mean_historic_clv as decimal(18, 2)) as mean_historic_clv,
+    cast(summed.mean_average_order_value as decimal(18, 2)) as mean_average_order_value,
     cast(summed.mean_order_count as double) as mean_order_count,
     cast(summed.mean_days_between_orders as double) as mean_days_between_orders,
     cast(summed.mean_churn_probability as double) as mean_churn_probability,
@@ -81,4 +82,5 @@ select
     summed.measured_on
 from tiers
 cross join predicted
+cross join {{ ref('int_account_currency') }} as account
 left join summed on tiers.clv_tier = summed.clv_tier

@@ -4,8 +4,8 @@ with summed as (
         clv_tier,
         churn_band,
         count(*) as customer_count,
-        sum(predicted_clv_usd) as predicted_clv_usd,
-        avg(predicted_clv_usd) as mean_predicted_clv_usd
+        sum(predicted_clv) as predicted_clv,
+        avg(predicted_clv) as mean_predicted_clv
     from {{ ref('dim_customers') }}
     group by clv_tier, churn_band
 
@@ -23,11 +23,13 @@ with_total as (
 select
     clv_tier,
     churn_band,
+    account.currency,
     customer_count,
     {{ share('customer_count', 'tier_count') }} as tier_share,
     {{ wilson_low('customer_count', 'tier_count') }} as tier_share_low,
     {{ wilson_high('customer_count', 'tier_count') }} as tier_share_high,
-    cast(predicted_clv_usd as decimal(18, 2)) as predicted_clv_usd,
-    cast(mean_predicted_clv_usd as decimal(18, 2)) as mean_predicted_clv_usd,
+    cast(predicted_clv as decimal(18, 2)) as predicted_clv,
+    cast(mean_predicted_clv as decimal(18, 2)) as mean_predicted_clv,
     {{ is_small('tier_count') }} as is_small_sample
 from with_total
+cross join {{ ref('int_account_currency') }} as account

@@ -14,10 +14,11 @@ select
     profiles.country,
     profiles.region,
     profiles.locale,
-    tiered.predicted_clv_usd,
-    tiered.historic_clv_usd,
-    tiered.total_clv_usd,
-    tiered.average_order_value_usd,
+    account.currency,
+    tiered.predicted_clv,
+    tiered.historic_clv,
+    tiered.total_clv,
+    tiered.average_order_value,
     tiered.historic_order_count,
     tiered.predicted_order_count,
     tiered.average_days_between_orders,
@@ -33,5 +34,6 @@ select
     profiles.last_event_at,
     tiered.next_order_expected_at
 from {{ ref('stg_klaviyo__profiles') }} as profiles
+cross join {{ ref('int_account_currency') }} as account
 left join {{ ref('int_customers_tiered') }} as tiered on profiles.customer_id = tiered.customer_id
 left join memberships on profiles.customer_id = memberships.customer_id

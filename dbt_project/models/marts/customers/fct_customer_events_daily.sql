@@ -1,12 +1,14 @@
 with events as (
 
     select
-        coalesce(metric_id, 'none') as metric_id,
-        customer_id,
-        case when value_amount is null then 'none' else coalesce(currency, 'unknown') end as currency,
-        value_amount,
-        cast(happened_at as date) as happened_on
-    from {{ ref('stg_klaviyo__events') }}
+        coalesce(events.metric_id, 'none') as metric_id,
+        events.customer_id,
+        case when amounts.value_amount is null then 'none' else amounts.currency end as currency,
+        amounts.value_amount,
+        amounts.unread_reason is not null as is_unread,
+        cast(events.happened_at as date) as happened_on
+    from {{ ref('stg_klaviyo__events') }} as events
+    left join {{ ref('int_amounts_read') }} as amounts on events.customer_event_id = amounts.customer_event_id
 
 )
 
@@ -17,6 +19,7 @@ select
     events.currency,
     count(*) as event_count,
     count(distinct events.customer_id) as daily_customer_count,
+    count(*) filter (where events.is_unread) as unread_amount_count,
     cast(sum(events.value_amount) as decimal(18, 2)) as value_amount,
     events.happened_on
 from events

@@ -129,6 +129,7 @@ select
     named_b.product_name as product_b_name,
     named_a.category as product_a_category,
     named_b.category as product_b_category,
+    named_a.currency,
     judged.customer_count,
     judged.product_a_customer_count,
     judged.product_b_customer_count,
@@ -146,7 +147,7 @@ select
     judged.p_value,
     judged.adjusted_p_value,
     cast(judged.judged_pair_count as bigint) as judged_pair_count,
-    cast(named_a.price_usd + named_b.price_usd as decimal(18, 2)) as pair_price_usd,
+    cast(named_a.price + named_b.price as decimal(18, 2)) as pair_price,
     coalesce(
         judged.joint_customer_count >= {{ var('smallest_group') }}
         and judged.lift > {{ var('pair_lift_above') }}

@@ -14,7 +14,8 @@ counted as (
         count(*) filter (where receipts.is_opened) as opened_count,
         count(*) filter (where receipts.is_clicked) as clicked_count,
         cast(sum(receipts.order_count) as bigint) as order_count,
-        cast(sum(receipts.revenue_usd) as decimal(18, 2)) as revenue_usd
+        cast(sum(receipts.other_currency_order_count) as bigint) as other_currency_order_count,
+        cast(sum(receipts.revenue) as decimal(18, 2)) as revenue
     from {{ ref('int_flow_receipts') }} as receipts
     cross join last_day
     where {{ dbt.datediff('cast(receipts.received_at as date)', 'last_day.measured_on', 'day') }}
@@ -46,7 +47,8 @@ messages as (
         case when known.channel = 'email' then coalesce(counted.opened_count, 0) end as opened_count,
         coalesce(counted.clicked_count, 0) as clicked_count,
         coalesce(counted.order_count, 0) as order_count,
-        coalesce(counted.revenue_usd, 0) as revenue_usd,
+        coalesce(counted.other_currency_order_count, 0) as other_currency_order_count,
+        coalesce(counted.revenue, 0) as revenue,
         known.updated_at
     from {{ ref('stg_klaviyo__flow_messages') }} as known
     left join {{ ref('stg_klaviyo__flow_actions') }} as actions on known.flow_action_id = actions.flow_action_id
@@ -67,7 +69,7 @@ rated as (
         {{ share('messages.clicked_count', 'messages.received_count') }} as click_share,
         {{ wilson_low('messages.clicked_count', 'messages.received_count') }} as click_share_low,
         {{ wilson_high('messages.clicked_count', 'messages.received_count') }} as click_share_high,
-        cast(messages.revenue_usd / nullif(messages.received_count, 0) as double) as revenue_per_recipient_usd,
+        cast(messages.revenue / nullif(messages.received_count, 0) as double) as revenue_per_recipient,
         coalesce(flows.flow_status = 'live' and not flows.is_archived, false)
             and messages.received_count >= {{ var('flow_received_from') }} as is_compared
     from messages
@@ -83,7 +85,7 @@ peers as (
         count(*) as peer_count,
         median(open_share) as peer_open_share,
         median(click_share) as peer_click_share,
-        median(revenue_per_recipient_usd) as peer_revenue_per_recipient_usd
+        median(revenue_per_recipient) as peer_revenue_per_recipient
     from rated
     where is_compared
     group by trigger_type, channel
@@ -98,7 +100,7 @@ scored as (
         peers.peer_count,
         peers.peer_open_share,
         peers.peer_click_share,
-        peers.peer_revenue_per_recipient_usd,
+        peers.peer_revenue_per_recipient,
         {%- for rate in ['open', 'click'] %}
         coalesce(rated.is_compared and peers.peer_count >= {{ var('flow_peers_from') }}, false)
             and rated.{{ rate }}_share is not null as is_{{ rate }}_judged,
@@ -169,29 +171,31 @@ select
     judged.channel,
     judged.trigger_type,
     judged.flow_status,
+    account.currency,
     judged.received_count,
     judged.recipient_count,
     judged.opened_count,
     judged.clicked_count,
     judged.order_count,
-    judged.revenue_usd,
+    judged.other_currency_order_count,
+    judged.revenue,
     judged.open_share,
     judged.open_share_low,
     judged.open_share_high,
     judged.click_share,
     judged.click_share_low,
     judged.click_share_high,
-    judged.revenue_per_recipient_usd,
+    judged.revenue_per_recipient,
     judged.peer_count,
     judged.peer_open_share,
     judged.peer_click_share,
-    judged.peer_revenue_per_recipient_usd,
+    judged.peer_revenue_per_recipient,
     judged.open_adjusted_p_value,
     judged.click_adjusted_p_value,
     reports.recipient_count as reported_received_count,
     {{ share('reports.unique_open_count', 'reports.delivered_count') }} as reported_open_share,
     {{ share('reports.unique_click_count', 'reports.delivered_count') }} as reported_click_share,
-    reports.order_value_usd as reported_revenue_usd,
+    reports.order_value as reported_revenue,
     judged.is_compared,
     judged.is_open_laggard,
     judged.is_click_laggard,
@@ -201,4 +205,5 @@ select
     judged.updated_at
 from judged
 cross join last_day
+cross join {{ ref('int_account_currency') }} as account
 left join reports on judged.flow_message_id = reports.flow_message_id and reports.recency = 1

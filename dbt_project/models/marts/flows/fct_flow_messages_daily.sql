@@ -14,11 +14,22 @@ with counts as (
     join {{ ref('stg_klaviyo__metrics') }} as metrics on aggregates.metric_id = metrics.metric_id
     where aggregates.flow_id <> ''
 
+),
+
+account as (
+
+    select
+        min(account.currency) as currency,
+        count(*) filter (where not amounts.is_account_currency and amounts.value_amount is not null) as other_currency_count
+    from {{ ref('int_account_currency') }} as account
+    left join {{ ref('int_amounts_read') }} as amounts on account.currency is not null
+
 )
 
 select
-    message_id as flow_message_id,
-    min(flow_id) as flow_id,
+    counts.message_id as flow_message_id,
+    min(counts.flow_id) as flow_id,
+    min(account.currency) as currency,
     {%- for name, metrics in counted %}
     {%- set is_it = "metric_name in ('" ~ metrics | join("', '") ~ "')" %}
     cast(coalesce(sum(event_count) filter (where {{ is_it }}), 0) as bigint) as {{ name }}_count,
@@ -26,8 +37,11 @@ select
     cast(coalesce(sum(daily_customer_count) filter (where {{ is_it }}), 0) as bigint) as daily_unique_{{ name }}_count,
     {%- endif %}
     {%- endfor %}
-    cast(coalesce(sum(value_amount) filter (where metric_name = '{{ var('order_metric') }}'), 0) as decimal(18, 2))
-        as revenue_usd,
+    -- Klaviyo adds all currencies as they stand: with several of them its sum is in none.
+    case when min(account.other_currency_count) = 0 then
+        cast(coalesce(sum(value_amount) filter (where metric_name = '{{ var('order_metric') }}'), 0) as decimal(18, 2))
+    end as revenue,
     happened_on
 from counts
-group by message_id, happened_on
+cross join account
+group by counts.message_id, counts.happened_on

@@ -1,4 +1,4 @@
-{%- set figures = ['received_count', 'recipient_count', 'opened_count', 'clicked_count', 'order_count', 'revenue_usd'] -%}
+{%- set figures = ['received_count', 'recipient_count', 'opened_count', 'clicked_count', 'order_count', 'other_currency_order_count', 'revenue'] -%}
 
 with rewrites as (
 
@@ -44,8 +44,10 @@ counted as (
         count(distinct case when {{ is_it }} then customer_id end) as {{ part }}_recipient_count,
         count(*) filter (where {{ is_it }} and is_opened) as {{ part }}_opened_count,
         count(*) filter (where {{ is_it }} and is_clicked) as {{ part }}_clicked_count,
-        cast(coalesce(sum(order_count) filter (where {{ is_it }}), 0) as bigint) as {{ part }}_order_count,
-        cast(coalesce(sum(revenue_usd) filter (where {{ is_it }}), 0) as decimal(18, 2)) as {{ part }}_revenue_usd
+        {%- for count in ['order_count', 'other_currency_order_count'] %}
+        cast(coalesce(sum({{ count }}) filter (where {{ is_it }}), 0) as bigint) as {{ part }}_{{ count }},
+        {%- endfor %}
+        cast(coalesce(sum(revenue) filter (where {{ is_it }}), 0) as decimal(18, 2)) as {{ part }}_revenue
         {{- ',' if not loop.last }}
         {%- endfor %}
     from parted
@@ -89,6 +91,7 @@ select
     flow_name,
     message_name,
     channel,
+    account.currency,
     {%- for rate, _ in [['open', 'opened'], ['click', 'clicked']] %}
     case
         when edited_at is null then 'not edited'
@@ -115,9 +118,10 @@ select
         as {{ part }}_{{ rate }}_share{{ end }},
     {%- endfor %}
     {%- endfor %}
-    cast({{ part }}_revenue_usd / nullif({{ part }}_received_count, 0) as double) as {{ part }}_revenue_per_recipient_usd,
+    cast({{ part }}_revenue / nullif({{ part }}_received_count, 0) as double) as {{ part }}_revenue_per_recipient,
     {%- endfor %}
     edited_at is not null as is_edited,
     written_at,
     edited_at
 from compared
+cross join {{ ref('int_account_currency') }} as account

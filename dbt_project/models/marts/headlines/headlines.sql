@@ -65,12 +65,39 @@ orders as (
 
     select
         actions.event_count,
-        case when actions.currency = 'USD' then actions.value_amount end as revenue_usd,
+        actions.currency,
+        actions.value_amount,
+        account.currency as account_currency,
+        case when actions.currency = account.currency then actions.value_amount end as revenue,
         action_day.last_day,
         {{ window_of('actions.happened_on', 'action_day.last_day', days) }} as window_number
     from {{ ref('fct_customer_events_daily') }} as actions
     cross join action_day
+    cross join {{ ref('int_account_currency') }} as account
     where actions.metric_name = '{{ var('order_metric') }}'
+
+),
+
+-- Amounts in other currencies are no part of the revenue: how many orders they are, and what they come to.
+other_currencies as (
+
+    select
+        currency,
+        sum(event_count) as order_count,
+        sum(value_amount) as revenue
+    from orders
+    where window_number = 0 and currency not in ('none', account_currency)
+    group by currency
+
+),
+
+left_out as (
+
+    select
+        cast(coalesce(sum(order_count), 0) as bigint) as other_currency_order_count,
+        {{ dbt.listagg("concat(cast(cast(revenue as decimal(18, 2)) as " ~ dbt.type_string() ~ "), ' ', currency)", "', '", 'order by currency') }}
+            as other_currency_revenue
+    from other_currencies
 
 ),
 
@@ -100,7 +127,7 @@ credits_spent as (
     ['new_viewers', 'viewers', '1', days],
     ['new_customers', 'customers', '1', days],
     ['orders', 'orders', 'event_count', days],
-    ['revenue', 'orders', 'revenue_usd', days],
+    ['revenue', 'orders', 'revenue', days],
     ['credits', 'credits_spent', 'credits', 'cast(null as bigint)'],
 ] -%}
 
@@ -171,7 +198,10 @@ judged as (
 )
 
 select
-    measure,
+    judged.measure,
+    case when judged.measure = 'revenue' then account.currency end as currency,
+    case when judged.measure = 'revenue' then left_out.other_currency_revenue end as other_currency_revenue,
+    case when judged.measure = 'revenue' then left_out.other_currency_order_count end as other_currency_order_count,
     window_days,
     case when is_rate then {{ share('amount', 'whole_count') }} else amount end as amount,
     case when is_rate then {{ share('amount_before', 'whole_count_before') }} else amount_before end as amount_before,
@@ -183,3 +213,5 @@ select
     adjusted_p_value < {{ var('false_discovery_below') }} as is_surely_different,
     measured_to
 from judged
+cross join {{ ref('int_account_currency') }} as account
+cross join left_out

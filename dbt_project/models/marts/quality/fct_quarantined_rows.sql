@@ -20,6 +20,17 @@ predictions as (
 
 ),
 
+amounts as (
+
+    select
+        unread_reason,
+        count(*) as row_count,
+        sum(count(*)) over () as total_count
+    from {{ ref('int_amounts_read') }}
+    group by unread_reason
+
+),
+
 counted as (
 
     {% for vendor, table_name, field, reason, rows, rule in checks -%}
@@ -43,6 +54,18 @@ counted as (
         row_count,
         total_count
     from {{ ref('stg_operations__unread_values') }}
+
+    union all
+
+    select
+        'klaviyo' as vendor,
+        'events' as table_name,
+        '$value' as field,
+        unread_reason as reason,
+        row_count,
+        cast(total_count as bigint) as total_count
+    from amounts
+    where unread_reason is not null
 
 )
 

@@ -22,7 +22,7 @@ renamed as (
         cast(bounced as bigint) as bounced_count,
         cast(conversion_uniques as bigint) as converted_count,
         cast(conversions as bigint) as order_count,
-        cast(conversion_value as decimal(18, 2)) as revenue_usd,
+        cast(conversion_value as decimal(18, 2)) as revenue,
 
         -- dates
         measured_on

@@ -18,7 +18,8 @@ renamed as (
         {{ json_text('event_properties', '$attributed_message') }} as attributed_message_id,
 
         -- text
-        upper({{ json_text('event_properties', '$value_currency') }}) as currency,
+        nullif(trim({{ json_text('event_properties', '$value') }}), '') as value_text,
+        {{ first_named('event_properties', var('currency_properties')) }} as currency_text,
         coalesce(
             {{ json_text('event_properties', 'Name') }}, {{ json_text('event_properties', 'Product Name') }}
         ) as product_name,
@@ -26,10 +27,8 @@ renamed as (
             {{ json_text('event_properties', 'Client OS Family') }}, {{ json_text('event_properties', 'Client OS') }}
         )) as operating_system,
 
-        -- numbers
-        try_cast({{ json_text('event_properties', '$value') }} as decimal(18, 2)) as value_amount,
-
         -- booleans
+        {{ is_json_text('event_properties', '$value') }} as is_value_text,
         coalesce(try_cast({{ json_text('event_properties', 'machine_open') }} as boolean), false)
             or coalesce(try_cast({{ json_text('event_properties', 'Bot Click') }} as boolean), false) as is_automatic,
 

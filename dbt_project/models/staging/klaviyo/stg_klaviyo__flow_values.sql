@@ -24,8 +24,8 @@ renamed as (
         cast(bounced as bigint) as bounce_count,
         cast(unsubscribes as bigint) as unsubscribe_count,
         cast(conversions as bigint) as order_count,
-        cast(conversion_value as decimal(18, 2)) as order_value_usd,
-        cast(revenue_per_recipient as decimal(18, 4)) as revenue_per_recipient_usd,
+        cast(conversion_value as decimal(18, 2)) as order_value,
+        cast(revenue_per_recipient as decimal(18, 4)) as revenue_per_recipient,
 
         -- dates
         measured_on

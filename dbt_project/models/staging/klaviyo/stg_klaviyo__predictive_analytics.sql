@@ -11,10 +11,10 @@ renamed as (
         profile_id as customer_id,
 
         -- numbers
-        cast(predicted_clv as decimal(18, 2)) as predicted_clv_usd,
-        cast(historic_clv as decimal(18, 2)) as historic_clv_usd,
-        cast(total_clv as decimal(18, 2)) as total_clv_usd,
-        cast(average_order_value as decimal(18, 2)) as average_order_value_usd,
+        cast(predicted_clv as decimal(18, 2)) as predicted_clv,
+        cast(historic_clv as decimal(18, 2)) as historic_clv,
+        cast(total_clv as decimal(18, 2)) as total_clv,
+        cast(average_order_value as decimal(18, 2)) as average_order_value,
         cast(historic_number_of_orders as decimal(18, 2)) as historic_order_count,
         cast(predicted_number_of_orders as decimal(18, 2)) as predicted_order_count,
         cast(average_days_between_orders as decimal(18, 2)) as average_days_between_orders,
