@@ -52,15 +52,17 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
     with warehouse.connect(path) as connection:
         _require_raw(connection, path)
         _require_salt(connection, addresses, settings)
-        keys = people.keys_of(connection, kept_as)
-        forgotten.add([people.normal(address), *keys], now)
+        phones = people.phones_of(connection, kept_as)
+        keys = people.keys_of(connection, kept_as, phones)
+        remembered = [each for phone in phones for each in people.tombstones_of(phone)]
+        forgotten.add([people.normal(address), *keys, *remembered], now)
         connection.begin()
-        _remove_set_aside(connection, settings, kept_as, keys)
-        removed = people.remove(connection, kept_as, keys)
+        _remove_set_aside(connection, settings, kept_as, keys, phones)
+        removed = people.remove(connection, kept_as, keys, phones)
         for schema in MADE_BY_MODELS:
             connection.execute(f"drop schema if exists {schema} cascade")
         connection.commit()
-    _rewrite(path)
+    warehouse.rewrite(path)
     shutil.rmtree(settings.pipelines_path, ignore_errors=True)  # what the last load left there
     transform.load_runs(settings)  # models read it, and nothing may have been modelled yet
     built = transform.build(path, None)
@@ -68,8 +70,8 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
         raise ForgetError(f"the models could not be built anew ({built.failures[0]}). Then run this again")
     transform.publish(path, settings.published_path, settings.salt_path)
     left = [
-        *_mentions(path, [address, kept_as], keys),
-        *_mentions(settings.published_path, [address, kept_as], keys),
+        *_mentions(path, [address, kept_as], keys, phones),
+        *_mentions(settings.published_path, [address, kept_as], keys, phones),
         *_in_runs(settings.runs_path, address),
         *_in_ledger(settings.ledger_url, address, keys),
     ]
@@ -94,7 +96,11 @@ def _require_raw(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
 
 
 def _remove_set_aside(
-    connection: duckdb.DuckDBPyConnection, settings: environment.Settings, kept_as: str, keys: list[str]
+    connection: duckdb.DuckDBPyConnection,
+    settings: environment.Settings,
+    kept_as: str,
+    keys: list[str],
+    phones: list[str],
 ) -> None:
     """Remove what was set aside of the person's rows; a warehouse of an earlier version has no such table."""
     if connection.execute(
@@ -103,7 +109,7 @@ def _remove_set_aside(
         tables = [resource.table for source in SOURCES for resource in source.resources(settings)]
         row_keys = {table.full_name: table.key for table in tables}
         salt = pseudonyms.salt(settings.salt_path)
-        people.remove_set_aside(connection, kept_as, keys, row_keys, salt)
+        people.remove_set_aside(connection, kept_as, keys, phones, row_keys, salt)
 
 
 def _require_salt(
@@ -121,19 +127,8 @@ def _require_salt(
         )
 
 
-def _rewrite(path: Path) -> None:
-    """Write the file anew: a row that was deleted stays readable in a freed page of the old one."""
-    draft = path.with_name(f".{path.name}.rewritten")
-    draft.unlink(missing_ok=True)
-    with duckdb.connect() as connection:
-        connection.execute(f"attach {warehouse.quoted(path)} as before (read_only)")
-        connection.execute(f"attach {warehouse.quoted(draft)} as after")
-        connection.execute("copy from database before to after")
-    draft.replace(path)
-
-
-def _mentions(path: Path, addresses: list[str], keys: list[str]) -> Iterator[str]:
-    """Name the tables of a DuckDB file in which an address, its hash or one of the keys still stands."""
+def _mentions(path: Path, addresses: list[str], keys: list[str], phones: list[str]) -> Iterator[str]:
+    """Name the tables of a DuckDB file in which an address, a phone number, a hash or a key still stands."""
     texts = [people.normal(address) for address in addresses]
     wanted = [*(hashlib.md5(text.encode()).hexdigest() for text in texts), *keys]  # noqa: S324
     with warehouse.connect(path) as connection:  # dbt still has it open, to write as well
@@ -151,6 +146,13 @@ def _mentions(path: Path, addresses: list[str], keys: list[str]) -> Iterator[str
                     f"select 1 from {entries} where {people.mentions('entry')} limit 1", {"address": text}
                 ).fetchone()
                 for text in texts
+            )
+            found = found or any(
+                connection.execute(
+                    f"select 1 from {entries} where {named} limit 1", {"phone": people.written(phone)}
+                ).fetchone()
+                for phone in phones
+                if (named := people.names_phone("entry", f"{schema}.{table}", "$phone"))
             )
             if found:
                 yield f"{path.name}: {schema}.{table}"

@@ -25,6 +25,9 @@ _DASHES: Final = re.compile(r"[\u2010-\u2015\u2212]")
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
+NATIONAL_DIGITS: Final = 10
+"""A number with more digits begins with its country, whether or not a + says so."""
+
 SALTED: Final = "salted"
 """What is hashed beside the people, so that another salt shows."""
 
@@ -48,6 +51,26 @@ def salt(path: Path, *, create: bool = False) -> bytes:
 def of_address(salt: bytes, address: str) -> str:
     """Return what stands for an e-mail address: HMAC-SHA-256 of it as staging compares it, in hexadecimal."""
     return hmac.digest(salt, address.strip().lower().encode(), "sha256").hex()
+
+
+def of_phone(salt: bytes, phone: str) -> str:
+    """Return what stands for a phone number, however it is written: HMAC-SHA-256 in hexadecimal."""
+    return hmac.digest(salt, normal_phone(phone).encode(), "sha256").hex()
+
+
+def normal_phone(phone: str) -> str:
+    """Return a phone number as it is compared: + and all digits where its country shows, else the digits."""
+    import phonenumbers  # here alone: it takes its time, and few runs meet a phone number
+
+    digits = "".join(sign for sign in phone if sign.isdecimal())
+    if not (phone.strip().startswith(("+", "00")) or len(digits) > NATIONAL_DIGITS):
+        return digits
+    whole = f"+{digits.removeprefix('00')}"
+    try:
+        parsed = phonenumbers.parse(whole)
+    except phonenumbers.NumberParseException:
+        return whole
+    return phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
 
 
 def of_text(salt: bytes, text: str) -> int:

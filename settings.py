@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from dotenv.parser import parse_stream
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_core import PydanticKnownError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as NotReadError
 
 import assumptions
@@ -68,6 +68,11 @@ def _below_root(path: Path) -> Path:
     return path if path.is_absolute() else ROOT / path
 
 
+def _listed(text: object) -> object:
+    """Names parted by commas."""
+    return tuple(filter(None, map(str.strip, text.split(",")))) if isinstance(text, str) else text
+
+
 def _server(url: str) -> str:
     """Refuse what would be taken apart elsewhere than was meant: a piece of a password could be shown."""
     import sqlalchemy as sa  # here alone, for a ledger on a server alone: it takes its time
@@ -116,6 +121,7 @@ class Settings(BaseSettings):
     credit_budget: Annotated[int, Field(ge=0), DIGITS] = 0
     credit_budget_per_run: Annotated[int, Field(ge=0), DIGITS] | None = None
     smallest_cohort: Annotated[int, Field(ge=2), DIGITS] = 20
+    klaviyo_event_properties: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ()
     emails_in_warehouse: Literal["plain", "hashed"] = "plain"
     mavera_plan: Literal["starter", "basic", "professional", "enterprise"] = "starter"
     mavera_settle_seconds: Annotated[int, Field(ge=0), DIGITS] = assumptions.SETTLE_SECONDS

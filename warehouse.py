@@ -107,6 +107,15 @@ def keep_private(paths: Iterable[Path]) -> None:
             path.chmod(path.stat().st_mode & ~0o077)
 
 
+def rewrite(path: Path) -> None:
+    """Write the file anew: a row that was deleted stays readable in a freed page of the old one."""
+    with beside(path) as draft, duckdb.connect() as connection:
+        connection.execute(f"attach {quoted(path)} as before (read_only)")
+        connection.execute(f"attach {quoted(draft)} as after")
+        connection.execute("copy from database before to after")
+        connection.execute("detach after")
+
+
 def is_full(error: BaseException) -> bool:
     """Whether an error, whichever library wrapped it, comes from a disk without room."""
     return "No space left on device" in str(error)

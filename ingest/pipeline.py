@@ -32,7 +32,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 import pseudonyms
 import terminal
 import warehouse
-from ingest import people
+from ingest import people, personal
 from ingest.ceilings import Ceilings
 from ingest.http import Client, RefusedError, SourceError, Vendor, plain
 from ingest.people import Addresses, Forgotten
@@ -274,8 +274,10 @@ def run(
     file = Warehouse(settings)
     warehouse.keep_private(settings.private_paths)
     try:
-        file.prepare([resource.table for source in every for resource in source.resources(settings)])
+        tables = [resource.table for source in every for resource in source.resources(settings)]
+        file.prepare(tables)
         file.keep_to_addresses()
+        file.strip(tables, now)
         file.claim([source.name for source in sources if keys[source.name]])
         for name, reason in skipped.items():
             report.skip(name, reason)
@@ -517,6 +519,8 @@ class Warehouse:
         _make_writable(settings.pipelines_path)
         self._connection = warehouse.connect(settings.warehouse_path, create=True)
         self._addresses = Addresses(settings)
+        self._allowances = personal.Allowances(settings.klaviyo_event_properties)
+        self._dropped: dict[str, personal.Dropped] = {}
 
     def close(self) -> None:
         self._connection.close()
@@ -546,6 +550,12 @@ class Warehouse:
             """
             create table if not exists raw_ops.origins (vendor text primary key, world text, base_url text);
             create table if not exists raw_ops.addresses (hashed_with text);
+            create table if not exists raw_ops.allowances (mark text, stripped_at timestamptz);
+            create table if not exists raw_ops.dropped_properties (
+                vendor text, resource text, metric_id text, property text, value_count bigint,
+                first_seen_at timestamptz, last_seen_at timestamptz,
+                primary key (vendor, resource, metric_id, property)
+            );
             create table if not exists raw_ops.loads (
                 run_id text, vendor text, resource text, started_at timestamptz, finished_at timestamptz,
                 requests bigint, waits bigint, rows_read bigint, rows_new bigint, rows_changed bigint,
@@ -616,6 +626,41 @@ class Warehouse:
             self._connection.execute("insert into raw_ops.addresses values (?)", [ours.mark])
         self._addresses = ours
 
+    def strip(self, tables: Sequence[Table], now: datetime) -> None:
+        """Take out of rows loaded by other rules what may not be loaded by these, then write the file anew.
+
+        What a setting names now was dropped before: events are then read anew.
+        """
+        connection, mark = self._connection, f"{self._allowances.mark} {self._addresses.mark}".strip()
+        held = connection.execute("select mark from raw_ops.allowances").fetchone()
+        if held and held[0] == mark:
+            return
+        if connection.execute("select 1 from raw_ops.loads limit 1").fetchone():
+            self._allowances.strip(connection, tables, now)
+            self._hash(tables)
+            connection.close()
+            warehouse.rewrite(self._settings.warehouse_path)
+            self._connection = connection = warehouse.connect(self._settings.warehouse_path)
+        if held:
+            connection.execute(
+                "update raw_ops.loads set deep_at = null where (vendor, resource) = ('klaviyo', 'events')"
+            )
+        connection.execute("delete from raw_ops.allowances")
+        connection.execute("insert into raw_ops.allowances values (?, ?)", [mark, now])
+
+    def _hash(self, tables: Sequence[Table]) -> None:
+        """Hash what an earlier version left plain where addresses are hashed: phone numbers."""
+        for table in tables if self._addresses.is_hashed else ():
+            rows: Any = self._connection.execute(f"from {table.full_name}").to_arrow_table()
+            kept = self._addresses.kept(table.full_name, rows)
+            texts = [
+                field.name
+                for place, field in enumerate(rows.schema)
+                if field.name not in table.key and not rows.column(place).equals(kept.column(place))
+            ]
+            if texts:
+                personal.put(self._connection, table, texts, kept)
+
     def last(self, job: Job) -> Cursor | None:
         """The cursor value up to which the rows of `job` are in the warehouse."""
         state: Any = self._pipeline(job.source.name).state
@@ -630,6 +675,7 @@ class Warehouse:
         for batch, rows in known:  # before their rows, lest a kill loads values that nobody counts
             self._set_aside(batch, rows)
         compared = [(batch, self._changes(batch.job, rows)) for batch, rows in known]
+        now = batches[0].job.client.started_at
         resources = [
             _package(batch.job.resource, changes.rows, batch.until)
             for batch, changes in compared
@@ -643,11 +689,36 @@ class Warehouse:
             pipeline.load()
         for batch, changes in compared:
             batch.job.outcome.count(changes)
+            if dropped := self._dropped.pop(batch.job.name, None):
+                personal.record(self._connection, batch.job.resource.table.full_name, dropped, now)
 
     def _known(self, batch: Batch) -> pa.Table:
-        """The rows of a batch as they are kept, without those of people who asked to be forgotten."""
-        table = batch.job.resource.table.full_name
-        return self._addresses.kept(table, self._forgotten.without(self._connection, table, batch.rows))
+        """The rows of a batch as they are kept, without those of people who asked to be forgotten.
+
+        Hashes are looked at, too: of who was forgotten, only the hash of a phone number may be known.
+        """
+        table = batch.job.resource.table
+        rows = self._forgotten.without(self._connection, table.full_name, batch.rows)
+        rows, dropped = self._allowances.kept(table.full_name, rows)
+        if any(dropped):
+            self._dropped[batch.job.name] = sum(
+                (dropped[row] for row in self._new_rows(table, rows)), personal.Dropped()
+            )
+        if not self._addresses.is_hashed:
+            return rows
+        rows = self._addresses.kept(table.full_name, rows)
+        return self._forgotten.without(self._connection, table.full_name, rows)
+
+    def _new_rows(self, table: Table, read: pa.Table) -> list[int]:
+        """Which of the rows that were read are not in the warehouse."""
+        keys = read.select(list(table.key))
+        keys = keys.append_column("read_as", pa.array(range(read.num_rows), pa.int64()))
+        self._connection.register("read", keys)
+        same = ", ".join(f'"{name}"' for name in table.key)
+        query = f"select read_as from read anti join {table.full_name} using ({same})"
+        found = [place for (place,) in self._connection.execute(query).fetchall()]
+        self._connection.unregister("read")
+        return found
 
     def _set_aside(self, batch: Batch, rows: pa.Table) -> None:
         """Note what of a batch was set aside, in place of what earlier loads noted of the same rows."""
