@@ -34,6 +34,7 @@ lint: .venv/.dev ## style and types
 faults: .venv/.dev ## every fault and every death of a run, and what came of it; SEEDS=0:2835 plays more
 	@$(PY) -m tests.faults $(if $(SEEDS),--seeds $(SEEDS))
 	@$(PY) -m tests.ingest_faults
+	@$(PY) -m tests.fuzz_answers
 
 bench: .venv/.dev ## what each step costs beside a yardstick measured in the same run; PEOPLE=20000 for more
 	@$(PY) -m tests.bench --people $(PEOPLE)

@@ -547,6 +547,12 @@ def _of_whole_characters(page: str) -> str:
     return _ESCAPES.sub(lambda found: r"\ufffd" if found[1] else found[0], page)
 
 
+def is_json(text: str) -> bool:
+    """Whether a text is JSON."""
+    (row,) = _cursor().execute("select json_valid($1)", [_of_whole_characters(text)]).fetchall()
+    return bool(row[0])
+
+
 def json_of(rows: pa.RecordBatch) -> str:
     """The rows as the text of a JSON array of objects, which lack the fields that are null."""
     cursor = _cursor()
