@@ -8,6 +8,7 @@ import pytest
 
 from ingest.klaviyo import FLOW_ACTIONS, FLOW_VALUES, METRIC_AGGREGATES
 from ingest.mavera import FOCUS_GROUPS
+from ingest.pipeline import _newest
 from ingest.sendgrid import GEO_STATS, INVALID_EMAILS
 from ingest.typed import Aside, BrokenBodyError, ChangedTypeError, Column, Form, Table, value
 from ingest.wistia import EVENTS, MEDIA_STATS, VISITORS
@@ -272,3 +273,15 @@ def test_a_step_of_a_flow_gets_its_flow_from_the_row_that_points_to_it() -> None
     }
     (row,) = FLOW_ACTIONS.rows(json.dumps(answer), {}).to_pylist()
     assert (row["id"], row["flow_id"], row["definition"]) == ("a1", "f1", '{"type":"send-email"}')
+
+
+def test_a_row_from_the_future_never_moves_a_cursor() -> None:
+    settled = datetime(2026, 3, 5, tzinfo=UTC)
+    times = ["2026-03-04T10:00:00Z", "2031-01-01T00:00:00Z", "9999-12-31T00:00:00Z", None, "soon"]
+    page = EVENTS.rows(
+        json.dumps([{"event_key": f"e{n}", "received_at": at} for n, at in enumerate(times)]), {}
+    )
+    assert _newest(None, page, "received_at", settled) == datetime(2026, 3, 4, 10, tzinfo=UTC)
+    later = EVENTS.rows('[{"event_key": "e9", "received_at": "2031-01-01T00:00:00Z"}]', {})
+    assert _newest(settled, later, "received_at", settled) == settled
+    assert _newest(None, later, "received_at", settled) is None
