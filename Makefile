@@ -60,7 +60,7 @@ results: .venv/.ready ## fetch Mavera's answers and model them
 # Code 1 says that something failed and the rest is done, so the way goes on; but nothing is paid for by what is partly of
 # yesterday. A stop reaches the command as well as this shell, which then waits for its end and begins nothing more.
 scheduled: .venv/.ready ## the whole way, as a schedule takes it: where a vendor failed, the others are modelled and nothing is sent
-	@trap 'exit 143' TERM; \
+	@trap 'exit 143' TERM; trap 'exit 130' INT; \
 	$(PY) -m ingest; ingested=$$?; [ $$ingested -le 1 ] || exit $$ingested; \
 	$(PY) -m transform || exit; \
 	[ $$ingested = 0 ] || { echo "not all was loaded: modelled and published, nothing was sent" >&2; exit 1; }; \

@@ -191,7 +191,8 @@ def main(
     if csv_ and json_:
         raise QueryError("--csv or --json, not both")
     if question is None and sys.stdin.isatty():
-        _prompt(path)
+        with terminal.left_to_command():
+            _prompt(path)
         return
     text, origin = _read(question)
     answer = ask(path, text, origin=origin)

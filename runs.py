@@ -15,11 +15,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from threading import Lock
 from typing import Any, Final, Literal
 
 import typer
 from pydantic import SecretStr
 
+import terminal
 from settings import Settings, without_secrets
 
 Outcome = Literal["well", "failed", "not started", "stopped"]
@@ -85,8 +87,10 @@ def recorded(settings: Settings, step: str, scope: Sequence[str] = ()) -> Iterat
         and _deliver(settings, f"{step} died: its run of {left_open} never ended")
     ):
         told.failing = True
+    ending = _Ending(settings, step, run, told, begin)
     try:
-        yield run
+        with terminal.last_act(lambda: ending.write("stopped")):
+            yield run
     except typer.Exit as ended:
         if ended.exit_code and run.outcome == "well":
             run.outcome = "failed"
@@ -98,9 +102,32 @@ def recorded(settings: Settings, step: str, scope: Sequence[str] = ()) -> Iterat
         run.outcome, run.detail = "not started", str(error) or type(error).__name__
         raise
     finally:
+        unwritten = ending.write(run.outcome) or unwritten
+        # Where the disk itself is read-only, the error that ends the run says so.
+        if unwritten and CANNOT not in run.detail:
+            typer.echo(f"warn  {unwritten}: this run is not in it", err=True)
+
+
+@dataclass
+class _Ending:
+    """The line that ends a run, written once: by the run itself, or by a Ctrl-C that did not wait for it."""
+
+    settings: Settings
+    step: str
+    run: Run
+    told: _Told
+    begin: Mapping[str, Any]
+    turn: Lock = field(default_factory=Lock)
+
+    def write(self, outcome: Outcome) -> str:
+        """Write the line; return why it could not be written, if so."""
+        if not self.turn.acquire(blocking=False):
+            return ""
+        run = self.run
+        run.outcome = "stopped" if terminal.was_interrupted() else outcome
         run.detail = " ".join(run.detail.split())[:DETAIL_CHARACTERS]
         ended_at = datetime.now(UTC)
-        _tell(settings, step, run, told, f"{ended_at:%Y-%m}")
+        _tell(self.settings, self.step, run, self.told, f"{ended_at:%Y-%m}")
         line = {
             "outcome": run.outcome,
             "detail": run.detail,
@@ -108,13 +135,10 @@ def recorded(settings: Settings, step: str, scope: Sequence[str] = ()) -> Iterat
             "request_count": run.request_count,
             "wait_count": run.wait_count,
             "credits": run.credits,
-            "told": vars(told),
+            "told": vars(self.told),
         }
-        end = {**begin, "event": "end", "happened_at": ended_at.isoformat(), **line}
-        unwritten = _append(settings, end) or unwritten
-        # Where the disk itself is read-only, the error that ends the run says so.
-        if unwritten and CANNOT not in run.detail:
-            typer.echo(f"warn  {unwritten}: this run is not in it", err=True)
+        end = {**self.begin, "event": "end", "happened_at": ended_at.isoformat(), **line}
+        return _append(self.settings, end)
 
 
 def _tell(settings: Settings, step: str, run: Run, told: _Told, month: str) -> None:

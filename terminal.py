@@ -1,17 +1,27 @@
-"""How every command meets a terminal: a mistake is one line, Ctrl-C is one line, and neither a letter that a
-stream does not know nor a reader that has gone stops anything.
+"""How every command meets a terminal: a mistake is one line, Ctrl-C is one line, and unencodable letters and
+closed pipes never abort a run.
 
 Commands import it first: loading the rest takes a second or two, in which somebody may press Ctrl-C.
+
+Ctrl-C ends a command at once. Python tells only its main thread of a signal, which may be deep in a library
+that keeps the KeyboardInterrupt to itself, or has put a handler of its own in place of ours. A thread
+therefore hears every press as well, and ends the process where it does not end by itself. Any instant is a
+good one to end at: whatever was not committed is done again by the next run.
 """
 
 import io
 import json
 import os
 import re
+import select
 import signal
 import sys
+import threading
+import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType, TracebackType
@@ -24,9 +34,9 @@ DEBUG = "--debug"
 DEBUG_HELP = "With --debug, errors show where they were raised."
 FAILED = 1
 NOT_STARTED = 2
-_INTERRUPTED = 128 + signal.SIGINT  # what typer makes of a KeyboardInterrupt
+GRACE_SECONDS = 0.5
+"""How long a command that was interrupted may take to put its files in order."""
 
-_interrupts: list[int] = []
 _rights_taken = os.umask(0o022)
 os.umask(_rights_taken)  # there is no way to only ask
 
@@ -41,6 +51,23 @@ def make_shared_folder(folder: Path) -> None:
     for each in [parent for parent in (*reversed(folder.parents), folder) if not parent.exists()]:
         each.mkdir()
         each.chmod(0o777 & ~_rights_taken)
+
+@dataclass
+class _State:
+    """What a Ctrl-C means right now: at first nothing has begun, and nothing needs to be put in order."""
+
+    words: str = "stopped before anything was done"
+    code: int = NOT_STARTED
+    grace_seconds: float = 0.0
+    is_left_to_command: bool = False
+    was_interrupted: bool = False
+    hushed: int | None = None  # the error stream as it was before everything was hushed
+    is_ending: bool = False
+    last_acts: list[Callable[[], object]] = field(default_factory=list)
+
+
+_state = _State()
+_one_at_a_time = threading.RLock()
 
 
 def run(
@@ -62,26 +89,29 @@ def run(
             sys.stderr = cast(TextIO, JsonLines(sys.stderr))
     os.umask(0o077)  # personal data and money are nobody else's to read; what is shared says so
     is_debugging = DEBUG in sys.argv
+    _state.words, _state.code, _state.grace_seconds = stopped, FAILED, GRACE_SECONDS
+    _state.was_interrupted = False
     if mistakes:
         sys.argv = [sys.argv[0], *(argument for argument in sys.argv[1:] if argument != DEBUG)]
-    _interrupts.clear()
     signal.signal(signal.SIGINT, _interrupt)
+    code: object = 0
     try:
         command(prog_name=_typed())
     except (*mistakes, *half_done) as error:
-        if is_debugging:
-            traceback.print_exc()
-        if was_interrupted():
-            _end_at_once(stopped, FAILED)
-        print(f"error: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(FAILED if isinstance(error, half_done) else NOT_STARTED)
+        if not was_interrupted():
+            if is_debugging:
+                traceback.print_exc()
+            print(f"error: {error}", file=sys.stderr)  # noqa: T201
+        code = FAILED if isinstance(error, half_done) else NOT_STARTED
     except KeyboardInterrupt:
         _end_at_once(stopped, FAILED)
     except SystemExit as ended:
-        if ended.code == _INTERRUPTED:
-            _end_at_once(stopped, FAILED)
-        raise
-    sys.exit(0)
+        code = ended.code
+    if was_interrupted():
+        _end_at_once(stopped, FAILED)
+    # The outcome is known. Who presses Ctrl-C while Python tidies up ends that, and changes nothing else.
+    _state.words, _state.code, _state.grace_seconds = "", code if isinstance(code, int) else 0, 0.0
+    sys.exit(code)  # type: ignore[arg-type]
 
 
 def _typed() -> str | None:
@@ -92,7 +122,27 @@ def _typed() -> str | None:
 
 def was_interrupted() -> bool:
     """Whether somebody pressed Ctrl-C, for who calls a library that makes another error of it."""
-    return bool(_interrupts)
+    return _state.was_interrupted
+
+
+@contextmanager
+def left_to_command() -> Iterator[None]:
+    """Let a command deal with Ctrl-C itself within the block: a prompt, or one that ends a call first."""
+    _state.is_left_to_command = True
+    try:
+        yield
+    finally:
+        _state.is_left_to_command = False
+
+
+@contextmanager
+def last_act(act: Callable[[], object]) -> Iterator[None]:
+    """Have `act` called where Ctrl-C ends the process before the block has ended by itself."""
+    _state.last_acts.append(act)
+    try:
+        yield
+    finally:
+        _state.last_acts.remove(act)
 
 
 class _Pipe(io.FileIO):
@@ -155,36 +205,99 @@ class JsonLines(io.TextIOBase):
         return self._stream.fileno()
 
     def _say(self, line: str) -> None:
+        if line.strip():
+            self._stream.write(self.of(line))
+
+    def of(self, line: str) -> str:
+        """Return the object of one line."""
         said = line.strip()
-        if not said:
-            return
         level = self.LEVELS.get(re.split(r"[:\s]", said, maxsplit=1)[0].lower(), "info")
         entry = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": level, "text": said}
-        self._stream.write(json.dumps(entry, ensure_ascii=False) + "\n")
+        return json.dumps(entry, ensure_ascii=False) + "\n"
 
 
-def _interrupt(number: int, _: FrameType | None) -> NoReturn:
-    _interrupts.append(number)
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    """Hear a press in the main thread."""
+    if _state.is_ending:
+        return
+    if not _state.is_left_to_command:
+        _state.was_interrupted = True
+        if not _state.grace_seconds:
+            _end_at_once(_state.words, _state.code)
+        _hush()
     raise KeyboardInterrupt
 
 
-def _end_at_once(words: str, code: int) -> NoReturn:
+def _watch(presses: int) -> None:
+    """Hear every press, whatever the main thread is at; after the first, wait for a second or a moment."""
+    while True:
+        (number,) = os.read(presses, 1)
+        if number != signal.SIGINT or _state.is_left_to_command:
+            continue
+        _state.was_interrupted = True
+        _hush()
+        select.select([presses], [], [], _state.grace_seconds)
+        _end_at_once(_state.words, _state.code, forced=True)
+
+
+def _hush() -> None:
+    """Keep what libraries say of an interrupt from the terminal; the last words still get there."""
+    with _one_at_a_time:
+        if _state.hushed is None:
+            _state.hushed = os.dup(2)
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, 1)
+            os.dup2(nowhere, 2)
+
+
+def _end_at_once(words: str, code: int, *, forced: bool = False) -> NoReturn:
     """Say why and end. Threads of a library have nothing to save and would be waited for, and Python forgets
     the code of who leaves after an interrupt within an import.
     """
-    print(words, file=sys.stderr, flush=True)  # noqa: T201
-    sys.stdout.flush()
-    if shared := sys.modules.get("multiprocessing.util"):
-        shared._run_finalizers(0)  # semaphores that were left would be complained of after the last line
-    os._exit(code)
+    with _one_at_a_time:
+        is_second, _state.is_ending = _state.is_ending, True
+    if is_second:
+        while True:  # the other thread is at it
+            time.sleep(1)
+    _hush()
+    try:
+        for act in _state.last_acts if forced else ():
+            act()
+        if os.isatty(_state.hushed or 2):
+            os.write(_state.hushed or 2, b"\x1b[?25h")  # progress bars hide the cursor
+        if words:
+            line = sys.stderr.of(words) if isinstance(sys.stderr, JsonLines) else f"{words}\n"
+            os.write(_state.hushed or 2, line.encode())
+        if shared := sys.modules.get("multiprocessing.util"):
+            shared._run_finalizers(0)  # semaphores that were left would be complained of after the last line
+    finally:
+        os._exit(code)
 
 
 def _say_no_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
     """Stand in for Python's own last words, for a Ctrl-C that comes before a command runs."""
     if issubclass(kind, KeyboardInterrupt):
-        _end_at_once("stopped before anything was done", NOT_STARTED)
+        _end_at_once(_state.words, _state.code)
     else:
         sys.__excepthook__(kind, error, trace)
 
 
+def _is_command() -> bool:
+    """Whether this process is one of the project's commands, and no other program that imports from it."""
+    root, program = Path(__file__).resolve().parent, Path(sys.argv[0])
+    return sys.argv[0] == "-c" or program.parent.resolve() in {root, *root.glob("[a-z]*/")}
+
+
+def _listen() -> None:
+    """Hear Ctrl-C from the first import on."""
+    if threading.current_thread() is not threading.main_thread() or not _is_command():
+        return
+    hearing, telling = os.pipe()
+    os.set_blocking(telling, False)
+    signal.set_wakeup_fd(telling, warn_on_full_buffer=False)
+    threading.Thread(target=_watch, args=(hearing,), daemon=True, name="Ctrl-C").start()
+    signal.signal(signal.SIGINT, _interrupt)
+
+
 sys.excepthook = _say_no_traceback
+_listen()

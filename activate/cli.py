@@ -117,15 +117,16 @@ def apply(
                 approval.require_unmoved(approved, file, settings, now, ledger, mavera)
                 of_plan = engine.Approved(approved.sha256, approved.keys, approved.credits_high)
                 limits = limits._replace(approved=of_plan)
-            outcome = engine.apply(
-                wanted,
-                ledger,
-                mavera,
-                chosen,
-                limits,
-                tell=lambda result: typer.echo(screen.result_line(result, width), err=as_json),
-                say=lambda line: typer.echo(line, err=True),
-            )
+            with terminal.left_to_command():  # it ends the call that it is in
+                outcome = engine.apply(
+                    wanted,
+                    ledger,
+                    mavera,
+                    chosen,
+                    limits,
+                    tell=lambda result: typer.echo(screen.result_line(result, width), err=as_json),
+                    say=lambda line: typer.echo(line, err=True),
+                )
             record.spent, record.budget = ledger.spent(), settings.credit_budget
         verdict = screen.verdict(outcome)
         record.detail, record.request_count, record.credits = verdict, mavera.calls, outcome.credits

@@ -207,9 +207,6 @@ def ingest(
             traceback.print_exc()
         report.end()
         _end_at_once(f"error: {error}")
-    except KeyboardInterrupt:
-        report.end()
-        _end_at_once("stopped; what was loaded is kept, make ingest reads the rest")
     report.end()
     for job in summary.jobs:
         if debug and job.error is not None:

@@ -71,7 +71,7 @@ def serve(
         for name, value in server.environment(host).items():
             typer.echo(f"{name}={value}")
         typer.echo(f"sandbox ready on {host}", err=True)
-        with suppress(KeyboardInterrupt):  # which is how it ends
+        with suppress(KeyboardInterrupt), terminal.left_to_command():  # which is how it ends
             server.server(sandbox).run(sockets=[listening])
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -248,6 +249,72 @@ def test_ctrl_c_ends_a_check_without_waiting_for_a_vendor(project: Project, worl
     with serving(Sandbox(world, limits="off", latency_ms=3000)) as url:
         ran = interrupted(replace(project, url=url), "doctor", after="ok    python")
     assert (ran.code, ran.err) == (1, "stopped; nothing was changed\n")
+
+
+PUBLISHED_BEFORE = "stopped; the published copy is the one before, make transform builds what is missing"
+SWALLOWING = ("try: time.sleep(9)\\nexcept BaseException: pass", "signal.signal(2, print)")
+# Each command with what it may say last; nothing where it was done before the press.
+PRESSED: dict[Command, str] = {
+    ("ingest", "wistia"): "stopped; what was loaded is kept, make ingest reads the rest",
+    (
+        "transform",
+        "--full",
+    ): "stopped; the published copy is the one before, make transform builds what is missing",
+    ("doctor",): "stopped; nothing was changed",
+    ("query", "select sum(a.range * b.range) from range(9999999) a, range(9999999) b"): "stopped: no answer",
+    ("activate", "plan"): "stopped; the ledger knows what was sent, make activate goes on from there",
+    ("report",): "stopped; the page is the one before",
+}
+
+
+@pytest.mark.parametrize("presses", [1, 2])
+@pytest.mark.parametrize("command", PRESSED, ids=lambda command: command[0])
+def test_ctrl_c_at_any_moment_ends_a_command_at_once_and_quietly(
+    project: Project, command: Command, presses: int
+) -> None:
+    delays = Random(f"{command}{presses}")
+    for _ in range(2):
+        delay = delays.uniform(0.3, 5)
+        with project.start(*command) as process:
+            try:
+                process.communicate(timeout=delay)
+            except subprocess.TimeoutExpired:
+                for press in range(presses):
+                    time.sleep(0.1 * press)
+                    process.send_signal(signal.SIGINT)
+            pressed = time.monotonic()
+            _, err = process.communicate(timeout=PATIENCE_SECONDS)
+        took = time.monotonic() - pressed
+        ended = (process.returncode, re.sub(r"^[\d:]{8} .*\n", "", err, flags=re.MULTILINE))
+        allowed = {(1, PRESSED[command] + "\n"), (2, "stopped before anything was done\n"), (0, "")}
+        assert ended in allowed, f"{delay:.2f} s: {ended}"
+        assert took < 4, f"{delay:.2f} s: ended {took:.1f} s after the press"
+    assert project.run("ingest", "wistia").code == 0
+
+
+@pytest.mark.parametrize(
+    "swallow", ["try: time.sleep(9)\\nexcept BaseException: pass", "signal.signal(2, print)"]
+)
+def test_ctrl_c_ends_what_swallows_it(swallow: str) -> None:
+    code = f"""
+import terminal, signal, time
+def command(**_):
+    exec("{swallow}")
+    print("ready", flush=True)
+    time.sleep(60)
+terminal.run(command, stopped="stopped")
+"""
+    with subprocess.Popen(
+        [sys.executable, "-c", code],
+        cwd=settings.ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=10)
+    assert (process.returncode, err) == (1, "stopped\n")
 
 
 def test_ctrl_c_ends_a_build_in_one_line_whatever_dbt_makes_of_it(project: Project) -> None:
