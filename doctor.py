@@ -37,9 +37,9 @@ from ingest.klaviyo import KLAVIYO
 from ingest.mavera import MAVERA
 from ingest.pipeline import Source
 from ingest.sendgrid import SENDGRID
+from ingest.sources import SOURCES
 from ingest.wistia import WISTIA
 
-SOURCES: Final = (SENDGRID, WISTIA, KLAVIYO, MAVERA)
 PACKAGES: Final = ("dlt", "dbt-core", "duckdb")
 PATIENCE_SECONDS: Final = 10.0
 CLOCK_SECONDS: Final = 60  # further off, and what vendors date now looks late, or is refused as of the future
@@ -48,6 +48,7 @@ SOON: Final = timedelta(days=90)  # Klaviyo brings a revision a quarter
 # The last part of a scope of SendGrid that allows more than to look.
 WRITING: Final = frozenset({"create", "update", "delete", "send", "write"})
 COLUMNS: Final = 80
+LEAST_ROOM_BYTES: Final = 200_000_000  # less does not take a first load, its models and their copy
 
 State = Literal["ok", "skip", "warn", "fail"]
 
@@ -84,7 +85,8 @@ def examine(settings: environment.Settings) -> Iterator[Check]:
     for each in heard:
         yield from each.checks
     yield from _clock(settings, {s.name: h.ahead for s, h in zip(SOURCES, heard, strict=True)})
-    yield _disk(settings)
+    yield from _disk(settings)
+    yield from _writable(settings)
     yield _rights(settings)
     yield from _warehouse(settings)
     yield from _ledger(settings)
@@ -212,8 +214,10 @@ def _told(source: Source, settings: environment.Settings, get: Any, good: int) -
     elif source is KLAVIYO:
         yield Check("ok", source.name, f"{scopes}; rights to write are not told")
         yield _revision(settings)
-    else:
+    elif source is MAVERA:
         yield _workspace(settings, get("workspaces").json())
+    else:
+        yield Check("ok", source.name, f"{scopes}; rights to write are not told")
 
 
 def _revision(settings: environment.Settings) -> Check:
@@ -261,17 +265,60 @@ def _clock(settings: environment.Settings, ahead: Mapping[str, float | None]) ->
         )
 
 
-def _disk(settings: environment.Settings) -> Check:
-    """Publishing writes a copy of what it publishes, forgetting one of the whole warehouse."""
+def _disk(settings: environment.Settings) -> Iterator[Check]:
+    """Look at every folder that a run writes to; some may be on a disk of their own.
+
+    Publishing writes a copy of what it publishes, forgetting one of the whole warehouse.
+    """
+    size = settings.warehouse_path.stat().st_size if settings.warehouse_path.is_file() else 0
+    rooms = {}
+    for folder in dict.fromkeys(_standing(path.parent) for path in _written(settings).values()):
+        free = shutil.disk_usage(folder).free
+        if free < LEAST_ROOM_BYTES:
+            yield Check("fail", "disk", f"{_bytes(free)} free in {folder}: make room, a run needs more")
+        rooms[folder] = free
     folder = _standing(settings.warehouse_path.parent)
-    free = shutil.disk_usage(folder).free
-    size = settings.warehouse_path.stat().st_size if settings.warehouse_path.exists() else 0
+    free = rooms[folder]
     text = f"{_bytes(free)} free"
-    if free < size:
-        return Check(
+    if LEAST_ROOM_BYTES <= free < size:
+        yield Check(
             "warn", "disk", f"{text} in {folder}, less than the warehouse's {_bytes(size)}: make room"
         )
-    return Check("ok", "disk", text)
+    elif free >= LEAST_ROOM_BYTES:
+        yield Check("ok", "disk", text)
+
+
+def _written(settings: environment.Settings) -> dict[str, Path]:
+    """Return every file and folder that a run writes, by the setting that says where."""
+    written = {
+        "WAREHOUSE_PATH": settings.warehouse_path,
+        "PUBLISHED_PATH": settings.published_path,
+        "PIPELINES_PATH": settings.pipelines_path,
+        "FORGOTTEN_PATH": settings.forgotten_path,
+        "RUNS_PATH": settings.runs_path,
+        "the folder of reports and docs": transform.DOCS,
+    }
+    if ledger := lock.file_of(settings.ledger_url):
+        written["LEDGER_URL"] = Path(ledger)
+    return written
+
+
+def _writable(settings: environment.Settings) -> Iterator[Check]:
+    """Name each path that a run could not write. The warehouse and the ledger have lines of their own."""
+    for name, path in _written(settings).items():
+        if name == "LEDGER_URL" or (name == "WAREHOUSE_PATH" and path.is_file()):
+            continue
+        folder = _standing(path if name == "PIPELINES_PATH" else path.parent)
+        if not folder.is_dir():
+            reason = f"{folder} is no folder"
+        elif path.is_dir() != (name == "PIPELINES_PATH") and path.exists():
+            reason = "it is a folder" if path.is_dir() else "it is no folder"
+        elif not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
+            reason = "permission denied"
+        else:
+            continue
+        do = f"Change that, or set another {name}" if name.isupper() else "Change that"
+        yield Check("fail", "paths", f"{path} cannot be written: {reason}. {do}")
 
 
 # --- the files ---------------------------------------------------------------------------------------
@@ -288,10 +335,8 @@ def _warehouse(settings: environment.Settings) -> Iterator[Check]:
             copy = "no published copy that can be read"
             yield Check("fail", "published", str(error))
     if not path.exists():
-        if os.access(_standing(path.parent), os.W_OK):
+        if not any(check.text.startswith(str(path)) for check in _writable(settings)):
             yield Check("ok", "warehouse", f"none yet: make ingest makes it; {copy}")
-        else:
-            yield Check("fail", "warehouse", f"{path.parent} cannot be written: permission denied")
         return
     try:
         _require_unlocked(path)

@@ -52,6 +52,7 @@ def make_shared_folder(folder: Path) -> None:
         each.mkdir()
         each.chmod(0o777 & ~_rights_taken)
 
+
 @dataclass
 class _State:
     """What a Ctrl-C means right now: at first nothing has begun, and nothing needs to be put in order."""

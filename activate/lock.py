@@ -150,7 +150,8 @@ def is_writable(url: str) -> bool:
     path = file_of(url)
     if path:
         folder = next(each for each in path.parents if each.exists())
-        return os.access(folder, os.W_OK) and (not path.exists() or os.access(path, os.W_OK))
+        is_place = folder.is_dir() and not path.is_dir() and os.access(folder, os.W_OK)
+        return is_place and (not path.exists() or os.access(path, os.W_OK))
     if is_sqlite(url):
         return False
     may = """

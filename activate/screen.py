@@ -270,10 +270,14 @@ def _after_drift(counts: Mapping[str, int], policy: str, said: Sequence[str]) ->
     if any(said):
         return "To see what follows, and its price: make plan"
     if not any(counts.values()):
-        return "Nothing to decide."
+        return "Nothing to decide. To see what is left to send: make plan"
+    drift = "python -m activate drift"
     if policy != "leave" or not (counts["deleted"] or counts["edited"] or counts["unknown"]):
-        return "Left as they are: delete one of two in Mavera, or --let-be ID keeps both."
-    return "Left as they are: --policy restore puts back what was sent, --policy adopt takes Mavera's word."
+        return f"Left as they are. Delete one of two in Mavera, or keep both: {drift} --let-be ID"
+    return (
+        f"Left as they are. To put back what was sent: {drift} --policy restore\n"
+        f"To take Mavera's word: {drift} --policy adopt. For one alone add --only RECORD|ID"
+    )
 
 
 def way(call: "Call") -> str:

@@ -22,21 +22,17 @@ from rich.text import Text
 
 import runs
 import settings
-from ingest.klaviyo import KLAVIYO
-from ingest.mavera import MAVERA
 from ingest.pipeline import BrokenOffError, Job, NotStartedError, Summary, run
-from ingest.sendgrid import SENDGRID
-from ingest.wistia import WISTIA
+from ingest.sources import SOURCES
 from warehouse import WarehouseError
 
-SOURCES = (SENDGRID, WISTIA, KLAVIYO, MAVERA)
 NAMES = [source.name for source in SOURCES]
 WIDTH = 80 - len("06:00:04 ")
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 class Lines:
-    """Progress as one plain line per finished resource."""
+    """Progress as one plain line per finished resource; failures are said at the end, each reason once."""
 
     def begin(self, jobs: Sequence[Job]) -> None:
         """Say nothing: the first line comes with the first result."""
@@ -45,7 +41,8 @@ class Lines:
         self.say(f"{source:<8} skipped: {reason}")
 
     def finish(self, job: Job) -> None:
-        self.say(_line(job))
+        if not job.has_failed:
+            self.say(_line(job))
 
     def end(self) -> None:
         """Nothing is open."""
@@ -111,7 +108,7 @@ def _line(job: Job) -> str:
     outcome = job.outcome
     name = f"{job.source.name:<8} {job.resource.table.name:<22}"
     if job.error is not None:
-        return f"{name} failed" if job.has_failed else f"{name} skipped: the key lacks {job.resource.scope}"
+        return f"{name} skipped: the key lacks {job.resource.scope}"
     news = [f"+{outcome.rows_new:,} new"]
     if outcome.rows_changed:
         news.append(f"{outcome.rows_changed:,} changed")

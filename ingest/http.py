@@ -55,6 +55,14 @@ class SourceError(Exception):
     """The resource could not be read to its end. What was read is not kept; the next run reads it again."""
 
 
+class OutageError(SourceError):
+    """The vendor gave no good answer for as long as we were patient; `problem` is the last one."""
+
+    def __init__(self, problem: str, path: str, times: int) -> None:
+        super().__init__(f"{problem} on {path}, {times} times")
+        self.problem = problem
+
+
 class RefusedError(SourceError):
     """The vendor's answer is final: asking again would give the same."""
 
@@ -463,7 +471,7 @@ class Vendor(requests.Session):
             tally.waiting = f"waiting: {problem}, {failures} of {TRIES} tries"
             self.back_off(failures)
             tally.waiting = ""
-        raise SourceError(f"{problem} on {shown}, {failures + told} times")
+        raise OutageError(problem, shown, failures + told)
 
 
 def _decoded(content: bytes) -> str:

@@ -15,11 +15,13 @@ import shutil
 import threading
 import time
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, cast
+from urllib.parse import urlsplit
 
 import dlt
 import duckdb
@@ -34,7 +36,7 @@ import terminal
 import warehouse
 from ingest import people, personal
 from ingest.ceilings import Ceilings
-from ingest.http import Client, RefusedError, SourceError, Vendor, plain
+from ingest.http import Client, OutageError, RefusedError, SourceError, Vendor, plain
 from ingest.people import Addresses, Forgotten
 from ingest.typed import Aside, ChangedTypeError, Form, Table
 from settings import Settings
@@ -265,7 +267,7 @@ def run(
     skipped = {source.name: f"{source.key_name} is not set" for source in sources if not keys[source.name]}
     now = settings.now()
     jobs = [job for source in sources for job in _jobs(source, keys[source.name], settings, now)]
-    if not any(keys.values()) and len(skipped) > 1:
+    if not any(keys.values()) and (jobs or len(skipped) > 1):
         raise NotStartedError(
             "no vendor key is set. Copy .env.example to .env, or try make demo, which needs none"
         )
@@ -468,44 +470,83 @@ def _newest(newest: Cursor | None, page: pa.Table, cursor: str, settled: datetim
 
 
 def _errors(jobs: Sequence[Job], settings: Settings) -> list[str]:
-    """One line for each thing that went wrong: what, then what to do. A refused key is said once for its
-    source."""
+    """One line for each thing that went wrong: what, then what to do. What a vendor answers alike to several
+    resources, as in an outage or to a wrong key, is said once for it.
+    """
     errors: dict[str, None] = {}
-    loaded = {job.source.name for job in jobs if job.error is None}
-    for job in jobs:
-        if job.error is None or not job.has_failed:
-            continue
-        others = ", the other sources were" if loaded - {job.source.name} else ""
-        name, error = job.source.name, job.error
-        if isinstance(error, RefusedError):
-            explained = job.source.explain(error, settings)
-            if job.is_refused and job.resource.scope:
-                stays = f"stays at {job.last:%d %b}" if job.last else "stays as it is"
-                explained = (
-                    f"{name}: the key lacks {job.resource.scope} ({error.status} on {error.path}). "
-                    f"Add it; {job.resource.table.name} {stays}"
-                )
-            elif error.status == requests.codes.unauthorized:
-                explained = (
-                    f"{name} refused {job.source.key_name} (401): nothing loaded from it{others}. "
-                    "Run make doctor"
-                )
-            line = explained or f"{job.name}: {error}. Not loaded; the next run asks again"
-        elif isinstance(error, SourceError):
-            line = f"{job.name}: {error}. Not loaded; the next run reads it again"
-        elif isinstance(error, ChangedTypeError):
-            line = str(error)
-        elif isinstance(error, PipelineStepFailed | duckdb.Error):
-            said, *_ = [*str(error).splitlines(), type(error).__name__]
-            line = f"{job.name}: {said}. Not loaded; the next run reads it again"
-        else:  # a mistake of this program, whose words say nothing to whoever reads them
-            line = (
-                f"{job.name}: an answer that this version cannot read ({type(error).__name__}). Not loaded; "
-                f"python -m ingest {name} --debug shows where"
-            )
+    failed = [job for job in jobs if job.error is not None and job.has_failed]
+    alike: dict[str, list[Job]] = {}
+    for job in failed:
+        alike.setdefault(_cause(job), []).append(job)
+    for job in failed:
+        together = alike[_cause(job)]
+        line = _said_once(together, jobs, settings) if len(together) > 1 else ""
+        line = line or _error(job, jobs, settings)
         job.outcome.detail = plain(line)
         errors[job.outcome.detail] = None
     return list(errors)
+
+
+def _cause(job: Job) -> str:
+    """Return what is the same of resources that failed for one reason."""
+    name, error = job.source.name, job.error
+    if isinstance(error, OutageError):
+        return f"{name} outage"
+    return f"{name} {error.status}" if isinstance(error, RefusedError) else job.name
+
+
+def _said_once(failed: Sequence[Job], jobs: Sequence[Job], settings: Settings) -> str:
+    """Say in one line what a vendor answers to all of `failed`; "" where each has a line of its own."""
+    source, error = failed[0].source, failed[0].error
+    asked = [job for job in jobs if job.source is source and job.resource.needs_key]
+    host, base_url = urlsplit(failed[0].client.vendor.base_url).netloc, f"{source.name.upper()}_BASE_URL"
+    names = ", ".join(job.resource.table.name for job in failed[:3])
+    more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
+    stay = "nothing loaded from it" if len(failed) == len(asked) else f"{names}{more} not loaded"
+    if isinstance(error, OutageError):
+        ((problem, _),) = Counter(str(getattr(job.error, "problem", "")) for job in failed).most_common(1)
+        what = f"{host} answers {problem}" if problem.isdigit() else f"{host} cannot be reached ({problem})"
+        do = f"check network, proxy and {base_url}" if not problem.isdigit() else "the vendor is in trouble"
+        return f"{source.name}: {what}: {do}. {stay.capitalize()}; the next run reads it again"
+    if not isinstance(error, RefusedError) or source.explain(error, settings):
+        return ""
+    if error.status == requests.codes.unauthorized and not failed[0].is_refused:
+        return ""
+    if failed[0].is_refused:
+        lacks = f"{source.name} refused {source.key_name} ({error.status}) everywhere: it lacks every scope"
+        return f"{lacks}, or is another's. {stay.capitalize()}. Run make doctor" if stay[0] == "n" else ""
+    what = f"{source.name}: {host} answers {error.status} to {names}{more}"
+    return f"{what}: check {base_url}. {stay.capitalize()}"
+
+
+def _error(job: Job, jobs: Sequence[Job], settings: Settings) -> str:
+    """Say in one line why one resource failed, and what to do."""
+    loaded = {each.source.name for each in jobs if each.error is None}
+    others = ", the other sources were" if loaded - {job.source.name} else ""
+    name, error = job.source.name, job.error
+    if isinstance(error, RefusedError):
+        explained = job.source.explain(error, settings)
+        if job.is_refused and job.resource.scope:
+            stays = f"stays at {job.last:%d %b}" if job.last else "stays as it is"
+            explained = (
+                f"{name}: the key lacks {job.resource.scope} ({error.status} on {error.path}). "
+                f"Add it; {job.resource.table.name} {stays}"
+            )
+        elif error.status == requests.codes.unauthorized:
+            explained = (
+                f"{name} refused {job.source.key_name} (401): nothing loaded from it{others}. Run make doctor"
+            )
+        return explained or f"{job.name}: {error}. Not loaded; the next run asks again"
+    if isinstance(error, SourceError):
+        return f"{job.name}: {error}. Not loaded; the next run reads it again"
+    if isinstance(error, ChangedTypeError):
+        return str(error)
+    if isinstance(error, PipelineStepFailed | duckdb.Error):
+        said, *_ = [*str(error).splitlines(), type(error).__name__]
+        return f"{job.name}: {said}. Not loaded; the next run reads it again"
+    # A mistake of this program, whose words say nothing to whoever reads them.
+    what = f"an answer that this version cannot read ({type(error).__name__})"
+    return f"{job.name}: {what}. Not loaded; python -m ingest {name} --debug shows where"
 
 
 class Warehouse:

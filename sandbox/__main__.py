@@ -2,6 +2,8 @@
 
 import terminal  # isort: split
 
+import os
+import threading
 from contextlib import suppress
 from datetime import UTC, date, datetime
 from enum import StrEnum
@@ -39,6 +41,9 @@ def serve(
     state: Annotated[Path | None, typer.Option(help="File that keeps what Mavera holds.")] = None,
     strict: Annotated[bool, typer.Option("--strict/--lenient", help="Mavera refuses unknown fields.")] = True,
     currency: Annotated[str, typer.Option(help="The shop's currency, an ISO 4217 code.")] = "USD",
+    listening_on: Annotated[
+        int, typer.Option("--inherit", hidden=True, help="An open socket; it ends with who opened it.")
+    ] = -1,
     fault: Annotated[
         list[str] | None,
         typer.Option(
@@ -65,7 +70,9 @@ def serve(
     sandbox = server.Sandbox(
         world, limits=limits.value, latency_ms=latency_ms, faults=faults, state=state, strict=strict
     )
-    with server.listen(port) as listening:
+    if listening_on >= 0:
+        _end_with_parent()
+    with server.inherited(listening_on) if listening_on >= 0 else server.listen(port) as listening:
         host = f"http://127.0.0.1:{listening.getsockname()[1]}"
         typer.echo("# In .env, these lines lead every command here:")
         for name, value in server.environment(host).items():
@@ -73,6 +80,17 @@ def serve(
         typer.echo(f"sandbox ready on {host}", err=True)
         with suppress(KeyboardInterrupt), terminal.left_to_command():  # which is how it ends
             server.server(sandbox).run(sockets=[listening])
+
+
+def _end_with_parent() -> None:
+    """End this process once whoever started it is gone, however it went: then nobody holds our input open."""
+
+    def wait() -> None:
+        while os.read(0, 1):
+            pass
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
 
 
 @app.command(epilog=terminal.DEBUG_HELP)
@@ -84,8 +102,13 @@ def demo(people: People = 2000, seed: Seed = 7, port: Port = 8790) -> None:
 
 
 if __name__ == "__main__":
-    from sandbox.demo import StepFailed
+    from sandbox.demo import DemoError, StepFailed
 
     terminal.run(
-        app, OSError, ValueError, half_done=(StepFailed,), stopped="stopped; make demo goes on from there"
+        app,
+        OSError,
+        ValueError,
+        DemoError,
+        half_done=(StepFailed,),
+        stopped="stopped; make demo goes on from there",
     )

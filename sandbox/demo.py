@@ -4,15 +4,21 @@ It runs the project's own commands as a person would, against the sandbox, and k
 `build/demo`: a warehouse, a ledger and a Mavera of its own. Run again it finds them, and has nothing to send.
 """
 
+import fcntl
+import http.client
 import json
 import os
 import shutil
+import signal
+import socket
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import duckdb
@@ -21,10 +27,9 @@ import typer
 import settings
 import terminal
 
-HOME = settings.ROOT / "build" / "demo"
-ENV_FILE = settings.ROOT / "build" / "demo.env"
-WORLD_FILE = HOME / "world.json"
+BUILD = settings.ROOT / "build"
 CREDIT_BUDGET = 10_000
+ORPHAN_SECONDS = 10
 # What came back: columns of marts.job_results, without their _count, in words for one and for many.
 CAME_BACK = {
     "persona": ("persona", "personas"),
@@ -39,6 +44,10 @@ class StepFailed(Exception):
     """A command of the demo failed; the text holds its name and what it said."""
 
 
+class DemoError(Exception):
+    """The demo cannot begin; the text says why and what to do. Nothing was touched."""
+
+
 class World(NamedTuple):
     """What the sandbox is made from; kept, so that a second demo meets the same world."""
 
@@ -48,53 +57,174 @@ class World(NamedTuple):
     as_of: str
 
 
+class Place(NamedTuple):
+    """Where a demo keeps its files, and the settings that lead commands there."""
+
+    home: Path
+    env_file: Path
+
+    @property
+    def world(self) -> World | None:
+        """The world that was begun here; None where there is none, or nobody can read it."""
+        try:
+            return World(**json.loads((self.home / "world.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+FINISHED = Place(BUILD / "demo", BUILD / "demo.env")
+# Where another world is made while the one before stands.
+NEXT = Place(BUILD / "demo.next", BUILD / "demo.next.env")
+BEFORE = BUILD / "demo.before"
+
+
 def run(people: int, seed: int, port: int) -> None:
-    """Take every step, say what came of it, end with a summary. Raises StepFailed at the first that fails."""
-    world = _remember(people, seed, port)
-    _write_environment(world)
-    with _sandbox(world) as seconds:
-        _say("sandbox", f"4 vendors on 127.0.0.1:{port}, seed {seed}, no keys needed", seconds)
-        loaded, seconds = _command("ingest", "--json")
-        _say("ingest", _ingested(loaded), seconds)
-        built, seconds = _command("transform", "--json")
-        _say("transform", _transformed(built), seconds)
-        planned, seconds = _command("activate", "plan", "--json")
-        _say("plan", _planned(planned), seconds)
-        sent, seconds = _command("activate", "apply", "--json")
-        _say("activate", _sent(sent), seconds)
-        again, seconds = _command("activate", "apply", "--json")
-        _say("again", f"{again['calls']} calls, {again['credits']} credits: nothing has changed", seconds)
-        _, seconds = _command("ingest", "mavera", "--json")
-        _, more = _command("transform", "--json")
-        studied = f"{_count('marts.fct_focus_group_answers'):,} answers of focus groups modelled"
-        _say("results", f"{_count('marts.fct_analyses')} analyses, {studied}", seconds + more)
-        drawn, seconds = _command("report", "--json")
-        size = f"{drawn['bytes'] / 1000:,.0f} kB"
-        _say("report", f"{drawn['figures']} figures, {size}: build/report.html", seconds)
-    _summarise()
+    """Take every step, say what came of it, end with a summary.
+
+    Raises DemoError before anything is touched, StepFailed at the first step that fails.
+    """
+    with _alone(), _listening(port) as listening:
+        place, world = _begin(people, seed, port)
+        with _sandbox(place, world, listening) as seconds:
+            _say("sandbox", f"4 vendors on 127.0.0.1:{port}, seed {seed}, no keys needed", seconds)
+            _take_steps(place)
+            if place == NEXT:
+                place = _take_over(world)
+            _summarise(place)
+
+
+def _take_steps(place: Place) -> None:
+    loaded, seconds = _command(place, "ingest", "--json")
+    _say("ingest", _ingested(loaded), seconds)
+    built, seconds = _command(place, "transform", "--json")
+    _say("transform", _transformed(built), seconds)
+    planned, seconds = _command(place, "activate", "plan", "--json")
+    _say("plan", _planned(planned), seconds)
+    sent, seconds = _command(place, "activate", "apply", "--json")
+    _say("activate", _sent(sent), seconds)
+    again, seconds = _command(place, "activate", "apply", "--json")
+    _say("again", f"{again['calls']} calls, {again['credits']} credits: nothing has changed", seconds)
+    _, seconds = _command(place, "ingest", "mavera", "--json")
+    _, more = _command(place, "transform", "--json")
+    studied = f"{_count(place, 'marts.fct_focus_group_answers'):,} answers of focus groups modelled"
+    _say("results", f"{_count(place, 'marts.fct_analyses')} analyses, {studied}", seconds + more)
+    drawn, seconds = _command(place, "report", "--json")
+    size = f"{drawn['bytes'] / 1000:,.0f} kB"
+    _say("report", f"{drawn['figures']} figures, {size}: build/report.html", seconds)
+
+
+# --- alone, and on a port of its own -----------------------------------------------------------------
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep a second demo away while the block lasts. Raises DemoError where one is at work."""
+    terminal.make_shared_folder(BUILD)
+    with (BUILD / "demo.lock").open("a+", encoding="ascii") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            raise DemoError(
+                f"another make demo is at work here (process {lock.read().strip()}). Wait for it, or stop it"
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        yield
+
+
+@contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    """Give a socket that listens on `port`, before any file is touched.
+
+    A sandbox that an earlier demo left there is ended. Raises PortTaken where anything else listens.
+    """
+    from sandbox.server import PortTaken, listen
+
+    try:
+        listening = listen(port)
+    except PortTaken:
+        # One whose demo died is ending by itself, or is an orphan of a demo that could not see to it.
+        if not _end_orphan(port):
+            time.sleep(1)
+        listening = listen(port)
+    with listening:
+        yield listening
+
+
+def _end_orphan(port: int) -> bool:
+    """End the sandbox on `port` where it keeps this project's demo; return whether it is gone.
+
+    No demo is at work but this one, so nobody needs it.
+    """
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/control/self", timeout=2) as answer:
+            told = json.load(answer)
+            process, state = int(told["process"]), told["state"]
+    except (OSError, ValueError, TypeError, KeyError, http.client.HTTPException):
+        return False
+    ours = {str((place.home / "mavera.sqlite").resolve()) for place in (FINISHED, NEXT)}
+    shown = subprocess.run(  # noqa: S603
+        ["ps", "-o", "command=", "-p", str(process)],  # noqa: S607
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if state not in ours or "-m sandbox serve" not in shown.stdout:
+        return False
+    os.kill(process, signal.SIGTERM)
+    typer.echo(f"ended a sandbox that an earlier demo left (process {process})", err=True)
+    until = time.monotonic() + ORPHAN_SECONDS
+    while time.monotonic() < until:
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return True
+        time.sleep(0.1)
+    return False
 
 
 # --- the world ---------------------------------------------------------------------------------------
 
 
-def _remember(people: int, seed: int, port: int) -> World:
-    """Return the world of the last demo, or start a new one where its size, seed or port was another."""
-    if WORLD_FILE.exists():
-        world = World(**json.loads(WORLD_FILE.read_text(encoding="utf-8")))
-        if (world.people, world.seed, world.port) == (people, seed, port):
-            return world
-        shutil.rmtree(HOME)
+def _begin(people: int, seed: int, port: int) -> tuple[Place, World]:
+    """Return where to make this world, and the world: the one that stands, one that was begun, or a new one.
+
+    Another world than the one that stands is made beside it.
+    """
+    if BEFORE.exists() and not FINISHED.home.exists():  # killed while one took the other's place
+        (NEXT.home if NEXT.home.exists() else BEFORE).rename(FINISHED.home)
+    for place in (FINISHED, NEXT):
+        world = place.world
+        if world and (world.people, world.seed, world.port) == (people, seed, port):
+            _write_environment(place, world)
+            return place, world
+    place = NEXT if FINISHED.home.exists() else FINISHED
+    if place == NEXT:
+        shutil.rmtree(NEXT.home, ignore_errors=True)  # of another world, and never finished
     world = World(people, seed, port, datetime.now(UTC).date().isoformat())
-    terminal.make_shared_folder(HOME.parent)
-    HOME.mkdir(exist_ok=True)
-    WORLD_FILE.write_text(json.dumps(world._asdict()), encoding="utf-8")
-    return world
+    place.home.mkdir(parents=True, exist_ok=True)
+    (place.home / "world.json").write_text(json.dumps(world._asdict()), encoding="utf-8")
+    _write_environment(place, world)
+    return place, world
 
 
-def _write_environment(world: World) -> None:
+def _take_over(world: World) -> Place:
+    """Put the finished world in the place of the one before."""
+    shutil.rmtree(BEFORE, ignore_errors=True)
+    FINISHED.home.rename(BEFORE)
+    NEXT.home.rename(FINISHED.home)
+    _write_environment(FINISHED, world)
+    NEXT.env_file.unlink(missing_ok=True)
+    shutil.rmtree(BEFORE, ignore_errors=True)
+    return FINISHED
+
+
+def _write_environment(place: Place, world: World) -> None:
     """Write a settings file of the demo, so that every command can be tried on it afterwards."""
     from sandbox.server import environment
 
+    home = place.home
     lines = {
         **environment(f"http://127.0.0.1:{world.port}"),
         "MAVERA_PLAN": "enterprise",
@@ -102,35 +232,44 @@ def _write_environment(world: World) -> None:
         "MAVERA_POLL_SECONDS": 0.2,
         "CREDIT_BUDGET": CREDIT_BUDGET,
         "HISTORY_DAYS": 365,
-        "WAREHOUSE_PATH": HOME / "warehouse.duckdb",
-        "PUBLISHED_PATH": HOME / "published.duckdb",
-        "PIPELINES_PATH": HOME / "pipelines",
-        "RUNS_PATH": HOME / "runs.jsonl",
-        "FORGOTTEN_PATH": HOME / "forgotten.json",
-        "LEDGER_URL": f"sqlite:///{HOME / 'ledger.sqlite'}",
+        "WAREHOUSE_PATH": home / "warehouse.duckdb",
+        "PUBLISHED_PATH": home / "published.duckdb",
+        "PIPELINES_PATH": home / "pipelines",
+        "RUNS_PATH": home / "runs.jsonl",
+        "FORGOTTEN_PATH": home / "forgotten.json",
+        "LEDGER_URL": f"sqlite:///{home / 'ledger.sqlite'}",
         "RUN_AT": f"{world.as_of}T06:00:00Z",
     }
     text = "".join(f"{name}={value}\n" for name, value in lines.items())
-    ENV_FILE.write_text(f"# Written by make demo; play money, no real account.\n{text}", encoding="utf-8")
+    place.env_file.write_text(
+        f"# Written by make demo; play money, no real account.\n{text}", encoding="utf-8"
+    )
 
 
 @contextmanager
-def _sandbox(world: World) -> Iterator[float]:
-    """Serve the four vendors from a process of their own; give the seconds it took until they answered."""
+def _sandbox(place: Place, world: World, listening: socket.socket) -> Iterator[float]:
+    """Serve the four vendors from a process of their own; give the seconds it took until they answered.
+
+    It ends with this process, however that ends: its input is then closed.
+    """
     started = time.monotonic()
-    command = [
-        sys.executable,
-        "-m",
-        "sandbox",
-        "serve",
-        "--people",
-        str(world.people),
-        "--seed",
-        str(world.seed),
-    ]
-    command += ["--as-of", world.as_of, "--port", str(world.port), "--state", str(HOME / "mavera.sqlite")]
+    options = {
+        "--people": world.people,
+        "--seed": world.seed,
+        "--as-of": world.as_of,
+        "--inherit": listening.fileno(),
+        "--state": place.home / "mavera.sqlite",
+    }
+    command = [sys.executable, "-m", "sandbox", "serve"]
+    command += [str(part) for option in options.items() for part in option]
     process = subprocess.Popen(  # noqa: S603
-        command, cwd=settings.ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        command,
+        cwd=settings.ROOT,
+        pass_fds=[listening.fileno()],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     with process:
         assert process.stderr is not None  # noqa: S101
@@ -150,7 +289,7 @@ def _sandbox(world: World) -> Iterator[float]:
 # --- the steps ---------------------------------------------------------------------------------------
 
 
-def _command(module: str, *arguments: str) -> tuple[dict[str, Any], float]:
+def _command(place: Place, module: str, *arguments: str) -> tuple[dict[str, Any], float]:
     """Run `python -m module` on the demo's settings; return its JSON answer and its seconds."""
     ours = settings.names()
     environment = {name: value for name, value in os.environ.items() if name.upper() not in ours}
@@ -158,7 +297,7 @@ def _command(module: str, *arguments: str) -> tuple[dict[str, Any], float]:
     process = subprocess.run(  # noqa: S603
         [sys.executable, "-m", module, *arguments],
         cwd=settings.ROOT,
-        env=environment | {"ENV_FILE": str(ENV_FILE)},
+        env=environment | {"ENV_FILE": str(place.env_file)},
         capture_output=True,
         text=True,
         check=False,
@@ -215,21 +354,22 @@ def _sent(sent: dict[str, Any]) -> str:
 # --- what to look at ---------------------------------------------------------------------------------
 
 
-def _rows(query: str) -> list[tuple[Any, ...]]:
-    with duckdb.connect(str(HOME / "published.duckdb"), read_only=True) as connection:
+def _rows(place: Place, query: str) -> list[tuple[Any, ...]]:
+    with duckdb.connect(str(place.home / "published.duckdb"), read_only=True) as connection:
         return connection.execute(query).fetchall()
 
 
-def _count(table: str) -> int:
-    return int(_rows(f"select count(*) from {table}")[0][0])
+def _count(place: Place, table: str) -> int:
+    return int(_rows(place, f"select count(*) from {table}")[0][0])
 
 
-def _say_each_job() -> None:
+def _say_each_job(place: Place) -> None:
     """Print a line per job: what its models found, what was sent for how many credits, what came back."""
     typer.echo(f"\n{'job':<19}{'found':<37}{'sent':<10}came back")
     for job, finding, is_enabled, standing, credits_spent, *answers in _rows(
+        place,
         "select job, finding, is_enabled, standing_count, credits,"
-        f" {', '.join(f'{name}_count' for name in CAME_BACK)} from marts.job_results order by job_number"
+        f" {', '.join(f'{name}_count' for name in CAME_BACK)} from marts.job_results order by job_number",
     ):
         sent = f"{standing}, {credits_spent:,}" if is_enabled else "off"
         back = [
@@ -241,14 +381,14 @@ def _say_each_job() -> None:
     typer.echo("sent: objects in Mavera, credits")
 
 
-def _summarise() -> None:
+def _summarise(place: Place) -> None:
     """Print a screen of what is now in the warehouse and in Mavera, and what to type next."""
-    with duckdb.connect(str(HOME / "warehouse.duckdb"), read_only=True) as connection:
+    with duckdb.connect(str(place.home / "warehouse.duckdb"), read_only=True) as connection:
         sources = connection.execute(
             "select vendor, sum(rows_new) from raw_ops.loads group by vendor order by vendor"
         ).fetchall()
-    status, _ = _command("activate", "status", "--json")
-    _say_each_job()
+    status, _ = _command(place, "activate", "status", "--json")
+    _say_each_job(place)
     typer.echo(f"\n{'rows':<10} {', '.join(f'{vendor} {count:,}' for vendor, count in sources)}")
     standing = [
         f"{kind} {count} {state}"
@@ -259,7 +399,7 @@ def _summarise() -> None:
     spent = status["credit_budget"] - status["credits_left"]
     typer.echo(f"{'in Mavera':<10} {', '.join(standing)}")
     typer.echo(f"{'credits':<10} {spent:,} of {status['credit_budget']:,} spent this month (play money)")
-    env_file = ENV_FILE.relative_to(settings.ROOT)
+    env_file = place.env_file.relative_to(settings.ROOT)
     typer.echo(
         "\nTo try next, on the demo's own files:\n"
         f"  make status ENV_FILE={env_file}\n"

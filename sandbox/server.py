@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 import socket
 import threading
 import time
@@ -137,6 +138,7 @@ class Sandbox:
         self.mavera = Mavera(state, strict=strict, balance=balance)
         self.faults = Faults(world.seed, list(faults))
         self.journal: deque[Entry] = deque(maxlen=JOURNAL_ROWS)
+        self._state_file = state
         self._is_limited = limits == "real"
         self._latency = latency_ms / 1000
         self._windows = Windows()
@@ -145,6 +147,7 @@ class Sandbox:
         self._vendors = {vendor.name: (vendor, _application(vendor)) for vendor in vendors}
         self._control = Starlette(
             routes=[
+                Route("/control/self", self._get_self),
                 Route("/control/journal", self._get_journal),
                 Route("/control/state", self._get_state),
                 Route("/control/faults", self._get_faults),
@@ -229,6 +232,11 @@ class Sandbox:
         self.journal.append(
             Entry(self._count, time.time(), vendor, request.method, path, query, status, fault, digest)
         )
+
+    async def _get_self(self, _request: Request) -> Response:
+        """Say which process this is and what it keeps, so that a demo knows an orphan of its own."""
+        file = str(self._state_file.resolve()) if self._state_file else None
+        return JSONResponse({"process": os.getpid(), "state": file})
 
     async def _get_journal(self, request: Request) -> Response:
         """The newest last; `vendor` and `method` narrow it."""
@@ -361,6 +369,11 @@ def listen(port: int) -> socket.socket:
         ) from None
     listening.listen(128)
     return listening
+
+
+def inherited(number: int) -> socket.socket:
+    """Return the listening socket that the process which started this one has opened."""
+    return socket.socket(fileno=number)
 
 
 def server(sandbox: Sandbox) -> uvicorn.Server:

@@ -83,7 +83,7 @@ def test_what_is_as_it_was_left_is_no_drift_and_looking_is_free(office: Desk) ->
     assert office.activate("drift").lines == [
         "= 2 personas of the account's own, left alone",
         "3 objects in the ledger: all as they were left",
-        "Nothing to decide.",
+        "Nothing to decide. To see what is left to send: make plan",
     ]
     assert (office.credits(), office.requests("POST", "PATCH")) == (credits_spent, posts)
 
@@ -98,7 +98,8 @@ def test_what_was_deleted_by_hand_is_shown_and_left(office: Desk) -> None:
         f"x {CLUSTERS:<36}deleted  {thread} is gone from Mavera",
         "= 2 personas of the account's own, left alone",
         "3 objects in the ledger: 2 deleted",
-        "Left as they are: --policy restore puts back what was sent, --policy adopt takes Mavera's word.",
+        "Left as they are. To put back what was sent: python -m activate drift --policy restore",
+        "To take Mavera's word: python -m activate drift --policy adopt. For one alone add --only RECORD|ID",
     ]
     assert list(office.ledger().export()) == rows
     assert office.activate("plan").lines[-1] == "Nothing to send."

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ import transform
 from activate import ledger as journal
 from activate.lock import lock
 from activate.plan import Price
+from ingest import __main__ as ingest
+from ingest.wistia import WISTIA as wistia_source  # noqa: N811
 from sandbox import klaviyo, mavera, sendgrid, wistia
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
@@ -191,6 +194,48 @@ def test_a_clock_that_is_off_is_told_by_the_vendors(
     monkeypatch.setattr(doctor, "datetime", Clock)
     (line,) = [check for check in doctor.examine(ours(project)) if check.name == "clock"]
     assert line.state == state
+
+
+def test_a_disk_with_little_room_is_a_failure_wherever_it_is(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(project.folder)
+    for small in (project.folder, project.folder / "runs"):
+        small.mkdir(exist_ok=True)
+        monkeypatch.setattr(
+            shutil,
+            "disk_usage",
+            lambda folder, small=small: usage._replace(free=2_000_000 if folder == small else 10**12),
+        )
+        (line,) = examined(project, runs_path=project.folder / "runs" / "runs.jsonl")
+        assert line == f"fail disk 2 MB free in {small}: make room, a run needs more"
+
+
+@pytest.mark.parametrize("name", ["warehouse", "published", "pipelines", "forgotten", "runs"])
+def test_a_path_that_cannot_be_written_is_a_failure(project: Project, name: str) -> None:
+    blocked = project.folder / "a file"
+    blocked.touch()
+    path = blocked / "below" / name
+    (line,) = examined(project, **{f"{name}_path": path})
+    remedy = (
+        f"{path} cannot be written: {blocked} is no folder. Change that, or set another {name.upper()}_PATH"
+    )
+    assert line == f"fail paths {remedy}"
+    if name not in {"warehouse", "published", "pipelines"}:
+        folder = project.folder / "folder"
+        folder.mkdir()
+        (line,) = examined(project, **{f"{name}_path": folder})
+        assert line.startswith(f"fail paths {folder} cannot be written: it is a folder")
+
+
+def test_every_part_goes_by_one_list_of_vendors_and_the_doctor_takes_any(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert doctor.SOURCES is ingest.SOURCES
+    another = replace(wistia_source, name="another", resources=lambda _: [])
+    monkeypatch.setattr(doctor, "SOURCES", (another,))
+    names = [check.name for check in doctor.examine(ours(project)) if check.state == "ok"]
+    assert "another" in names
 
 
 @pytest.mark.parametrize("read_only", [False, True], ids=["to write", "to read"])

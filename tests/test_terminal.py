@@ -32,6 +32,7 @@ from ingest.klaviyo import KLAVIYO
 from ingest.pipeline import Job, Outcome, Resource
 from ingest.typed import Column, Table
 from sandbox import demo, sendgrid
+from sandbox.faults import Fault
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
 from settings import Settings
@@ -92,6 +93,42 @@ def test_without_any_key(tmp_path: Path) -> None:
     said = "no vendor key is set. Copy .env.example to .env, or try make demo, which needs none"
     assert ran == Ran(2, "", f"error: {said}\n")
     assert not (tmp_path / "warehouse.duckdb").exists()
+
+
+@pytest.mark.parametrize("asked", [("ingest",), ("ingest", "mavera"), ("ingest", "mavera", "wistia")])
+def test_without_any_key_nothing_is_made(tmp_path: Path, asked: Command) -> None:
+    ran = Project(tmp_path, NOWHERE, extra=dict.fromkeys(KEYS, "")).run(*asked)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith("error: no vendor key is set. ")
+    assert not (tmp_path / "warehouse.duckdb").exists()
+
+
+def test_an_outage_is_one_line_per_vendor_with_host_and_remedy(tmp_path: Path) -> None:
+    ran = Project(tmp_path, NOWHERE).run("ingest")
+    assert ran.code == 1
+    reason = "127.0.0.1:9 cannot be reached (the connection broke): check network, proxy and"
+    stays = "Nothing loaded from it; the next run reads it again"
+    assert errors(ran) == [
+        f"error: {name}: {reason} {name.upper()}_BASE_URL. {stays}"
+        for name in ("sendgrid", "wistia", "klaviyo", "mavera")
+    ]
+    assert len(ran.err.splitlines()) < 10
+
+
+def test_a_vendor_in_trouble_is_one_line(tmp_path: Path, world: World) -> None:
+    sandbox = Sandbox(world, limits="off", faults=[Fault.parse("500:klaviyo:1:100000")])
+    with serving(sandbox) as url:
+        ran = Project(tmp_path, url).run("ingest", "klaviyo")
+        host = url.removeprefix("http://")
+    trouble = f"error: klaviyo: {host} answers 500: the vendor is in trouble"
+    assert errors(ran) == [f"{trouble}. Nothing loaded from it; the next run reads it again"]
+
+
+def test_a_wrong_base_url_is_one_line(tmp_path: Path, url: str) -> None:
+    ran = Project(tmp_path, url, extra={"WISTIA_BASE_URL": f"{url}/wistia/v9"}).run("ingest", "wistia")
+    (error,) = errors(ran)
+    assert "answers 404 to " in error
+    assert error.endswith("check WISTIA_BASE_URL. Nothing loaded from it")
 
 
 def test_with_a_wrong_key(tmp_path: Path, url: str) -> None:
