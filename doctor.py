@@ -26,6 +26,7 @@ import duckdb
 import requests
 import typer
 
+import outside
 import settings as environment
 import transform
 import warehouse
@@ -83,7 +84,7 @@ def examine(settings: environment.Settings) -> Iterator[Check]:
     pool = ThreadPoolExecutor(len(SOURCES))  # as a block, it would keep a Ctrl-C waiting for the slowest
     heard = list(pool.map(lambda source: _ask(source, settings), SOURCES))
     for each in heard:
-        yield from each.checks
+        yield from (check._replace(text=outside.words(check.text)) for check in each.checks)
     yield from _clock(settings, {s.name: h.ahead for s, h in zip(SOURCES, heard, strict=True)})
     yield from _disk(settings)
     yield from _writable(settings)

@@ -9,7 +9,8 @@ import os
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import permutations
 from pathlib import Path
 from typing import Final
 
@@ -27,6 +28,10 @@ _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 NATIONAL_DIGITS: Final = 10
 """A number with more digits begins with its country, whether or not a + says so."""
+
+# Chinese, Japanese and Korean letters; a name in them has two to six.
+_UNSPACED: Final = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u1100-\u11ff]+")
+_UNSPACED_LETTERS: Final = range(2, 7)
 
 SALTED: Final = "salted"
 """What is hashed beside the people, so that another salt shows."""
@@ -90,9 +95,16 @@ def _plain(text: str) -> str:
     return "".join(sign for sign in apart if unicodedata.category(sign) not in {"Mn", "Me", "Cf"})
 
 
-def words(text: str) -> list[str]:
+def words(text: str, *, shortest: int = 2) -> list[str]:
     """Return the words of a text, folded; an initial is none, and `AdaLovelace` is two."""
-    return [word for word in _WORD.findall(folded(_HUMP.sub(" ", _plain(text)))) if len(word) > 1]
+    return [word for word in _WORD.findall(folded(_HUMP.sub(" ", _plain(text)))) if len(word) >= shortest]
+
+
+def unspaced(text: str) -> Iterator[str]:
+    """Give what may be a name where names are written without a blank, as in Chinese."""
+    for run in _UNSPACED.findall(_plain(text)):
+        for length in _UNSPACED_LETTERS:
+            yield from (f"joined {run[at : at + length]}" for at in range(len(run) - length + 1))
 
 
 def name_of(parts: Iterable[str]) -> str:
@@ -112,7 +124,13 @@ def known_by(text: str, kind: str) -> set[str]:
         return {key_of(text)} - {""}
     # Whoever is written McDonald is also written mcdonald, where nothing shows two words.
     names = {name_of(words(text)), name_of(words(text.lower()))} - {""}
-    return names | {part_of(word) for name in names for word in name.split()}
+    # Of somebody called E Park or 李 娜 the single letters are all there is.
+    names = names or {name_of(words(text, shortest=1))} - {""}
+    joined = {"".join(parts) for parts in permutations(_plain(text).split()[:3])}
+    written = {
+        f"joined {each}" for each in joined if _UNSPACED.fullmatch(each) and len(each) in _UNSPACED_LETTERS
+    }
+    return names | written | {part_of(word) for name in names for word in name.split()}
 
 
 def key_of(text: str) -> str:

@@ -25,12 +25,16 @@ from typing import Annotated, Any, Final, NamedTuple
 import duckdb
 import typer
 
+import outside
 import settings as environment
 import warehouse
 
 MOST_ROWS: Final = 200  # of a table for people; --csv and --json give all
 STOP_EVERY_SECONDS: Final = 0.05
 LEAST_WIDTH: Final = 8  # a column is not cut below it to fit a terminal
+# What spreadsheets take for the beginning of a formula, also in letters of another width.
+FORMULA: Final = re.compile("\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")
+SIGNED: Final = re.compile(r"[+-]?\d[\d.,]*")
 NUMBER: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*")
 HELP: Final = """\
 SQL goes over as many lines as it needs and ends with ;
@@ -125,11 +129,12 @@ def _one_line(told: str, text: str) -> str:
 def as_table(answer: Answer, width: int | None = None) -> str:
     """Return a table in plain letters, numbers to the right; columns are cut until it fits into `width`."""
     shown = [[_cell(value) for value in row] for row in answer.rows[:MOST_ROWS]]
-    widths = [max(map(len, column)) for column in zip(answer.names, *shown, strict=True)]
+    names = [_cell(name) for name in answer.names]
+    widths = [max(map(len, column)) for column in zip(names, *shown, strict=True)]
     while width and sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > LEAST_WIDTH:
         widths[widths.index(max(widths))] -= 1
     rules = ["-" * each for each in widths]
-    lines = [_line(cells, widths, answer.are_numbers) for cells in (answer.names, rules, *shown)]
+    lines = [_line(cells, widths, answer.are_numbers) for cells in (names, rules, *shown)]
     count = len(answer.rows)
     first = f"first {MOST_ROWS} of " if count > MOST_ROWS else ""
     return "\n".join([*lines, f"({first}{count:,} row{'' if count == 1 else 's'})"])
@@ -151,16 +156,26 @@ def _cell(value: Any) -> str:
         return f"{value:.2e}" if 0 < abs(value) < 0.001 else f"{round(value, 4)}"
     if isinstance(value, datetime):
         return f"{value.astimezone(UTC) if value.tzinfo else value:%Y-%m-%d %H:%M:%S}"
-    return " ".join(str(value).split())
+    return " ".join(outside.printable(str(value)).split())
 
 
 def as_csv(answer: Answer) -> str:
     """Return comma-separated values with a line of names; null is empty."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
-    lines.writerow(answer.names)
-    lines.writerows([value if value is None else _plain(value) for value in row] for row in answer.rows)
+    lines.writerow([_inert(name) for name in answer.names])
+    lines.writerows(
+        [value if value is None else _inert(_plain(value)) for value in row] for row in answer.rows
+    )
     return text.getvalue().rstrip("\n")
+
+
+def _inert(value: Any) -> Any:
+    """Keep a spreadsheet from taking a text for a formula; what it shows then begins with an apostrophe."""
+    if not isinstance(value, str):
+        return value if isinstance(value, int | float) else _inert(str(value))
+    text = "\n".join(outside.printable(line) for line in value.splitlines())
+    return f"'{text}" if FORMULA.match(value) and not SIGNED.fullmatch(value) else text
 
 
 def as_json(answer: Answer) -> str:

@@ -7,6 +7,7 @@ and one when it ends, so that one that died is seen as well.
 
 import json
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -21,6 +22,7 @@ from typing import Any, Final, Literal
 import typer
 from pydantic import SecretStr
 
+import outside
 import terminal
 from settings import Settings, without_secrets
 
@@ -29,6 +31,7 @@ Outcome = Literal["well", "failed", "not started", "stopped"]
 BUDGET_SHARE_TO_TELL: Final = 0.8
 NOTICE_SECONDS: Final = 10
 DETAIL_CHARACTERS: Final = 300
+NOTICE_CHARACTERS: Final = 500
 CANNOT: Final = "cannot be written"  # as every error of a read-only disk has it
 
 
@@ -125,7 +128,7 @@ class _Ending:
             return ""
         run = self.run
         run.outcome = "stopped" if terminal.was_interrupted() else outcome
-        run.detail = " ".join(run.detail.split())[:DETAIL_CHARACTERS]
+        run.detail = outside.words(run.detail, DETAIL_CHARACTERS)
         ended_at = datetime.now(UTC)
         _tell(self.settings, self.step, run, self.told, f"{ended_at:%Y-%m}")
         line = {
@@ -165,10 +168,10 @@ def _named(keys: Sequence[str], reasons: Mapping[str, str]) -> str:
 
 def _deliver(settings: Settings, words: str) -> bool:
     """Hand one line to whoever the settings name; True where it got there, or where nobody is named."""
-    line = f"mavera-warehouse: {words}"
+    line = f"mavera-warehouse: {outside.words(words, NOTICE_CHARACTERS)}"
     try:
         if settings.notice_url:
-            status = _send(settings.notice_url, {"text": line})
+            status = _send(settings.notice_url, {"text": escaped(line)})
             if not 200 <= status < 300:
                 return _undelivered(f"NOTICE_URL answered {status}")
         if settings.notice_command:
@@ -183,6 +186,15 @@ def _deliver(settings: Settings, words: str) -> bool:
     except subprocess.TimeoutExpired:
         return _undelivered(f"NOTICE_COMMAND took over {NOTICE_SECONDS} s")
     return True
+
+
+def escaped(line: str) -> str:
+    """Return a line as a chat in Slack's format shows it: it calls nobody and links nowhere."""
+    for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        line = line.replace(sign, entity)
+    # Addresses become links, and names are called, without any sign around them.
+    line = re.sub(r"\b(\w+):(?=//)|\b(mailto|tel):", lambda found: f"{found[1] or found[2]}\u200b:", line)
+    return re.sub(r"@(?=\w)", "@\u200b", line)
 
 
 def _send(url: SecretStr, body: Mapping[str, str]) -> int:

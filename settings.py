@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from dotenv.parser import parse_stream
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
@@ -16,6 +16,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as NotReadError
 
 import assumptions
+import outside
 
 ROOT = Path(__file__).parent
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
@@ -166,6 +167,12 @@ class Settings(BaseSettings):
         """The moment this run counts as its start, in UTC; `RUN_AT` replaces the clock to replay a day."""
         return (self.run_at or datetime.now(UTC)).astimezone(UTC)
 
+    def secrets(self) -> list[str]:
+        """Return every key and password among the settings, for what must not show one."""
+        held = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
+        password = urlsplit(self.ledger_url).password
+        return [*held, *([password, unquote(password)] if password else [])]
+
     @property
     def salt_path(self) -> Path:
         """The salt of all hashes that stand for people, beside the tombstones."""
@@ -217,7 +224,8 @@ def load() -> Settings:
         name.lower(): value for name, value in secrets.items() if name not in in_environment
     }
     try:
-        return Settings(_env_file=file, **given)
+        loaded = Settings(_env_file=file, **given)
+        outside.know(loaded.secrets())
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         name = str(first["loc"][0])
@@ -228,6 +236,8 @@ def load() -> Settings:
     except NotReadError as error:  # of a setting that is JSON
         (name,) = re.findall(r'field "(\w+)"', str(error))
         reason = f"must be {_taken(name)}"
+    else:
+        return loaded
     raise SettingsError(f"{name.upper()}: {reason}. See .env.example")
 
 

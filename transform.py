@@ -25,6 +25,7 @@ import pyarrow as pa
 import typer
 
 import dictionary
+import outside
 import pseudonyms
 import runs
 import settings as environment
@@ -125,8 +126,13 @@ def load_runs(settings: environment.Settings) -> None:
         connection.execute(
             "create or replace table raw_ops.runs as"
             f" select unnest(from_json(?, '[{json.dumps(RUN_COLUMNS)}]'), recursive := true)",
-            [json.dumps(list(runs.lines(settings)))],
+            [json.dumps([_told_well(line) for line in runs.lines(settings)])],
         )
+
+
+def _told_well(line: dict[str, Any]) -> dict[str, Any]:
+    """Return a line of the history with its words as they may be kept: an earlier version wrote any."""
+    return {**line, "detail": outside.words(line["detail"])} if line.get("detail") else line
 
 
 # --- dbt ---------------------------------------------------------------------------------------------
@@ -161,7 +167,7 @@ def _why_not(message: str) -> str:
     """Say in one line why dbt did not start; a slip in a YAML file is named by file and line."""
     line = re.search(r"Syntax error near line (\d+)", message)
     if not line:
-        return f"dbt could not start: {_one_line(message)[:LONGEST_CHARACTERS]}"
+        return f"dbt could not start: {outside.words(_one_line(message), LONGEST_CHARACTERS)}"
     file = re.search(r"\S+\.ya?ml", message)
     # The parser says what it was at and where, and then what it missed and where.
     said = [part.strip() for part in message.splitlines() if part.strip() and "<unicode string>" not in part]
@@ -219,7 +225,8 @@ def record_lineage(path: Path, manifest: Any) -> None:
 
 
 def _named(result: Any) -> str:
-    return f"{result.node.name}: {_without_values(_one_line(result.message))[:LONGEST_CHARACTERS]}"
+    said = outside.words(_without_values(_one_line(result.message)), LONGEST_CHARACTERS)
+    return f"{result.node.name}: {said}"
 
 
 def _one_line(message: str | None) -> str:

@@ -25,6 +25,7 @@ import pyarrow.compute as pc
 import requests
 from requests.adapters import HTTPAdapter
 
+import outside
 from ingest import files
 from ingest.ceilings import LONGEST_WINDOW_SECONDS, Ceilings, TooMuchError, check_depth, check_link
 from ingest.typed import Aside, BrokenBodyError, Table, value
@@ -59,7 +60,7 @@ class OutageError(SourceError):
     """The vendor gave no good answer for as long as we were patient; `problem` is the last one."""
 
     def __init__(self, problem: str, path: str, times: int) -> None:
-        super().__init__(f"{problem} on {path}, {times} times")
+        super().__init__(outside.words(f"{problem} on {path}, {times} times"))
         self.problem = problem
 
 
@@ -68,9 +69,9 @@ class RefusedError(SourceError):
 
     def __init__(self, answer: requests.Response, path: str) -> None:
         said, code = _said(answer)
-        super().__init__(f"{answer.status_code} on {path}{': ' if said else ''}{said}")
+        super().__init__(outside.words(f"{answer.status_code} on {path}{': ' if said else ''}{said}"))
         self.status = answer.status_code
-        self.path = path
+        self.path = outside.words(path)
         # Wistia answers 401 to a good key without the permission, and tells the two apart by a code.
         self.lacks_scope = self.status == requests.codes.forbidden or code == "unauthorized_scope"
 
@@ -497,7 +498,7 @@ class _Bearer(requests.auth.AuthBase):
 
 
 def _said(answer: requests.Response) -> tuple[str, str]:
-    """The vendor's words about a refusal, 200 characters at most, and its code, where it gives any."""
+    """The vendor's words about a refusal, as they came, and its code, where it gives any."""
     if answer.is_redirect:
         return f"redirects to {_host(answer.headers['Location'])}; check the base URL", ""
     try:
@@ -510,7 +511,7 @@ def _said(answer: requests.Response) -> tuple[str, str]:
     if isinstance(error, dict):
         error = error.get("detail") or error.get("message")
     code = body.get("code") if isinstance(body, dict) else None
-    return plain(error)[:200] if isinstance(error, str) else "", str(code)
+    return error if isinstance(error, str) else "", str(code)
 
 
 def _host(link: str) -> str:
@@ -518,12 +519,6 @@ def _host(link: str) -> str:
         return urlsplit(link).hostname or "nowhere"
     except ValueError:
         return "nowhere"
-
-
-def plain(text: str) -> str:
-    """A vendor's words on one line, as every log, terminal and database takes them."""
-    whole = text.encode(errors="replace").decode()
-    return " ".join("".join(sign if sign.isprintable() else " " for sign in whole).split())
 
 
 @dataclass

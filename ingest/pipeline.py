@@ -31,12 +31,13 @@ import requests
 from dlt.extract import DltResource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
+import outside
 import pseudonyms
 import terminal
 import warehouse
 from ingest import people, personal
 from ingest.ceilings import Ceilings
-from ingest.http import Client, OutageError, RefusedError, SourceError, Vendor, plain
+from ingest.http import Client, OutageError, RefusedError, SourceError, Vendor
 from ingest.people import Addresses, Forgotten
 from ingest.typed import Aside, ChangedTypeError, Form, Table
 from settings import Settings
@@ -294,7 +295,9 @@ def run(
     finally:
         file.close()
     vendors = {job.source.name: job.client.vendor for job in jobs}
-    notices = [f"{name}: {notice}" for name, vendor in vendors.items() for notice in vendor.notices]
+    notices = [
+        outside.words(f"{name}: {notice}") for name, vendor in vendors.items() for notice in vendor.notices
+    ]
     notices += _clock(jobs) + _lacking(jobs)
     return Summary(jobs, skipped, _errors(jobs, settings), notices)
 
@@ -481,9 +484,9 @@ def _errors(jobs: Sequence[Job], settings: Settings) -> list[str]:
     for job in failed:
         together = alike[_cause(job)]
         line = _said_once(together, jobs, settings) if len(together) > 1 else ""
-        line = line or _error(job, jobs, settings)
-        job.outcome.detail = plain(line)
-        errors[job.outcome.detail] = None
+        line = outside.words(line or _error(job, jobs, settings))
+        errors[line] = None
+        job.outcome.detail = line
     return list(errors)
 
 
@@ -502,21 +505,22 @@ def _said_once(failed: Sequence[Job], jobs: Sequence[Job], settings: Settings) -
     host, base_url = urlsplit(failed[0].client.vendor.base_url).netloc, f"{source.name.upper()}_BASE_URL"
     names = ", ".join(job.resource.table.name for job in failed[:3])
     more = f" and {len(failed) - 3} more" if len(failed) > 3 else ""
-    stay = "nothing loaded from it" if len(failed) == len(asked) else f"{names}{more} not loaded"
+    is_whole = len(failed) == len(asked)
+    stay = "Nothing loaded from it" if is_whole else f"Not loaded: {names}{more}"
     if isinstance(error, OutageError):
         ((problem, _),) = Counter(str(getattr(job.error, "problem", "")) for job in failed).most_common(1)
         what = f"{host} answers {problem}" if problem.isdigit() else f"{host} cannot be reached ({problem})"
         do = f"check network, proxy and {base_url}" if not problem.isdigit() else "the vendor is in trouble"
-        return f"{source.name}: {what}: {do}. {stay.capitalize()}; the next run reads it again"
+        return f"{source.name}: {what}: {do}. {stay}; the next run reads it again"
     if not isinstance(error, RefusedError) or source.explain(error, settings):
         return ""
     if error.status == requests.codes.unauthorized and not failed[0].is_refused:
         return ""
     if failed[0].is_refused:
         lacks = f"{source.name} refused {source.key_name} ({error.status}) everywhere: it lacks every scope"
-        return f"{lacks}, or is another's. {stay.capitalize()}. Run make doctor" if stay[0] == "n" else ""
+        return f"{lacks}, or is another's. {stay}. Run make doctor" if is_whole else ""
     what = f"{source.name}: {host} answers {error.status} to {names}{more}"
-    return f"{what}: check {base_url}. {stay.capitalize()}"
+    return f"{what}: check {base_url}. Not loaded; the next run asks again"
 
 
 def _error(job: Job, jobs: Sequence[Job], settings: Settings) -> str:
@@ -884,7 +888,7 @@ class Warehouse:
         outcome.requests, outcome.waits = job.client.tally.requests, job.client.tally.waits
         if job.error is not None:
             outcome.outcome = "skipped" if job.is_skipped else "failed"
-            outcome.detail = plain(str(job.error))
+            outcome.detail = outside.words(job.error)
         columns = [name for name in asdict(outcome) if name not in ("latest_days", "set_aside")]
         self._connection.execute(
             f"insert into raw_ops.loads (run_id, {', '.join(columns)}) "

@@ -14,6 +14,7 @@ import duckdb
 import typer
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+import outside
 import settings as environment
 import warehouse
 from report import drawing
@@ -76,7 +77,9 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str) -> list[dict[str, An
 
 
 def _number(value: Any) -> Any:
-    """Money as a number: a chart takes no decimals."""
+    """Money as a number: a chart takes no decimals; a text without signs that hide or turn letters."""
+    if isinstance(value, str):
+        return outside.printable(value)
     return float(value) if isinstance(value, Decimal) else value
 
 

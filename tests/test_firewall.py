@@ -317,8 +317,72 @@ words = st.sampled_from(
 )
 counts = st.integers(0, 99_999_999).map("{:,}".format)
 money = st.decimals(0, 99_999, places=2).map("{} USD".format)
-days = st.dates(date(2000, 1, 1), date(2099, 1, 1)).map(date.isoformat)
+# A day longer ago could be somebody's date of birth.
+days = st.dates(date(date.today().year - 9, 1, 1), date(2099, 1, 1)).map(date.isoformat)
 shares = st.integers(0, 100).map("{} %".format)
+
+
+PRIVATE: dict[str, list[str]] = {
+    "a card number": ["4111 1111 1111 1111", "card 378282246310005", "5555-5555-5555-4444"],
+    "an account number": ["DE89 3704 0044 0532 0130 00", "pay to GB82WEST12345698765432, please"],
+    "a date of birth": [
+        "born 3 May 1985", "DOB 1985-03-12", "Birthday: 12/05", "geboren am 12.03.1985", "1985-03-12",
+        "12.03.1985", "March 12, 1985", "12 de marzo de 1985", "born 1985",
+    ],
+    "a postal address": [
+        "221B Baker Street, London", "Hauptstraße 5", "Hauptstr. 12a", "P.O. Box 123", "12 rue de Rivoli",
+        "Calle Mayor 12", "350 Fifth Ave", "742 Evergreen Terrace", "Keizersgracht 12",
+    ],
+    "an e-mail address": [
+        "ada at gmail dot com", "ada arroba example punto com", "ada dot lovelace at example dot com",
+        "ada punkt lovelace at example punkt de", "ada at gmail",
+    ],
+    "somebody's profile": ["linkedin.com/in/ada-love", "https://www.instagram.com/ada", "t.me/adalove"],
+    "a place by its coordinates": ["48.1372, 11.5756", "51.5074,-0.1278", "48°08'14\"N", "lat 48.1372"],
+    "a phone number": ["+47 22 33 44 55", "+4512345678", "+65 6123 4567"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("what", "text"), [(what, text) for what, texts in PRIVATE.items() for text in texts]
+)
+def test_cards_accounts_birthdays_places_and_profiles_are_recognised(what: str, text: str) -> None:
+    for look in (str, str.upper, lambda text: f"as {text} shows"):
+        if not (look is not str and text.endswith(("Ave", "gmail"))):  # which is an address at the end alone
+            assert firewall.looks_personal(look(text)) == what
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "5 tips for the road", "7 ways to drive traffic", "3 videos about Main Street", "Since 1998",
+        "0.1234, 0.5678", "May 3, 2026", "12.05.2026", "born to run", "marketplace 2", "string 5",
+        "facebook.com/company/acme", "2 day road trip", "100 x 200 cm, 4.5000 stars", "Birthday offer",
+    ],
+)  # fmt: skip
+def test_what_only_reminds_of_them_passes(text: str) -> None:
+    assert firewall.looks_personal(text) == ""
+
+
+SHORT_NAMES = {
+    "李 娜": ["李 娜", "李娜", "我们的客户李娜喜欢", "娜 李"],
+    "E Park": ["E Park", "e. park", "Park, E"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [(n, f"{t} bought") for n, texts in SHORT_NAMES.items() for t in texts]
+)
+def test_a_name_of_one_letter_parts_is_recognised(name: str, text: str) -> None:
+    assert knowing(name).looks_personal(f"{text} bought") == "the name of a person"
+    assert knowing("Ada Lovelace").looks_personal(text) == ""
+
+
+def test_one_letter_beside_a_word_is_nobody() -> None:
+    wall = knowing("E Park", "李 娜", "Ada M Lovelace")
+    for text in ("Plan E in the park", "李 was here", "娜", "e-book", "a park"):
+        assert wall.looks_personal(text) == "", text
+    assert wall.looks_personal("Ada Lovelace") == "the name of a person"
 
 
 @few

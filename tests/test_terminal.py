@@ -128,7 +128,7 @@ def test_a_wrong_base_url_is_one_line(tmp_path: Path, url: str) -> None:
     ran = Project(tmp_path, url, extra={"WISTIA_BASE_URL": f"{url}/wistia/v9"}).run("ingest", "wistia")
     (error,) = errors(ran)
     assert "answers 404 to " in error
-    assert error.endswith("check WISTIA_BASE_URL. Nothing loaded from it")
+    assert error.endswith("check WISTIA_BASE_URL. Not loaded; the next run asks again")
 
 
 def test_with_a_wrong_key(tmp_path: Path, url: str) -> None:
@@ -323,7 +323,8 @@ def test_ctrl_c_at_any_moment_ends_a_command_at_once_and_quietly(
             _, err = process.communicate(timeout=PATIENCE_SECONDS)
         took = time.monotonic() - pressed
         ended = (process.returncode, re.sub(r"^[\d:]{8} .*\n", "", err, flags=re.MULTILINE))
-        allowed = {(1, PRESSED[command] + "\n"), (2, "stopped before anything was done\n"), (0, "")}
+        # Once Python itself has begun to leave, a press ends it as a signal does, and nothing is said.
+        allowed = {(-2, ""), (1, PRESSED[command] + "\n"), (2, "stopped before anything was done\n"), (0, "")}
         assert ended in allowed, f"{delay:.2f} s: {ended}"
         assert took < 4, f"{delay:.2f} s: ended {took:.1f} s after the press"
     assert project.run("ingest", "wistia").code == 0
@@ -336,8 +337,8 @@ def test_ctrl_c_ends_what_swallows_it(swallow: str) -> None:
     code = f"""
 import terminal, signal, time
 def command(**_):
-    exec("{swallow}")
     print("ready", flush=True)
+    exec("{swallow}")
     time.sleep(60)
 terminal.run(command, stopped="stopped")
 """
