@@ -84,7 +84,7 @@ def examine(settings: environment.Settings) -> Iterator[Check]:
     pool = ThreadPoolExecutor(len(SOURCES))  # as a block, it would keep a Ctrl-C waiting for the slowest
     heard = list(pool.map(lambda source: _ask(source, settings), SOURCES))
     for each in heard:
-        yield from (check._replace(text=outside.words(check.text)) for check in each.checks)
+        yield from each.checks
     yield from _clock(settings, {s.name: h.ahead for s, h in zip(SOURCES, heard, strict=True)})
     yield from _disk(settings)
     yield from _writable(settings)
@@ -151,7 +151,7 @@ def _ask(source: Source, settings: environment.Settings) -> Heard:
                     )  # it is not about this scope: others would answer alike
         if good:
             checks += _told(source, settings, get, good)
-        checks += [Check("warn", source.name, notice) for notice in vendor.notices]
+        checks += [Check("warn", source.name, outside.words(notice)) for notice in vendor.notices]
     except RefusedError as error:
         checks.append(Check("warn", source.name, f"does not tell what the key may do: {error}"))
     except requests.RequestException as error:
@@ -199,14 +199,20 @@ def _told(source: Source, settings: environment.Settings, get: Any, good: int) -
         rights = [right for right in get("scopes").json()["scopes"] if right.split(".")[-1] in WRITING]
         if rights:
             more = f" and {len(rights) - 1} more" if len(rights) > 1 else ""
-            yield Check("warn", source.name, f"the key can write ({rights[0]}{more}): read scopes are enough")
+            yield Check(
+                "warn",
+                source.name,
+                f"the key can write ({outside.words(rights[0])}{more}): read scopes are enough",
+            )
         yield Check("ok", source.name, f"{scopes}{'' if rights else ', none to write'}")
     elif source is WISTIA and wistia.is_modern(settings.wistia_base_url):
         token = get("token").json()
         rights = [right for right in token["scopes"] if not right.endswith(":read")]
         if rights:
-            yield Check("warn", source.name, f"the token can do more than read ({', '.join(rights)})")
-        until = f", expires {token['expires_at'][:10]}" if token.get("expires_at") else ""
+            yield Check(
+                "warn", source.name, f"the token can do more than read ({outside.words(', '.join(rights))})"
+            )
+        until = f", expires {outside.words(token['expires_at'], 10)}" if token.get("expires_at") else ""
         yield Check(
             "ok", source.name, f"{scopes}{until}; release {settings.wistia_api_version}, of about a year each"
         )
@@ -241,7 +247,9 @@ def _workspace(settings: environment.Settings, listed: Mapping[str, Any]) -> Che
         )
     if chosen not in workspaces and not listed.get("has_more"):
         return Check(
-            "fail", MAVERA.name, f"MAVERA_WORKSPACE_ID is none of {', '.join(sorted(workspaces)) or 'any'}"
+            "fail",
+            MAVERA.name,
+            f"MAVERA_WORKSPACE_ID is none of {outside.words(', '.join(sorted(workspaces))) or 'any'}",
         )
     return Check("ok", MAVERA.name, f"the key is good, and so is workspace {chosen}")
 

@@ -15,6 +15,10 @@ LONGEST: Final = 300
 LEAST_OF_SECRET: Final = 8  # letters of a key that a vendor may have cut; fewer are a word like any other
 LEFT_OUT: Final = "(left out: it looks personal)"
 _JOINS: Final = {"\u200d", *map(chr, range(0xFE00, 0xFE10)), *map(chr, range(0x1F3FB, 0x1F400))}
+# An address of this machine or of a network at home, which is nobody's.
+_PRIVATE_HOST: Final = re.compile(
+    r"(?<![\d.])(?:127|10|192\.168|172\.(?:1[6-9]|2\d|3[01]))(?:\.\d{1,3}){2,3}(?::\d{1,5})?(?![\d.])"
+)
 # What a terminal takes for a command.
 _SEQUENCE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 
@@ -31,7 +35,7 @@ def words(text: object, longest: int = LONGEST) -> str:
     import personal  # which takes a while to load, and most runs have nothing to say
 
     line = _without_encoded(_without_people(_without_secrets(_in_one_line(text))))
-    if personal.looks_personal(line):
+    if personal.looks_personal(_PRIVATE_HOST.sub("host", line)):
         return LEFT_OUT
     return cut(line, longest)
 
@@ -89,7 +93,7 @@ def _without_people(text: str) -> str:
     import personal
     import pseudonyms
 
-    shown, folded = text.split(), pseudonyms.folded(text).split()
+    shown, folded = text.split(), pseudonyms.folded(_PRIVATE_HOST.sub("host", text)).split()
     if len(shown) != len(folded):
         return text
     starts, position = [], 0
@@ -109,6 +113,6 @@ def _without_encoded(text: str) -> str:
 
     def is_good(word: str) -> bool:
         held = (secret in each for each in personal.readings(word) for secret in _secrets)
-        return not any(held) and not personal.looks_personal(word)
+        return not any(held) and not personal.looks_personal(_PRIVATE_HOST.sub("host", word))
 
     return " ".join(word if is_good(word) else MASK for word in text.split())

@@ -484,7 +484,7 @@ def _errors(jobs: Sequence[Job], settings: Settings) -> list[str]:
     for job in failed:
         together = alike[_cause(job)]
         line = _said_once(together, jobs, settings) if len(together) > 1 else ""
-        line = outside.words(line or _error(job, jobs, settings))
+        line = line or _error(job, jobs, settings)
         errors[line] = None
         job.outcome.detail = line
     return list(errors)
@@ -540,14 +540,14 @@ def _error(job: Job, jobs: Sequence[Job], settings: Settings) -> str:
             explained = (
                 f"{name} refused {job.source.key_name} (401): nothing loaded from it{others}. Run make doctor"
             )
-        return explained or f"{job.name}: {error}. Not loaded; the next run asks again"
+        return explained or f"{job.name}: {outside.words(error)}. Not loaded; the next run asks again"
     if isinstance(error, SourceError):
-        return f"{job.name}: {error}. Not loaded; the next run reads it again"
+        return f"{job.name}: {outside.words(error)}. Not loaded; the next run reads it again"
     if isinstance(error, ChangedTypeError):
-        return str(error)
+        return outside.words(error)
     if isinstance(error, PipelineStepFailed | duckdb.Error):
         said, *_ = [*str(error).splitlines(), type(error).__name__]
-        return f"{job.name}: {said}. Not loaded; the next run reads it again"
+        return f"{job.name}: {outside.words(said)}. Not loaded; the next run reads it again"
     # A mistake of this program, whose words say nothing to whoever reads them.
     what = f"an answer that this version cannot read ({type(error).__name__})"
     return f"{job.name}: {what}. Not loaded; python -m ingest {name} --debug shows where"
