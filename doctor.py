@@ -212,7 +212,7 @@ def _told(source: Source, settings: environment.Settings, get: Any, good: int) -
             yield Check(
                 "warn", source.name, f"the token can do more than read ({outside.words(', '.join(rights))})"
             )
-        until = f", expires {outside.words(token['expires_at'], 10)}" if token.get("expires_at") else ""
+        until = f", expires {outside.words(token['expires_at'])[:10]}" if token.get("expires_at") else ""
         yield Check(
             "ok", source.name, f"{scopes}{until}; release {settings.wistia_api_version}, of about a year each"
         )

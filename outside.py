@@ -103,8 +103,15 @@ def _without_people(text: str) -> str:
     for start, end in personal.spans(" ".join(folded)):
         for place, begin in enumerate(starts):
             if begin < end and begin + len(folded[place]) > start:
-                shown[place] = MASK
+                shown[place] = _masked(shown[place], folded[place], start - begin, end - begin)
     return " ".join(word for word, _ in groupby(shown))
+
+
+def _masked(word: str, folded: str, start: int, end: int) -> str:
+    """Mask a part of a word; all of it where it is not as long as its folded form."""
+    if len(word) != len(folded):
+        return MASK
+    return f"{word[: max(start, 0)]}{MASK}{word[end:]}"
 
 
 def _without_encoded(text: str) -> str:

@@ -32,7 +32,7 @@ def known(monkeypatch: pytest.MonkeyPatch) -> None:
     ("said", "shown"),
     [
         (f"{ADDRESS} is no member", "*** is no member"),
-        (f"<{ADDRESS}>", "***"),
+        (f"<{ADDRESS}>", "<***>"),
         ("ada%2elovelace%40example.com is unknown", "*** is unknown"),
         ("YWRhLmxvdmVsYWNlQGV4YW1wbGUuY29t is unknown", "*** is unknown"),
         ("call +44 20 7946 0958 now", "call *** now"),
