@@ -67,6 +67,18 @@ counted as (
     from amounts
     where unread_reason is not null
 
+    union all
+
+    select
+        vendor,
+        table_name,
+        field,
+        concat(reason, ', set aside by ingest') as reason,
+        count(*) as row_count,
+        cast(null as bigint) as total_count
+    from {{ ref('stg_operations__set_aside') }}
+    group by vendor, table_name, field, reason
+
 )
 
 select
@@ -74,7 +86,7 @@ select
     table_name,
     field,
     replace(table_name, '_', ' ') as things,
-    concat(replace(field, '_', ' '), ' ', reason) as reason,
+    concat(field, ' ', reason) as reason,
     row_count,
     total_count
 from counted
