@@ -35,7 +35,7 @@ import outside
 import pseudonyms
 import terminal
 import warehouse
-from ingest import people, personal
+from ingest import captions, people, personal
 from ingest.ceilings import Ceilings
 from ingest.http import Client, OutageError, RefusedError, SourceError, Vendor
 from ingest.people import Addresses, Forgotten
@@ -286,6 +286,7 @@ def run(
             report.skip(name, reason)
         _set_out(jobs, file, deep=deep)
         _read_and_write(jobs, file, report)
+        file.cut_captions()
     except Exception as error:
         if terminal.was_interrupted():
             raise KeyboardInterrupt from error  # of which DuckDB and dlt make errors of their own
@@ -613,6 +614,12 @@ class Warehouse:
             )
             """
         )
+        if captions.TABLE in (table.full_name for table in tables):
+            self.cut_captions()
+
+    def cut_captions(self) -> None:
+        """Cut captions that are new or changed into cues; those of earlier versions are cut as well."""
+        captions.cut(self._connection)
 
     def claim(self, vendors: Sequence[str]) -> None:
         """Write down which world each vendor's rows are from.

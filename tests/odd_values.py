@@ -28,9 +28,29 @@ from ingest.typed import Table
 
 HERE = Path(__file__).parent
 CASES_A_BUILD: Final = 600
-TEXTS: Final = ("null", "''", "' '", "'NaN'", "'-1'", "'9999-12-31'", "'it''s \"quoted\" \\ 100 % {{ x }}'", "repeat('long ', 20000)")
+TEXTS: Final = (
+    "null",
+    "''",
+    "' '",
+    "'NaN'",
+    "'-1'",
+    "'9999-12-31'",
+    "'it''s \"quoted\" \\ 100 % {{ x }}'",
+    "repeat('long ', 20000)",
+)
 WHOLE: Final = ("null", "0", "-1", "100000000000000000", "9223372036854775807", "-9223372036854775808")
-NUMBERS: Final = ("null", "0", "-1", "1e17", "1e308", "-1e308", "5e-324", "'NaN'::double", "'inf'::double", "'-inf'::double")
+NUMBERS: Final = (
+    "null",
+    "0",
+    "-1",
+    "1e17",
+    "1e308",
+    "-1e308",
+    "5e-324",
+    "'NaN'::double",
+    "'inf'::double",
+    "'-inf'::double",
+)
 MOMENTS: Final = ("null", "'0001-01-01'", "'1969-12-31'", "'9999-12-31'", "'infinity'", "'-infinity'")
 JSON: Final = ("null", "{}", "[]", '""', '"text"', "17", "-1", "1e17", "1e308", "true", "[null]", "[[]]", "[{}]", "[1, \"a\"]", '{"a": null}', '{"data": [{}]}')  # fmt: skip
 INSIDE: Final = (None, "", " ", "NaN", "Infinity", "text", -1, 10**17, 10**30, 1e308, 0.5, True, [], {}, [None], [[]], [{}], {"a": None})  # fmt: skip
@@ -81,7 +101,9 @@ def cases(connection: duckdb.DuckDBPyConnection) -> Iterator[Case]:
     """Every case for the rows that `connection` has."""
     number = 0
     for table in tables():
-        columns = [(column.name, column.type) for column in table.columns] + [("other", "json")]
+        columns = [(column.name, column.type) for column in table.columns if not column.known] + [
+            ("other", "json")
+        ]
         for column, kind in columns:
             values: Sequence[str] = VALUES.get(kind) or list(_documents(connection, table, column))
             for value in values:
@@ -111,7 +133,13 @@ def _quoted(text: str) -> str:
 
 
 def _paths(document: Any) -> Iterator[tuple[Any, ...]]:
-    inside = document.items() if isinstance(document, dict) else enumerate(document[:2]) if isinstance(document, list) else ()
+    inside = (
+        document.items()
+        if isinstance(document, dict)
+        else enumerate(document[:2])
+        if isinstance(document, list)
+        else ()
+    )
     for step, value in inside:
         yield (step,)
         yield from ((step, *rest) for rest in _paths(value))
@@ -127,7 +155,9 @@ def _changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
 def put(connection: duckdb.DuckDBPyConnection, case: Case) -> None:
     """Write the case into its table."""
     table = case.table
-    rows = connection.execute(f"select rowid from {table.full_name} where _dlt_load_id is null order by rowid").fetchall()
+    rows = connection.execute(
+        f"select rowid from {table.full_name} where _dlt_load_id is null order by rowid"
+    ).fetchall()
     if not rows:
         raise LookupError(f"{table.full_name} has no row to copy; add one to small_rest.sql")
     row = rows[case.number * 7919 % len(rows)][0]
@@ -146,7 +176,9 @@ def put(connection: duckdb.DuckDBPyConnection, case: Case) -> None:
     names = [*kinds, "other", "_dlt_load_id"]
     chosen = ", ".join(new.get(name, f'"{name}"') for name in names)
     listed = ", ".join(f'"{name}"' for name in names)
-    connection.execute(f"insert into {table.full_name} ({listed}) select {chosen} from {table.full_name} where rowid = {row}")
+    connection.execute(
+        f"insert into {table.full_name} ({listed}) select {chosen} from {table.full_name} where rowid = {row}"
+    )
 
 
 class Builder:
@@ -188,15 +220,24 @@ def uncounted(warehouse: Path, chosen: Sequence[Case]) -> list[Case]:
     """Cases whose value no column can mean, and of whose column nothing is counted."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         counted = set(connection.execute("select concat('raw_', vendor, '.', table_name), field from marts.fct_quarantined_rows where row_count > 0").fetchall())  # fmt: skip
-    sql = {path.stem: path.read_text(encoding="utf-8") for path in (transform.PROJECT / "models" / "staging").rglob("*.sql")}
-    impossible = {"bigint": WHOLE[3:], "double": (NUMBERS[3], *NUMBERS[7:]), "timestamptz": MOMENTS[1:], "date": MOMENTS[1:]}
+    sql = {
+        path.stem: path.read_text(encoding="utf-8")
+        for path in (transform.PROJECT / "models" / "staging").rglob("*.sql")
+    }
+    impossible = {
+        "bigint": WHOLE[3:],
+        "double": (NUMBERS[3], *NUMBERS[7:]),
+        "timestamptz": MOMENTS[1:],
+        "date": MOMENTS[1:],
+    }
     return [
         case
         for case in chosen
         if case.value in impossible.get(case.type, ())
         and (case.table.full_name, case.column) not in counted
         and any(
-            f"'{case.table.schema}', '{case.table.name}'" in text and f"{case.column}" in text for text in sql.values()
+            f"'{case.table.schema}', '{case.table.name}'" in text and f"{case.column}" in text
+            for text in sql.values()
         )
     ]
 
@@ -204,7 +245,9 @@ def uncounted(warehouse: Path, chosen: Sequence[Case]) -> list[Case]:
 def main(
     share: Annotated[float, typer.Option(help="Of all cases, so many: 1 for all of them.")] = 1.0,
     seed: Annotated[int, typer.Option(help="Which cases, and which rows they are put into.")] = 7,
-    warehouse: Annotated[Path | None, typer.Option(help="Raw rows to start from, such as a demo's; else a few of our own.")] = None,
+    warehouse: Annotated[
+        Path | None, typer.Option(help="Raw rows to start from, such as a demo's; else a few of our own.")
+    ] = None,
     only: Annotated[str, typer.Option(help="Cases whose name holds this text.")] = "",
 ) -> None:
     """Build the models on odd values in every column, and name what a build cannot bear."""

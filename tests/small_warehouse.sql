@@ -104,6 +104,8 @@ insert into raw_wistia.media_engagement (media_id, measured_on, engagement_data,
     select 'm2', '2026-01-02', to_json(list_transform(range(1000), lambda n: if(n < 500, 40, 10))), '[]';
 insert into raw_wistia.captions (media_id, language, text) values
     ('m1', 'eng', E'1\n00:00:00,000 --> 00:00:03,000\nWelcome.\n\n2\n00:00:03,000 --> 00:00:08,000\nOur sponsors.\n');
+insert into raw_wistia.caption_cues (media_id, language, cue_number, started_seconds, ended_seconds, text) values
+    ('m1', 'eng', 1, 0, 3, 'Welcome.'), ('m1', 'eng', 2, 3, 8, 'Our sponsors.');
 
 -- The call to action of m1 (at 6 of its 8 s) is taken 2 times of 100, that of m2 8 times; their median is 5 of 100.
 update raw_wistia.media_stats set actions = '[{"type": "Call to Action", "action_count": 2, "impression_count": 100}]'

@@ -34,7 +34,7 @@
 {%- endmacro %}
 
 {% macro default__json_text_at(column, key) -%}
-    json_extract_string({{ column }}, concat('$."', {{ key }}, '"'))
+    json_extract_string({{ column }}, concat('/', replace(replace({{ key }}, '~', '~0'), '/', '~1')))
 {%- endmacro %}
 
 {% macro spark__json_text_at(column, key) -%}
@@ -161,13 +161,18 @@
 {%- endmacro %}
 
 
+{# The text of a JSON array; null for any other text, of which DuckDB would make an error. #}
+{% macro _json_list(column) -%}
+    case when json_valid(cast({{ column }} as varchar)) and ltrim(cast({{ column }} as varchar)) like '[%' then {{ column }} end
+{%- endmacro %}
+
 {# In a select: a row per element of a JSON array, each as JSON text. #}
 {% macro explode_rows(column) -%}
     {{ return(adapter.dispatch('explode_rows')(column)) }}
 {%- endmacro %}
 
 {% macro default__explode_rows(column) -%}
-    unnest(from_json({{ column }}, '["JSON"]'))
+    unnest(from_json({{ _json_list(column) }}, '["JSON"]'))
 {%- endmacro %}
 
 {% macro spark__explode_rows(column) -%}
@@ -182,7 +187,8 @@
 
 {% macro default__explode_numbers(column) -%}
     unnest(list_transform(
-        from_json({{ column }}, '["BIGINT"]'), lambda number, place: {'place': place - 1, 'number': number}
+        from_json({{ _json_list(column) }}, '["BIGINT"]'),
+        lambda number, place: {'place': place - 1, 'number': case when number between 0 and 1e12 then number end}
     ))
 {%- endmacro %}
 
@@ -237,7 +243,7 @@
 {%- endmacro %}
 
 
-{# All columns of a relation, some with other values: `values` is a list of [column, SQL]. #}
+{# All columns of a relation, some with other values: `values` are pairs of column and SQL. #}
 {% macro select_replacing(relation, values) -%}
     {{ return(adapter.dispatch('select_replacing')(relation, values)) }}
 {%- endmacro %}
@@ -255,4 +261,21 @@
         {%- for name, value in values %},
         {{ value }} as {{ name }}
         {%- endfor %}{% endif %} from {{ relation }}
+{%- endmacro %}
+
+
+{# The rows of a CTE, one for each value of its `keys`: of several the first by `order`. #}
+{% macro one_each(rows, keys, order) -%}
+    {{ return(adapter.dispatch('one_each')(rows, keys, order)) }}
+{%- endmacro %}
+
+{% macro default__one_each(rows, keys, order) -%}
+    select * from {{ rows }}
+    qualify row_number() over (partition by {{ keys | join(', ') }} order by {{ order }}) = 1
+{%- endmacro %}
+
+{% macro spark__one_each(rows, keys, order) -%}
+    select * except (copy_number)
+    from (select *, row_number() over (partition by {{ keys | join(', ') }} order by {{ order }}) as copy_number from {{ rows }})
+    where copy_number = 1
 {%- endmacro %}

@@ -10,10 +10,11 @@
         'amount': [['below minus a million million', x ~ ' < -1e12'], too_large],
         'share': [['below 0', x ~ ' < 0'], ['far above 1, or not a number', x ~ ' > ' ~ var('share_far_above')]],
         'probability': [['below 0', x ~ ' < 0'], ['above 1, or not a number', x ~ ' > 1']],
-        'seconds': [['0 or below', x ~ ' <= 0'], ['above a year, or not a number', x ~ ' > 31622400']],
+        'seconds': [['below a hundredth', x ~ ' < 0.01'], ['above a year, or not a number', x ~ ' > 31622400']],
         'moment': [['before 1970', x ~ ' < ' ~ utc("'1970-01-01 00:00:00+00'")],
                    ['after 2099', x ~ ' >= ' ~ utc("'2100-01-01 00:00:00+00'")]],
         'day': [['before 1970', x ~ " < cast('1970-01-01' as date)"], ['after 2099', x ~ " > cast('2099-12-31' as date)"]],
+        'needed': [['missing', 'nullif(' ~ text ~ ", '') is null"]],
         'object': [['not an object', text ~ " not like '{%'"]],
         'list': [['not a list', text ~ " not like '[%'"]],
     }[kind]) }}
@@ -27,8 +28,13 @@
     case when not ({{ rules | join(' or ') }}) then {{ value }} end
 {%- endmacro %}
 
-{# Every field of raw that models compute with, by table and kind. A row without its `day` cannot be; a `name` that is blank
-   falls back to the id after it. #}
+{# A number in JSON, as text: null where it is none, not finite or beyond a million million; `least` excludes what is smaller. #}
+{% macro number_in(text, least=-1e12) -%}
+    case when try_cast({{ text }} as double) between {{ least }} and 1e12 then try_cast({{ text }} as double) end
+{%- endmacro %}
+
+{# Every field of raw that models compute with, by table and kind. A row without its `day` or what is `needed` cannot be; a `name`
+   that is blank falls back to the id after it. #}
 {% macro readings() -%}
     {%- set sends = 'requests delivered opens unique_opens clicks unique_clicks bounces bounce_drops invalid_emails spam_reports'
         ~ ' spam_report_drops unsubscribes' -%}
@@ -40,10 +46,10 @@
         'raw_sendgrid.single_send_details': {'moment': 'updated_at', 'object': 'ab_test'},
         'raw_sendgrid.single_send_daily_stats': {'day': 'date', 'count': sends},
         'raw_sendgrid.automation_stats': {'count': sends},
-        'raw_sendgrid.suppressions': {'moment': 'created'},
-        'raw_sendgrid.invalid_emails': {'moment': 'created'},
+        'raw_sendgrid.suppressions': {'moment': 'created', 'needed': 'email'},
+        'raw_sendgrid.invalid_emails': {'moment': 'created', 'needed': 'email'},
         'raw_sendgrid.unsubscribe_groups': {'count': 'unsubscribes', 'name': 'name id'},
-        'raw_sendgrid.group_suppressions': {'moment': 'created_at'},
+        'raw_sendgrid.group_suppressions': {'moment': 'created_at', 'needed': 'email'},
         'raw_sendgrid.lists': {'count': 'contact_count', 'name': 'name id'},
         'raw_sendgrid.segments': {
             'count': 'contacts_count', 'moment': 'created_at updated_at', 'object': 'status', 'name': 'name id'},
@@ -66,7 +72,8 @@
         'raw_wistia.visitors': {
             'count': 'load_count play_count', 'moment': 'created_at last_active_at',
             'object': 'visitor_identity user_agent_details'},
-        'raw_wistia.events': {'moment': 'received_at', 'object': 'conversion_data user_agent_details'},
+        'raw_wistia.events': {
+            'moment': 'received_at', 'needed': 'received_at', 'object': 'conversion_data user_agent_details'},
         'raw_wistia.media_stats': {
             'day': 'measured_on', 'count': 'load_count play_count visitors hours_watched', 'share': 'play_rate engagement',
             'list': 'actions'},
@@ -82,7 +89,7 @@
         'raw_klaviyo.catalog_categories': {'moment': 'updated', 'name': 'name id'},
         'raw_klaviyo.segments': {'moment': 'created updated', 'name': 'name id'},
         'raw_klaviyo.profiles': {'moment': 'created updated last_event_date', 'object': 'location subscriptions'},
-        'raw_klaviyo.events': {'moment': 'datetime', 'object': 'event_properties'},
+        'raw_klaviyo.events': {'moment': 'datetime', 'needed': 'datetime', 'object': 'event_properties'},
         'raw_klaviyo.flows': {'moment': 'created updated', 'name': 'name id'},
         'raw_klaviyo.flow_actions': {'moment': 'created updated', 'object': 'definition'},
         'raw_klaviyo.flow_messages': {'moment': 'created updated', 'object': 'definition'},
@@ -119,17 +126,20 @@
 {# The rows of a raw table as far as they can be read. #}
 {% macro readable(schema, table) -%}
     {%- set fields = readings()[schema ~ '.' ~ table] -%}
-    {%- set values = [] -%}
-    {%- for kind, names in fields.items() if kind != 'name' -%}
-        {%- for name in names.split() -%}{%- do values.append([name, readable_value(kind, name)]) -%}{%- endfor -%}
+    {%- set values, kept = {}, [] -%}
+    {%- for kind, names in fields.items() if kind not in ('name', 'needed') -%}
+        {%- for name in names.split() -%}{%- do values.update({name: readable_value(kind, name)}) -%}{%- endfor -%}
+    {%- endfor -%}
+    {%- for name in fields.get('day', '').split() + fields.get('needed', '').split() -%}
+        {%- do kept.append(values.get(name, readable_value('needed', name)) ~ ' is not null') -%}
     {%- endfor -%}
     {%- if fields.name -%}
         {%- set name, id = fields.name.split() -%}
-        {%- do values.append([name, "coalesce(nullif(trim(" ~ name ~ "), ''), cast(" ~ id ~ " as " ~ dbt.type_string() ~ "))"]) -%}
+        {%- do values.update({name: "coalesce(nullif(trim(" ~ name ~ "), ''), cast(" ~ id ~ " as " ~ dbt.type_string() ~ "))"}) -%}
     {%- endif -%}
-        {{ select_replacing(source(schema, table), values) }}
-    {%- if fields.day %}
-    where {{ readable_value('day', fields.day) }} is not null
+    {{ select_replacing(source(schema, table), values.items()) }}
+    {%- if kept %}
+    where {{ kept | join(' and ') }}
     {%- endif -%}
 {%- endmacro %}
 

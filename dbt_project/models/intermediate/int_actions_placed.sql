@@ -29,7 +29,7 @@ timed as (
         case actions.shown_time
             when 'before' then 0.0
             when 'end' then medias.duration_seconds
-            else try_cast(actions.shown_time as double)
+            else {{ number_in('actions.shown_time', least=0) }}
         end as shown_seconds,
         medias.duration_seconds
     from set_actions as actions

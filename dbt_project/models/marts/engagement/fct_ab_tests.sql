@@ -32,7 +32,8 @@ rest as (
 
 ),
 
--- What was sent to the rest is no test: those recipients had no other variation to be compared with.
+-- What was sent to the rest is no test: those recipients had no other variation to be compared with. Nor is a variation that
+-- nobody received; the others are judged without it.
 tested as (
 
     select
@@ -42,6 +43,7 @@ tested as (
         min(delivered_count) over (partition by single_send_id) as least_delivered_count
     from parts
     where ab_phase = 'test'
+        and delivered_count > 0
 
 ),
 

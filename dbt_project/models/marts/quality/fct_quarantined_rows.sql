@@ -3,6 +3,7 @@
         'served_percent_viewed is not null and watched_share is null'],
     ['wistia', 'events', 'percent_viewed', 'missing', 'sessions', 'served_percent_viewed is null'],
     ['wistia', 'events', 'visitor_key, media_id', 'missing', 'sessions', 'viewer_id is null or media_id is null'],
+    ['wistia', 'captions', 'text', 'holds no cue', 'captions', 'has_no_cue'],
     ['klaviyo', 'predictive_analytics', 'profile_id', 'no such profile', 'predictions', 'has_no_profile'],
 ] -%}
 
@@ -28,6 +29,15 @@ amounts as (
         sum(count(*)) over () as total_count
     from {{ ref('int_amounts_read') }}
     group by unread_reason
+
+),
+
+captions as (
+
+    select captions.subtitles is not null and cues.media_id is null as has_no_cue
+    from {{ ref('stg_wistia__captions') }} as captions
+    left join {{ ref('stg_wistia__caption_cues') }} as cues
+        on captions.media_id = cues.media_id and captions.caption_language = cues.caption_language and cues.cue_number = 1
 
 ),
 

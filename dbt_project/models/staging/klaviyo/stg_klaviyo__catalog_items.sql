@@ -9,7 +9,7 @@ renamed as (
     select
         -- ids
         id as catalog_item_id,
-        coalesce(external_id, id) as product_id,
+        coalesce(nullif(external_id, ''), id) as product_id,
 
         -- text
         nullif(trim(title), '') as product_name,

@@ -33,4 +33,4 @@ renamed as (
 
 )
 
-select * from renamed
+{{ one_each('renamed', ['flow_id', 'flow_message_id', 'channel', 'measured_on'], 'delivered_count desc') }}

@@ -26,11 +26,12 @@ renamed as (
         {{ json_text('question', 'aggregate') }} as reported,
 
         -- numbers
-        cast({{ json_text('question', 'order') }} as bigint) as question_number,
-        cast({{ json_text('question', ['aggregate', 'nps']) }} as double) as reported_nps,
-        cast({{ json_text('question', ['aggregate', 'mean']) }} as double) as reported_mean
+        cast({{ number_in(json_text('question', 'order')) }} as bigint) as question_number,
+        {{ number_in(json_text('question', ['aggregate', 'nps'])) }} as reported_nps,
+        {{ number_in(json_text('question', ['aggregate', 'mean'])) }} as reported_mean
     from exploded
+    where {{ json_text('question', 'question_id') }} is not null
 
 )
 
-select * from renamed
+{{ one_each('renamed', ['focus_group_id', 'question_id'], 'question_number, question') }}

@@ -37,10 +37,12 @@ renamed as (
         {{ json_text('response', 'reasoning') }} as reasoning,
 
         -- numbers
-        cast({{ json_text('response', 'respondent') }} as bigint) as respondent_number,
-        try_cast({{ json_text('response', 'answer') }} as double) as answer_number
+        cast({{ number_in(json_text('response', 'respondent')) }} as bigint) as respondent_number,
+        {{ number_in(json_text('response', 'answer')) }} as answer_number
     from exploded
+    where question_id is not null
+        and {{ number_in(json_text('response', 'respondent')) }} is not null
 
 )
 
-select * from renamed
+{{ one_each('renamed', ['focus_group_id', 'question_id', 'respondent_number'], 'answer, persona_id') }}

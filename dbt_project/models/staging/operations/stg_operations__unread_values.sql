@@ -10,7 +10,7 @@ with
         {%- for kind, names in fields.items() if kind != 'name' -%}
         {%- for field in names.split() -%}
         {%- for reason, rule in unreadable(kind, field) %},
-        count(*) filter (where {{ rule }}) as {{ field }}_{{ loop.index }}
+        count(*) filter (where {{ rule }}) as {{ field }}_{{ kind }}_{{ loop.index }}
         {%- endfor -%}
         {%- endfor -%}
         {%- endfor %}
@@ -34,7 +34,7 @@ counted as (
         '{{ table.split('.')[1] }}' as table_name,
         '{{ field }}' as field,
         '{{ reason }}' as reason,
-        {{ field }}_{{ loop.index }} as row_count,
+        {{ field }}_{{ kind }}_{{ loop.index }} as row_count,
         total_count
     from {{ table | replace('.', '_') }}
     {% endfor -%}

@@ -31,4 +31,4 @@ renamed as (
 
 )
 
-select * from renamed
+{{ one_each('renamed', ['automation_id', 'step_id', 'aggregation'], 'delivered_count desc') }}

@@ -24,4 +24,4 @@ renamed as (
 
 )
 
-select * from renamed
+{{ one_each('renamed', ['happened_on', 'country_filter', 'stat_type', 'place'], 'open_count desc') }}

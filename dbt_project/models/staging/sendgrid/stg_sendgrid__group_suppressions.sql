@@ -19,4 +19,4 @@ renamed as (
 
 )
 
-select * from renamed
+{{ one_each('renamed', ['unsubscribe_group_id', 'email'], 'listed_at') }}

@@ -11,9 +11,10 @@ renamed as (
         nullif(lower(trim(email)), '') as email,
 
         -- times
-        {{ utc('created') }} as listed_at
+        -- Whose time cannot be read is on the list all the same.
+        coalesce({{ utc('created') }}, {{ utc("'1970-01-01 00:00:00+00'") }}) as listed_at
     from source
 
 )
 
-select * from renamed
+{{ one_each('renamed', ['email', 'listed_at'], 'email') }}

@@ -32,4 +32,4 @@ renamed as (
 
 )
 
-select * from renamed
+{{ one_each('renamed', ['single_send_id', 'ab_phase', 'ab_variation', 'aggregation'], 'delivered_count desc') }}

@@ -22,4 +22,4 @@ renamed as (
 
 )
 
-select * from renamed
+{{ one_each('renamed', ['single_send_id', 'variation_id', 'ab_phase'], 'delivered_count desc') }}

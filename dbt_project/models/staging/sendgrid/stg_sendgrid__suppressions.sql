@@ -13,9 +13,10 @@ renamed as (
         nullif(status, '') as smtp_status,
 
         -- times
-        {{ utc('created') }} as listed_at
+        -- Whose time cannot be read is on the list all the same.
+        coalesce({{ utc('created') }}, {{ utc("'1970-01-01 00:00:00+00'") }}) as listed_at
     from source
 
 )
 
-select * from renamed
+{{ one_each('renamed', ['suppression_list', 'email', 'listed_at'], 'smtp_status') }}

@@ -8,7 +8,7 @@ renamed as (
 
     select
         -- ids
-        hashed_id as project_id,
+        coalesce(nullif(hashed_id, ''), cast(id as {{ dbt.type_string() }})) as project_id,
 
         -- text
         name as project_name,
@@ -23,4 +23,4 @@ renamed as (
 
 )
 
-select * from renamed
+{{ one_each('renamed', ['project_id'], 'updated_at desc') }}
