@@ -47,6 +47,18 @@ class TransformError(Exception):
     """The step could not start; the text says what to do."""
 
 
+class SetAside(NamedTuple):
+    """How many values or rows of one raw table are set aside, by field and reason."""
+
+    table: str
+    row_count: int
+    reasons: dict[str, int]
+
+    def __str__(self) -> str:
+        said = ", ".join(f"{reason} {count:,}" for reason, count in self.reasons.items())
+        return f"{self.table}: {self.row_count:,} ({said})"
+
+
 class Build(NamedTuple):
     """What one build did: counts of models and tests, and a line for each thing that did not pass."""
 
@@ -54,6 +66,7 @@ class Build(NamedTuple):
     passed: int
     warnings: list[str]
     failures: list[str]
+    set_aside: tuple["SetAside", ...] = ()
 
     def summary(self) -> str:
         tests = self.passed + len(self.warnings) + len(self.failures)
@@ -204,6 +217,19 @@ def _built(path: Path, manifest: Any, selection: list[str]) -> Build:
         if r.status in {"warn", "error"} and r.max_loaded_at.year > 1
     ]
     return Build(kinds["model"], kinds["test"], warnings, failures)
+
+
+def set_aside(path: Path) -> tuple[SetAside, ...]:
+    """Return what ingest and staging set aside, by table, most first."""
+    with warehouse.connect(path, read_only=True, is_copy=False) as connection:
+        rows = connection.execute(
+            "select concat(vendor, '.', table_name), reason, row_count from marts.fct_quarantined_rows"
+            " where row_count > 0 order by row_count desc, all"
+        ).fetchall()
+    tables: dict[str, dict[str, int]] = {}
+    for table, reason, count in rows:
+        tables.setdefault(table, {})[reason] = count
+    return tuple(SetAside(table, sum(reasons.values()), reasons) for table, reasons in tables.items())
 
 
 def record_lineage(path: Path, manifest: Any) -> None:
@@ -383,12 +409,14 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
         if not warehouse.is_full(error):
             raise
         done = Build(0, 0, [], [warehouse.explain(settings.warehouse_path, error)])
+    if not done.failures:
+        done = done._replace(set_aside=set_aside(settings.warehouse_path))
     record.detail = done.summary()
     record.fail(done.failures)
     seconds = time.monotonic() - started
-    for kind, lines in (("warn", done.warnings), ("fail", done.failures)):
+    for kind, lines in (("aside", done.set_aside), ("warn", done.warnings), ("fail", done.failures)):
         for line in lines:
-            typer.echo(f"{kind}  {line}", err=as_json)
+            typer.echo(f"{kind:<6}{line}", err=as_json)
     if done.failures:
         stands = (
             "The published copy is the one before"
@@ -416,6 +444,7 @@ def _numbers(done: Build, seconds: float) -> dict[str, Any]:
         "tests": done.passed + len(done.warnings) + len(done.failures),
         "warnings": done.warnings,
         "failures": done.failures,
+        "set_aside": [one._asdict() for one in done.set_aside],
         "seconds": round(seconds, 1),
     }
 

@@ -2,10 +2,9 @@
 
     python -m tests.odd_values --share 1
 
-Each case is one value in one column of one table: in a row of its own, a copy of one that is there, or in place
-of what a row had. Many cases go into one build. Whatever vendors serve, a build must pass and publish, and what
-it set aside must be counted. A build that fails is repeated with half of its cases until each case that fails
-alone is found.
+Each case is one value in one column of one table: in a copy of a row, or in place of what a row had. Many
+cases go into one build. Whatever vendors serve, a build must pass and publish, and what it set aside must be
+counted. A build that fails is repeated with half of its cases until each case that fails alone is found.
 """
 
 import json
@@ -26,68 +25,57 @@ from ingest.__main__ import SOURCES
 from ingest.pipeline import Warehouse
 from ingest.typed import Table
 
-HERE = Path(__file__).parent
+HERE: Final = Path(__file__).parent
 CASES_A_BUILD: Final = 600
 TEXTS: Final = (
-    "null",
-    "''",
-    "' '",
-    "'NaN'",
-    "'-1'",
-    "'9999-12-31'",
+    *("null", "''", "' '", "'NaN'", "'-1'", "'9999-12-31'", "repeat('long ', 20000)"),
     "'it''s \"quoted\" \\ 100 % {{ x }}'",
-    "repeat('long ', 20000)",
 )
-WHOLE: Final = ("null", "0", "-1", "100000000000000000", "9223372036854775807", "-9223372036854775808")
-NUMBERS: Final = (
-    "null",
-    "0",
-    "-1",
-    "1e17",
-    "1e308",
-    "-1e308",
-    "5e-324",
-    "'NaN'::double",
-    "'inf'::double",
-    "'-inf'::double",
+TOO_LARGE: Final = ("100000000000000000", "9223372036854775807", "-9223372036854775808")
+NOT_FINITE: Final = ("1e17", "1e308", "-1e308", "'NaN'::double", "'inf'::double", "'-inf'::double")
+NO_TIME: Final = ("'0001-01-01'", "'1969-12-30'", "'9999-12-31'", "'infinity'", "'-infinity'")
+VALUES: Final[dict[str, Sequence[str]]] = {
+    "text": TEXTS,
+    "scalar": TEXTS,
+    "bool": ("null",),
+    "bigint": ("null", "0", "-1", *TOO_LARGE),
+    "double": ("null", "0", "-1", "5e-324", *NOT_FINITE),
+    "timestamptz": ("null", *NO_TIME),
+    "date": ("null", *NO_TIME),
+}
+UNREADABLE: Final = {*TOO_LARGE, *NOT_FINITE, *NO_TIME}
+DOCUMENTS: Final = (
+    *("{}", "[]", '""', '"text"', "17", "-1", "1e17", "1e308", "true", "[null]", "[[]]", "[{}]"),
+    *('[1, "a"]', '{"a": null}', '{"data": [{}]}'),
 )
-MOMENTS: Final = ("null", "'0001-01-01'", "'1969-12-31'", "'9999-12-31'", "'infinity'", "'-infinity'")
-JSON: Final = ("null", "{}", "[]", '""', '"text"', "17", "-1", "1e17", "1e308", "true", "[null]", "[[]]", "[{}]", "[1, \"a\"]", '{"a": null}', '{"data": [{}]}')  # fmt: skip
-INSIDE: Final = (None, "", " ", "NaN", "Infinity", "text", -1, 10**17, 10**30, 1e308, 0.5, True, [], {}, [None], [[]], [{}], {"a": None})  # fmt: skip
-VALUES: Final = {
-    "text": TEXTS, "scalar": TEXTS, "bool": ("null",), "bigint": WHOLE, "double": NUMBERS,
-    "timestamptz": MOMENTS, "date": MOMENTS,
-}  # fmt: skip
+INSIDE: Final[Sequence[Any]] = (
+    *(None, "", " ", "NaN", "Infinity", "text", -1, 10**17, 10**30, 1e308, 0.5, True),
+    *({}, [], [None], [[]], [{}], {"a": None}),
+)
 
 
 class Case(NamedTuple):
-    """One value, as SQL, in one column of one table; `in_place` of what the `number`th row holds, or in a copy."""
+    """One value, as SQL, in one column: `in_place` of what the `number`th row holds, or in a copy of it."""
 
     table: Table
     column: str
-    type: str
     value: str
     number: int
     in_place: bool
 
     def __str__(self) -> str:
         where = "in place of" if self.in_place else "in a copy of"
-        return f"{self.table.full_name}.{self.column} = {self.value[:120]} ({where} row {self.number})"
-
-
-def tables() -> list[Table]:
-    """Every raw table that a vendor fills; what the ledger holds is our own."""
-    ours = settings.Settings(_env_file=None)
-    found = [resource.table for source in SOURCES for resource in source.resources(ours)]
-    return [table for table in found if table.name != "ledger"]
+        return f"{self.table.full_name}.{self.column} = {self.value[:120]} {where} row {self.number}"
 
 
 def prepare(warehouse: Path) -> None:
-    """Make the raw tables, with the rows of small_warehouse.sql and a row in each table that it leaves empty."""
+    """Make the raw tables, each with a few rows."""
     ours = settings.Settings(
-        _env_file=None, warehouse_path=warehouse, runs_path=warehouse.with_name("runs.jsonl"),
+        _env_file=None,
+        warehouse_path=warehouse,
+        runs_path=warehouse.with_name("runs.jsonl"),
         pipelines_path=warehouse.with_name("pipelines"),
-    )  # fmt: skip
+    )
     file = Warehouse(ours)
     file.prepare([resource.table for source in SOURCES for resource in source.resources(ours)])
     file.close()
@@ -97,34 +85,37 @@ def prepare(warehouse: Path) -> None:
             connection.execute((HERE / script).read_text(encoding="utf-8"))
 
 
-def cases(connection: duckdb.DuckDBPyConnection) -> Iterator[Case]:
-    """Every case for the rows that `connection` has."""
-    number = 0
-    for table in tables():
-        columns = [(column.name, column.type) for column in table.columns if not column.known] + [
-            ("other", "json")
-        ]
-        for column, kind in columns:
-            values: Sequence[str] = VALUES.get(kind) or list(_documents(connection, table, column))
-            for value in values:
+def cases(connection: duckdb.DuckDBPyConnection) -> list[Case]:
+    """Every case for the rows that `connection` has; what the ledger holds is our own, not a vendor's."""
+    ours = settings.Settings(_env_file=None)
+    found: list[Case] = []
+    for table in (resource.table for source in SOURCES for resource in source.resources(ours)):
+        if table.name == "ledger":
+            continue
+        columns = {column.name: column.type for column in table.columns if not column.known}
+        for column, kind in (columns | {"other": "json"}).items():
+            for value in VALUES.get(kind) or _documents(connection, table, column):
                 if value == "null" and column in table.key:
                     continue  # ingest loads no row without its key
                 for in_place in (False, True):
-                    number += 1
-                    yield Case(table, column, kind, value, number, in_place)
+                    found.append(Case(table, column, value, len(found), in_place))
+    return found
 
 
 def _documents(connection: duckdb.DuckDBPyConnection, table: Table, column: str) -> Iterator[str]:
     """JSON as SQL: of odd shapes, and what rows hold with one thing in it made odd."""
-    yield from ("null" if text == "null" else _quoted(text) for text in JSON)
-    stored = connection.execute(f'select distinct on (json_structure("{column}")) "{column}"::varchar from {table.full_name} where "{column}" is not null limit 8').fetchall()  # fmt: skip
+    yield "null"
+    yield from map(_quoted, DOCUMENTS)
+    stored = connection.execute(
+        f'select distinct on (json_structure("{column}")) "{column}"::varchar from {table.full_name}'
+        f' where "{column}" is not null limit 8'
+    ).fetchall()
     seen: set[tuple[Any, ...]] = set()
-    for (text,) in stored:
-        document = json.loads(text)
+    for document in (json.loads(text) for (text,) in stored):
         for path in _paths(document):
-            kinds = tuple("[]" if isinstance(step, int) else step for step in path)
-            if kinds not in seen:
-                seen.add(kinds)
+            place = tuple("[]" if isinstance(step, int) else step for step in path)
+            if place not in seen:
+                seen.add(place)
                 yield from (_quoted(json.dumps(_changed(document, path, value))) for value in INSIDE)
 
 
@@ -133,16 +124,13 @@ def _quoted(text: str) -> str:
 
 
 def _paths(document: Any) -> Iterator[tuple[Any, ...]]:
-    inside = (
-        document.items()
-        if isinstance(document, dict)
-        else enumerate(document[:2])
-        if isinstance(document, list)
-        else ()
-    )
-    for step, value in inside:
+    """The way to everything in a document; of a list, to the first two."""
+    steps: Sequence[Any] = list(document) if isinstance(document, dict) else []
+    if isinstance(document, list):
+        steps = range(len(document[:2]))
+    for step in steps:
         yield (step,)
-        yield from ((step, *rest) for rest in _paths(value))
+        yield from ((step, *rest) for rest in _paths(document[step]))
 
 
 def _changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
@@ -154,120 +142,129 @@ def _changed(document: Any, path: tuple[Any, ...], value: Any) -> Any:
 
 def put(connection: duckdb.DuckDBPyConnection, case: Case) -> None:
     """Write the case into its table."""
-    table = case.table
+    name, columns = case.table.full_name, case.table.sql_columns
     rows = connection.execute(
-        f"select rowid from {table.full_name} where _dlt_load_id is null order by rowid"
+        f"select rowid from {name} where _dlt_load_id is distinct from 'odd' order by 1"
     ).fetchall()
     if not rows:
-        raise LookupError(f"{table.full_name} has no row to copy; add one to small_rest.sql")
+        raise LookupError(f"{name} has no row to put an odd value into: add one to small_rest.sql")
     row = rows[case.number * 7919 % len(rows)][0]
     if case.in_place:
-        connection.execute(f'update {table.full_name} set "{case.column}" = {case.value} where rowid = {row}')
+        connection.execute(f'update {name} set "{case.column}" = {case.value} where rowid = {row}')
         return
     new = {case.column: case.value, "_dlt_load_id": "'odd'"}
-    kinds = {column.name: column.type for column in table.columns}
-    others = [name for name in table.key if name != case.column]
-    for name in others[-1:]:  # the last part of a key makes a row of its own, and the rest still joins
-        new[name] = {
+    for last in [part for part in case.table.key if part != case.column][-1:]:
+        # Another value of the last part of the key makes a row of its own, and the rest still joins.
+        new[last] = {
             "bigint": f"1000000 + {case.number}",
-            "date": f"date '2025-12-31' - {case.number}::integer",
+            "date": f"date '2025-12-31' - {case.number % 9000}::integer",
             "timestamptz": f"timestamptz '2025-12-31' - to_minutes({case.number})",
-        }.get(kinds[name], f"concat({name}, '~{case.number}')")
-    names = [*kinds, "other", "_dlt_load_id"]
-    chosen = ", ".join(new.get(name, f'"{name}"') for name in names)
-    listed = ", ".join(f'"{name}"' for name in names)
-    connection.execute(
-        f"insert into {table.full_name} ({listed}) select {chosen} from {table.full_name} where rowid = {row}"
-    )
+        }.get(columns[last], f"concat({last}, '~{case.number}')")
+    listed = ", ".join(f'"{column}"' for column in columns)
+    values = ", ".join(new.get(column, f'"{column}"') for column in columns)
+    connection.execute(f"insert into {name} ({listed}) select {values} from {name} where rowid = {row}")
 
 
 class Builder:
-    """Builds copies of one raw warehouse with cases in it."""
+    """Builds copies of one raw warehouse with cases in it, below `folder`."""
 
     def __init__(self, raw: Path, folder: Path) -> None:
-        self.raw, self.folder, self.builds = raw, folder, 0
+        self.raw, self.builds = raw, 0
+        self.built = folder / raw.name  # the manifest names the file
         self.manifest = transform.dbt(raw, "parse", transform.UNWRITTEN)
 
-    def build(self, chosen: Sequence[Case]) -> tuple[list[str], Path]:
-        """What failed, and the warehouse as it was built and published."""
+    def failures(self, chosen: Sequence[Case]) -> list[str]:
+        """What fails in a build with these cases; a build that passes is published."""
         self.builds += 1
-        warehouse = self.folder / self.raw.name  # the manifest names the file
-        shutil.copy(self.raw, warehouse)
-        with duckdb.connect(str(warehouse)) as connection:
+        shutil.copy(self.raw, self.built)
+        with duckdb.connect(str(self.built)) as connection:
             for case in chosen:
                 put(connection, case)
-        done = transform._built(warehouse, self.manifest, [])
+        try:
+            done = transform._built(self.built, self.manifest, [])
+        except transform.TransformError as error:
+            return [str(error)]
         if not done.failures:
-            transform.publish(warehouse, self.folder / "published.duckdb", self.folder / "salt")
-        return done.failures, warehouse
+            folder = self.built.parent
+            transform.publish(self.built, folder / "published.duckdb", folder / "salt")
+        return done.failures
+
+    def uncounted(self, chosen: Sequence[Case]) -> list[Case]:
+        """Cases that were set aside, as no column of their type can mean them, and are not counted."""
+        with duckdb.connect(str(self.built), read_only=True) as connection:
+            counted = connection.execute(
+                "select concat('raw_', vendor, '.', table_name), field from marts.fct_quarantined_rows"
+                " where row_count > 0"
+            ).fetchall()
+        read = {
+            (source.schema, source.name): self.manifest.nodes[child].raw_code
+            for source in self.manifest.sources.values()
+            for child in self.manifest.child_map[source.unique_id]
+            if child.startswith("model.") and not child.endswith("unread_values")
+        }
+        return [
+            case
+            for case in chosen
+            if case.value in UNREADABLE
+            and (case.table.full_name, case.column) not in counted
+            and case.column in read.get((case.table.schema, case.table.name), "")
+        ]
 
 
-def worst(builder: Builder, chosen: Sequence[Case], say: Callable[[str], None]) -> list[tuple[Case, str]]:
-    """The cases of `chosen` that fail alone, each with what failed; those that fail only together as one."""
-    failures, warehouse = builder.build(chosen)
+def bad(builder: Builder, chosen: Sequence[Case], say: Callable[[str], None]) -> list[str]:
+    """A line for each case of `chosen` that a build cannot bear, and for each that it does not count."""
+    failures = builder.failures(chosen)
     if not failures:
-        found = uncounted(warehouse, chosen)
-        return [(case, "was set aside and not counted") for case in found]
+        return [f"{case}: set aside and not counted" for case in builder.uncounted(chosen)]
     say(f"{len(chosen)} cases: {failures[0]}")
     if len(chosen) == 1:
-        return [(chosen[0], failures[0])]
+        return [f"{chosen[0]}: {failures[0]}"]
     half = len(chosen) // 2
-    found_both = [one for part in (chosen[:half], chosen[half:]) for one in worst(builder, part, say)]
-    return found_both or [(chosen[0], f"{len(chosen)} cases together: {failures[0]}")]
+    found = bad(builder, chosen[:half], say) + bad(builder, chosen[half:], say)
+    return found or [f"{len(chosen)} cases together, the first {chosen[0]}: {failures[0]}"]
 
 
-def uncounted(warehouse: Path, chosen: Sequence[Case]) -> list[Case]:
-    """Cases whose value no column can mean, and of whose column nothing is counted."""
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
-        counted = set(connection.execute("select concat('raw_', vendor, '.', table_name), field from marts.fct_quarantined_rows where row_count > 0").fetchall())  # fmt: skip
-    sql = {
-        path.stem: path.read_text(encoding="utf-8")
-        for path in (transform.PROJECT / "models" / "staging").rglob("*.sql")
-    }
-    impossible = {
-        "bigint": WHOLE[3:],
-        "double": (NUMBERS[3], *NUMBERS[7:]),
-        "timestamptz": MOMENTS[1:],
-        "date": MOMENTS[1:],
-    }
-    return [
-        case
-        for case in chosen
-        if case.value in impossible.get(case.type, ())
-        and (case.table.full_name, case.column) not in counted
-        and any(
-            f"'{case.table.schema}', '{case.table.name}'" in text and f"{case.column}" in text
-            for text in sql.values()
-        )
-    ]
+def play(
+    folder: Path,
+    say: Callable[[str], None],
+    *,
+    seed: int,
+    share: float = 1.0,
+    only: str = "",
+    warehouse: Path | None = None,
+) -> list[str]:
+    """Build on a share of all cases, drawn by the seed, and return a line for each that is bad."""
+    raw = folder / "raw" / "warehouse.duckdb"
+    raw.parent.mkdir()
+    if warehouse:
+        shutil.copy(warehouse, raw)
+    else:
+        prepare(raw)
+    with duckdb.connect(str(raw)) as connection:
+        chosen = [case for case in cases(connection) if only in str(case)]
+    random.Random(seed).shuffle(chosen)
+    chosen = chosen[: max(1, round(len(chosen) * share))]
+    builder = Builder(raw, folder)
+    found = []
+    for start in range(0, len(chosen), CASES_A_BUILD):
+        part = chosen[start : start + CASES_A_BUILD]
+        say(f"cases {start + 1} to {start + len(part)} of {len(chosen)}")
+        found += bad(builder, part, say)
+    say(f"{len(chosen)} cases, {builder.builds} builds, {len(found)} bad")
+    return found
 
 
 def main(
-    share: Annotated[float, typer.Option(help="Of all cases, so many: 1 for all of them.")] = 1.0,
-    seed: Annotated[int, typer.Option(help="Which cases, and which rows they are put into.")] = 7,
-    warehouse: Annotated[
-        Path | None, typer.Option(help="Raw rows to start from, such as a demo's; else a few of our own.")
-    ] = None,
-    only: Annotated[str, typer.Option(help="Cases whose name holds this text.")] = "",
+    share: Annotated[float, typer.Option(help="How many of all cases, up to 1 for all of them.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Which of them come first.")] = 7,
+    only: Annotated[str, typer.Option(help="Only cases whose line holds this text.")] = "",
+    warehouse: Annotated[Path | None, typer.Option(help="Raw rows to start from, such as a demo's.")] = None,
 ) -> None:
-    """Build the models on odd values in every column, and name what a build cannot bear."""
+    """Build the models on odd values in every column, and name each that a build cannot bear."""
     with tempfile.TemporaryDirectory() as folder:
-        raw = Path(folder) / "raw" / "warehouse.duckdb"
-        raw.parent.mkdir()
-        shutil.copy(warehouse, raw) if warehouse else prepare(raw)
-        with duckdb.connect(str(raw)) as connection:
-            chosen = [case for case in cases(connection) if only in str(case)]
-        random.Random(seed).shuffle(chosen)
-        chosen = chosen[: max(1, round(len(chosen) * share))]
-        builder = Builder(raw, Path(folder))
-        found = []
-        for start in range(0, len(chosen), CASES_A_BUILD):
-            part = chosen[start : start + CASES_A_BUILD]
-            typer.echo(f"cases {start + 1} to {start + len(part)} of {len(chosen)}")
-            found += worst(builder, part, lambda line: typer.echo(f"  {line}"))
-    for case, failure in found:
-        typer.echo(f"{case}: {failure}")
-    typer.echo(f"{len(chosen)} cases, {builder.builds} builds, {len(found)} failed")
+        found = play(Path(folder), typer.echo, seed=seed, share=share, only=only, warehouse=warehouse)
+    for line in found:
+        typer.echo(line)
     sys.exit(1 if found else 0)
 
 
