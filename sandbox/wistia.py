@@ -92,7 +92,12 @@ select coalesce(concat('[', string_agg(json_merge_patch(
             'browser': browser, 'browser_version': browser_version, 'platform': platform, 'mobile': mobile
         }
     }),
-    case when draw('no org', visitor_key, 0) < 0.2 then '{"visitor_identity": {"org": null}}' else '{}' end
+    case
+        when rough() and email is null and draw('no identity', visitor_key, 0) < 0.02
+            then '{"visitor_identity": null}'
+        when draw('no org', visitor_key, 0) < 0.2 then '{"visitor_identity": {"org": null}}'
+        else '{}'
+    end
 ), ',' order by position), ']'), '[]')
 from page
 """
@@ -105,7 +110,7 @@ select coalesce(concat('[', string_agg(json_merge_patch(
         'media_id': hashed_id,
         'media_name': media_name,
         'media_url': concat('https://sandbox.wistia.com/medias/', hashed_id),
-        'percent_viewed': percent_viewed,
+        'percent_viewed': percent_as_served,
         'embed_url': embed_url,
         'email': case when email is null and draw('blank email', event_key, 0) < 0.1 then '' else email end,
         'ip': concat('203.0.113.', visitor_no % 254 + 1),
@@ -143,9 +148,9 @@ select
     hashed_id,
     sum(load_count)::bigint as load_count,
     count(*) as play_count,
-    sum(percent_viewed * duration_seconds) / 3600 as hours_watched,
-    avg(percent_viewed) as engagement,
-    count(distinct visitor_no) as visitors,
+    coalesce(sum(percent_viewed * duration_seconds), 0) / 3600 as hours_watched,
+    coalesce(avg(percent_viewed), 0) as engagement,
+    count(distinct visitor_no) as players,
     count(*) filter (where conversion_type = 'turnstile') as turnstiles,
     count(*) filter (where conversion_type = 'call to action') as calls_to_action
 from viewing_sessions
@@ -159,7 +164,7 @@ CELLS_COVERED: Final = f"""
 with covered as (
     select
         hashed_id, visitor_no,
-        ceil(percent_viewed * least({MOST_CELLS}, ceil(duration_seconds)))::bigint as cells
+        ceil(coalesce(percent_viewed, 0) * least({MOST_CELLS}, ceil(duration_seconds)))::bigint as cells
     from viewing_sessions inner join medias using (hashed_id)
 ),
 longest as (
@@ -196,7 +201,7 @@ class Totals(NamedTuple):
     play_count: int
     hours_watched: float
     engagement: float
-    visitors: int
+    players: int
     turnstiles: int
     calls_to_action: int
 
@@ -362,6 +367,8 @@ class Wistia:
         media = self._find_media(request.path_params["key"])
         totals = self._totals.get(media["hashed_id"], Totals(0, 0, 0.0, 0.0, 0, 0, 0))
         plays = totals.play_count
+        # Of those who load a page and play nothing, a visitor loads it three times in the mean.
+        visitors = totals.players + (totals.load_count - plays) // 3
         actions = {"Turnstile": totals.turnstiles, "Call to Action": totals.calls_to_action}
         shown = {"Turnstile": (None, ASKS_FOR_ADDRESS), "Call to Action": call_to_action(media)}
         has_words = is_modern(request) and release_of(request) >= "2026-05"
@@ -369,10 +376,10 @@ class Wistia:
             {
                 "load_count": totals.load_count,
                 "play_count": plays,
-                "play_rate": plays / max(1, totals.load_count),
+                "play_rate": totals.players / max(1, visitors),
                 "hours_watched": totals.hours_watched,
                 "engagement": totals.engagement,
-                "visitors": totals.visitors,
+                "visitors": visitors,
                 "actions": [
                     {"type": kind, "action_count": count, "impression_count": plays, "rate": count / plays}
                     | (dict(zip(("url", "text"), shown[kind], strict=True)) if has_words else {})
@@ -453,6 +460,20 @@ class Wistia:
             covered.setdefault((hashed_id, kind), {})[cells] = count
         return covered
 
+    def _spelled(self, srt: str, media: Row) -> str:
+        """The same captions as people upload them: in a rough account each media in a spelling of its own."""
+        if "rough" not in self._world.anomalies:
+            return srt
+        spellings = (
+            as_webvtt,
+            without_milliseconds,
+            with_lone_returns,
+            with_single_arrows,
+            without_gaps,
+            styled,
+        )
+        return spellings[media["media_no"] % len(spellings)](srt.replace("\r\n", "\n"))
+
     def _captions(self, request: Request) -> Response:
         """What is said in a media, by language; the last of each project has none."""
         media = self._find_media(request.path_params["key"])
@@ -467,7 +488,7 @@ class Wistia:
                     "english_name": english_name,
                     "native_name": native_name,
                     "language": language,
-                    "text": subtitles(media),
+                    "text": self._spelled(subtitles(media), media),
                     "is_draft": False,
                     "id": f"{media['hashed_id'][::-1]}{language}",
                 }
@@ -695,18 +716,18 @@ def described(media: Row, request: Request) -> Row:
     is_audio = media["type"] == "Audio"
     return {
         "id": media["media_id"],
-        "name": media["name"],
+        "name": media["name_as_served"],
         "type": media["type"],
         "archived": False,
         "created": media["created_at"].isoformat(timespec="seconds"),
         "updated": media["updated_at"].isoformat(timespec="seconds"),
-        "duration": media["duration_seconds"],
+        "duration": media["duration_as_served"],
         "hashed_id": hashed_id,
         "description": f"<p>All about {media['topic']}.</p>",
         "progress": 1.0,
         "status": "ready",
         "thumbnail": {"url": f"https://embed.wistia.com/{hashed_id}.jpg", "width": 200, "height": 120},
-        **groups,
+        **(groups if media["has_project"] else dict.fromkeys(groups)),
         "assets": [
             {
                 "url": f"https://embed.wistia.com/{hashed_id}.bin",
@@ -761,6 +782,37 @@ def subtitles(media: Row) -> str:
         times = (srt_time(seconds) for seconds in (cue * CUE_SECONDS, min((cue + 1) * CUE_SECONDS, duration)))
         cues.append(f"{cue + 1}\r\n{' --> '.join(times)}\r\n{text}\r\n")
     return "\r\n".join(cues)
+
+
+def as_webvtt(srt: str) -> str:
+    return "WEBVTT\n\nNOTE made by hand\n\n" + re.sub(
+        r"(?m)^\d+\n|(?<=\d),(?=\d{3}\b)|\b00:(?=\d\d:\d\d,)", _dotted, srt
+    )
+
+
+def _dotted(found: re.Match[str]) -> str:
+    return "." if found[0] == "," else ""
+
+
+def without_milliseconds(srt: str) -> str:
+    return re.sub(r",\d{3}\b", "", srt)
+
+
+def with_lone_returns(srt: str) -> str:
+    return srt.replace("\n", "\r")
+
+
+def with_single_arrows(srt: str) -> str:
+    return srt.replace(" --> ", "\t->\t")
+
+
+def without_gaps(srt: str) -> str:
+    return srt.replace("\n\n", "\n")
+
+
+def styled(srt: str) -> str:
+    """With tags and a position, a line of one blank between cues, and an empty line after the times."""
+    return re.sub(r"(?m)^(.* --> .*)\n(.*)$", r"\1\n\n{\\an8}<i>\2</i>", srt).replace("\n\n", "\n \n")
 
 
 def srt_time(seconds: float) -> str:

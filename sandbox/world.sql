@@ -480,6 +480,13 @@ order by position;
 
 -- Wistia: browsers that played something, identified or not -----------------------------------------
 
+create macro platform_as_served(platform) as case platform
+    when 'iphone' then 'iOS (iPhone)' when 'ipad' then 'iOS (iPad)' when 'android' then 'Android'
+    when 'windows' then 'Windows' when 'mac' then 'Mac' else 'Linux' end;
+create macro is_unknown_browser(visitor) as rough() and draw('unknown browser', visitor) < 0.02;
+create macro browser_as_served(browser, visitor) as if(is_unknown_browser(visitor), 'Unknown Browser', browser);
+create macro version_as_served(version, visitor) as if(is_unknown_browser(visitor), '0', version);
+
 create table medias as
 select
     case when media_no < 24 then media_no end as position,
@@ -504,6 +511,11 @@ select
         as tedious_share,
     to_timestamp(since() - 86400 * (400 - 10 * media_no)) as created_at,
     to_timestamp(since() - 86400 * (90 - media_no)) as updated_at,
+    -- some are without a name, a length or a project in a rough account
+    if(rough() and media_no in (5, 14), '', name) as name_as_served,
+    case when rough() and media_no = 9 then 0 when rough() and media_no = 17 then null else duration_seconds end
+        as duration_as_served,
+    not (rough() and media_no = 21) as has_project,
     media_no::integer as media_no
 from range(0, 25) as numbered(media_no)
 order by media_no;
@@ -603,7 +615,12 @@ select
     (row_number() over (order by received desc, visitor_no, session) - 1)::integer as position,
     visitor_no, session::smallint as session, media_no::tinyint as media_no, place_id::tinyint as place_id,
     received, visible,
-    round(share, 4)::double as percent_viewed,
+    -- a rough account serves a little above 1 for the end, and now and then what cannot be
+    case
+        when rough() and draw('more than whole', visitor_no, session) < 0.066 then 1
+        when rough() and draw('more than whole', visitor_no, session) < 0.068 then null
+        else round(share, 4)
+    end::double as percent_viewed,
     (1 + long_tail(draw('loads', visitor_no, session), 1.1))::tinyint as loads,
     email, browser, browser_version, platform,
     case
@@ -620,10 +637,17 @@ select
     sessions.position,
     viewing_key_of(visitor_no, session) as event_key,
     visitor_key_of(visitor_no) as visitor_key,
-    medias.hashed_id, medias.name as media_name,
+    medias.hashed_id, medias.name_as_served as media_name,
     to_timestamp(received) as received_at,
     to_timestamp(visible) as visible_at,
-    percent_viewed, sessions.email, country, region, city, latitude, longitude,
+    percent_viewed,
+    case
+        when rough() and draw('more than whole', visitor_no, session) < 0.066
+            then pick(['1.01', '1.02', '1.01'], 'how much more', visitor_no, session)
+        when percent_viewed is null then pick(['-0.01', '"NaN"', '101'], 'no share', visitor_no, session)
+        else percent_viewed::varchar
+    end::json as percent_as_served,
+    sessions.email, country, region, city, latitude, longitude,
     pick(
         ['Northern Broadband', 'Citylink', 'Harbour Telecom', 'University Network'],
         'org', visitor_no) as org,
@@ -637,8 +661,9 @@ select
                 'email', sessions.email, 'first_name', null, 'last_name', null, 'is_new_lead', true)
         else '{}'::json
     end::varchar as conversion_data,
-    browser, browser_version, platform,
-    platform in ('iphone', 'ipad', 'android') as mobile,
+    browser_as_served(browser, visitor_no) as browser, version_as_served(browser_version, visitor_no) as browser_version,
+    platform_as_served(sessions.platform) as platform,
+    sessions.platform in ('iphone', 'ipad', 'android') as mobile,
     loads as load_count,
     sessions.visitor_no, media_no
 from sessions inner join medias using (media_no) inner join places using (place_id);
@@ -671,8 +696,10 @@ select
     to_timestamp(created) as created_at, to_timestamp(last_active) as last_active_at,
     if(last_session is null, '', viewing_key_of(visitor_no, last_session)) as last_event_key,
     if(passed_gate, viewing_key_of(visitor_no, 0), null) as identifying_event_key,
-    load_count, play_count, browser, browser_version, platform,
-    platform in ('iphone', 'ipad', 'android') as mobile, visitor_no
+    load_count, play_count,
+    browser_as_served(browser, visitor_no) as browser, version_as_served(browser_version, visitor_no) as browser_version,
+    platform_as_served(visitor_totals.platform) as platform,
+    visitor_totals.platform in ('iphone', 'ipad', 'android') as mobile, visitor_no
 from visitor_totals;
 
 -- Klaviyo's copy of the shop's catalog: what it lists is not quite what is bought ----------------------

@@ -43,6 +43,13 @@ VALUES: Final[dict[str, Sequence[str]]] = {
     "timestamptz": ("null", *NO_TIME),
     "date": ("null", *NO_TIME),
 }
+SOME: Final = {  # for tables that the scripts leave empty
+    **dict.fromkeys(("text", "scalar"), "'some'"),
+    **dict.fromkeys(("bigint", "double"), "1"),
+    **dict.fromkeys(("timestamptz", "date"), "'2026-01-02'"),
+    "bool": "true",
+    "json": "'{}'",
+}
 UNREADABLE: Final = {*TOO_LARGE, *NOT_FINITE, *NO_TIME}
 DOCUMENTS: Final = (
     *("{}", "[]", '""', '"text"', "17", "-1", "1e17", "1e308", "true", "[null]", "[[]]", "[{}]"),
@@ -69,20 +76,28 @@ class Case(NamedTuple):
 
 
 def prepare(warehouse: Path) -> None:
-    """Make the raw tables, each with a few rows."""
+    """Make the raw tables, each with a row or more."""
     ours = settings.Settings(
         _env_file=None,
         warehouse_path=warehouse,
         runs_path=warehouse.with_name("runs.jsonl"),
         pipelines_path=warehouse.with_name("pipelines"),
     )
+    tables = [resource.table for source in SOURCES for resource in source.resources(ours)]
     file = Warehouse(ours)
-    file.prepare([resource.table for source in SOURCES for resource in source.resources(ours)])
+    file.prepare(tables)
     file.close()
     transform.load_runs(ours)
     with duckdb.connect(str(warehouse)) as connection:
         for script in ("small_warehouse.sql", "small_rest.sql"):
             connection.execute((HERE / script).read_text(encoding="utf-8"))
+        for table in tables:
+            listed = ", ".join(f'"{column.name}"' for column in table.columns)
+            values = ", ".join(SOME[column.type] for column in table.columns)
+            connection.execute(
+                f"insert into {table.full_name} ({listed}) select {values}"
+                f" where not exists (select 1 from {table.full_name})"
+            )
 
 
 def cases(connection: duckdb.DuckDBPyConnection) -> list[Case]:
@@ -146,8 +161,6 @@ def put(connection: duckdb.DuckDBPyConnection, case: Case) -> None:
     rows = connection.execute(
         f"select rowid from {name} where _dlt_load_id is distinct from 'odd' order by 1"
     ).fetchall()
-    if not rows:
-        raise LookupError(f"{name} has no row to put an odd value into: add one to small_rest.sql")
     row = rows[case.number * 7919 % len(rows)][0]
     if case.in_place:
         connection.execute(f'update {name} set "{case.column}" = {case.value} where rowid = {row}')
@@ -166,21 +179,19 @@ def put(connection: duckdb.DuckDBPyConnection, case: Case) -> None:
 
 
 class Builder:
-    """Builds copies of one raw warehouse with cases in it, below `folder`."""
+    """Builds copies of one raw warehouse with cases in it, each in a folder of its own below `folder`."""
 
     def __init__(self, raw: Path, folder: Path) -> None:
-        self.raw, self.builds = raw, 0
-        self.built = folder / raw.name  # the manifest names the file
-        self.manifest = transform.dbt(raw, "parse", transform.UNWRITTEN)
+        self.raw, self.folder, self.builds = raw, folder, 0
+        self.built = raw
+        self.manifest: Any = None
 
     def failures(self, chosen: Sequence[Case]) -> list[str]:
         """What fails in a build with these cases; a build that passes is published."""
-        self.builds += 1
-        shutil.copy(self.raw, self.built)
-        with duckdb.connect(str(self.built)) as connection:
-            for case in chosen:
-                put(connection, case)
+        self.lay_out(chosen)
         try:
+            # A build changes the manifest that it is given.
+            self.manifest = transform.dbt(self.built, "parse", transform.UNWRITTEN)
             done = transform._built(self.built, self.manifest, [])
         except transform.TransformError as error:
             return [str(error)]
@@ -188,6 +199,21 @@ class Builder:
             folder = self.built.parent
             transform.publish(self.built, folder / "published.duckdb", folder / "salt")
         return done.failures
+
+    def lay_out(self, chosen: Sequence[Case]) -> None:
+        """Make a copy of the raw warehouse with these cases in it."""
+        self.builds += 1
+        self.built = self.folder / str(self.builds) / self.raw.name
+        self.built.parent.mkdir()
+        shutil.copy(self.raw, self.built)
+        with duckdb.connect(str(self.built)) as connection:
+            for case in chosen:
+                put(connection, case)
+            for table in {case.table for case in chosen}:  # ingest keeps one row of a key
+                connection.execute(
+                    f"delete from {table.full_name} where rowid not in"
+                    f" (select min(rowid) from {table.full_name} group by {', '.join(table.key)})"
+                )
 
     def uncounted(self, chosen: Sequence[Case]) -> list[Case]:
         """Cases that were set aside, as no column of their type can mean them, and are not counted."""

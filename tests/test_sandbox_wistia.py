@@ -11,6 +11,7 @@ import pytest
 import requests
 from specs import check
 
+from ingest import captions
 from sandbox.server import Sandbox, serving
 from sandbox.wistia import INACTIVE_KEY, KEY, NARROW_KEY
 from sandbox.world import World
@@ -266,7 +267,11 @@ def test_media_and_account_totals_are_the_sums_of_their_events(wistia: Client, e
         old = {"X-Wistia-API-Version": "2026-04"}
         assert stats == wistia.get(f"/modern/stats/medias/{media['id']}", headers=old).json()
         assert stats["play_count"] == len(views)
-        assert stats["visitors"] == len({row["visitor_key"] for row in views})
+        players = len({row["visitor_key"] for row in views})
+        assert players <= stats["visitors"] <= stats["load_count"]
+        assert stats["play_rate"] == (players / stats["visitors"] if players else 0), (
+            "of visitors, not of loads"
+        )
         watched = sum(row["percent_viewed"] for row in views)
         assert stats["hours_watched"] == pytest.approx(watched * media["duration"] / 3600)
         assert stats["engagement"] == pytest.approx(watched / max(1, len(views)))
@@ -445,3 +450,31 @@ def test_refusals_are_as_specified(wistia: Client):
     check("wistia", "GET", "/medias", 400, wistia.get("/modern/medias", params=unsorted).json())
     wistia.fault(name="500", path="/stats/account")
     check("wistia", "GET", "/stats/account", 500, wistia.get("/modern/stats/account").json())
+
+
+def test_a_rough_account_serves_odd_values_at_live_rates_and_a_plain_one_none():
+    served: dict[bool, Any] = {}
+    for anomalies in (frozenset[str](), frozenset({"rough"})):
+        world = World(300, 7, AS_OF, anomalies=anomalies)
+        with serving(Sandbox(world, limits="off")) as root, Client(root) as client:
+            events = client.everything("/v1/stats/events.json")
+            medias = client.rows("/v1/medias.json")
+            cues = [
+                [cue.text for cue in captions.cues(each["text"])]
+                for media in medias
+                for each in client.rows(f"/v1/medias/{media['hashed_id']}/captions.json")
+            ]
+        world.close()
+        shares = [row["percent_viewed"] for row in events]
+        served[bool(anomalies)] = cues
+        platforms = {(row.get("user_agent_details") or {}).get("platform") for row in events} - {None}
+        assert platforms == {"iOS (iPhone)", "iOS (iPad)", "Android", "Windows", "Mac", "Linux"}
+        above = sum(isinstance(share, float) and 1 < share < 1.5 for share in shares) / len(shares)
+        browsers = {(row.get("user_agent_details") or {}).get("browser") for row in events}
+        is_rough = bool(anomalies)
+        assert (0.05 < above < 0.08) == is_rough
+        assert ("NaN" in shares) == ("Unknown Browser" in browsers) == is_rough
+        assert any(not media["duration"] for media in medias) == is_rough
+        assert any(not media["name"] for media in medias) == is_rough
+        assert any(media["project"] is None for media in medias) == is_rough
+    assert served[True] == served[False], "spelled in other ways, and said the same"

@@ -12,6 +12,8 @@ answered as (
         count(*) as response_count,
         avg(answer_number) as mean_answer,
         stddev_samp(answer_number) as answer_deviation,
+        -- Above 10 or below 0 an answer is on no scale of NPS.
+        count(*) filter (where answer_number between 0 and 10) as scored_count,
         count(*) filter (where answer_number between 9 and 10) as promoter_count,
         count(*) filter (where answer_number >= 7 and answer_number < 9) as passive_count,
         count(*) filter (where answer_number >= 0 and answer_number < 7) as detractor_count
@@ -41,8 +43,8 @@ scored as (
         case when questions.question_type = 'NPS' then answered.detractor_count end as detractor_count,
         case
             when questions.question_type = 'NPS'
-                then 100 * ({{ share('answered.promoter_count', 'answered.response_count') }}
-                    - {{ share('answered.detractor_count', 'answered.response_count') }})
+                then 100 * ({{ share('answered.promoter_count', 'answered.scored_count') }}
+                    - {{ share('answered.detractor_count', 'answered.scored_count') }})
         end as nps
     from questions
     left join answered
