@@ -1385,6 +1385,35 @@ def freshness(rows: Rows) -> Drawing:
 
 
 @figure(
+    "set-aside",
+    "Data",
+    "What could not be read",
+    "marts.fct_quarantined_rows",
+    select="vendor, table_name, field, reason, row_count, total_count",
+    tail="order by row_count desc, vendor, table_name, field, reason",
+    definition="Values that cannot be, such as NaN or the year 9999, are null; rows without a readable key are"
+    " left out. Both are counted by table, field and reason.",
+)
+def set_aside(rows: Rows) -> Drawing:
+    tables: dict[str, list[Any]] = {}
+    for row in rows:
+        if row["row_count"]:
+            tables.setdefault(f"{row['vendor']} {plain(row['table_name'])}", []).append(row)
+    total = sum(row["row_count"] for row in rows)
+    sentence = (
+        f"{several(total, 'value or row', 'values and rows')} of {several(len(tables), 'table')}"
+        " could not be read and count nowhere."
+        if tables
+        else "Everything that the vendors served could be read."
+    )
+    items = [
+        (name, ", ".join(f"{row['reason']} {row['row_count']:,}" for row in reasons))
+        for name, reasons in tables.items()
+    ]
+    return Drawing(sentence, items=items)
+
+
+@figure(
     "runs",
     "Data",
     "Runs",

@@ -13,7 +13,7 @@ ranked_actions as (
         -- By the upper end, in steps: what may be noise neither makes an action the worst nor changes which one is.
         row_number() over (
             order by
-                {{ in_steps('actions.action_share_high / actions.median_action_share', var('analysis_share_step')) }},
+                {{ in_steps('actions.action_share_high / nullif(actions.median_action_share, 0)', var('analysis_share_step')) }},
                 actions.media_id,
                 actions.action_type
         ) as action_position

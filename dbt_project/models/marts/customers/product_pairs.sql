@@ -59,7 +59,7 @@ overall as (
     select
         max(every_pair.judged_product_count * (every_pair.judged_product_count - 1) / 2) as judged_pair_count,
         sum(joint.joint_customer_count)
-        / (max(every_pair.customer_count_product) / max(account.customer_count)) as overall_lift
+        / nullif(max(every_pair.customer_count_product) / nullif(max(account.customer_count), 0), 0) as overall_lift
     from joint
     cross join every_pair
     cross join account
@@ -75,7 +75,8 @@ measured as (
         a.customer_count as product_a_customer_count,
         b.customer_count as product_b_customer_count,
         joint.joint_customer_count,
-        overall.overall_lift * a.customer_count * b.customer_count / account.customer_count as chance_customer_count,
+        overall.overall_lift * a.customer_count * b.customer_count / nullif(account.customer_count, 0)
+            as chance_customer_count,
         least(a.customer_count, b.customer_count) >= {{ var('smallest_group') }} as is_judged,
         overall.judged_pair_count,
         account.measured_on
@@ -117,7 +118,7 @@ judged as (
     select
         *,
         {{ adjusted_p('p_value', 'ranked_p', 'is_judged') }} as adjusted_p_value,
-        joint_customer_count / chance_customer_count as lift
+        joint_customer_count / nullif(chance_customer_count, 0) as lift
     from ranked
 
 )
@@ -142,7 +143,7 @@ select
     {% for end in ['low', 'high'] -%}
     {%- set wilson = wilson_low if end == 'low' else wilson_high -%}
     {{ wilson('judged.joint_customer_count', 'judged.product_a_customer_count') }}
-        * judged.product_a_customer_count / judged.chance_customer_count as lift_{{ end }},
+        * judged.product_a_customer_count / nullif(judged.chance_customer_count, 0) as lift_{{ end }},
     {% endfor -%}
     judged.p_value,
     judged.adjusted_p_value,

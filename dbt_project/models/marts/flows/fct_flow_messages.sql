@@ -105,7 +105,9 @@ scored as (
         coalesce(rated.is_compared and peers.peer_count >= {{ var('flow_peers_from') }}, false)
             and rated.{{ rate }}_share is not null as is_{{ rate }}_judged,
         (peers.peer_{{ rate }}_share - rated.{{ rate }}_share)
-            / nullif(sqrt(peers.peer_{{ rate }}_share * (1 - peers.peer_{{ rate }}_share) / rated.received_count), 0)
+            / nullif(sqrt(greatest(
+                0, peers.peer_{{ rate }}_share * (1 - peers.peer_{{ rate }}_share) / nullif(rated.received_count, 0)
+            )), 0)
             as {{ rate }}_z_score{{ ',' if not loop.last }}
         {%- endfor %}
     from rated

@@ -173,7 +173,7 @@ compared as (
                 then {{ two_proportion_z('amount', 'whole_count', 'amount_before', 'whole_count_before') }}
             -- Of what happens to people one by one, the variance of a count is the count.
             when measure in ('new_viewers', 'new_customers', 'orders')
-                then (amount - amount_before) / nullif(sqrt(amount + amount_before), 0)
+                then (amount - amount_before) / nullif(sqrt(greatest(0, amount + amount_before)), 0)
         end as z_score
     from summed
 

@@ -65,9 +65,9 @@ scored as (
     select
         rated.*,
         medians.median_action_share,
-        (medians.median_action_share - rated.action_share) / nullif(sqrt(
-            medians.median_action_share * (1 - medians.median_action_share) / nullif(rated.impression_count, 0)
-        ), 0) as z_score
+        (medians.median_action_share - rated.action_share) / nullif(sqrt(greatest(
+            0, medians.median_action_share * (1 - medians.median_action_share) / nullif(rated.impression_count, 0)
+        )), 0) as z_score
     from rated
     left join medians on rated.action_type = medians.action_type
 

@@ -21,7 +21,7 @@ losses as (
     join cells as later
         on earlier.media_id = later.media_id
         and later.cell_place = earlier.cell_place
-            + greatest(1, cast(round({{ var('drop_off_seconds') }} / earlier.cell_seconds) as bigint))
+            + greatest(1, cast(round({{ var('drop_off_seconds') }} / nullif(earlier.cell_seconds, 0)) as bigint))
     where earlier.play_count - later.play_count
         > {{ var('drop_off_share_above') }} * earlier.starting_play_count
 
