@@ -139,4 +139,14 @@
 {# The first of several properties of a JSON object that is not blank, in capitals. #}
 {% macro first_named(column, names) -%}
     coalesce({% for name in names %}nullif(upper(trim({{ json_text(column, name) }})), ''){{ ', ' if not loop.last }}{% endfor %})
+
+{# The class of device that runs an operating system, by what its name begins with: "iOS (iPhone)" is iOS. #}
+{% macro device_class_of(system) -%}
+    case
+        {%- for device_class, names in var('device_systems').items() -%}
+        {%- for name in names %}
+        when lower({{ system }}) like '{{ name }}%' then '{{ device_class }}'
+        {%- endfor -%}
+        {%- endfor %}
+    end
 {%- endmacro %}

@@ -1,18 +1,9 @@
-{# The class of device that a vendor's name of an operating system begins with: "iOS (iPhone)" is iOS. #}
-{%- macro device_class_of(system) -%}
-    {%- for device_class, systems in var('device_systems').items() -%}
-    {%- for name in systems %}
-            when lower({{ system }}) like '{{ name }}%' then '{{ device_class }}'
-    {%- endfor -%}
-    {%- endfor -%}
-{%- endmacro -%}
-
 with mails as (
 
     select
         events.customer_event_id as reading_event_id,
         {{ person_id('profiles.email') }} as person_id,
-        case {{- device_class_of('events.operating_system') }} end as device_class,
+        {{ device_class_of('events.operating_system') }} as device_class,
         metrics.metric_name as reading_kind,
         events.happened_at
     from {{ ref('stg_klaviyo__events') }} as events
@@ -33,7 +24,7 @@ viewings as (
         case
             when coalesce(sessions.is_mobile, viewers.is_mobile) then 'mobile'
             when not coalesce(sessions.is_mobile, viewers.is_mobile) then 'desktop'
-            {{- device_class_of('coalesce(sessions.platform, viewers.platform)') }}
+            else {{ device_class_of('coalesce(sessions.platform, viewers.platform)') }}
         end as device_class,
         'Viewing' as reading_kind,
         sessions.viewed_at as happened_at
