@@ -35,6 +35,7 @@ faults: .venv/.dev ## every fault and every death of a run, and what came of it;
 	@$(PY) -m tests.faults $(if $(SEEDS),--seeds $(SEEDS))
 	@$(PY) -m tests.ingest_faults
 	@$(PY) -m tests.fuzz_answers
+	@$(PY) -m tests.odd_values
 
 bench: .venv/.dev ## what each step costs beside a yardstick measured in the same run; PEOPLE=20000 for more
 	@$(PY) -m tests.bench --people $(PEOPLE)
