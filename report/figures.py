@@ -1391,8 +1391,8 @@ def freshness(rows: Rows) -> Drawing:
     "marts.fct_quarantined_rows",
     select="vendor, table_name, field, reason, row_count, total_count",
     tail="order by row_count desc, vendor, table_name, field, reason",
-    definition="Values that cannot be, such as NaN or the year 9999, are null; rows without a readable key are"
-    " left out. Both are counted by table, field and reason.",
+    definition="Values that cannot be, such as NaN or the year 9999, are null; rows without a readable key"
+    " are left out. Both are counted by table, field and reason.",
 )
 def set_aside(rows: Rows) -> Drawing:
     tables: dict[str, list[Any]] = {}
