@@ -618,7 +618,7 @@ select
     -- a rough account serves a little above 1 for the end, and now and then what cannot be
     case
         when rough() and draw('more than whole', visitor_no, session) < 0.066 then 1
-        when rough() and draw('more than whole', visitor_no, session) < 0.068 then null
+        when rough() and draw('more than whole', visitor_no, session) < 0.071 then null
         else round(share, 4)
     end::double as percent_viewed,
     (1 + long_tail(draw('loads', visitor_no, session), 1.1))::tinyint as loads,
