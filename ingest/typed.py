@@ -415,7 +415,7 @@ class Table:
                 from counted where place in (select unnest($wrong))
             )
             select place, json_type(row), json_keys(row), text_of, type_of, [{fits}]::boolean[],
-                sha256(row::varchar)
+                sha256(coalesce(row::varchar, 'null'))
             from cells order by place
         """
 
@@ -423,6 +423,8 @@ class Table:
         """What to set aside of the rows at the positions `wrong`, and which of them to leave out."""
         aside, left_out, strange = Aside(), set[int](), 0
         columns, fields = [*self._scalars, *self._nested], list[str]()
+        told = {column.name for column in columns}
+        first = next((name for name in self.key if name in told), self.key[0])
         found = _cursor().execute(self._examine, {"page": page, "wrong": wrong}).fetchall()
         for place, kind, names, texts, types, fits, digest in found:
             texts, types = texts or [None] * len(columns), types or [None] * len(columns)
@@ -431,7 +433,7 @@ class Table:
             if kind != "OBJECT" or not (self.sparse or any(types)):
                 strange += 1
                 fields = fields or [name for name in names or [] if name.isidentifier()]
-                unread[self.key[0]] = NO_ROW
+                unread[first] = NO_ROW
             else:
                 for column, text, said, is_fit in zip(columns, texts, types, fits, strict=True):
                     if reason := _reason(column.type, text, said, is_fit):

@@ -851,6 +851,22 @@ def test_something_listed_that_is_gone_is_counted_and_the_others_are_loaded(
     assert count > 0
 
 
+def test_rows_that_are_none_are_counted_and_the_others_loaded(
+    machine: Machine, worlds: Mapping[date, World]
+) -> None:
+    before, after = (
+        b'{"data":[',
+        b'{"data":[null,7,{"id":null,"attributes":{"updated":"2026-07-01T00:00:00Z"}},',
+    )
+    odd: Any = Changed(Sandbox(worlds[TODAY], limits="off"), "/api/profiles", before, after)
+    with serving(odd) as url:
+        machine.meet(url, TODAY)
+        ran = machine.ingest("klaviyo")
+    assert (ran.code, ran.report["errors"]) == (0, [])
+    assert aside(ran, "klaviyo profiles") == [("id", "not a row", 2), ("id", "no key", 1)]
+    assert not differences(machine, worlds[TODAY], "raw_klaviyo")
+
+
 def test_words_of_a_vendor_that_no_database_takes_end_no_other_load(
     machine: Machine, worlds: Mapping[date, World]
 ) -> None:

@@ -129,6 +129,7 @@ def test_a_row_without_a_key_is_left_out_and_the_others_stay() -> None:
         ("event_key", "not a row"),
     ]
     assert "US" not in str(aside.rows)
+    assert all(digest for digest, _, _ in aside.rows)
 
 
 def form_of(*events: dict[str, Any]) -> Form:
