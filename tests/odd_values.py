@@ -48,7 +48,7 @@ SOME: Final = {  # for tables that the scripts leave empty
     **dict.fromkeys(("bigint", "double"), "1"),
     **dict.fromkeys(("timestamptz", "date"), "'2026-01-02'"),
     "bool": "true",
-    "json": "'{}'",
+    **dict.fromkeys(("json", "any"), "'{}'"),
 }
 UNREADABLE: Final = {*TOO_LARGE, *NOT_FINITE, *NO_TIME}
 DOCUMENTS: Final = (
