@@ -14,7 +14,8 @@ renamed as (
         nullif(lower(trim(email)), '') as email,
 
         -- times
-        {{ utc('created_at') }} as listed_at
+        -- Whose time cannot be read is on the list all the same.
+        coalesce({{ utc('created_at') }}, {{ utc("'1970-01-01 00:00:00+00'") }}) as listed_at
     from source
 
 )
