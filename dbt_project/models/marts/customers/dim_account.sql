@@ -1,3 +1,13 @@
+-- A key is of one account. Should Klaviyo list several, the first by id stands for it, so that this stays one row.
+with accounts as (
+
+    select
+        *,
+        row_number() over (order by account_id) as place
+    from {{ ref('stg_klaviyo__accounts') }}
+
+)
+
 select
     accounts.account_id,
     currency.currency,
@@ -7,4 +17,4 @@ select
     accounts.industry,
     accounts.is_test_account
 from {{ ref('int_account_currency') }} as currency
-left join {{ ref('stg_klaviyo__accounts') }} as accounts on true
+left join accounts on accounts.place = 1
