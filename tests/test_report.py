@@ -52,7 +52,16 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with duckdb.connect(str(path)) as connection:
         connection.execute(SMALL)
     results = transform.dbt(
-        path, "run", "--select", "+exposure:report", "--target-path", str(path.parent / "target")
+        path,
+        "build",
+        "--select",
+        "+exposure:report",
+        "--resource-type",
+        "model",
+        "--resource-type",
+        "seed",
+        "--target-path",
+        str(path.parent / "target"),
     )
     assert {result.status for result in results} == {"success"}
     copy = path.with_name("published.duckdb")
@@ -348,8 +357,17 @@ def test_money_is_told_without_a_verdict() -> None:
         "is_rate": False,
     }
     revenue |= {"is_surely_different": None, "change_share": 0.29, "measured_to": NOW.date()}
+    revenue |= {"currency": "USD", "other_currency_revenue": None}
     (tile,) = report.tiles([revenue], 0)
     assert (tile["sign"], tile["change"]) == ("", "$2,653 the week before")
+    revenue |= {"currency": "EUR", "other_currency_revenue": "90.00 GBP, 1200.00 JPY"}
+    (tile,) = report.tiles([revenue], 0)
+    assert (tile["value"], tile["change"]) == (
+        "3,421\u00a0EUR",
+        "2,653\u00a0EUR the week before; besides 90.00 GBP, 1200.00 JPY",
+    )
+    (tile,) = report.tiles([revenue | {"currency": "unknown", "other_currency_revenue": None}], 0)
+    assert tile["value"] == "3,421"
 
 
 def test_the_last_run_of_a_step_stands_beside_the_one_before() -> None:
