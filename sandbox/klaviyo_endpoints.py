@@ -75,7 +75,7 @@ def each(names: str, sql: SQL | None = "{}", below: str = "") -> Fields:
 TIME: Final = "strftime({} at time zone 'UTC', '%Y-%m-%dT%H:%M:%S+00:00')"
 CREATED: Final = TIME.format("created")
 CONSENTED: Final = f"if({{}} = 'NEVER_SUBSCRIBED', null, {CREATED})"
-SUPPRESSED: Final = "email_consent = 'UNSUBSCRIBED'"
+SUPPRESSED: Final = "is_suppressed"
 EMAIL: Final = "subscriptions.email.marketing."
 SMS: Final = "subscriptions.sms.marketing."
 OPT_IN: Final = "can_receive consent consent_timestamp created_timestamp last_updated metadata valid_until"
@@ -109,14 +109,18 @@ PROFILE: Final = Kind(
         "location.longitude": "longitude",
         "properties": "properties::json",
         f"{EMAIL}consent": "email_consent",
-        f"{EMAIL}can_receive_email_marketing": "email_consent = 'SUBSCRIBED'",
+        f"{EMAIL}can_receive_email_marketing": "can_receive_email",
         **each("consent_timestamp last_updated", CONSENTED.format("email_consent"), EMAIL),
         **each("method method_detail custom_method_detail double_optin", None, EMAIL),
-        f"{EMAIL}suppression": f"if({SUPPRESSED}, [{{'reason': 'UNSUBSCRIBE', 'timestamp': {CREATED}}}], [])",
-        f"{EMAIL}list_suppressions": "[]",
+        f"{EMAIL}suppression": f"""
+        if({SUPPRESSED}, [{{'reason': suppression_reason, 'timestamp': {CREATED}}}], [])
+        """,
+        f"{EMAIL}list_suppressions": f"""
+        if(left_list_id is null, [], [{{'list_id': left_list_id, 'reason': 'UNSUBSCRIBE', 'timestamp': {CREATED}}}])
+        """,
         **each(OPT_IN, None, "subscriptions.email.open_tracking."),
         f"{SMS}consent": "sms_consent",
-        f"{SMS}can_receive_sms_marketing": "sms_consent = 'SUBSCRIBED'",
+        f"{SMS}can_receive_sms_marketing": "can_receive_sms",
         **each("consent_timestamp last_updated", CONSENTED.format("sms_consent"), SMS),
         **each("method method_detail", None, SMS),
         **each(
@@ -443,6 +447,7 @@ COMPARISONS: Final = {
 ONE_OF: Final = "any equals"
 COMPARED: Final = "greater-or-equal greater-than less-or-equal less-than"
 SUPPRESSED_AT: Final = f"if({SUPPRESSED}, created, null)"
+LEFT_LIST_AT: Final = "if(left_list_id is null, null, created)"
 
 PROFILE_FILTERS: Final = {
     "id": Filter(ONE_OF, "profile_id"),
@@ -452,11 +457,11 @@ PROFILE_FILTERS: Final = {
     "_kx": Filter("equals", "null::varchar"),
     "created": Filter("greater-than less-than", "created", "datetime"),
     "updated": Filter("greater-than less-than", "updated", "datetime"),
-    f"{EMAIL}suppression.reason": Filter("equals", f"if({SUPPRESSED}, 'UNSUBSCRIBE', null)"),
+    f"{EMAIL}suppression.reason": Filter("equals", "suppression_reason"),
     f"{EMAIL}suppression.timestamp": Filter(COMPARED, SUPPRESSED_AT, "datetime"),
-    f"{EMAIL}list_suppressions.reason": Filter("equals", "null::varchar"),
-    f"{EMAIL}list_suppressions.timestamp": Filter(COMPARED, "null::timestamptz", "datetime"),
-    f"{EMAIL}list_suppressions.list_id": Filter("equals", "null::varchar"),
+    f"{EMAIL}list_suppressions.reason": Filter("equals", "if(left_list_id is null, null, 'UNSUBSCRIBE')"),
+    f"{EMAIL}list_suppressions.timestamp": Filter(COMPARED, LEFT_LIST_AT, "datetime"),
+    f"{EMAIL}list_suppressions.list_id": Filter("equals", "left_list_id"),
 }
 MEMBER_FILTERS: Final = {
     "profile_id": Filter(ONE_OF, "profile_id"),
@@ -711,7 +716,7 @@ ENDPOINTS: Final = (
             "email": "coalesce(email, '')",
             "id": "profile_id",
             f"{EMAIL}suppression.timestamp": f"coalesce({SUPPRESSED_AT}, 'infinity')",
-            f"{EMAIL}list_suppressions.timestamp": "position",
+            f"{EMAIL}list_suppressions.timestamp": f"coalesce({LEFT_LIST_AT}, 'infinity')",
         },
         filters=PROFILE_FILTERS,
         includes="conversations push-tokens",

@@ -72,9 +72,11 @@ class World:
       platform, mobile), most recently active first; counts of visible sessions; some only loaded a video.
     - klaviyo_profiles(position, profile_id, person_id, email, phone_number?, external_id?, first_name,
       last_name, locale, created, updated, last_event_date?, city, region, country, timezone, latitude,
-      longitude, properties as JSON text, email_consent, sms_consent, historic_clv?, predicted_clv?,
+      longitude, properties as JSON text, email_consent, is_suppressed, suppression_reason?, left_list_id?,
+      can_receive_email, sms_consent, can_receive_sms, historic_clv?, predicted_clv?,
       total_clv?, historic_number_of_orders?, predicted_number_of_orders?, average_days_between_orders?,
       average_order_value?, churn_probability?, expected_date_of_next_order?), by (updated, profile_id).
+      Whoever is not suppressed can receive e-mail, opted in or not, as Klaviyo's implicit consent has it.
       A quarter never buys and has no prediction. What an event changes moves `updated` when it is visible.
     - klaviyo_catalog_items(position, catalog_item_id, external_id: the product's id in events, title,
       description?, price?, url, published, created, updated, category_ids, cents, thing_no), oldest first.

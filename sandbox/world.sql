@@ -1304,8 +1304,27 @@ select
         when draw('email consent', person_id) < 0.84 then 'UNSUBSCRIBED'
         else 'NEVER_SUBSCRIBED'
     end as email_consent,
+    -- Why the address gets no marketing at all. Most who leave are suppressed; some only change what they consent to.
+    case
+        when draw('email consent', person_id) < 0.72 then draw('suppressed', person_id) < 0.02
+        when draw('email consent', person_id) < 0.84 then draw('suppressed', person_id) < 0.75
+        else draw('suppressed', person_id) < 0.25
+    end as is_suppressed,
+    case
+        when not is_suppressed then null
+        when email_consent = 'UNSUBSCRIBED' then 'UNSUBSCRIBE'
+        else pick(['HARD_BOUNCE', 'INVALID_EMAIL', 'SPAM_COMPLAINT', 'USER_SUPPRESSED'], 'suppression', person_id)
+    end as suppression_reason,
+    -- One of klaviyo_lists, whatever the person consents to otherwise.
+    if(draw('leaves a list', person_id) < 0.1, short_id_of('list', up_to(3, 'leaves list', person_id)), null)
+        as left_list_id,
+    -- Implicit consent: whoever is not suppressed, also without an opt-in. Some accounts' answers contradict themselves.
+    if(rough() and draw('odd consent', person_id) < 0.15, is_suppressed, not is_suppressed) as can_receive_email,
     if(phone is not null and (channel = 'sms' or draw('sms consent', person_id) < 0.1),
-       'SUBSCRIBED', 'NEVER_SUBSCRIBED') as sms_consent,
+       if(rough() and draw('leaves texts', person_id) < 0.1, 'UNSUBSCRIBED', 'SUBSCRIBED'), 'NEVER_SUBSCRIBED')
+        as sms_consent,
+    if(rough() and draw('odd text consent', person_id) < 0.05, sms_consent <> 'SUBSCRIBED', sms_consent = 'SUBSCRIBED')
+        as can_receive_sms,
     case when has_prediction then spent / 100 end::double as historic_clv,
     case when has_prediction then hundredths(worth, account_currency()) end::double as predicted_clv,
     case when has_prediction then round(spent / 100 + hundredths(worth, account_currency()), 2) end::double as total_clv,

@@ -132,9 +132,9 @@ insert into raw_wistia.account_stats_by_date (date, load_count, play_count, hour
 insert into raw_klaviyo.profiles (id, email, location, subscriptions)
     select
         'p' || range,
-        case range when 100 then 'ADA@example.com' when 99 then '' end,
+        case when range = 100 then 'ADA@example.com' when range = 99 then '' when range > 50 then 'p' || range || '@example.com' end,
         '{"country": "US"}',
-        case when range > 50 then '{"email": {"marketing": {"can_receive_email_marketing": true}}}' end
+        case when range > 50 then '{"email": {"marketing": {"can_receive_email_marketing": true, "consent": "SUBSCRIBED", "suppression": []}}}' end
     from range(1, 111);
 insert into raw_klaviyo.predictive_analytics
     (profile_id, measured_on, predicted_clv, average_order_value, churn_probability)

@@ -19,6 +19,7 @@ PAGES = [
 MAKEFILE = (settings.ROOT / "Makefile").read_text(encoding="utf-8")
 TARGETS = set(re.findall(r"^([a-z][a-z-]*):", MAKEFILE, re.MULTILINE))
 VARIABLES = set(re.findall(r"^([A-Z]+) \?=", MAKEFILE, re.MULTILINE)) | {"ENV_FILE"}
+RULE_PAGES = ("README.md", "docs/decisions.md")
 SETTINGS = {name.upper() for name in settings.Settings.model_fields}
 
 
@@ -96,6 +97,13 @@ def test_every_file_exists(page: Path) -> None:
         named = re.fullmatch(r"([\w.-]+)/[\w./-]+\.\w+", code)
         if named and named[1] in folders and code not in invented:
             assert (settings.ROOT / code).exists(), code
+
+
+def test_who_may_be_mailed_is_said_in_the_same_words_everywhere() -> None:
+    pages = [" ".join((settings.ROOT / page).read_text(encoding="utf-8").split()) for page in RULE_PAGES]
+    rule = re.findall(r"An address may be mailed if .* for one kind of mail\.", pages[0])
+    assert len(rule) == 1
+    assert all(rule[0] in page for page in pages)
 
 
 def test_the_readme_begins_with_one_screen_of_what_it_is() -> None:

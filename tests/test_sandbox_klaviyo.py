@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import date
+from itertools import product
 from typing import Any
 
 import pytest
@@ -268,9 +269,26 @@ def test_consent_and_suppression_agree(klaviyo, world):
     assert [one["consent"] for one in marketing] == column(
         world, "select email_consent from klaviyo_profiles order by position"
     )
-    for one in marketing:
-        assert one["can_receive_email_marketing"] == (one["consent"] == "SUBSCRIBED")
-        assert bool(one["suppression"]) == (one["consent"] == "UNSUBSCRIBED")
+    for one in marketing:  # implicit consent: whatever is not suppressed
+        assert one["can_receive_email_marketing"] == (not one["suppression"])
+        assert one["consent"] != "UNSUBSCRIBED" or {why["reason"] for why in one["suppression"]} <= {
+            "UNSUBSCRIBE"
+        }
+
+
+def test_every_mix_of_consent_and_suppression_is_served():
+    def mixes(*anomalies: str) -> set[tuple[str, bool, bool, bool]]:
+        return set(World(20_000, 7, date(2026, 11, 21), anomalies=frozenset(anomalies)).sql(
+            "select email_consent, can_receive_email, is_suppressed, left_list_id is not null from klaviyo_profiles"
+        ))  # fmt: skip
+
+    yes_and_no = (True, False)
+    consents = ("SUBSCRIBED", "UNSUBSCRIBED", "NEVER_SUBSCRIBED")
+    assert mixes() == {
+        (consent, not suppressed, suppressed, left)
+        for consent, suppressed, left in product(consents, yes_and_no, yes_and_no)
+    }
+    assert mixes("rough") == set(product(consents, yes_and_no, yes_and_no, yes_and_no))
 
 
 def test_the_count_of_a_segment_is_that_of_its_members(klaviyo, world):
@@ -324,7 +342,9 @@ def test_parts_of_a_definition_may_be_chosen_and_it_comes_whole(klaviyo):
         ("profiles", "equals(email,'{email}')", "email = '{email}'"),
         ("profiles", "any(id,['{profile}','none'])", "profile_id = '{profile}'"),
         ("profiles", "equals(subscriptions.email.marketing.suppression.reason,'UNSUBSCRIBE')",
-         "email_consent = 'UNSUBSCRIBED'"),
+         "suppression_reason = 'UNSUBSCRIBE'"),
+        ("profiles", "equals(subscriptions.email.marketing.list_suppressions.reason,'UNSUBSCRIBE')",
+         "left_list_id is not null"),
         ("profiles", "equals(_kx,'anybody')", "false"),
         ("segments", "equals(is_starred,true)", "is_starred"),
         ("segments", "any(name,['VIP','Customers'])", "name in ('VIP', 'Customers')"),

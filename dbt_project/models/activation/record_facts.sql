@@ -129,7 +129,7 @@
         'sms_conversion_count': 'conversion_outcome', 'tied_conversion_count': 'conversion_outcome',
         'pairs': 'email_campaign_name'}},
     {'kind': 'focus-groups', 'job': 'channel-pairs', 'mart': 'dim_customers', 'to': 'measured_on', 'facts': {
-        'email_reachable_share': 'can_receive_email', 'sms_reachable_share': 'can_receive_sms'}},
+        'email_reachable_share': 'may_be_mailed', 'sms_reachable_share': 'may_be_texted'}},
 ] -%}
 
 with

@@ -49,8 +49,8 @@ pair_lists as (
 reach as (
 
     select
-        avg(case when can_receive_email then 1.0 else 0.0 end) as email_reachable_share,
-        avg(case when can_receive_sms then 1.0 else 0.0 end) as sms_reachable_share
+        avg(case when may_be_mailed then 1.0 else 0.0 end) as email_reachable_share,
+        avg(case when may_be_texted then 1.0 else 0.0 end) as sms_reachable_share
     from {{ ref('dim_customers') }}
 
 ),

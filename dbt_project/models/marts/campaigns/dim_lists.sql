@@ -1,12 +1,28 @@
-with members as (
+with suppressions as (
+
+    select customer_id, {{ explode_rows('email_list_suppressions') }} as suppression
+    from {{ ref('stg_klaviyo__profiles') }}
+    where email_list_suppressions like '[%'
+
+),
+
+-- A list's own suppression takes mail to that list back, and no other.
+suppressed as (
+
+    select distinct customer_id, {{ json_text('suppression', 'list_id') }} as list_id from suppressions
+
+),
+
+members as (
 
     select
         members.list_id,
         members.joined_at,
-        coalesce(profiles.can_receive_email, false) as can_receive_email,
-        coalesce(profiles.can_receive_sms, false) as can_receive_sms
+        coalesce(customers.may_be_mailed, false) and suppressed.list_id is null as may_be_mailed,
+        coalesce(customers.may_be_texted, false) as may_be_texted
     from {{ ref('stg_klaviyo__list_members') }} as members
-    left join {{ ref('stg_klaviyo__profiles') }} as profiles on members.customer_id = profiles.customer_id
+    left join {{ ref('dim_customers') }} as customers on members.customer_id = customers.customer_id
+    left join suppressed on members.customer_id = suppressed.customer_id and members.list_id = suppressed.list_id
 
 ),
 
@@ -15,9 +31,9 @@ counted as (
     select
         list_id,
         count(*) as member_count,
-        count(*) filter (where can_receive_email) as email_reachable_count,
-        count(*) filter (where can_receive_sms) as sms_reachable_count,
-        count(*) filter (where not can_receive_email and not can_receive_sms) as unreachable_count,
+        count(*) filter (where may_be_mailed) as email_reachable_count,
+        count(*) filter (where may_be_texted) as sms_reachable_count,
+        count(*) filter (where not may_be_mailed and not may_be_texted) as unreachable_count,
         max(joined_at) as last_joined_at
     from members
     group by list_id

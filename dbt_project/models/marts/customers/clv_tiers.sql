@@ -34,8 +34,8 @@ summed as (
         count(*) filter (where churn_band = 'low') as low_churn_count,
         count(*) filter (where churn_band = 'medium') as medium_churn_count,
         count(*) filter (where churn_band = 'high') as high_churn_count,
-        count(*) filter (where can_receive_email) as email_reachable_count,
-        count(*) filter (where can_receive_sms) as sms_reachable_count,
+        count(*) filter (where may_be_mailed) as email_reachable_count,
+        count(*) filter (where may_be_texted) as sms_reachable_count,
         max(measured_on) as measured_on
     from customers
     group by clv_tier

@@ -8,7 +8,7 @@ with memberships as (
 
 select
     profiles.customer_id,
-    {{ person_id('profiles.email') }} as person_id,
+    consents.person_id,
     coalesce(tiered.clv_tier, 'no_prediction') as clv_tier,
     tiered.churn_band,
     profiles.country,
@@ -28,6 +28,8 @@ select
     profiles.has_phone_number,
     profiles.can_receive_email,
     profiles.can_receive_sms,
+    coalesce(people.may_be_mailed, false) as may_be_mailed,
+    coalesce(consents.has_sms_consent, false) as may_be_texted,
     tiered.measured_on,
     profiles.created_at,
     profiles.updated_at,
@@ -36,4 +38,6 @@ select
 from {{ ref('stg_klaviyo__profiles') }} as profiles
 cross join {{ ref('int_account_currency') }} as account
 left join {{ ref('int_customers_tiered') }} as tiered on profiles.customer_id = tiered.customer_id
+left join {{ ref('int_customers_consented') }} as consents on profiles.customer_id = consents.customer_id
+left join {{ ref('dim_people') }} as people on consents.person_id = people.person_id
 left join memberships on profiles.customer_id = memberships.customer_id

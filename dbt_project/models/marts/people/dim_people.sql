@@ -10,11 +10,11 @@ with undeliverable as (
 consents as (
 
     select
-        {{ person_id('email') }} as person_id,
-        case when min(case when can_receive_email then 1 else 0 end) = 1 then 'given' else 'not_given' end as email_consent
-    from {{ ref('stg_klaviyo__profiles') }}
-    where email is not null
-    group by email
+        person_id,
+        case when min(case when has_email_consent then 1 else 0 end) = 1 then 'given' else 'not_given' end as email_consent
+    from {{ ref('int_customers_consented') }}
+    where person_id is not null
+    group by person_id
 
 ),
 

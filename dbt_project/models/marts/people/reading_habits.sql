@@ -1,4 +1,17 @@
 {%- set z = var('statement_z') -%}
+{#- Hours of a week in each part of the day: the first part that fits an hour has it, as in int_reading_events. -#}
+{%- set hours = {} -%}
+{%- for hour in range(24) -%}
+    {%- for days, is_weekend in [(5, false), (2, true)] -%}
+        {%- set fits = [] -%}
+        {%- for rule in var('day_parts') if rule.hour_from <= hour < rule.hour_to and not (is_weekend and rule.weekdays_only) -%}
+            {%- do fits.append(rule.day_part) -%}
+        {%- endfor -%}
+        {%- if fits -%}
+            {%- do hours.update({fits[0]: hours.get(fits[0], 0) + days}) -%}
+        {%- endif -%}
+    {%- endfor -%}
+{%- endfor -%}
 
 with told as (
 
@@ -96,7 +109,15 @@ habits as (
         cells.day_part,
         -- More than half of a person's events: nobody has two habits, and who has none is in the whole.
         count(*) filter (where 2 * cells.event_count > members.event_count) as person_count,
-        cast(sum(cells.event_count) as bigint) as event_count
+        cast(sum(cells.event_count) as bigint) as event_count,
+        -- Every person once, whatever the number of events.
+        cast(sum(cast(cells.event_count as decimal(18, 8)) / members.event_count) as double) as event_share_sum,
+        case cells.day_part
+            {%- for day_part, week_hours in hours.items() %}
+            when '{{ day_part }}' then {{ week_hours }} / 168.0
+            {%- endfor %}
+            else 1.0
+        end as week_share
     from members
     join cells on members.person_id = cells.person_id
     group by members.segment_kind, members.segment_id, members.country, members.region, cells.device_class, cells.day_part
@@ -121,9 +142,16 @@ measured as (
         {{ wilson_low('habits.person_count', 'groups.segment_person_count') }} as person_share_low,
         {{ wilson_high('habits.person_count', 'groups.segment_person_count') }} as person_share_high,
         {{ share('habits.event_count', 'groups.segment_event_count') }} as event_share,
+        {{ share('habits.event_share_sum', 'groups.segment_person_count') }} as mean_event_share,
+        habits.week_share,
         groups.segment_person_count >= {{ var('small_sample') }} as is_measured,
         {{ wilson_low('habits.person_count', 'groups.segment_person_count', z) }} as surely_above,
-        {{ wilson_high('habits.person_count', 'groups.segment_person_count', z) }} as surely_below
+        -- Parts of the day differ in length, so they are compared hour by hour, by how much of each person's events is there: a long
+        -- part has more of them, and more people with more than half of theirs, wherever people read.
+        case
+            when habits.day_part = 'any' then habits.person_count
+            else least(habits.event_share_sum, groups.segment_person_count)
+        end as compared_count
     from habits
     join groups
         on habits.segment_kind = groups.segment_kind
@@ -133,17 +161,28 @@ measured as (
 
 ),
 
+compared as (
+
+    select
+        *,
+        compared_count / week_share as hourly_count,
+        {{ wilson_low('compared_count', 'segment_person_count', z) }} / week_share as compared_low,
+        {{ wilson_high('compared_count', 'segment_person_count', z) }} / week_share as compared_high
+    from measured
+
+),
+
 -- Compared with what stands beside it: devices with devices, hours with hours, both with both.
 ranked as (
 
     select
         *,
         row_number() over (beside) as habit_position,
-        lead(surely_below) over (beside) as surely_below_of_next
-    from measured
+        max(compared_high) over (beside rows between 1 following and unbounded following) as compared_high_of_others
+    from compared
     window beside as (
         partition by segment_kind, segment_id, country, region, device_class = 'any', day_part = 'any'
-        order by person_count desc, device_class, day_part
+        order by hourly_count desc, device_class, day_part
     )
 
 ),
@@ -153,7 +192,7 @@ judged as (
     select
         *,
         is_measured and surely_above > 0.5 as is_surely_most,
-        is_measured and habit_position = 1 and surely_above > coalesce(surely_below_of_next, 0) as is_surely_foremost
+        is_measured and habit_position = 1 and compared_low > coalesce(compared_high_of_others, 0) as is_surely_foremost
     from ranked
 
 ),
@@ -174,7 +213,11 @@ select
     judged.segment_name,
     case
         when judged.is_surely_most or judged.is_surely_foremost then concat(
-            case when judged.is_surely_most then 'Most of ' else 'The most frequent habit of ' end,
+            case
+                when judged.is_surely_most then 'Most of '
+                when judged.day_part = 'any' then 'The most frequent habit of '
+                else 'Hour for hour, the most frequent habit of '
+            end,
             case judged.segment_kind
                 when 'everybody' then 'everybody'
                 else concat(judged.segment_kind, ' "', judged.segment_name, '"')
@@ -206,6 +249,8 @@ select
     judged.person_share_low,
     judged.person_share_high,
     judged.event_share,
+    judged.mean_event_share,
+    judged.week_share,
     judged.is_measured,
     judged.is_surely_most,
     judged.is_surely_foremost,

@@ -1,5 +1,4 @@
-{%- set may_email = json_text('subscriptions', ['email', 'marketing', 'can_receive_email_marketing']) -%}
-{%- set may_sms = json_text('subscriptions', ['sms', 'marketing', 'can_receive_sms_marketing']) -%}
+{%- set email, sms = ['email', 'marketing'], ['sms', 'marketing'] -%}
 
 with source as (
 
@@ -23,11 +22,16 @@ renamed as (
         nullif(trim({{ json_text('location', 'region') }}), '') as region,
         nullif(trim({{ json_text('location', 'city') }}), '') as city,
         {{ json_text('location', 'timezone') }} as timezone,
+        upper(trim({{ json_text('subscriptions', email + ['consent']) }})) as email_consent,
+        upper(trim({{ json_text('subscriptions', sms + ['consent']) }})) as sms_consent,
+        -- JSON lists: reasons why no list may mail the address, and lists that may not.
+        nullif({{ json_text('subscriptions', email + ['suppression']) }}, '[]') as email_suppressions,
+        nullif({{ json_text('subscriptions', email + ['list_suppressions']) }}, '[]') as email_list_suppressions,
 
         -- booleans
         nullif(trim(phone_number), '') is not null as has_phone_number,
-        coalesce(try_cast({{ may_email }} as boolean), false) as can_receive_email,
-        coalesce(try_cast({{ may_sms }} as boolean), false) as can_receive_sms,
+        coalesce(try_cast({{ json_text('subscriptions', email + ['can_receive_email_marketing']) }} as boolean), false) as can_receive_email,
+        coalesce(try_cast({{ json_text('subscriptions', sms + ['can_receive_sms_marketing']) }} as boolean), false) as can_receive_sms,
 
         -- times
         {{ utc('created') }} as created_at,
