@@ -17,7 +17,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint faults bench doctor ingest transform plan activate results scheduled drift status shell query forget backup restore publish \
-  report docs column-lineage sandbox audit sbom lock clean
+  report docs column-lineage zones sandbox audit sbom lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -105,6 +105,9 @@ column-lineage: .venv/.lineage docs ## which column comes from which, build/colu
 	@.venv/bin/colibri generate --light --disable-telemetry --output-dir build/column-lineage \
 	  --manifest dbt_project/target/manifest.json --catalog dbt_project/target/catalog.json >/dev/null
 	@echo "build/column-lineage/index.html: open it in a browser"
+
+zones: .venv/.ready ## write the seed of local times anew, from the tzdata package in the lock
+	@$(PY) -m zones
 
 sandbox: .venv/.ready ## the four vendors on this machine until you press Ctrl-C
 	@$(PY) -m sandbox serve --people $(PEOPLE) --port $(PORT)

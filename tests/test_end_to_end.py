@@ -26,6 +26,7 @@ from commands import Project
 
 import settings
 import transform
+import zones
 from activate import origins, records
 from activate.plan import KINDS
 from sandbox import wistia
@@ -508,10 +509,7 @@ def test_people_are_matched_across_all_three_vendors(walked: Walked) -> None:
 
 
 def test_reading_habits_are_those_of_the_world(walked: Walked) -> None:
-    """People by segment, place, kind of device and part of the day, counted again.
-
-    The clocks are DuckDB's: zones change by law, and those that Python finds on a machine may be older.
-    """
+    """People by segment, place, kind of device and part of the day, counted again, by the clocks of zoneinfo."""
     people = {
         person: (country, region, in_klaviyo)
         for person, country, region, in_klaviyo in walked.world.sql(
@@ -520,19 +518,21 @@ def test_reading_habits_are_those_of_the_world(walked: Walked) -> None:
     }
     placed = Counter(region for _, region, in_klaviyo in people.values() if in_klaviyo)
     events = walked.world.sql("""
-        select person_id, mobile, timezone(timezone, received_at) from viewing_sessions
+        select person_id, mobile, timezone, received_at from viewing_sessions
         join (select visitor_key, person_id from visitors where email <> '') using (visitor_key)
         join (select person_id, timezone from people) using (person_id)
         union all
         select person_id, event_properties ->> 'Client OS Family' in ('iOS', 'Android'),
-            timezone(timezone, occurred_at)
+            timezone, occurred_at
         from klaviyo_events join (select person_id, timezone from people) using (person_id)
         where metric_name in ('Opened Email', 'Clicked Email')
             and event_properties ->> 'Client OS Family' is not null
             and event_properties ->> 'machine_open' is null and event_properties ->> 'Bot Click' is null
     """)
     cells: dict[int, Counter[tuple[str, str]]] = defaultdict(Counter)
-    for person, is_mobile, local in events:
+    clocks = {zone: zones.zone(zone) for zone in {zone for *_, zone, _ in events}}
+    for person, is_mobile, zone, moment in events:
+        local = moment.astimezone(clocks[zone])
         _, region, in_klaviyo = people[person]
         if in_klaviyo or placed[region] >= 30:
             cells[person]["mobile" if is_mobile else "desktop", part_of_day(local)] += 1

@@ -74,32 +74,18 @@
 {%- endmacro %}
 
 
-{# What a clock shows in an IANA time zone at a point in time; null without a zone. #}
-{% macro local_time(moment, time_zone) -%}
-    {{ return(adapter.dispatch('local_time')(moment, time_zone)) }}
+{# What a clock shows that is so many seconds ahead of UTC; null where that is unknown. From the seed time_zone_offsets: engines' own
+   zone tables differ by version. #}
+{% macro local_time(moment, offset_seconds) -%}
+    {{ return(adapter.dispatch('local_time')(moment, offset_seconds)) }}
 {%- endmacro %}
 
-{% macro default__local_time(moment, time_zone) -%}
-    timezone({{ time_zone }}, {{ moment }})
+{% macro default__local_time(moment, offset_seconds) -%}
+    timezone('UTC', {{ moment }}) + to_seconds({{ offset_seconds }})
 {%- endmacro %}
 
-{% macro spark__local_time(moment, time_zone) -%}
-    from_utc_timestamp({{ moment }}, {{ time_zone }})
-{%- endmacro %}
-
-
-{# The name of a time zone, null where there is none of that name: an unknown one would end the whole query. Spark knows no
-   list; there the name must only look like one. #}
-{% macro known_time_zone(column) -%}
-    {{ return(adapter.dispatch('known_time_zone')(column)) }}
-{%- endmacro %}
-
-{% macro default__known_time_zone(column) -%}
-    case when {{ column }} in (select name from pg_timezone_names()) then {{ column }} end
-{%- endmacro %}
-
-{% macro spark__known_time_zone(column) -%}
-    case when {{ column }} rlike '^[A-Z][A-Za-z_]+(/[A-Z][A-Za-z_+-]+)+$' then {{ column }} end
+{% macro spark__local_time(moment, offset_seconds) -%}
+    {{ moment }} + make_interval(0, 0, 0, 0, 0, 0, {{ offset_seconds }})
 {%- endmacro %}
 
 

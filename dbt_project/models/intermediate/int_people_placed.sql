@@ -1,13 +1,20 @@
-with profiles as (
+with known_zones as (
+
+    select distinct time_zone from {{ ref('time_zone_offsets') }}
+
+),
+
+profiles as (
 
     select
-        {{ person_id('email') }} as person_id,
-        country,
-        region,
-        {{ known_time_zone('timezone') }} as time_zone,
-        row_number() over (partition by email order by updated_at desc, customer_id) as recency
-    from {{ ref('stg_klaviyo__profiles') }}
-    where email is not null
+        {{ person_id('profiles.email') }} as person_id,
+        profiles.country,
+        profiles.region,
+        known_zones.time_zone,
+        row_number() over (partition by profiles.email order by profiles.updated_at desc, profiles.customer_id) as recency
+    from {{ ref('stg_klaviyo__profiles') }} as profiles
+    left join known_zones on profiles.timezone = known_zones.time_zone
+    where profiles.email is not null
 
 ),
 

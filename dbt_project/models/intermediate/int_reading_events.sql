@@ -49,9 +49,13 @@ placed as (
         people.country,
         people.region,
         people.is_own_time_zone,
-        {{ local_time('events.happened_at', 'people.time_zone') }} as local_time
+        {{ local_time('events.happened_at', 'offsets.offset_seconds') }} as local_time
     from events
     join {{ ref('int_people_placed') }} as people on events.person_id = people.person_id
+    left join {{ ref('time_zone_offsets') }} as offsets
+        on people.time_zone = offsets.time_zone
+        and events.happened_at >= offsets.from_at
+        and events.happened_at < offsets.until_at
 
 ),
 
