@@ -1,6 +1,7 @@
-"""Writes the seed of local times: what clocks showed in every IANA time zone, from the data of one named release.
+"""Writes the seed of local times: what clocks show in every IANA time zone, by one named release.
 
-Engines bring zone tables of their own, which differ by version: with them, an upgrade of a database would move people's hours.
+Engines bring zone tables of their own, which differ by version: with them, an upgrade of a database would
+move people's hours.
 `make zones` reads the `tzdata` package and writes `dbt_project/seeds/time_zone_offsets.csv`.
 """
 
@@ -11,6 +12,7 @@ from importlib import resources
 from typing import Final
 from zoneinfo import ZoneInfo
 
+import typer
 import tzdata
 
 import seeds
@@ -20,9 +22,7 @@ SEED: Final = seeds.FOLDER / "time_zone_offsets.csv"
 YAML: Final = seeds.FOLDER / "_seeds.yml"
 SINCE: Final = datetime(2015, 1, 1, tzinfo=UTC)
 UNTIL: Final = datetime(2041, 1, 1, tzinfo=UTC)
-STEP: Final = timedelta(
-    days=7
-)  # no zone keeps an offset for less: Morocco's Ramadan, the shortest, lasts about 30 days
+STEP: Final = timedelta(days=7)  # no zone keeps an offset for less: in Morocco's Ramadan about 30 days
 
 
 def names() -> list[str]:
@@ -66,9 +66,11 @@ def main() -> None:
         for name in sorted(names()):
             for began, ended, offset in spans(zone(name)):
                 written.writerow((name, began, ended, offset))
-    print(f"{SEED.relative_to(settings.ROOT)}: IANA time zones, release {tzdata.IANA_VERSION}")
+    typer.echo(f"{SEED.relative_to(settings.ROOT)}: IANA time zones, release {tzdata.IANA_VERSION}")
     if f"release {tzdata.IANA_VERSION}" not in YAML.read_text(encoding="utf-8"):
-        print(f"Name release {tzdata.IANA_VERSION} in {YAML.relative_to(settings.ROOT)} and run make docs")
+        typer.echo(
+            f"Name release {tzdata.IANA_VERSION} in {YAML.relative_to(settings.ROOT)} and run make docs"
+        )
 
 
 if __name__ == "__main__":

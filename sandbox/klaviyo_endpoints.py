@@ -116,7 +116,8 @@ PROFILE: Final = Kind(
         if({SUPPRESSED}, [{{'reason': suppression_reason, 'timestamp': {CREATED}}}], [])
         """,
         f"{EMAIL}list_suppressions": f"""
-        if(left_list_id is null, [], [{{'list_id': left_list_id, 'reason': 'UNSUBSCRIBE', 'timestamp': {CREATED}}}])
+        if(left_list_id is null, [],
+           [{{'list_id': left_list_id, 'reason': 'UNSUBSCRIBE', 'timestamp': {CREATED}}}])
         """,
         **each(OPT_IN, None, "subscriptions.email.open_tracking."),
         f"{SMS}consent": "sms_consent",

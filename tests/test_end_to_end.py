@@ -509,7 +509,7 @@ def test_people_are_matched_across_all_three_vendors(walked: Walked) -> None:
 
 
 def test_reading_habits_are_those_of_the_world(walked: Walked) -> None:
-    """People by segment, place, kind of device and part of the day, counted again, by the clocks of zoneinfo."""
+    """People by segment, place, kind of device and part of the day by zoneinfo's clocks, counted again."""
     people = {
         person: (country, region, in_klaviyo)
         for person, country, region, in_klaviyo in walked.world.sql(
@@ -883,7 +883,8 @@ REFUSED = f"""
 def test_lists_are_reachable_as_the_world_consents(walked: Walked) -> None:
     truth = walked.world.sql(f"""
         select list_id, count(person_id),
-            count(*) filter ({MAY_BE_MAILED} and left_list_id is distinct from list_id and email not in ({REFUSED})),
+            count(*) filter (
+                {MAY_BE_MAILED} and left_list_id is distinct from list_id and email not in ({REFUSED})),
             count(*) filter (sms_consent = 'SUBSCRIBED' and can_receive_sms)
         from klaviyo_lists left join klaviyo_list_members using (list_id)
         left join klaviyo_profiles using (person_id)

@@ -279,7 +279,8 @@ def test_consent_and_suppression_agree(klaviyo, world):
 def test_every_mix_of_consent_and_suppression_is_served():
     def mixes(*anomalies: str) -> set[tuple[str, bool, bool, bool]]:
         return set(World(20_000, 7, date(2026, 11, 21), anomalies=frozenset(anomalies)).sql(
-            "select email_consent, can_receive_email, is_suppressed, left_list_id is not null from klaviyo_profiles"
+            "select email_consent, can_receive_email, is_suppressed, left_list_id is not null"
+            " from klaviyo_profiles"
         ))  # fmt: skip
 
     yes_and_no = (True, False)
