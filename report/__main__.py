@@ -35,6 +35,8 @@ TILES: Final = {
     "credits": ("Mavera credits", "{:,.0f}"),
 }
 
+VENDORS: Final = {"E-mail": "sendgrid", "Video": "wistia", "Customers": "klaviyo", "Campaigns": "klaviyo"}
+
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
@@ -50,6 +52,7 @@ class Shown(NamedTuple):
     svg: str
     rows: list[dict[str, Any]]
     row_count: int
+    keyless: str = ""  # the vendor that would have to fill it, where no run had a key for it
 
 
 class Page(NamedTuple):
@@ -180,7 +183,11 @@ def draw(copy: Path, budget: int, now: datetime) -> Page:
         runs = rows(connection, "select * from marts.fct_runs order by started_at desc")
         fresh = rows(connection, "select * from marts.source_freshness")
         connection.execute("set variable credit_budget = ?", [budget])
-        shown = [_shown(figure, rows(connection, figure.query)) for figure in FIGURES]
+        vendors = {row["vendor"]: row for row in rows(connection, "select * from marts.dim_vendors")}
+        shown = [
+            _shown(figure, rows(connection, figure.query), vendors.get(VENDORS.get(figure.section, "")))
+            for figure in FIGURES
+        ]
     page = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
@@ -203,9 +210,10 @@ def draw(copy: Path, budget: int, now: datetime) -> Page:
     return Page(text, len(shown), sum(one.drawn is None for one in shown))
 
 
-def _shown(figure: Figure, found: list[dict[str, Any]]) -> Shown:
+def _shown(figure: Figure, found: list[dict[str, Any]], vendor: Mapping[str, Any] | None) -> Shown:
     if not found:
-        return Shown(figure, None, "", [], 0)
+        keyless = vendor["vendor_name"] if vendor and not vendor["has_key"] else ""
+        return Shown(figure, None, "", [], 0, keyless)
     drawn = figure.draw(found)
     label = f"{figure.title}: {drawn.sentence}"
     svg = drawing.svg(drawn.chart, figure.name, label) if drawn.chart is not None else ""

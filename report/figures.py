@@ -642,15 +642,16 @@ def leads(rows: Rows) -> Drawing:
         if not row["is_written"] and row["mailable_lead_count"] and row["cohort"] != "none"
     ]
     if alike := [row for row in rows if row["cohort"] != "none"]:
-        sentence = (
-            f"The largest group has {several(alike[0]['recent_lead_count'], 'recent lead')},"
-            f" {alike[0]['mailable_lead_count']:,} of whom may be mailed"
-        )
-        sentence += (
-            f"; {several(len(waiting), 'group has', 'groups have')} no text."
-            if waiting
-            else "; every group with leads that may be mailed has its text."
-        )
+        sentence = f"The largest group has {several(alike[0]['recent_lead_count'], 'recent lead')}"
+        if alike[0]["mailable_lead_count"] is None:
+            sentence += "; who may be mailed is unknown: no consent was read from Klaviyo."
+        else:
+            sentence += f", {alike[0]['mailable_lead_count']:,} of whom may be mailed"
+            sentence += (
+                f"; {several(len(waiting), 'group has', 'groups have')} no text."
+                if waiting
+                else "; every group with leads that may be mailed has its text."
+            )
     else:
         sentence = f"{several(rows[0]['recent_lead_count'], 'recent lead')}, too few alike for a text."
     shown = rows[:MOST_CATEGORIES]
@@ -744,7 +745,7 @@ def clv_churn(rows: Rows) -> Drawing:
     elif top:
         sentence = "No customer of the top tier is at high risk of leaving."
     else:
-        sentence = "No customer has a prediction of value and risk yet."
+        sentence = "No predictions: Klaviyo needs 500 customers and 180 days of orders."
     drawn = []
     for row in sorted(cells, key=lambda row: row["is_small_sample"]):  # their lines last: on top of all
         step = min(5, int(6 * row["tier_share"]))

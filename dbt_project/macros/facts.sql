@@ -1,7 +1,7 @@
 {# A record of a label and its share for a list in the facts; null, so not listed, where the share is too small. #}
-{% macro listed(breakdown, name, step, fields=[]) -%}
+{% macro listed(breakdown, name, told, fields=[]) -%}
     case when breakdown = '{{ breakdown }}' and share >= {{ var('listed_from_share') }} then
-        {{ record([['share', in_steps('share', step)]] + fields + [[name, 'label']]) }}
+        {{ record([['share', in_steps('share', told)]] + fields + [[name, 'label']]) }}
     end
 {%- endmacro %}
 
@@ -25,12 +25,13 @@
     {{ json_build(steps) }} as fact_steps
 {%- endmacro %}
 
-{# A fact that is a share or mean in steps. A move of more than a step counts; where the ends of its interval are given, one of more
-   than half of that. #}
-{% macro measure(name, value, step, interval=none) -%}
+{# A fact that is a share or mean. A move of more than a step counts; where the ends of its interval are given, one of more
+   than half of that. It leaves in steps of `told` where those are finer: a coarse step keeps noise from being paid for, but must not
+   make 2% of 0%, nor let figures that stand together contradict each other. #}
+{% macro measure(name, value, step, interval=none, told=none) -%}
     {{ return([
         name,
-        in_steps(value, step),
+        in_steps(value, told or step),
         'greatest(' ~ step ~ ', (' ~ interval[1] ~ ' - ' ~ interval[0] ~ ') / 2)' if interval else step,
     ]) }}
 {%- endmacro %}

@@ -60,7 +60,7 @@ select
         figure('winner_delivered_count', 'ranked.winner_delivered_count'),
         measure('loser_share', 'ranked.criterion_share', 0.01),
         measure('winner_share', 'ranked.winner_share', 0.01),
-        measure('p_value', 'ranked.p_value', 0.01),
+        measure('p_value', 'ranked.p_value', 0.01, told=0.001),
     ]) }},
     least(ranked.delivered_count, ranked.winner_delivered_count) as person_count,
     to_json(reader_list.persona_keys) as reference_keys,

@@ -1,4 +1,5 @@
 {%- set step = var('analysis_share_step') -%}
+{%- set told = var('persona_share_step') -%}
 
 -- One study about all campaigns that ran on both channels, asked of the tiers of KL-1: on which channel people want what.
 with
@@ -35,10 +36,10 @@ pair_lists as (
             ['about', "substr(replace(campaign_stem, '-', ' '), 1, 80)"],
             ['click_outcome', 'click_outcome'],
             ['conversion_outcome', 'conversion_outcome'],
-            ['email_clicked_share', in_steps('email_clicked_share', step)],
-            ['sms_clicked_share', in_steps('sms_clicked_share', step)],
-            ['email_converted_share', in_steps('email_converted_share', step)],
-            ['sms_converted_share', in_steps('sms_converted_share', step)],
+            ['email_clicked_share', in_steps('email_clicked_share', told)],
+            ['sms_clicked_share', in_steps('sms_clicked_share', told)],
+            ['email_converted_share', in_steps('email_converted_share', told)],
+            ['sms_converted_share', in_steps('sms_converted_share', told)],
         ]) ~ " end") }} as pairs,
         min(case when pair_position <= {{ var('listed_channel_pairs') }} then least_received_count end) as person_count,
         cast(max(greatest(email_sent_at, sms_sent_at)) as date) as measured_on
@@ -74,8 +75,8 @@ select
         ['email_conversion_count', 'pair_lists.email_conversion_count'],
         ['sms_conversion_count', 'pair_lists.sms_conversion_count'],
         ['tied_conversion_count', 'pair_lists.tied_conversion_count'],
-        measure('email_reachable_share', 'reach.email_reachable_share', step),
-        measure('sms_reachable_share', 'reach.sms_reachable_share', step),
+        measure('email_reachable_share', 'reach.email_reachable_share', step, told=told),
+        measure('sms_reachable_share', 'reach.sms_reachable_share', step, told=told),
         ['pairs', 'pair_lists.pairs', {
             '[].errors_apart': 1,
             '[].email_clicked_share': step,

@@ -1,4 +1,5 @@
 {%- set step = var('analysis_share_step') -%}
+{%- set told = var('persona_share_step') -%}
 {%- set listed_steps = {'[]': var('listed_from_share'), '[].share': step} -%}
 
 -- The account's readers by device, client and place.
@@ -8,7 +9,7 @@ persona_list as (
 
     select
         {{ sorted_list(record([
-            ['share', in_steps('share', step)], ['device_persona', 'device_persona'], ['is_persona', 'is_persona'],
+            ['share', in_steps('share', told)], ['device_persona', 'device_persona'], ['is_persona', 'is_persona'],
         ])) }} as personas,
         max(total_count) as total_count,
         max(measured_to) as measured_to
@@ -19,12 +20,12 @@ persona_list as (
 share_lists as (
 
     select
-        {{ sorted_list(listed('device', 'device', step)) }} as devices,
-        {{ sorted_list(listed('client', 'client', step)) }} as clients,
-        {{ sorted_list(listed('country', 'country', step)) }} as countries,
-        {{ sorted_list(listed('province', 'province', step, [['country', 'country']])) }} as provinces,
-        {{ sorted_list(listed('browser', 'browser', step)) }} as browsers,
-        {{ sorted_list(listed('mailbox_provider', 'mailbox_provider', step)) }} as mailbox_providers
+        {{ sorted_list(listed('device', 'device', told)) }} as devices,
+        {{ sorted_list(listed('client', 'client', told)) }} as clients,
+        {{ sorted_list(listed('country', 'country', told)) }} as countries,
+        {{ sorted_list(listed('province', 'province', told, [['country', 'country']])) }} as provinces,
+        {{ sorted_list(listed('browser', 'browser', told)) }} as browsers,
+        {{ sorted_list(listed('mailbox_provider', 'mailbox_provider', told)) }} as mailbox_providers
     from {{ ref('engagement_shares') }}
 
 ),

@@ -1,4 +1,5 @@
 {%- set step = var('analysis_share_step') -%}
+{%- set told = var('persona_share_step') -%}
 
 -- Where the most played medias lose their viewers, a question per media.
 with
@@ -8,11 +9,13 @@ drop_off_lists as (
     select
         media_id,
         {{ sorted_list(record([
-            ['lost_share', in_steps('lost_share', step)],
-            ['from_seconds', in_steps('from_seconds', var('drop_off_seconds'))],
-            ['to_seconds', in_steps('to_seconds', var('drop_off_seconds'))],
-            ['retention_before', in_steps('retention_before_share', step)],
-            ['retention_after', in_steps('retention_after_share', step)],
+            ['lost_share', in_steps(
+                '(' ~ in_steps('retention_before_share', told) ~ ' - ' ~ in_steps('retention_after_share', told) ~ ')', told
+            )],
+            ['from_seconds', in_steps('from_seconds', 1)],
+            ['to_seconds', in_steps('to_seconds', 1)],
+            ['retention_before', in_steps('retention_before_share', told)],
+            ['retention_after', in_steps('retention_after_share', told)],
             ['caption', 'caption_excerpt'],
         ])) }} as drop_offs,
         max(measured_on) as measured_on
@@ -40,9 +43,9 @@ select
     concat('Drop-offs: ', {{ label('media_name') }}) as name,
     {{ facts_with_steps([
         ['media_name', label('media_name')],
-        measure('duration_seconds', 'duration_seconds', var('drop_off_seconds')),
+        measure('duration_seconds', 'duration_seconds', var('drop_off_seconds'), told=1),
         figure('play_count', 'play_count', 5),
-        measure('mean_watched_share', 'mean_watched_share', step),
+        measure('mean_watched_share', 'mean_watched_share', step, told=told),
         ['drop_off_share_above', var('drop_off_share_above')],
         ['drop_off_seconds', var('drop_off_seconds')],
         ['drop_offs', 'drop_offs', {

@@ -1,4 +1,5 @@
 {%- set step = var('analysis_share_step') -%}
+{%- set told = var('persona_share_step') -%}
 
 -- Segments and the pairs that say something; a small segment only counts.
 with
@@ -15,7 +16,7 @@ segment_list as (
         {{ sorted_list(record([
             ['member_count', two_digits('member_count', 5)],
             ['segment', label('segment_name')],
-            ['only_here_share', in_steps('only_here_share', step)],
+            ['only_here_share', in_steps('only_here_share', told)],
         ])) }} as segments,
         count(*) as large_segment_count
     from segments
@@ -67,7 +68,7 @@ ranked_pairs as (
         *,
         row_number() over (
             partition by pair_sort
-            order by {{ in_steps('jaccard_share', step) }} desc, segment_a_id, segment_b_id
+            order by jaccard_share desc, segment_a_id, segment_b_id
         ) as position_in_sort
     from pairs
 
@@ -79,7 +80,7 @@ pair_lists as (
         {{ sorted_list(
             "case when pair_sort = 'near duplicate' then "
             ~ record([
-                ['jaccard', in_steps('jaccard_share', step)],
+                ['jaccard', in_steps('jaccard_share', told)],
                 ['segment_a', 'segment_a'],
                 ['segment_b', 'segment_b'],
             ]) ~ " end"
@@ -87,7 +88,7 @@ pair_lists as (
         {{ sorted_list(
             "case when pair_sort = 'contained' then "
             ~ record([
-                ['containment', in_steps('greatest(a_in_b_share, b_in_a_share)', step)],
+                ['containment', in_steps('greatest(a_in_b_share, b_in_a_share)', told)],
                 ['inner', 'case when is_a_inside then segment_a else segment_b end'],
                 ['outer', 'case when is_a_inside then segment_b else segment_a end'],
             ]) ~ " end"
@@ -95,11 +96,11 @@ pair_lists as (
         {{ sorted_list(
             "case when pair_sort = 'overlap' then "
             ~ record([
-                ['jaccard', in_steps('jaccard_share', step)],
+                ['jaccard', in_steps('jaccard_share', told)],
                 ['segment_a', 'segment_a'],
                 ['segment_b', 'segment_b'],
-                ['containment_a', in_steps('a_in_b_share', step)],
-                ['containment_b', in_steps('b_in_a_share', step)],
+                ['containment_a', in_steps('a_in_b_share', told)],
+                ['containment_b', in_steps('b_in_a_share', told)],
             ]) ~ " end"
         ) }} as other_pairs
     from ranked_pairs

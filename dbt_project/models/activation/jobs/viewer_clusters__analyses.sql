@@ -1,4 +1,5 @@
 {%- set step = var('analysis_share_step') -%}
+{%- set told = var('persona_share_step') -%}
 
 -- The clusters side by side.
 with
@@ -9,13 +10,13 @@ cluster_list as (
         {{ sorted_list(
             "case when viewer_count >= " ~ var('smallest_group') ~ " then "
             ~ record([
-                ['share', in_steps('viewer_share', step)],
+                ['share', in_steps('viewer_share', told)],
                 ['viewer_cluster', 'viewer_cluster'],
                 ['viewer_count', two_digits('viewer_count', 5)],
-                ['mean_media_count', in_steps('mean_media_count', 0.5)],
-                ['mean_watched_share', in_steps('mean_watched_share', step)],
-                ['mean_session_count', in_steps('mean_session_count', 0.5)],
-                ['identified_share', in_steps('identified_share', step)],
+                ['mean_media_count', in_steps('mean_media_count', 0.1)],
+                ['mean_watched_share', in_steps('mean_watched_share', told)],
+                ['mean_session_count', in_steps('mean_session_count', 0.1)],
+                ['identified_share', in_steps('identified_share', told)],
             ]) ~ " end"
         ) }} as clusters,
         {{ sorted_list(
@@ -50,12 +51,13 @@ watched as (
 
 ),
 
--- By the share as it leaves: among medias that are as good as equal, noise must not decide which are named.
+-- By the exact share: what hides in a step must not push out a media that more people watched. That noise at the edge is not
+-- paid for is up to least_share.
 ranked_medias as (
 
     select
         *,
-        row_number() over (order by {{ in_steps('viewer_share', step) }} desc, media_id) as media_position
+        row_number() over (order by viewer_share desc, media_id) as media_position
     from watched
 
 ),
@@ -66,9 +68,9 @@ media_list as (
         {{ sorted_list(
             "case when viewer_share >= " ~ var('listed_from_share') ~ " then "
             ~ record([
-                ['share', in_steps('viewer_share', step)],
+                ['share', in_steps('viewer_share', told)],
                 ['media_name', label('media_name')],
-                ['mean_watched_share', in_steps('mean_watched_share', step)],
+                ['mean_watched_share', in_steps('mean_watched_share', told)],
             ]) ~ " end"
         ) }} as medias,
         -- What a media that is not among them has at most.
@@ -87,7 +89,7 @@ select
     {{ facts_with_steps([
         figure('viewer_count', 'cluster_list.viewer_count', 5),
         figure('session_count', 'cluster_list.session_count', 5),
-        measure('identified_share', share('cluster_list.identified_viewer_count', 'cluster_list.viewer_count'), step),
+        measure('identified_share', share('cluster_list.identified_viewer_count', 'cluster_list.viewer_count'), step, told=told),
         ['clusters', 'cluster_list.clusters', {
             '[].share': step,
             '[].viewer_count': two_digits_step('cluster_list.viewer_count', 5),

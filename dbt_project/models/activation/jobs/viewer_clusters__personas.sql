@@ -35,14 +35,14 @@ country_lists as (
 
 ),
 
--- By the share as it leaves: among medias that are as good as equal, noise must not decide which are named.
+-- By the exact share; that noise at the edge moves nothing is up to least_share.
 ranked_medias as (
 
     select
         *,
         row_number() over (
             partition by viewer_cluster
-            order by {{ in_steps('viewer_share', step) }} desc, media_id
+            order by viewer_share desc, media_id
         ) as position_in_cluster
     from {{ ref('viewer_cluster_medias') }}
     where viewer_share >= {{ var('listed_from_share') }}

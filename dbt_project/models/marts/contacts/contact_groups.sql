@@ -13,6 +13,15 @@ totals as (
 
 ),
 
+measured as (
+
+    select
+        bool_or(vendor = 'wistia' and is_people_read) as are_viewers_read,
+        bool_or(vendor = 'klaviyo' and is_people_read) as are_customers_read
+    from {{ ref('dim_vendors') }}
+
+),
+
 counted as (
 
     select
@@ -20,10 +29,14 @@ counted as (
         contacts.role,
         contacts.industry,
         count(*) as contact_count,
-        count(*) filter (where people.viewer_count > 0) as viewer_contact_count,
-        count(*) filter (where people.customer_count > 0) as customer_contact_count,
+        -- Nobody is counted where nobody could be found: then it is unknown, not none.
+        case when bool_or(measured.are_viewers_read) then count(*) filter (where people.viewer_count > 0) end
+            as viewer_contact_count,
+        case when bool_or(measured.are_customers_read) then count(*) filter (where people.customer_count > 0) end
+            as customer_contact_count,
         max(contacts.updated_at) as last_updated_at
     from contacts
+    cross join measured
     left join {{ ref('int_people_matched') }} as people on contacts.person_id = people.person_id
     where contacts.contact_group is not null
     group by contacts.contact_group, contacts.role, contacts.industry

@@ -1,4 +1,13 @@
-with leads as (
+with consents as (
+
+    -- Consent stands in Klaviyo alone; unless everybody it does not know may be mailed, nothing is known without it.
+    select {{ 'true' if 'unknown' in var('mailed_consents') else 'coalesce(bool_or(is_people_read), false)' }} as are_known
+    from {{ ref('dim_vendors') }}
+    where vendor = 'klaviyo'
+
+),
+
+leads as (
 
     select
         coalesce(cohort, 'none') as cohort,
@@ -28,9 +37,10 @@ select
     leads.cohort_watched,
     leads.lead_count,
     leads.recent_lead_count,
-    leads.mailable_lead_count,
+    case when consents.are_known then leads.mailable_lead_count end as mailable_lead_count,
     leads.cohort_person_count,
     texts.record_key is not null as is_written,
     leads.last_viewed_at
 from leads
+cross join consents
 left join texts on texts.record_key = concat('viewer-follow-ups:', leads.cohort)
