@@ -1,6 +1,12 @@
 {%- set figures = ['received_count', 'recipient_count', 'opened_count', 'clicked_count', 'order_count', 'other_currency_order_count', 'revenue'] -%}
 
-with rewrites as (
+with last_day as (
+
+    select max(received_at) as measured_at from {{ ref('int_flow_receipts') }}
+
+),
+
+rewrites as (
 
     select
         calls.call_id,
@@ -29,9 +35,15 @@ parted as (
         receipts.*,
         receipts.received_at >= coalesce(rewrites.edited_at, rewrites.written_at) as is_after
     from rewrites
+    cross join last_day
     join {{ ref('int_flow_receipts') }} as receipts on rewrites.flow_message_id = receipts.flow_message_id
     where abs({{ dbt.datediff('coalesce(rewrites.edited_at, rewrites.written_at)', 'receipts.received_at', 'hour') }})
         <= 24 * {{ var('flow_window_days') }}
+        -- What was only just received has not had the time to be opened that all before the edit had.
+        and (
+            receipts.received_at < coalesce(rewrites.edited_at, rewrites.written_at)
+            or {{ dbt.datediff('receipts.received_at', 'last_day.measured_at', 'day') }} >= {{ var('flow_settled_days') }}
+        )
 
 ),
 

@@ -1,4 +1,4 @@
-{%- set days, rate_days = var('headline_days'), var('headline_rate_days') -%}
+{%- set days, rate_days, settled_days = var('headline_days'), var('headline_rate_days'), var('headline_settled_days') -%}
 
 with mail_day as (
 
@@ -22,7 +22,8 @@ sends as (
     select
         sends.*,
         mail_day.last_day,
-        {{ window_of('cast(sends.sent_at as date)', 'mail_day.last_day', rate_days) }} as window_number
+        -- A send that is only days old is not opened as far as those of the window before are.
+        {{ window_of('cast(sends.sent_at as date)', dbt.dateadd('day', -settled_days, 'mail_day.last_day'), rate_days) }} as window_number
     from {{ ref('fct_single_sends') }} as sends
     cross join mail_day
     where sends.status = 'triggered'
@@ -154,7 +155,7 @@ summed as (
         cast(sum(case when window_number = 1 then {{ part }} end) as double),
         cast(sum(case when window_number = 0 then delivered_count end) as bigint),
         cast(sum(case when window_number = 1 then delivered_count end) as bigint),
-        cast({{ dbt.dateadd('day', -1, 'max(last_day)') }} as date)
+        cast({{ dbt.dateadd('day', -1 - settled_days, 'max(last_day)') }} as date)
     from sends
     having count(*) > 0
     {{ 'union all' if not loop.last }}
@@ -207,7 +208,8 @@ select
     case when is_rate then {{ share('amount_before', 'whole_count_before') }} else amount_before end as amount_before,
     whole_count,
     whole_count_before,
-    case when not is_rate then {{ share('amount', 'amount_before') }} - 1 end as change_share,
+    -- A month that is not over is not compared with a whole one.
+    case when not is_rate and measure <> 'credits' then {{ share('amount', 'amount_before') }} - 1 end as change_share,
     is_rate,
     is_rate and ({{ is_small('whole_count') }} or {{ is_small('whole_count_before') }}) as is_small_sample,
     adjusted_p_value < {{ var('false_discovery_below') }} as is_surely_different,
