@@ -435,9 +435,19 @@ def _money(amount: float | None, currency: str | None) -> str:
 
 
 def _data(facts: Mapping[str, Any]) -> str:
-    """Write facts as JSON, one to a line."""
-    lines = (f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in facts.items())
+    """Write facts as JSON, one to a line. What was not measured is left out: null reads as none."""
+    measured = _measured(facts)
+    lines = (f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in measured.items())
     return "{\n" + ",\n".join(lines) + "\n}"
+
+
+def _measured(value: Any) -> Any:
+    """Return facts without those that are null, at any depth."""
+    if isinstance(value, Mapping):
+        return {name: _measured(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [_measured(inner) for inner in value if inner is not None]
+    return value
 
 
 def _said(value: str) -> str:
