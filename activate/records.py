@@ -437,7 +437,9 @@ def _money(amount: float | None, currency: str | None) -> str:
 def _data(facts: Mapping[str, Any]) -> str:
     """Write facts as JSON, one to a line. What was not measured is left out: null reads as none."""
     measured = _measured(facts)
-    lines = (f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in measured.items())
+    lines = (
+        f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in measured.items()
+    )
     return "{\n" + ",\n".join(lines) + "\n}"
 
 
