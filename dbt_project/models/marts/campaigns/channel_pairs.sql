@@ -1,12 +1,6 @@
 {%- set measures = {'click': 'clicked', 'conversion': 'converted'} -%}
 
-with last_day as (
-
-    select max(happened_on) as measured_on from {{ ref('fct_customer_events_daily') }}
-
-),
-
-candidates as (
+with candidates as (
 
     select
         mails.campaign_id as email_campaign_id,
@@ -57,15 +51,8 @@ tested as (
             'sms_' ~ did ~ '_count', 'sms_received_count', 'email_' ~ did ~ '_count', 'email_received_count'
         ) }} as {{ measure }}_z_score,
         {% endfor -%}
-        least(email_received_count, sms_received_count) < {{ var('channel_received_from') }} as is_small_sample,
-        -- The later one has had less time to be answered: until both have had enough, nothing is compared.
-        least(email_received_count, sms_received_count) >= {{ var('channel_received_from') }}
-        and coalesce(
-            {{ dbt.datediff('greatest(email_sent_at, sms_sent_at)', 'last_day.measured_on', 'day') }}
-            >= {{ var('channel_settled_days') }}, true
-        ) as is_decidable
+        least(email_received_count, sms_received_count) >= {{ var('channel_received_from') }} as is_decidable
     from ranked
-    cross join last_day
     where nearest_text = 1 and nearest_mail = 1
 
 ),
@@ -136,7 +123,7 @@ select
     email_revenue,
     sms_revenue,
     cast(hours_apart as double) as hours_apart,
-    is_small_sample,
+    not is_decidable as is_small_sample,
     email_sent_at,
     sms_sent_at
 from judged

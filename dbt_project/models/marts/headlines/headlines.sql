@@ -1,4 +1,4 @@
-{%- set days, rate_days, settled_days = var('headline_days'), var('headline_rate_days'), var('headline_settled_days') -%}
+{%- set days, rate_days = var('headline_days'), var('headline_rate_days') -%}
 
 with mail_day as (
 
@@ -22,8 +22,7 @@ sends as (
     select
         sends.*,
         mail_day.last_day,
-        -- A send that is only days old is not opened as far as those of the window before are.
-        {{ window_of('cast(sends.sent_at as date)', dbt.dateadd('day', -settled_days, 'mail_day.last_day'), rate_days) }} as window_number
+        {{ window_of('cast(sends.sent_at as date)', 'mail_day.last_day', rate_days) }} as window_number
     from {{ ref('fct_single_sends') }} as sends
     cross join mail_day
     where sends.status = 'triggered'
@@ -155,7 +154,7 @@ summed as (
         cast(sum(case when window_number = 1 then {{ part }} end) as double),
         cast(sum(case when window_number = 0 then delivered_count end) as bigint),
         cast(sum(case when window_number = 1 then delivered_count end) as bigint),
-        cast({{ dbt.dateadd('day', -1 - settled_days, 'max(last_day)') }} as date)
+        cast({{ dbt.dateadd('day', -1, 'max(last_day)') }} as date)
     from sends
     having count(*) > 0
     {{ 'union all' if not loop.last }}
