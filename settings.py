@@ -146,6 +146,7 @@ class Settings(BaseSettings):
     largest_answer_mb: Annotated[int, Field(ge=1, le=4000), DIGITS] = 100
     largest_export_mb: Annotated[int, Field(ge=1, le=100_000), DIGITS] = 2000
     longest_request_seconds: Annotated[float, Field(ge=1)] = 900
+    believe_shrink_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     wistia_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")] = "2026-05"
     klaviyo_revision: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}(\.pre)?$")] = "2026-07-15"
 

@@ -155,6 +155,7 @@ def _as_json(summary: Summary) -> str:
         "skipped": summary.skipped,
         "errors": summary.errors,
         "warnings": summary.notices,
+        "doubts": [asdict(doubt) for doubt in summary.doubts],
     }
     return json.dumps(report, default=lambda moment: moment.isoformat())
 
@@ -171,6 +172,10 @@ def ingest(
     sources: Annotated[list[str] | None, typer.Argument(help=f"Of {', '.join(NAMES)}; all.")] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    believe: Annotated[
+        list[str] | None,
+        typer.Option(metavar="RESOURCE", help="Take its answer as it is, however empty. Repeatable."),
+    ] = None,
     deep: Annotated[bool, typer.Option(help="Read all of what may come late, as once a week.")] = False,
     debug: Annotated[bool, typer.Option(help="Show where an error was raised.")] = False,
 ) -> None:
@@ -185,7 +190,7 @@ def ingest(
     try:
         loaded = settings.load()
         with runs.recorded(loaded, "ingest", sources or ()) as record:
-            summary = run(loaded, SOURCES, sources or NAMES, report, deep=deep)
+            summary = run(loaded, SOURCES, sources or NAMES, report, deep=deep, believe=believe or ())
             totals = _totals(summary)
             record.row_count, record.request_count, record.wait_count = (
                 totals["rows_new"],

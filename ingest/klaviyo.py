@@ -10,7 +10,8 @@ import pyarrow as pa
 import requests
 
 import seeds
-from ingest.http import Client, Linked, Parameters, RefusedError, Vendor, Whole, side_by_side
+from ingest.gone import GONE_AT
+from ingest.http import Client, Linked, Parameters, RefusedError, SourceError, Vendor, Whole, side_by_side
 from ingest.pipeline import SETTLED, Pages, Resource, Source
 from ingest.typed import Column, Table, each, listed
 from settings import Settings
@@ -117,6 +118,7 @@ SEGMENTS = Table(
         attribute("definition", "json"),
         *attributes("timestamptz", "created updated"),
         *attributes("bool", "is_active is_processing is_starred"),
+        GONE_AT,
     ],
     drops=ENVELOPE,
 )
@@ -175,6 +177,13 @@ SEGMENT_COUNTS = Table(
     ],
     drops=ENVELOPE,
 )
+GROUP_COUNT = Table(
+    SCHEMA,
+    "group_count",
+    ("id",),
+    [Column("id", "text"), attribute("profile_count", "bigint")],
+    drops=ENVELOPE,
+)
 SEGMENT_MEMBERS = Table(
     SCHEMA,
     "segment_members",
@@ -195,6 +204,7 @@ METRICS = Table(
         attribute("name", "text"),
         *attributes("timestamptz", "created updated"),
         attribute("integration", "json"),
+        GONE_AT,
     ],
     drops=ENVELOPE,
     newest="updated",
@@ -222,6 +232,7 @@ LISTS = Table(
         Column("id", "text"),
         *attributes("text", "name opt_in_process"),
         *attributes("timestamptz", "created updated"),
+        GONE_AT,
     ],
     drops=ENVELOPE,
 )
@@ -247,6 +258,7 @@ CAMPAIGNS = Table(
         attribute("archived", "bool"),
         *attributes("json", "audiences send_options tracking_options send_strategy"),
         *attributes("timestamptz", "created_at scheduled_at updated_at send_time"),
+        GONE_AT,
     ],
     drops=ENVELOPE,
     newest="updated_at",
@@ -259,6 +271,7 @@ CAMPAIGN_MESSAGES = Table(
         *each("text", "id campaign_id"),
         *attributes("json", "definition send_times"),
         *attributes("timestamptz", "created_at updated_at"),
+        GONE_AT,
     ],
     drops=ENVELOPE,
     unfolds=included("campaign-message", "campaign_id"),
@@ -290,6 +303,7 @@ FLOWS = Table(
         *attributes("text", "name status trigger_type"),
         attribute("archived", "bool"),
         *attributes("timestamptz", "created updated"),
+        GONE_AT,
     ],
     drops=ENVELOPE,
     newest="updated",
@@ -302,6 +316,7 @@ FLOW_ACTIONS = Table(
         *each("text", "id flow_id"),
         attribute("definition", "json"),
         *attributes("timestamptz", "created updated"),
+        GONE_AT,
     ],
     drops=ENVELOPE,
     unfolds=included("flow-action", "flow_id"),
@@ -317,6 +332,7 @@ FLOW_MESSAGES = Table(
         attribute("channel", "text"),
         attribute("definition", "json"),
         *attributes("timestamptz", "created updated"),
+        GONE_AT,
     ],
     drops=ENVELOPE,
     newest="updated",
@@ -462,6 +478,19 @@ def segment_counts(client: Client, _since: None) -> Pages:
         yield from client.pages(
             "segments/{segment}", SEGMENT_COUNTS, Whole(), asked, ids={"segment": segment}, known=known
         )
+
+
+def _counted(kind: str, client: Client, group: str) -> int | None:
+    """Klaviyo's own count of a segment or list: 0 of one that is gone, None where it gives none."""
+    asked = {f"fields[{kind}]": "profile_count", f"additional-fields[{kind}]": "profile_count"}
+    try:
+        (page,) = client.pages(f"{kind}s/{{group}}", GROUP_COUNT, Whole(), asked, ids={"group": group})
+    except RefusedError as error:
+        return 0 if error.status == requests.codes.not_found else None
+    except SourceError:
+        return None
+    counts = page.column("profile_count").to_pylist()
+    return int(counts[0]) if counts and counts[0] is not None else None
 
 
 def segment_members(client: Client, _since: None) -> Pages:
@@ -659,23 +688,30 @@ def _utc(moment: datetime) -> str:
 def resources(settings: Settings) -> list[Resource]:
     return [
         Resource(ACCOUNTS, accounts, "accounts:read", replaced=True, optional=True),
-        Resource(METRICS, metrics, "metrics:read"),
+        Resource(METRICS, metrics, "metrics:read", gone="things"),
         Resource(CATALOG_ITEMS, catalog_items, "catalogs:read", replaced=True),
         Resource(CATALOG_VARIANTS, catalog_variants, "catalogs:read", replaced=True),
         Resource(CATALOG_CATEGORIES, catalog_categories, "catalogs:read", replaced=True),
-        Resource(CATALOG_CATEGORY_ITEMS, catalog_category_items, "catalogs:read", replaced=True),
-        Resource(SEGMENTS, segments, "segments:read", replaced=True),
-        Resource(PROFILES, profiles, "profiles:read", cursor="updated", overlap=PROFILES_LATE),
+        Resource(
+            CATALOG_CATEGORY_ITEMS,
+            catalog_category_items,
+            "catalogs:read",
+            replaced=True,
+            parent="category_id",
+        ),
+        Resource(SEGMENTS, segments, "segments:read", gone="things"),
+        Resource(PROFILES, profiles, "profiles:read", cursor="updated", overlap=PROFILES_LATE, gone="people"),
         Resource(
             EVENTS,
             lambda client, since: events(client, since, settings.history_days),
             "events:read",
             cursor="datetime",
             overlap=EVENTS_LATE,
+            owner="profile_id",
         ),
-        Resource(FLOWS, flows, "flows:read"),
-        Resource(FLOW_ACTIONS, flow_actions, "flows:read"),
-        Resource(FLOW_MESSAGES, flow_messages, "flows:read"),
+        Resource(FLOWS, flows, "flows:read", gone="things"),
+        Resource(FLOW_ACTIONS, flow_actions, "flows:read", gone="things"),
+        Resource(FLOW_MESSAGES, flow_messages, "flows:read", gone="things"),
         Resource(
             METRIC_AGGREGATES,
             lambda client, since: metric_aggregates(client, since, settings.history_days),
@@ -684,16 +720,38 @@ def resources(settings: Settings) -> list[Resource]:
             overlap=AGGREGATES_LATE,
         ),
         Resource(FLOW_VALUES, flow_values, "flows:read and metrics:read", cursor="measured_on", daily=True),
-        Resource(SEGMENT_MEMBERS, segment_members, "segments:read and profiles:read", replaced=True),
-        Resource(LISTS, lists, "lists:read", replaced=True),
-        Resource(LIST_MEMBERS, list_members, "lists:read and profiles:read", replaced=True),
-        Resource(CAMPAIGNS, campaigns, "campaigns:read", cursor="updated_at", overlap=CAMPAIGNS_LATE),
+        Resource(
+            SEGMENT_MEMBERS,
+            segment_members,
+            "segments:read and profiles:read",
+            replaced=True,
+            parent="segment_id",
+            count=partial(_counted, "segment"),
+        ),
+        Resource(LISTS, lists, "lists:read", gone="things"),
+        Resource(
+            LIST_MEMBERS,
+            list_members,
+            "lists:read and profiles:read",
+            replaced=True,
+            parent="list_id",
+            count=partial(_counted, "list"),
+        ),
+        Resource(
+            CAMPAIGNS,
+            campaigns,
+            "campaigns:read",
+            cursor="updated_at",
+            overlap=CAMPAIGNS_LATE,
+            gone="things",
+        ),
         Resource(
             CAMPAIGN_MESSAGES,
             partial(campaigns, table=CAMPAIGN_MESSAGES),
             "campaigns:read",
             cursor="updated_at",
             overlap=CAMPAIGNS_LATE,
+            gone="things",
         ),
         Resource(
             CAMPAIGN_VALUES,

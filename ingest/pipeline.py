@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, cast
+from typing import Any, Literal, NamedTuple, Protocol, cast
 from urllib.parse import urlsplit
 
 import dlt
@@ -35,7 +35,7 @@ import outside
 import pseudonyms
 import terminal
 import warehouse
-from ingest import captions, people, personal
+from ingest import belief, captions, gone, people, personal
 from ingest.ceilings import Ceilings
 from ingest.http import Client, OutageError, RefusedError, SourceError, Vendor
 from ingest.people import Addresses, Forgotten
@@ -83,6 +83,11 @@ class Resource:
     and again by a deep read. A `replaced` one is the vendor's current list, without what has gone. `scope` is
     what the key must be allowed. An `optional` resource may be refused for lack of it: keys that were made
     for an earlier version do not have the scope yet. The run says so and ends well.
+
+    `parent` is the column that parts a replaced table into lists which are judged one by one; `count` asks
+    the vendor how many rows a list has, or all of it. What a whole read no longer lists is `gone`: things get
+    `gone_at` and keep their rows, people are removed with all that is theirs. `owner` is the column of the
+    person whose row it is, where the vendor gives rows of a merged person to another.
     """
 
     table: Table
@@ -95,6 +100,10 @@ class Resource:
     replaced: bool = False
     needs_key: bool = True
     optional: bool = False
+    parent: str = ""
+    count: Callable[[Client, str], int | None] | None = None
+    gone: Literal["", "people", "things"] = ""
+    owner: str = ""
 
     @property
     def is_read_deeply(self) -> bool:
@@ -179,6 +188,20 @@ class Job:
     last: Cursor | None = None
     is_deep: bool = False
     error: Exception | None = None
+    before: belief.Sizes = field(default_factory=dict)
+    remembered: Mapping[str, belief.Doubt] = field(default_factory=dict)
+    doubts: Sequence[belief.Doubt] = ()
+    is_believed: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that the vendor has is read, so that what is not in the answer is gone."""
+        return self.start is None and not _is_measured(self)
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether rows may go because an answer lacks them."""
+        return self.is_whole and bool(self.resource.replaced or self.resource.gone)
 
     @property
     def start(self) -> Cursor | None:
@@ -249,6 +272,11 @@ class Summary:
     errors: list[str]
     notices: list[str]
 
+    @property
+    def doubts(self) -> list[belief.Doubt]:
+        """What was not believed."""
+        return [doubt for job in self.jobs for doubt in job.doubts]
+
 
 def run(
     settings: Settings,
@@ -257,8 +285,12 @@ def run(
     report: Report,
     *,
     deep: bool = False,
+    believe: Sequence[str] = (),
 ) -> Summary:
-    """Load the `chosen` of `every` source and return what came in; `deep` reads all of what may come late.
+    """Load the `chosen` of `every` source and return what came in.
+
+    `deep` reads all of what may come late; an emptier answer of a resource that `believe` names needs no
+    second witness.
 
     Raises NotStartedError when there is no key, the warehouse is in use, or it holds another world's rows,
     BrokenOffError when it cannot be written.
@@ -274,6 +306,12 @@ def run(
         )
     if not jobs:
         raise NotStartedError(f"nothing to load: {', '.join(skipped.values())}. See .env.example")
+    try:
+        believed = belief.chosen(believe, [job.name for job in jobs])
+    except ValueError as error:
+        raise NotStartedError(f"--believe: {error}") from None
+    for job in jobs:
+        job.is_believed = job.name in believed
     file = Warehouse(settings)
     warehouse.keep_private(settings.private_paths)
     try:
@@ -285,7 +323,7 @@ def run(
         for name, reason in skipped.items():
             report.skip(name, reason)
         _set_out(jobs, file, deep=deep)
-        _read_and_write(jobs, file, report)
+        _read_and_write(jobs, file, report, settings.believe_shrink_share)
         file.cut_captions()
     except Exception as error:
         if terminal.was_interrupted():
@@ -300,7 +338,10 @@ def run(
         outside.words(f"{name}: {notice}") for name, vendor in vendors.items() for notice in vendor.notices
     ]
     notices += _clock(jobs) + _lacking(jobs)
-    return Summary(jobs, skipped, _errors(jobs, settings), notices)
+    found = [doubt for job in jobs for doubt in job.doubts]
+    lasting = [doubt for doubt in found if now - doubt.first_seen_at >= belief.PERSISTS]
+    notices += belief.lines(doubt for doubt in found if doubt not in lasting)
+    return Summary(jobs, skipped, _errors(jobs, settings) + belief.lines(lasting), notices)
 
 
 def _jobs(source: Source, key: str | None, settings: Settings, now: datetime) -> list[Job]:
@@ -318,8 +359,14 @@ def _set_out(jobs: Sequence[Job], file: "Warehouse", *, deep: bool) -> None:
     read = file.deep_reads()
     for job in jobs:
         job.last = file.last(job)
-        if not job.resource.is_read_deeply:
-            continue
+        _set_depth(job, read, deep=deep)
+        if job.is_guarded:
+            file.look_back(job)
+
+
+def _set_depth(job: Job, read: Mapping[str, datetime | None], *, deep: bool) -> None:
+    """Decide whether a job reads all of its history."""
+    if job.resource.is_read_deeply:
         now, at = job.client.started_at, read.get(job.name)
         is_first = job.name not in read  # or goes on where a first load was interrupted
         # A deep read in the future is of a clock that was wrong, and proves nothing.
@@ -354,11 +401,11 @@ def _lacking(jobs: Sequence[Job]) -> list[str]:
     ]
 
 
-def _read_and_write(jobs: Sequence[Job], file: "Warehouse", report: Report) -> None:
+def _read_and_write(jobs: Sequence[Job], file: "Warehouse", report: Report, share: float) -> None:
     """Read every job in a thread of its own, and write in this one what the threads bring."""
     batches: queue.Queue[Batch] = queue.Queue(BATCHES_WAITING)
     report.begin(jobs)
-    threads = [threading.Thread(target=_read, args=(job, batches), daemon=True) for job in jobs]
+    threads = [threading.Thread(target=_read, args=(job, batches, share), daemon=True) for job in jobs]
     for thread in threads:
         thread.start()
     open_jobs = len(jobs)
@@ -371,8 +418,10 @@ def _read_and_write(jobs: Sequence[Job], file: "Warehouse", report: Report) -> N
             _write(together, file)
         for job in [batch.job for batch in taken if batch.is_last]:
             open_jobs -= 1
+            file.settle(job)
             file.record(job)
             report.finish(job)
+    file.follow(jobs)
     for (
         thread
     ) in threads:  # each has put its last batch; DuckDB complains of cursors that outlive the program
@@ -423,13 +472,14 @@ def _write(batches: Sequence[Batch], file: "Warehouse") -> None:
             _write([batch], file)
 
 
-def _read(job: Job, batches: "queue.Queue[Batch]") -> None:
+def _read(job: Job, batches: "queue.Queue[Batch]", share: float) -> None:
     """Put everything that `job` has to read into `batches`; the last one comes even when reading fails."""
     resource = job.resource
     rows = nothing = _with_aside(resource.table.arrow_schema.empty_table())
     keyless: list[tuple[str, str, str]] = []
     form = Form(resource.table)
     until = newest = job.last
+    sizes: Counter[str] = Counter()
     settled = job.client.started_at - SETTLED
     try:
         for page in () if _is_measured(job) else resource.read(job.client, job.start):
@@ -439,6 +489,7 @@ def _read(job: Job, batches: "queue.Queue[Batch]") -> None:
                 form.take(page, resource.cursor)
                 rows = pa.concat_tables([rows, _with_aside(page)])
                 keyless += Aside.of(page).rows
+                sizes += _sizes(page, resource.parent)
                 job.client.tally.rows += page.num_rows
                 newest = _newest(newest, page, resource.cursor, settled)
             if rows.num_rows >= BATCH_ROWS and not resource.replaced:
@@ -446,6 +497,7 @@ def _read(job: Job, batches: "queue.Queue[Batch]") -> None:
                 batches.put(Batch(job, rows, until, keyless=tuple(keyless)))
                 rows, keyless = nothing, []
         form.check()
+        job.doubts = _doubts(job, sizes, share)
         batches.put(Batch(job, rows, newest, is_last=True, keyless=tuple(keyless)))
     except Exception as error:  # a thread has no caller: whatever it is, the writer reports it
         batches.put(Batch(job, nothing, is_last=True, error=error))
@@ -457,6 +509,24 @@ def _with_aside(page: pa.Table) -> pa.Table:
     noted = [json.dumps(values[place]) if place in values else None for place in range(page.num_rows)]
     column = pa.array(noted, pa.string()) if values else pa.nulls(page.num_rows, pa.string())
     return page.replace_schema_metadata(None).append_column(SET_ASIDE, column)
+
+
+def _sizes(page: pa.Table, parent: str) -> Counter[str]:
+    """How many rows a page has, by the list that they belong to."""
+    return Counter(page.column(parent).to_pylist()) if parent else Counter({"": page.num_rows})
+
+
+def _doubts(job: Job, sizes: belief.Sizes, share: float) -> list[belief.Doubt]:
+    """What of a whole answer is too empty to be believed alone."""
+    if not job.is_guarded or job.is_believed:
+        return []
+    resource, name = job.resource, (job.source.name, job.resource.table.name)
+    at = job.client.started_at
+
+    def count(parent: str) -> int | None:
+        return resource.count(job.client, parent) if resource.count else None
+
+    return belief.doubts(name, job.before, sizes, share, at, job.remembered, count)
 
 
 def _is_measured(job: Job) -> bool:
@@ -596,6 +666,9 @@ class Warehouse:
             """
             create table if not exists raw_ops.origins (vendor text primary key, world text, base_url text);
             create table if not exists raw_ops.addresses (hashed_with text);
+            create table if not exists raw_ops.gone_people (
+                person_key text, table_name text, gone_at timestamptz
+            );
             create table if not exists raw_ops.allowances (mark text, stripped_at timestamptz);
             create table if not exists raw_ops.dropped_properties (
                 vendor text, resource text, metric_id text, property text, value_count bigint,
@@ -614,6 +687,7 @@ class Warehouse:
             )
             """
         )
+        self._connection.execute(belief.MEMORY)
         if captions.TABLE in (table.full_name for table in tables):
             self.cut_captions()
 
@@ -678,6 +752,37 @@ class Warehouse:
             self._connection.execute("insert into raw_ops.addresses values (?)", [ours.mark])
         self._addresses = ours
 
+    def look_back(self, job: Job) -> None:
+        """Give a job what its answer is compared with: the rows of each list, and what was not believed."""
+        table, parent = job.resource.table, job.resource.parent
+        by = f'"{parent}"' if parent else "''"
+        there = "where gone_at is null" if job.resource.gone == "things" else ""
+        query = f"select {by}, count(*) from {table.full_name} {there} group by all"
+        job.before = dict(self._connection.execute(query).fetchall())
+        job.remembered = belief.remembered(self._connection, (job.source.name, table.name))
+
+    def settle(self, job: Job) -> None:
+        """End a whole read: mark things and remove people that were not in it, unless it is not believed."""
+        if not job.is_guarded or job.error is not None:
+            return
+        if job.doubts or job.remembered:
+            belief.remember(self._connection, (job.source.name, job.resource.table.name), job.doubts)
+        if job.resource.gone and job.before and not job.doubts:
+            sweep = gone.things if job.resource.gone == "things" else gone.people
+            job.outcome.rows_changed += sweep(self._connection, job.resource.table, job.client.started_at)
+
+    def follow(self, jobs: Sequence[Job]) -> None:
+        """Give the rows of people who are gone to whom the vendor gave them, or remove them."""
+        for job in jobs:
+            if job.resource.owner and job.is_deep and job.error is None:
+                changed = gone.follow(self._connection, job.resource.table, job.resource.owner)
+                job.outcome.rows_changed += changed
+                self._connection.execute(
+                    "update raw_ops.loads set rows_changed = rows_changed + $1 "
+                    "where (run_id, vendor, resource) = ($2, $3, $4)",
+                    [changed, self._run_id, job.source.name, job.resource.table.name],
+                )
+
     def strip(self, tables: Sequence[Table], now: datetime) -> None:
         """Take out of rows loaded by other rules what may not be loaded by these, then write the file anew.
 
@@ -726,7 +831,7 @@ class Warehouse:
         known = [(batch, self._known(batch)) for batch in batches]
         for batch, rows in known:  # before their rows, lest a kill loads values that nobody counts
             self._set_aside(batch, rows)
-        compared = [(batch, self._changes(batch.job, rows)) for batch, rows in known]
+        compared = [(batch, self._changes(batch.job, self._believed(batch, rows))) for batch, rows in known]
         now = batches[0].job.client.started_at
         resources = [
             _package(batch.job.resource, changes.rows, batch.until)
@@ -743,6 +848,24 @@ class Warehouse:
             batch.job.outcome.count(changes)
             if dropped := self._dropped.pop(batch.job.name, None):
                 personal.record(self._connection, batch.job.resource.table.full_name, dropped, now)
+
+    def _believed(self, batch: Batch, rows: pa.Table) -> pa.Table:
+        """The rows of a batch, with those from before in place of what is not believed."""
+        job, table, parent = batch.job, batch.job.resource.table, batch.job.resource.parent
+        if job.is_whole and ((job.resource.gone and job.before) or (job.resource.owner and job.is_deep)):
+            gone.see(self._connection, table, rows, job.resource.owner)
+        if not job.resource.replaced or not job.doubts:
+            return rows
+        doubted = [doubt.parent for doubt in job.doubts]
+        names = ", ".join(f'"{name}"' for name in table.arrow_schema.names)
+        query = f"select {names} from {table.full_name}"
+        if not parent:
+            return _with_aside(self._connection.sql(query).to_arrow_table().cast(table.arrow_schema))
+        held = self._connection.execute(f'{query} where "{parent}" in (select unnest($1))', [doubted])
+        kept: Any = held.to_arrow_table()
+        is_doubted = pc.is_in(rows.column(parent), pa.array(doubted, pa.string()))
+        kept = _with_aside(kept.cast(table.arrow_schema))
+        return pa.concat_tables([rows.filter(pc.invert(is_doubted)), kept])
 
     def _known(self, batch: Batch) -> pa.Table:
         """The rows of a batch as they are kept, without those of people who asked to be forgotten.

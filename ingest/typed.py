@@ -375,7 +375,7 @@ class Table:
             found = self._without_bare(found.filter(pa.array(at not in left_out for at in range(len(found)))))
         count = found.num_rows
         arrays = [
-            pa.array([known[c.name]] * count, ARROW[c.type])
+            pa.array([known.get(c.name)] * count, ARROW[c.type])
             if c.known
             else found.column(c.name).cast(ARROW[c.type])
             for c in self.columns

@@ -10,6 +10,7 @@ from functools import partial
 import pyarrow as pa
 import requests
 
+from ingest.gone import GONE_AT
 from ingest.http import (
     Client,
     Numbered,
@@ -54,6 +55,7 @@ MEDIAS = Table(
         Column("progress", "double"),
         *each("text", "status section"),
         *each("json", "thumbnail project folder assets tags"),  # the modern track calls a project a folder
+        GONE_AT,
     ],
     newest="updated",
 )
@@ -168,7 +170,7 @@ def projects_table(modern: bool) -> Table:
         "timestamptz": "created updated",
     }
     named = [Column(name, type_, field=spelled(name)) for type_ in types for name in types[type_].split()]
-    columns = [Column("id", "bigint"), *named]
+    columns = [Column("id", "bigint"), *named, GONE_AT]
     return Table(SCHEMA, "projects", ("id",), columns, newest="updated")
 
 
@@ -268,8 +270,8 @@ def resources(settings: Settings) -> list[Resource]:
     data, stats = READ_DATA, READ_STATS
     folders = projects_table(is_modern(settings.wistia_base_url))
     return [
-        Resource(MEDIAS, medias, data),
-        Resource(folders, partial(projects, table=folders), data),
+        Resource(MEDIAS, medias, data, gone="things"),
+        Resource(folders, partial(projects, table=folders), data, gone="things"),
         Resource(VISITORS, visitors, stats),
         Resource(
             EVENTS,

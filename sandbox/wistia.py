@@ -356,7 +356,7 @@ class Wistia:
                 return media
         raise Refusal(404)
 
-    @cached_property
+    @property
     def _catalogue(self) -> list[Row]:
         """The medias that were not deleted, a few dozen whatever the world's size."""
         cursor = self._world.cursor().execute("from medias where not is_deleted order by position")

@@ -104,6 +104,9 @@ class World:
     - klaviyo_campaign_totals: the same of those that were sent, with recipients, delivered, opens,
       opens_unique, clicks, clicks_unique, bounced, conversions, conversion_uniques, conversion_value: the
       sum of the orders' values as they stand, whatever their currency, for Klaviyo converts nothing.
+    - klaviyo_gone(person_id, profile_id, gone, gone_at, heir_id?): in a rough account, people whose profile
+      was deleted, with their events, or merged into that of heir_id, who has their events. No other table
+      of Klaviyo's has them.
     - klaviyo_lists(position, list_id, name, opt_in_process, created, updated).
     - klaviyo_list_members(list_id, position in the list, profile_id, joined_group_at, person_id).
     """

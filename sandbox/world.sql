@@ -1101,6 +1101,29 @@ from klaviyo_deeds
 left join (select event_hash, campaign_no from told union all select * from converted) as belongs using (event_hash)
 order by position;
 
+-- People who are gone at Klaviyo: some were deleted, with all that they did, others were merged into whoever came next,
+-- who took over what they did. Neither is listed from the day on.
+create table klaviyo_gone as
+with leaving as (
+    select
+        person_id, joined + up_to(86400 * 200, 'gone day', person_id) as gone,
+        lead(person_id) over (order by person_id) as next_person_id,
+        draw('is gone', person_id) as fate
+    from people where in_klaviyo
+)
+select person_id, profile_id_of(person_id) as profile_id, gone, to_timestamp(gone) as gone_at,
+    if(fate < 0.015, next_person_id, null) as heir_id
+from leaving
+where rough() and fate < 0.03 and gone < until()
+    -- whoever takes over is there
+    and not exists (
+        select 1 from leaving as heir where heir.person_id = leaving.next_person_id and heir.fate < 0.03
+    );
+
+delete from klaviyo_deeds where person_id in (select person_id from klaviyo_gone where heir_id is null);
+update klaviyo_deeds set person_id = heir_id from klaviyo_gone
+where klaviyo_deeds.person_id = klaviyo_gone.person_id;
+
 create table klaviyo_campaign_totals as
 with people_reached as (
     select
@@ -1282,7 +1305,7 @@ expected as (
         0.77 - 0.85 * spending - 0.25 * engagement + 0.5 * draw('leaves', people.person_id) as leaning,
         round(least(0.98, greatest(0.02, leaning)), 4) as leaves
     from people left join done using (person_id) left join edited using (person_id)
-    where in_klaviyo
+    where in_klaviyo and person_id not in (select person_id from klaviyo_gone)
 )
 select
     (row_number() over (order by changed, profile_id_of(person_id)) - 1)::integer as position,

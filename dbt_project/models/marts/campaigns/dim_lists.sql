@@ -56,3 +56,4 @@ select
     counted.last_joined_at
 from {{ ref('stg_klaviyo__lists') }} as lists
 left join counted on lists.list_id = counted.list_id
+where lists.gone_at is null

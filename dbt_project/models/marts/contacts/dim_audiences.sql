@@ -6,6 +6,7 @@ select
     true as is_valid,
     {{ utc('null') }} as updated_at
 from {{ ref('stg_sendgrid__contact_lists') }}
+where gone_at is null
 
 union all
 
@@ -17,3 +18,4 @@ select
     is_valid,
     updated_at
 from {{ ref('stg_sendgrid__contact_segments') }}
+where gone_at is null

@@ -17,3 +17,4 @@ select
     groups.is_default
 from {{ ref('stg_sendgrid__unsubscribe_groups') }} as groups
 left join left_by on groups.unsubscribe_group_id = left_by.unsubscribe_group_id
+where groups.gone_at is null

@@ -49,7 +49,8 @@ messages as (
         coalesce(counted.order_count, 0) as order_count,
         coalesce(counted.other_currency_order_count, 0) as other_currency_order_count,
         coalesce(counted.revenue, 0) as revenue,
-        known.updated_at
+        known.updated_at,
+        known.gone_at
     from {{ ref('stg_klaviyo__flow_messages') }} as known
     left join {{ ref('stg_klaviyo__flow_actions') }} as actions on known.flow_action_id = actions.flow_action_id
     full outer join counted on known.flow_message_id = counted.flow_message_id
@@ -70,7 +71,8 @@ rated as (
         {{ wilson_low('messages.clicked_count', 'messages.received_count') }} as click_share_low,
         {{ wilson_high('messages.clicked_count', 'messages.received_count') }} as click_share_high,
         cast(messages.revenue / nullif(messages.received_count, 0) as double) as revenue_per_recipient,
-        coalesce(flows.flow_status = 'live' and not flows.is_archived, false)
+        coalesce(flows.flow_status = 'live' and not flows.is_archived and flows.gone_at is null, false)
+            and messages.gone_at is null
             and messages.received_count >= {{ var('flow_received_from') }} as is_compared
     from messages
     left join {{ ref('stg_klaviyo__flows') }} as flows on messages.flow_id = flows.flow_id

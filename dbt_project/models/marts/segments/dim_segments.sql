@@ -46,3 +46,4 @@ select
 from {{ ref('stg_klaviyo__segments') }} as segments
 left join counted on segments.segment_id = counted.segment_id
 left join snapshots on segments.segment_id = snapshots.segment_id and snapshots.recency = 1
+where segments.gone_at is null

@@ -20,7 +20,8 @@ renamed as (
 
         -- times
         {{ utc('created_at') }} as created_at,
-        {{ utc('updated_at') }} as updated_at
+        {{ utc('updated_at') }} as updated_at,
+        {{ utc('gone_at') }} as gone_at
     from source
 
 )

@@ -22,7 +22,8 @@ renamed as (
         {{ utc('created_at') }} as created_at,
         {{ utc('scheduled_at') }} as scheduled_at,
         {{ utc('updated_at') }} as updated_at,
-        {{ utc('send_time') }} as sent_at
+        {{ utc('send_time') }} as sent_at,
+        {{ utc('gone_at') }} as gone_at
     from source
 
 )

@@ -26,7 +26,10 @@ renamed as (
         invalid_emails as invalid_email_count,
         spam_reports as spam_report_count,
         spam_report_drops as spam_report_drop_count,
-        unsubscribes as unsubscribe_count
+        unsubscribes as unsubscribe_count,
+
+        -- times
+        {{ utc('gone_at') }} as gone_at
     from source
 
 )

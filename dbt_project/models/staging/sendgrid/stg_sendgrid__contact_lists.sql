@@ -14,7 +14,10 @@ renamed as (
         name as contact_list_name,
 
         -- numbers
-        contact_count
+        contact_count,
+
+        -- times
+        {{ utc('gone_at') }} as gone_at
     from source
 
 )

@@ -22,7 +22,8 @@ renamed as (
         -- times
         {{ utc('send_at') }} as sent_at,
         {{ utc('created_at') }} as created_at,
-        {{ utc('updated_at') }} as updated_at
+        {{ utc('updated_at') }} as updated_at,
+        {{ utc('gone_at') }} as gone_at
     from source
 
 )

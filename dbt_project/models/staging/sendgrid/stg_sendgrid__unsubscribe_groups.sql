@@ -18,7 +18,10 @@ renamed as (
         unsubscribes as suppressed_count,
 
         -- booleans
-        coalesce(is_default, false) as is_default
+        coalesce(is_default, false) as is_default,
+
+        -- times
+        {{ utc('gone_at') }} as gone_at
     from source
 
 )

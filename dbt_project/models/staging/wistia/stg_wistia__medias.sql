@@ -30,7 +30,8 @@ renamed as (
 
         -- times
         {{ utc('created') }} as created_at,
-        {{ utc('updated') }} as updated_at
+        {{ utc('updated') }} as updated_at,
+        {{ utc('gone_at') }} as gone_at
     from source
 
 )

@@ -1,0 +1,131 @@
+"""What a vendor no longer lists: things keep their rows and get `gone_at`, people are removed entirely.
+
+The keys of a whole read are collected while it is written. A row whose owner changed tells that one person
+was merged into another: rows that are older than what the vendor was asked for follow.
+"""
+
+from datetime import datetime
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+
+from ingest.people import TRACES
+from ingest.typed import Column, Table
+
+GONE_AT: Final = Column("gone_at", "timestamptz", known=True)
+"""A column of every table of things: when a whole read first lacked the row; null while it is listed."""
+
+
+def _seen(table: Table) -> str:
+    return f"temp.seen_{table.schema}_{table.name}"
+
+
+def _moved(table: Table) -> str:
+    return f"temp.moved_{table.schema}_{table.name}"
+
+
+def _key(table: Table) -> str:
+    return ", ".join(f'"{name}"' for name in table.key)
+
+
+def see(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table, owner: str) -> None:
+    """Note which rows a whole read has brought, and of those in the warehouse whose owner is another now."""
+    connection.register("brought", rows.select(dict.fromkeys([*table.key, *([owner] if owner else [])])))
+    key = _key(table)
+    connection.execute(f"create temp table if not exists {_seen(table)} as select {key} from brought limit 0")
+    connection.execute(f"insert into {_seen(table)} select {key} from brought")
+    if owner:
+        moved = f"""
+            select distinct held."{owner}" as old_key, brought."{owner}" as new_key
+            from brought inner join {table.full_name} as held using ({key})
+            where held."{owner}" <> brought."{owner}"
+        """
+        connection.execute(f"create temp table if not exists {_moved(table)} as {moved} limit 0")
+        connection.execute(f"insert into {_moved(table)} {moved}")
+    connection.unregister("brought")
+
+
+def _unseen(table: Table) -> str:
+    return f"({_key(table)}) not in (select ({_key(table)}) from {_seen(table)})"
+
+
+def _forget_seen(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+    connection.execute(f"drop table if exists {_seen(table)}; drop table if exists {_moved(table)}")
+
+
+def things(connection: duckdb.DuckDBPyConnection, table: Table, now: datetime) -> int:
+    """Mark the rows that a whole read lacked; return how many."""
+    marked = connection.execute(
+        f"update {table.full_name} set gone_at = $now where gone_at is null and {_unseen(table)}",
+        {"now": now},
+    ).fetchone()
+    _forget_seen(connection, table)
+    return int(marked[0]) if marked else 0
+
+
+def people(connection: duckdb.DuckDBPyConnection, table: Table, now: datetime) -> int:
+    """Remove the people whom a whole read lacked, and their rows in the vendor's other tables.
+
+    Rows that have an `owner` wait for `follow`: they may be somebody else's by now. Returns how many people.
+    """
+    (key,) = table.key
+    query = f'select "{key}" from {table.full_name} where {_unseen(table)}'
+    keys = [found for (found,) in connection.execute(query).fetchall()]
+    _forget_seen(connection, table)
+    if not keys:
+        return 0
+    connection.begin()
+    for name, trace in TRACES.items():
+        if not trace.key or not name.startswith(f"{table.schema}."):
+            continue
+        if name in FOLLOWED:
+            connection.execute("insert into raw_ops.gone_people select unnest($1), $2, $3", [keys, name, now])
+        else:
+            connection.execute(f"delete from {name} where {trace.key} in (select unnest($1))", [keys])
+    connection.commit()
+    return len(keys)
+
+
+FOLLOWED: Final = frozenset({"raw_klaviyo.events"})
+"""Tables whose rows a merge gives to another person."""
+
+
+def follow(connection: duckdb.DuckDBPyConnection, table: Table, owner: str) -> int:
+    """Settle the rows of people who are gone, after a whole read of `table`; return how many changed.
+
+    Where one row of somebody went to another person, all of them do. Of the others, those that the vendor no
+    longer serves are removed with their person.
+    """
+    seen, moved = _seen(table), _moved(table)
+    if not _exists(connection, seen):
+        return 0
+    name = {"name": table.full_name}
+    theirs = f'"{owner}" in (select person_key from raw_ops.gone_people where table_name = $name)'
+    connection.begin()
+    given = connection.execute(
+        f"""
+        update {table.full_name} as held set "{owner}" = new_key
+        from (select old_key, max(new_key) as new_key from {moved} group by all) as merged
+        where held."{owner}" = merged.old_key and {theirs}
+        """,
+        name,
+    ).fetchone()
+    removed = connection.execute(
+        f"delete from {table.full_name} where {theirs} and {_unseen(table)}", name
+    ).fetchone()
+    connection.execute(
+        f"""
+        delete from raw_ops.gone_people where table_name = $name
+        and person_key not in (select "{owner}" from {table.full_name} where "{owner}" is not null)
+        """,
+        name,
+    )
+    connection.commit()
+    _forget_seen(connection, table)
+    return sum(int(count[0]) for count in (given, removed) if count)
+
+
+def _exists(connection: duckdb.DuckDBPyConnection, name: str) -> bool:
+    query = "select 1 from duckdb_tables() where temporary and table_name = $1"
+    return connection.execute(query, [name.removeprefix("temp.")]).fetchone() is not None
