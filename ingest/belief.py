@@ -48,10 +48,10 @@ def is_near(count: int, other: int) -> bool:
     return abs(count - other) <= max(2, NEAR * max(count, other))
 
 
-def is_doubtful(before: int, now: int, share: float) -> bool:
+def is_doubtful(before: int, now: int, share: float, fewest: int = FEWEST) -> bool:
     """Whether so many rows are gone that one answer is not enough."""
     lost = before - now
-    return lost >= FEWEST and lost > share * before
+    return lost >= fewest and lost > share * before
 
 
 def doubts(
@@ -65,9 +65,11 @@ def doubts(
 ) -> list[Doubt]:
     """Return what is not believed of an answer; `count` asks the vendor for its own count of a parent."""
     found = []
+    # Where all lists together are too empty, a short one that is empty is as doubtful as the others.
+    fewest = 1 if is_doubtful(sum(before.values()), sum(now.values()), share) else FEWEST
     for parent, rows_before in before.items():
         rows_now = now.get(parent, 0)
-        if not is_doubtful(rows_before, rows_now, share):
+        if not is_doubtful(rows_before, rows_now, share, fewest):
             continue
         counted = count(parent)
         if counted is not None and (counted <= rows_now or is_near(counted, rows_now)):
