@@ -106,8 +106,8 @@ NOT_OF_TYPE: dict[Type, str] = {
 }
 MOST_UNREAD = 0.05
 """Above this share of a column's values, it is the vendor's form that has changed, and not a value."""
-FEWEST_VALUES = 20
-"""Fewer values than this prove no change."""
+FEWEST_UNREAD = 20
+"""Fewer values that cannot be read prove no change, however short the list is."""
 _QUOTABLE = re.compile(r"[a-z/]{1,4}|[-+]?[\d.,]{1,6}|-?(nan|inf|infinity)", re.IGNORECASE)
 """Values that can be about nobody: a message shows these alone."""
 SAID = {
@@ -185,7 +185,8 @@ class Form:
         for name, unread in self._unread.items():
             count = self._values[name]
             is_key = name in self._table.key
-            if (count >= FEWEST_VALUES and unread > MOST_UNREAD * count) or (is_key and unread == count):
+            is_common = unread >= FEWEST_UNREAD and unread > MOST_UNREAD * count
+            if is_common or (is_key and unread == count):
                 raise ChangedTypeError(self._complaints[name])
 
 

@@ -156,10 +156,10 @@ def some(count: int, **fields: Any) -> list[dict[str, Any]]:
 def test_above_a_share_of_a_column_the_type_has_changed_and_nobodys_value_is_quoted(
     field: str, value: Any, complaint: str
 ) -> None:
-    changed = {"event_key": "8c1f", field: value}
-    form_of(*some(39), changed, changed).check()  # 2 of 41 are fewer than 5%
-    form_of(*some(17), changed, changed).check()  # fewer than 20 values prove nothing
-    form = form_of(*some(37), changed, changed, changed)
+    changed = [{"event_key": "8c1f", field: value}] * 20
+    form_of(*some(380), *changed).check()  # 20 of 400 are no more than 5%
+    form_of(*some(20), *changed[1:]).check()  # fewer than 20 values prove nothing
+    form = form_of(*some(379), *changed)
     if not complaint:
         form.check()
         return
