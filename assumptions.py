@@ -20,6 +20,44 @@ CURSOR: Final = "cursor"  # [I] the parameter; that an answer names it `next_cur
 # Filters of GET /personas have no names in what could be read: all personas are read, and sorted out here.
 CUSTOM: Final = "is_custom"  # [I] missing in a row, it counts as true: what is ours must be found
 
+# --- fields of objects ---------------------------------------------------------------------------------
+
+# Where each field of an object stands. The first name is the reference's, the others are [I]; the setting
+# MAVERA_FIELDS adds a name that is read before them.
+OBJECT_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "id": ("id", "_id", "uuid"),
+    "created_at": ("created_at", "createdAt", "created"),
+    "updated_at": ("updated_at", "updatedAt", "updated"),
+    "thread_id": ("thread_id", "threadId"),
+    "name": ("name",),
+    "label": ("label",),
+    "title": ("title",),
+    "description": ("description",),
+    "usage_context": ("usage_context", "usageContext"),
+    "status": ("status", "state"),
+    "results": ("results",),
+    "content": ("content", "text", "answer"),
+    "messages": ("messages",),
+    "data": ("data", "items"),  # the rows of a list
+    "has_more": ("has_more", "hasMore"),
+    "next_cursor": ("next_cursor", "nextCursor"),
+    "total": ("total", "total_count", "totalCount"),
+}
+# [I] by the path of its kind, another name that an object's id may have.
+KIND_IDS: Final[Mapping[str, tuple[str, ...]]] = {
+    "/personas": ("persona_id",),
+    "/focus-groups": ("focus_group_id",),
+    "/brand-voices": ("brand_voice_id",),
+    "/generations": ("generation_id",),
+    "/mave/chat": ("message_id",),
+    "/mave/threads": ("thread_id",),
+}
+# An answer with one of these has done its work and charged for it [I], even where nothing identifies it.
+PROOFS: Final = (
+    *("id", "thread_id", "content", "output", "markdown"),
+    *("usage", "credits_charged", "credits_used"),
+)
+
 # --- prices and patience -------------------------------------------------------------------------------
 
 PERSONA_UPDATE_CREDITS: Final = 0  # [I] an update is in no list of prices
@@ -33,6 +71,7 @@ GENERATION_SECONDS: Final = 120  # [I] that an app takes to write, or to say tha
 POLL_SECONDS: Final = 5  # [I] between two looks at what is at work
 POLL_CEILING_SECONDS: Final = 300  # [I] then the next run asks again
 SETTLE_SECONDS: Final = 300  # [I] an unanswered call may still be at work for so long
+WORK_DAYS: Final = 2  # [I] what has been at work for longer waits for a person
 
 # --- analyses ------------------------------------------------------------------------------------------
 
@@ -117,9 +156,13 @@ STUDY_RESPONDENTS: Final = (10, 200)  # [U], "200+"
 STUDY_NAME_CHARACTERS: Final = 100  # [I], that of a persona
 QUESTION_CHARACTERS: Final = 1_000  # [I]
 
-# Spellings of states, also of brand voices [I], compared without case; every other one means: still at work.
+# Spellings of states, also of brand voices [I], compared without case. Any other state has ended once there
+# are results; without them it is still at work.
 COMPLETED: Final = frozenset({"completed", "complete", "ready"})
 FAILED: Final = frozenset({"failed", "error", "cancelled"})  # [I]
+AT_WORK: Final = frozenset(  # [I]
+    {"pending", "queued", "created", "processing", "generating", "running", "in_progress", "in progress"}
+)
 
 
 class QuestionType(NamedTuple):

@@ -6,19 +6,20 @@ What has no known end is looked up in Mavera before anything else is sent, so th
 import math
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 import assumptions
-from activate import generations, objects, studies
+from activate import generations, objects, remedies, studies
 from activate import mavera as api
-from activate.ledger import Call, CreditsSource, Ledger
+from activate.ledger import WRITTEN_OFF, Call, CreditsSource, Ledger
+from activate.likeness import Reference
 from activate.lock import LedgerError
 from activate.plan import KINDS, Plan, Price, Record, Step, diff, priced
-from activate.records import marker
 
 # Our clock and Mavera's may differ. An object counts as made by a call when it is at most so much older.
 CLOCKS_APART: Final = timedelta(days=1)
@@ -52,7 +53,8 @@ class Approved(NamedTuple):
 class Limits(NamedTuple):
     """What binds a run. `month` and `run` are credits; `run` None leaves the month's as the only one.
 
-    Answers of a study count for `study_days`. What takes its time is looked at every `poll_seconds`, for as
+    A run pays for at most `most_creations` objects, and at most `most_share` of all records, unless its plan
+    was approved or `creations` says how many it is to make. Answers of a study count for `study_days`. What takes its time is looked at every `poll_seconds`, for as
     long as `poll_ceiling_seconds`, and then by the next run.
     """
 
@@ -64,6 +66,9 @@ class Limits(NamedTuple):
     poll_seconds: float = assumptions.POLL_SECONDS
     poll_ceiling_seconds: int = assumptions.POLL_CEILING_SECONDS
     approved: Approved | None = None
+    most_creations: int | None = None
+    most_share: float = 1.0
+    creations: int | None = None
 
 
 class Result(NamedTuple):
@@ -77,12 +82,16 @@ class Result(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What a run did. `results` has one row per wanted record; `stopped` says what ended it early."""
+    """What a run did. `results` has one row per wanted record; `stopped` says what ended it early.
+
+    `undecided` are records that wait for a person: an object in Mavera may be theirs, or never ends.
+    """
 
     results: dict[str, Result] = field(default_factory=dict)
     stopped: str = ""
     is_out_of_credits: bool = False
     credits: int = 0
+    undecided: set[str] = field(default_factory=set)
 
     def counts(self) -> Counter[str]:
         return Counter(result.state for result in self.results.values())
@@ -90,7 +99,9 @@ class Outcome:
     @property
     def is_well(self) -> bool:
         counts = self.counts()
-        return not (self.stopped or counts["unknown"] or counts["failed"] or counts["not sent"])
+        return not (
+            self.stopped or self.undecided or counts["unknown"] or counts["failed"] or counts["not sent"]
+        )
 
 
 class _Found(NamedTuple):
@@ -101,11 +112,17 @@ class _Found(NamedTuple):
 
 
 def plan(
-    wanted: Sequence[Record], ledger: Ledger, kinds: Sequence[str], limits: Limits, run_id: str | None = None
+    wanted: Sequence[Record],
+    ledger: Ledger,
+    kinds: Sequence[str],
+    limits: Limits,
+    run_id: str | None = None,
+    unclaimed: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
     """Return what apply would do; with a budget of 0, what it would do with one that suffices.
 
-    Of an approved plan it sends what was approved, and holds what has come up since.
+    Of an approved plan it sends what was approved, and holds what has come up since. `unclaimed` is what
+    `look_for_unclaimed` found.
     """
     planned = diff(
         wanted,
@@ -115,6 +132,8 @@ def plan(
         lasting_since=ledger.now() - timedelta(days=limits.study_days),
         paid=ledger.paid(),
         paid_for_edits=ledger.paid(edits=True),
+        unclaimed=unclaimed,
+        creations=limits.creations,
     )
     unwanted = tuple(key for key in planned.unwanted if key.split("/")[0] in kinds)
     steps = tuple(_as_approved(step, limits.approved) for step in planned.steps)
@@ -125,6 +144,71 @@ def _as_approved(step: Step, approved: Approved | None) -> Step:
     if approved is None or not step.sends or step.record.key in approved.keys:
         return step
     return Step("hold", step.record, reason="not sent by the plan that was approved", entry=step.entry)
+
+
+def brake(planned: Plan, limits: Limits) -> str:
+    """Say why a run would pay for nothing of this plan: for too many objects at once; or nothing."""
+    if limits.approved or limits.creations is not None or limits.most_creations is None:
+        return ""
+    paid = sum(step.pays for step in planned.steps)
+    by_share = math.floor(limits.most_share * len(planned.steps))
+    most, setting = min((limits.most_creations, "MAVERA_CREATIONS"), (by_share, "MAVERA_CREATION_SHARE"))
+    if paid <= most:
+        return ""
+    return (
+        f"{paid:,} objects would be paid for at once, {most:,} are the most in a run ({setting}). "
+        f"Nothing was paid for. Allow them with python -m activate apply --creations {paid}, or approve a plan"
+    )
+
+
+def look_for_unclaimed(plan_now: Plan, ledger: Ledger, mavera: api.Mavera) -> dict[str, str]:
+    """Return by record key why an object in Mavera may be a record that is to be created. Free calls only.
+
+    Each kind that is to be paid for is listed once. Of threads those are opened that were touched since the
+    ledger's last row, the newest THREADS_TO_OPEN of them. Raises NotStarted where one carries our reference:
+    the ledger does not know what was paid for.
+    """
+    paid = [step.record for step in plan_now.steps if step.pays]
+    unclaimed = {
+        kind: list(objects.unclaimed(_all_of(kind, ledger, mavera), ledger.calls()))
+        for kind in KINDS
+        if any(record.kind == kind for record in paid)
+    }
+    strangers = [one for held in unclaimed.values() for one in held if one.record_key]
+    if strangers:
+        age, remedy = (
+            ("older than Mavera", "python -m activate drift lists them and takes your decision")
+            if ledger.calls()
+            else ("new", "make it again: python -m activate settle --from-mavera")
+        )
+        more = f" and {len(strangers) - 1:,} more" if len(strangers) > 1 else ""
+        raise NotStarted(
+            f"Mavera holds {strangers[0].shown_id} ({strangers[0].key}){more} with our reference, which "
+            f"the ledger does not know: it is {age}. Bring the newest ledger back; else {remedy}"
+        )
+    return {
+        record.key: _may_be_it(one)
+        for record in paid
+        for one in reversed(unclaimed[record.kind])
+        if one.bears_name_of(record)
+    }
+
+
+def _all_of(kind: str, ledger: Ledger, mavera: api.Mavera) -> Iterator[objects.Held]:
+    if kind != "analyses":
+        return objects.listed(mavera, kind)
+    calls = ledger.calls()
+    since = calls[-1].begun_at - CLOCKS_APART if calls else LONG_AGO
+    threads = objects.to_open(mavera.thread_rows(), calls, since, THREADS_TO_OPEN)
+    return (one for thread_id in threads.ids for one in objects.asked(mavera.thread(thread_id)))
+
+
+def _may_be_it(one: objects.Held) -> str:
+    shown = f'"{one.name}" ({one.shown_id})' if one.name else one.shown_id
+    return (
+        f"{shown} in Mavera may be it: python -m activate import adopts it for nothing, "
+        f"python -m activate drift --let-be {one.shown_id} says that it is your own"
+    )
 
 
 def credits_left(ledger: Ledger, limits: Limits, run_id: str | None = None) -> int:
@@ -178,6 +262,9 @@ class _Run:
         self.planned: Plan | None = None
         self.outcome = Outcome()
         self.interrupt = _Interrupt(say)
+        self.unclaimed: dict[str, str] = {}
+        self.refused: dict[str, str] = {}  # by kind, the first record whose shape Mavera refused
+        self.states: dict[str, str] = {}  # by id, the state in which Mavera shows what it is at work on
 
     def apply(self) -> Outcome:
         self._say_where_it_resumes()
@@ -188,7 +275,9 @@ class _Run:
                 if plan_now.of("create", "update"):
                     self._require_a_budget(plan_now.price)
                     self._refuse_a_doubtful_ledger(plan_now)
-                    self._send(plan_now)
+                    self.planned = plan_now = self._plan()
+                    self.outcome.stopped = brake(plan_now, self.limits)
+                    self._send(plan_now, only_free=bool(self.outcome.stopped))
                 self._await_ends(at_most=0)
             except (api.MaveraError, LedgerError) as error:
                 self.outcome.stopped = str(error)
@@ -200,7 +289,7 @@ class _Run:
         return self.outcome
 
     def _plan(self) -> Plan:
-        return plan(self.wanted, self.ledger, self.kinds, self.limits, self.run_id)
+        return plan(self.wanted, self.ledger, self.kinds, self.limits, self.run_id, self.unclaimed)
 
     def _complete(self) -> None:
         """Give every wanted record its one result, so that the counts add up to what is wanted.
@@ -220,6 +309,8 @@ class _Run:
             step = held.get(key, now) if now.sends else now
             state = rest.get(step.action, "not sent")
             results[key] = self.outcome.results.get(key, Result(key, state, step.reason))
+            if step.action == "hold" and key in self.unclaimed and step.reason == self.unclaimed[key]:
+                self.outcome.undecided.add(key)
         self.outcome.results = results
 
     def _note(self, result: Result) -> None:
@@ -240,40 +331,14 @@ class _Run:
             raise NotStarted(f"CREDIT_BUDGET is 0, nothing was sent. This plan costs {price}: set it in .env")
 
     def _refuse_a_doubtful_ledger(self, plan_now: Plan) -> None:
-        """Raise NotStarted where this ledger may not know what was paid for: altered, lost or restored.
-
-        Each kind that is to be paid for is listed once. Of threads those are opened that were touched since
-        the ledger's last row, the newest THREADS_TO_OPEN of them.
-        """
-        paid = {step.record.kind for step in plan_now.steps if step.pays}
-        kinds = [kind for kind in KINDS if kind in paid]
-        if not kinds:
+        """Raise NotStarted where this ledger may not know what was paid for: altered, lost or restored."""
+        if not any(step.pays for step in plan_now.steps):
             return
         try:
             self.ledger.verify()
         except LedgerError as error:
             raise NotStarted(str(error)) from None
-        strangers = [one for kind in kinds for one in self._strangers(kind)]
-        if strangers:
-            age, remedy = (
-                ("older than Mavera", "python -m activate drift lists them and takes your decision")
-                if self.ledger.calls()
-                else ("new", "make it again: python -m activate settle --from-mavera")
-            )
-            more = f" and {len(strangers) - 1:,} more" if len(strangers) > 1 else ""
-            raise NotStarted(
-                f"Mavera holds {strangers[0].shown_id} ({strangers[0].key}){more} with our reference, which "
-                f"the ledger does not know: it is {age}. Bring the newest ledger back; else {remedy}"
-            )
-
-    def _strangers(self, kind: str) -> Iterator[objects.Held]:
-        calls = self.ledger.calls()
-        if kind != "analyses":
-            return objects.unknown(objects.listed(self.mavera, kind), calls)
-        since = calls[-1].begun_at - CLOCKS_APART if calls else LONG_AGO
-        threads = objects.to_open(self.mavera.thread_rows(), calls, since, THREADS_TO_OPEN)
-        asked = (one for thread_id in threads.ids for one in objects.asked(self.mavera.thread(thread_id)))
-        return objects.unknown(asked, calls)
+        self.unclaimed = look_for_unclaimed(plan_now, self.ledger, self.mavera)
 
     def _settle_unknown(self) -> None:
         for call in self.ledger.unknown():
@@ -285,7 +350,7 @@ class _Run:
     def _settle(self, call: Call) -> None:
         """Find out what became of a call that an earlier run left without an answer."""
         young = self._too_young(call)  # before the look: what it does not see may come while it lasts
-        found = self._look(call)
+        found = self._resolved(call)
         if found.answer:
             self._close(call.call_id, found.answer, call.credits_high, "look up")
             if found.answer.state == "failed":
@@ -297,7 +362,10 @@ class _Run:
             self._note(Result(call.key, "unknown", doubt))
         else:
             self._write_off(call)
-            self.say(f"{call.key}: not found in Mavera, so nothing came of the call before")
+            self.say(
+                f"{call.key}: not found in Mavera, taken as lost. Up to {call.credits_high:,} credits count "
+                f"against the budget until you decide: python -m activate settle {call.key} --charged N"
+            )
 
     def _too_young(self, call: Call) -> str:
         """Say how long Mavera may still be at work on a call, or nothing once that time is over."""
@@ -306,80 +374,138 @@ class _Run:
         return f"sent {age:,.0f} s ago, no answer yet; taken as lost in {wait:,.0f} s" if wait > 0 else ""
 
     def _write_off(self, call: Call) -> None:
-        self.ledger.end(call.call_id, "failed", action="look up", credits_spent=0, error="nothing came of it")
+        """Take a call as lost. It may have been charged all the same, and counts as such until decided."""
+        spent = call.credits_high
+        self.ledger.end(call.call_id, "failed", action="look up", credits_spent=spent, error=WRITTEN_OFF)
+
+    def _resolved(self, call: Call) -> _Found:
+        """Find out what came of a call; one that was answered is never taken for lost.
+
+        What Mavera answered says most, where that identifies what it made.
+        """
+        said = self.ledger.answer(call.call_id) if call.is_answered else None
+        found = self._look(call)
+        if found.answer:
+            told = api.credits_in(said) if isinstance(said, Mapping) else None
+            return found if told is None else _Found(found.answer._replace(credits=told))
+        if answer := api.identified(call.kind, said):
+            return _Found(answer)
+        if call.is_answered:
+            what = "without an id" if api.is_proof(said) else "with nothing that could be used"
+            doubt = found.doubt or "nothing in Mavera carries our reference"
+            decide = f"python -m activate settle {call.key} --adopt ID, or --forget where there is nothing"
+            return _Found(doubt=f"Mavera answered {what}, and may have charged; {doubt}. Decide: {decide}")
+        return found
 
     def _look(self, call: Call) -> _Found:
         """Search Mavera for what a call may have made; objects that the ledger already knows are others."""
-        closed = [other for other in self.ledger.calls() if other.state != "unknown"]
-        known = {other.remote_id for other in closed}
-        since = call.begun_at - CLOCKS_APART
-        ours = marker(call.record_key, call.fingerprint)
+        calls = self.ledger.calls()
+        known = objects.Known(calls)
         if call.kind == "analyses":
-            return self._look_for_question(call, ours, known)
-        if call.kind != "personas":
-            return self._look_for_object(call.kind, ours, known)
-        return self._look_for_persona(ours, str(call.payload["name"]), since, known)
-
-    def _look_for_persona(self, ours: str, name: str, since: datetime, known: Set[str | None]) -> _Found:
-        new = [one for one in objects.listed(self.mavera, "personas") if one.remote_id not in known]
+            return self._look_for_question(call, known)
+        listed = list(objects.listed(self.mavera, call.kind))
+        new = [one for one in listed if one not in known]
         for one in new:
-            if ours in one.words:
+            if one.reference == _reference(call):
                 return _Found(objects.answer(self.mavera, one))
         for one in new:
-            if one.name == name and one.made_at >= since and not one.record_key:
-                doubt = (
-                    f"{one.remote_id} has this name but not our reference: python -m activate settle decides"
+            if one.may_come_from(call) and one.made_at >= call.begun_at - CLOCKS_APART:
+                return _Found(doubt=_may_come_from(one.shown_id, call))
+        return self._is_whole(call.kind, {one.remote_id for one in listed})
+
+    def _is_whole(self, kind: str, listed: Set[str]) -> _Found:
+        """Doubt a list that lacks what the ledger knows to stand: what it does not show may exist."""
+        for key, call in self.ledger.accepted().items():
+            entry = self.ledger.entries()[key]
+            shown_id = entry.thread_id if kind == "analyses" else entry.remote_id
+            if call.kind == kind and shown_id and shown_id not in listed:
+                return _Found(
+                    doubt=f"the list of {kind} lacks {shown_id} ({key}), so it may lack this as well. If that "
+                    "was deleted: python -m activate drift decides"
                 )
-                return _Found(doubt=doubt)
         return _Found()
 
-    def _look_for_question(self, call: Call, ours: str, known: Set[str | None]) -> _Found:
+    def _look_for_question(self, call: Call, known: objects.Known) -> _Found:
         """Search the thread that it was asked in, or, where it was to begin one, the newer threads."""
-        threads: Iterable[Mapping[str, Any]]
         if continued := call.payload.get("thread_id"):
             thread = self._thread(continued)
             if thread is None:
                 return _Found(doubt=f"{continued} is gone from Mavera: python -m activate settle decides")
-            threads = [thread]
-        else:
-            threads = self.mavera.threads(call.begun_at - CLOCKS_APART)
-        for thread in threads:
-            for words, answer in api.asked_in(thread):
-                if ours not in words or (answer and answer.remote_id in known):
-                    continue
-                if answer is None:
+            return self._look_in(thread, call, known) or self._is_whole_thread(thread)
+        rows = self.mavera.thread_rows()
+        doubts = []
+        for row in rows:
+            if str(row["id"]) in known.ids or api.touched_at(row) < call.begun_at - CLOCKS_APART:
+                continue
+            found = self._look_in(self.mavera.thread(str(row["id"])), call, known)
+            if found and found.answer:
+                return found
+            doubts += [found] if found else []
+        return doubts[0] if doubts else self._is_whole("analyses", {str(row["id"]) for row in rows})
+
+    def _look_in(self, thread: Mapping[str, Any], call: Call, known: objects.Known) -> _Found | None:
+        """Search one thread for a question; None where nothing in it can have come from that call."""
+        asked = [
+            objects.Held("analyses", a.remote_id if a else "", w, thread, a) for w, a in api.asked_in(thread)
+        ]
+        for one in asked:
+            if one.reference == _reference(call) and not (one.answer and one in known):
+                if one.answer is None:
                     return _Found(doubt=f"Mave has not answered yet in {thread['id']}")
-                return _Found(answer._replace(credits=self._credits_of(answer, thread)))
+                return _Found(one.answer._replace(credits=self._credits_of(one.answer, thread)))
+        if not asked and str(thread["id"]) not in known.ids:
+            return _Found(doubt=f"{_may_come_from(str(thread['id']), call)}; it shows no messages")
+        for one in asked:
+            if not (one.answer and one in known) and one.may_come_from(call):
+                return _Found(doubt=_may_come_from(str(thread["id"]), call))
+        return None
+
+    def _is_whole_thread(self, thread: Mapping[str, Any]) -> _Found:
+        """Doubt a thread that shows fewer questions than the ledger knows to have been answered in it."""
+        answered = sum(
+            call.state == "done" and call.thread_id == thread["id"] and call.action != "let be"
+            for call in self.ledger.calls()
+        )
+        if len(list(api.asked_in(thread))) < answered:
+            return _Found(doubt=f"{thread['id']} does not show all that was asked in it")
         return _Found()
 
     def _credits_of(self, answer: api.Answer, thread: Mapping[str, Any]) -> int | None:
         """What a thread cost beyond the answers that the ledger knows in it; None where it does not tell."""
         total = api.whole_credits(thread.get("credits_used"))
-        paid = sum(call.credits for call in self.ledger.calls() if call.thread_id == answer.thread_id)
+        paid = sum(
+            call.credits
+            for call in self.ledger.calls()
+            if call.thread_id == answer.thread_id and call.state == "done"
+        )
         return None if total is None else max(total - paid, 0)
-
-    def _look_for_object(self, kind: str, ours: str, known: Set[str | None]) -> _Found:
-        for one in objects.listed(self.mavera, kind):
-            if one.remote_id not in known and ours in one.words:
-                return _Found(objects.answer(self.mavera, one))
-        return _Found()
 
     # What Mavera takes its time for
 
     def _running(self, kind: str = "") -> list[Call]:
         return [call for call in self.ledger.waiting() if call.kind in self.kinds and kind in ("", call.kind)]
 
+    def _is_overdue(self, call: Call) -> bool:
+        return self.ledger.now() - call.begun_at >= timedelta(days=assumptions.WORK_DAYS)
+
     def _await_ends(self, at_most: int, kind: str = "") -> bool:
-        """Look after what runs until `at_most` are left of `kind`, or of all; False where it took long."""
+        """Look after what runs until `at_most` are left of `kind`, or of all; False where it took long.
+
+        What has been at work for days is looked at once, and waited for no longer.
+        """
         looks = max(1, math.ceil(self.limits.poll_ceiling_seconds / self.limits.poll_seconds))
-        while len(self._running(kind)) > at_most:
-            if looks == 0:
+        looked = 0
+        while running := self._running(kind):
+            awaited = running if not looked else [call for call in running if not self._is_overdue(call)]
+            if len(awaited) <= at_most:
+                break
+            if looked == looks:
                 return False
             if self.interrupt.requested:
                 raise KeyboardInterrupt
             self.mavera.pause(self.limits.poll_seconds)
             self._look_after_running()
-            looks -= 1
+            looked += 1
         return True
 
     def _look_after_running(self) -> None:
@@ -393,6 +519,7 @@ class _Run:
                 told = call.credits if call.credits_source == "answered" else None
                 answer = api.Answer(remote_id, None, told, {"error": str(error)}, "failed")
             if answer.state == "waiting":
+                self.states[remote_id] = str(answer.body.get("status") or "")
                 continue
             spent = self._close(call.call_id, answer, call.credits_high, "poll")
             self._note(self._ended(call, answer, spent))
@@ -409,12 +536,22 @@ class _Run:
         for call in self._running():
             spent = call.credits if call.run_id == self.run_id else 0
             said = f"{call.remote_id} is at work, the next run asks again"
+            if self._is_overdue(call):
+                days = (self.ledger.now() - call.begun_at).days
+                state = self.states.get(str(call.remote_id)) or "at work"
+                said = (
+                    f"{call.remote_id} has been {state} for {days} days. Look at it in Mavera; "
+                    f"python -m activate settle {call.key} --forget asks again, at its price"
+                )
+                self.outcome.undecided.add(call.key)
             self._note(Result(call.key, "waiting", said, spent))
 
     # Sending
 
-    def _send(self, plan_now: Plan) -> None:
-        steps = plan_now.of("create", "update")
+    def _send(self, plan_now: Plan, *, only_free: bool = False) -> None:
+        steps = [step for step in plan_now.of("create", "update") if not (only_free and step.pays)]
+        if not steps:
+            return
         plan_id = self.limits.approved.plan_id if self.limits.approved else None
         self.run_id = self.ledger.start(len(steps), plan_now.price, plan_id)
         for planned in steps:
@@ -424,6 +561,9 @@ class _Run:
             short = step.price.high - credits_left(self.ledger, self.limits, self.run_id)
             if short > 0:
                 self._note(Result(step.record.key, "held", f"passes the budget by {short:,} credits"))
+            elif (first := self.refused.get(step.record.kind)) and step.pays:
+                why = f"Mavera refused the fields of {first}: no more of this kind is sent in this run"
+                self._note(Result(step.record.key, "not sent", why))
             elif absent := self._absent(step.record):
                 self._note(Result(step.record.key, "held", f"after {absent}, which did not get into Mavera"))
             elif busy := self._busy(step.record):
@@ -560,7 +700,7 @@ class _Run:
         try:
             answer = self._call(record.kind, payload, remote_id)
         except api.OutcomeUnknown as error:
-            self.ledger.end(call_id, "unknown", error=str(error))
+            self._keep(call_id, error)
             result = self._look_at_once(step, call_id, done, str(error))
             if result:
                 self._note(result)
@@ -568,17 +708,32 @@ class _Run:
             self.ledger.end(call_id, "failed", credits_spent=0, error=str(error))
             if isinstance(error, api.TryAgain):
                 return error
-            self._note_refusal(record.key, error)
+            if isinstance(error, api.Refused) and step.pays:
+                self.refused.setdefault(record.kind, record.key)
+            self._note_refusal(record.key, error, remedies.of(record.kind, error))
         else:
             spent = self._close(call_id, answer, step.price.high, step.action)
             if answer.state == "done":
-                self._note(Result(record.key, done, f"{done} {answer.shown_id}", spent))
+                self._note(Result(record.key, done, _said(done, record.kind, answer), spent))
         return None
 
-    def _note_refusal(self, key: str, error: api.MaveraError) -> None:
+    def _keep(self, call_id: str, error: api.OutcomeUnknown) -> None:
+        """Note that the end of a call is unknown, with all that Mavera said of it, and the price it told."""
+        told = api.credits_in(error.body) if isinstance(error.body, Mapping) else None
+        self.ledger.end(
+            call_id,
+            "unknown",
+            credits_spent=told,
+            credits_source=None if told is None else "answered",
+            error=str(error),
+            answer=error.body,
+        )
+
+    def _note_refusal(self, key: str, error: api.MaveraError, remedy: str = "") -> None:
         """Note that nothing came of a record; raises what every other record would meet as well."""
         stops = isinstance(error, api.KeyRefused) or not isinstance(error, api.Refused)
-        self._note(Result(key, "failed", f"{error}: stopping" if stops else str(error)))
+        said = f"{error}: stopping" if stops else f"{error}. {remedy}" if remedy else str(error)
+        self._note(Result(key, "failed", said))
         if stops:
             raise error
 
@@ -611,18 +766,19 @@ class _Run:
             return Result(key, "failed", f"{error}; the next run sends it again")
         (call,) = (call for call in self.ledger.unknown() if call.call_id == call_id)
         young = self._too_young(call)
-        found = self._look(call)
+        found = self._resolved(call)
         if found.answer:
             spent = self._close(call_id, found.answer, step.price.high, "look up")
             if found.answer.state == "waiting":
                 return None
             if found.answer.state == "failed":
                 return self._ended(call, found.answer, spent)
-            return Result(key, done, f"{done} {found.answer.shown_id}, its answer was lost", spent)
+            how = "it has no id of its own" if call.is_answered else "its answer was lost"
+            return Result(key, done, f"{done} {found.answer.shown_id}, {how}", spent)
         if found.doubt or young:
             return Result(key, "unknown", f"{error}; {found.doubt or 'the next run looks it up'}")
         self._write_off(call)
-        return Result(key, "failed", f"{error}; nothing came of it")
+        return Result(key, "failed", f"{error}; not found, taken as lost")
 
     def _close(self, call_id: str, answer: api.Answer, highest: int, action: str) -> int:
         """Write what Mavera answered; return its credits, at the highest price where it did not say."""
@@ -639,6 +795,22 @@ class _Run:
             answer=answer.body,
         )
         return spent
+
+
+def _reference(call: Call) -> Reference:
+    return Reference(call.record_key, call.fingerprint[:12])
+
+
+def _may_come_from(shown_id: str, call: Call) -> str:
+    return (
+        f"{shown_id} is newer and may be it: python -m activate settle {call.key} --adopt {shown_id}, or "
+        f"drift --let-be {shown_id} where it is your own"
+    )
+
+
+def _said(done: State, kind: str, answer: api.Answer) -> str:
+    wordless = api.text_of(kind, answer.body) == ""
+    return f"{done} {answer.shown_id}" + (", but its answer has no text" if wordless else "")
 
 
 class _Interrupt:

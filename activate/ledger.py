@@ -30,6 +30,7 @@ CreditsSource = Literal["answered", "documented"]
 # be that is not this ledger's business.
 Decision = Literal["restore", "give up", "let be"]
 BY_HAND: Final = "by hand"  # the run of what no run did
+WRITTEN_OFF: Final = "taken as lost"  # the error of a call of which nothing was found once its time was over
 
 metadata = sa.MetaData()
 versions = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, nullable=False))
@@ -49,7 +50,7 @@ journal = sa.Table(
     sa.Column("kind", sa.Text),
     sa.Column("record_key", sa.Text),
     sa.Column("job", sa.Text),
-    # create, update, adopt; of a later end row: poll, look up, adopt, forget; of a decision: one of Decision.
+    # create, update, adopt; of a later end row: poll, look up, adopt, forget, charged; of a decision: one of Decision.
     sa.Column("action", sa.Text),
     sa.Column("fingerprint", sa.Text),
     sa.Column("facts", sa.Text),
@@ -100,10 +101,16 @@ class Call:
     credits: int = 0
     credits_source: str = ""
     error: str = ""
+    is_answered: bool = False  # by a 2xx, whatever it said
 
     @property
     def key(self) -> str:
         return f"{self.kind}/{self.record_key}"
+
+    @property
+    def is_written_off(self) -> bool:
+        """Whether it was taken as lost, and counts at its highest price until somebody decides."""
+        return self.error == WRITTEN_OFF and self.closed_by == "look up"
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -222,6 +229,10 @@ class Ledger:
             if call.state == "unknown" and not (call.action == "update" and KINDS[call.kind].update_edits)
         ]
 
+    def written_off(self) -> list[Call]:
+        """Return the calls that were taken as lost and of which nobody has said what Mavera charged."""
+        return [call for call in self.calls() if call.is_written_off]
+
     def waiting(self) -> list[Call]:
         """Return the calls that Mavera accepted and is still at work on."""
         return [call for call in self.calls() if call.state == "waiting"]
@@ -238,7 +249,7 @@ class Ledger:
     def spent(self, run_id: str | None = None) -> int:
         """Return the credits of this calendar month (UTC) or of one run.
 
-        A call without a known end counts at the highest price it can have had.
+        A call without a known end counts at the highest price it can have had, unless Mavera told its price.
         """
         month = self.now().astimezone(UTC).strftime("%Y-%m")
         of_run_or_month = journal.c.run_id == run_id if run_id else journal.c.written_at.startswith(month)
@@ -253,7 +264,8 @@ class Ledger:
             costs = {row.call_id: row.credits_high for row in connection.execute(begun)}
             highest = dict(costs)
             for row in connection.execute(ended.order_by(journal.c.entry_id)):
-                costs[row.call_id] = highest[row.call_id] if row.state == "unknown" else row.credits or 0
+                is_open = row.state == "unknown" and row.credits is None
+                costs[row.call_id] = highest[row.call_id] if is_open else row.credits or 0
         return sum(costs.values())
 
     def last_run(self) -> Run | None:
@@ -681,6 +693,7 @@ def _ended(call: Call, row: Any) -> Call:
         credits=row.credits or 0,
         credits_source=row.credits_source or "",
         error=row.error or "",
+        is_answered=call.is_answered or row.answer is not None,
     )
 
 

@@ -4,12 +4,15 @@ Mavera has no idempotency key, no upsert and no balance to ask for, so the calle
 whether work can have been done. The class of the error says it.
 """
 
+import email.utils
 import json
 import math
 import time
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 import requests
@@ -18,6 +21,7 @@ import urllib3
 import assumptions
 from activate import generations, studies, voices
 from activate.firewall import Firewall
+from activate.reader import Reader, Unreadable, lacking
 
 REQUESTS_A_MINUTE: Final = {"starter": 60, "basic": 120, "professional": 240, "enterprise": 600}
 HEADROOM: Final = 0.9  # part of the tier's rate that is used: the key may serve other programs as well
@@ -36,7 +40,8 @@ STUDY_PAGE: Final = 100
 THREAD_PAGE: Final = 100
 GENERATION_PAGE: Final = 100
 MOST_CREDITS: Final = 2**31 - 1  # that a row of the ledger holds
-
+MESSAGE_CHARACTERS: Final = 200  # of what Mavera says about a refusal
+PAGE_CHARACTERS: Final = 2_000  # that are kept of an answer that is no JSON
 
 NOTHING_KNOWN: Final = Firewall()  # looks for what anybody's data look like, and knows nobody
 
@@ -69,7 +74,15 @@ class TryAgain(MaveraError):
 
 
 class Refused(MaveraError):
-    """Mavera read the call and said no; the same call would be refused again."""
+    """Mavera read the call and said no; the same call would be refused again.
+
+    `field` is the field that Mavera named, if it named one, and `said` its own message.
+    """
+
+    def __init__(self, text: str, field: str = "", said: str = "") -> None:
+        super().__init__(text)
+        self.field = field
+        self.said = said
 
 
 class Withheld(Refused):
@@ -85,7 +98,18 @@ class OutOfCredits(MaveraError):
 
 
 class OutcomeUnknown(MaveraError):
-    """The work may have been done and charged. Look first; never make the call again blindly."""
+    """The work may have been done and charged. Look first; never make the call again blindly.
+
+    `body` is what an answer of 2xx said that could not be used; None where no such answer came.
+    """
+
+    def __init__(self, text: str, body: Any = None) -> None:
+        super().__init__(text)
+        self.body = body
+
+
+class NotUnderstood(MaveraError):
+    """Mavera's objects have other fields than were looked for; the text names the setting that helps: stop."""
 
 
 class Answer(NamedTuple):
@@ -108,7 +132,10 @@ class Answer(NamedTuple):
 
 
 class Mavera:
-    """One account. `firewall` sees the bytes of every call; `clock` and `sleep` stand in for time."""
+    """One account. `firewall` sees the bytes of every call; `clock` and `sleep` stand in for time.
+
+    `fields` are names of fields that Mavera has for ours, where they are others than assumptions.py expects.
+    """
 
     def __init__(
         self,
@@ -118,6 +145,7 @@ class Mavera:
         *,
         firewall: Firewall = NOTHING_KNOWN,
         timeouts: Timeouts = PATIENT,
+        fields: Mapping[str, str] = MappingProxyType({}),
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
@@ -134,8 +162,10 @@ class Mavera:
         self._session.headers["Connection"] = "close"
         self._firewall = firewall
         self._pace = Pace(math.floor(REQUESTS_A_MINUTE[tier] * HEADROOM), clock, sleep)
+        self._clock = clock
         self._sleep = sleep
         self._timeouts = timeouts
+        self._reader = Reader(fields)
 
     # Writing
 
@@ -149,11 +179,11 @@ class Mavera:
         """
         url = f"/personas/{persona_id}"
         body = self._call("PATCH", url, TryAgain, json=dict(fields), timeout=self._timeouts.persona)
-        return persona_in(body)
+        return persona_in({"id": persona_id, **body})
 
     def ask(self, payload: Mapping[str, Any]) -> Answer:
         """Ask Mave, and wait for the answer: 5 to 90 seconds."""
-        return _message(self._charge("/mave/chat", payload, self._timeouts.analysis))
+        return message_in(self._charge("/mave/chat", payload, self._timeouts.analysis))
 
     def create_study(self, payload: Mapping[str, Any]) -> Answer:
         """Set up a focus group, which then takes a minute or two."""
@@ -241,8 +271,12 @@ class Mavera:
         return self._list("/mave/threads", THREAD_PAGE)
 
     def thread(self, thread_id: str) -> dict[str, Any]:
-        body: dict[str, Any] = self._repeat("GET", f"/mave/threads/{thread_id}", timeout=self._timeouts.read)
-        return body
+        path = f"/mave/threads/{thread_id}"
+        body = self._repeat("GET", path, timeout=self._timeouts.read)
+        try:
+            return self._reader.thread(body, path)
+        except Unreadable as error:
+            raise NotUnderstood(str(error)) from None
 
     def _list(self, path: str, limit: int | None) -> list[dict[str, Any]]:
         """Return all rows of a list, in whichever of the two documented paging styles Mavera answers.
@@ -251,7 +285,10 @@ class Mavera:
         that is empty although more is announced, or that repeats rows, is read again, in the end an error.
         """
         for _ in range(ATTEMPTS):
-            rows = self._pages(path, limit)
+            try:
+                rows = self._pages(path, limit)
+            except Unreadable as error:
+                raise NotUnderstood(str(error)) from None
             if rows is not None:
                 return rows
         raise TryAgain(f"GET {path}: the list has holes or repeats itself")
@@ -260,9 +297,11 @@ class Mavera:
         rows: dict[str, dict[str, Any]] = {}
         where: dict[str, Any] = {}
         while True:
-            page = self._repeat("GET", path, params={"limit": limit, **where}, timeout=self._timeouts.read)
-            data, cursor, total = page.get("data"), page.get("next_cursor"), page.get("total")
-            if not isinstance(data, list) or any(row["id"] in rows for row in data):
+            asked = {"limit": limit, **where}
+            page = self._repeat("GET", path, params=asked, timeout=self._timeouts.read, is_list=True)
+            data, page = self._reader.rows(page, path), self._reader.whole(page)
+            cursor, total = page.get("next_cursor"), page.get("total")
+            if data is None or any(row["id"] in rows for row in data):
                 return None
             rows |= {row["id"]: row for row in data}
             more = bool(page.get("has_more", cursor)) or (total is not None and len(rows) < total)
@@ -318,9 +357,19 @@ class Mavera:
             raise TryAgain(text) if response.status_code in {408, 429, *range(500, 600)} else Refused(text)
 
     def _call(
-        self, method: str, path: str, doubtful: type[MaveraError], *, timeout: float, **arguments: Any
+        self,
+        method: str,
+        path: str,
+        doubtful: type[MaveraError],
+        *,
+        timeout: float,
+        is_list: bool = False,
+        **arguments: Any,
     ) -> Any:
-        """Make one call. Raises TryAgain where nothing was done, `doubtful` where something may have been."""
+        """Make one call. Raises TryAgain where nothing was done, `doubtful` where something may have been.
+
+        A 2xx to a call that costs credits is never taken for nothing: what it said is kept with the error.
+        """
         request = self._session.prepare_request(requests.Request(method, self._base_url + path, **arguments))
         self._check(request.body)
         self._pace.wait()
@@ -331,22 +380,40 @@ class Mavera:
                 request,
                 timeout=(CONNECT_SECONDS, timeout),
                 allow_redirects=False,
-                **self._session.merge_environment_settings(request.url, {}, None, None, None),
+                **self._session.merge_environment_settings(request.url, {}, True, None, None),
             )
         except requests.RequestException as error:
             if _never_sent(error):
                 raise TryAgain(f"{where}: Mavera cannot be reached") from None
             what = f"no answer in {timeout:g} s" if isinstance(error, requests.Timeout) else "connection lost"
             raise doubtful(f"{where}: {what}") from None
+        try:
+            content = response.content
+        except requests.RequestException:
+            lost = f"{where}: connection lost within the answer"
+            raise (OutcomeUnknown(lost, {}) if _is_kept(response, doubtful) else doubtful(lost)) from None
         self._pace.heed(response.headers)
         try:
-            body = _of_whole_characters(response.json())
-        except ValueError:
+            body = self._reader.opened(_of_whole_characters(json.loads(content)))
+        except (ValueError, RecursionError):
             body = None
+        if is_list and isinstance(body, list):
+            body = {"data": body}
+        if isinstance(body, dict) and not is_list:
+            body = self._reader.whole(body, path)
         # An object with a status of its own may tell in `error` why it failed: then the call has not.
-        if response.ok and isinstance(body, dict) and (body.get("status") or not body.get("error")):
-            return body
-        raise _failure(where, response, body, doubtful)
+        if response.ok and isinstance(body, dict):
+            if body.get("status") or body.get("id") or not body.get("error"):
+                return body
+        failure = _failure(where, response, body, doubtful, self._clock())
+        if isinstance(failure, OutcomeUnknown) and response.ok:
+            page = content.decode(errors="replace")[:PAGE_CHARACTERS]
+            failure.body = body if body is not None else {"unreadable": page}
+        raise failure
+
+
+def _is_kept(response: requests.Response, doubtful: type[MaveraError]) -> bool:
+    return response.ok and doubtful is OutcomeUnknown
 
 
 class Pace:
@@ -372,8 +439,9 @@ class Pace:
         self._made.append(self._clock())
 
     def heed(self, headers: Mapping[str, str]) -> None:
-        if headers.get("X-RateLimit-Remaining") == "0" and headers.get("X-RateLimit-Reset", "").isdecimal():
-            self._closed_until = float(headers["X-RateLimit-Reset"])
+        reset = _number(headers.get("X-RateLimit-Reset"))
+        if _number(headers.get("X-RateLimit-Remaining")) == 0 and reset is not None:
+            self._closed_until = reset
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
@@ -390,11 +458,14 @@ def _never_sent(error: requests.RequestException) -> bool:
     return isinstance(reason, urllib3.exceptions.NewConnectionError)
 
 
-def _failure(where: str, response: requests.Response, body: Any, doubtful: type[MaveraError]) -> MaveraError:
+def _failure(
+    where: str, response: requests.Response, body: Any, doubtful: type[MaveraError], now: float
+) -> MaveraError:
     """Say what an answer that is no success allows next; the body's `error` counts before the status."""
     error = body.get("error") if isinstance(body, dict) else None
-    error = error if isinstance(error, dict) else {}
-    category, code, param = (str(error.get(field) or "") for field in ("type", "code", "param"))
+    error = error if isinstance(error, dict) else {"message": error} if isinstance(error, str) else {}
+    category, code, param = (_line(error.get(field)) for field in ("type", "code", "param"))
+    message = _line(error.get("message") or (body.get("message") if isinstance(body, dict) else ""))
     status = response.status_code
     said = " ".join(filter(None, [str(status), code or category, param and f"({param})"]))
     text = f"{where}: {said}"
@@ -405,16 +476,24 @@ def _failure(where: str, response: requests.Response, body: Any, doubtful: type[
         )
     if status == 401 or category == "authentication_error":
         return KeyRefused(f"mavera refused MAVERA_API_KEY ({status} {code or category})".replace(" )", ")"))
+    wait = _seconds(response.headers.get("Retry-After"), now)
     if status == 429 or category == "rate_limit_error":
-        return TryAgain(text, _seconds(response.headers.get("Retry-After")) or RETRY_AFTER_SECONDS)
+        return TryAgain(text, RETRY_AFTER_SECONDS if wait is None else wait)
     if status == 503 and doubtful is TryAgain:
-        return TryAgain(text, _seconds(response.headers.get("Retry-After")))
+        return TryAgain(text, wait)
     # 408 is what a server, or one before it, says that has waited for something too long.
     if status != 408 and (300 <= status < 500 or category == "invalid_request_error"):
-        return Refused(text)
+        return Refused(f'{text}: "{message}"' if message else text, param, message)
     if response.ok and not error:
         text = f"{where}: {status} with an answer that is no JSON object"
     return doubtful(text)
+
+
+def _line(value: Any) -> str:
+    """Return what Mavera says as one short line without control characters."""
+    text = value if isinstance(value, str) else ""
+    printable = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in text)
+    return " ".join(printable.replace('"', "'").split())[:MESSAGE_CHARACTERS]
 
 
 def _of_whole_characters(body: Any) -> Any:
@@ -425,8 +504,23 @@ def _of_whole_characters(body: Any) -> Any:
     return json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
 
 
-def _seconds(header: str | None) -> float | None:
-    return float(header) if header and header.isdecimal() else None
+def _seconds(header: str | None, now: float) -> float | None:
+    """Return how long Retry-After says to wait: it has seconds, perhaps in fractions, or a moment."""
+    seconds = _number(header)
+    if seconds is None and header:
+        try:
+            seconds = email.utils.parsedate_to_datetime(header).timestamp() - now
+        except ValueError:
+            return None
+    return None if seconds is None else max(seconds, 0.0)
+
+
+def _number(header: str | None) -> float | None:
+    try:
+        number = float(header or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def persona_in(body: Any) -> Answer:
@@ -434,21 +528,46 @@ def persona_in(body: Any) -> Answer:
     return Answer(_id_of("persona", body), None, credits_in(body), body)
 
 
-def _message(body: Any) -> Answer:
-    if not body.get("thread_id"):
-        raise OutcomeUnknown("Mavera answered without the id of the thread")
-    return Answer(_id_of("answer", body), str(body["thread_id"]), credits_in(body), body)
+def message_in(body: Any) -> Answer:
+    """Return Mave's answer. One without an id goes by that of its thread, which must not be missing then."""
+    message_id, thread_id = body.get("id"), body.get("thread_id")
+    if not (message_id and thread_id):
+        raise OutcomeUnknown(
+            f"Mavera answered without the id of the {'thread' if message_id else 'answer'}", body
+        )
+    return Answer(str(message_id), str(thread_id), credits_in(body), body)
+
+
+def identified(kind: str, body: Any) -> Answer | None:
+    """Return an incomplete answer under whatever identifies it; None where nothing does."""
+    if kind != "analyses" or not isinstance(body, Mapping):
+        return None
+    message_id, thread_id = body.get("id"), body.get("thread_id")
+    if not (message_id or thread_id):
+        return None
+    shown = str(thread_id) if thread_id else None
+    return Answer(str(message_id or thread_id), shown, credits_in(body), dict(body))
+
+
+def is_proof(body: Any) -> bool:
+    """Whether an answer shows that its work was done and charged, even where nothing identifies it."""
+    return isinstance(body, Mapping) and any(body.get(field) for field in assumptions.PROOFS)
+
+
+def text_of(kind: str, body: Any) -> str | None:
+    """Return the text of an answer, empty where it lacks one; None for kinds that have none."""
+    return str(body.get("content") or "").strip() if kind == "analyses" else None
 
 
 def study_in(body: Any) -> Answer:
     """Return a focus group, created or listed, as the answer to its creation."""
-    state = studies.state_of(body.get("status"))
+    state = studies.state_of(body.get("status"), body.get("results"))
     return Answer(_id_of("focus group", body), None, credits_in(body), body, state)
 
 
 def voice_in(body: Any) -> Answer:
     """Return a brand voice, created or listed, as the answer to its creation; none tells its price."""
-    state = studies.state_of(body.get("status"))
+    state = studies.state_of(body.get("status"), body.get("voice_summary"))
     return Answer(_id_of("brand voice", body), None, credits_in(body), body, state)
 
 
@@ -459,7 +578,7 @@ def generation_in(body: Any) -> Answer:
 
 def _id_of(what: str, body: Any) -> str:
     if not body.get("id"):
-        raise OutcomeUnknown(f"Mavera answered without the id of the {what}")
+        raise OutcomeUnknown(f"Mavera answered without the id of the {what}", body)
     return str(body["id"])
 
 
@@ -489,19 +608,25 @@ def asked_in(thread: Mapping[str, Any]) -> Iterator[tuple[str, Answer | None]]:
 
 def created_at(row: Mapping[str, Any]) -> datetime:
     """Return when a listed object was made."""
-    return _moment(row["created_at"])
+    return _moment(row, "created_at")
 
 
 def touched_at(row: Mapping[str, Any]) -> datetime:
     """Return when a listed object was last changed, as far as it says so."""
-    return _moment(row.get("updated_at") or row["created_at"])
+    return _moment(row, "updated_at" if row.get("updated_at") else "created_at")
 
 
-def _moment(value: Any) -> datetime:
+def _moment(row: Mapping[str, Any], field: str) -> datetime:
     """Read a time; Mavera writes Unix seconds here and ISO 8601 there."""
-    if isinstance(value, int | float):
-        return datetime.fromtimestamp(value, UTC)
-    return datetime.fromisoformat(str(value)).astimezone(UTC)
+    value = row.get(field)
+    try:
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value, UTC)
+        return datetime.fromisoformat(str(value)).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        raise NotUnderstood(
+            str(lacking(f"{row.get('object') or 'an object'} {row.get('id')}", field, row))
+        ) from None
 
 
 def whole_credits(value: Any) -> int | None:

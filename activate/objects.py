@@ -1,12 +1,13 @@
 """What Mavera holds, in one shape whatever its kind, and the reference in it that says whose it is."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from activate import mavera as api
 from activate.ledger import Call
-from activate.records import MARKER, marker
+from activate.likeness import Reference, bears, letters, may_be, reference_in, without_reference
+from activate.plan import Record
 
 # Where a listed object has its name, and where our reference. A thread has neither: its questions are read.
 NAME: Final[Mapping[str, str]] = {
@@ -16,6 +17,8 @@ NAME: Final[Mapping[str, str]] = {
     "generations": "title",
 }
 REFERENCE: Final[Mapping[str, str]] = {**NAME, "personas": "description", "brand-voices": "usage_context"}
+
+SURE_QUESTION: Final = 20  # letters of a question that was cut: fewer may begin anybody's
 
 # The fields that we send and Mavera's lists repeat. Of a thread that is none.
 ECHOED: Final[Mapping[str, tuple[str, ...]]] = {
@@ -44,28 +47,53 @@ class Held(NamedTuple):
     @property
     def name(self) -> str:
         """What a person called it, without our reference."""
-        field = NAME.get(self.kind, "title")
-        return MARKER.sub("", str(self.body.get(field) or "")).strip()
+        return without_reference(str(self.body.get(NAME.get(self.kind, "title")) or ""))
 
     @property
     def made_at(self) -> datetime:
         return api.created_at(self.body)
 
     @property
+    def reference(self) -> Reference | None:
+        """The reference in its words or, where these were cut, in another text that it shows."""
+        texts = (self.words, *self.shown)
+        return next((found for text in texts if (found := reference_in(text))), None)
+
+    @property
     def record_key(self) -> str:
         """The record whose reference it carries; empty where it carries none."""
-        found = MARKER.search(self.words)
-        return found[1] if found else ""
+        return self.reference.record_key if self.reference else ""
 
     @property
     def fingerprint(self) -> str:
         """As much of that record's fingerprint as the reference holds."""
-        found = MARKER.search(self.words)
-        return found[2] if found else ""
+        return self.reference.fingerprint if self.reference else ""
 
     @property
     def key(self) -> str:
         return f"{self.kind}/{self.record_key}" if self.record_key else ""
+
+    @property
+    def shown(self) -> list[str]:
+        """The texts of ours that it may show."""
+        texts = [self.words] if self.kind == "analyses" else map(self.body.get, ECHOED[self.kind])
+        return [text for text in texts if isinstance(text, str) and text.strip()]
+
+    def may_come_from(self, call: Call) -> bool:
+        """Whether nothing that it shows says that another call made it, or somebody else."""
+        if self.reference:
+            return self.reference == Reference(call.record_key, call.fingerprint[:12])
+        sent = [text for text in call.payload.values() if isinstance(text, str)]
+        return not self.shown or any(may_be(shown, text) for shown in self.shown for text in sent)
+
+    def bears_name_of(self, record: Record) -> bool:
+        """Whether it goes by a name of a record, or is a question that it would ask, in any form."""
+        if self.record_key:
+            return self.record_key == record.record_key
+        if self.kind == "analyses":
+            message = str(record.payload.get("message"))
+            return len(letters(self.words)) >= SURE_QUESTION and may_be(self.words, message)
+        return bears(self.name, map(without_reference, record.names))
 
 
 def listed(mavera: api.Mavera, kind: str) -> Iterator[Held]:
@@ -134,14 +162,36 @@ def to_open(
     return Threads([str(row["id"]) for row in unsure[:at_most]], len(unsure[at_most:]))
 
 
-def unknown(held: Iterator[Held], calls: Sequence[Call]) -> Iterator[Held]:
-    """Yield what carries a reference of ours although the ledger tells of no call that made it.
+class Known:
+    """What the ledger tells of; a question is known also where its answer came without an id of its own."""
 
-    What a call without a known end may have made is not among them: that is looked up.
-    """
-    known = {call.remote_id for call in calls if call.state != "unknown"}
-    at_large = {marker(call.record_key, call.fingerprint) for call in calls if call.state == "unknown"}
+    def __init__(self, calls: Sequence[Call]) -> None:
+        closed = [call for call in calls if call.state != "unknown"]
+        self.ids = {name for call in closed for name in (call.remote_id, call.thread_id) if name}
+        self._objects = {call.remote_id for call in closed}
+        self._by_thread = [call for call in closed if call.remote_id and call.remote_id == call.thread_id]
+
+    def __contains__(self, one: Held) -> bool:
+        return one.remote_id in self._objects or any(
+            one.answer
+            and one.answer.thread_id == call.thread_id
+            and (call.action == "let be" or one.may_come_from(call))
+            for call in self._by_thread
+        )
+
+
+def unclaimed(held: Iterable[Held], calls: Sequence[Call]) -> Iterator[Held]:
+    """Yield what the ledger does not tell of; what a call without a known end may have made is looked up."""
+    known, at_large = Known(calls), [call for call in calls if call.state == "unknown"]
     for one in held:
-        mark = marker(one.record_key, one.fingerprint)
-        if one.record_key and one.remote_id not in known and mark not in at_large:
+        if one not in known and not any(_was_sent_by(one, call) for call in at_large):
             yield one
+
+
+def _was_sent_by(one: Held, call: Call) -> bool:
+    return one.kind == call.kind and one.reference == Reference(call.record_key, call.fingerprint[:12])
+
+
+def unknown(held: Iterable[Held], calls: Sequence[Call]) -> Iterator[Held]:
+    """Yield what carries a reference of ours although the ledger tells of no call that made it."""
+    return (one for one in unclaimed(held, calls) if one.record_key)

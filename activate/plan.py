@@ -87,8 +87,10 @@ class Record:
 
     `fact_steps` says how far a number in the facts may move before that counts, `fact_types` as what each
     fact is declared, both by path (`differences`); `earlier_facts` gives names that earlier versions told a
-    fact by, and its name now. `wording` is a hash of what else the fingerprint covers:
-    where that changed, the facts need not have moved.
+    fact by, and its name now. `wording` is a hash of what else the fingerprint covers: where that changed, the
+    facts need not have moved. `withheld` says what it lacks to be worth its price, `earlier_names` are the
+    names it had in versions before, `mailable_count` says how many of its people may be mailed, None for a
+    record that is not about mail.
     """
 
     kind: str
@@ -108,10 +110,19 @@ class Record:
     fact_types: Mapping[str, str] = field(default_factory=dict)
     earlier_facts: Mapping[str, str] = field(default_factory=dict)
     wording: str = ""
+    withheld: str = ""
+    earlier_names: tuple[str, ...] = ()
+    mailable_count: int | None = None
 
     @property
     def key(self) -> str:
         return f"{self.kind}/{self.record_key}"
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names under which Mavera may have it: that of a text is its title."""
+        title = self.payload.get("title")
+        return (*filter(None, (self.name, title if isinstance(title, str) else "")), *self.earlier_names)
 
 
 class Told(NamedTuple):
@@ -248,6 +259,8 @@ def diff(
     lasting_since: datetime | None = None,
     paid: Mapping[str, Sequence[int]] = MappingProxyType({}),
     paid_for_edits: Mapping[str, Sequence[int]] = MappingProxyType({}),
+    unclaimed: Mapping[str, str] = MappingProxyType({}),
+    creations: int | None = None,
 ) -> Plan:
     """Return the steps that bring Mavera in line with `wanted`; their highest prices fit `credits_left`.
 
@@ -258,7 +271,8 @@ def diff(
     steps of those that Mavera accepted, and what lasts while it was asked since `lasting_since`. An update is
     held where fewer than `smallest_cohort` people joined or left since and may show in what moved.
     `paid` is what Mavera said that objects of each kind cost, oldest first, and `paid_for_edits` what edits
-    of them did.
+    of them did. `unclaimed` says by record key why an object in Mavera may be that record: it is withheld.
+    At most `creations` objects are paid for, in the same order of priority.
     """
     records = _by_key(wanted)
     kinds = {name: priced(name, paid.get(name, ()), paid_for_edits.get(name, ())) for name in KINDS}
@@ -266,7 +280,15 @@ def diff(
         key: _step(record, ledger.get(key), smallest_cohort, lasting_since, kinds[record.kind])
         for key, record in records.items()
     }
+    steps |= {
+        key: Step("hold", step.record, reason=unclaimed[key], entry=step.entry)
+        for key, step in steps.items()
+        if key in unclaimed and step.pays and not (step.entry and step.entry.remote_id)
+    }
     steps |= _behind(steps, ledger)
+    if creations is not None:
+        steps |= {step.record.key: step for step in _after_so_many(creations, steps.values())}
+        steps |= _behind(steps, ledger)
     if credits_left is not None:
         steps |= {step.record.key: step for step in _beyond(credits_left, steps.values())}
         steps |= _behind(steps, ledger)
@@ -344,6 +366,8 @@ def _step(
             return Step("leave", record, entry=entry)
     if record.objection:
         return Step("hold", record, reason=record.objection, entry=entry)
+    if record.withheld:
+        return Step("hold", record, reason=f"not worth its price: {record.withheld}", entry=entry)
     if record.person_count is not None and record.person_count < smallest_cohort:
         reason = f"{record.person_count:,} people, smallest cohort is {smallest_cohort:,}"
         return Step("hold", record, reason=reason, entry=entry)
@@ -425,6 +449,13 @@ def _beyond(credits_left: int, steps: Iterable[Step]) -> Iterator[Step]:
             yield Step("hold", step.record, reason=reason, entry=step.entry)
         else:
             credits_left -= step.price.high
+
+
+def _after_so_many(creations: int, steps: Iterable[Step]) -> Iterator[Step]:
+    """Hold, in order of priority, every step that pays once so many do."""
+    paid = sorted((step for step in steps if step.pays), key=_priority)
+    for step in paid[creations:]:
+        yield Step("hold", step.record, reason=f"after the first {creations:,} of this run", entry=step.entry)
 
 
 def _priority(step: Step) -> tuple[bool, int, int]:

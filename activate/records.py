@@ -20,6 +20,7 @@ import assumptions
 import pseudonyms
 import warehouse
 from activate import firewall, generations, personas, studies, voices
+from activate.likeness import MARKER as MARKER  # how a lost answer is found again
 from activate.plan import Document, Record
 from settings import Settings
 
@@ -40,16 +41,13 @@ REFERRED: Final = "personas"  # the kind whose record keys stand in reference_ke
 NAME_CHARACTERS: Final = (2, 100)  # the reference's bounds
 TEXT_FACT_CHARACTERS: Final = 200
 
-# The last words of every text that is sent; of a study's name, of a generation's title. They are how a lost
-# answer is found again: record key, fingerprint.
-MARKER: Final = re.compile(r"(?:^|\| )Ref: (\S+) ([0-9a-f]{12})$", re.MULTILINE)
-
 
 class RecordsError(Exception):
     """The rows or the templates cannot be used; the text names them and says what to do."""
 
 
 def marker(record_key: str, fingerprint: str) -> str:
+    """Return the reference that ends every text, study name and title that is sent."""
     return f"Ref: {record_key} {fingerprint[:12]}"
 
 

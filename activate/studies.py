@@ -11,19 +11,28 @@ import assumptions
 
 AT_ONCE: Final = 5  # [G] running focus groups per key
 
+# What a refusal says where it is about the name of one of our fields.
+STUDY_WORDS: Final = (
+    "sample_size",
+    "respondent",
+    "question",
+    "name",
+    "unknown",
+    "unrecognized",
+    "not a field",
+)
 BESIDE_TYPE: Final = frozenset({"type", "question"})
 
 
-def state_of(status: object) -> Literal["done", "failed", "waiting"]:
-    """Say whether a focus group has its results, came to nothing, or is still at work."""
+def state_of(status: object, results: object = None) -> Literal["done", "failed", "waiting"]:
+    """Say whether a focus group has its results, came to nothing, or is still at work.
+
+    Results say more than a state's name, unless that says that they are not complete yet.
+    """
     spelled = str(status).casefold()
-    return (
-        "done"
-        if spelled in assumptions.COMPLETED
-        else "failed"
-        if spelled in assumptions.FAILED
-        else "waiting"
-    )
+    if spelled in assumptions.COMPLETED or (results and spelled not in assumptions.AT_WORK):
+        return "done"
+    return "failed" if spelled in assumptions.FAILED else "waiting"
 
 
 def payload(

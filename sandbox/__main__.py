@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from sandbox.faults import NAMES, Fault
+from sandbox.mavera_manners import MANNERS
 from sandbox.world import ANOMALIES, World
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
@@ -52,6 +53,10 @@ def serve(
             f"Names: {', '.join([*NAMES, *sorted(ANOMALIES)])}.",
         ),
     ] = None,
+    manner: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Another way in which Mavera answers; repeatable: {', '.join(MANNERS)}."),
+    ] = None,
 ) -> None:
     """Serve the four vendors on this machine until interrupted."""
     from sandbox import server
@@ -70,6 +75,9 @@ def serve(
     sandbox = server.Sandbox(
         world, limits=limits.value, latency_ms=latency_ms, faults=faults, state=state, strict=strict
     )
+    if unknown := sorted({*(manner or ())} - MANNERS.keys()):
+        raise ValueError(f"unknown manner {unknown[0]}; there are {', '.join(MANNERS)}")
+    sandbox.mavera.manners |= {*(manner or ())}
     if listening_on >= 0:
         _end_with_parent()
     with server.inherited(listening_on) if listening_on >= 0 else server.listen(port) as listening:

@@ -42,6 +42,7 @@ from sandbox.mavera_answers import (
     study_results,
     written,
 )
+from sandbox.mavera_manners import shown
 from sandbox.mavera_voices import voice_in
 from sandbox.vendor import Limit, Standing
 
@@ -301,7 +302,8 @@ class Mavera:
     `generation_seconds`: how long a focus group, a brand voice and an app that takes its time need;
     `studies_to_fail` and `voices_to_fail`: how many of the next ones come to nothing, charged all the
     same; `list_lag_seconds`: how long a new object is in no list; `shuffle`: what puts the rows of a list in
-    another order. `now` is its clock.
+    another order. `now` is its clock. `manners` are other ways of answering (sandbox/mavera_manners.py), and
+    `refused_fields` fields of a persona that it refuses although the reference has them.
     """
 
     name = "mavera"
@@ -320,6 +322,8 @@ class Mavera:
         self.generation_seconds = 1.0
         self.list_lag_seconds = 0.0
         self.shuffle: Callable[[list[Row]], None] | None = None
+        self.manners: set[str] = set()
+        self.refused_fields: set[str] = set()
         self.now: Callable[[], datetime] = lambda: datetime.now(UTC)
         self._chats = 0
         if state:
@@ -360,9 +364,15 @@ class Mavera:
     def _route(self, method: str, path: str, handler: Handler, below: str = "/api/v1") -> Route:
         async def answer(request: Request) -> Response:
             try:
-                return await handler(request)
+                response = await handler(request)
             except Refusal as refusal:
                 return refusal.response
+            if self.manners and isinstance(response, JSONResponse):
+                path = request.url.path.partition(below)[2] if below else request.url.path
+                content = shown(self.manners, method, path, bytes(response.body))
+                kind = "text/html" if content.startswith(b"<") else "application/json"
+                return Response(content, response.status_code, media_type=kind)
+            return response
 
         return Route(f"{below}{path}", answer, methods=[method])
 
@@ -506,11 +516,16 @@ class Mavera:
 
     def _persona_fields(self, fields: Row) -> Row:
         """Those of `fields` that a persona has; raises Refusal for a value that one of them cannot take."""
-        known = self._known(fields, PERSONA_FIELDS)
+        for field in sorted(self.refused_fields.intersection(fields)):
+            raise Refusal(400, "invalid_field", f"Unrecognized key: {field}")
+        known = self._known(fields, PERSONA_FIELDS | ({"psychographic"} if not self.strict else set()))
         for field, value in known.items():
             if field in LISTS:
                 if not (isinstance(value, list) and all(isinstance(item, str) for item in value)):
                     raise invalid(field, "must be a list of strings")
+            elif field == "psychographic":
+                if not isinstance(value, dict):
+                    raise invalid(field, "must be an object")
             elif field == "mcda_weights":
                 if not (isinstance(value, dict) and value.keys() <= WEIGHTS and are_weights(value)):
                     raise invalid(field, f"must give whole numbers, 1 to 5, to {', '.join(sorted(WEIGHTS))}")
