@@ -121,6 +121,8 @@ class Settings(BaseSettings):
 
     credit_budget: Annotated[int, Field(ge=0), DIGITS] = 0
     credit_budget_per_run: Annotated[int, Field(ge=0), DIGITS] | None = None
+    mavera_creations: Annotated[int, Field(ge=0), DIGITS] = 60
+    mavera_creation_share: Annotated[float, Field(ge=0, le=1)] = 1.0
     smallest_cohort: Annotated[int, Field(ge=2), DIGITS] = 20
     klaviyo_event_properties: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ()
     emails_in_warehouse: Literal["plain", "hashed"] = "plain"
@@ -129,6 +131,7 @@ class Settings(BaseSettings):
     mavera_persona_type: Literal["B2B", "B2C"] = "B2C"
     mavera_persona_shape: Literal["reference", "examples"] = "reference"
     mavera_brand_voice_id: str | None = None
+    mavera_fields: dict[str, str] = {}
     mavera_study_fields: dict[str, str] = {}
     mavera_transcripts_may_leave: bool = False
     mavera_drift: DriftPolicy = "leave"

@@ -22,7 +22,7 @@ from activate.plan import KINDS, TwoRows
 if TYPE_CHECKING:
     from activate.engine import Limits
     from activate.mavera import Mavera
-    from activate.plan import Record
+    from activate.plan import Plan, Record
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 keeping = typer.Typer(no_args_is_help=True, help="Look after the ledger itself: verify, export, restore.")
@@ -36,6 +36,12 @@ KindsOrFile = Annotated[
 Budget = Annotated[
     int | None,
     typer.Option(min=0, help="Most credits that one run may spend, in place of CREDIT_BUDGET_PER_RUN."),
+]
+Creations = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Objects that this run pays for, whatever MAVERA_CREATIONS says; the rest is withheld."
+    ),
 ]
 RecordKey = Annotated[
     str, typer.Argument(metavar="RECORD", help="As the plan shows it: personas/clv-tiers:top.")
@@ -60,37 +66,43 @@ def plan(
     everything: Annotated[bool, typer.Option("--all", help="List unchanged records as well.")] = False,
     save: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the plan, for apply FILE.")] = None,
     budget: Budget = None,
+    creations: Creations = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what apply would send, and its lowest and highest credits. Sends nothing.
 
-    Asks nobody, but for --save: with a key, Mavera then lists what it has, which is free.
+    With MAVERA_API_KEY it asks Mavera what is there already before it plans to pay for anything, for free.
     """
     from activate import approval, engine
 
     settings, chosen = environment.load(), _chosen(kinds)
     ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
-    mark, limits = ledger.mark() if save else None, _limits(settings, budget)
-    planned = engine.plan(records.load(settings, chosen), ledger, chosen, limits)
+    mark, limits = ledger.mark() if save else None, _limits(settings, budget, creations)
+    wanted = records.load(settings, chosen)
+    planned = engine.plan(wanted, ledger, chosen, limits)
+    unclaimed, unseen = _unclaimed(settings, planned, ledger)
+    if unclaimed:
+        planned = engine.plan(wanted, ledger, chosen, limits, unclaimed=unclaimed)
     left = engine.credits_left(ledger, limits._replace(run=None))
     if save and mark:
         seen = approval.look(_mavera(settings), chosen, ledger) if settings.mavera_api_key else None
         approval.write(approval.of(planned, settings, chosen, budget, mark, seen, ledger.now()), save)
     if as_json:
-        typer.echo(json.dumps(shapes.of_plan(planned, limits, left)))
+        typer.echo(json.dumps(shapes.of_plan(planned, limits, left, unseen)))
         return
     width = screen.key_width(step.record for step in planned.steps)
     for step in screen.in_order(planned.steps):
         if step.action != "leave" or everything:
             typer.echo("\n".join(screen.step_lines(step, width)))
     how = approval.command("activate", save) if save else "make activate"
-    typer.echo("\n".join(screen.plan_ends(planned, limits, left, everything, how)))
+    typer.echo("\n".join(screen.plan_ends(planned, limits, left, everything, how, unseen)))
 
 
 @app.command()
 def apply(
     kinds: KindsOrFile = None,
     budget: Budget = None,
+    creations: Creations = None,
     as_json: AsJson = False,
 ) -> None:
     """Send the plan, one record at a time, within CREDIT_BUDGET for the calendar month.
@@ -103,14 +115,14 @@ def apply(
     file = _file(kinds)
     with runs.recorded(settings, "activate", kinds or ()) as record:
         approved = approval.read(file, settings) if file else None
-        if approved and budget is not None:
-            again = f"plan --save {file} --budget N"
-            raise UsageError(f"{file} was planned with its budget. For another one: {again}")
+        if approved and (budget, creations) != (None, None):
+            again = f"plan --save {file} --budget N --creations N"
+            raise UsageError(f"{file} was planned with its limits. For other ones: {again}")
         chosen = list(approved.kinds) if approved else _chosen(kinds)
         mavera = _mavera(settings)
         wanted = records.load(settings, chosen)
         width = screen.key_width(wanted)
-        limits = _limits(settings, approved.budget if approved else budget)
+        limits = _limits(settings, approved.budget if approved else budget, creations)
         with _writing(settings) as ledger:
             if file and approved:
                 now = engine.plan(wanted, ledger, chosen, limits._replace(month=0, run=None))
@@ -130,7 +142,10 @@ def apply(
             record.spent, record.budget = ledger.spent(), settings.credit_budget
         verdict = screen.verdict(outcome)
         record.detail, record.request_count, record.credits = verdict, mavera.calls, outcome.credits
-        record.held = {r.key: r.text for r in outcome.results.values() if r.state in {"held", "unknown"}}
+        told = {"held", "unknown"}
+        record.held = {
+            r.key: r.text for r in outcome.results.values() if r.state in told or r.key in outcome.undecided
+        }
         if not outcome.is_well:
             record.fail([outcome.stopped or verdict])
     if as_json:
@@ -235,29 +250,48 @@ def settle(
     from_mavera: Annotated[
         bool, typer.Option("--from-mavera", help="Take over all objects in Mavera that carry our reference.")
     ] = False,
+    charged: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="CREDITS", help="What Mavera charged for a call that was taken as lost."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Decide what the ledger cannot know. Without a decision, list the calls whose end is unknown."""
     from activate import drift
 
     settings = environment.load()
-    if not (adopt or forget or from_mavera):
-        unknown = journal.connect(settings.ledger_url, settings.mavera_base_url).unknown()
-        typer.echo(
-            json.dumps(shapes.of_unknown(unknown)) if as_json else "\n".join(screen.unknown_lines(unknown))
-        )
+    if not (adopt or forget or from_mavera or charged is not None):
+        ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
+        unknown, lost = ledger.unknown(), ledger.written_off()
+        shown = screen.unknown_lines(unknown, lost)
+        typer.echo(json.dumps(shapes.of_unknown(unknown, lost)) if as_json else "\n".join(shown))
         return
     if as_json:
         raise UsageError("--json lists what is unknown; a decision is told in words alone")
     with _writing(settings) as ledger:
         if from_mavera:
             wanted = records.load(settings, list(KINDS))
-            for adopted, remote_id in drift.adopt_all(wanted, ledger, _mavera(settings)):
+            mavera = _mavera(settings)
+            for adopted, remote_id in drift.adopt_all(wanted, ledger, mavera):
                 typer.echo(f"? {adopted:<36}adopted {remote_id}")
+            left = drift.unadopted(wanted, ledger, mavera)
+            for record, remote_id in left:
+                typer.echo(f"! {record.key:<36}{remote_id} has its name, without our reference")
+            if left:
+                typer.echo(
+                    "Nothing is created while these are undecided: python -m activate import adopts them for "
+                    "nothing, python -m activate drift --let-be ID says that one is your own"
+                )
+                raise typer.Exit(1)
         elif key is None:
             raise UsageError("say which record: python -m activate settle personas/clv-tiers:top --forget")
+        elif charged is not None:
+            count = drift.charged(key, charged, ledger)
+            calls = "1 call" if count == 1 else f"{count} calls"
+            typer.echo(f"? {key:<36}{calls} decided: {charged:,} credits count")
         elif forget:
-            drift.forget(key, ledger)
+            asked = _mavera(settings) if settings.mavera_api_key else None
+            drift.forget(key, ledger, _wanted(settings, key) if asked else None, asked)
             typer.echo(f"? {key:<36}forgotten: make plan shows what it costs to create it")
         elif adopt:
             remote_id = drift.adopt(_record(settings, key), ledger, _mavera(settings), adopt)
@@ -414,7 +448,24 @@ def _file(kinds: list[str] | None) -> Path | None:
     return file if file.is_file() or file.suffix or file.parent != Path() else None
 
 
-def _limits(settings: environment.Settings, run: int | None) -> "Limits":
+def _unclaimed(
+    settings: environment.Settings, planned: "Plan", ledger: journal.Ledger
+) -> tuple[dict[str, str], str]:
+    """Return which records may be in Mavera already, and why nobody could look; both empty if none pays."""
+    from activate import engine
+    from activate.mavera import MaveraError
+
+    if not any(step.pays for step in planned.steps):
+        return {}, ""
+    if settings.mavera_api_key is None:
+        return {}, "MAVERA_API_KEY is not set: nobody looked whether some of these are in Mavera already"
+    try:
+        return engine.look_for_unclaimed(planned, ledger, _mavera(settings)), ""
+    except (MaveraError, engine.NotStarted) as error:
+        return {}, str(error)
+
+
+def _limits(settings: environment.Settings, run: int | None, creations: int | None = None) -> "Limits":
     from activate.engine import Limits
 
     return Limits(
@@ -425,6 +476,9 @@ def _limits(settings: environment.Settings, run: int | None) -> "Limits":
         settings.mavera_study_days,
         settings.mavera_poll_seconds,
         settings.mavera_poll_ceiling_seconds,
+        most_creations=settings.mavera_creations,
+        most_share=settings.mavera_creation_share,
+        creations=creations,
     )
 
 
@@ -461,7 +515,13 @@ def _mavera(settings: environment.Settings) -> "Mavera":
     if settings.mavera_api_key is None:
         raise UsageError("MAVERA_API_KEY is not set. Put it into .env, or try make demo, which needs none")
     key = settings.mavera_api_key.get_secret_value()
-    return Mavera(settings.mavera_base_url, key, settings.mavera_plan, firewall=records.guard(settings))
+    return Mavera(
+        settings.mavera_base_url,
+        key,
+        settings.mavera_plan,
+        firewall=records.guard(settings),
+        fields=settings.mavera_fields,
+    )
 
 
 def _record(settings: environment.Settings, key: str) -> "Record":

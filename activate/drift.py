@@ -5,9 +5,8 @@ what follows from it with its price, and apply does it within the budget. A pers
 reference nor stands in the ledger is the account's own: it is counted, and that is all.
 """
 
-import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -16,8 +15,9 @@ from activate import mavera as api
 from activate import objects
 from activate.engine import LONG_AGO, THREADS_TO_OPEN, NotStarted
 from activate.ledger import Call, Ledger
+from activate.likeness import letters
 from activate.objects import Held
-from activate.plan import KINDS, Record
+from activate.plan import KINDS, Entry, Record
 from settings import DriftPolicy
 
 State = Literal["deleted", "edited", "unknown", "twice"]
@@ -45,13 +45,15 @@ class Drift:
 class Findings:
     """What a look into Mavera found: how many objects are ours, how many personas are not, and the drift.
 
-    `unread` threads are older than those that were opened, and may hold an analysis of ours.
+    `unread` threads are older than those that were opened, and may hold an analysis of ours. `strays` are all
+    objects that the ledger does not tell of and that carry no reference, the account's own among them.
     """
 
     objects: int
     own: int
     unread: int
     drifts: tuple[Drift, ...]
+    strays: tuple[Held, ...] = ()
 
     def counts(self) -> Counter[str]:
         return Counter(drift.state for drift in self.drifts)
@@ -65,6 +67,7 @@ def find(ledger: Ledger, mavera: api.Mavera, kinds: Sequence[str], settle_second
     settled = ledger.now() - timedelta(seconds=settle_seconds)
     ours = own = unread = 0
     drifts: list[Drift] = []
+    strays: list[Held] = []
     present: dict[str, Held | None]
     for kind in kinds:
         if kind == "analyses":
@@ -76,12 +79,11 @@ def find(ledger: Ledger, mavera: api.Mavera, kinds: Sequence[str], settle_second
         else:
             held = list(objects.listed(mavera, kind))
             present = dict(zip((one.remote_id for one in held), held, strict=True))
-            if kind == "personas":
-                known = {call.remote_id for call in ledger.calls()}
-                own = sum(not one.record_key and one.remote_id not in known for one in held)
+        strays += [one for one in objects.unclaimed(held, ledger.calls()) if not one.record_key]
+        own += sum(one.kind == "personas" for one in strays) if kind == "personas" else 0
         ours += sum(call.kind == kind for call in ledger.accepted().values())
         drifts += [*_of_known(ledger, kind, present, settled), *_of_unknown(ledger, kind, held)]
-    return Findings(ours, own, unread, tuple(drifts))
+    return Findings(ours, own, unread, tuple(drifts), tuple(strays))
 
 
 def _of_known(
@@ -90,7 +92,7 @@ def _of_known(
     entries = ledger.entries()
     for key, call in ledger.accepted().items():
         entry = entries[key]
-        shown_id = entry.thread_id or entry.remote_id
+        shown_id = entry.thread_id if kind == "analyses" else entry.remote_id
         if call.kind != kind or not shown_id:
             continue
         if shown_id not in present and call.begun_at <= settled:
@@ -228,23 +230,29 @@ def _accept(drift: Drift, ledger: Ledger, mavera: api.Mavera) -> None:
 def let_be(ids: Sequence[str], findings: Findings, ledger: Ledger) -> Iterator[Drift]:
     """Note that these unknown objects are not this ledger's business: they are no drift from now on.
 
-    Raises NotStarted, with nothing noted, where one of them is none.
+    Raises NotStarted, with nothing noted, where the ledger knows one of them, or Mavera does not.
     """
-    strange = {drift.shown_id: drift for drift in findings.drifts if drift.state in {"unknown", "twice"}}
+    strange = {
+        found.held.shown_id: found.held
+        for found in findings.drifts
+        if found.held and found.state in {"unknown", "twice"}
+    }
+    strange |= {one.shown_id: one for one in findings.strays}
     if nowhere := [one for one in ids if one not in strange]:
-        raise NotStarted(f"{nowhere[0]} is no object with our reference that the ledger does not know")
-    for drift in map(strange.__getitem__, ids):
-        if drift.held:
-            ledger.decide(
-                "let be",
-                kind=drift.held.kind,
-                record_key=drift.held.record_key,
-                job=_job_of(drift.held.record_key),
-                reason="not of this ledger",
-                remote_id=drift.held.remote_id,
-                thread_id=drift.held.answer.thread_id if drift.held.answer else None,
-            )
-            yield drift
+        raise NotStarted(
+            f"{nowhere[0]} is nothing in Mavera that the ledger does not know: nothing was noted"
+        )
+    for one in map(strange.__getitem__, ids):
+        ledger.decide(
+            "let be",
+            kind=one.kind,
+            record_key=one.record_key,
+            job=_job_of(one.record_key),
+            reason="not of this ledger",
+            remote_id=one.remote_id,
+            thread_id=one.answer.thread_id if one.answer else None,
+        )
+        yield Drift(one.key or one.kind, "unknown", one.shown_id, "is the account's own", one)
 
 
 # --- what a person says one by one ---------------------------------------------------------------------
@@ -293,20 +301,78 @@ def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera) -> I
                 yield one.key, one.shown_id
 
 
-def forget(key: str, ledger: Ledger) -> None:
-    """Take a person's word that Mavera holds nothing of this record: the next run may pay for it anew."""
+def unadopted(wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera) -> list[tuple[Record, str]]:
+    """Return the records that the ledger does not know although an object in Mavera bears their name."""
+    entries = ledger.entries()
+    found = []
+    for kind in KINDS:
+        missing = [one for one in wanted if one.kind == kind and not _stands(entries.get(one.key))]
+        strays = list(_strays(kind, ledger, mavera)) if missing else []
+        bearers = ((record, one) for record in missing for one in strays if one.bears_name_of(record))
+        found += [(record, one.shown_id) for record, one in bearers]
+    return found
+
+
+def forget(key: str, ledger: Ledger, record: Record | None = None, mavera: api.Mavera | None = None) -> None:
+    """Take a person's word that Mavera holds nothing of this record: the next run may pay for it anew.
+
+    Raises NotStarted where an object in Mavera bears its name, as far as `mavera` can be asked.
+    """
     entry = ledger.entries().get(key)
     if entry is None:
         raise NotStarted(f"the ledger knows nothing of {key}: there is nothing to forget")
+    if record and mavera and (bearers := _bearers(record, ledger, mavera)):
+        raise NotStarted(
+            f"{bearers[0].shown_id} in Mavera may be {key}: nothing was forgotten. python -m activate settle "
+            f"{key} --adopt {bearers[0].shown_id} adopts it for nothing, python -m activate drift --let-be "
+            f"{bearers[0].shown_id} says that it is your own"
+        )
     (call,) = (call for call in ledger.calls() if call.call_id == entry.call_id)
+    spent = call.credits
+    if call.state == "unknown" and not spent and api.is_proof(ledger.answer(call.call_id)):
+        spent = call.credits_high
     ledger.end(
         call.call_id,
         "failed",
         action="forget",
         remote_id=call.remote_id,
-        credits_spent=call.credits,
+        credits_spent=spent,
         error="forgotten by hand",
     )
+
+
+def _bearers(record: Record, ledger: Ledger, mavera: api.Mavera) -> list[Held]:
+    return [one for one in _strays(record.kind, ledger, mavera) if one.bears_name_of(record)]
+
+
+def charged(key: str, credits_spent: int, ledger: Ledger) -> int:
+    """Take a person's word what Mavera charged for the calls of a record that were taken as lost.
+
+    Return how many they were; the first counts as charged, the others as free. Raises NotStarted where there
+    are none.
+    """
+    lost = [call for call in ledger.written_off() if call.key == key]
+    if not lost:
+        raise NotStarted(f"no call of {key} was taken as lost: there is nothing to decide")
+    for place, call in enumerate(lost):
+        spent = 0 if place else credits_spent
+        ledger.end(call.call_id, "failed", action="charged", credits_spent=spent, error=call.error)
+    return len(lost)
+
+
+def _strays(kind: str, ledger: Ledger, mavera: api.Mavera) -> Iterator[Held]:
+    """Yield what Mavera has of a kind, without our reference and unknown to the ledger."""
+    held: Iterable[Held] = ()
+    if kind == "analyses":
+        threads = objects.to_open(mavera.thread_rows(), ledger.calls(), LONG_AGO, THREADS_TO_OPEN)
+        held = (one for thread in threads.ids for one in objects.asked(mavera.thread(thread)))
+    else:
+        held = objects.listed(mavera, kind)
+    return (one for one in objects.unclaimed(held, ledger.calls()) if not one.record_key)
+
+
+def _stands(entry: Entry | None) -> bool:
+    return bool(entry and (entry.remote_id or entry.state in {"unknown", "waiting"}))
 
 
 def _adopt(held: Held, answer: api.Answer, record: Record | None, ledger: Ledger) -> None:
@@ -383,31 +449,49 @@ def matches(
 ) -> list[Match]:
     """Find by name what Mavera holds without our reference and no ledger row tells of. Free calls only.
 
-    A thread has no name of ours, so there is none for an analysis.
+    A thread has no name of ours: there the question is compared.
     """
-    known = {call.remote_id for call in ledger.calls()}
     entries = ledger.entries()
     found: list[Match] = []
     for kind in kinds:
-        missing = [record for record in wanted if record.kind == kind and record.key not in entries]
-        if kind == "analyses" or not missing:
-            continue
-        held = [
-            one
-            for one in objects.listed(mavera, kind)
-            if not one.record_key and one.remote_id not in known and one.name
-        ]
-        found += [match for record in missing if (match := _match(record, held))]
+        missing = [one for one in wanted if one.kind == kind and not _stands(entries.get(one.key))]
+        held = list(_strays(kind, ledger, mavera)) if missing else []
+        closest = {one.remote_id: _closest(one, missing) for one in held}
+        for record in missing:
+            own = [one for one in held if record.key in closest[one.remote_id]]
+            found += [_match(record, own)] if own else []
     times = Counter(one.remote_id for match in found for one in match.held)
     return [match._replace(is_shared=any(times[one.remote_id] > 1 for one in match.held)) for match in found]
 
 
-def _match(record: Record, held: Sequence[Held]) -> Match | None:
-    same = [one for one in held if one.name == record.name]
-    alike = [one for one in held if _letters(one.name) == _letters(record.name)]
-    if same:
+def _closest(one: Held, records: Sequence[Record]) -> set[str]:
+    """Return the records whose name an object bears; of several, those whose texts it shows the most of."""
+    bearing = [record for record in records if one.bears_name_of(record)]
+    exact = [record for record in bearing if letters(one.name) in map(letters, record.names)]
+    scores = {record.key: _agreement(one, record) for record in exact or bearing}
+    return {key for key, score in scores.items() if score == max(scores.values())}
+
+
+def _agreement(one: Held, record: Record) -> int:
+    """Count the letters that what an object shows has in common with what a record would send."""
+    sent = [letters(text) for text in record.payload.values() if isinstance(text, str)]
+    shown = [letters(text) for text in one.shown]
+    return sum(max((_common(s, t) for s in sent), default=0) for t in shown)
+
+
+def _common(one: str, other: str) -> int:
+    """Return how many letters two texts begin with alike."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+
+
+def _match(record: Record, held: Sequence[Held]) -> Match:
+    if same := [one for one in held if one.name == record.name]:
         return Match(record, same, "same name", is_shared=False)
-    return Match(record, alike, "same letters and digits", is_shared=False) if alike else None
+    if alike := [one for one in held if one.name and letters(one.name) == letters(record.name)]:
+        return Match(record, alike, "same letters and digits", is_shared=False)
+    how = "the same question" if record.kind == "analyses" else "the beginning of its name, or an earlier one"
+    return Match(record, held, how, is_shared=False)
 
 
 def take(match: Match, ledger: Ledger, mavera: api.Mavera) -> str:
@@ -423,8 +507,3 @@ def take(match: Match, ledger: Ledger, mavera: api.Mavera) -> str:
     answer = objects.answer(mavera, held)
     _take_over(match.record.kind, match.record.record_key, record, fingerprint, answer, ledger)
     return held.shown_id
-
-
-def _letters(name: str) -> str:
-    folded = unicodedata.normalize("NFKC", name).casefold()
-    return "".join(sign for sign in folded if sign.isalnum())

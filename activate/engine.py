@@ -54,8 +54,9 @@ class Limits(NamedTuple):
     """What binds a run. `month` and `run` are credits; `run` None leaves the month's as the only one.
 
     A run pays for at most `most_creations` objects, and at most `most_share` of all records, unless its plan
-    was approved or `creations` says how many it is to make. Answers of a study count for `study_days`. What takes its time is looked at every `poll_seconds`, for as
-    long as `poll_ceiling_seconds`, and then by the next run.
+    was approved or `creations` says how many it is to make. Answers of a study count for `study_days`. What
+    takes its time is looked at every `poll_seconds`, for as long as `poll_ceiling_seconds`, and then by the
+    next run.
     """
 
     month: int
@@ -156,8 +157,8 @@ def brake(planned: Plan, limits: Limits) -> str:
     if paid <= most:
         return ""
     return (
-        f"{paid:,} objects would be paid for at once, {most:,} are the most in a run ({setting}). "
-        f"Nothing was paid for. Allow them with python -m activate apply --creations {paid}, or approve a plan"
+        f"{paid:,} objects would be paid for at once, and {setting} allows {most:,} in a run: nothing is "
+        f"paid for. Allow them with python -m activate apply --creations {paid}, or approve a plan"
     )
 
 
@@ -420,8 +421,8 @@ class _Run:
             shown_id = entry.thread_id if kind == "analyses" else entry.remote_id
             if call.kind == kind and shown_id and shown_id not in listed:
                 return _Found(
-                    doubt=f"the list of {kind} lacks {shown_id} ({key}), so it may lack this as well. If that "
-                    "was deleted: python -m activate drift decides"
+                    doubt=f"the list of {kind} lacks {shown_id} ({key}), so it may lack this as well. Where "
+                    "that was deleted, python -m activate drift decides"
                 )
         return _Found()
 
@@ -767,13 +768,14 @@ class _Run:
         (call,) = (call for call in self.ledger.unknown() if call.call_id == call_id)
         young = self._too_young(call)
         found = self._resolved(call)
+        has_no_id = call.is_answered and api.is_proof(self.ledger.answer(call_id))
         if found.answer:
             spent = self._close(call_id, found.answer, step.price.high, "look up")
             if found.answer.state == "waiting":
                 return None
             if found.answer.state == "failed":
                 return self._ended(call, found.answer, spent)
-            how = "it has no id of its own" if call.is_answered else "its answer was lost"
+            how = "it came without an id" if has_no_id else "its answer was lost"
             return Result(key, done, f"{done} {found.answer.shown_id}, {how}", spent)
         if found.doubt or young:
             return Result(key, "unknown", f"{error}; {found.doubt or 'the next run looks it up'}")

@@ -50,7 +50,8 @@ journal = sa.Table(
     sa.Column("kind", sa.Text),
     sa.Column("record_key", sa.Text),
     sa.Column("job", sa.Text),
-    # create, update, adopt; of a later end row: poll, look up, adopt, forget, charged; of a decision: one of Decision.
+    # create, update, adopt; of a later end row: poll, look up, adopt, forget, charged; of a
+    # decision: one of Decision.
     sa.Column("action", sa.Text),
     sa.Column("fingerprint", sa.Text),
     sa.Column("facts", sa.Text),

@@ -109,7 +109,7 @@ class OutcomeUnknown(MaveraError):
 
 
 class NotUnderstood(MaveraError):
-    """Mavera's objects have other fields than were looked for; the text names the setting that helps: stop."""
+    """Mavera's objects have other fields than expected: stop. The text names the setting that helps."""
 
 
 class Answer(NamedTuple):
@@ -402,9 +402,9 @@ class Mavera:
         if isinstance(body, dict) and not is_list:
             body = self._reader.whole(body, path)
         # An object with a status of its own may tell in `error` why it failed: then the call has not.
-        if response.ok and isinstance(body, dict):
-            if body.get("status") or body.get("id") or not body.get("error"):
-                return body
+        is_object = response.ok and isinstance(body, dict)
+        if is_object and (body.get("status") or body.get("id") or not body.get("error")):
+            return body
         failure = _failure(where, response, body, doubtful, self._clock())
         if isinstance(failure, OutcomeUnknown) and response.ok:
             page = content.decode(errors="replace")[:PAGE_CHARACTERS]

@@ -142,6 +142,8 @@ def step_lines(step: Step, width: int) -> list[str]:
     if not step.sends:
         return [f"{start}{step.reason}".rstrip()]
     people = "" if record.person_count is None else f"{record.person_count:,} people"
+    if record.mailable_count is not None:
+        people += f", {record.mailable_count:,} may be mailed"
     if record.kind == "focus-groups":
         people += f", asks {len(record.references)} personas"
     lines = [f"{start}{step.price!s:<11}{people}".rstrip()]
@@ -167,7 +169,11 @@ def _documented(step: Step) -> str:
     return f"documented: {price}" if price.is_documented else "none is documented"
 
 
-def plan_ends(planned: Plan, limits: "Limits", left: int, everything: bool, how: str) -> list[str]:
+def plan_ends(
+    planned: Plan, limits: "Limits", left: int, everything: bool, how: str, unseen: str
+) -> list[str]:
+    from activate.engine import brake
+
     counts = planned.counts()
     lines = []
     if counts["leave"] and not everything:
@@ -184,7 +190,8 @@ def plan_ends(planned: Plan, limits: "Limits", left: int, everything: bool, how:
         budget, first = f"{left:,} left of {limits.month:,}{one_run}", ""
     else:
         budget, first = "CREDIT_BUDGET is 0: nothing is sent", "set CREDIT_BUDGET in .env, then "
-    return [*lines, f"{planned.price} credits{open_price}; {budget}", f"To send it: {first}{how}"]
+    lines += [f"{planned.price} credits{open_price}; {budget}", *filter(None, [unseen])]
+    return [*lines, brake(planned, limits) or f"To send it: {first}{how}"]
 
 
 def result_line(result: "Result", width: int) -> str:
@@ -205,6 +212,9 @@ def next_step(outcome: "Outcome") -> str:
         return "When credits are back, make activate sends the rest."
     if outcome.stopped:
         return f"Stopped: {outcome.stopped}. make activate goes on from here."
+    if outcome.undecided:
+        first = min(outcome.undecided)
+        return f"Waits for your decision: {first}: {outcome.results[first].text}"
     if counts["unknown"]:
         return "make activate looks again; python -m activate settle takes your word instead."
     if counts["waiting"]:
@@ -236,10 +246,21 @@ def standing_line(
     return f"{kind.replace('-', ' '):<13} {', '.join(said) or 'none'}"
 
 
-def unknown_lines(calls: Sequence["Call"]) -> list[str]:
+def unknown_lines(calls: Sequence["Call"], lost: Sequence["Call"]) -> list[str]:
+    lines = []
+    if lost:
+        lines = [
+            *(
+                f"! {call.key:<36}sent {when(call.begun_at)}, taken as lost: {call.credits:,} credits count"
+                for call in lost
+            ),
+            "They count against the budget until you say what Mavera charged, as its dashboard shows it:",
+            f"python -m activate settle {lost[0].key} --charged CREDITS",
+        ]
     if not calls:
-        return ["Nothing to settle: every call has a known end."]
+        return lines or ["Nothing to settle: every call has a known end."]
     return [
+        *lines,
         *(
             f"? {call.key:<36}sent {when(call.begun_at)}, up to {call.credits_high} credits: {ended(call)}"
             for call in calls

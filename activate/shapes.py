@@ -37,7 +37,9 @@ def waiting_since(calls: Iterable["Call"]) -> dict[str, "datetime"]:
     return since
 
 
-def of_plan(planned: Plan, limits: "Limits", left: int) -> dict[str, Any]:
+def of_plan(planned: Plan, limits: "Limits", left: int, unseen: str) -> dict[str, Any]:
+    from activate.engine import brake
+
     price = planned.price
     return {
         "wanted": len(planned.steps),
@@ -52,6 +54,7 @@ def of_plan(planned: Plan, limits: "Limits", left: int) -> dict[str, Any]:
                 "key": step.record.key,
                 "action": step.action,
                 "people": step.record.person_count,
+                "mailable": step.record.mailable_count,
                 "credits_low": step.price.low,
                 "credits_high": step.price.high,
                 "price": _source(step.price),
@@ -61,6 +64,8 @@ def of_plan(planned: Plan, limits: "Limits", left: int) -> dict[str, Any]:
             for step in planned.steps
         ],
         "unwanted": planned.unwanted,
+        "brake": brake(planned, limits),
+        "not_looked": unseen,
     }
 
 
@@ -176,8 +181,11 @@ def _iso(moment: "date | None") -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def of_unknown(calls: Sequence["Call"]) -> dict[str, Any]:
+def of_unknown(calls: Sequence["Call"], lost: Sequence["Call"]) -> dict[str, Any]:
     return {
+        "written_off": [
+            {"key": call.key, "sent_at": call.begun_at.isoformat(), "credits": call.credits} for call in lost
+        ],
         "unknown": [
             {
                 "key": call.key,
@@ -187,7 +195,7 @@ def of_unknown(calls: Sequence["Call"]) -> dict[str, Any]:
                 "error": call.error,
             }
             for call in calls
-        ]
+        ],
     }
 
 

@@ -134,11 +134,63 @@ def test_the_plan_says_what_would_be_done_and_its_price(desk: Desk) -> None:
     ]
 
 
-def test_planning_asks_nobody_and_writes_nothing(desk: Desk) -> None:
+def test_planning_only_lists_what_mavera_has_and_writes_nothing(desk: Desk) -> None:
     desk.publish(*activation.PERSONAS)
     assert desk.activate("plan").code == 0
-    assert desk.requests() == 0
+    assert (desk.requests(), desk.requests("POST", "PATCH")) == (1, 0)
     assert not (desk.path / "ledger.sqlite").exists()
+
+
+def test_the_plan_says_what_may_be_in_mavera_already_or_that_nobody_could_look(desk: Desk) -> None:
+    body = {"pipeline_type": "north_star", "type": "B2C", "description": "Made by a script."}
+    url, key = settings.load().mavera_base_url, sandbox_mavera.KEY
+    made = Mavera(url, key).create_persona({**body, "name": activation.TOP["name"]}).remote_id
+    desk.publish(activation.TOP, activation.SKIMMERS)
+    planned = json.loads(desk.activate("plan", "--json").out)
+    actions = {step["key"]: (step["action"], step["reason"]) for step in planned["steps"]}
+    assert actions[SKIMMERS][0] == "create"
+    assert actions[TOP][0] == "hold"
+    assert all(word in actions[TOP][1] for word in (made, "activate import", f"drift --let-be {made}"))
+    ran = desk.activate("apply")
+    assert ran.code == 1
+    assert ran.lines[-1].startswith(f"Waits for your decision: {TOP}: ")
+    assert desk.activate("drift", "--let-be", made).code == 0
+    assert desk.activate("apply").code == 0
+    desk.set(mavera_api_key="")
+    desk.publish(activation.TOP, activation.SKIMMERS, activation.MOBILE)
+    assert "MAVERA_API_KEY is not set: nobody looked" in desk.activate("plan").out
+    assert "nobody looked" in json.loads(desk.activate("plan", "--json").out)["not_looked"]
+
+
+def test_a_run_that_would_pay_for_too_much_says_so_and_exits_1(desk: Desk) -> None:
+    desk.set(mavera_creations=1, notice_command=f"touch {desk.path / 'noticed'}")
+    desk.publish(activation.TOP, activation.SKIMMERS)
+    assert "MAVERA_CREATIONS allows 1 in a run" in desk.activate("plan").lines[-1]
+    ran = desk.activate("apply")
+    assert (ran.code, desk.credits()) == (1, 0)
+    assert "apply --creations 2" in ran.out
+    assert (desk.path / "noticed").exists()
+    assert desk.activate("apply", "--creations", "1").code == 0
+    assert desk.credits() == 300
+    plan = str(desk.path / "plan.json")
+    desk.publish(activation.TOP, activation.SKIMMERS, activation.MOBILE)
+    assert desk.activate("plan", "--save", plan).code == 0
+    assert desk.activate("apply", plan).code == 0
+    assert desk.credits() == 900
+
+
+def test_what_was_taken_as_lost_is_listed_and_decided(desk: Desk) -> None:
+    desk.set(mavera_settle_seconds=0)
+    desk.publish(activation.TOP)
+    desk.sandbox.faults.add(Fault("500", "mavera", count=1, path="/personas", method="POST"))
+    desk.activate("apply")
+    desk.activate("apply")
+    assert desk.ledger().spent() == desk.credits() + 300
+    assert f"python -m activate settle {TOP} --charged CREDITS" in desk.activate("settle").lines
+    assert json.loads(desk.activate("settle", "--json").out)["written_off"][0]["credits"] == 300
+    assert desk.activate("settle", TOP, "--charged", "0").code == 0
+    assert desk.ledger().spent() == desk.credits()
+    assert desk.activate("settle", TOP, "--charged", "0").code == 2
 
 
 def test_the_plan_shows_the_facts_that_moved(desk: Desk) -> None:

@@ -217,6 +217,8 @@ def test_what_cannot_be_found_is_sent_again_once_that_time_is_over(account: Acco
     account.apply(activation.TOP, activation.SKIMMERS)
     outcome = account.apply(activation.TOP, activation.SKIMMERS, settle=0)
     assert outcome.counts() == {"created": 1, "unchanged": 1}
+    assert account.ledger().spent() == account.credits() + 300
+    drift.charged(SKIMMERS, 0, account.ledger())
     assert account.is_true(TOP, SKIMMERS)
 
 
@@ -273,7 +275,7 @@ def test_a_new_persona_of_the_same_name_without_our_reference_waits_for_a_person
     made = account.client().create_persona({**body, "name": "Video viewers: skimmers"})
     outcome = account.apply(activation.TOP, activation.SKIMMERS, settle=0)
     assert outcome.results[SKIMMERS].state == "unknown"
-    assert outcome.results[SKIMMERS].text.startswith(f"{made.remote_id} has this name but not our reference")
+    assert outcome.results[SKIMMERS].text.startswith(f"{made.remote_id} is newer and may be it: ")
 
 
 def test_a_thread_in_which_mave_has_not_answered_is_waited_for(account: Account) -> None:
