@@ -34,7 +34,10 @@ from sandbox import mavera as sandbox
 from tests import hazards as h
 
 NONE: Final = "none"
-LOSSES: Final = ("500, work done", "cut, work done", "time-out, done", "work done late", "answer garbled")
+LOSSES: Final = (
+    *("500, work done", "cut, work done", "time-out, done", "work done late", "answer garbled"),
+    *("answer without id", "answer empty"),
+)
 LOOKS: Final = frozenset({"while looking up", "before adopting", "after adopting"})
 POLLED: Final = frozenset({"brand-voices", "focus-groups", "generations"})
 # Every combination that can be: what Mavera answers at once is never polled.
@@ -47,7 +50,7 @@ CELLS: Final = tuple(
 )
 ENOUGH: Final = 100_000  # credits
 SAID_EVERY: Final = 100  # cases, where no bar can be drawn
-PLAIN_RUNS: Final = 15  # after so many something is stuck
+PLAIN_RUNS: Final = 30  # after so many something is stuck
 
 
 class Case(NamedTuple):
@@ -235,8 +238,8 @@ class Play:
 
     def check(self, by_hand: dict[str, str]) -> None:
         ledger, charged = self.account.ledger(), self.account.charged()
-        if charged != ledger.spent():
-            self.complaints.append(f"Mavera charged {charged}, the ledger counts {ledger.spent()}")
+        if charged != self.account.counted():
+            self.complaints.append(f"Mavera charged {charged}, the ledger counts {self.account.counted()}")
         ledger.verify()
         before = self.account.standing()
         ended = self.run(self.wanted())
@@ -248,7 +251,8 @@ class Play:
     def wrong(self, kind: str, wanted: Sequence[Record], standing: Sequence[h.Standing]) -> h.Wrong:
         found = h.compare(wanted, standing, kind)
         charged = sum(one.credits for one in standing if one.kind == kind)
-        counted = sum(call.credits for call in self.account.ledger().calls() if call.kind == kind)
+        calls = [call for call in self.account.ledger().calls() if call.kind == kind]
+        counted = sum(call.credits for call in calls if not call.is_written_off)
         return found._replace(credits=max(found.credits, abs(charged - counted)))
 
 

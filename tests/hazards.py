@@ -39,6 +39,7 @@ from activate.mavera import Mavera, MaveraError
 from activate.plan import KINDS, Document, Plan, Record
 from activate.records import MARKER, canonical, marker
 from sandbox import mavera as sandbox
+from sandbox.mavera_manners import shown
 
 BEGAN_AT: Final = datetime(2026, 11, 1, tzinfo=UTC)
 BASE_URL: Final = "http://mavera.invalid/api/v1"
@@ -69,7 +70,7 @@ class Fault(NamedTuple):
     """What befalls a call that costs credits: whether its work is done, and what comes back of it.
 
     `answer` is a status, or `cut`, `silence` (the client waits until it gives up), `garbage` or `late`:
-    silence, and the work is done later than that, or meanwhile.
+    silence, and the work is done later than that, or meanwhile. Any other is a manner of the sandbox.
     """
 
     works: bool
@@ -85,13 +86,22 @@ FAULTS: Final = {
     "time-out, not done": Fault(False, "silence"),
     "work done late": Fault(False, "late"),
     "answer garbled": Fault(True, "garbage"),
+    "answer without id": Fault(True, "no-ids"),
+    "answer empty": Fault(True, "empty-answers"),
+    "a page, not an answer": Fault(True, "page-answers"),
     "429": Fault(False, 429),
     "503": Fault(False, 503),
     "402": Fault(False, 402),
 }
 WAITS: Final = (1, 30, 120)  # seconds after which a 429 lets in again
 LOOKS: Final = "looks"  # what costs nothing, where a fault is for these
-LISTING_FAULTS: Final = ("pages repeated", "list lags behind", "list reordered")
+# What only the manners of the sandbox do to lists and texts.
+MANNERS: Final = {
+    "list ends early": {"short-lists"},
+    "names shortened": {"short-names", "short-texts"},
+    "texts reformatted": {"flat-texts", "escaped-texts"},
+}
+LISTING_FAULTS: Final = ("pages repeated", "list lags behind", "list reordered", *MANNERS)
 
 # Where a run dies. The last but one is told twice to stop while a call is in flight, and may clean up.
 DEATHS: Final = (
@@ -179,6 +189,7 @@ class Wire(BaseAdapter):
         self._mavera = account.open_mavera()
         if hazards.listing == "list lags behind":
             self._mavera.list_lag_seconds = hazards.lag_seconds
+        self._mavera.manners |= MANNERS.get(hazards.listing, set())
         hazards.met = account.note
         self._app = Starlette(routes=list(self._mavera.routes))
         self._loop = asyncio.new_event_loop()
@@ -209,7 +220,7 @@ class Wire(BaseAdapter):
             return _response(request, *self._serve(request))
         query = parse_qs(urlsplit(str(request.url)).query)
         is_first = not (query.keys() & {"cursor", "offset"})
-        if self._hazards.listing in {"list lags behind", "list reordered"}:
+        if self._hazards.listing in {"list lags behind", "list reordered", *MANNERS}:
             self._hazards.met(self._hazards.listing)
         if self._hazards.listing == "list reordered" and (is_first or "offset" in query):
             order = self._hazards.chance.random()
@@ -243,6 +254,9 @@ class Wire(BaseAdapter):
                 raise requests.ReadTimeout
             case Fault(answer="garbage"):
                 return _response(request, status, headers, content[: len(content) // 2])
+            case Fault(answer=str(manner)):
+                path = urlsplit(str(request.url)).path.removeprefix("/api/v1")
+                return _response(request, status, headers, shown({manner}, "POST", path, content))
         return self._refused(request, fault)
 
     def _refused(self, request: requests.PreparedRequest, fault: Fault) -> requests.Response:
@@ -460,6 +474,11 @@ class Account:
             where object_id not in (select object_id from objects where body ->> 'name' like ? || '%')
         """
         return int(self.query(by_runs, BY_HAND)[0][0])
+
+    def counted(self) -> int:
+        """Return what the ledger counts, but for what was taken as lost and waits for a person's word."""
+        ledger = self.ledger()
+        return ledger.spent() - sum(call.credits for call in ledger.written_off())
 
     def standing(self) -> list[Standing]:
         """Return everything of ours that was paid for and stands, oldest first."""
