@@ -9,6 +9,11 @@ A job chooses in the `persona.toml` of its templates, whose texts may be templat
     buying_stage = "SOLUTION_AWARE"
     goals = ["Decide within {{ facts.mean_days_between_orders }} days"]
 
+With MAVERA_PERSONA_SHAPE=examples it may have what Mavera's examples send beside name and description:
+
+    [psychographic]
+    device = "Reads on {{ facts.device_classes | join(' and ') }}"
+
 Without that file a persona is made from name and description alone. The three pipelines and the two types
 are in Mavera's reference; what is inferred about their fields stands in assumptions.py.
 """
@@ -26,7 +31,8 @@ TAKES: Final[Mapping[str, Mapping[str, str]]] = {
 }
 TYPES: Final = ("B2B", "B2C")
 WEIGHED: Final = ("price", "timeToValue", "risk", "proof", "support")  # the keys of the reference's example
-CHOICES: Final = frozenset({"pipeline", "type", "fields"})
+EXAMPLE: Final = frozenset({"psychographic"})
+CHOICES: Final = frozenset({"pipeline", "type", "fields"}) | EXAMPLE
 
 
 def payload(choice: Mapping[str, Any], usual_type: str, words: Mapping[str, str]) -> dict[str, Any]:
@@ -39,12 +45,20 @@ def payload(choice: Mapping[str, Any], usual_type: str, words: Mapping[str, str]
     return {**kind, **words, **fields}
 
 
+def example(choice: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
+    """Return the body that Mavera's examples send, with the texts that a job chose for `psychographic`."""
+    return {**words, **{name: choice[name] for name in sorted(EXAMPLE) if choice.get(name)}}
+
+
 def complaint(choice: Mapping[str, Any]) -> str:
     """Say what keeps a persona from being made as its job chose, or nothing."""
     if unknown := sorted(choice.keys() - CHOICES):
         return f"persona.toml has {unknown[0]}, it may have {', '.join(sorted(CHOICES))}"
     if not isinstance(choice.get("fields", {}), Mapping):
         return "fields must be a table, [fields]"
+    texts = choice.get("psychographic", {})
+    if not (isinstance(texts, Mapping) and all(isinstance(text, str) for text in texts.values())):
+        return "psychographic must be a table of texts, [psychographic]"
     pipeline, fields = str(choice.get("pipeline", DEFAULT)), _fields(choice)
     if pipeline not in TAKES:
         return f"{pipeline} is none of the pipelines {', '.join(TAKES)}"

@@ -34,12 +34,14 @@ WORDS: Final = {
     "generations": "generation.toml",
 }
 CHOICE: Final = "persona.toml"  # beside them, where a job chooses another pipeline than the usual one
+NAMES: Final = "names.toml"  # names that records had in versions before, by kind
 DECLARED: Final = "facts.toml"  # and which facts may be put into the words, by kind
 EARLIER: Final = "earlier"  # the table in it of names that facts had before, by kind
 REFERRED: Final = "personas"  # the kind whose record keys stand in reference_keys
 
 NAME_CHARACTERS: Final = (2, 100)  # the reference's bounds
 TEXT_FACT_CHARACTERS: Final = 200
+LATER_COLUMNS: Final = ("withheld_reason", "mailable_count")
 
 
 class RecordsError(Exception):
@@ -60,9 +62,11 @@ def load(settings: Settings, kinds: Sequence[str], templates: Path = TEMPLATES) 
     environment = _environment(templates)
     wall = guard(settings)
     with warehouse.read_copy(settings.published_path) as connection:
-        known = {name for (name,) in connection.execute(
-            "select table_name from information_schema.tables where table_schema = 'activation'"
-        ).fetchall()}  # fmt: skip
+        known: dict[str, set[str]] = {}
+        for table, column in connection.execute(
+            "select table_name, column_name from information_schema.columns where table_schema = 'activation'"
+        ).fetchall():
+            known.setdefault(table, set()).add(column)
         records = []
         for kind in kinds:
             model = f"sync_mavera__{kind.replace('-', '_')}"
@@ -70,9 +74,11 @@ def load(settings: Settings, kinds: Sequence[str], templates: Path = TEMPLATES) 
                 file = settings.published_path.name
                 raise RecordsError(f"{file} has no activation.{model} yet. Run make transform")
             try:
+                # What a copy that an earlier version published has not yet.
+                later = [column if column in known[model] else "null" for column in LATER_COLUMNS]
                 rows = connection.execute(
-                    "select record_key, job, template, name, facts, fact_steps, person_count, reference_keys"
-                    f"{', documents' if kind == 'brand-voices' else ''}"
+                    "select record_key, job, template, name, facts, fact_steps, person_count, reference_keys,"
+                    f" {', '.join([*later, *(['documents'] if kind == 'brand-voices' else [])])}"
                     f" from activation.{model} order by record_key"
                 ).fetchall()
             except duckdb.BinderException as error:
@@ -129,6 +135,8 @@ def _record(
     steps_json: str,
     person_count: int | None,
     references_json: str | None,
+    withheld: str | None,
+    mailable_count: int | None,
     documents_json: str = "[]",
 ) -> Record:
     """Render one row.
@@ -152,6 +160,8 @@ def _record(
         text = _render(environment, kind, record_key, template, **values)
         if kind == "personas":
             choice = _choice(environment, record_key, template, **values)
+            if settings.mavera_persona_shape != "examples":  # the reference knows no such field
+                choice = {name: value for name, value in choice.items() if name not in personas.EXAMPLE}
     types, earlier, strange = _declared(environment, kind, record_key, template, facts)
     if form and references:
         facts = {**facts, "personas": list(references)}
@@ -206,6 +216,9 @@ def _record(
         fact_types=types,
         earlier_facts=earlier,
         wording=_wording(environment, kind, template, name, documents),
+        withheld=withheld or "",
+        earlier_names=_earlier_names(environment, kind, record_key, template, **values),
+        mailable_count=mailable_count,
     )
 
 
@@ -269,13 +282,13 @@ def _payload(
         return {"message": text, **workspace}
     words = {"name": name, "description": text}
     if settings.mavera_persona_shape == "examples":
-        return words
+        return personas.example(choice, words)
     return personas.payload(choice, settings.mavera_persona_type, words)
 
 
 def _misfit(settings: Settings, kind: str, name: str, text: str, choice: Mapping[str, Any]) -> str:
     low, high = NAME_CHARACTERS
-    if choice and settings.mavera_persona_shape == "examples":
+    if choice.keys() - personas.EXAMPLE and settings.mavera_persona_shape == "examples":
         return f"MAVERA_PERSONA_SHAPE=examples sends no pipeline: take {CHOICE} away or set it to reference"
     if wrong := personas.complaint(choice):
         return wrong
@@ -344,6 +357,20 @@ def _choice(environment: jinja2.Environment, record_key: str, template: str, **f
     with _told("personas", record_key, path):
         choice: dict[str, Any] = _each_text(_filled(environment, source, facts), str.strip)
     return choice
+
+
+def _earlier_names(
+    environment: jinja2.Environment, kind: str, record_key: str, template: str, **facts: Any
+) -> tuple[str, ...]:
+    """Return the names that a record had in versions before, as its job lists them by kind, or none."""
+    path = f"{template.replace('-', '_')}/{NAMES}"
+    assert environment.loader  # noqa: S101
+    try:
+        source, _, _ = environment.loader.get_source(environment, path)
+    except jinja2.TemplateNotFound:
+        return ()
+    with _told(kind, record_key, path):
+        return tuple(_filled(environment, source, facts).get(kind, ()))
 
 
 def _declared(

@@ -1,10 +1,12 @@
-{# The records of one kind: what every job that is on and sends this kind asks for, from the job's own model. #}
-{% macro wanted_records(kind, more=[]) -%}
+{# The records of one kind: what every job that is on and sends this kind asks for, from the job's own model.
+   `more` gives further columns of those models with their types. #}
+{% macro wanted_records(kind, more={}) -%}
     {%- set jobs = [] -%}
     {%- for job, its in var('jobs').items() if its.enabled and kind in its.sends -%}
         {%- do jobs.append(job) -%}
     {%- endfor -%}
     {%- for job in jobs %}
+    {%- set model = (job ~ '__' ~ kind) | replace('-', '_') %}
 select
     concat('{{ job }}:', entity) as record_key,
     '{{ job }}' as job,
@@ -15,9 +17,10 @@ select
     {% for column in more %}{{ column }},
     {% endfor -%}
     person_count,
+    {{ worth_its_price(model) }} as withheld_reason,
     reference_keys,
     measured_on
-from {{ ref((job ~ '__' ~ kind) | replace('-', '_')) }}
+from {{ ref(model) }}
 {{ 'union all' if not loop.last }}
     {%- else %}
 {% set nothing = "to_json(" ~ text_list([]) ~ ")" -%}
@@ -28,13 +31,56 @@ select
     '' as name,
     {{ nothing }} as facts,
     {{ nothing }} as fact_steps,
-    {% for column in more %}{{ nothing }} as {{ column }},
+    {% for column, type in more.items() %}{{ nothing if type == 'json' else 'cast(null as ' ~ type ~ ')' }} as {{ column }},
     {% endfor -%}
     cast(null as bigint) as person_count,
+    '' as withheld_reason,
     {{ nothing }} as reference_keys,
     cast(null as date) as measured_on
 where 1 = 0
     {%- endfor %}
+{%- endmacro %}
+
+{# Why a record of a job is not worth its price, by the first need in `worth` of the model's YAML that it does not meet; else ''. #}
+{% macro worth_its_price(model) -%}
+    {%- set needs = [] -%}
+    {%- if execute -%}
+        {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name == model -%}
+            {%- do needs.extend(node.config.get('meta', {}).get('worth', [])) -%}
+        {%- endfor -%}
+    {%- endif -%}
+    case
+        {%- for need in needs %}
+        when not coalesce({{ is_met(need) }}, false) then '{{ need.otherwise | replace("'", "''") }}'
+        {%- endfor %}
+        {% if not needs %}when false then ''{% endif %}
+        else ''
+    end
+{%- endmacro %}
+
+{# A need as a condition: `fact`, `facts` (their sum) or `column` is there, or has `at_least` or `at_most` so much, or is `below` another
+   fact; `list` is a fact with at least one item. #}
+{% macro is_met(need) -%}
+    {%- if need.list -%}
+        length({{ json_text('facts', need.list) }}) > 2
+    {%- else -%}
+        {%- set terms = [] -%}
+        {%- for fact in need.facts or [need.fact] if fact -%}
+            {%- do terms.append(json_text('facts', fact)) -%}
+        {%- endfor -%}
+        {%- if 'at_least' in need or 'at_most' in need or need.below -%}
+            {%- set value = need.column or "cast(" ~ terms | join(" as double) + cast(") ~ " as double)" -%}
+            {%- if 'at_least' in need -%}
+                {{ value }} >= {{ need.at_least }}
+            {%- elif 'at_most' in need -%}
+                {{ value }} <= {{ need.at_most }}
+            {%- else -%}
+                {{ value }} < cast({{ json_text('facts', need.below) }} as double)
+            {%- endif -%}
+        {%- else -%}
+            {{ need.column or terms[0] }} is not null
+        {%- endif -%}
+    {%- endif -%}
 {%- endmacro %}
 
 {# Keys of the records that must stand first; none. #}

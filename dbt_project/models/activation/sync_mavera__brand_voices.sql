@@ -1,1 +1,1 @@
-{{ wanted_records('brand-voices', more=['documents']) }}
+{{ wanted_records('brand-voices', more={'documents': 'json'}) }}

@@ -1,1 +1,1 @@
-{{ wanted_records('generations') }}
+{{ wanted_records('generations', more={'mailable_count': 'bigint'}) }}

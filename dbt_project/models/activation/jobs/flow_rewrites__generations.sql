@@ -36,6 +36,7 @@ select
         ['window_days', var('flow_window_days')],
     ]) }},
     recipient_count as person_count,
+    cast(null as bigint) as mailable_count,
     {{ no_references() }} as reference_keys,
     measured_on
 from laggards

@@ -37,6 +37,7 @@ select
         ['watched_share_above', var('qualified_share_above')],
     ]) }},
     cohort_person_count as person_count,
+    lead_count as mailable_count,
     {{ no_references() }} as reference_keys,
     measured_on
 from ranked
