@@ -115,9 +115,10 @@ def apply(
     file = _file(kinds)
     with runs.recorded(settings, "activate", kinds or ()) as record:
         approved = approval.read(file, settings) if file else None
-        if approved and (budget, creations) != (None, None):
-            again = f"plan --save {file} --budget N --creations N"
-            raise UsageError(f"{file} was planned with its limits. For other ones: {again}")
+        for name, given in (("budget", budget), ("creations", creations)):
+            if approved and given is not None:
+                again = f"plan --save {file} --{name} N"
+                raise UsageError(f"{file} was planned with its {name}. For another one: {again}")
         chosen = list(approved.kinds) if approved else _chosen(kinds)
         mavera = _mavera(settings)
         wanted = records.load(settings, chosen)

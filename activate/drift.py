@@ -233,26 +233,28 @@ def let_be(ids: Sequence[str], findings: Findings, ledger: Ledger) -> Iterator[D
     Raises NotStarted, with nothing noted, where the ledger knows one of them, or Mavera does not.
     """
     strange = {
-        found.held.shown_id: found.held
+        found.shown_id: found
         for found in findings.drifts
         if found.held and found.state in {"unknown", "twice"}
     }
-    strange |= {one.shown_id: one for one in findings.strays}
+    own = "is the account's own"
+    strange |= {one.shown_id: Drift(one.kind, "unknown", one.shown_id, own, one) for one in findings.strays}
     if nowhere := [one for one in ids if one not in strange]:
         raise NotStarted(
-            f"{nowhere[0]} is nothing in Mavera that the ledger does not know: nothing was noted"
+            f"{nowhere[0]} is no object with our reference, nor any other, that the ledger does not know"
         )
-    for one in map(strange.__getitem__, ids):
-        ledger.decide(
-            "let be",
-            kind=one.kind,
-            record_key=one.record_key,
-            job=_job_of(one.record_key),
-            reason="not of this ledger",
-            remote_id=one.remote_id,
-            thread_id=one.answer.thread_id if one.answer else None,
-        )
-        yield Drift(one.key or one.kind, "unknown", one.shown_id, "is the account's own", one)
+    for drift in map(strange.__getitem__, ids):
+        if drift.held:
+            ledger.decide(
+                "let be",
+                kind=drift.held.kind,
+                record_key=drift.held.record_key,
+                job=_job_of(drift.held.record_key),
+                reason="not of this ledger",
+                remote_id=drift.held.remote_id,
+                thread_id=drift.held.answer.thread_id if drift.held.answer else None,
+            )
+            yield drift
 
 
 # --- what a person says one by one ---------------------------------------------------------------------

@@ -85,7 +85,8 @@ class Result(NamedTuple):
 class Outcome:
     """What a run did. `results` has one row per wanted record; `stopped` says what ended it early.
 
-    `undecided` are records that wait for a person: an object in Mavera may be theirs, or never ends.
+    `undecided` are records that wait for a person: an object in Mavera may be theirs, or never ends; `stuck`
+    are those that never end.
     """
 
     results: dict[str, Result] = field(default_factory=dict)
@@ -93,6 +94,7 @@ class Outcome:
     is_out_of_credits: bool = False
     credits: int = 0
     undecided: set[str] = field(default_factory=set)
+    stuck: set[str] = field(default_factory=set)
 
     def counts(self) -> Counter[str]:
         return Counter(result.state for result in self.results.values())
@@ -100,9 +102,7 @@ class Outcome:
     @property
     def is_well(self) -> bool:
         counts = self.counts()
-        return not (
-            self.stopped or self.undecided or counts["unknown"] or counts["failed"] or counts["not sent"]
-        )
+        return not (self.stopped or self.stuck or counts["unknown"] or counts["failed"] or counts["not sent"])
 
 
 class _Found(NamedTuple):
@@ -545,6 +545,7 @@ class _Run:
                     f"python -m activate settle {call.key} --forget asks again, at its price"
                 )
                 self.outcome.undecided.add(call.key)
+                self.outcome.stuck.add(call.key)
             self._note(Result(call.key, "waiting", said, spent))
 
     # Sending

@@ -48,6 +48,12 @@ def client() -> Mavera:
     return Mavera(settings.load().mavera_base_url, sandbox_mavera.KEY, "enterprise")
 
 
+def let_own_be(desk: Desk) -> None:  # noqa: F811
+    """Say of the account's persona that has the name of one of ours that it is the account's own."""
+    (own,) = (row["id"] for row in client().custom_personas() if row["name"] == activation.MOBILE["name"])
+    assert desk.activate("drift", "--let-be", own).code == 0
+
+
 def id_of(desk: Desk, key: str) -> str:  # noqa: F811
     entry = desk.ledger().entries()[key]
     return str(entry.thread_id or entry.remote_id)
@@ -306,6 +312,7 @@ def test_a_row_of_the_ledger_that_was_changed_keeps_a_run_from_paying(office: De
 
 
 def test_two_personas_of_one_record_are_left_to_a_person(office: Desk) -> None:
+    let_own_be(office)
     (call,) = (call for call in office.ledger().calls() if call.key == TOP)
     second = client().create_persona(call.payload).remote_id
     office.publish(*activation.PERSONAS, analyses=(activation.CLUSTERS,))
@@ -319,6 +326,7 @@ def test_two_personas_of_one_record_are_left_to_a_person(office: Desk) -> None:
 
 
 def test_what_another_project_made_can_be_let_be(office: Desk) -> None:
+    let_own_be(office)
     body = {**OWN, "name": "Another's", "description": "Theirs.\n\nRef: their-job:all 0123456789ab"}
     theirs = client().create_persona(body).remote_id
     office.publish(*activation.PERSONAS, analyses=(activation.CLUSTERS,))
