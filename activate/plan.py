@@ -87,10 +87,10 @@ class Record:
 
     `fact_steps` says how far a number in the facts may move before that counts, `fact_types` as what each
     fact is declared, both by path (`differences`); `earlier_facts` gives names that earlier versions told a
-    fact by, and its name now. `wording` is a hash of what else the fingerprint covers: where that changed, the
-    facts need not have moved. `withheld` says what it lacks to be worth its price, `earlier_names` are the
-    names it had in versions before, `mailable_count` says how many of its people may be mailed, None for a
-    record that is not about mail.
+    fact by, and its name now. `wording` is a hash of what else the fingerprint covers: where that changed,
+    the facts need not have moved. `withheld` says what it lacks to be worth its price, `earlier_names` are
+    the names it had in versions before, `mailable_count` says how many of its people may be mailed, None for
+    a record that is not about mail.
     """
 
     kind: str

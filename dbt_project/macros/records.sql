@@ -6,7 +6,6 @@
         {%- do jobs.append(job) -%}
     {%- endfor -%}
     {%- for job in jobs %}
-    {%- set model = (job ~ '__' ~ kind) | replace('-', '_') %}
 select
     concat('{{ job }}:', entity) as record_key,
     '{{ job }}' as job,
@@ -17,10 +16,10 @@ select
     {% for column in more %}{{ column }},
     {% endfor -%}
     person_count,
-    {{ worth_its_price(model) }} as withheld_reason,
+    {{ worth_its_price(job, kind) }} as withheld_reason,
     reference_keys,
     measured_on
-from {{ ref(model) }}
+from {{ ref((job ~ '__' ~ kind) | replace('-', '_')) }}
 {{ 'union all' if not loop.last }}
     {%- else %}
 {% set nothing = "to_json(" ~ text_list([]) ~ ")" -%}
@@ -41,14 +40,9 @@ where 1 = 0
     {%- endfor %}
 {%- endmacro %}
 
-{# Why a record of a job is not worth its price, by the first need in `worth` of the model's YAML that it does not meet; else ''. #}
-{% macro worth_its_price(model) -%}
-    {%- set needs = [] -%}
-    {%- if execute -%}
-        {%- for node in graph.nodes.values() if node.resource_type == 'model' and node.name == model -%}
-            {%- do needs.extend(node.config.get('meta', {}).get('worth', [])) -%}
-        {%- endfor -%}
-    {%- endif -%}
+{# Why a record of a job and kind is not worth its price, by the first need in the var `worth` that it does not meet; else ''. #}
+{% macro worth_its_price(job, kind) -%}
+    {%- set needs = var('worth').get(job ~ '__' ~ kind, []) -%}
     case
         {%- for need in needs %}
         when not coalesce({{ is_met(need) }}, false) then '{{ need.otherwise | replace("'", "''") }}'
