@@ -68,7 +68,9 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
     built = transform.build(path, None)
     if built.failures:
         raise ForgetError(f"the models could not be built anew ({built.failures[0]}). Then run this again")
-    transform.publish(path, settings.published_path, settings.salt_path)
+    transform.publish_by(settings)
+    _redraw(settings)
+    warehouse.remove_drafts(path)  # a killed run of this command may have left a whole copy
     left = [
         *_mentions(path, [address, kept_as], keys, phones),
         *_mentions(settings.published_path, [address, kept_as], keys, phones),
@@ -125,6 +127,18 @@ def _require_salt(
             "the warehouse keeps addresses in another form than EMAILS_IN_WAREHOUSE and "
             f"{settings.salt_path} give. Set them as they were when it was loaded"
         )
+
+
+def _redraw(settings: environment.Settings) -> None:
+    """Draw anew the pages that were drawn while the person was still in the copy."""
+    from report.__main__ import PAGE, draw  # which loads what draws charts
+
+    if PAGE.exists():
+        page = draw(settings.published_path, settings.credit_budget, datetime.now(UTC))
+        with warehouse.beside(PAGE, is_shared=True) as draft:
+            draft.write_text(page.text, encoding="utf-8")
+    if transform.DOCS.exists():
+        transform.write_docs(settings)
 
 
 def _mentions(path: Path, addresses: list[str], keys: list[str], phones: list[str]) -> Iterator[str]:

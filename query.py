@@ -80,7 +80,8 @@ def ask(path: Path, text: str, values: Sequence[Any] = (), origin: str = "") -> 
                 raise QueryError(place + (found if statements else "there is no statement"))
             described, rows = _fetched(connection, text, values)
         except duckdb.Error as error:
-            raise QueryError(place + _one_line(str(error), text)) from error
+            said = _unpublished(connection, text, error) or _one_line(str(error), text)
+            raise QueryError(place + said) from error
     are_numbers = [bool(NUMBER.fullmatch(str(column[1]))) for column in described]
     return Answer([column[0] for column in described], are_numbers, rows)
 
@@ -106,6 +107,20 @@ def _fetched(
                 connection.interrupt()
                 time.sleep(STOP_EVERY_SECONDS)
             raise
+
+
+def _unpublished(connection: duckdb.DuckDBPyConnection, text: str, error: duckdb.Error) -> str:
+    """Say which setting publishes a mart that a statement names and the copy lacks, if any."""
+    if not isinstance(error, duckdb.CatalogException):
+        return ""
+    try:
+        asked = "select relation from lineage.withheld where reason = 'people'"
+        relations = connection.execute(asked).fetchall()
+    except duckdb.Error:  # a copy of an earlier version
+        return ""
+    named = (name for (name,) in relations if re.search(rf"\b{name.split('.')[1]}\b", text, re.IGNORECASE))
+    do = "is not published: it has a row per person. Set PUBLISH_PEOPLE=true in .env, then make publish"
+    return next((f"{name} {do}" for name in named), "")
 
 
 def _one_line(told: str, text: str) -> str:

@@ -125,6 +125,7 @@ class Settings(BaseSettings):
     mavera_creation_share: Annotated[float, Field(ge=0, le=1)] = 1.0
     smallest_cohort: Annotated[int, Field(ge=2), DIGITS] = 20
     klaviyo_event_properties: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ()
+    publish_people: bool = False
     emails_in_warehouse: Literal["plain", "hashed"] = "plain"
     mavera_plan: Literal["starter", "basic", "professional", "enterprise"] = "starter"
     mavera_settle_seconds: Annotated[int, Field(ge=0), DIGITS] = assumptions.SETTLE_SECONDS

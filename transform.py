@@ -16,6 +16,7 @@ import shutil
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any, NamedTuple
@@ -34,6 +35,23 @@ import warehouse
 PROJECT = environment.ROOT / "dbt_project"
 DOCS = environment.ROOT / "build" / "docs.html"
 PUBLISHED_SCHEMAS = ("marts", "activation")
+# A mart with one of these columns has a row per person: it is published only with PUBLISH_PEOPLE=true.
+PERSONAL_KEYS = ("person_id", "viewer_id", "visitor_key", "customer_id", "profile_id", "contact_id", "email")
+# Groups by people's attributes, with what counts their people. Smaller ones than SMALLEST_COHORT are not
+# published; lineage.withheld says how many. Campaigns, messages, medias, tests and products are none.
+COHORTS = {
+    "reading_habits": ("segment_person_count", "person_count"),
+    "reading_shares_compared": ("total_person_count", "person_count"),
+    "contact_groups": ("contact_count",),
+    "clv_tiers": ("customer_count",),
+    "customers_by_tier": ("customer_count",),
+    "viewer_clusters": ("person_count",),
+    "viewer_cluster_medias": ("viewer_count",),
+    "segment_overlaps": ("member_a_count", "member_b_count", "shared_count"),
+    "lead_cohorts": ("lead_count",),
+}
+# Of the ledger everything but what was sent and answered, word for word.
+LEDGER_WORDS = ("payload", "answer", "error")
 # A file in DuckDB 2.0's own format is refused by every 1.x client, and most tools still carry one of those.
 PUBLISHED_FORMAT = "v1.2.0"
 # dbt would write all it knows of the project to target/ after each command; nobody reads that but `docs`.
@@ -270,32 +288,85 @@ def _without_values(line: str) -> str:
 # --- what readers get --------------------------------------------------------------------------------
 
 
-def publish(path: Path, target: Path, salt_path: Path) -> int:
+def publish(
+    path: Path, target: Path, salt_path: Path, *, people: bool = False, smallest_cohort: int = 20
+) -> int:
     """Copy marts, activation and the ledger's rows into `target`; return the number of tables.
 
     No raw data, no address and no name is in the copy, but its lineage: which model reads which, and of each
-    table how many rows it has and when it was loaded. Hashes stand for those whom the warehouse knows, by the
-    salt at `salt_path`, so that activation can tell when a text names one.
+    table how many rows it has and when it was loaded. A mart with a row per person is there only with
+    `people`, and a group of fewer than `smallest_cohort` people never. Hashes stand for those whom the
+    warehouse knows, by the salt at `salt_path`, so that activation can tell when a text names one.
     Readers of the copy before keep it until they close it.
     """
     with warehouse.connect(path) as connection, warehouse.beside(target, is_shared=True) as draft:
+        warehouse.remove_drafts(target)  # the open warehouse keeps other publishers away
         tables = connection.execute(
-            "select table_schema, table_name from information_schema.tables"
+            "select table_schema, table_name, list(column_name) from information_schema.columns"
             " where table_schema in (select unnest(?))"
-            " or (table_schema, table_name) = ('raw_mavera', 'ledger') order by all",
+            " or (table_schema, table_name) = ('raw_mavera', 'ledger') group by all order by all",
             [list(PUBLISHED_SCHEMAS)],
         ).fetchall()
-        if not any(schema == "marts" for schema, _ in tables):
+        if not any(schema == "marts" for schema, *_ in tables):
             raise TransformError(f"{path.name} holds no marts. Run python -m transform --full first")
+        kept = [(*name, columns) for *name, columns in tables if people or not _is_personal(name[0], columns)]
         connection.execute(f"attach {warehouse.quoted(draft)} as copy (storage_version '{PUBLISHED_FORMAT}')")
-        for schema in sorted({schema for schema, _ in tables}):
+        for schema in sorted({"activation", "lineage", *(schema for schema, *_ in kept)}):
             connection.execute(f'create schema copy."{schema}"')
-        for schema, table in tables:
-            connection.execute(f'create table copy."{schema}"."{table}" as from "{schema}"."{table}"')
+        for schema, table, columns in kept:
+            connection.execute(
+                f'create table copy."{schema}"."{table}" as {_shown(schema, table, columns, smallest_cohort)}'
+            )
+        _publish_withheld(connection, tables, kept)
         _publish_lineage(connection)
         _publish_known_people(connection, salt_path)
         connection.execute("detach copy")
-    return len(tables)
+    return len(kept)
+
+
+def publish_by(settings: environment.Settings) -> int:
+    """Publish as the settings say; return the number of tables."""
+    return publish(
+        settings.warehouse_path,
+        settings.published_path,
+        settings.salt_path,
+        people=settings.publish_people,
+        smallest_cohort=settings.smallest_cohort,
+    )
+
+
+def _is_personal(schema: str, columns: Sequence[str]) -> bool:
+    return schema == "marts" and not {*PERSONAL_KEYS}.isdisjoint(columns)
+
+
+def _shown(schema: str, table: str, columns: Sequence[str], smallest_cohort: int) -> str:
+    """Return the query of what the copy has of a table."""
+    left_out = [name for name in LEDGER_WORDS if schema == "raw_mavera" and name in columns]
+    excluded = f" exclude ({', '.join(left_out)})" if left_out else ""
+    counts = [name for name in COHORTS.get(table, ()) if schema == "marts" and name in columns]
+    large = " and ".join(f"coalesce({name}, 0) >= {smallest_cohort:d}" for name in counts) or "true"
+    return f'select *{excluded} from "{schema}"."{table}" where {large}'
+
+
+def _publish_withheld(connection: duckdb.DuckDBPyConnection, tables: Any, kept: Any) -> None:
+    """Write into the copy which marts are not in it, and how many groups were too small."""
+    names = {(schema, table) for schema, table, _ in kept}
+    connection.execute("create table copy.lineage.withheld (relation text, row_count bigint, reason text)")
+    for schema, table, _ in tables:
+        name = f'"{schema}"."{table}"'
+        if (schema, table) not in names:
+            connection.execute(
+                f"insert into copy.lineage.withheld select ?, count(*), 'people' from {name}",
+                [f"{schema}.{table}"],
+            )
+        elif schema == "marts" and table in COHORTS:
+            connection.execute(
+                "insert into copy.lineage.withheld"
+                " select ?, before.row_count - after.row_count, 'small groups'"
+                f" from (select count(*) as row_count from {name}) as before,"
+                f" (select count(*) as row_count from copy.{name}) as after",
+                [f"{schema}.{table}"],
+            )
 
 
 def _publish_lineage(connection: duckdb.DuckDBPyConnection) -> None:
@@ -313,7 +384,6 @@ def _publish_lineage(connection: duckdb.DuckDBPyConnection) -> None:
         for (name,) in connection.execute(named).fetchall()
         if name in tables
     )
-    connection.execute("create schema copy.lineage")
     connection.execute("create table copy.lineage.reads as from raw_ops.lineage")
     connection.execute(
         "create table copy.lineage.tables as select relation, row_count, max(finished_at) as loaded_at"
@@ -328,9 +398,8 @@ def _publish_known_people(connection: duckdb.DuckDBPyConnection, salt_path: Path
         "select 1 from information_schema.tables"
         " where (table_schema, table_name) = ('addressed', 'known_people')"
     ).fetchone()
-    if not known:
-        return
-    people = connection.execute("select known_by, kind from addressed.known_people").fetchall()
+    asked = "select known_by, kind from addressed.known_people"
+    people = connection.execute(asked).fetchall() if known else []
     hashes = []
     if people:
         salt = pseudonyms.salt(salt_path, create=True)
@@ -338,7 +407,7 @@ def _publish_known_people(connection: duckdb.DuckDBPyConnection, salt_path: Path
         hashes = sorted(pseudonyms.of_text(salt, text) for text in texts)
     table = pa.table({"stands_for": pa.array(hashes, pa.int64())})
     connection.register("known_people", table)
-    connection.execute("create table copy.activation.known_people as from known_people")
+    connection.execute("create or replace table copy.activation.known_people as from known_people")
     connection.unregister("known_people")
 
 
@@ -363,14 +432,19 @@ def main(
 def publish_command() -> None:
     """Write the read-only copy again, from the models as they stand."""
     settings = environment.load()
-    tables = publish(settings.warehouse_path, settings.published_path, settings.salt_path)
+    tables = publish_by(settings)
     typer.echo(f"{tables} tables in {settings.published_path}")
 
 
 @app.command()
 def docs() -> None:
     """Write lineage and descriptions of every model as one page, and the dictionary of the published copy."""
-    settings = environment.load()
+    write_docs(environment.load())
+    typer.echo(f"{DOCS.relative_to(environment.ROOT)}: open it in a browser")
+
+
+def write_docs(settings: environment.Settings) -> None:
+    """Write the page of docs and the dictionary."""
     # Its error is clearer than dbt's.
     warehouse.connect(settings.warehouse_path, read_only=True, is_copy=False).close()
     dbt(settings.warehouse_path, "docs", "generate", "--static")
@@ -378,7 +452,6 @@ def docs() -> None:
         shutil.copyfile(PROJECT / "target" / "static_index.html", draft)
     manifest = json.loads((PROJECT / "target" / "manifest.json").read_text(encoding="utf-8"))
     dictionary.PATH.write_text(dictionary.render(manifest), encoding="utf-8")
-    typer.echo(f"{DOCS.relative_to(environment.ROOT)}: open it in a browser")
 
 
 def _take_over_copy(settings: environment.Settings) -> None:
@@ -398,7 +471,7 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
     if sources == [] and not full:
         record.detail = "nothing new came in: models and published copy stand"
         if not _can_be_read(settings.published_path):
-            publish(settings.warehouse_path, settings.published_path, settings.salt_path)
+            publish_by(settings)
             record.detail = "nothing new came in: models stand, and were published again"
         _say(_numbers(Build(0, 0, [], []), time.monotonic() - started), record.detail, as_json)
         return
@@ -425,7 +498,7 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
         )
         _say(_numbers(done, seconds), f"{done.summary()}. {stands}: docs/operating.md, Transform", as_json)
         raise typer.Exit(1)
-    publish(settings.warehouse_path, settings.published_path, settings.salt_path)
+    publish_by(settings)
     record_build(settings.warehouse_path, fingerprint, loads, done)
     _say(_numbers(done, seconds), done.summary(), as_json)
 

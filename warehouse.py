@@ -95,6 +95,17 @@ def beside(target: Path, *, is_shared: bool = False) -> Iterator[Path]:
         draft.unlink(missing_ok=True)
 
 
+def remove_drafts(target: Path) -> list[Path]:
+    """Remove what killed processes left of writing `target`, and return it: it may hold anybody's rows.
+
+    Only who keeps all other writers of `target` away may call it.
+    """
+    left = [path for path in target.parent.glob(f".{target.name}.*") if path.is_file()]
+    for draft in left:
+        draft.unlink(missing_ok=True)
+    return left
+
+
 def open_to_others(paths: Iterable[Path]) -> list[Path]:
     """Return those of `paths` that users other than their owner may read or write."""
     return [path for path in paths if path.exists() and path.stat().st_mode & 0o077]

@@ -136,6 +136,13 @@ def _parts(phone: str) -> tuple[str, str]:
     return str(parsed.country_code), phonenumbers.national_significant_number(parsed)
 
 
+ABOUT: Final = (
+    "People who asked to be forgotten: salted hashes of their addresses and of the vendors' keys for them, "
+    "with the moment of each. No load brings them back while this file is here. Back it up. "
+    "Written by make forget."
+)
+
+
 class Forgotten:
     """The tombstones, in the file at `path`; none where there is no file."""
 
@@ -157,7 +164,7 @@ class Forgotten:
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
         with draft.open("w", encoding="utf-8") as file:
-            json.dump({"salt": self._salt, "tombstones": self._tombstones}, file, indent=1)
+            json.dump({"about": ABOUT, "salt": self._salt, "tombstones": self._tombstones}, file, indent=1)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(self._path)

@@ -1,4 +1,5 @@
 -- Which top-tier customers may leave?
+-- Needs PUBLISH_PEOPLE=true: it reads a row per customer.
 -- By key, as the published copy holds no address: Klaviyo opens a profile by it.
 select
     customer_id, predicted_clv, currency, churn_band, churn_probability,

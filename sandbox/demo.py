@@ -232,6 +232,7 @@ def _write_environment(place: Place, world: World) -> None:
         "MAVERA_POLL_SECONDS": 0.2,
         "CREDIT_BUDGET": CREDIT_BUDGET,
         "HISTORY_DAYS": 365,
+        "PUBLISH_PEOPLE": True,
         "WAREHOUSE_PATH": home / "warehouse.duckdb",
         "PUBLISHED_PATH": home / "published.duckdb",
         "PIPELINES_PATH": home / "pipelines",

@@ -60,6 +60,7 @@ class Project:
             "MAVERA_POLL_SECONDS": "0.2",
             "CREDIT_BUDGET": "10000",
             "HISTORY_DAYS": "365",
+            "PUBLISH_PEOPLE": "true",
             "WAREHOUSE_PATH": str(self.folder / "warehouse.duckdb"),
             "PUBLISHED_PATH": str(self.folder / "published.duckdb"),
             "PIPELINES_PATH": str(self.folder / "pipelines"),
