@@ -239,7 +239,7 @@ def _built(path: Path, manifest: Any, selection: list[str]) -> Build:
 
 def set_aside(path: Path) -> tuple[SetAside, ...]:
     """Return what ingest and staging set aside, by table, most first."""
-    with warehouse.connect(path, read_only=True, is_copy=False) as connection:
+    with warehouse.connect(path) as connection:
         rows = connection.execute(
             "select concat(vendor, '.', table_name), reason, row_count from marts.fct_quarantined_rows"
             " where row_count > 0 order by row_count desc, all"
