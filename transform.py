@@ -242,7 +242,7 @@ def set_aside(path: Path) -> tuple[SetAside, ...]:
     with warehouse.connect(path) as connection:
         rows = connection.execute(
             "select concat(vendor, '.', table_name), reason, row_count from marts.fct_quarantined_rows"
-            " where row_count > 0 order by row_count desc, all"
+            " where row_count > 0 order by row_count desc, 1, 2"
         ).fetchall()
     tables: dict[str, dict[str, int]] = {}
     for table, reason, count in rows:
