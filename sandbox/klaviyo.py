@@ -217,7 +217,7 @@ class Klaviyo:
         sort = params.get("sort", "")
         if sort and sort.removeprefix("-") not in endpoint.sorts:
             raise Refusal(400, f"'{sort}' is not a valid sort value.", "sort")
-        usual, most, _ = endpoint.paging or Paging(1, 1)
+        usual, most, _ = endpoint.paging or Paging(1000, 1000)  # all at once
         size = params.get("page[size]", str(usual))
         if not size.isdecimal() or not 1 <= int(size) <= most:
             raise Refusal(400, f"Page size must be an integer from 1 to {most}.", "page[size]")
@@ -448,8 +448,8 @@ def resource(kind: Kind, query: Query) -> SQL:
     return f"""{{
         'type': '{kind.name}',
         'id': {kind.key},
-        'attributes': {struct(query.fields[kind.name])},
-        {f"'relationships': {{{relations}}}," if relations else ""}
+        {f"'attributes': {struct(query.fields[kind.name])}," if kind.fields else ""}
+        {f"'relationships': {kind.linkages or f'{{{relations}}}'}," if kind.linkages or relations else ""}
         'links': {{'self': {link()}}}
     }}"""
 
@@ -458,7 +458,7 @@ def data_of(relation: Relation) -> SQL:
     ids = relation.ids or "[]"
     if relation.is_many:
         return f"list_transform({ids}, lambda id: {linkage(relation.kind, 'id')})"
-    return linkage(relation.kind, f"({ids})[1]")
+    return f"if(({ids})[1] is null, null, {linkage(relation.kind, f'({ids})[1]')})"
 
 
 def linkage(kind: str, id_: SQL) -> SQL:

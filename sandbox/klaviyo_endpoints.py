@@ -47,7 +47,8 @@ class Kind:
 
     `fields` gives each attribute, dots for nested ones, as SQL; None where this account never has a value.
     `extra` are the outermost fields that are served only when `additional-fields` asks for them. Of a field
-    in `whole`, a request may name any part: it is served as a whole.
+    in `whole`, a request may name any part: it is served as a whole. `linkages` gives the relations as JSON
+    where they differ from row to row and are told without being asked for.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Kind:
     relations: Mapping[str, Relation] = field(default_factory=dict)
     extra: frozenset[str] = frozenset()
     whole: frozenset[str] = frozenset()
+    linkages: SQL = ""
 
     @property
     def key(self) -> str:
@@ -269,7 +271,44 @@ EVENT: Final = Kind(
     relations={
         "profile": Relation("profile", "[profile_id]", is_many=False),
         "metric": Relation("metric", "[metric_id]", is_many=False),
-        "attributions": Relation("attribution"),
+        "attributions": Relation(
+            "attribution",
+            """
+            if(old_attribution(), [], (
+                select coalesce(list(attribution_id order by attribution.position), [])
+                from klaviyo_attributions as attribution where attribution.event_id = entry.event_id
+            ))
+            """,
+        ),
+    },
+)
+ATTRIBUTED_TO: Final = {
+    "event": ("event", "event_id"),
+    "attributed-event": ("event", "attributed_event_id"),
+    "campaign": ("campaign", "campaign_id"),
+    "campaign-message": ("campaign-message", "campaign_message_id"),
+    "flow": ("flow", "flow_id"),
+    "flow-message": ("flow-message", "flow_message_id"),
+}
+ATTRIBUTION: Final = Kind(
+    "attribution",
+    {},
+    source="klaviyo_attributions",
+    # a campaign's has no flow, and a flow's no campaign
+    linkages="json_merge_patch('{}', json_object("
+    + ", ".join(
+        f"'{name}', if({key} is null, null, json_object('data', json_object('type', '{kind}', 'id', {key})))"
+        for name, (kind, key) in ATTRIBUTED_TO.items()
+    )
+    + "))",
+)
+MAPPED_METRIC: Final = Kind(
+    "mapped-metric",
+    {"updated": TIME.format("updated")},
+    source="klaviyo_mapped_metrics",
+    relations={
+        "metric": Relation("metric", "[metric_id]", is_many=False),
+        "custom-metric": Relation("custom-metric", is_many=False),
     },
 )
 FLOW: Final = Kind(
@@ -388,7 +427,10 @@ CAMPAIGN_MESSAGE: Final = Kind(
 )
 # Relations lead to these, and a request may choose their fields; this account has none of them.
 ABSENT: Final = (
-    Kind("attribution", {}),
+    Kind(
+        "custom-metric",
+        each("created definition definition.aggregation_method definition.metric_groups name updated", None),
+    ),
     Kind("conversation", each("channel", None)),
     Kind("image", each("format hidden image_url name size updated_at", None)),
     Kind(
@@ -405,7 +447,7 @@ ABSENT: Final = (
 KINDS: Final = {
     kind.name: kind
     for kind in (
-        *(ACCOUNT, PROFILE, SEGMENT, LIST, METRIC, EVENT),
+        *(ACCOUNT, PROFILE, SEGMENT, LIST, METRIC, MAPPED_METRIC, EVENT, ATTRIBUTION),
         *(FLOW, FLOW_ACTION, FLOW_MESSAGE, CAMPAIGN, CAMPAIGN_MESSAGE),
         *CATALOG,
         *ABSENT,
@@ -756,6 +798,16 @@ ENDPOINTS: Final = (
         includes="flow-triggers",
     ),
     one(METRIC, "M", includes="flow-triggers"),
+    Endpoint("mapped-metrics", MAPPED_METRIC, "S", "metrics:read", includes="custom-metric metric"),
+    Endpoint(
+        "mapped-metrics/{id}",
+        MAPPED_METRIC,
+        "S",
+        "metrics:read",
+        shape="one",
+        rows="mapped_metric_id = $id",
+        includes="custom-metric metric",
+    ),
     every(
         EVENT,
         "XL",

@@ -46,6 +46,11 @@ GROUPINGS: Final = [
     *("Email Domain", "Failure Source", "Failure Type", "From Number", "From Phone Region", "Inbox Provider"),
     *("Message Format", "Message Name", "Message Type", "Segment Count", "To Number", "To Phone Region"),
 ]
+ATTRIBUTED: Final = {
+    "$attributed_channel": "channel",
+    "$attributed_flow": "flow_id",
+    "$attributed_message": "message_id",
+}
 TIMEFRAMES: Final = words(
     """
     last_12_months last_30_days last_365_days last_3_months last_7_days last_90_days last_month last_week
@@ -104,6 +109,7 @@ FLOW_GROUPS: Final = {
     **dict.fromkeys(["tag_id", "tag_name", "text_message_format", "variation", "variation_name"], "''"),
 }
 ALWAYS_GROUPED: Final = ["flow_id", "flow_message_id", "send_channel"]
+RECEIVED: Final = "metric_name in ('Received Email', 'Received SMS', 'Received Text Message')"
 # The same of a campaign, whose sums stand already; an SMS is a segment long.
 CAMPAIGN_COUNTED: Final = dict.fromkeys(COUNTED, "0") | {
     **{
@@ -211,7 +217,10 @@ def texts(values: Sequence[str]) -> str:
 
 
 def aggregates(world: World, asked: Attributes, url: str) -> str:
-    """Sums of one metric by interval, a row for each combination of what it is grouped by."""
+    """Sums of one metric by interval, a row for each combination of what it is grouped by.
+
+    What an event is attributed to is none of its properties; one that has two counts for each of them.
+    """
     metric = known_metric(world, asked, "metric_id")
     measured = chosen_of(asked, "measurements", MEASUREMENTS)
     if not measured:
@@ -229,6 +238,7 @@ def aggregates(world: World, asked: Attributes, url: str) -> str:
         raise refused("timezone", f"'{asked['timezone']}' is not a time zone") from None
     start, end, conditions = _range_of(asked["filter"], zone)
     buckets = list(_buckets(start.astimezone(zone), end.astimezone(zone), interval))
+    is_attributed = any("attribution." in sql for sql in [*map(_property, by), *conditions])
     rows = world.sql(
         f"""
         select
@@ -237,7 +247,9 @@ def aggregates(world: World, asked: Attributes, url: str) -> str:
             count(*)::double,
             round(coalesce(sum(value), 0), 2)::double,
             count(distinct profile_id)::double
-        from klaviyo_events
+        from klaviyo_events as event
+        left join {"klaviyo_attributions" if is_attributed else "(select null as event_id)"} as attribution
+            on event.event_id = attribution.event_id
         where metric_no = ? and occurred_at >= ? and occurred_at < ? {"".join(conditions)}
         group by all
         """,
@@ -306,6 +318,8 @@ def _range_of(filters: Any, zone: ZoneInfo) -> tuple[datetime, datetime, list[st
 
 def _property(name: str) -> str:
     """An attribute of an event as SQL; empty where it has none."""
+    if name in ATTRIBUTED:
+        return f"coalesce(attribution.{ATTRIBUTED[name]}, '')"
     return f"""coalesce(event_properties ->> '$."{name}"', '')"""
 
 
@@ -348,26 +362,25 @@ def flow_values(world: World, asked: Attributes, url: str) -> str:
     rows = world.sql(
         f"""
         with event as (
-            select
-                *,
-                event_properties ->> '$."$flow"' as flow_id,
-                coalesce(
-                    event_properties ->> '$."$message"', event_properties ->> '$."$attributed_message"'
-                ) as flow_message_id
-            from klaviyo_events where occurred_at >= ?
+            select event_id, profile_id, occurred_at, metric_no, metric_name, value, message_id as flow_message_id
+            from klaviyo_deeds_told where flow_id is not null
+            union all
+            select event.event_id, profile_id, occurred_at, metric_no, metric_name, value, flow_message_id
+            from klaviyo_attributions inner join klaviyo_deeds_told as event using (event_id)
+            where klaviyo_attributions.flow_id is not null
         ),
         message as (
             select event.*, messages.channel, messages.name as message_name, flows.name as flow_name
             from event
             inner join klaviyo_flow_messages as messages using (flow_message_id)
             inner join klaviyo_flows as flows on messages.flow_id = flows.flow_id
-            where metric_name in ('Received Email', 'Received SMS') {"".join(conditions)}
+            where {RECEIVED} and occurred_at >= ? {"".join(conditions)}
         ),
         told as (
             select
                 message.event_id,
-                count(*) filter (event.metric_name = 'Opened Email') as open_count,
-                count(*) filter (event.metric_name in ('Clicked Email', 'Clicked SMS')) as click_count,
+                count(*) filter (event.metric_name like 'Opened %') as open_count,
+                count(*) filter (event.metric_name like 'Clicked %') as click_count,
                 count(*) filter (event.metric_no = ?) as order_count,
                 coalesce(sum(event.value) filter (event.metric_no = ?), 0) as order_value
             from event asof inner join message

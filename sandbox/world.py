@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import duckdb
 
-ANOMALIES: Final = frozenset({"late-rows", "future-rows", "same-second", "rough"})
+ANOMALIES: Final = frozenset({"late-rows", "future-rows", "same-second", "old-attribution", "rough"})
 SETTLED_DAYS: Final = 120  # by then everybody of the first population has come
 
 
@@ -31,6 +31,8 @@ class World:
       three, Klaviyo events by four.
     - future-rows: two in a hundred profiles have an event dated up to a year ahead.
     - same-second: one second has 1,500 Klaviyo events, more than the largest page.
+    - old-attribution: orders name what earned them in `$attribution` of their properties, as Klaviyo's revisions
+      up to 2024-07 did and stored events still do, and no relation of the event does.
     - rough: an account as live ones are, with odd values, missing fields, other currencies, deleted and
       merged profiles, each about as often as seen at live accounts. `world.sql` asks `rough()`.
 
@@ -92,8 +94,12 @@ class World:
       created, updated), in the order of each flow.
     - klaviyo_flow_messages(position, flow_message_id, flow_id, flow_action_id, channel, name, subject,
       created, updated). Those with a negative lure or pull are opened or clicked by fewer. Sends, opens and
-      clicks are events with $flow and $message; an order within five days of an open or click is attributed
-      to its message.
+      clicks are events with $flow and $message.
+    - klaviyo_attributions(position, attribution_id, event_id, attributed_event_id, flow_id?, flow_message_id?,
+      campaign_id?, campaign_message_id?, message_id: whichever of the two, channel): what earned an order, by the
+      rule that Klaviyo documents. One an order, in a rough account now and then two.
+    - klaviyo_mapped_metrics(position, mapped_metric_id, metric_id?, updated): the account's own metrics of what
+      its shop reports.
     - klaviyo_metrics(position, metric_id, name, integration_name, integration_category, created, updated).
     - klaviyo_events(position, event_id, uuid, profile_id, metric_id, metric_name, occurred_at in whole
       seconds, visible_at, event_properties as JSON text, value?, currency?, person_id), by (occurred_at,
@@ -166,6 +172,7 @@ class World:
             "late_share": "0.2" if "late-rows" in self.anomalies else "0.03",
             "future_share": "0.02" if "future-rows" in self.anomalies else "0",
             "account_currency": f"'{self.currency}'",
+            "old_attribution": "true" if "old-attribution" in self.anomalies else "false",
             "rough": "true" if "rough" in self.anomalies else "false",
             "crowd_size": "1500" if "same-second" in self.anomalies else "0",
         }

@@ -778,8 +778,36 @@ from (values
     (2, 'Clicked Email', 'Klaviyo', 'Internal'), (3, 'Bounced Email', 'Klaviyo', 'Internal'),
     (4, 'Received SMS', 'Klaviyo', 'Internal'), (5, 'Clicked SMS', 'Klaviyo', 'Internal'),
     (6, 'Placed Order', 'Shopify', 'eCommerce'), (7, 'Ordered Product', 'Shopify', 'eCommerce'),
-    (8, 'Viewed Product', 'API', 'API'), (9, 'Active on Site', 'API', 'API')
+    (8, 'Viewed Product', 'API', 'API'), (9, 'Active on Site', 'API', 'API'),
+    (10, if(rough(), 'Canceled Order', 'Cancelled Order'), 'Shopify', 'eCommerce'),
+    (11, 'Refunded Order', 'Shopify', 'eCommerce'),
+    (14, 'Received Text Message', 'Klaviyo', 'Internal'), (15, 'Clicked Text Message', 'Klaviyo', 'Internal'),
+    (16, 'Opened Text Message', 'Klaviyo', 'Internal'),
+    -- another integration that tells of some of the same orders, under the same name
+    (17, 'Placed Order', 'WooCommerce', 'eCommerce')
 ) as metric(metric_no, name, integration_name, integration_category)
+where metric_no < 17 or rough()
+order by position;
+
+-- Texts' metrics were renamed from 2026-07-01 on, account by account: this one once its record was two months old. Older
+-- events keep the old metrics, and only newer texts tell that they were opened.
+create macro texts_renamed() as greatest(1782864000, since() + 86400 * 60);
+create macro as_named(metric_no, occurred) as
+    metric_no + if(metric_no in (4, 5) and occurred >= texts_renamed(), 10, 0);
+create macro tells_opening(person, received) as
+    received >= texts_renamed() and draw('text tells opening', person, received) < 0.25;
+
+-- The account's own metrics of what a shop reports, by Klaviyo's name of the role.
+create table klaviyo_mapped_metrics as
+select
+    (row_number() over (order by mapped_metric_id) - 1)::integer as position,
+    mapped_metric_id, klaviyo_metrics.metric_id,
+    to_timestamp(since() - 86400 * 200) as updated
+from (values
+    ('added_to_cart', null), ('cancelled_sales', 10), ('ordered_product', 7), ('refunded_sales', 11), ('revenue', 6),
+    ('started_checkout', null), ('viewed_product', 8)
+) as mapped(mapped_metric_id, metric_no)
+left join klaviyo_metrics using (metric_no)
 order by position;
 
 -- Klaviyo's flows: whoever does what starts one gets its messages, two days apart. They went live on day 75.
@@ -900,7 +928,10 @@ told as (
                 'nth': 1 + k})
             || if(is_clicked, [{
                 'metric_no': if(channel = 'email', 2, 5),
-                'moment': opened + 20 + up_to(600, 'flow click', person_id, send_no), 'nth': 99}], []),
+                'moment': opened + 20 + up_to(600, 'flow click', person_id, send_no), 'nth': 99}], [])
+            || if(channel = 'sms' and tells_opening(person_id, received), [{
+                'metric_no': 16, 'moment': received + 30 + wait(0.2, 'text opened', person_id, received), 'nth': 98}],
+                []),
             recursive := true)
     from read
 )
@@ -922,6 +953,10 @@ create macro thing(person, deed, line) as if(
     xor(first_thing(person, deed, 1), 1::smallint),
     first_thing(person, deed, line));
 create macro crowded_second() as since() + 86400 * 100 + 43200;
+
+-- A shop's number of the order, which lines, refunds and cancellations name as well, whoever takes the person over.
+create macro order_no_of(person, deed) as
+    (4500000000000 + hash('klaviyo event', person, deed, 0::bigint, seed()) % 1000000000000)::varchar;
 
 create table klaviyo_deeds as
 with blocks as (
@@ -955,6 +990,29 @@ lines as (
 
     union all
 
+    -- what becomes of some orders: cancelled within a day, or refunded in whole or in part within weeks
+    select
+        person_id, joined, spending, deed_no, deed, orders, metric_no,
+        occurred + 600 + case metric_no
+            when 10 then up_to(86400, 'cancelled after', person_id, deed_no)
+            when 11 then wait(6, 'refunded after', person_id, deed_no)
+            else 0
+        end,
+        -metric_no
+    from (
+        select
+            * exclude (metric_no),
+            unnest(list_filter([10, 11, 17], lambda what: case what
+                when 10 then draw('cancelled', person_id, deed_no) < 0.02
+                when 11 then draw('refunded', person_id, deed_no) < 0.07
+                -- the other integration's copy
+                else rough() and draw('told twice', person_id, deed_no) < 0.05
+            end)) as metric_no
+        from deeds where metric_no = 6
+    )
+
+    union all
+
     -- a mass sending: more rows than a page holds, all in one second
     select person_id, joined, spending, (-1000 - copy)::integer, 0, 0, 0, crowded_second(), 0
     from (
@@ -980,13 +1038,15 @@ dated as (
             when deed_no < 0 then occurred
             else occurred + lateness(3.9, 'late deed', person_id, deed_no)
         end as visible,
-        occurred, deed_no, line,
+        occurred, deed_no, line, order_no_of(person_id, deed_no) as order_no,
         -- an order's value is the sum of its lines; of a few no value can be read
         order_currency(person_id, deed_no) as currency,
         hundredths(case
             when rough() and draw('spoiled value', person_id, deed_no) < 0.004 then null
             when metric_no = 6 and line > 0 then line_cents(person_id, deed_no, line, spending)
-            when metric_no = 6 then list_sum(list_transform(
+            when metric_no = 11 and draw('refunded in part', person_id, deed_no) < 0.5
+                then line_cents(person_id, deed_no, 1, spending)
+            when metric_no in (6, 10, 11, 17) then list_sum(list_transform(
                 range(1, 1 + things(person_id, deed_no)),
                 lambda k: line_cents(person_id, deed_no, k, spending)))
         end, order_currency(person_id, deed_no))::bigint as hundredths,
@@ -994,16 +1054,8 @@ dated as (
     from lines
     where occurred >= joined
 ),
-attributed as (
-    -- an order belongs to the flow's message that its buyer opened or clicked last, at most five days before
-    select ordered.event_hash, message.message_no
-    from (select * from dated where metric_no = 6) as ordered
-    asof inner join (select * from klaviyo_flow_deeds where metric_no in (1, 2, 5)) as message
-        on ordered.person_id = message.person_id and ordered.occurred > message.occurred
-    where ordered.occurred - message.occurred <= 86400 * 5
-),
 of_flows as (
-    select * from dated left join attributed using (event_hash)
+    select * from dated
 
     union all by name
 
@@ -1017,8 +1069,7 @@ order by position;
 -- Klaviyo's campaigns: a letter a week to those who read mail, a text a week to those who prefer their phone. In every
 -- third week both tell of the same thing; every fourth such letter comes too early to be compared with its text.
 -- What a campaign brings are deeds that stand above: a week's receptions are those of its campaign, opens and clicks
--- belong to what was received last. Who gave no consent gets receipts alone, which are no campaign's. An order that a
--- flow's message brought is not a campaign's.
+-- belong to what was received last. Who gave no consent gets receipts alone, which are no campaign's.
 
 create table klaviyo_campaigns as
 with weeks as (
@@ -1087,18 +1138,24 @@ told as (
     union all
     select event_hash, person_id, visible, occurred, metric_no, campaign_no from answered
 ),
-converted as (
-    -- an order within five days of a message is its doing or it is not
-    select orders.event_hash, told.campaign_no
-    from (select * from klaviyo_deeds where metric_no = 6 and message_no is null) as orders
-    asof inner join (select * from told where metric_no <> 3) as told
-        on orders.person_id = told.person_id and orders.occurred >= told.visible
-    where orders.occurred - told.occurred < 86400 * 5
-        and draw('campaign order', orders.person_id, orders.deed_no) < if(told.campaign_no % 2 = 1, 0.9, 0.6)
+opened_texts as (
+    select
+        hash('opened text', event_hash) as event_hash, person_id,
+        visible + 30 + wait(0.2, 'text opened', person_id, occurred) as occurred, 16::tinyint as metric_no, campaign_no
+    from received where metric_no = 4 and tells_opening(person_id, occurred)
+),
+belongs as (
+    select event_hash, campaign_no from told
+),
+everything as (
+    select klaviyo_deeds.* exclude (position), belongs.campaign_no
+    from klaviyo_deeds left join belongs using (event_hash)
+
+    union all by name
+
+    select *, occurred as visible from opened_texts where occurred < until()
 )
-select klaviyo_deeds.*, belongs.campaign_no
-from klaviyo_deeds
-left join (select event_hash, campaign_no from told union all select * from converted) as belongs using (event_hash)
+select (row_number() over (order by occurred, event_hash) - 1)::integer as position, * from everything
 order by position;
 
 -- People who are gone at Klaviyo: some were deleted, with all that they did, others were merged into whoever came next,
@@ -1124,15 +1181,55 @@ delete from klaviyo_deeds where person_id in (select person_id from klaviyo_gone
 update klaviyo_deeds set person_id = heir_id from klaviyo_gone
 where klaviyo_deeds.person_id = klaviyo_gone.person_id;
 
+-- What earned an order, by the rule that Klaviyo documents: the last of these that it knew of when the order came in. An e-mail
+-- earns for five days once it is opened or clicked, a text for five days once it is clicked, for a day once it is opened,
+-- and for twelve hours once it is delivered.
+create macro earns_for(metric_no) as
+    case when metric_no in (1, 2, 5) then 86400 * 5 when metric_no = 16 then 86400 when metric_no = 4 then 43200 end;
+
+create table klaviyo_attributed as
+with touches as (
+    select event_hash as touch_hash, person_id, occurred as touched, visible as known, metric_no, message_no, campaign_no
+    from klaviyo_deeds
+    where metric_no in (1, 2, 4, 5, 16) and (message_no is not null or campaign_no is not null)
+),
+candidates as (
+    select
+        orders.event_hash, orders.position, touches.*,
+        row_number() over (
+            partition by orders.event_hash, touches.message_no, touches.campaign_no order by touched desc, touch_hash
+        ) as nth_of_message
+    from (select * from klaviyo_deeds where metric_no = 6) as orders
+    inner join touches on orders.person_id = touches.person_id
+        and touches.known <= orders.occurred and orders.occurred - touches.touched <= earns_for(touches.metric_no)
+),
+ranked as (
+    select *, row_number() over (partition by event_hash order by touched desc, touch_hash) as nth
+    from candidates where nth_of_message = 1
+)
+-- a live account now and then attributes one order to two messages
+select *, md5(concat('attribution', event_hash, nth)) as attribution_id
+from ranked where nth = 1 or (nth = 2 and rough() and event_hash % 10 = 0)
+order by position, nth;
+
 create table klaviyo_campaign_totals as
-with people_reached as (
+with deeds as (
+    select campaign_no, person_id, metric_no, 0 as hundredths from klaviyo_deeds where campaign_no is not null
+
+    union all
+
+    select klaviyo_attributed.campaign_no, orders.person_id, orders.metric_no, orders.hundredths
+    from klaviyo_attributed inner join klaviyo_deeds as orders using (event_hash)
+    where klaviyo_attributed.campaign_no is not null
+),
+people_reached as (
     select
         campaign_no, person_id,
         count(*) filter (metric_no in (0, 3, 4)) as messages, count(*) filter (metric_no in (0, 4)) as received,
-        count(*) filter (metric_no = 1) as opens, count(*) filter (metric_no in (2, 5)) as clicks,
+        count(*) filter (metric_no in (1, 16)) as opens, count(*) filter (metric_no in (2, 5)) as clicks,
         count(*) filter (metric_no = 3) as bounces, count(*) filter (metric_no = 6) as orders,
         coalesce(sum(hundredths) filter (metric_no = 6), 0) as hundredths
-    from klaviyo_deeds where campaign_no is not null
+    from deeds
     group by all
 )
 select
@@ -1179,9 +1276,6 @@ create macro postal_address(first_name, last_name, city, region, country, phone,
     'Address2', '', 'City', city, 'Region', region, 'Zip', lpad((person % 100000)::varchar, 5, '0'),
     'Country', country, 'Phone', phone);
 
--- A shop's number of the order, which its lines name as well.
-create macro order_no_of(person, deed) as
-    (4500000000000 + hash('klaviyo event', person, deed, 0::bigint, seed()) % 1000000000000)::varchar;
 create macro thing_name(thing) as concat('Thing no. ', thing);
 create macro things_in(person, deed) as
     list_transform(range(1, 1 + things(person, deed)), lambda line: thing_name(thing(person, deed, line)));
@@ -1197,16 +1291,33 @@ select
     klaviyo_metrics.metric_id, klaviyo_metrics.name as metric_name,
     to_timestamp(occurred) as occurred_at,
     to_timestamp(visible) as visible_at,
-    metric_no < 6 and coalesce(flow_message_id, campaign_message_id) is not null as is_of_message,
-    coalesce(flow_message_id, campaign_message_id) as message_id,
+    coalesce(flow_message_id, campaign_message_id) is not null as is_of_message,
+    -- many accounts name a campaign where others name its message
+    coalesce(flow_message_id, if(rough(), campaign_id, campaign_message_id)) as message_id,
     coalesce(sent, epoch(klaviyo_campaigns.planned_at)::bigint) as sent,
     coalesce(klaviyo_flow_messages.subject, klaviyo_campaigns.subject) as subject,
     klaviyo_flow_messages.flow_id, klaviyo_flow_messages.name as flow_message_name,
     klaviyo_campaigns.name as campaign_name, klaviyo_campaigns.channel as campaign_channel,
-    order_no_of(klaviyo_deeds.person_id, deed_no) as order_no,
-    hundredths, event_hash, product_no, currency, klaviyo_deeds.person_id, metric_no, deed_no
+    order_no,
+    hundredths / 100 as value, hundredths, event_hash, product_no, currency, klaviyo_deeds.person_id, klaviyo_metrics.metric_no,
+    klaviyo_deeds.metric_no as deed_kind, deed_no
 from klaviyo_deeds
-inner join klaviyo_metrics using (metric_no)
+inner join klaviyo_metrics on klaviyo_metrics.metric_no = as_named(klaviyo_deeds.metric_no, occurred)
+left join klaviyo_flow_messages using (message_no)
+left join klaviyo_campaigns using (campaign_no);
+
+-- The same with what they point to, by the ids that the API serves.
+create view klaviyo_attributions as
+select
+    (row_number() over (order by attributed.position, nth) - 1)::integer as position,
+    attribution_id,
+    format('{:016x}', event_hash) as event_id,
+    format('{:016x}', touch_hash) as attributed_event_id,
+    klaviyo_flow_messages.flow_id, klaviyo_flow_messages.flow_message_id,
+    klaviyo_campaigns.campaign_id, klaviyo_campaigns.campaign_message_id,
+    coalesce(flow_message_id, campaign_message_id) as message_id,
+    coalesce(klaviyo_flow_messages.channel, klaviyo_campaigns.channel) as channel
+from klaviyo_attributed as attributed
 left join klaviyo_flow_messages using (message_no)
 left join klaviyo_campaigns using (campaign_no);
 
@@ -1216,7 +1327,7 @@ select
     told.position, told.event_id, told.uuid, told.profile_id, told.metric_id, told.metric_name, told.occurred_at,
     told.visible_at,
     json_merge_patch('{}', case
-        when metric_no = 6 then json_merge_patch(told_money(event_hash, hundredths, currency), json_object(
+        when deed_kind = 6 then json_merge_patch(told_money(event_hash, hundredths, currency), json_object(
             'OrderId', format('{:x}', event_hash >> 32),
             '$event_id', order_no, 'Items', things_in(told.person_id, deed_no),
             'Item Count', things(told.person_id, deed_no), 'Collections', [people.topic],
@@ -1229,17 +1340,24 @@ select
             '$extra', json_object(
                 'id', order_no, 'email', people.email, 'phone', phone, 'browser_ip', ip_of(told.person_id),
                 'customer', json_object('first_name', first_name, 'last_name', last_name, 'email', people.email)),
-            '$attributed_flow', flow_id, '$attributed_message', message_id))
-        when metric_no = 7 then json_merge_patch(told_money(event_hash, hundredths, currency), json_object(
+            '$attribution', if(old_attribution(), (
+                select json_object('$attributed_event_id', attributed_event_id, '$message', attribution.message_id,
+                    '$flow', attribution.flow_id)
+                from klaviyo_attributions as attribution where attribution.event_id = told.event_id
+                order by attribution.position limit 1), null)))
+        when deed_kind in (10, 11, 17) then json_merge_patch(told_money(event_hash, hundredths, currency), json_object(
+            '$event_id', order_no, 'Items', things_in(told.person_id, deed_no), 'Item Count',
+            things(told.person_id, deed_no), 'Reason', if(deed_kind = 10, 'customer', null)))
+        when deed_kind = 7 then json_merge_patch(told_money(event_hash, hundredths, currency), json_object(
             '$event_id', concat(order_no, ':P', 100 + product_no),
             'OrderId', order_no, 'ProductID', concat('P', 100 + product_no), 'SKU', concat('SKU-', 100 + product_no),
             if(rough() and event_hash % 2 = 0, 'ProductName', 'Name'), thing_name(product_no),
             'Categories', [topics()[1 + product_no % 6]], 'Brand', 'Sandbox', 'Price', hundredths / 100, 'Quantity', 1))
-        when metric_no = 8 then json_object(
+        when deed_kind = 8 then json_object(
             'ProductID', concat('P', 100 + product_no), 'SKU', concat('SKU-', 100 + product_no),
             'Product Name', thing_name(product_no), 'Categories', [topics()[1 + product_no % 6]], 'Brand', 'Sandbox',
             'URL', concat('https://shop.example/product/', product_no), '_ip', ip_of(told.person_id))
-        when metric_no = 9 then json_object(
+        when deed_kind = 9 then json_object(
             'page', concat('https://shop.example/product/', product_no), 'browser', people.browser,
             'os', system_of(people.platform), '$is_session_activity', true, '_ip', ip_of(told.person_id))
         when is_of_message then json_object(
@@ -1250,26 +1368,26 @@ select
             '$campaign_channel', campaign_channel)
         else json_object('Message Type', 'transactional')
     end, case
-        when metric_no < 4 then json_object(
+        when deed_kind < 4 then json_object(
             'Subject', if(is_of_message, subject, 'Your receipt'), 'Recipient Email Address', people.email,
             'Email Domain', split_part(people.email, '@', 2), 'Inbox Provider', people.provider,
             '$internal', json_object(
-                'User Agent', if(metric_no in (1, 2), agent_of(people.browser), null),
+                'User Agent', if(deed_kind in (1, 2), agent_of(people.browser), null),
                 'Sending Ip Address', '198.51.100.7'),
-            'Bounce Type', if(metric_no = 3, if(event_hash % 3 = 0, 'Soft', 'Hard'), null),
-            'URL', if(metric_no = 2, concat('https://shop.example/', people.topic), null))
-        when metric_no in (4, 5) then json_object(
+            'Bounce Type', if(deed_kind = 3, if(event_hash % 3 = 0, 'Soft', 'Hard'), null),
+            'URL', if(deed_kind = 2, concat('https://shop.example/', people.topic), null))
+        when deed_kind in (4, 5, 16) then json_object(
             'To Number', phone, 'From Number', '+15550000000', 'To Phone Region', country,
             'From Phone Region', 'US', 'Message Format', 'SMS', 'Segment Count', 1,
             'Message Body', concat(coalesce(subject, 'Your order is on its way'), ', ', first_name),
-            'URL', if(metric_no = 5, concat('https://shop.example/', people.topic), null))
+            'URL', if(deed_kind = 5, concat('https://shop.example/', people.topic), null))
         else '{}'
     end, case
-        when metric_no in (1, 2) then client_of(
-            told.person_id, deed_no, metric_no = 1, people.device, people.client, people.platform)
+        when deed_kind in (1, 2) then client_of(
+            told.person_id, deed_no, deed_kind = 1, people.device, people.client, people.platform)
         else '{}'
     end)::varchar as event_properties,
-    hundredths / 100 as value, if(hundredths is null, null, currency) as currency, told.person_id, told.metric_no,
+    told.value, if(hundredths is null, null, currency) as currency, told.person_id, told.metric_no,
     told.deed_no
 from klaviyo_deeds_told as told left join people using (person_id);
 
