@@ -15,11 +15,11 @@ def rows(name: str, *columns: str) -> list[tuple[str, ...]]:
     """
     path = FOLDER / f"{name}.csv"
     with path.open(encoding="utf-8", newline="") as file:
-        found = [tuple(row.get(column) or "" for column in columns) for row in csv.DictReader(file)]
-    for line, row in enumerate(found, start=2):
-        if not all(row):
+        read = [[row.get(column) for column in columns] for row in csv.DictReader(file)]
+    for line, row in enumerate(read, start=2):
+        if None in row:
             raise settings.SettingsError(
                 f"{path.relative_to(settings.ROOT)}, line {line}: every row needs {' and '.join(columns)}. "
                 "Fill it in, then run the same command again"
             )
-    return found
+    return [tuple(cell or "" for cell in row) for row in read]

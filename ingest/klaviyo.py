@@ -17,6 +17,8 @@ from ingest.typed import Column, Table, each, listed
 from settings import Settings
 
 SCHEMA = "raw_klaviyo"
+MEDIA_TYPE = "application/vnd.api+json"
+"""The only type that Klaviyo's description offers; gateways refuse another."""
 NEWEST_REVISION = "2026-07-15"
 """The newest revision that these resources were written against."""
 EVENTS_LATE = timedelta(days=7)
@@ -209,6 +211,29 @@ METRICS = Table(
     drops=ENVELOPE,
     newest="updated",
 )
+MAPPED_METRICS = Table(
+    SCHEMA,
+    "mapped_metrics",
+    ("id",),
+    [
+        Column("id", "text"),
+        attribute("updated", "timestamptz"),
+        Column("metric_id", "text", "relationships.metric.data", "id"),
+        Column("custom_metric_id", "text", "relationships.custom-metric.data", "id"),
+        Column("metric_groups", "json"),
+    ],
+    drops=ENVELOPE,
+    # A metric of the account's own making is a sum of others, which are told with it.
+    unfolds="""
+        select json_merge_patch(row, json_object('metric_groups', (
+            select any_value(one -> '$.attributes.definition.metric_groups')
+            from (select unnest(from_json($page::json -> 'included', '["JSON"]')) as one)
+            where one ->> '$.type' = 'custom-metric'
+                and one ->> '$.id' = row ->> '$.relationships.custom-metric.data.id'
+        ))) as row
+        from around
+    """,
+)
 EVENTS = Table(
     SCHEMA,
     "events",
@@ -221,8 +246,37 @@ EVENTS = Table(
         attribute("event_properties", "json"),
         Column("profile_id", "text", "relationships.profile.data", "id"),
         Column("metric_id", "text", "relationships.metric.data", "id"),
+        Column("attributions", "json"),
     ],
     drops=ENVELOPE,
+    # What an event is attributed to is included with it: none, one or several.
+    unfolds="""
+        with pointers as (
+            select
+                row ->> '$.id' as event_id,
+                unnest(from_json(row -> '$.relationships.attributions.data', '["JSON"]')) ->> '$.id' as id
+            from around
+        ),
+        told as (
+            select event_id, to_json(list(json_merge_patch('{}', json_object(
+                'id', id,
+                'attributed_event_id', one ->> '$.relationships.attributed-event.data.id',
+                'campaign_id', one ->> '$.relationships.campaign.data.id',
+                'campaign_message_id', one ->> '$.relationships.campaign-message.data.id',
+                'flow_id', one ->> '$.relationships.flow.data.id',
+                'flow_message_id', one ->> '$.relationships.flow-message.data.id',
+                'flow_message_variation_id', one ->> '$.relationships.flow-message-variation.data.id'
+            )) order by id)) as attributions
+            from pointers
+            inner join (select unnest(from_json($page::json -> 'included', '["JSON"]')) as one)
+                on one ->> '$.type' = 'attribution' and one ->> '$.id' = id
+            group by event_id
+        )
+        select if(
+            attributions is null, row, json_merge_patch(row, json_object('attributions', attributions))
+        ) as row
+        from around left join told on row ->> '$.id' = event_id
+    """,
 )
 LISTS = Table(
     SCHEMA,
@@ -280,9 +334,10 @@ CAMPAIGN_MESSAGES = Table(
 CAMPAIGN_VALUES = Table(
     SCHEMA,
     "campaign_values",
-    ("campaign_message_id", "send_channel", "measured_on"),
+    ("campaign_message_id", "send_channel", "measured_on", "conversion_metric_id"),
     [
         *each("text", "campaign_id campaign_message_id send_channel", "groupings"),
+        Column("conversion_metric_id", "text", known=True),
         Column("measured_on", "date", known=True),
         *each(
             "double",  # counts, too
@@ -379,9 +434,10 @@ METRIC_AGGREGATES = Table(
 FLOW_VALUES = Table(
     SCHEMA,
     "flow_values",
-    ("flow_id", "flow_message_id", "send_channel", "measured_on"),
+    ("flow_id", "flow_message_id", "send_channel", "measured_on", "conversion_metric_id"),
     [
         *each("text", "flow_id flow_message_id send_channel", "groupings"),
+        Column("conversion_metric_id", "text", known=True),
         Column("measured_on", "date", known=True),
         *each(
             "double",  # counts, too
@@ -418,6 +474,23 @@ def accounts(client: Client, _since: None) -> Pages:
 
 def metrics(client: Client, _since: None) -> Pages:
     yield from client.pages("metrics", METRICS, list_of(None))
+
+
+def mapped_metrics(client: Client, _since: None = None) -> Iterator[pa.Table]:
+    """Which of its metrics the account takes for its orders, products, carts and refunds.
+
+    Yields nothing where Klaviyo does not say, as in old revisions: metrics are then known by their names.
+    """
+    try:
+        yield from client.pages(
+            "mapped-metrics", MAPPED_METRICS, Whole(), {"include": "custom-metric,metric"}
+        )
+    except RefusedError as error:
+        if error.status != requests.codes.not_found and not error.lacks_scope:
+            raise
+        notice = f"no mapped metrics ({error.status}): orders and products are recognized by metric names"
+        if notice not in client.vendor.notices:
+            client.vendor.notices.append(notice)
 
 
 def segments(client: Client, _since: None = None) -> Iterator[pa.Table]:
@@ -563,11 +636,14 @@ def _steps(start: Moment, end: Moment, step: timedelta) -> Iterator[Moment]:
 
 
 def _events_between(client: Client, start: datetime, end: datetime) -> Iterator[pa.Table]:
-    """Half-open, so that the windows touch without sharing a second. Profiles and metrics only as ids."""
+    """Half-open, so that the windows touch without sharing a second. Profiles and metrics only as ids.
+
+    An attribution may come up to three hours after its event, which the next run's overlap reads again.
+    """
     asked = {
         "sort": "datetime",
         "filter": f"greater-or-equal(datetime,{_utc(start)}),less-than(datetime,{_utc(end)})",
-        "include": "metric,profile",
+        "include": "attributions,metric,profile",
         "fields[profile]": "id",
         "fields[metric]": "name",
     }
@@ -653,30 +729,44 @@ def flow_values(client: Client, _since: None) -> Pages:
 
 
 def _report(client: Client, kind: str, table: Table, timeframe: Mapping[str, str]) -> Pages:
-    """The values of a kind of message, orders being the conversions; nothing where nobody orders."""
-    metric_ids = _metric_ids(client).get(ORDER_ROLE)
-    if not metric_ids:
-        return
-    asked = {
-        "statistics": [column.name for column in table.columns if column.at == "statistics"],
-        "timeframe": timeframe,
-        "conversion_metric_id": metric_ids[0],
-        "group_by": [column.name for column in table.columns if column.at == "groupings"],
-    }
-    body = {"data": {"type": f"{kind}-values-report", "attributes": asked}}
-    paging = Linked("$.links.next", "page_cursor")
-    known = {"measured_on": client.today}
-    yield from client.pages(f"{kind}-values-reports", table, paging, known=known, body=body)
+    """The values of a kind of message, orders being the conversions; a report for each metric of orders."""
+    for metric_id in _metric_ids(client).get(ORDER_ROLE, []):
+        asked = {
+            "statistics": [column.name for column in table.columns if column.at == "statistics"],
+            "timeframe": timeframe,
+            "conversion_metric_id": metric_id,
+            "group_by": [column.name for column in table.columns if column.at == "groupings"],
+        }
+        body = {"data": {"type": f"{kind}-values-report", "attributes": asked}}
+        paging = Linked("$.links.next", "page_cursor")
+        known = {"measured_on": client.today, "conversion_metric_id": metric_id}
+        yield from client.pages(f"{kind}-values-reports", table, paging, known=known, body=body)
 
 
 def _metric_ids(client: Client) -> dict[str, list[str]]:
-    """The ids of metrics by their role; several names and several integrations may share one."""
+    """The ids of metrics by their role: as the account maps them, else by name.
+
+    Several names, and several integrations with one name, may have the same role.
+    """
     roles = {name.lower(): role for role, name in seeds.rows("klaviyo_metric_names", "role", "metric_name")}
     found: dict[str, list[str]] = {}
     for page in client.pages("metrics", METRICS, list_of(None)):
         for metric in page.select(["id", "name"]).to_pylist():
             if role := roles.get((metric["name"] or "").strip().lower()):
                 found.setdefault(role, []).append(metric["id"])
+    return found | _mapped_ids(client)
+
+
+def _mapped_ids(client: Client) -> dict[str, list[str]]:
+    """The ids of the metrics that the account maps to a role; of one that it made itself, those it sums."""
+    roles = {mapped: role for role, mapped in seeds.rows("klaviyo_metric_roles", "role", "mapped_metric")}
+    found: dict[str, list[str]] = {}
+    for page in mapped_metrics(client):
+        for mapped in page.to_pylist():
+            summed = [group["metric_id"] for group in json.loads(mapped["metric_groups"] or "[]")]
+            ids = [mapped["metric_id"]] if mapped["metric_id"] else summed
+            if ids and mapped["id"] in roles:
+                found[roles[mapped["id"]]] = list(dict.fromkeys(ids))
     return found
 
 
@@ -689,6 +779,13 @@ def resources(settings: Settings) -> list[Resource]:
     return [
         Resource(ACCOUNTS, accounts, "accounts:read", replaced=True, optional=True),
         Resource(METRICS, metrics, "metrics:read", gone="things"),
+        Resource(
+            MAPPED_METRICS,
+            lambda client, _since: mapped_metrics(client),
+            "metrics:read",
+            replaced=True,
+            optional=True,
+        ),
         Resource(CATALOG_ITEMS, catalog_items, "catalogs:read", replaced=True),
         Resource(CATALOG_VARIANTS, catalog_variants, "catalogs:read", replaced=True),
         Resource(CATALOG_CATEGORIES, catalog_categories, "catalogs:read", replaced=True),
@@ -770,7 +867,12 @@ def connect(settings: Settings, key: str) -> Vendor:
     vendor = Vendor(
         settings.klaviyo_base_url,
         f"Klaviyo-API-Key {key}",
-        headers={"revision": revision, "X-Klaviyo-Revision-Fall-Forward-Opt-Out": "1"},
+        headers={
+            "Accept": MEDIA_TYPE,
+            "Content-Type": MEDIA_TYPE,
+            "revision": revision,
+            "X-Klaviyo-Revision-Fall-Forward-Opt-Out": "1",
+        },
         is_near=settings.world_of("klaviyo") == "sandbox",
     )
 

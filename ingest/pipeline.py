@@ -642,7 +642,10 @@ class Warehouse:
         self._connection.close()
 
     def prepare(self, tables: Sequence[Table]) -> None:
-        """Create what is missing of `tables`: models find their sources before anything was loaded."""
+        """Create what is missing of `tables`: models find their sources before anything was loaded.
+
+        A table that gets a column counts as never read whole: its next load reads all of its history.
+        """
         known = self._connection.execute(
             """
             select table_schema || '.' || table_name, list(column_name)
@@ -653,12 +656,14 @@ class Warehouse:
         columns = dict(known)
         for schema in sorted({table.schema for table in tables} | {"raw_ops"}):
             self._connection.execute(f"create schema if not exists {schema}")
+        widened: list[Table] = []
         for table in tables:
             missing = table.sql_columns.keys() - set(columns.get(table.full_name, ()))
             if table.full_name not in columns:
                 described = ", ".join(f'"{name}" {kind}' for name, kind in table.sql_columns.items())
                 self._connection.execute(f"create table {table.full_name} ({described})")
             else:
+                widened.extend([table] if missing else [])
                 for name in sorted(missing):
                     kind = table.sql_columns[name]
                     self._connection.execute(f'alter table {table.full_name} add column "{name}" {kind}')
@@ -688,6 +693,11 @@ class Warehouse:
             """
         )
         self._connection.execute(belief.MEMORY)
+        for table in widened:  # what an earlier version loaded lacks the new columns: it is read anew
+            self._connection.execute(
+                "update raw_ops.loads set deep_at = null where concat('raw_', vendor, '.', resource) = ?",
+                [table.full_name],
+            )
         if captions.TABLE in (table.full_name for table in tables):
             self.cut_captions()
 

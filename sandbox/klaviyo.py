@@ -127,6 +127,10 @@ class Klaviyo:
         self.routes: Sequence[Route] = [route for route, _ in [*self._endpoints, *self._reports]]
 
     def authorize(self, request: Request) -> Response | None:
+        """Return a refusal of the key, or, as of a strict gateway, of a client that takes no JSON:API."""
+        accepted = request.headers.get("accept", "*/*")
+        if not any(kind in accepted for kind in (MEDIA_TYPE, "application/*", "*/*")):
+            return Refusal(406, f"Could not satisfy the Accept header; there is {MEDIA_TYPE}.").response
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme != "Klaviyo-API-Key" or not key:
             detail = "Missing or invalid authorization scheme. Please use Klaviyo-API-Key."
@@ -322,9 +326,16 @@ class Klaviyo:
             f"""
             select {", ".join([f"to_json({row})", *(relation.ids or "[]" for relation in relations)])}
             from {kind.source} as entry
-            where {endpoint.rows} and position in (select unnest($positions)) order by {query.order}
+            where {endpoint.rows} and position between $first and $last  -- so that no other row is written as JSON
+                and position in (select unnest($positions))
+            order by {query.order}
             """,
-            {**query.values, "positions": positions},
+            {
+                **query.values,
+                "positions": positions,
+                "first": min(positions, default=0),
+                "last": max(positions, default=0),
+            },
         )
         included: list[str] = []
         for place, relation in enumerate(relations, start=1):
@@ -458,7 +469,7 @@ def data_of(relation: Relation) -> SQL:
     ids = relation.ids or "[]"
     if relation.is_many:
         return f"list_transform({ids}, lambda id: {linkage(relation.kind, 'id')})"
-    return f"if(({ids})[1] is null, null, {linkage(relation.kind, f'({ids})[1]')})"
+    return linkage(relation.kind, f"({ids})[1]")
 
 
 def linkage(kind: str, id_: SQL) -> SQL:

@@ -362,7 +362,9 @@ def flow_values(world: World, asked: Attributes, url: str) -> str:
     rows = world.sql(
         f"""
         with event as (
-            select event_id, profile_id, occurred_at, metric_no, metric_name, value, message_id as flow_message_id
+            select
+                event_id, profile_id, occurred_at, metric_no, metric_name, value,
+                message_id as flow_message_id
             from klaviyo_deeds_told where flow_id is not null
             union all
             select event.event_id, profile_id, occurred_at, metric_no, metric_name, value, flow_message_id

@@ -21,6 +21,7 @@ ERRORS: Final[Mapping[int, tuple[str, str]]] = {
     403: ("permission_denied", "You do not have permission to perform this action."),
     404: ("not_found", "Not found."),
     405: ("method_not_allowed", "Method not allowed."),
+    406: ("not_acceptable", "Not acceptable."),
     410: ("gone", "This revision is retired."),
     429: ("throttled", "Request was throttled."),
     500: ("error", "A server error occurred."),

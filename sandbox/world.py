@@ -31,8 +31,8 @@ class World:
       three, Klaviyo events by four.
     - future-rows: two in a hundred profiles have an event dated up to a year ahead.
     - same-second: one second has 1,500 Klaviyo events, more than the largest page.
-    - old-attribution: orders name what earned them in `$attribution` of their properties, as Klaviyo's revisions
-      up to 2024-07 did and stored events still do, and no relation of the event does.
+    - old-attribution: orders name what earned them in `$attribution` of their properties, as revisions up to
+      2024-07 did and stored events still do, and no relation of the event does.
     - rough: an account as live ones are, with odd values, missing fields, other currencies, deleted and
       merged profiles, each about as often as seen at live accounts. `world.sql` asks `rough()`.
 
@@ -95,11 +95,11 @@ class World:
     - klaviyo_flow_messages(position, flow_message_id, flow_id, flow_action_id, channel, name, subject,
       created, updated). Those with a negative lure or pull are opened or clicked by fewer. Sends, opens and
       clicks are events with $flow and $message.
-    - klaviyo_attributions(position, attribution_id, event_id, attributed_event_id, flow_id?, flow_message_id?,
-      campaign_id?, campaign_message_id?, message_id: whichever of the two, channel): what earned an order, by the
-      rule that Klaviyo documents. One an order, in a rough account now and then two.
-    - klaviyo_mapped_metrics(position, mapped_metric_id, metric_id?, updated): the account's own metrics of what
-      its shop reports.
+    - klaviyo_attributions(position, attribution_id, event_id, attributed_event_id, flow_id?,
+      flow_message_id?, campaign_id?, campaign_message_id?, message_id: whichever of the two, channel): what
+      earned an order, by the rule that Klaviyo documents. One an order, in a rough account now and then two.
+    - klaviyo_mapped_metrics(position, mapped_metric_id, metric_id, updated): the account's own metrics of
+      what its shop reports.
     - klaviyo_metrics(position, metric_id, name, integration_name, integration_category, created, updated).
     - klaviyo_events(position, event_id, uuid, profile_id, metric_id, metric_name, occurred_at in whole
       seconds, visible_at, event_properties as JSON text, value?, currency?, person_id), by (occurred_at,

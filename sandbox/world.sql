@@ -804,10 +804,9 @@ select
     mapped_metric_id, klaviyo_metrics.metric_id,
     to_timestamp(since() - 86400 * 200) as updated
 from (values
-    ('added_to_cart', null), ('cancelled_sales', 10), ('ordered_product', 7), ('refunded_sales', 11), ('revenue', 6),
-    ('started_checkout', null), ('viewed_product', 8)
+    ('cancelled_sales', 10), ('ordered_product', 7), ('refunded_sales', 11), ('revenue', 6), ('viewed_product', 8)
 ) as mapped(mapped_metric_id, metric_no)
-left join klaviyo_metrics using (metric_no)
+inner join klaviyo_metrics using (metric_no)
 order by position;
 
 -- Klaviyo's flows: whoever does what starts one gets its messages, two days apart. They went live on day 75.
@@ -1307,7 +1306,7 @@ left join klaviyo_flow_messages using (message_no)
 left join klaviyo_campaigns using (campaign_no);
 
 -- The same with what they point to, by the ids that the API serves.
-create view klaviyo_attributions as
+create table klaviyo_attributions as
 select
     (row_number() over (order by attributed.position, nth) - 1)::integer as position,
     attribution_id,
@@ -1319,7 +1318,8 @@ select
     coalesce(klaviyo_flow_messages.channel, klaviyo_campaigns.channel) as channel
 from klaviyo_attributed as attributed
 left join klaviyo_flow_messages using (message_no)
-left join klaviyo_campaigns using (campaign_no);
+left join klaviyo_campaigns using (campaign_no)
+order by position;
 
 -- What an event carries, by the keys of live accounts; much of it is about a person. In a merge patch, null takes a key away.
 create view klaviyo_events as
