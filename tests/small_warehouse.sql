@@ -187,9 +187,9 @@ insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_prope
         ('M4', 'CLICKED', 20, '2026-01-05 11:00:09+00')
     ) as deed(message, metric, count, moment), range(1, 501)
     where range <= count;
-insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties) values
+insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties, attributions) values
     ('k4', 'f1', 'PLACED', '2026-01-05 12:00:00+00',
-        '{"$value": 25, "$value_currency": "USD", "$attributed_flow": "FLOW", "$attributed_message": "M4"}');
+        '{"$value": 25, "$value_currency": "USD"}', '[{"id": "a1", "flow_id": "FLOW", "flow_message_id": "M4"}]');
 insert into raw_klaviyo.metric_aggregates
     (metric_id, grouped_by, flow_id, message_id, date, event_count, unique_count, sum_value) values
     ('RECEIVED', '$message', 'FLOW', 'M4', '2026-01-05', 500, 500, 0),
@@ -228,7 +228,7 @@ insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_prope
     union all select concat('cs', range), concat('p', range), 'CLICKED SMS', '2026-01-02 09:30:00+00', '{"$message": "c2"}'
         from range(51, 63);
 update raw_klaviyo.events
-    set event_properties = '{"$value": "19.90", "$value_currency": "usd", "$attributed_message": "m1"}' where id = 'k1';
+    set event_properties = '{"$value": "19.90", "$value_currency": "usd", "$attribution": {"$message": "m1"}}' where id = 'k1';
 insert into raw_klaviyo.campaign_values
     (campaign_id, campaign_message_id, send_channel, measured_on, delivered, clicks_unique, conversion_uniques,
         conversion_value) values

@@ -311,12 +311,18 @@ SAME = {
         "select unnest(category_ids), catalog_item_id from klaviyo_catalog_items",
     ),
     "raw_klaviyo.metrics": ("id, name", "select metric_id, name from klaviyo_metrics"),
+    "raw_klaviyo.mapped_metrics": (
+        "id, metric_id",
+        "select mapped_metric_id, metric_id from klaviyo_mapped_metrics",
+    ),
     "raw_klaviyo.events": (
-        "id, uuid, datetime, timestamp, profile_id, metric_id, event_properties ->> '$.$value'",
+        "id, uuid, datetime, timestamp, profile_id, metric_id, event_properties ->> '$.$value', "
+        "attributions ->> '$[0].attributed_event_id', "
+        "coalesce(attributions ->> '$[0].flow_message_id', attributions ->> '$[0].campaign_message_id')",
         """
         select event_id, uuid, occurred_at, epoch(occurred_at)::bigint, profile_id, metric_id,
-            event_properties ->> '$.$value'
-        from klaviyo_events where occurred_at < timestamptz '{end} 00:00:00+00'
+            event_properties ->> '$.$value', attributed_event_id, attribution.message_id
+        from klaviyo_events left join klaviyo_attributions as attribution using (event_id) where occurred_at < timestamptz '{end} 00:00:00+00'
         """,
     ),
     "raw_klaviyo.flows": (
@@ -335,13 +341,14 @@ SAME = {
         "metric_id, flow_id, message_id, date, event_count, unique_count, round(sum_value, 2)",
         """
         select metric_id,
-            coalesce(event_properties ->> '$.$flow', event_properties ->> '$.$attributed_flow', ''),
-            coalesce(event_properties ->> '$.$message', event_properties ->> '$.$attributed_message', ''),
+            coalesce(event_properties ->> '$.$flow', attribution.flow_id, ''),
+            coalesce(event_properties ->> '$.$message', attribution.message_id, ''),
             occurred_at::date, count(*), count(distinct profile_id),
             coalesce(round(sum(value), 2), 0)::double
-        from klaviyo_events
+        from klaviyo_events left join klaviyo_attributions as attribution using (event_id)
         where metric_name in ('Received Email', 'Opened Email', 'Clicked Email', 'Received SMS',
-            'Clicked SMS', 'Placed Order')
+            'Received Text Message', 'Opened Text Message', 'Clicked SMS', 'Clicked Text Message',
+            'Placed Order')
         group by all
         """,
     ),
@@ -384,7 +391,7 @@ MEASURED = {
         select flow_id, flow_message_id, channel, count(*)
         from klaviyo_events join klaviyo_flow_messages
             on event_properties ->> '$.$message' = flow_message_id
-        where metric_name in ('Received Email', 'Received SMS')
+        where metric_name in ('Received Email', 'Received SMS', 'Received Text Message')
             and occurred_at >= timestamptz '{end} 00:00:00+00' - interval 30 days
         group by all
         """,

@@ -151,3 +151,8 @@
         {%- endfor %}
     end
 {%- endmacro %}
+
+{# What happened to a message by either channel, as a condition on a metric's role: received, opened, clicked. #}
+{% macro in_roles(deed) -%}
+    in ('{{ deed }}_email', '{{ deed }}_text')
+{%- endmacro %}

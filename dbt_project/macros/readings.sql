@@ -89,7 +89,9 @@
         'raw_klaviyo.catalog_categories': {'moment': 'updated', 'name': 'name id'},
         'raw_klaviyo.segments': {'moment': 'created updated', 'name': 'name id'},
         'raw_klaviyo.profiles': {'moment': 'created updated last_event_date', 'object': 'location subscriptions'},
-        'raw_klaviyo.events': {'moment': 'datetime', 'needed': 'datetime', 'object': 'event_properties'},
+        'raw_klaviyo.mapped_metrics': {'moment': 'updated', 'list': 'metric_groups'},
+        'raw_klaviyo.events': {
+            'moment': 'datetime', 'needed': 'datetime', 'object': 'event_properties', 'list': 'attributions'},
         'raw_klaviyo.flows': {'moment': 'created updated', 'name': 'name id'},
         'raw_klaviyo.flow_actions': {'moment': 'created updated', 'object': 'definition'},
         'raw_klaviyo.flow_messages': {'moment': 'created updated', 'object': 'definition'},

@@ -1,50 +1,33 @@
--- What an event calls its message is the message's id, or, in some accounts, the campaign's.
-with campaign_keys as (
-
-    select
-        campaign_id,
-        campaign_message_id as message_id
-    from {{ ref('stg_klaviyo__campaign_messages') }}
-
-    union
-
-    select
-        campaign_id,
-        campaign_id as message_id
-    from {{ ref('stg_klaviyo__campaigns') }}
-
-),
-
-told as (
+with told as (
 
     select
         campaign_keys.campaign_id,
         events.customer_id,
         case
-            when metrics.metric_name in ('Received Email', 'Received SMS') then 'received'
+            when metrics.metric_role {{ in_roles('received') }} then 'received'
             when events.is_automatic then 'by a machine'
-            when metrics.metric_name = 'Opened Email' then 'opened'
-            when metrics.metric_name in ('Clicked Email', 'Clicked SMS') then 'clicked'
+            when metrics.metric_role {{ in_roles('opened') }} then 'opened'
+            when metrics.metric_role {{ in_roles('clicked') }} then 'clicked'
         end as deed,
         cast(null as decimal(18, 2)) as revenue,
         false as is_other_currency
     from {{ ref('stg_klaviyo__events') }} as events
-    join campaign_keys on events.message_id = campaign_keys.message_id
-    join {{ ref('stg_klaviyo__metrics') }} as metrics on events.metric_id = metrics.metric_id
+    join {{ ref('int_campaign_keys') }} as campaign_keys on events.message_id = campaign_keys.message_id
+    join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id
 
     union all
 
     select
-        campaign_keys.campaign_id,
+        attributed.campaign_id,
         events.customer_id,
         'ordered' as deed,
         case when amounts.is_account_currency then amounts.value_amount end as revenue,
         coalesce(not amounts.is_account_currency and amounts.value_amount is not null, false) as is_other_currency
     from {{ ref('stg_klaviyo__events') }} as events
-    join campaign_keys on events.attributed_message_id = campaign_keys.message_id
-    join {{ ref('stg_klaviyo__metrics') }} as metrics on events.metric_id = metrics.metric_id
+    join {{ ref('int_events_attributed') }} as attributed on events.customer_event_id = attributed.customer_event_id
+    join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id
     left join {{ ref('int_amounts_read') }} as amounts on events.customer_event_id = amounts.customer_event_id
-    where metrics.metric_name = '{{ var('order_metric') }}'
+    where metrics.metric_role = 'placed_order' and attributed.campaign_id is not null
 
 )
 

@@ -1,19 +1,43 @@
-with events as (
+-- What happened to a message of a flow, and what was ordered because of one.
+with of_messages as (
+
+    select
+        customer_event_id,
+        flow_id,
+        message_id as flow_message_id,
+        false as is_attributed
+    from {{ ref('stg_klaviyo__events') }}
+    where flow_id is not null
+
+    union all
+
+    select
+        customer_event_id,
+        flow_id,
+        flow_message_id,
+        true as is_attributed
+    from {{ ref('int_events_attributed') }}
+    where flow_message_id is not null
+
+),
+
+events as (
 
     select
         events.customer_event_id,
         events.customer_id,
-        coalesce(events.flow_id, events.attributed_flow_id) as flow_id,
-        coalesce(events.message_id, events.attributed_message_id) as flow_message_id,
-        metrics.metric_name,
+        of_messages.flow_id,
+        of_messages.flow_message_id,
+        metrics.metric_role,
         events.is_automatic,
         events.happened_at,
         case when amounts.is_account_currency then amounts.value_amount end as value,
         coalesce(not amounts.is_account_currency and amounts.value_amount is not null, false) as is_other_currency
-    from {{ ref('stg_klaviyo__events') }} as events
-    join {{ ref('stg_klaviyo__metrics') }} as metrics on events.metric_id = metrics.metric_id
+    from of_messages
+    join {{ ref('stg_klaviyo__events') }} as events on of_messages.customer_event_id = events.customer_event_id
+    join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id
     left join {{ ref('int_amounts_read') }} as amounts on events.customer_event_id = amounts.customer_event_id
-    where coalesce(events.flow_id, events.attributed_flow_id) is not null
+    where of_messages.is_attributed = (metrics.metric_role = 'placed_order')
 
 ),
 
@@ -26,7 +50,7 @@ received as (
             partition by customer_id, flow_message_id order by happened_at, customer_event_id
         ) as received_again_at
     from events
-    where metric_name in ('Received Email', 'Received SMS')
+    where metric_role {{ in_roles('received') }}
 
 ),
 
@@ -34,12 +58,12 @@ followed as (
 
     select
         received.customer_event_id,
-        count(*) filter (where events.metric_name = 'Opened Email' and not events.is_automatic) as open_count,
-        count(*) filter (where events.metric_name in ('Clicked Email', 'Clicked SMS') and not events.is_automatic)
+        count(*) filter (where events.metric_role {{ in_roles('opened') }} and not events.is_automatic) as open_count,
+        count(*) filter (where events.metric_role {{ in_roles('clicked') }} and not events.is_automatic)
             as click_count,
-        count(*) filter (where events.metric_name = '{{ var('order_metric') }}') as order_count,
-        sum(case when events.metric_name = '{{ var('order_metric') }}' then events.value end) as revenue,
-        count(*) filter (where events.metric_name = '{{ var('order_metric') }}' and events.is_other_currency)
+        count(*) filter (where events.metric_role = 'placed_order') as order_count,
+        sum(case when events.metric_role = 'placed_order' then events.value end) as revenue,
+        count(*) filter (where events.metric_role = 'placed_order' and events.is_other_currency)
             as other_currency_order_count
     from received
     join events

@@ -7,9 +7,9 @@ with mails as (
         metrics.metric_name as reading_kind,
         events.happened_at
     from {{ ref('stg_klaviyo__events') }} as events
-    join {{ ref('stg_klaviyo__metrics') }} as metrics on events.metric_id = metrics.metric_id
+    join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id
     join {{ ref('stg_klaviyo__profiles') }} as profiles on events.customer_id = profiles.customer_id
-    where metrics.metric_name in ('{{ var('reading_metrics') | join("', '") }}')
+    where metrics.metric_role in ('{{ var('reading_roles') | join("', '") }}')
         and profiles.email is not null
         and not events.is_automatic
 

@@ -7,9 +7,9 @@ with purchases as (
         coalesce(not amounts.is_account_currency and amounts.value_amount is not null, false) as is_other_currency,
         cast(events.happened_at as date) as purchased_on
     from {{ ref('stg_klaviyo__events') }} as events
-    join {{ ref('stg_klaviyo__metrics') }} as metrics on events.metric_id = metrics.metric_id
+    join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id
     left join {{ ref('int_amounts_read') }} as amounts on events.customer_event_id = amounts.customer_event_id
-    where metrics.metric_name = '{{ var('purchase_metric') }}' and events.product_id is not null
+    where metrics.metric_role = 'ordered_product' and events.product_id is not null
 
 ),
 

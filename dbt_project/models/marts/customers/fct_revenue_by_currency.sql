@@ -1,32 +1,14 @@
-with campaign_keys as (
-
-    select
-        campaign_id,
-        campaign_message_id as message_id
-    from {{ ref('stg_klaviyo__campaign_messages') }}
-
-    union
-
-    select
-        campaign_id,
-        campaign_id as message_id
-    from {{ ref('stg_klaviyo__campaigns') }}
-
-),
-
-valued as (
+with valued as (
 
     select
         events.customer_event_id,
         events.product_id,
-        events.attributed_flow_id,
-        events.attributed_message_id,
-        metrics.metric_name,
+        metrics.metric_role,
         amounts.currency,
         amounts.value_amount,
         amounts.is_account_currency
     from {{ ref('stg_klaviyo__events') }} as events
-    join {{ ref('stg_klaviyo__metrics') }} as metrics on events.metric_id = metrics.metric_id
+    join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id
     join {{ ref('int_amounts_read') }} as amounts on events.customer_event_id = amounts.customer_event_id
     where amounts.value_amount is not null
 
@@ -34,7 +16,7 @@ valued as (
 
 orders as (
 
-    select * from valued where metric_name = '{{ var('order_metric') }}'
+    select * from valued where metric_role = 'placed_order'
 
 ),
 
@@ -44,21 +26,20 @@ of_things as (
 
     union all
 
-    select 'campaign', campaign_keys.campaign_id, orders.currency, orders.is_account_currency, orders.value_amount
+    select
+        case when attributed.campaign_id is null then 'flow_message' else 'campaign' end,
+        coalesce(attributed.campaign_id, attributed.flow_message_id),
+        orders.currency,
+        orders.is_account_currency,
+        orders.value_amount
     from orders
-    join campaign_keys on orders.attributed_message_id = campaign_keys.message_id
-
-    union all
-
-    select 'flow_message', attributed_message_id, currency, is_account_currency, value_amount
-    from orders
-    where attributed_flow_id is not null and attributed_message_id is not null
+    join {{ ref('int_events_attributed') }} as attributed on orders.customer_event_id = attributed.customer_event_id
 
     union all
 
     select 'product', product_id, currency, is_account_currency, value_amount
     from valued
-    where metric_name = '{{ var('purchase_metric') }}' and product_id is not null
+    where metric_role = 'ordered_product' and product_id is not null
 
 )
 

@@ -5,8 +5,8 @@ with purchases as (
         events.product_id,
         cast(events.happened_at as date) as purchased_on
     from {{ ref('stg_klaviyo__events') }} as events
-    join {{ ref('stg_klaviyo__metrics') }} as metrics on events.metric_id = metrics.metric_id
-    where metrics.metric_name = '{{ var('purchase_metric') }}'
+    join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id
+    where metrics.metric_role = 'ordered_product'
         and events.product_id is not null and events.customer_id is not null
 
 ),

@@ -1,17 +1,17 @@
 {%- set counted = [
-    ['received', ['Received Email', 'Received SMS']],
-    ['open', ['Opened Email']],
-    ['click', ['Clicked Email', 'Clicked SMS']],
-    ['order', [var('order_metric')]],
+    ['received', ['received_email', 'received_text']],
+    ['open', ['opened_email', 'opened_text']],
+    ['click', ['clicked_email', 'clicked_text']],
+    ['order', ['placed_order']],
 ] -%}
 
 with counts as (
 
     select
         aggregates.*,
-        metrics.metric_name
+        metrics.metric_role
     from {{ ref('stg_klaviyo__metric_aggregates') }} as aggregates
-    join {{ ref('stg_klaviyo__metrics') }} as metrics on aggregates.metric_id = metrics.metric_id
+    join {{ ref('int_metric_roles') }} as metrics on aggregates.metric_id = metrics.metric_id
     where aggregates.flow_id <> ''
 
 ),
@@ -31,7 +31,7 @@ select
     min(counts.flow_id) as flow_id,
     min(account.currency) as currency,
     {%- for name, metrics in counted %}
-    {%- set is_it = "metric_name in ('" ~ metrics | join("', '") ~ "')" %}
+    {%- set is_it = "metric_role in ('" ~ metrics | join("', '") ~ "')" %}
     cast(coalesce(sum(event_count) filter (where {{ is_it }}), 0) as bigint) as {{ name }}_count,
     {%- if name in ['open', 'click'] %}
     cast(coalesce(sum(daily_customer_count) filter (where {{ is_it }}), 0) as bigint) as daily_unique_{{ name }}_count,
@@ -39,7 +39,7 @@ select
     {%- endfor %}
     -- Klaviyo adds all currencies as they stand: with several of them its sum is in none.
     case when min(account.other_currency_count) = 0 then
-        cast(coalesce(sum(value_amount) filter (where metric_name = '{{ var('order_metric') }}'), 0) as decimal(18, 2))
+        cast(coalesce(sum(value_amount) filter (where metric_role = 'placed_order'), 0) as decimal(18, 2))
     end as revenue,
     happened_on
 from counts

@@ -74,7 +74,7 @@ orders as (
     from {{ ref('fct_customer_events_daily') }} as actions
     cross join action_day
     cross join {{ ref('int_account_currency') }} as account
-    where actions.metric_name = '{{ var('order_metric') }}'
+    where actions.metric_id in (select metric_id from {{ ref('int_metric_roles') }} where metric_role = 'placed_order')
 
 ),
 
