@@ -318,7 +318,10 @@ class Klaviyo:
     def _resources(
         self, endpoint: Endpoint, query: Query, positions: Sequence[int]
     ) -> tuple[list[str], list[str] | None]:
-        """Return the rows at `positions` as JSON, and what is included with them (None: nothing asked)."""
+        """Return the rows at `positions` as JSON, and what is included with them (None: nothing asked).
+
+        Their range is asked for as well, so that no other row is written as JSON only to be left out.
+        """
         kind = endpoint.kind
         relations = [kind.relations[name] for name in query.include]
         row = resource(kind, query) if endpoint.shape != "ids" else linkage(kind.name, kind.key)
@@ -326,7 +329,7 @@ class Klaviyo:
             f"""
             select {", ".join([f"to_json({row})", *(relation.ids or "[]" for relation in relations)])}
             from {kind.source} as entry
-            where {endpoint.rows} and position between $first and $last  -- so that no other row is written as JSON
+            where {endpoint.rows} and position between $first and $last
                 and position in (select unnest($positions))
             order by {query.order}
             """,

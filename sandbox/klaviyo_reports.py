@@ -372,7 +372,9 @@ def flow_values(world: World, asked: Attributes, url: str) -> str:
             where klaviyo_attributions.flow_id is not null
         ),
         message as (
-            select event.*, messages.channel, messages.name as message_name, flows.name as flow_name
+            select
+                event.*, flows.flow_id, flows.name as flow_name, messages.channel,
+                messages.name as message_name
             from event
             inner join klaviyo_flow_messages as messages using (flow_message_id)
             inner join klaviyo_flows as flows on messages.flow_id = flows.flow_id

@@ -316,13 +316,16 @@ SAME = {
         "select mapped_metric_id, metric_id from klaviyo_mapped_metrics",
     ),
     "raw_klaviyo.events": (
-        "id, uuid, datetime, timestamp, profile_id, metric_id, event_properties ->> '$.$value', "
-        "attributions ->> '$[0].attributed_event_id', "
-        "coalesce(attributions ->> '$[0].flow_message_id', attributions ->> '$[0].campaign_message_id')",
+        """
+        id, uuid, datetime, timestamp, profile_id, metric_id, event_properties ->> '$.$value',
+        attributions ->> '$[0].attributed_event_id',
+        coalesce(attributions ->> '$[0].flow_message_id', attributions ->> '$[0].campaign_message_id')
+        """,
         """
         select event_id, uuid, occurred_at, epoch(occurred_at)::bigint, profile_id, metric_id,
             event_properties ->> '$.$value', attributed_event_id, attribution.message_id
-        from klaviyo_events left join klaviyo_attributions as attribution using (event_id) where occurred_at < timestamptz '{end} 00:00:00+00'
+        from klaviyo_events left join klaviyo_attributions as attribution using (event_id)
+        where occurred_at < timestamptz '{end} 00:00:00+00'
         """,
     ),
     "raw_klaviyo.flows": (
