@@ -530,8 +530,9 @@ def test_counts_by_message_take_one_query_a_metric_and_read_again_what_may_be_la
         machine.ingest("klaviyo").resource("klaviyo metric_aggregates")["requests"],
         machine.ingest("klaviyo").resource("klaviyo metric_aggregates")["requests"],
     ]
-    # The list of metrics, then each of six over the 366 days of the history, the last of which is today.
-    assert queries == [1 + 2 * 6, 1 + 6]
+    # The lists of metrics and of mapped ones, then each of nine (texts have both names), over the 366 days
+    # of the history, the last of which is today.
+    assert queries == [2 + 2 * 9, 2 + 9]
     asked = [entry for entry in sandbox.journal if entry.path == "/api/flow-values-reports"]
     assert len(asked) == 1
 
