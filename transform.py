@@ -250,6 +250,15 @@ def set_aside(path: Path) -> tuple[SetAside, ...]:
     return tuple(SetAside(table, sum(reasons.values()), reasons) for table, reasons in tables.items())
 
 
+def missing_metrics(path: Path) -> list[str]:
+    """Return a line for each metric of Klaviyo that the account needs and has under no known name."""
+    with warehouse.connect(path) as connection:
+        found = connection.execute(
+            "select missing_message from marts.metric_roles where is_missing order by metric_role"
+        ).fetchall()
+    return [line for (line,) in found]
+
+
 def record_lineage(path: Path, manifest: Any) -> None:
     """Write which model reads which, by the names that they have in the warehouse, for publish to pass on."""
     nodes = {**manifest.nodes, **manifest.sources}
@@ -484,6 +493,7 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
         done = Build(0, 0, [], [warehouse.explain(settings.warehouse_path, error)])
     if not done.failures:
         done = done._replace(set_aside=set_aside(settings.warehouse_path))
+        done.warnings.extend(missing_metrics(settings.warehouse_path))
     record.detail = done.summary()
     record.fail(done.failures)
     seconds = time.monotonic() - started

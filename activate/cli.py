@@ -160,11 +160,12 @@ def apply(
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Show what stands in Mavera and what it cost, from the ledger and the published copy alone."""
-    from activate import engine
+    from activate import engine, origins
 
     settings, chosen = environment.load(), list(KINDS)
     ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
     limits = _limits(settings, None)
+    missing = origins.missing_metrics(settings)
     planned = engine.plan(records.load(settings, chosen), ledger, chosen, limits)
     entries, last = ledger.entries(), ledger.last_run()
     left = engine.credits_left(ledger, limits._replace(run=None))
@@ -173,7 +174,8 @@ def status(as_json: AsJson = False) -> None:
     if as_json:
         paid = ledger.spent(last.run_id) if last else 0
         numbers = shapes.of_status(last, paid, left, limits, standing, planned.unwanted, since)
-        typer.echo(json.dumps({**numbers, "steps": shapes.of_steps(runs.latest(settings))}))
+        steps = shapes.of_steps(runs.latest(settings))
+        typer.echo(json.dumps({**numbers, "steps": steps, "missing_metrics": missing}))
         return
     for line in screen.run_lines(runs.latest(settings)):
         typer.echo(line)
@@ -189,6 +191,8 @@ def status(as_json: AsJson = False) -> None:
         typer.echo(screen.standing_line(kind, counts, since.get(kind), ledger.now()))
     for key in planned.unwanted:
         typer.echo(f"unwanted      {key}: no row asks for it any more; kept")
+    for line in missing:
+        typer.echo(f"missing       {line}")
 
 
 @app.command()

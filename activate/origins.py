@@ -52,6 +52,17 @@ class Origins(NamedTuple):
     raw: Sequence[RawTable]
 
 
+def missing_metrics(settings: Settings) -> list[str]:
+    """Return a line for each metric that the vendors lack by name; none where the copy does not tell."""
+    with warehouse.connect(settings.published_path, read_only=True) as connection:
+        told = connection.execute(
+            "select 1 from information_schema.tables"
+            " where (table_schema, table_name) = ('marts', 'metric_roles')"
+        ).fetchone()
+        query = "select missing_message from marts.metric_roles where is_missing order by metric_role"
+        return [line for (line,) in connection.execute(query).fetchall()] if told else []
+
+
 def of(settings: Settings, record: Record) -> Origins:
     """Return what stands behind a record's facts, in the order in which the record has them."""
     job_model = f"activation.{record.job}__{record.kind}".replace("-", "_")

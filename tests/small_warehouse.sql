@@ -153,7 +153,7 @@ insert into raw_klaviyo.segment_members (segment_id, profile_id)
 insert into raw_klaviyo.segment_counts (segment_id, measured_on, profile_count) values ('a', '2026-01-02', 42);
 
 -- Orders on the last second of a day, with a value as text, and an action without metric and value.
-insert into raw_klaviyo.metrics (id, name) values ('PLACED', 'Placed Order');
+insert into raw_klaviyo.metrics (id, name) values ('PLACED', 'Placed Order'), ('ORDERED', 'Ordered Product');
 insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties) values
     ('k1', 'p1', 'PLACED', '2026-01-01 23:59:59+00', '{"$value": "19.90", "$value_currency": "usd"}'),
     ('k2', 'p1', 'PLACED', '2026-01-01 10:00:00+00', '{"$value": 10, "$value_currency": "USD"}'),

@@ -54,7 +54,7 @@ def test_sums_by_currency_are_those_of_the_world(shop: Shop) -> None:
             " from marts.fct_customer_events_daily where currency <> 'none' group by 1, 2"
         )
     )
-    orders = f"{told.format('currency')} and metric_name = 'Placed Order' group by 1"
+    orders = f"{told.format('currency')} and metric_no = 6 group by 1"
     assert sums(shop.world.sql(orders)) == sums(
         shop.published(
             "select currency, order_count, revenue from marts.fct_revenue_by_currency where thing = 'shop'"

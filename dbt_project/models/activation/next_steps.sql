@@ -27,6 +27,15 @@ with steps as (
     union all
 
     select
+        'missing-metrics', 1, 'freshness', count(*),
+        'Name the account''s metrics in dbt_project/seeds/klaviyo_metric_names.csv',
+        concat('nothing is counted of ', {{ dbt.listagg('said', "', '", 'order by said') }}, ': Klaviyo has no metric of it under a known name')
+    from {{ ref('metric_roles') }}
+    where is_missing
+
+    union all
+
+    select
         'failed-runs', 1, 'runs', count(*),
         concat('Look why ', max_by(step, started_at), ' did not end well'),
         coalesce(max_by(detail, started_at), 'it left no word')
