@@ -19,7 +19,7 @@ BREAKS = {"cut-before", "cut-after", "cut-body", "time-out", "broken-json", "bro
 # the page does to pages that are counted.
 PAGES = {"empty-page": "empty", "repeated-page": "repeat", "added-row": "again", "deleted-row": "skip"}
 # What an answer says that was not so: see `spoilt`.
-LIES = {"changed-type", "repeated-cursor", "short-total"}
+LIES = {"changed-type", "late-attribution", "repeated-cursor", "short-total"}
 NAMES = sorted({*REFUSALS, *BREAKS, *PAGES, *LIES})
 VENDORS = ("sendgrid", "wistia", "klaviyo", "mavera")
 # Where only some vendors can have a fault: those with paged lists, that tell a total or a cursor, or count.
@@ -28,9 +28,11 @@ SOME: Final[dict[str, tuple[str, ...]]] = {
     "repeated-page": ("sendgrid", "wistia", "klaviyo"),
     "added-row": ("sendgrid", "wistia"),
     "deleted-row": ("sendgrid", "wistia"),
+    "late-attribution": ("klaviyo",),
     "short-total": ("sendgrid", "mavera"),
     "repeated-cursor": ("sendgrid", "klaviyo", "mavera"),
 }
+ATTRIBUTIONS: Final = re.compile(rb'("attributions":\{"data":)\[[^\]]*\]')
 TOTAL: Final = re.compile(rb'("_metadata":\{[^{}]*"count":|"total":)(\d+)')
 MOMENT: Final = re.compile(rb'"\d{4}-\d\d-\d\d[^"]{0,25}"')
 NEXT: Final = re.compile(rb'"next":"[^"]*"')
@@ -117,7 +119,8 @@ def spoilt(name: str, content: bytes, url: str, cursor: str | None) -> bytes:
     """Return what the fault `name` makes of an answer to `url`, which asked for the page at `cursor`.
 
     A changed type makes every date and time a word. A cursor is repeated by answers that were asked for by
-    one. A short total promises a row more than the list has.
+    one. A short total promises a row more than the list has. What an order is attributed to comes later, as
+    at Klaviyo up to three hours after the order.
     """
     match name:
         case "broken-json":
@@ -127,6 +130,8 @@ def spoilt(name: str, content: bytes, url: str, cursor: str | None) -> bytes:
             return packed[: len(packed) // 2]
         case "changed-type":
             return MOMENT.sub(b'"soon"', content)
+        case "late-attribution":
+            return ATTRIBUTIONS.sub(rb"\1[]", content)
         case "short-total":
             return TOTAL.sub(lambda found: found[1] + b"%d" % (int(found[2]) + 1), content)
         case "repeated-cursor" if cursor:

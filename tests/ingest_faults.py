@@ -75,7 +75,10 @@ before a commit of rows and after it, after that of the cursor, before and after
 cursor count, and before the run is written down.
 """
 FAULTS: Final = sorted({*NAMES, *ANOMALIES, *CLOCKS, *KILLS})
-ANOMALOUS: Final = {"future-rows": ("klaviyo",), "same-second": ("klaviyo",), "late-rows": VENDORS[:3]}
+ANOMALOUS: Final = {
+    **dict.fromkeys(["future-rows", "same-second", "old-attribution"], ("klaviyo",)),
+    "late-rows": VENDORS[:3],
+}
 """Whose rows an anomaly of the population touches."""
 
 ANSWERS: Final = 9
@@ -448,8 +451,9 @@ class Faulty:
         """Load under the faults of `case`, then without, and compare."""
         days = self.days(ANOMALIES.intersection(case.faults))
         before = () if case.is_first_load else (YESTERDAY,)
-        # A row deleted while pages are counted hides its neighbour, which is found by the deep read.
-        deep = "deleted-row" in case.faults
+        # A row deleted while pages are counted hides its neighbour, which is found by the deep read, as is an
+        # attribution that was late on an old event.
+        deep = bool({"deleted-row", "late-attribution"}.intersection(case.faults))
         wanted = days.undisturbed(case.vendor, *before, TODAY, deep=deep and bool(before))
         sandbox = days.sandboxes[TODAY]
         with tempfile.TemporaryDirectory(dir=self._folder) as folder:
