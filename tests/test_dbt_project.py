@@ -704,7 +704,7 @@ def test_a_message_lags_that_is_more_than_a_fifth_under_those_with_its_trigger(
         ("M5", 0, 0, 0, 0, 0, None, 4, 0.36, 0.1, False, False, None),
     ]
     days = small.execute("from marts.fct_flow_messages_daily").fetchall()
-    assert days == [("M4", "FLOW", 500, 100, 100, 0, 0, 1, Decimal(25), date(2026, 1, 5))]
+    assert days == [("M4", "FLOW", "USD", 500, 100, 100, 0, 0, 1, Decimal(25), date(2026, 1, 5))]
     asked = facts(small, "generations", "flow-rewrites:M4")
     assert (asked["open_share"], asked["peer_open_share"]) == (0.2, 0.36)
     assert (asked["click_share"], asked["peer_click_share"]) == (0.04, 0.1)
