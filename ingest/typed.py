@@ -54,6 +54,9 @@ LARGEST_INTEGER = 2**53
 LARGEST = 1e15
 """No amount, count or duration of a vendor comes near it, and sums of such values still fit a decimal."""
 NUMBERS = "('UBIGINT', 'BIGINT', 'HUGEINT', 'DOUBLE')"
+MILLISECONDS_FROM = 1e11
+"""A time that is a larger number counts milliseconds: as seconds it would be after the year 5000."""
+SECONDS = f"try_cast({{0}} as double) / if(try_cast({{0}} as double) > {MILLISECONDS_FROM}, 1000, 1)"
 # `{0}` is the value as text, `{1}` its JSON type. A number in quotes is still that number, 1.5 is no integer.
 CASTS: dict[Type, str] = {
     "text": "case when {1} = 'VARCHAR' then {0} end",
@@ -63,9 +66,9 @@ CASTS: dict[Type, str] = {
     "and try_cast({0} as double) = try_cast({0} as bigint) then try_cast({0} as bigint) end",
     "double": f"case when {{1}} <> 'BOOLEAN' and abs(try_cast({{0}} as double)) < {LARGEST} "
     "then try_cast({0} as double) end",
-    "timestamptz": f"case when {{1}} in {NUMBERS} then case when try_cast({{0}} as double) "
+    "timestamptz": f"case when {{1}} in {NUMBERS} then case when {SECONDS} "
     f"between epoch(date '{FIRST_YEAR}-01-01') and epoch(date '{END_YEAR}-01-01') "
-    "then to_timestamp(try_cast({0} as double)) end "
+    f"then to_timestamp({SECONDS}) end "
     f"when try_cast({{0}} as timestamptz) >= timestamptz '{FIRST_YEAR}-01-01' "
     f"and try_cast({{0}} as timestamptz) < timestamptz '{END_YEAR}-01-01' "
     "then try_cast({0} as timestamptz) end",

@@ -231,6 +231,23 @@ def test_an_empty_warehouse_builds_and_every_unit_test_passes(empty: Path) -> No
     assert sizes == [(0, 5)]
 
 
+def test_a_row_of_the_future_makes_no_source_fresh(tmp_path: Path) -> None:
+    warehouse = tmp_path / "warehouse.duckdb"
+    create_raw(warehouse)
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute("""
+            insert into raw_klaviyo.events (id, datetime) values
+                ('old', '2026-01-01 10:00:00+00'), ('odd', '9999-12-31 00:00:00+00');
+            insert into raw_sendgrid.global_stats (date) values ('2026-01-01'), ('9999-12-31');
+        """)
+    tables = ["source:raw_klaviyo.events", "source:raw_sendgrid.global_stats"]
+    dbt(warehouse, tmp_path / "target", "source", "freshness", "--select", *tables)
+    found = json.loads((tmp_path / "target" / "sources.json").read_text(encoding="utf-8"))["results"]
+    newest = {result["max_loaded_at"] for result in found}
+    assert {text[:10] for text in newest} == {"2026-01-01"}
+    assert {result["status"] for result in found} == {"warn"}
+
+
 def test_the_columns_built_are_the_columns_described(empty: Path, models: list[Node]) -> None:
     with duckdb.connect(str(empty), read_only=True) as connection:
         built = connection.execute(

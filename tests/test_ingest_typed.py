@@ -28,7 +28,9 @@ def test_a_row_has_every_column_and_null_where_the_vendor_says_nothing() -> None
 
 
 def test_times_are_read_in_every_form_the_vendors_use() -> None:
-    forms = ["2026-03-02T19:40:55Z", "2026-03-02T19:40:55.000+00:00", "2026-03-02 20:40:55+01:00", 1772480455]
+    texts = ["2026-03-02T19:40:55Z", "2026-03-02T19:40:55.000+00:00", "2026-03-02 20:40:55+01:00"]
+    seconds_or_milliseconds = [1772480455, 1772480455.0, 1772480455000]
+    forms = [*texts, *seconds_or_milliseconds]
     found = rows(*({"event_key": f"e{n}", "received_at": form} for n, form in enumerate(forms)))
     assert {row["received_at"] for row in found} == {datetime(2026, 3, 2, 19, 40, 55, tzinfo=UTC)}
 

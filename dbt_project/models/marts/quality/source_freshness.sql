@@ -1,4 +1,20 @@
-with newest as (
+with loads as (
+
+    select
+        *,
+        row_number() over (partition by vendor, resource order by started_at desc, run_id) as recency
+    from {{ ref('stg_operations__loads') }}
+
+),
+
+clock as (
+
+    select max(finished_at) as measured_at from loads
+
+),
+
+-- A row that claims to be of the future would keep its source fresh for ever.
+newest as (
 
     {% for vendor, resource, model, moment in [
         ['sendgrid', 'global_stats', 'stg_sendgrid__global_stats', 'happened_on'],
@@ -9,19 +25,14 @@ with newest as (
         ['klaviyo', 'profiles', 'stg_klaviyo__profiles', 'updated_at'],
         ['klaviyo', 'predictive_analytics', 'stg_klaviyo__predictive_analytics', 'measured_on'],
     ] -%}
-    select '{{ vendor }}' as vendor, '{{ resource }}' as resource, max({{ utc(moment) }}) as newest_row_at
+    select
+        '{{ vendor }}' as vendor,
+        '{{ resource }}' as resource,
+        max(case when {{ utc(moment) }} <= clock.measured_at then {{ utc(moment) }} end) as newest_row_at
     from {{ ref(model) }}
+    cross join clock
     {{ 'union all' if not loop.last }}
     {% endfor %}
-
-),
-
-loads as (
-
-    select
-        *,
-        row_number() over (partition by vendor, resource order by started_at desc, run_id) as recency
-    from {{ ref('stg_operations__loads') }}
 
 ),
 
@@ -37,12 +48,6 @@ summed as (
         max(case when outcome = 'loaded' then finished_at end) as last_loaded_at
     from loads
     group by vendor, resource
-
-),
-
-clock as (
-
-    select max(finished_at) as measured_at from loads
 
 ),
 
