@@ -217,7 +217,7 @@ class Builder:
 
     def uncounted(self, chosen: Sequence[Case]) -> list[Case]:
         """Cases that were set aside, as no column of their type can mean them, and are not counted."""
-        with duckdb.connect(str(self.built), read_only=True) as connection:
+        with duckdb.connect(str(self.built)) as connection:  # dbt still has it open to write
             counted = connection.execute(
                 "select concat('raw_', vendor, '.', table_name), field from marts.fct_quarantined_rows"
                 " where row_count > 0"

@@ -683,7 +683,7 @@ def test_a_sale_by_mail_and_by_text_is_compared_by_clicks_and_conversions(
                 "conversion_outcome": "tie",
                 "email_clicked_share": 0.1,
                 "sms_clicked_share": 0.3,
-                "email_converted_share": 0.0,
+                "email_converted_share": 0.02,  # 1 of 50
                 "sms_converted_share": 0.0,
             }
         ],
