@@ -33,15 +33,16 @@ TEXTS: Final = (
 )
 TOO_LARGE: Final = ("100000000000000000", "9223372036854775807", "-9223372036854775808")
 NOT_FINITE: Final = ("1e17", "1e308", "-1e308", "'NaN'::double", "'inf'::double", "'-inf'::double")
+EDGES_OF_TIME: Final = ("'1970-01-01'", "'2099-12-31'")
 NO_TIME: Final = ("'0001-01-01'", "'1969-12-30'", "'9999-12-31'", "'infinity'", "'-infinity'")
 VALUES: Final[dict[str, Sequence[str]]] = {
     "text": TEXTS,
     "scalar": TEXTS,
     "bool": ("null",),
-    "bigint": ("null", "0", "-1", *TOO_LARGE),
-    "double": ("null", "0", "-1", "5e-324", *NOT_FINITE),
-    "timestamptz": ("null", *NO_TIME),
-    "date": ("null", *NO_TIME),
+    "bigint": ("null", "0", "-1", "1000000000000", *TOO_LARGE),
+    "double": ("null", "0", "-1", "5e-324", "1e12", *NOT_FINITE),
+    "timestamptz": ("null", *NO_TIME, *EDGES_OF_TIME),
+    "date": ("null", *NO_TIME, *EDGES_OF_TIME),
 }
 SOME: Final = {  # for tables that the scripts leave empty
     **dict.fromkeys(("text", "scalar"), "'some'"),

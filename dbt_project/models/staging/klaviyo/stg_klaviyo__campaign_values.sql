@@ -30,4 +30,19 @@ renamed as (
 
 )
 
-select * from renamed
+-- There is a report for each metric of orders: what was sent is the same in all of them, what was ordered is in one each.
+select
+    min(campaign_id) as campaign_id,
+    campaign_message_id,
+    channel,
+    max(recipient_count) as recipient_count,
+    max(received_count) as received_count,
+    max(opened_count) as opened_count,
+    max(clicked_count) as clicked_count,
+    max(bounced_count) as bounced_count,
+    cast(sum(converted_count) as bigint) as converted_count,
+    cast(sum(order_count) as bigint) as order_count,
+    cast(sum(revenue) as decimal(18, 2)) as revenue,
+    measured_on
+from renamed
+group by campaign_message_id, channel, measured_on

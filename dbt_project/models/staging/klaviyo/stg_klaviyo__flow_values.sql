@@ -33,4 +33,22 @@ renamed as (
 
 )
 
-{{ one_each('renamed', ['flow_id', 'flow_message_id', 'channel', 'measured_on'], 'delivered_count desc') }}
+-- There is a report for each metric of orders: what was sent is the same in all of them, what was ordered is in one each.
+select
+    flow_id,
+    flow_message_id,
+    channel,
+    max(recipient_count) as recipient_count,
+    max(delivered_count) as delivered_count,
+    max(open_count) as open_count,
+    max(unique_open_count) as unique_open_count,
+    max(click_count) as click_count,
+    max(unique_click_count) as unique_click_count,
+    max(bounce_count) as bounce_count,
+    max(unsubscribe_count) as unsubscribe_count,
+    cast(sum(order_count) as bigint) as order_count,
+    cast(sum(order_value) as decimal(18, 2)) as order_value,
+    cast(sum(revenue_per_recipient) as decimal(18, 4)) as revenue_per_recipient,
+    measured_on
+from renamed
+group by flow_id, flow_message_id, channel, measured_on
