@@ -65,7 +65,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert {result.status for result in results} == {"success"}
     copy = path.with_name("published.duckdb")
-    transform.publish(path, copy, path.with_name("salt"))
+    transform.publish(path, copy, path.with_name("salt"), smallest_cohort=1)
     return copy
 
 
@@ -341,7 +341,12 @@ def test_the_first_screen_says_how_things_changed_and_what_to_do(small: Path) ->
 
 def test_a_change_of_a_rate_is_told_only_where_it_is_sure() -> None:
     rate = {"measure": "open_rate", "window_days": 28, "amount": 0.6, "amount_before": 0.4, "is_rate": True}
-    rate |= {"is_small_sample": False, "is_surely_different": True, "measured_to": NOW.date()}
+    rate |= {
+        "is_small_sample": False,
+        "is_surely_different": True,
+        "measured_to": NOW.date(),
+        "currency": None,
+    }
     (sure,) = report.tiles([rate], 0)
     assert (sure["sign"], sure["change"]) == ("▲", "surely more; 40.0\u00a0% in the 28 days before")
     (chance,) = report.tiles([rate | {"is_surely_different": False}], 0)
