@@ -53,6 +53,7 @@ class Shown(NamedTuple):
     rows: list[dict[str, Any]]
     row_count: int
     keyless: str = ""  # the vendor that would have to fill it, where no run had a key for it
+    small_group_count: int = 0  # rows that are not published, as they are about too few people
 
 
 class Page(NamedTuple):
@@ -184,10 +185,15 @@ def draw(copy: Path, budget: int, now: datetime) -> Page:
         fresh = rows(connection, "select * from marts.source_freshness")
         connection.execute("set variable credit_budget = ?", [budget])
         vendors = {row["vendor"]: row for row in rows(connection, "select * from marts.dim_vendors")}
-        shown = [
+        small_groups = {
+            row["relation"]: row["row_count"]
+            for row in rows(connection, "from lineage.withheld where reason = 'small groups'")
+        }
+        drawn = [
             _shown(figure, rows(connection, figure.query), vendors.get(VENDORS.get(figure.section, "")))
             for figure in FIGURES
         ]
+    shown = [one._replace(small_group_count=small_groups.get(one.figure.model, 0)) for one in drawn]
     page = Environment(
         loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,

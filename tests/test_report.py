@@ -434,6 +434,22 @@ def test_an_empty_figure_keeps_its_place_and_says_how_to_fill_it(drawings: dict[
     assert "make demo, which needs no keys" in page.text
 
 
+def test_groups_that_are_too_small_to_be_published_are_counted(small: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "published.duckdb"
+    shutil.copyfile(small, copy)
+    with duckdb.connect(str(copy)) as connection:
+        connection.execute("""
+            delete from marts.contact_groups where contact_count < 20;
+            delete from marts.viewer_clusters;
+            update lineage.withheld set row_count = 1 where relation = 'marts.contact_groups';
+            update lineage.withheld set row_count = 5 where relation = 'marts.viewer_clusters';
+        """)
+    text = report.draw(copy, 10_000, NOW).text
+    assert "Left out here: 1 group of fewer people than SMALLEST_COHORT." in text
+    assert "No group has as many people as SMALLEST_COHORT." in text
+    assert "No rows in <code>marts.viewer_clusters</code> yet." not in text
+
+
 # --- the command -------------------------------------------------------------------------------------
 
 
