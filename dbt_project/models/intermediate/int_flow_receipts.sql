@@ -7,7 +7,7 @@ with of_messages as (
         message_id as flow_message_id,
         false as is_attributed
     from {{ ref('stg_klaviyo__events') }}
-    where flow_id is not null
+    where flow_id is not null and message_id is not null
 
     union all
 

@@ -4,12 +4,22 @@
     ['wistia', 'events', 'percent_viewed', 'missing', 'sessions', 'served_percent_viewed is null'],
     ['wistia', 'events', 'visitor_key, media_id', 'missing', 'sessions', 'viewer_id is null or media_id is null'],
     ['wistia', 'captions', 'text', 'holds no cue', 'captions', 'has_no_cue'],
+    ['klaviyo', 'events', '$message', 'missing', 'flow_receipts', 'message_id is null'],
     ['klaviyo', 'predictive_analytics', 'profile_id', 'no such profile', 'predictions', 'has_no_profile'],
 ] -%}
 
 with sessions as (
 
     select * from {{ ref('stg_wistia__viewing_events') }}
+
+),
+
+flow_receipts as (
+
+    select events.message_id
+    from {{ ref('stg_klaviyo__events') }} as events
+    join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id
+    where events.flow_id is not null and metrics.metric_role {{ in_roles('received') }}
 
 ),
 
