@@ -27,6 +27,7 @@ import requests
 import typer
 
 import outside
+import pseudonyms
 import settings as environment
 import transform
 import warehouse
@@ -349,7 +350,7 @@ def _warehouse(settings: environment.Settings) -> Iterator[Check]:
         return
     try:
         _require_unlocked(path)
-        fingerprint = transform.project_fingerprint()
+        fingerprint = transform.project_fingerprint(pseudonyms.salt(settings.salt_path))
         with warehouse.connect(path, read_only=True, is_copy=False) as connection:
             since = _not_published(connection, fingerprint)
     except warehouse.WarehouseError as error:

@@ -71,9 +71,10 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
     transform.publish_by(settings)
     _redraw(settings)
     warehouse.remove_drafts(path)  # a killed run of this command may have left a whole copy
+    ids = [*keys, pseudonyms.person_id(pseudonyms.salt(settings.salt_path), kept_as)]
     left = [
-        *_mentions(path, [address, kept_as], keys, phones),
-        *_mentions(settings.published_path, [address, kept_as], keys, phones),
+        *_mentions(path, [address, kept_as], ids, phones),
+        *_mentions(settings.published_path, [address, kept_as], ids, phones),
         *_in_runs(settings.runs_path, address),
         *_in_ledger(settings.ledger_url, address, keys),
     ]
@@ -141,10 +142,11 @@ def _redraw(settings: environment.Settings) -> None:
         transform.write_docs(settings)
 
 
-def _mentions(path: Path, addresses: list[str], keys: list[str], phones: list[str]) -> Iterator[str]:
-    """Name the tables of a DuckDB file in which an address, a phone number, a hash or a key still stands."""
+def _mentions(path: Path, addresses: list[str], ids: list[str], phones: list[str]) -> Iterator[str]:
+    """Name the tables of a DuckDB file in which an address, a phone number, a hash or an id still stands."""
     texts = [people.normal(address) for address in addresses]
-    wanted = [*(hashlib.md5(text.encode()).hexdigest() for text in texts), *keys]  # noqa: S324
+    # Models of 0.1.0 had the hash without a key.
+    wanted = [*(hashlib.md5(text.encode()).hexdigest() for text in texts), *ids]  # noqa: S324
     with warehouse.connect(path) as connection:  # dbt still has it open, to write as well
         tables = connection.execute(
             "select table_schema, table_name from information_schema.tables where table_type = 'BASE TABLE'"

@@ -33,6 +33,9 @@ NATIONAL_DIGITS: Final = 10
 _UNSPACED: Final = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u1100-\u11ff]+")
 _UNSPACED_LETTERS: Final = range(2, 7)
 
+PERSON_ID_CHARACTERS: Final = 32
+"""Of the hash that is somebody's `person_id`: 128 bits."""
+
 SALTED: Final = "salted"
 """What is hashed beside the people, so that another salt shows."""
 
@@ -56,6 +59,16 @@ def salt(path: Path, *, create: bool = False) -> bytes:
 def of_address(salt: bytes, address: str) -> str:
     """Return what stands for an e-mail address: HMAC-SHA-256 of it as staging compares it, in hexadecimal."""
     return hmac.digest(salt, address.strip().lower().encode(), "sha256").hex()
+
+
+def person_key(salt: bytes) -> bytes:
+    """Return the key of person ids alone, so that the salt itself never enters a database."""
+    return hmac.digest(salt, b"person_id", "sha256")
+
+
+def person_id(salt: bytes, address: str) -> str:
+    """Return the `person_id` that the models give to an address as the warehouse keeps it."""
+    return hmac.digest(person_key(salt), address.encode(), "sha256").hex()[:PERSON_ID_CHARACTERS]
 
 
 def of_phone(salt: bytes, phone: str) -> str:

@@ -7,7 +7,7 @@ ended in words, and how readers get a copy that no writer can block.
 import terminal  # isort: split
 
 import gc
-import hashlib
+import hmac
 import io
 import json
 import os
@@ -97,9 +97,12 @@ class Build(NamedTuple):
 # --- what there is to do -----------------------------------------------------------------------------
 
 
-def project_fingerprint() -> str:
-    """Hash every file of the dbt project that can change a model; what dbt writes there does not count."""
-    digest = hashlib.sha256()
+def project_fingerprint(salt: bytes) -> str:
+    """Hash all that can change every model: the files of the dbt project, and by the salt of person ids.
+
+    What dbt writes there does not count.
+    """
+    digest = hmac.new(pseudonyms.person_key(salt), digestmod="sha256")
     for path in sorted(PROJECT.rglob("*")):
         inside = path.relative_to(PROJECT)
         if path.is_file() and inside.parts[0] not in {"target", "logs"}:
@@ -475,7 +478,8 @@ def _take_over_copy(settings: environment.Settings) -> None:
 def _build_and_publish(settings: environment.Settings, record: runs.Run, full: bool, as_json: bool) -> None:
     started = time.monotonic()
     _take_over_copy(settings)
-    fingerprint = project_fingerprint()
+    warehouse.connect(settings.warehouse_path).close()  # makes no salt for a warehouse that is not there
+    fingerprint = project_fingerprint(pseudonyms.salt(settings.salt_path, create=True))
     sources, loads = stale_sources(settings.warehouse_path, fingerprint)
     if sources == [] and not full:
         record.detail = "nothing new came in: models and published copy stand"

@@ -236,9 +236,9 @@ class Addresses:
     The hashes join as well as what they stand for.
     """
 
-    def __init__(self, settings: Settings, *, create: bool = False) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._is_hashed = settings.emails_in_warehouse == "hashed"
-        self._salt = pseudonyms.salt(settings.salt_path, create=create) if self._is_hashed else b""
+        self._salt = pseudonyms.salt(settings.salt_path) if self._is_hashed else b""
 
     @property
     def mark(self) -> str:

@@ -746,7 +746,9 @@ class Warehouse:
         held = self._connection.execute("select hashed_with from raw_ops.addresses").fetchone()
         if held is None and self._connection.execute("select 1 from raw_ops.loads").fetchone():
             held = ("",)  # written before there was a choice
-        ours = Addresses(self._settings, create=held is None)
+        if held is None:
+            pseudonyms.salt(self._settings.salt_path, create=True)  # person ids need it, too
+        ours = Addresses(self._settings)
         if held and bool(held[0]) != (self._settings.emails_in_warehouse == "hashed"):
             kept = "hashed" if held[0] else "plain"
             raise NotStartedError(

@@ -1,8 +1,11 @@
 """What every model owes its readers, and what the models make of rows that can be counted by hand."""
 
 import csv
+import hashlib
+import hmac
 import json
 import math
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +22,7 @@ import yaml
 
 import dictionary
 import forget
+import pseudonyms
 import settings
 import transform
 from ingest.__main__ import SOURCES
@@ -42,7 +46,14 @@ def dbt(warehouse: Path, target: Path, *arguments: str) -> None:
     quiet = ["--no-use-colors", "--log-level-file", "none"]
     ran = subprocess.run(
         [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *quiet, *arguments, *where],
-        env={"WAREHOUSE_PATH": str(warehouse), "DO_NOT_TRACK": "1", "PATH": "/usr/bin:/bin"},
+        env={
+            "WAREHOUSE_PATH": str(warehouse),
+            "FORGOTTEN_PATH": str(warehouse.with_name("forgotten.json")),
+            "ENV_FILE": os.devnull,
+            "PYTHONPATH": str(settings.ROOT),
+            "DO_NOT_TRACK": "1",
+            "PATH": "/usr/bin:/bin",
+        },
         cwd=warehouse.parent, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
@@ -269,6 +280,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyC
     create_raw(warehouse)
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute(SMALL)
+    pseudonyms.salt(warehouse.with_name("salt"), create=True)
     dbt(warehouse, warehouse.parent / "target", "build", "--exclude-resource-type", "unit_test")
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         yield connection
@@ -348,6 +360,36 @@ def test_one_address_is_one_person_across_vendors(small: duckdb.DuckDBPyConnecti
         " from marts.dim_viewers join marts.dim_customers using (person_id) order by 1"
     ).fetchall()
     assert same == [("v1", "p100"), ("v4", "p100")]
+
+
+def test_a_person_id_is_nothing_without_the_salt(small: duckdb.DuckDBPyConnection) -> None:
+    (folder,) = {
+        Path(path).parent
+        for (path,) in small.execute("select path from duckdb_databases() where path is not null").fetchall()
+    }
+    salt = pseudonyms.salt(folder / "salt")
+    people = small.execute("select person_id, email from intermediate.int_people_matched").fetchall()
+    assert {person for person, _ in people} == {pseudonyms.person_id(salt, email) for _, email in people}
+    whole = {
+        digest
+        for _, email in people
+        for name in ("md5", "sha1", "sha256")
+        for digest in (
+            hashlib.new(name, email.encode()).hexdigest(),
+            hmac.digest(b"", email.encode(), name).hex(),
+        )
+    }
+    assert {digest[:32] for digest in whole}.isdisjoint(person for person, _ in people)
+
+
+def test_nothing_that_dbt_writes_holds_the_salt_or_the_key_of_it(small: duckdb.DuckDBPyConnection) -> None:
+    ((path,),) = small.execute("select path from duckdb_databases() where path is not null").fetchall()
+    salt = pseudonyms.salt(Path(path).with_name("salt"))
+    keys = [salt, pseudonyms.person_key(salt)]
+    forms = [form for key in keys for form in (key, key.hex().encode(), repr(key)[2:-1].encode())]
+    written = [file for file in Path(path).parent.rglob("*") if file.is_file() and file.name != "salt"]
+    assert {"manifest.json", "run_results.json", "dim_people.sql"} <= {file.name for file in written}
+    assert [file for file in written if any(form in file.read_bytes() for form in forms)] == []
 
 
 def test_contacts_are_grouped_by_role_and_industry_however_they_spell_them(

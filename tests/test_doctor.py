@@ -17,6 +17,7 @@ import shapes
 from commands import Project
 
 import doctor
+import pseudonyms
 import settings
 import transform
 from activate import ledger as journal
@@ -60,7 +61,8 @@ def project(tmp_path: Path, url: str) -> Project:
     path = tmp_path / "warehouse.duckdb"
     transform.publish(path, tmp_path / "published.duckdb", tmp_path / "salt")
     transform.stale_sources(path, "")
-    transform.record_build(path, transform.project_fingerprint(), 1, transform.Build(1, 1, [], []))
+    fingerprint = transform.project_fingerprint(pseudonyms.salt(tmp_path / "salt"))
+    transform.record_build(path, fingerprint, 1, transform.Build(1, 1, [], []))
     pay(project)
     return project
 

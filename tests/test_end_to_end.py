@@ -24,6 +24,7 @@ import shapes
 import yaml
 from commands import Project
 
+import pseudonyms
 import settings
 import transform
 import zones
@@ -45,6 +46,9 @@ class Walked:
     world: World
     sandbox: Sandbox
     said: dict[str, Any]  # the answers to --json of the commands that made it
+
+    def person_id(self, email: str) -> str:
+        return pseudonyms.person_id(pseudonyms.salt(self.project.folder / "salt"), email.strip().lower())
 
     def mart(self, query: str) -> list[tuple[Any, ...]]:
         return self.project.rows(query, "published.duckdb")
@@ -207,23 +211,23 @@ def test_transcripts_are_what_wistia_says(walked: Walked) -> None:
 
 def test_qualified_viewers_are_those_of_the_world(walked: Walked) -> None:
     truth = walked.world.sql("""
-        select md5(lower(people.email)), hashed_id
+        select people.email, hashed_id
         from viewing_sessions join visitors using (visitor_key) join people using (person_id)
         where visitors.email <> '' group by all having max(percent_viewed) > 0.8
     """)
     found = walked.mart("select person_id, media_id from marts.qualified_viewers")
-    assert sorted(found) == sorted(truth)
+    assert sorted(found) == sorted((walked.person_id(email), media) for email, media in truth)
     assert len(truth) > 100
 
 
 def test_leads_are_told_of_by_what_is_true_of_twenty_of_the_world(walked: Walked) -> None:
     seen: dict[str, dict[str, tuple[Any, float]]] = defaultdict(dict)
-    for person, media, share, last in walked.world.sql("""
-        select md5(lower(people.email)), hashed_id, max(percent_viewed), max(received_at)
+    for email, media, share, last in walked.world.sql("""
+        select people.email, hashed_id, max(percent_viewed), max(received_at)
         from viewing_sessions join visitors using (visitor_key) join people using (person_id)
         where visitors.email <> '' group by all having max(percent_viewed) > 0.8
     """):
-        seen[person][media] = (last, share)
+        seen[walked.person_id(email)][media] = (last, share)
 
     def told_of(person: str, media: str) -> tuple[str, str, str]:
         count = len(seen[person])
@@ -679,10 +683,11 @@ def test_suppressions_are_those_of_the_world(walked: Walked) -> None:
     found = walked.mart("select suppression_kind, listed_on, address_count from marts.fct_suppressions_daily")
     assert sorted(found) == sorted(truth)
     people = walked.world.sql(
-        f"select distinct md5(email) from ({listed}) where kind not in ('block', 'group_unsubscribe')",
+        f"select distinct email from ({listed}) where kind not in ('block', 'group_unsubscribe')",
         [TODAY],
     )
-    assert set(walked.mart("select person_id from marts.dim_people where is_undeliverable")) == set(people)
+    undeliverable = walked.mart("select person_id from marts.dim_people where is_undeliverable")
+    assert {person for (person,) in undeliverable} == {walked.person_id(email) for (email,) in people}
     groups = walked.world.sql("select group_id, count(*) from sendgrid_suppressions group by 1")
     left = walked.mart("select unsubscribe_group_id, address_count from marts.dim_unsubscribe_groups")
     assert dict(left) == {group: count for group, count in groups if group}
@@ -990,11 +995,12 @@ def test_each_lead_gets_its_text_beside_its_address_and_here_alone(walked: Walke
         select email, cohort, generated_text, media_name, standing, person_id
         from addressed.viewer_follow_ups
     """)
-    consents = dict(
-        walked.world.sql(
-            f"select md5(lower(email)), bool_and({MAY_BE_MAILED}) from klaviyo_profiles group by 1"
+    consents = {
+        walked.person_id(email): may
+        for email, may in walked.world.sql(
+            f"select lower(email), bool_and({MAY_BE_MAILED}) from klaviyo_profiles group by 1"
         )
-    )
+    }
     refused = {
         person for (person,) in walked.mart("select person_id from marts.dim_people where is_undeliverable")
     }
@@ -1025,7 +1031,8 @@ def test_nobody_is_in_what_a_text_was_asked_with(walked: Walked) -> None:
         assert body.keys() == {"app_id", "brand_voice_id", "input_data", "title", "workspace_id"}
         assert body["brand_voice_id"] == voice
     said = json.dumps(asked).lower()
-    people = walked.world.sql("select md5(lower(email)), lower(email), lower(last_name), phone from people")
+    people = walked.world.sql("select lower(email), lower(last_name), phone from people")
+    people += [(walked.person_id(email),) for email, *_ in people]
     keys = walked.world.sql("select visitor_key from visitors")
     assert not [value for row in (*people, *keys) for value in row if value and str(value) in said]
 

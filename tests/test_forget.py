@@ -227,7 +227,7 @@ def test_what_was_set_aside_of_a_persons_rows_goes_with_them(tmp_path: Path) -> 
                 f"select '{vendor}', '{resource}', {people.row_key(table, key, salt)} from {table}"
             )
         row_keys = {table: keys.get(table, ["_dlt_load_id"]) for table in people.TRACES}
-        people.remove_set_aside(connection, ADA, [], row_keys, salt)
+        people.remove_set_aside(connection, ADA, [], [], row_keys, salt)
         people.remove(connection, ADA, [])
         for table, key in keys.items():
             held = connection.execute(f"select {people.row_key(table, key, salt)} from {table}").fetchall()

@@ -147,6 +147,16 @@ def test_a_warehouse_keeps_to_how_its_addresses_are_kept(heard: Heard) -> None:
         salt.write_text(before, encoding="ascii")
 
 
+def test_the_salt_is_in_its_own_file_alone(heard: Heard) -> None:
+    salt = (heard.project.folder / "salt").read_text(encoding="ascii").strip()
+    files = [file for file in written(heard) if file.name != "salt" or file.parent != heard.project.folder]
+    assert any("target" in file.parts for file in files)
+    assert [file for file in files if holding(file, [salt])] == []
+    for name in ("warehouse.duckdb", "published.duckdb"):
+        assert in_tables(heard.project.folder / name, [salt]) == []
+    assert not [ran for ran in heard.said if salt in ran.out + ran.err]
+
+
 def test_nothing_that_is_said_or_written_holds_a_key(heard: Heard) -> None:
     heard.run("ingest", "--debug", code=1, keys=WRONG)
     heard.run("activate", "apply", keys={**WRONG, "CREDIT_BUDGET": "0"})  # nothing has changed: no call
