@@ -14,6 +14,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 import assumptions
+import outside
 from activate import generations, objects, remedies, studies
 from activate import mavera as api
 from activate.ledger import WRITTEN_OFF, Call, CreditsSource, Ledger
@@ -539,7 +540,7 @@ class _Run:
             said = f"{call.remote_id} is at work, the next run asks again"
             if self._is_overdue(call):
                 days = (self.ledger.now() - call.begun_at).days
-                state = self.states.get(str(call.remote_id)) or "at work"
+                state = outside.words(self.states.get(str(call.remote_id)) or "at work")
                 said = (
                     f"{call.remote_id} has been {state} for {days} days. Look at it in Mavera; "
                     f"python -m activate settle {call.key} --forget asks again, at its price"

@@ -8,17 +8,18 @@ import email.utils
 import json
 import math
 import time
-import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
+from urllib.parse import quote
 
 import requests
 import urllib3
 
 import assumptions
+import outside
 from activate import generations, studies, voices
 from activate.firewall import Firewall
 from activate.reader import Reader, Unreadable, lacking
@@ -177,7 +178,7 @@ class Mavera:
 
         The answer repeats what the persona cost when it was created: its credits are the sum until now.
         """
-        url = f"/personas/{persona_id}"
+        url = path_to("/personas", persona_id)
         body = self._call("PATCH", url, TryAgain, json=dict(fields), timeout=self._timeouts.persona)
         return persona_in({"id": persona_id, **body})
 
@@ -216,7 +217,8 @@ class Mavera:
 
     def voice(self, voice_id: str) -> Answer:
         """Return how a brand voice stands, with what it says once it is made."""
-        return voice_in(self._repeat("GET", f"/brand-voices/{voice_id}", timeout=self._timeouts.read))
+        path = path_to("/brand-voices", voice_id)
+        return voice_in(self._repeat("GET", path, timeout=self._timeouts.read))
 
     def voices(self) -> list[dict[str, Any]]:
         """Return every brand voice of the account; no paging of theirs is documented."""
@@ -224,7 +226,8 @@ class Mavera:
 
     def study(self, study_id: str) -> Answer:
         """Return how a focus group stands, with its results once it has them."""
-        return study_in(self._repeat("GET", f"/focus-groups/{study_id}", timeout=self._timeouts.read))
+        path = path_to("/focus-groups", study_id)
+        return study_in(self._repeat("GET", path, timeout=self._timeouts.read))
 
     def studies(self) -> list[dict[str, Any]]:
         """Return every focus group of the account, without its results."""
@@ -236,7 +239,7 @@ class Mavera:
 
     def generation(self, generation_id: str) -> Answer:
         """Return a generation with its text, once it has one."""
-        path = f"/generations/{generation_id}"
+        path = path_to("/generations", generation_id)
         return generation_in(self._repeat("GET", path, timeout=self._timeouts.read))
 
     def generations(self) -> list[dict[str, Any]]:
@@ -271,7 +274,7 @@ class Mavera:
         return self._list("/mave/threads", THREAD_PAGE)
 
     def thread(self, thread_id: str) -> dict[str, Any]:
-        path = f"/mave/threads/{thread_id}"
+        path = path_to("/mave/threads", thread_id)
         body = self._repeat("GET", path, timeout=self._timeouts.read)
         try:
             return self._reader.thread(body, path)
@@ -444,6 +447,13 @@ class Pace:
             self._closed_until = reset
 
 
+def path_to(list_path: str, object_id: str) -> str:
+    """Return where one object of a list is. Raises Refused for an id that would lead somewhere else."""
+    if not str(object_id).strip(". "):
+        raise Refused(f"{list_path}: no object can have the id {object_id!r}. Nothing was sent")
+    return f"{list_path}/{quote(str(object_id), safe='')}"
+
+
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
     """Let a request go without credentials, also where a .netrc file has some for its host."""
     return request
@@ -490,10 +500,9 @@ def _failure(
 
 
 def _line(value: Any) -> str:
-    """Return what Mavera says as one short line without control characters."""
-    text = value if isinstance(value, str) else ""
-    printable = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in text)
-    return " ".join(printable.replace('"', "'").split())[:MESSAGE_CHARACTERS]
+    """Return what Mavera says as one short line that may be shown and kept."""
+    text = value.replace('"', "'") if isinstance(value, str) else ""
+    return outside.words(text, MESSAGE_CHARACTERS) if text.strip() else ""
 
 
 def _of_whole_characters(body: Any) -> Any:
@@ -625,7 +634,7 @@ def _moment(row: Mapping[str, Any], field: str) -> datetime:
         return datetime.fromisoformat(str(value)).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
         raise NotUnderstood(
-            str(lacking(f"{row.get('object') or 'an object'} {row.get('id')}", field, row))
+            str(lacking(f"{_line(row.get('object')) or 'an object'} {_line(row.get('id'))}", field, row))
         ) from None
 
 

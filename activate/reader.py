@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import assumptions
+import outside
 
 Body = dict[str, Any]
 
@@ -80,8 +81,8 @@ class Reader:
 
 def lacking(where: str, field: str, body: Mapping[str, Any], what: str = "") -> Unreadable:
     """Return the error for a field that was not found; it names the fields that there are, never a value."""
-    names = ", ".join(sorted(map(str, body))[:FIELDS_NAMED])
-    there = f" (its fields: {names})" if names else ""
+    names = outside.words(", ".join(sorted(map(str, body))[:FIELDS_NAMED]))
+    there = f" (its fields: {names})" if body else ""
     what = what or f"the field {field} of an object"
     return Unreadable(
         f"{where}: {what} cannot be found{there}. "

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 import signal
 import threading
 import time
@@ -24,7 +25,17 @@ import settings
 from activate import drift, engine, records
 from activate import ledger as journal
 from activate.lock import Hold, LedgerError
-from activate.mavera import PATIENT, Mavera, Pace, Timeouts, TryAgain, credits_in
+from activate.mavera import (
+    PATIENT,
+    Mavera,
+    NotUnderstood,
+    Pace,
+    Refused,
+    Timeouts,
+    TryAgain,
+    credits_in,
+    path_to,
+)
 from activate.plan import KINDS
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
@@ -427,6 +438,44 @@ def test_a_price_is_read_in_every_form_and_is_none_where_it_can_be_no_price(
     told: dict[str, Any], price: int | None
 ) -> None:
     assert credits_in(told) == price
+
+
+# --- words and ids of Mavera's -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", ["code", "param", "message"])
+def test_what_mavera_says_of_a_refusal_shows_nobody_and_moves_no_cursor(place: str) -> None:
+    said = {"type": "invalid_request_error", "code": "invalid", "param": "name", "message": "no"}
+    refusal = JSONResponse(
+        {"error": said | {place: "taken by ada.lovelace@example.com\x1b[31m\u202e now"}}, status_code=422
+    )
+    with answering(refusal) as client, pytest.raises(Refused) as refused:
+        client.create_persona({"name": "x"})
+    assert "taken by *** now" in str(refused.value)
+    assert not re.search("ada|\x1b|\u202e", f"{refused.value}{refused.value.said}")
+
+
+def test_an_object_with_somebody_for_a_field_is_named_without_them() -> None:
+    row = {"ada.lovelace@example.com": 1, "name": "x"}
+    with answering({"data": [row]}) as client, pytest.raises(NotUnderstood) as unread:
+        client.custom_personas()
+    assert "***" in str(unread.value)
+    assert "ada" not in str(unread.value)
+
+
+@pytest.mark.parametrize("object_id", ["", ".", "..", " .. "])
+@pytest.mark.parametrize("call", ["voice", "study", "generation", "thread", "update_persona"])
+def test_an_id_that_leads_elsewhere_is_refused_before_anything_is_sent(call: str, object_id: str) -> None:
+    client = Mavera("http://127.0.0.1:9/api/v1", "key")
+    arguments = (object_id, {}) if call == "update_persona" else (object_id,)
+    with pytest.raises(Refused, match="no object can have the id"):
+        getattr(client, call)(*arguments)
+    assert client.calls == 0
+
+
+def test_an_id_stays_one_part_of_the_address() -> None:
+    assert path_to("/personas", "../a?b#c d") == "/personas/..%2Fa%3Fb%23c%20d"
+    assert path_to("/personas", "per_0f3a-1.b") == "/personas/per_0f3a-1.b"
 
 
 # --- lists with holes --------------------------------------------------------------------------------
