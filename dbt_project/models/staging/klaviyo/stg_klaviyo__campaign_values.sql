@@ -10,6 +10,7 @@ renamed as (
         -- ids
         campaign_id,
         campaign_message_id,
+        conversion_metric_id,
 
         -- text
         send_channel as channel,

@@ -10,6 +10,7 @@ renamed as (
         -- ids
         flow_id,
         flow_message_id,
+        conversion_metric_id,
 
         -- text
         lower(send_channel) as channel,
