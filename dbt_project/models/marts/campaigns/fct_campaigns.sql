@@ -25,23 +25,6 @@ counted as (
 
 ),
 
--- A report for each metric of orders: what was sent is the same in all of them. One that was read before reports named their
--- metric gives way to those of the same day that do.
-message_reports as (
-
-    select
-        campaign_id,
-        measured_on,
-        conversion_metric_id is not null as names_metric,
-        max(received_count) as received_count,
-        max(clicked_count) as clicked_count,
-        sum(converted_count) as converted_count,
-        sum(revenue) as revenue
-    from {{ ref('stg_klaviyo__campaign_values') }}
-    group by campaign_id, campaign_message_id, channel, measured_on, conversion_metric_id is not null
-
-),
-
 reports as (
 
     select
@@ -51,9 +34,9 @@ reports as (
         cast(sum(clicked_count) as bigint) as clicked_count,
         cast(sum(converted_count) as bigint) as converted_count,
         cast(sum(revenue) as decimal(18, 2)) as revenue,
-        row_number() over (partition by campaign_id order by measured_on desc, names_metric desc) as recency
-    from message_reports
-    group by campaign_id, measured_on, names_metric
+        row_number() over (partition by campaign_id order by measured_on desc) as recency
+    from {{ ref('stg_klaviyo__campaign_values') }}
+    group by campaign_id, measured_on
 
 ),
 

@@ -24,21 +24,12 @@ counted as (
 
 ),
 
--- A report for each metric of orders, as for campaigns.
 reports as (
 
     select
-        flow_message_id,
-        max(recipient_count) as recipient_count,
-        max(delivered_count) as delivered_count,
-        max(unique_open_count) as unique_open_count,
-        max(unique_click_count) as unique_click_count,
-        sum(order_value) as order_value,
-        row_number() over (
-            partition by flow_message_id order by measured_on desc, conversion_metric_id is not null desc, channel
-        ) as recency
+        *,
+        row_number() over (partition by flow_message_id order by measured_on desc) as recency
     from {{ ref('stg_klaviyo__flow_values') }}
-    group by flow_message_id, channel, measured_on, conversion_metric_id is not null
 
 ),
 

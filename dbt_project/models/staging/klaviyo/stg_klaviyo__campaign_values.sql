@@ -29,6 +29,16 @@ renamed as (
         measured_on
     from source
 
+),
+
+-- An earlier version read one report and named no metric: its rows give way to those of the same day that name one.
+told as (
+
+    select
+        *,
+        max(conversion_metric_id) over (partition by campaign_message_id, channel, measured_on) as any_metric_id
+    from renamed
+
 )
 
 -- There is a report for each metric of orders: what was sent is the same in all of them, what was ordered is in one each.
@@ -45,5 +55,6 @@ select
     cast(sum(order_count) as bigint) as order_count,
     cast(sum(revenue) as decimal(18, 2)) as revenue,
     measured_on
-from renamed
+from told
+where conversion_metric_id is not null or any_metric_id is null
 group by campaign_message_id, channel, measured_on

@@ -32,6 +32,16 @@ renamed as (
         measured_on
     from source
 
+),
+
+-- An earlier version read one report and named no metric: its rows give way to those of the same day that name one.
+told as (
+
+    select
+        *,
+        max(conversion_metric_id) over (partition by flow_id, flow_message_id, channel, measured_on) as any_metric_id
+    from renamed
+
 )
 
 -- There is a report for each metric of orders: what was sent is the same in all of them, what was ordered is in one each.
@@ -51,5 +61,6 @@ select
     cast(sum(order_value) as decimal(18, 2)) as order_value,
     cast(sum(revenue_per_recipient) as decimal(18, 4)) as revenue_per_recipient,
     measured_on
-from renamed
+from told
+where conversion_metric_id is not null or any_metric_id is null
 group by flow_id, flow_message_id, channel, measured_on
