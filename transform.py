@@ -400,7 +400,9 @@ def _publish_lineage(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         "create table copy.lineage.tables as select relation, row_count, max(finished_at) as loaded_at"
         f" from ({counts}) left join raw_ops.loads"
-        " on relation = concat('raw_', vendor, '.', resource) and outcome = 'loaded' group by all"
+        # Cues are cut from captions as these are loaded.
+        " on replace(relation, 'caption_cues', 'captions') = concat('raw_', vendor, '.', resource)"
+        " and outcome = 'loaded' group by all"
     )
 
 

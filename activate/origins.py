@@ -13,7 +13,7 @@ RAW_BEHIND = """
         select ? union select parent from behind join lineage.reads using (relation)
     )
     select relation, row_count, loaded_at from behind join lineage.tables using (relation)
-    where relation like 'raw_%' order by relation
+    where relation like 'raw_%' and relation not like 'raw_ops.%' order by relation
 """
 ORIGINS = """
     select fact_name, model_name, column_name, counted_name, row_count, counted,
