@@ -52,6 +52,7 @@ from settings import Settings
 YESTERDAY, TODAY = date(2026, 11, 20), date(2026, 11, 21)
 SINCE = date(2026, 9, 1)
 PEOPLE = 60
+HISTORY_DAYS = 100
 SOURCES: Final[dict[str, Source]] = {
     source.name: source for source in (sendgrid.SENDGRID, wistia.WISTIA, klaviyo.KLAVIYO, mavera.MAVERA)
 }
@@ -308,7 +309,7 @@ class Days:
             pipelines_path=folder / "pipelines",
             forgotten_path=folder / "forgotten.json",
             ledger_url=f"sqlite:///{folder / 'ledger.sqlite'}",
-            history_days=100,
+            history_days=HISTORY_DAYS,
             run_at=datetime.combine(day, time(6), UTC) + apart,
         )
 
@@ -428,7 +429,9 @@ def _counts(resource: Resource) -> str:
     days = {column.name for column in resource.table.columns if column.type == "date"}
     if "measured_on" in days:
         return f"measured_on = date '{TODAY}'"
-    return f"{resource.cursor} <= date '{TODAY}'" if resource.cursor in days else "true"
+    # A clock that was behind began its history a day earlier, with a row that is true and not asked for.
+    history = f"date '{TODAY - timedelta(days=HISTORY_DAYS)}' and date '{TODAY}'"
+    return f"{resource.cursor} between {history}" if resource.cursor in days else "true"
 
 
 class Faulty:
