@@ -879,7 +879,8 @@ def test_campaigns_and_their_pairs_are_those_of_the_world(walked: Walked) -> Non
             from klaviyo_attributions join klaviyo_events using (event_id) group by 1
         ) using (campaign_id)
     """):
-        opened, clicked = read.get(message, (0, 0))
+        # Events of some campaigns name these in the place of their message.
+        opened, clicked = read.get(message) or read.get(campaign) or (0, 0)
         told = None if channel == "sms" else opened
         truth[campaign] = (name, channel, delivered, told, clicked, *brought, delivered, clicks)
         of[subject, channel] = (clicked, delivered, planned)
