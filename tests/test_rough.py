@@ -47,8 +47,23 @@ test_automations = asked.test_automations_are_those_of_the_world
 test_suppressions = asked.test_suppressions_are_those_of_the_world
 test_messages_of_flows = asked.test_messages_of_flows_are_those_of_the_world
 test_days_of_flows = asked.test_days_of_flows_and_klaviyos_report_agree_with_its_events
+test_contact_groups = asked.test_contact_groups_are_those_of_the_world
+test_products = asked.test_products_are_those_of_the_world
+test_product_pairs = asked.test_product_pairs_are_those_of_the_world
 test_campaigns = asked.test_campaigns_and_their_pairs_are_those_of_the_world
 test_lists = asked.test_lists_are_reachable_as_the_world_consents
+
+
+def test_orders_of_the_shop_are_told_by_currency(walked: Walked) -> None:
+    truth = walked.world.sql("""
+        select currency, count(*), sum(value)::decimal(18, 2)
+        from klaviyo_events where metric_no = 6 and value is not null group by 1
+    """)
+    found = walked.mart(
+        "select currency, order_count, revenue from marts.fct_revenue_by_currency where thing = 'shop'"
+    )
+    assert sorted(found) == sorted(truth)
+    assert len(truth) == 4
 
 
 def test_mailable_people_are_those_who_opted_in_and_were_not_refused(walked: Walked) -> None:
