@@ -165,7 +165,7 @@ def status(as_json: AsJson = False) -> None:
     settings, chosen = environment.load(), list(KINDS)
     ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
     limits = _limits(settings, None)
-    missing = origins.missing_metrics(settings)
+    missing, witnesses = origins.missing_metrics(settings), origins.witnesses(settings)
     planned = engine.plan(records.load(settings, chosen), ledger, chosen, limits)
     entries, last = ledger.entries(), ledger.last_run()
     left = engine.credits_left(ledger, limits._replace(run=None))
@@ -175,7 +175,8 @@ def status(as_json: AsJson = False) -> None:
         paid = ledger.spent(last.run_id) if last else 0
         numbers = shapes.of_status(last, paid, left, limits, standing, planned.unwanted, since)
         steps = shapes.of_steps(runs.latest(settings))
-        typer.echo(json.dumps({**numbers, "steps": steps, "missing_metrics": missing}))
+        told = {"steps": steps, "missing_metrics": missing, "reconciliation": witnesses._asdict()}
+        typer.echo(json.dumps({**numbers, **told}))
         return
     for line in screen.run_lines(runs.latest(settings)):
         typer.echo(line)
@@ -193,6 +194,8 @@ def status(as_json: AsJson = False) -> None:
         typer.echo(f"unwanted      {key}: no row asks for it any more; kept")
     for line in missing:
         typer.echo(f"missing       {line}")
+    if line := witnesses.line():
+        typer.echo(f"vendors       {line}")
 
 
 @app.command()

@@ -63,6 +63,48 @@ def missing_metrics(settings: Settings) -> list[str]:
         return [line for (line,) in connection.execute(query).fetchall()] if told else []
 
 
+class Witnesses(NamedTuple):
+    """How many numbers the vendors tell as well as we count them, and how many of them agree."""
+
+    within: int = 0
+    outside: int = 0
+    not_compared: int = 0
+    differences: Sequence[str] = ()
+
+    def line(self) -> str:
+        """Say it in one line; empty where nothing is compared."""
+        if not self.within + self.outside:
+            return ""
+        agree = f"{self.within:,} numbers agree with the vendors' own"
+        if not self.outside:
+            return agree
+        more = f"; and {len(self.differences) - 1:,} more" if len(self.differences) > 1 else ""
+        return f"{agree}, {self.outside:,} do not: {self.differences[0]}{more}"
+
+
+def witnesses(settings: Settings) -> Witnesses:
+    """Return how our numbers agree with the vendors' own; nothing where the copy does not tell.
+
+    Totals are not counted, and are first among the differences.
+    """
+    with warehouse.connect(settings.published_path, read_only=True) as connection:
+        told = connection.execute(
+            "select 1 from information_schema.tables"
+            " where (table_schema, table_name) = ('marts', 'fct_reconciliation')"
+        ).fetchone()
+        if not told:
+            return Witnesses()
+        counts = connection.execute(
+            "select verdict, count(*) from marts.fct_reconciliation where not is_total group by all"
+        ).fetchall()
+        differences = connection.execute(
+            "select message from marts.fct_reconciliation where verdict = 'outside'"
+            " order by is_total desc, abs(difference) / greatest(tolerance, 1) desc, all"
+        ).fetchall()
+    by_verdict = {str(verdict).replace(" ", "_"): int(count) for verdict, count in counts}
+    return Witnesses(**by_verdict, differences=[line for (line,) in differences])
+
+
 def of(settings: Settings, record: Record) -> Origins:
     """Return what stands behind a record's facts, in the order in which the record has them."""
     job_model = f"activation.{record.job}__{record.kind}".replace("-", "_")

@@ -90,7 +90,7 @@ class Record:
     fact by, and its name now. `wording` is a hash of what else the fingerprint covers: where that changed,
     the facts need not have moved. `withheld` says what it lacks to be worth its price, `earlier_names` are
     the names it had in versions before, `mailable_count` says how many of its people may be mailed, None for
-    a record that is not about mail.
+    a record that is not about mail. `doubt` names a number behind it that the vendor tells otherwise.
     """
 
     kind: str
@@ -113,6 +113,7 @@ class Record:
     withheld: str = ""
     earlier_names: tuple[str, ...] = ()
     mailable_count: int | None = None
+    doubt: str = ""
 
     @property
     def key(self) -> str:
@@ -217,6 +218,11 @@ class Step:
         """Whether it makes a new object in Mavera, which is paid for and cannot be taken back."""
         return self.sends and not (self.action == "update" and KINDS[self.record.kind].update_edits)
 
+    @property
+    def is_paid(self) -> bool:
+        """Whether sending it may cost credits."""
+        return self.pays or (self.sends and self.price.high > 0)
+
     def changes(self) -> list[Change]:
         """Return the facts that an update carries to Mavera; empty where only the wording changed."""
         before = self.entry.facts if self.entry else {}
@@ -272,7 +278,8 @@ def diff(
     held where fewer than `smallest_cohort` people joined or left since and may show in what moved.
     `paid` is what Mavera said that objects of each kind cost, oldest first, and `paid_for_edits` what edits
     of them did. `unclaimed` says by record key why an object in Mavera may be that record: it is withheld.
-    At most `creations` objects are paid for, in the same order of priority.
+    At most `creations` objects are paid for, in the same order of priority. A paid step whose record is in
+    doubt is held.
     """
     records = _by_key(wanted)
     kinds = {name: priced(name, paid.get(name, ()), paid_for_edits.get(name, ())) for name in KINDS}
@@ -285,6 +292,7 @@ def diff(
         for key, step in steps.items()
         if key in unclaimed and step.pays and not (step.entry and step.entry.remote_id)
     }
+    steps |= {key: _doubted(step) for key, step in steps.items() if step.record.doubt and step.is_paid}
     steps |= _behind(steps, ledger)
     if creations is not None:
         steps |= {step.record.key: step for step in _after_so_many(creations, steps.values())}
@@ -380,6 +388,13 @@ def _step(
     if entry and entry.state == "failed" and entry.error:
         return Step(step.action, record, step.price, f"failed before: {entry.error}", entry)
     return step
+
+
+def _doubted(step: Step) -> Step:
+    """Hold what would be paid for; what stands in Mavera goes on to stand, for others to refer to."""
+    reason = f"its numbers are in doubt: {step.record.doubt}"
+    stands = bool(step.entry and step.entry.remote_id)
+    return Step("hold", step.record, reason=reason, entry=step.entry, stands=stands)
 
 
 def _is_material(record: Record, entry: Entry) -> bool:

@@ -41,7 +41,7 @@ REFERRED: Final = "personas"  # the kind whose record keys stand in reference_ke
 
 NAME_CHARACTERS: Final = (2, 100)  # the reference's bounds
 TEXT_FACT_CHARACTERS: Final = 200
-LATER_COLUMNS: Final = ("withheld_reason", "mailable_count")
+LATER_COLUMNS: Final = ("withheld_reason", "mailable_count", "doubt")
 
 
 class RecordsError(Exception):
@@ -137,6 +137,7 @@ def _record(
     references_json: str | None,
     withheld: str | None,
     mailable_count: int | None,
+    doubt: str | None,
     documents_json: str = "[]",
 ) -> Record:
     """Render one row.
@@ -219,6 +220,7 @@ def _record(
         withheld=withheld or "",
         earlier_names=_earlier_names(environment, kind, record_key, template, **values),
         mailable_count=mailable_count,
+        doubt=doubt or "",
     )
 
 

@@ -177,6 +177,13 @@ GROUP_SUPPRESSIONS = Table(
     ("group_id", "email"),
     [Column("group_id", "bigint"), *each("text", "email group_name"), Column("created_at", "timestamptz")],
 )
+CONTACT_COUNTS = Table(
+    SCHEMA,
+    "contact_counts",
+    ("measured_on",),
+    [Column("measured_on", "date", known=True), Column("contact_count", "bigint")],
+    drops="billable_count billable_breakdown",
+)
 COUNT = Table(SCHEMA, "contact_count", ("contact_count",), [Column("contact_count", "bigint")])
 POLLS = 40
 """How often a job is asked whether it is done: for half an hour. 100,000 contacts take five to ten minutes.
@@ -383,6 +390,12 @@ def _counted(client: Client) -> int | None:
     return None if counted is None else int(counted)
 
 
+def contact_counts(client: Client, _since: None) -> Pages:
+    """SendGrid's own count of all contacts, one a day: a witness of how many were loaded."""
+    known = {"measured_on": client.today}
+    yield from client.pages("marketing/contacts/count", CONTACT_COUNTS, Whole(), known=known)
+
+
 def _contact_count(client: Client, _parent: str) -> int | None:
     """The same as a witness, None where it is not given."""
     try:
@@ -456,6 +469,7 @@ def resources(settings: Settings) -> list[Resource]:
         Resource(SEGMENTS, segments, "marketing.read", gone="things"),
         Resource(FIELD_DEFINITIONS, field_definitions, "marketing.read", replaced=True),
         Resource(CONTACTS, contacts, "marketing.read", replaced=True, count=_contact_count),
+        Resource(CONTACT_COUNTS, contact_counts, "marketing.read", optional=True),
         stat(GLOBAL_STATS, "stats"),
         stat(DEVICE_STATS, "devices/stats"),
         stat(CLIENT_STATS, "clients/stats"),

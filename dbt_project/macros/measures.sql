@@ -157,3 +157,16 @@
 {% macro in_roles(deed) -%}
     in ('{{ deed }}_email', '{{ deed }}_text')
 {%- endmacro %}
+
+{# The month of a day, such as 2026-01. #}
+{% macro month_of(day) -%}
+    substr(cast({{ day }} as {{ dbt.type_string() }}), 1, 7)
+{%- endmacro %}
+
+{# A number of fct_reconciliation as text: a count, or an amount with its currency. #}
+{% macro in_its_unit(number) -%}
+    case
+        when currency is null then cast(cast({{ number }} as bigint) as {{ dbt.type_string() }})
+        else concat(currency, ' ', cast({{ number }} as {{ dbt.type_string() }}))
+    end
+{%- endmacro %}

@@ -110,6 +110,8 @@
             'count': 'recipients delivered opens_unique clicks_unique bounced conversions conversion_uniques',
             'amount': 'conversion_value'},
         'raw_klaviyo.segment_counts': {'day': 'measured_on', 'count': 'profile_count'},
+        'raw_klaviyo.list_counts': {'day': 'measured_on', 'count': 'profile_count'},
+        'raw_sendgrid.contact_counts': {'day': 'measured_on', 'count': 'contact_count'},
         'raw_klaviyo.predictive_analytics': {
             'day': 'measured_on', 'amount': 'historic_clv predicted_clv total_clv average_order_value',
             'count': 'historic_number_of_orders predicted_number_of_orders average_days_between_orders',

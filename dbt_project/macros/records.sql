@@ -17,9 +17,14 @@ select
     {% endfor -%}
     person_count,
     {{ worth_its_price(job, kind) }} as withheld_reason,
+    coalesce(doubt_of_it, doubt_of_job) as doubt,
     reference_keys,
     measured_on
 from {{ ref((job ~ '__' ~ kind) | replace('-', '_')) }}
+left join (select entity as doubted, doubt as doubt_of_it from {{ ref('job_doubts') }} where job = '{{ job }}') as of_it
+    on entity = doubted
+left join (select doubt as doubt_of_job from {{ ref('job_doubts') }} where job = '{{ job }}' and entity = '') as of_job
+    on 1 = 1
 {{ 'union all' if not loop.last }}
     {%- else %}
 {% set nothing = "to_json(" ~ text_list([]) ~ ")" -%}
@@ -34,6 +39,7 @@ select
     {% endfor -%}
     cast(null as bigint) as person_count,
     '' as withheld_reason,
+    cast(null as {{ dbt.type_string() }}) as doubt,
     {{ nothing }} as reference_keys,
     cast(null as date) as measured_on
 where 1 = 0

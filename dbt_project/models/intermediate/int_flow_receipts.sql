@@ -32,6 +32,8 @@ events as (
         events.is_automatic,
         events.happened_at,
         case when amounts.is_account_currency then amounts.value_amount end as value,
+        amounts.value_amount,
+        amounts.unread_reason is not null as is_unread,
         coalesce(not amounts.is_account_currency and amounts.value_amount is not null, false) as is_other_currency
     from of_messages
     join {{ ref('stg_klaviyo__events') }} as events on of_messages.customer_event_id = events.customer_event_id
@@ -61,7 +63,11 @@ followed as (
         count(*) filter (where events.metric_role {{ in_roles('opened') }} and not events.is_automatic) as open_count,
         count(*) filter (where events.metric_role {{ in_roles('clicked') }} and not events.is_automatic)
             as click_count,
+        count(*) filter (where events.metric_role {{ in_roles('opened') }}) as any_open_count,
+        count(*) filter (where events.metric_role {{ in_roles('clicked') }}) as any_click_count,
         count(*) filter (where events.metric_role = 'placed_order') as order_count,
+        sum(case when events.metric_role = 'placed_order' then events.value_amount end) as any_revenue,
+        count(*) filter (where events.metric_role = 'placed_order' and events.is_unread) as unread_order_count,
         sum(case when events.metric_role = 'placed_order' then events.value end) as revenue,
         count(*) filter (where events.metric_role = 'placed_order' and events.is_other_currency)
             as other_currency_order_count
@@ -83,8 +89,12 @@ select
     coalesce(followed.order_count, 0) as order_count,
     coalesce(followed.other_currency_order_count, 0) as other_currency_order_count,
     cast(coalesce(followed.revenue, 0) as decimal(18, 2)) as revenue,
+    cast(coalesce(followed.any_revenue, 0) as decimal(18, 2)) as any_revenue,
+    coalesce(followed.unread_order_count, 0) as unread_order_count,
     coalesce(followed.open_count, 0) > 0 as is_opened,
     coalesce(followed.click_count, 0) > 0 as is_clicked,
+    coalesce(followed.any_open_count, 0) > 0 as is_opened_by_any,
+    coalesce(followed.any_click_count, 0) > 0 as is_clicked_by_any,
     received.happened_at as received_at
 from received
 left join followed on received.customer_event_id = followed.customer_event_id
