@@ -1415,6 +1415,52 @@ def set_aside(rows: Rows) -> Drawing:
 
 
 @figure(
+    "reconciliation",
+    "Data",
+    "What the vendors count themselves",
+    "marts.fct_reconciliation",
+    select="vendor, subject_kind, subject_name, measure, period, currency, verdict, ours, theirs, difference,"
+    " tolerance, tolerance_reason, not_compared_reason, message, is_total, measured_on, subject_id",
+    tail="order by verdict = 'outside' desc, is_total desc, verdict = 'within' desc,"
+    " vendor, subject_kind, measure, subject_id, period",
+    definition="Each number that a vendor tells as well, counted by the vendor's own definition: machines'"
+    " opens and clicks included, all currencies added as they stand.",
+)
+def reconciliation(rows: Rows) -> Drawing:
+    single = [row for row in rows if not row["is_total"]]
+    agree = sum(row["verdict"] == "within" for row in single)
+    differ = [row for row in rows if row["verdict"] == "outside"]
+    count = sum(not row["is_total"] for row in differ)
+    if differ:
+        sentence = (
+            f"{several(agree, 'number agrees', 'numbers agree')} with the vendors' own, {count:,} do not:"
+            f" {differ[0]['message']}."
+        )
+    elif agree:
+        sentence = f"All {several(agree, 'number')} that the vendors tell as well agree with theirs."
+    else:
+        sentence = "No number is compared with a vendor's own yet."
+    kinds: dict[str, list[Any]] = {}
+    for row in single:
+        kind = f"{row['vendor']} {plain(row['subject_kind'])}, {plain(row['measure'])}"
+        kinds.setdefault(kind, []).append(row["verdict"])
+    items = [
+        (
+            kind,
+            ", ".join(
+                f"{verdicts.count(verdict):,} {verdict}"
+                for verdict in ("within", "outside", "not compared")
+                if verdict in verdicts
+            ),
+        )
+        for kind, verdicts in sorted(kinds.items())
+    ]
+    why = sorted({row["not_compared_reason"] for row in single if row["not_compared_reason"]})
+    notes = [f"Not compared: {'; '.join(why)}."] if why else []
+    return Drawing(sentence, notes=notes, items=items)
+
+
+@figure(
     "runs",
     "Data",
     "Runs",

@@ -549,3 +549,26 @@ def test_an_edit_costs_what_edits_did_whatever_a_persona_costs() -> None:
     edits = {"personas": [15]}
     (step,) = diff([changed], {TOP.key: SENT}, smallest_cohort=20, paid=paid, paid_for_edits=edits).steps
     assert step.price == Price(15, 15, is_learned=True)
+
+
+def test_what_is_in_doubt_is_not_paid_for_and_free_updates_go_on() -> None:
+    doubt = "Klaviyo says 42 and we count 0 converted of all campaigns"
+    top = dataclasses.replace(TOP, doubt=doubt)
+    (step,) = diff([top], {}, smallest_cohort=20).steps
+    assert (step.action, step.reason) == ("hold", f"its numbers are in doubt: {doubt}")
+    moved = dataclasses.replace(top, fingerprint="f2", facts={"customer_count": 990}, person_count=990)
+    (step,) = diff([moved], {TOP.key: SENT}, smallest_cohort=20).steps
+    assert step.action == "update"
+    (step,) = diff([dataclasses.replace(CLUSTERS, doubt=doubt)], {}, smallest_cohort=20).steps
+    assert step.action == "hold"
+
+
+def test_what_refers_to_a_record_in_doubt_that_stands_is_not_held_for_it() -> None:
+    voice = record("brand-voices/brand-voice:account", None, fingerprint="f2", doubt="plays differ")
+    text = record("generations/j:a", 50, references=(voice.key,))
+    entry = Entry("done", "f1", "bv_1", facts={"customer_count": 1})
+    steps = {
+        step.record.key: step for step in diff([voice, text], {voice.key: entry}, smallest_cohort=20).steps
+    }
+    assert steps[voice.key].action == "hold"
+    assert steps[text.key].action == "create"
