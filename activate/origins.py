@@ -75,11 +75,13 @@ class Witnesses(NamedTuple):
         """Say it in one line; empty where nothing is compared."""
         if not self.within + self.outside:
             return ""
-        agree = f"{self.within:,} numbers agree with the vendors' own"
+        numbers = "number agrees" if self.within == 1 else "numbers agree"
+        agree = f"{self.within:,} {numbers} with the vendors' own"
         if not self.outside:
             return agree
         more = f"; and {len(self.differences) - 1:,} more" if len(self.differences) > 1 else ""
-        return f"{agree}, {self.outside:,} do not: {self.differences[0]}{more}"
+        verb = "does" if self.outside == 1 else "do"
+        return f"{agree}, {self.outside:,} {verb} not: {self.differences[0]}{more}"
 
 
 def witnesses(settings: Settings) -> Witnesses:

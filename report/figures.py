@@ -1433,8 +1433,8 @@ def reconciliation(rows: Rows) -> Drawing:
     count = sum(not row["is_total"] for row in differ)
     if differ:
         sentence = (
-            f"{several(agree, 'number agrees', 'numbers agree')} with the vendors' own, {count:,} do not:"
-            f" {differ[0]['message']}."
+            f"{several(agree, 'number agrees', 'numbers agree')} with the vendors' own,"
+            f" {count:,} {'does' if count == 1 else 'do'} not: {differ[0]['message']}."
         )
     elif agree:
         sentence = f"All {several(agree, 'number')} that the vendors tell as well agree with theirs."

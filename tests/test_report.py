@@ -191,6 +191,13 @@ def drawings(small: Path, empty: Path, crowded: Path) -> dict[str, report.Page]:
         ),
         ("answers", "1 question was answered on a scale."),
         ("credits", "50 credits were spent in February 2026, of 1,000 that it may cost."),
+        (
+            "reconciliation",
+            (
+                "9 numbers agree with the vendors' own, 1 does not:"
+                " SendGrid says 5 and we count 0 clicked of all single sends."
+            ),
+        ),
         ("jobs", "6 jobs of 13 have something in Mavera."),
     ],
 )  # fmt: skip
