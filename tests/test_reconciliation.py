@@ -41,7 +41,12 @@ NO_ATTRIBUTION = """
     update raw_klaviyo.events set attributions = null,
         event_properties = json_merge_patch(event_properties, '{"$attribution": null}')
 """
-TEXTS_UNKNOWN = "update raw_klaviyo.metrics set name = concat('Texts: ', name) where name like '% SMS'"
+# The last ten texts come under a name that nobody knows, as after the metric was renamed.
+TEXTS_RENAMED = """
+    insert into raw_klaviyo.metrics (id, name) values ('RENAMED', 'Received Renamed Message');
+    update raw_klaviyo.events set metric_id = 'RENAMED'
+        where metric_id = 'RECEIVED SMS' and profile_id[2:]::int > 80
+"""
 
 ASKED = ["focus-groups", "generations"]
 MODELS = ["+sync_mavera__focus_groups", "+sync_mavera__generations", "+known_people"]
@@ -79,15 +84,15 @@ class Built:
         return records.load(ours, ASKED)
 
     def withheld(self) -> dict[str, str]:
-        """The reasons of records in doubt, by job, were each worth its price."""
-        wanted = [dataclasses.replace(record, withheld="") for record in self.wanted()]
+        """The reasons of records in doubt, by job, were each fit to be sent and worth its price."""
+        wanted = [dataclasses.replace(record, withheld="", objection="") for record in self.wanted()]
         referred = {key for record in wanted for key in record.references}
         ledger = {key: Entry("done", "f", key, facts={}) for key in referred}
         steps = diff(wanted, ledger, smallest_cohort=1).steps
         return {step.record.job: step.reason for step in steps if "in doubt" in step.reason}
 
 
-@pytest.fixture(scope="module", params=[NO_ATTRIBUTION, TEXTS_UNKNOWN], ids=["no attribution", "no texts"])
+@pytest.fixture(scope="module", params=[NO_ATTRIBUTION, TEXTS_RENAMED], ids=["unearned", "renamed"])
 def faulty(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Built]:
     return request.param, Built(tmp_path_factory.mktemp("faulty"), request.param)
 
@@ -114,9 +119,10 @@ def test_a_fault_that_was_silent_differs_from_the_vendors_numbers_and_withholds_
         assert {("c1", "converted"), ("c1", "revenue"), ("M4", "ordered"), ("M4", "revenue")} <= outside
         assert not outside & {("c1", "received"), ("M4", "received")}
         assert withheld.keys() == {"channel-pairs", "flow-rewrites"}
-        assert 'Klaviyo says 21 and we count 0 ordered of flow message "Step 4"' in withheld["flow-rewrites"]
+        said = 'Klaviyo says USD 225.00 and we count USD 0.00 revenue of flow message "Step 4", 30 days'
+        assert said in withheld["flow-rewrites"]
     else:
-        assert {("c2", "received"), ("c2", "clicked")} <= outside
+        assert ("c2", "received") in outside
         assert not {subject for subject, _ in outside} & {"c1", "M4"}
         assert withheld.keys() == {"channel-pairs"}
-        assert "Klaviyo says 90 and we count 50 received of all campaigns" in withheld["channel-pairs"]
+        assert "Klaviyo says 90 and we count 80 received of all campaigns" in withheld["channel-pairs"]
