@@ -20,7 +20,9 @@ BREAKS = {"cut-before", "cut-after", "cut-body", "time-out", "broken-json", "bro
 PAGES = {"empty-page": "empty", "repeated-page": "repeat", "added-row": "again", "deleted-row": "skip"}
 # What an answer says that was not so: see `spoilt`.
 LIES = {"changed-type", "late-attribution", "repeated-cursor", "short-total"}
-NAMES = sorted({*REFUSALS, *BREAKS, *PAGES, *LIES})
+# A gateway that takes the specification at its word: it refuses every other `Accept`, which the vendor takes.
+STRICT = "strict-accept"
+NAMES = sorted({*REFUSALS, *BREAKS, *PAGES, *LIES, STRICT})
 VENDORS = ("sendgrid", "wistia", "klaviyo", "mavera")
 # Where only some vendors can have a fault: those with paged lists, that tell a total or a cursor, or count.
 SOME: Final[dict[str, tuple[str, ...]]] = {
@@ -30,6 +32,7 @@ SOME: Final[dict[str, tuple[str, ...]]] = {
     "deleted-row": ("sendgrid", "wistia"),
     "late-attribution": ("klaviyo",),
     "short-total": ("sendgrid", "mavera"),
+    STRICT: ("klaviyo",),
     "repeated-cursor": ("sendgrid", "klaviyo", "mavera"),
 }
 ATTRIBUTIONS: Final = re.compile(rb'("attributions":\{"data":)\[[^\]]*\]')

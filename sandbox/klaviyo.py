@@ -127,10 +127,7 @@ class Klaviyo:
         self.routes: Sequence[Route] = [route for route, _ in [*self._endpoints, *self._reports]]
 
     def authorize(self, request: Request) -> Response | None:
-        """Return a refusal of the key, or, as of a strict gateway, of a client that takes no JSON:API."""
-        accepted = request.headers.get("accept", "*/*")
-        if not any(kind in accepted for kind in (MEDIA_TYPE, "application/*", "*/*")):
-            return Refusal(406, f"Could not satisfy the Accept header; there is {MEDIA_TYPE}.").response
+        """Return the refusal of a key that is missing or unknown."""
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme != "Klaviyo-API-Key" or not key:
             detail = "Missing or invalid authorization scheme. Please use Klaviyo-API-Key."

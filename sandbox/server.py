@@ -22,8 +22,9 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox import klaviyo, mavera, sendgrid, wistia
-from sandbox.faults import PAGES, REFUSALS, Fault, Faults, spoilt
+from sandbox.faults import PAGES, REFUSALS, STRICT, Fault, Faults, spoilt
 from sandbox.klaviyo import Klaviyo
+from sandbox.klaviyo_requests import MEDIA_TYPE
 from sandbox.mavera import Mavera
 from sandbox.sendgrid import SendGrid
 from sandbox.vendor import Limit, Standing, Vendor
@@ -186,6 +187,8 @@ class Sandbox:
         elif fault in REFUSALS:
             standing = _used_up(vendor, request) if fault == "429" else ()
             answer = vendor.error(REFUSALS[fault], request, standing)
+        elif fault == STRICT and request.headers.get("accept") != MEDIA_TYPE:
+            answer = vendor.error(406, request)
         else:
             answer = await self._admitted(vendor, application, request, fault)
         status, headers, content = await _capture(answer, scope, body)

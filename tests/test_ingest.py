@@ -645,6 +645,11 @@ def test_what_an_earlier_version_did_not_load_is_read_anew_by_itself(
     assert (again["deep_at"], again["rows_changed"]) == (None, 0)
 
 
+def test_klaviyo_is_asked_for_the_one_type_of_its_specification(machine: Machine, sandbox: Sandbox) -> None:
+    sandbox.faults.add(Fault("strict-accept", "klaviyo"))
+    assert machine.ingest("klaviyo").code == 0
+
+
 def test_an_attribution_that_comes_later_than_its_order_is_picked_up(
     machine: Machine, sandbox: Sandbox, worlds: Mapping[date, World]
 ) -> None:

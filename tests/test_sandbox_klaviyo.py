@@ -516,6 +516,17 @@ def test_a_key_opens_only_what_it_may(klaviyo, authorization, status, code):
     assert klaviyo.refusal("profiles", {"Authorization": authorization})[:2] == (status, code)
 
 
+@pytest.mark.parametrize("accepted", [None, "*/*", "application/json", "application/vnd.api+json"])
+def test_any_type_that_a_client_accepts_is_answered_but_by_a_strict_gateway(world, klaviyo, accepted):
+    assert klaviyo.ask("metrics", {"Accept": accepted}).ok
+    sandbox = Sandbox(world, limits="off", faults=[Fault("strict-accept", "klaviyo")])
+    with serving(sandbox) as root, Klaviyo(root) as strict:
+        if accepted == "application/vnd.api+json":
+            assert strict.ask("metrics", {"Accept": accepted}).ok
+        else:
+            assert strict.refusal("metrics", {"Accept": accepted})[:2] == (406, "not_acceptable")
+
+
 def test_a_narrow_key_opens_what_it_may(klaviyo):
     assert klaviyo.ask("metrics", {"Authorization": f"Klaviyo-API-Key {NARROW_KEY}"}).ok
 
