@@ -233,6 +233,7 @@ class Builder:
             case
             for case in chosen
             if case.value in UNREADABLE
+            and case.table.sql_columns[case.column] != "varchar"  # a text may say anything
             and not (case.value in TOO_LARGE and case.column in case.table.key)  # any number may be an id
             and (case.table.full_name, case.column) not in counted
             and case.column in read.get((case.table.schema, case.table.name), "")
