@@ -75,6 +75,19 @@ class Case(NamedTuple):
         where = "in place of" if self.in_place else "in a copy of"
         return f"{self.table.full_name}.{self.column} = {self.value[:120]} {where} row {self.number}"
 
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether no column of this type can mean the value; a text may say anything, an id be any number."""
+        is_id = self.column in (*self.table.key, "id") and self.value in TOO_LARGE
+        return self.value in UNREADABLE and self.table.sql_columns[self.column] != "varchar" and not is_id
+
+    def is_in(self, connection: duckdb.DuckDBPyConnection) -> bool:
+        """Whether the value is there: a later case may have put another in its place."""
+        found = connection.execute(
+            f'select 1 from {self.table.full_name} where "{self.column}" = {self.value} limit 1'
+        )
+        return bool(found.fetchall())
+
 
 def prepare(warehouse: Path) -> None:
     """Make the raw tables, each with a row or more."""
@@ -223,21 +236,20 @@ class Builder:
                 "select concat('raw_', vendor, '.', table_name), field from marts.fct_quarantined_rows"
                 " where row_count > 0"
             ).fetchall()
+            missed = [
+                case
+                for case in chosen
+                if case.is_unreadable
+                and (case.table.full_name, case.column) not in counted
+                and case.is_in(connection)
+            ]
         read = {
             (source.schema, source.name): self.manifest.nodes[child].raw_code
             for source in self.manifest.sources.values()
             for child in self.manifest.child_map[source.unique_id]
             if child.startswith("model.") and not child.endswith("unread_values")
         }
-        return [
-            case
-            for case in chosen
-            if case.value in UNREADABLE
-            and case.table.sql_columns[case.column] != "varchar"  # a text may say anything
-            and not (case.value in TOO_LARGE and case.column in case.table.key)  # any number may be an id
-            and (case.table.full_name, case.column) not in counted
-            and case.column in read.get((case.table.schema, case.table.name), "")
-        ]
+        return [case for case in missed if case.column in read.get((case.table.schema, case.table.name), "")]
 
 
 def bad(builder: Builder, chosen: Sequence[Case], say: Callable[[str], None]) -> list[str]:
