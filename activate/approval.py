@@ -4,6 +4,7 @@ The file has keys of records, hashes and prices; no fact, no text and no key of 
 """
 
 import hashlib
+import hmac
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -68,7 +69,10 @@ class Seen(_Part):
 
 
 class Approval(_Part):
-    """The contents of the file. `budget` is what `--budget` said; `sha256` is over all the rest."""
+    """The contents of the file. `budget` is what `--budget` said; `sha256` is over all the rest.
+
+    `seal` is made of that by the ledger's secret.
+    """
 
     layout: Literal[1]
     planned_at: datetime
@@ -83,6 +87,7 @@ class Approval(_Part):
     credits_high: int
     steps: tuple[ApprovedStep, ...]
     sha256: str = ""
+    seal: str = ""
 
     @property
     def keys(self) -> frozenset[str]:
@@ -90,7 +95,7 @@ class Approval(_Part):
         return frozenset(step.key for step in self.steps if step.sends)
 
     def receipt(self) -> str:
-        return _sha256(self.model_dump(mode="json", exclude={"sha256"}))
+        return _sha256(self.model_dump(mode="json", exclude={"sha256", "seal"}))
 
 
 # --- the file ----------------------------------------------------------------------------------------
@@ -103,12 +108,12 @@ def of(
     budget: int | None,
     mark: Mark,
     seen: Seen | None,
-    now: datetime,
+    ledger: Ledger,
 ) -> Approval:
-    """Return a plan as it can be approved."""
+    """Return a plan as it can be approved, sealed by the ledger."""
     approval = Approval(
         layout=LAYOUT,
-        planned_at=now,
+        planned_at=ledger.now(),
         published_at=datetime.fromtimestamp(settings.published_path.stat().st_mtime, UTC),
         mavera=settings.mavera_base_url,
         kinds=tuple(kinds),
@@ -120,7 +125,8 @@ def of(
         credits_high=planned.price.high,
         steps=tuple(_step(step) for step in planned.steps),
     )
-    return approval.model_copy(update={"sha256": approval.receipt()})
+    receipt = approval.receipt()
+    return approval.model_copy(update={"sha256": receipt, "seal": ledger.seal_of(receipt)})
 
 
 def write(approval: Approval, file: Path) -> None:
@@ -155,6 +161,15 @@ def read(file: Path, settings: Settings) -> Approval:
             f"nothing was sent. {again}"
         )
     return approval
+
+
+def require_sealed(approval: Approval, file: Path, ledger: Ledger) -> None:
+    """Raise ApprovalError where the file is not as `plan --save` of this very ledger wrote it."""
+    if not hmac.compare_digest(approval.seal.encode(), ledger.seal_of(approval.sha256).encode()):
+        raise ApprovalError(
+            f"{file} was changed after plan --save wrote it, or belongs to another ledger: nothing was sent. "
+            f"Plan again: {command('plan', file)}"
+        )
 
 
 def command(target: str, file: Path) -> str:

@@ -86,7 +86,8 @@ def plan(
     left = engine.credits_left(ledger, limits._replace(run=None))
     if save and mark:
         seen = approval.look(_mavera(settings), chosen, ledger) if settings.mavera_api_key else None
-        approval.write(approval.of(planned, settings, chosen, budget, mark, seen, ledger.now()), save)
+        with _sealing(settings, ledger) as sealing:
+            approval.write(approval.of(planned, settings, chosen, budget, mark, seen, sealing), save)
     if as_json:
         typer.echo(json.dumps(shapes.of_plan(planned, limits, left, unseen)))
         return
@@ -109,7 +110,7 @@ def apply(
 
     Of a FILE that plan --save wrote, send exactly what it says, or nothing where something has moved since.
     """
-    from activate import approval, engine
+    from activate import account, approval, engine
 
     settings = environment.load()
     file = _file(kinds)
@@ -125,7 +126,9 @@ def apply(
         width = screen.key_width(wanted)
         limits = _limits(settings, approved.budget if approved else budget, creations)
         with _writing(settings) as ledger:
+            account.require(ledger, mavera, _key(settings))
             if file and approved:
+                approval.require_sealed(approved, file, ledger)
                 now = engine.plan(wanted, ledger, chosen, limits._replace(month=0, run=None))
                 approval.require_unmoved(approved, file, settings, now, ledger, mavera)
                 of_plan = engine.Approved(approved.sha256, approved.keys, approved.credits_high)
@@ -262,13 +265,17 @@ def settle(
         int | None,
         typer.Option(min=0, metavar="CREDITS", help="What Mavera charged for a call that was taken as lost."),
     ] = None,
+    accept_key: Annotated[
+        bool,
+        typer.Option("--accept-key", help="MAVERA_API_KEY is of the account that the ledger belongs to."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Decide what the ledger cannot know. Without a decision, list the calls whose end is unknown."""
-    from activate import drift
+    from activate import account, drift
 
     settings = environment.load()
-    if not (adopt or forget or from_mavera or charged is not None):
+    if not (adopt or forget or from_mavera or accept_key or charged is not None):
         ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
         unknown, lost = ledger.unknown(), ledger.written_off()
         shown = screen.unknown_lines(unknown, lost)
@@ -277,9 +284,14 @@ def settle(
     if as_json:
         raise UsageError("--json lists what is unknown; a decision is told in words alone")
     with _writing(settings) as ledger:
-        if from_mavera:
+        if accept_key:
+            if not ledger.accepts(_key(settings)):
+                ledger.accept(_key(settings))
+            typer.echo("MAVERA_API_KEY is accepted as one of this ledger's account")
+        elif from_mavera:
             wanted = records.load(settings, list(KINDS))
             mavera = _mavera(settings)
+            account.require(ledger, mavera, _key(settings))
             for adopted, remote_id in drift.adopt_all(wanted, ledger, mavera):
                 typer.echo(f"? {adopted:<36}adopted {remote_id}")
             left = drift.unadopted(wanted, ledger, mavera)
@@ -352,11 +364,12 @@ def import_(
     yes: Annotated[bool, typer.Option("--yes", help="Take over every clear match without asking.")] = False,
 ) -> None:
     """Take over what an earlier script made in Mavera, by its name, once you have seen the match."""
-    from activate import drift
+    from activate import account, drift
 
     settings, chosen = environment.load(), _chosen(kinds)
     mavera = _mavera(settings)
     with _writing(settings) as ledger:
+        account.require(ledger, mavera, _key(settings))
         matches = drift.matches(records.load(settings, chosen), ledger, mavera, chosen)
         for match in matches:
             start = f"{'?' if match.is_clear else '!'} {match.record.key:<36}"
@@ -504,6 +517,16 @@ def _writing(settings: environment.Settings, *, is_noted: bool = True) -> Iterat
 
 
 @contextmanager
+def _sealing(settings: environment.Settings, ledger: journal.Ledger) -> Iterator[journal.Ledger]:
+    """Give a ledger that can seal a plan: the first time it is written, for its secret alone."""
+    if ledger.seal_of(""):
+        yield ledger
+    else:
+        with _writing(settings, is_noted=False) as written:
+            yield written
+
+
+@contextmanager
 def _reading(settings: environment.Settings) -> Iterator[journal.Ledger]:
     yield journal.connect(settings.ledger_url, settings.mavera_base_url)
 
@@ -520,16 +543,19 @@ def _agrees(question: str) -> bool:
 def _mavera(settings: environment.Settings) -> "Mavera":
     from activate.mavera import Mavera
 
-    if settings.mavera_api_key is None:
-        raise UsageError("MAVERA_API_KEY is not set. Put it into .env, or try make demo, which needs none")
-    key = settings.mavera_api_key.get_secret_value()
     return Mavera(
         settings.mavera_base_url,
-        key,
+        _key(settings),
         settings.mavera_plan,
         firewall=records.guard(settings),
         fields=settings.mavera_fields,
     )
+
+
+def _key(settings: environment.Settings) -> str:
+    if settings.mavera_api_key is None:
+        raise UsageError("MAVERA_API_KEY is not set. Put it into .env, or try make demo, which needs none")
+    return settings.mavera_api_key.get_secret_value()
 
 
 def _record(settings: environment.Settings, key: str) -> "Record":

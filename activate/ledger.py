@@ -7,7 +7,9 @@ put in afterwards shows.
 """
 
 import hashlib
+import hmac
 import json
+import secrets
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -75,6 +77,15 @@ receipts = sa.Table(
     # SHA-256 of the receipt before it and of the row's values but its number, as JSON.
     sa.Column("receipt", sa.Text, nullable=False),
 )
+# What binds plan files and accounts to this ledger. Beside the journal, so that older versions read on.
+identity = sa.Table(
+    "identity",
+    metadata,
+    # secret: 32 random bytes in hexadecimal; any other: the fingerprint of an account's key.
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+SEALED_BY: Final = "secret"
 FIRST_RECEIPT: Final = ""
 # The key in a begin row's facts under which stands what is no fact and was sent with them.
 SENT_WITH: Final = "sent_with"
@@ -295,6 +306,35 @@ class Ledger:
         with self._engine.connect() as connection:
             row = connection.execute(newest).first()
         return Mark(row.entry_id, row.receipt) if row else Mark(0, FIRST_RECEIPT)
+
+    def seal_of(self, text: str) -> str:
+        """Return what only this ledger can make of a text; "" before it has a secret."""
+        secret = self._identity().get(SEALED_BY, "")
+        return hmac.digest(bytes.fromhex(secret), text.encode(), "sha256").hex() if secret else ""
+
+    def has_account(self) -> bool:
+        """Whether any key was accepted yet."""
+        return bool(self._identity().keys() - {SEALED_BY})
+
+    def accepts(self, key: str) -> bool:
+        """Whether a key of Mavera was accepted as one of this ledger's account."""
+        return self._fingerprint(key) in self._identity()
+
+    def accept(self, key: str) -> None:
+        """Accept a key of Mavera as one of this ledger's account."""
+        with self._engine.begin() as connection:
+            self._guard(connection)
+            row = {"name": self._fingerprint(key), "value": self.now().astimezone(UTC).isoformat()}
+            connection.execute(sa.insert(identity).values(row))
+
+    def _fingerprint(self, key: str) -> str:
+        return self.seal_of(f"{self.destination}\n{key}")
+
+    def _identity(self) -> dict[str, str]:
+        if not sa.inspect(self._engine).has_table(identity.name):
+            return {}
+        with self._engine.connect() as connection:
+            return {row.name: row.value for row in connection.execute(sa.select(identity))}
 
     def holds(self, mark: Mark) -> bool:
         """Whether this is the journal that ended at `mark`, or what it has grown to."""
@@ -629,6 +669,9 @@ def _check(engine: sa.Engine, destination: str, path: Path | None, write: bool) 
         with engine.begin() as connection:
             metadata.create_all(connection)
             _migrate(connection, version)
+            kept = engine.url.database or not is_sqlite(str(engine.url))  # not in memory, where nothing lasts
+            if kept and not connection.execute(sa.select(identity.c.name)).first():
+                connection.execute(sa.insert(identity).values(name=SEALED_BY, value=secrets.token_hex(32)))
     with engine.connect() as connection:
         other = connection.execute(
             sa.select(journal.c.destination).where(journal.c.destination != destination).limit(1)

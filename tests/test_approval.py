@@ -18,6 +18,7 @@ import test_activate
 from test_activate import CLUSTERS, MOBILE, SKIMMERS, TOP, Desk, Ran
 
 import settings
+from activate import approval
 from activate.plan import KINDS
 from sandbox import mavera
 from sandbox.faults import Fault
@@ -100,7 +101,8 @@ def test_a_plan_that_is_kept_says_how_it_is_sent(desk: Desk) -> None:
 def test_a_plan_that_is_kept_costs_no_credits_and_only_looks(desk: Desk) -> None:
     planned(desk, *activation.PERSONAS, analyses=activation.ANALYSES)
     assert (desk.credits(), desk.requests("POST", "PATCH")) == (0, 0)
-    assert not (desk.path / "ledger.sqlite").exists()
+    assert desk.ledger().is_empty()
+    assert (desk.path / "ledger.sqlite").stat().st_mode & 0o777 == 0o600  # it has the secret of the plan
 
 
 def test_without_a_key_a_plan_is_kept_without_a_call(desk: Desk) -> None:
@@ -132,6 +134,20 @@ def test_a_file_that_is_not_as_it_was_written_is_refused_in_one_line(
     assert (ran.code, desk.requests("POST"), len(ran.err.splitlines())) == (2, 0, 1)
     assert said in ran.err
     assert f"make plan PLAN={file}" in ran.err
+
+
+@pytest.mark.parametrize("changes", [{"budget": 50_000}, {"credits_high": 9_000}, {"seal": ""}])
+def test_a_plan_whose_hash_was_computed_anew_is_refused(desk: Desk, changes: dict[str, Any]) -> None:
+    file = Path(planned(desk, activation.TOP))
+    kept = approval.read(file, settings.load())
+    edited = kept.model_copy(update=changes)
+    edited = edited.model_copy(update={"sha256": edited.receipt()})
+    file.write_text(edited.model_dump_json(), encoding="utf-8")
+    ran = desk.activate("apply", str(file))
+    assert (ran.code, desk.requests("POST"), len(ran.err.splitlines())) == (2, 0, 1)
+    assert "was changed after plan --save wrote it, or belongs to another ledger: nothing was sent" in ran.err
+    approval.write(kept, file)
+    assert desk.activate("apply", str(file)).lines[-2] == "1 created: 300 credits"
 
 
 def test_a_plan_for_another_mavera_is_refused(desk: Desk) -> None:

@@ -1,0 +1,46 @@
+"""Which Mavera account a ledger belongs to, by keyed fingerprints of base URL and accepted keys.
+
+With the key of another account it would seem as if all that was paid for were gone.
+"""
+
+from activate import mavera as api
+from activate import objects
+from activate.ledger import Ledger
+from activate.lock import LedgerError
+from activate.plan import KINDS
+
+
+def require(ledger: Ledger, mavera: api.Mavera, key: str) -> None:
+    """Accept a key of the account that the ledger belongs to. Raises LedgerError where it may be another's.
+
+    The first key of a ledger is accepted unasked, and a later one where Mavera lists with it an object that
+    the ledger knows. A key that Mavera refuses is not judged: no call with it can do anything.
+    """
+    if ledger.accepts(key):
+        return
+    try:
+        is_ours = not ledger.has_account() or _lists_what_is_known(ledger, mavera)
+    except api.KeyRefused:
+        return
+    if not is_ours:
+        raise LedgerError(
+            "MAVERA_API_KEY is new, and with it Mavera lists nothing that the ledger knows: nothing was "
+            "sent. For another account, set LEDGER_URL to a ledger of its own. If it is the same account, "
+            "run python -m activate settle --accept-key"
+        )
+    ledger.accept(key)
+
+
+def _lists_what_is_known(ledger: Ledger, mavera: api.Mavera) -> bool:
+    """Whether any known object is listed; a ledger that knows none has nothing to lose."""
+    known: dict[str, set[str]] = {}
+    for key, entry in ledger.entries().items():
+        if entry.remote_id:
+            known.setdefault(key.partition("/")[0], set()).add(entry.thread_id or entry.remote_id)
+    return not known or any(ids & _listed(mavera, kind) for kind, ids in known.items() if kind in KINDS)
+
+
+def _listed(mavera: api.Mavera, kind: str) -> set[str]:
+    if kind == "analyses":
+        return {str(row["id"]) for row in mavera.thread_rows()}
+    return {held.body["id"] for held in objects.listed(mavera, kind)}
