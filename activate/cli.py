@@ -337,12 +337,15 @@ def show_drift(
     as_json: AsJson = False,
 ) -> None:
     """Compare Mavera with the ledger: what was deleted, edited, is unknown or stands twice. Costs nothing."""
-    from activate import drift
+    from activate import account, drift
 
     settings, chosen = environment.load(), _chosen(kinds)
     way = policy or settings.mavera_drift
     mavera = _mavera(settings)
-    with _writing(settings) if way != "leave" or let_be else _reading(settings) as ledger:
+    writes = way != "leave" or bool(let_be)
+    with _writing(settings) if writes else _reading(settings) as ledger:
+        if writes:
+            account.require(ledger, mavera, _key(settings))
         findings = drift.find(ledger, mavera, chosen, settings.mavera_settle_seconds)
         if let_be:
             done = [(found, "let be") for found in drift.let_be(let_be, findings, ledger)]
