@@ -163,7 +163,7 @@ def read(file: Path, settings: Settings) -> Approval:
     return approval
 
 
-def require_sealed(approval: Approval, file: Path, ledger: Ledger) -> None:
+def _require_sealed(approval: Approval, file: Path, ledger: Ledger) -> None:
     """Raise ApprovalError where the file is not as `plan --save` of this very ledger wrote it."""
     if not hmac.compare_digest(approval.seal.encode(), ledger.seal_of(approval.sha256).encode()):
         raise ApprovalError(
@@ -242,6 +242,8 @@ def require_unmoved(
 ) -> None:
     """Raise ApprovalError, with a line per thing that has moved, where something has since it was planned.
 
+    So it does in one line where the file is not as this ledger sealed it.
+
     `wanted` is the plan of now, for any budget. What this plan's own earlier runs did is no move: the next
     one goes on where they ended.
     """
@@ -249,6 +251,7 @@ def require_unmoved(
     own = [call for call in ledger.calls() if call.run_id in runs]
     moved = [*_moved_settings(approval, settings)]
     if ledger.holds(approval.ledger):
+        _require_sealed(approval, file, ledger)
         moved += _moved_calls(ledger.calls_since(approval.ledger), runs)
         told = {line.split()[0] for line in moved}
         moved += (line for line in _moved_records(approval, wanted, own) if line.split()[0] not in told)

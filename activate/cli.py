@@ -128,7 +128,6 @@ def apply(
         with _writing(settings) as ledger:
             account.require(ledger, mavera, _key(settings))
             if file and approved:
-                approval.require_sealed(approved, file, ledger)
                 now = engine.plan(wanted, ledger, chosen, limits._replace(month=0, run=None))
                 approval.require_unmoved(approved, file, settings, now, ledger, mavera)
                 of_plan = engine.Approved(approved.sha256, approved.keys, approved.credits_high)
