@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator
@@ -163,7 +164,8 @@ def test_the_plan_says_what_may_be_in_mavera_already_or_that_nobody_could_look(d
 
 
 def test_a_run_that_would_pay_for_too_much_says_so_and_exits_1(desk: Desk) -> None:
-    desk.set(mavera_creations=1, notice_command=f"touch {desk.path / 'noticed'}")
+    noted = [sys.executable, "-c", f"open({str(desk.path / 'noticed')!r}, 'w')"]
+    desk.set(mavera_creations=1, notice_command=shlex.join(noted))
     desk.publish(activation.TOP, activation.SKIMMERS)
     assert "MAVERA_CREATIONS allows 1 in a run" in desk.activate("plan").lines[-1]
     ran = desk.activate("apply")
