@@ -1083,7 +1083,9 @@ def test_each_lead_gets_its_text_beside_its_address_and_here_alone(walked: Walke
     assert refused & {person for *_, person in followed}
     standing = Counter(row[4] for row in followed)
     ordered = of_job("generations", walked.project.well("activate", "plan"), "leave")
-    assert (standing["written"] > 20) == ("viewer-follow-ups" in ordered)
+    texts = ordered.count("viewer-follow-ups")  # each for at least five people who may be mailed
+    assert standing["written"] >= 5 * texts
+    assert bool(standing["written"]) == bool(texts)
     emails = {email.lower() for (email,) in walked.world.sql("select email from people")}
     assert {email for email, *_ in followed} <= emails
     for _, cohort, text, media, stands, _ in followed:
