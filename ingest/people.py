@@ -52,11 +52,15 @@ TRACES: Final[Mapping[str, Trace]] = {
 }
 
 
-def row_key(table: str, key: Iterable[str], salt: bytes) -> str:
-    """SQL of a row's key as `raw_ops.set_aside` has it: a salted hash in tables about people."""
+def row_key(connection: duckdb.DuckDBPyConnection, table: str, key: Iterable[str], salt: bytes) -> str:
+    """SQL of a row's key as `raw_ops.set_aside` has it: a salted hash in tables about people.
+
+    The salt is bound to the connection, so that no error can quote it.
+    """
+    connection.execute("set variable row_salt = ?", [salt.hex()])
     names = ", ".join(f'"{name}"::varchar' for name in key)
     joined = f"concat_ws(' ', {names})"
-    return f"sha256(concat('{salt.hex()}', {joined}))" if table in TRACES else joined
+    return f"sha256(concat(getvariable('row_salt'), {joined}))" if table in TRACES else joined
 
 
 def normal(address: str) -> str:
@@ -395,7 +399,7 @@ def remove_set_aside(
             f"""
             delete from raw_ops.set_aside
             where vendor = '{vendor}' and resource = '{resource}' and row_key in (
-                select {row_key(table, row_keys[table], salt)} from {table} as entry where {where}
+                select {row_key(connection, table, row_keys[table], salt)} from {table} as entry where {where}
             )
             """,
             parameters,

@@ -919,7 +919,7 @@ class Warehouse:
         if not (held or values.num_rows or batch.keyless or gone):
             return
         salt = pseudonyms.salt(self._settings.salt_path, create=True)
-        key = people.row_key(table.full_name, table.key, salt)
+        key = people.row_key(self._connection, table.full_name, table.key, salt)
         now: list[Any] = [self._run_id, datetime.now(UTC)]
         self._connection.register("noted", rows.select([*table.key, SET_ASIDE]))
         self._connection.execute(

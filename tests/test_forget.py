@@ -222,15 +222,16 @@ def test_what_was_set_aside_of_a_persons_rows_goes_with_them(tmp_path: Path) -> 
             connection.execute("insert into raw_sendgrid.suppressions (list, email) values ('b', ?)", [email])
         for table, key in keys.items():
             vendor, resource = table.removeprefix("raw_").split(".")
+            hashed = people.row_key(connection, table, key, salt)
             connection.execute(
-                f"insert into raw_ops.set_aside "
-                f"select '{vendor}', '{resource}', {people.row_key(table, key, salt)} from {table}"
+                f"insert into raw_ops.set_aside select '{vendor}', '{resource}', {hashed} from {table}"
             )
         row_keys = {table: keys.get(table, ["_dlt_load_id"]) for table in people.TRACES}
         people.remove_set_aside(connection, ADA, [], [], row_keys, salt)
         people.remove(connection, ADA, [])
         for table, key in keys.items():
-            held = connection.execute(f"select {people.row_key(table, key, salt)} from {table}").fetchall()
+            hashed = people.row_key(connection, table, key, salt)
+            held = connection.execute(f"select {hashed} from {table}").fetchall()
             resource = table.partition(".")[2]
             left = connection.execute(
                 "select row_key from raw_ops.set_aside where resource = ?", [resource]
