@@ -54,7 +54,7 @@ class Origins(NamedTuple):
 
 def missing_metrics(settings: Settings) -> list[str]:
     """Return a line for each metric that the vendors lack by name; none where the copy does not tell."""
-    with warehouse.connect(settings.published_path, read_only=True) as connection:
+    with warehouse.read_copy(settings.published_path) as connection:
         told = connection.execute(
             "select 1 from information_schema.tables"
             " where (table_schema, table_name) = ('marts', 'metric_roles')"
@@ -89,7 +89,7 @@ def witnesses(settings: Settings) -> Witnesses:
 
     Totals are not counted, and are first among the differences.
     """
-    with warehouse.connect(settings.published_path, read_only=True) as connection:
+    with warehouse.read_copy(settings.published_path) as connection:
         told = connection.execute(
             "select 1 from information_schema.tables"
             " where (table_schema, table_name) = ('marts', 'fct_reconciliation')"
@@ -101,7 +101,7 @@ def witnesses(settings: Settings) -> Witnesses:
         ).fetchall()
         differences = connection.execute(
             "select message from marts.fct_reconciliation where verdict = 'outside'"
-            " order by is_total desc, abs(difference) / greatest(tolerance, 1) desc, all"
+            " order by is_total desc, abs(difference) / greatest(tolerance, 1) desc, message"
         ).fetchall()
     by_verdict = {str(verdict).replace(" ", "_"): int(count) for verdict, count in counts}
     return Witnesses(**by_verdict, differences=[line for (line,) in differences])
