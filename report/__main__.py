@@ -135,12 +135,19 @@ def _beside(row: Mapping[str, Any], shape: str, budget: int) -> dict[str, str]:
     # Money comes in lots: a few orders move it, and whether there are surely more of them stands beside it.
     if share is None or round(100 * share) == 0 or row["measure"] == "revenue":
         others = f"; besides {row['other_currency_revenue']}" if row["other_currency_revenue"] else ""
-        return {"window": window, "change": f"{before} {ago}{others}", "sign": ""}
+        return {"window": window, "change": f"{_net(row, shape)}{before} {ago}{others}", "sign": ""}
     return {
         "window": window,
         "change": f"{_written('{:.0%}', abs(share))} from {before} {ago}",
         "sign": "▲" if share > 0 else "▼",
     }
+
+
+def _net(row: Mapping[str, Any], shape: str) -> str:
+    """Return what is left of the revenue; nothing where no order was canceled or refunded."""
+    if row["net_amount"] in (None, row["amount"]):
+        return ""
+    return f"{_written(shape, row['net_amount'])} after cancellations and refunds; "
 
 
 def since_last_run(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:

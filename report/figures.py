@@ -956,8 +956,8 @@ TRIGGERS: Final = {
     "marts.fct_flow_messages",
     select="flow_name, message_name, channel, trigger_type, received_count, open_share,"
     " open_share_low, open_share_high, peer_open_share, click_share, click_share_low,"
-    " click_share_high, peer_click_share, currency, revenue, is_compared, is_open_laggard,"
-    " is_click_laggard, is_laggard, flow_message_id",
+    " click_share_high, peer_click_share, currency, revenue, net_revenue, is_compared,"
+    " is_open_laggard, is_click_laggard, is_laggard, flow_message_id",
     tail="where received_count > 0 order by trigger_type, channel, received_count desc, flow_message_id",
     definition="Opened or clicked, by no machine, per message received in the last 30 days, with the"
     " 95 % interval. The tick is the median of live messages with the same trigger and channel; a message"

@@ -145,7 +145,7 @@ def test_every_mart_and_sync_model_keeps_a_contract(models: list[Node]) -> None:
 
 
 def test_money_stands_beside_its_currency_and_shares_are_no_percentages(models: list[Node]) -> None:
-    money = re.compile(r"(clv|price|revenue|order_value|value_amount)(_per_recipient)?$")
+    money = re.compile(r"(clv|price|revenue|order_value|value_amount|returned_amount)(_per_recipient)?$")
     for node in models:
         if layer(node) == "marts" and any(money.search(name) for name in node["columns"]):
             assert "currency" in node["columns"], node["name"]

@@ -369,9 +369,11 @@ def test_money_is_told_without_a_verdict() -> None:
         "is_rate": False,
     }
     revenue |= {"is_surely_different": None, "change_share": 0.29, "measured_to": NOW.date()}
-    revenue |= {"currency": "USD", "other_currency_revenue": None}
+    revenue |= {"currency": "USD", "other_currency_revenue": None, "net_amount": 3421}
     (tile,) = report.tiles([revenue], 0)
     assert (tile["sign"], tile["change"]) == ("", "$2,653 the week before")
+    (tile,) = report.tiles([revenue | {"net_amount": 3205}], 0)
+    assert tile["change"] == "$3,205 after cancellations and refunds; $2,653 the week before"
     revenue |= {"currency": "EUR", "other_currency_revenue": "90.00 GBP, 1200.00 JPY"}
     (tile,) = report.tiles([revenue], 0)
     assert (tile["value"], tile["change"]) == (

@@ -34,11 +34,13 @@ events as (
         case when amounts.is_account_currency then amounts.value_amount end as value,
         amounts.value_amount,
         amounts.unread_reason is not null as is_unread,
+        case when amounts.is_account_currency then returned.returned_amount end as returned_amount,
         coalesce(not amounts.is_account_currency and amounts.value_amount is not null, false) as is_other_currency
     from of_messages
     join {{ ref('stg_klaviyo__events') }} as events on of_messages.customer_event_id = events.customer_event_id
     join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id
     left join {{ ref('int_amounts_read') }} as amounts on events.customer_event_id = amounts.customer_event_id
+    left join {{ ref('int_orders_returned') }} as returned on events.customer_event_id = returned.customer_event_id
     where of_messages.is_attributed = (metrics.metric_role = 'placed_order')
 
 ),
@@ -69,6 +71,7 @@ followed as (
         sum(case when events.metric_role = 'placed_order' then events.value_amount end) as any_revenue,
         count(*) filter (where events.metric_role = 'placed_order' and events.is_unread) as unread_order_count,
         sum(case when events.metric_role = 'placed_order' then events.value end) as revenue,
+        sum(case when events.metric_role = 'placed_order' then events.returned_amount end) as returned_amount,
         count(*) filter (where events.metric_role = 'placed_order' and events.is_other_currency)
             as other_currency_order_count
     from received
@@ -91,6 +94,7 @@ select
     cast(coalesce(followed.revenue, 0) as decimal(18, 2)) as revenue,
     cast(coalesce(followed.any_revenue, 0) as decimal(18, 2)) as any_revenue,
     coalesce(followed.unread_order_count, 0) as unread_order_count,
+    cast(coalesce(followed.returned_amount, 0) as decimal(18, 2)) as returned_amount,
     coalesce(followed.open_count, 0) > 0 as is_opened,
     coalesce(followed.click_count, 0) > 0 as is_clicked,
     coalesce(followed.any_open_count, 0) > 0 as is_opened_by_any,

@@ -19,7 +19,8 @@ counted as (
         count(*) filter (where order_count > 0) as converted_count,
         cast(sum(order_count) as bigint) as order_count,
         cast(sum(other_currency_order_count) as bigint) as other_currency_order_count,
-        cast(sum(revenue) as decimal(18, 2)) as revenue
+        cast(sum(revenue) as decimal(18, 2)) as revenue,
+        cast(sum(returned_amount) as decimal(18, 2)) as returned_amount
     from {{ ref('int_campaign_recipients') }}
     group by campaign_id
 
@@ -53,7 +54,8 @@ measured as (
         coalesce(counted.converted_count, 0) as converted_count,
         coalesce(counted.order_count, 0) as order_count,
         coalesce(counted.other_currency_order_count, 0) as other_currency_order_count,
-        coalesce(counted.revenue, 0) as revenue
+        coalesce(counted.revenue, 0) as revenue,
+        coalesce(counted.returned_amount, 0) as returned_amount
     from {{ ref('stg_klaviyo__campaigns') }} as campaigns
     left join texts on campaigns.campaign_id = texts.campaign_id
     left join counted on campaigns.campaign_id = counted.campaign_id
@@ -76,6 +78,8 @@ select
     measured.order_count,
     measured.other_currency_order_count,
     cast(measured.revenue as decimal(18, 2)) as revenue,
+    cast(measured.returned_amount as decimal(18, 2)) as returned_amount,
+    cast(measured.revenue - measured.returned_amount as decimal(18, 2)) as net_revenue,
     {% for part in ['opened', 'clicked', 'converted'] -%}
     {{ share('measured.' ~ part ~ '_count', 'measured.received_count') }} as {{ part }}_share,
     {{ wilson_low('measured.' ~ part ~ '_count', 'measured.received_count') }} as {{ part }}_share_low,

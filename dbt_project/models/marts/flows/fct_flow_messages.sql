@@ -15,7 +15,8 @@ counted as (
         count(*) filter (where receipts.is_clicked) as clicked_count,
         cast(sum(receipts.order_count) as bigint) as order_count,
         cast(sum(receipts.other_currency_order_count) as bigint) as other_currency_order_count,
-        cast(sum(receipts.revenue) as decimal(18, 2)) as revenue
+        cast(sum(receipts.revenue) as decimal(18, 2)) as revenue,
+        cast(sum(receipts.returned_amount) as decimal(18, 2)) as returned_amount
     from {{ ref('int_flow_receipts') }} as receipts
     cross join last_day
     where {{ dbt.datediff('cast(receipts.received_at as date)', 'last_day.measured_on', 'day') }}
@@ -49,6 +50,7 @@ messages as (
         coalesce(counted.order_count, 0) as order_count,
         coalesce(counted.other_currency_order_count, 0) as other_currency_order_count,
         coalesce(counted.revenue, 0) as revenue,
+        coalesce(counted.returned_amount, 0) as returned_amount,
         known.updated_at,
         known.gone_at
     from {{ ref('stg_klaviyo__flow_messages') }} as known
@@ -183,6 +185,8 @@ select
     judged.order_count,
     judged.other_currency_order_count,
     judged.revenue,
+    cast(judged.returned_amount as decimal(18, 2)) as returned_amount,
+    cast(judged.revenue - judged.returned_amount as decimal(18, 2)) as net_revenue,
     judged.open_share,
     judged.open_share_low,
     judged.open_share_high,

@@ -69,6 +69,7 @@ orders as (
         actions.value_amount,
         account.currency as account_currency,
         case when actions.currency = account.currency then actions.value_amount end as revenue,
+        case when actions.currency = account.currency then actions.returned_amount end as returned_amount,
         action_day.last_day,
         {{ window_of('actions.happened_on', 'action_day.last_day', days) }} as window_number
     from {{ ref('fct_customer_events_daily') }} as actions
@@ -98,6 +99,15 @@ left_out as (
         {{ dbt.listagg("concat(cast(cast(revenue as decimal(18, 2)) as " ~ dbt.type_string() ~ "), ' ', currency)", "', '", 'order by currency') }}
             as other_currency_revenue
     from other_currencies
+
+),
+
+-- What of the revenue was canceled or refunded so far. Returns of the latest orders are still to come: they are compared with none.
+returned as (
+
+    select cast(coalesce(sum(returned_amount), 0) as double) as returned_amount
+    from orders
+    where window_number = 0
 
 ),
 
@@ -205,6 +215,7 @@ select
     window_days,
     case when is_rate then {{ share('amount', 'whole_count') }} else amount end as amount,
     case when is_rate then {{ share('amount_before', 'whole_count_before') }} else amount_before end as amount_before,
+    case when judged.measure = 'revenue' then amount - returned.returned_amount end as net_amount,
     whole_count,
     whole_count_before,
     -- A month that is not over is not compared with a whole one.
@@ -216,3 +227,4 @@ select
 from judged
 cross join {{ ref('int_account_currency') }} as account
 cross join left_out
+cross join returned
