@@ -129,11 +129,11 @@ def was_interrupted() -> bool:
 @contextmanager
 def left_to_command() -> Iterator[None]:
     """Let a command deal with Ctrl-C itself within the block: a prompt, or one that ends a call first."""
-    _state.is_left_to_command = True
+    before, _state.is_left_to_command = _state.is_left_to_command, True
     try:
         yield
     finally:
-        _state.is_left_to_command = False
+        _state.is_left_to_command = before
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 
 import assumptions
 import outside
+import terminal
 from activate import generations, objects, remedies, studies
 from activate import mavera as api
 from activate.ledger import WRITTEN_OFF, Call, CreditsSource, Ledger
@@ -824,8 +825,10 @@ class _Interrupt:
         self.requested = False
         self._say = say
         self._before: dict[int, Any] = {}
+        self._watched = terminal.left_to_command()
 
     def __enter__(self) -> None:
+        self._watched.__enter__()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
             self._before[number] = signal.signal(number, self._hear)
 
@@ -833,6 +836,7 @@ class _Interrupt:
         signal.alarm(0)
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        self._watched.__exit__(None, None, None)
 
     def _hear(self, _number: int, _frame: object) -> None:
         if self.requested:
