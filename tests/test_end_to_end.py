@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 import shutil
 import statistics
@@ -58,7 +59,11 @@ class Walked:
         return self.project.rows(query, "published.duckdb")
 
 
-@pytest.fixture(scope="module", params=[2_000, 20_000], ids="{}-people".format)
+# By hand, WORLD_PEOPLE=20000 plays the larger world, which takes its time.
+PEOPLE = [int(count) for count in os.environ.get("WORLD_PEOPLE", "2000").split(",")]
+
+
+@pytest.fixture(scope="module", params=PEOPLE, ids="{}-people".format)
 def walked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walked]:
     world = World(request.param, 7, TODAY)
     sandbox = Sandbox(world, limits="off")
