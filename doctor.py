@@ -339,7 +339,7 @@ def _warehouse(settings: environment.Settings) -> Iterator[Check]:
     copy = "nothing published yet: make transform"
     if settings.published_path.exists():
         try:
-            warehouse.connect(settings.published_path, read_only=True).close()
+            warehouse.require_whole(settings.published_path)
             copy = f"published copy {_age(settings.published_path)} old"
         except warehouse.WarehouseError as error:
             copy = "no published copy that can be read"

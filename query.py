@@ -71,6 +71,7 @@ def ask(path: Path, text: str, values: Sequence[Any] = (), origin: str = "") -> 
     Raises QueryError in one line, which names `origin` and the line in it, WarehouseError without a copy.
     """
     place = f"{origin}, " if origin else ""
+    warehouse.require_whole(path)
     with warehouse.connect(path, read_only=True) as connection:
         connection.execute(f"set errors_as_json = true; {warehouse.CONFINED}")
         try:

@@ -521,7 +521,7 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
 
 def _can_be_read(path: Path) -> bool:
     try:
-        warehouse.connect(path, read_only=True).close()
+        warehouse.require_whole(path)
     except warehouse.WarehouseError:
         return False
     return True

@@ -64,6 +64,18 @@ def read_copy(path: Path) -> duckdb.DuckDBPyConnection:
     return connection
 
 
+def require_whole(copy: Path) -> None:
+    """Raise WarehouseError where a published copy does not open, or was cut short.
+
+    DuckDB opens a file that lacks blocks, and notices only when somebody reads them.
+    """
+    with connect(copy, read_only=True) as connection:
+        query = "select sum(block_size * total_blocks) from pragma_database_size()"
+        ((counted,),) = connection.execute(query).fetchall()
+    if copy.stat().st_size < int(counted or 0):
+        raise WarehouseError(explain(copy, OSError("Could not read enough bytes"), is_copy=True))
+
+
 def quoted(text: object) -> str:
     """Return a text, such as a path with an apostrophe, as an SQL literal."""
     return "'" + str(text).replace("'", "''") + "'"

@@ -151,7 +151,10 @@ GOOD: dict[str, Any] = {
         ({"type": "B2B"}, ""),
         (guided(), ""),
         ({"pipeline": "advanced"}, ""),
-        ({"pipline": "advanced"}, "persona.toml has pipline, it may have fields, pipeline, type"),
+        (
+            {"pipline": "advanced"},
+            "persona.toml has pipline, it may have fields, pipeline, psychographic, type",
+        ),
         ({"pipeline": "basic"}, "basic is none of the pipelines north_star, intermediate, advanced"),
         ({"pipeline": 3}, "3 is none of the pipelines north_star, intermediate, advanced"),
         ({"fields": "goals"}, "fields must be a table, [fields]"),

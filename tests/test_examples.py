@@ -65,13 +65,15 @@ def clone(tmp_path: Path) -> Path:
     return tmp_path
 
 
+HEARTBEAT = ["runs"]
 INGEST, SENT, RESULTS = ["ingest", "transform"], ["activate apply"], ["ingest mavera", "transform"]
 
 
 @pytest.mark.parametrize(
     ("codes", "asked", "is_well"),
     [
-        ("", [*INGEST, *SENT, *RESULTS], True),
+        ("", [*INGEST, *SENT, *RESULTS, *HEARTBEAT], True),
+        ("runs 1", [*INGEST, *SENT, *RESULTS, *HEARTBEAT], False),
         ("ingest 1", INGEST, False),
         ("ingest 2", ["ingest"], False),
         ("transform 1", INGEST, False),
@@ -80,6 +82,7 @@ INGEST, SENT, RESULTS = ["ingest", "transform"], ["activate apply"], ["ingest ma
     ],
     ids=[
         "all well",
+        "the heartbeat did not arrive",
         "a vendor failed",
         "nothing loaded",
         "a model failed",

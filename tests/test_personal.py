@@ -12,6 +12,7 @@ import pytest
 from commands import Project
 from test_dbt_project import create_raw
 
+import pseudonyms
 from ingest import people, personal
 from ingest.__main__ import SOURCES
 from ingest.klaviyo import EVENTS
@@ -192,7 +193,8 @@ FORMS = ("+1 555 000 0123", "+1 (555) 000-0123", "15550000123", "001 555 000 012
 
 def test_a_hashed_phone_number_joins_however_it_is_written(tmp_path: Path) -> None:
     ours = Settings(_env_file=None, emails_in_warehouse="hashed", forgotten_path=tmp_path / "forgotten.json")
-    addresses = people.Addresses(ours, create=True)
+    pseudonyms.salt(ours.salt_path, create=True)
+    addresses = people.Addresses(ours)
     stands_for = addresses.of_phone(PHONE)
     assert len(stands_for) == 64
     assert addresses.of_phone(stands_for) == stands_for
