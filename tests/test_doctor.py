@@ -59,6 +59,7 @@ def project(tmp_path: Path, url: str) -> Project:
             create table marts.viewer_clusters as select 'skimmers' as viewer_cluster;
         """)
     path = tmp_path / "warehouse.duckdb"
+    pseudonyms.salt(tmp_path / "salt", create=True)
     transform.publish(path, tmp_path / "published.duckdb", tmp_path / "salt")
     transform.stale_sources(path, "")
     fingerprint = transform.project_fingerprint(pseudonyms.salt(tmp_path / "salt"))

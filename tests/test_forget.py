@@ -13,6 +13,7 @@ import shapes
 from commands import Project
 from test_dbt_project import create_raw
 
+import pseudonyms
 import transform
 from ingest import people
 from ingest.__main__ import SOURCES
@@ -150,7 +151,8 @@ def test_a_row_that_names_the_address_in_a_link_or_a_note_goes_and_stays_away(tm
 
 def hashing(tmp_path: Path) -> people.Addresses:
     ours = Settings(_env_file=None, emails_in_warehouse="hashed", forgotten_path=tmp_path / "forgotten.json")
-    return people.Addresses(ours, create=True)
+    pseudonyms.salt(ours.salt_path, create=True)
+    return people.Addresses(ours)
 
 
 def kept(addresses: people.Addresses, table: str, column: str, value: str) -> str:

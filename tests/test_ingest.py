@@ -930,14 +930,15 @@ def test_words_of_a_vendor_that_no_database_takes_end_no_other_load(
                 message = message | {"status": 400, "headers": [(b"content-type", b"application/json")]}
             await send(message if message["type"] == "http.response.start" else message | {"body": words})
 
-        await sandbox(scope, receive, instead if "/api/flows" in scope["path"] else send)
+        await sandbox(scope, receive, instead if "/api/catalog-variants" in scope["path"] else send)
 
     served: Any = said
     with serving(served) as url:
         machine.meet(url, TODAY)
         ran = machine.ingest("klaviyo", "wistia")
     assert ran.code == 1
-    assert "klaviyo flows: 400 on /klaviyo/api/flows: half ? [31m a word." in " ".join(ran.report["errors"])
+    told = "klaviyo catalog_variants: 400 on /klaviyo/api/catalog-variants: half a word."
+    assert told in " ".join(ran.report["errors"])
     assert not differences(machine, worlds[TODAY], "raw_wistia")
 
 
