@@ -64,7 +64,7 @@ def test_a_run_killed_again_and_again_pays_for_each_record_once(seed: int, tmp_p
     sandbox.mavera.study_seconds = sandbox.mavera.voice_seconds = 0.1
     with serving(sandbox) as url:
         environment = {**os.environ, **activation.environment(tmp_path, url)}
-        environment |= {"CREDIT_BUDGET": "20000", "MAVERA_SETTLE_SECONDS": "0"}
+        environment |= {"CREDIT_BUDGET": "20000", "MAVERA_CREATIONS": "100", "MAVERA_SETTLE_SECONDS": "0"}
         killed = sum(kill_during(environment, sandbox, chance) for _ in range(KILLS))
         last = subprocess.run(COMMAND, cwd=settings.ROOT, env=environment, capture_output=True, text=True)
         assert last.returncode == 0, last.stdout + last.stderr
@@ -86,7 +86,7 @@ def test_what_is_killed_while_mavera_works_on_it_is_paid_once(tmp_path: Path) ->
     sandbox.mavera.study_seconds = sandbox.mavera.voice_seconds = 0.5
     with serving(sandbox) as url:
         environment = {**os.environ, **activation.environment(tmp_path, url)}
-        environment |= {"CREDIT_BUDGET": "20000", "MAVERA_SETTLE_SECONDS": "0"}
+        environment |= {"CREDIT_BUDGET": "20000", "MAVERA_CREATIONS": "100", "MAVERA_SETTLE_SECONDS": "0"}
         assert kill_during(environment, sandbox, chance)
         for _ in range(KILLS):  # a run may end before its kill: then there is nothing left to interrupt
             kill_during(environment, sandbox, chance)

@@ -138,7 +138,7 @@ def damage(folder: Path, how: str) -> str:
         case "garbage":
             path.write_bytes(b"garbage" * 5_000)
         case "truncated header" | "truncated":
-            cut(path, 0.1 if "header" in how else 0.6)
+            cut(path, 0.01 if "header" in how else 0.6)
         case "cursors":
             with duckdb.connect(str(path)) as connection:
                 connection.execute("update raw_mavera._dlt_pipeline_state set state = 'garbage'")
