@@ -144,7 +144,7 @@ def read(job: Job) -> Exception | None:
         def put(self, batch: Batch) -> None:
             batches.append(batch)
 
-    pipeline._read(job, Queue())  # type: ignore[arg-type]
+    pipeline._read(job, Queue(), 0.5)  # type: ignore[arg-type]
     return batches[-1].error
 
 
