@@ -336,6 +336,8 @@ def script(account: h.Account, wanted: Sequence[Record], notes: Path | None, haz
         if not response.ok:
             continue
         hazards.pass_by("before the end row", record.kind)
+        if not isinstance(answer, dict) or "id" not in answer:
+            continue  # a script that knows no other name notes nothing, and asks again in its next run
         made[record.key] = str(answer["id"])
         if notes:
             with notes.open("a", encoding="utf-8") as lines:
