@@ -219,7 +219,8 @@ def test_a_path_that_cannot_be_written_is_a_failure(project: Project, name: str)
     blocked = project.folder / "a file"
     blocked.touch()
     path = blocked / "below" / name
-    (line,) = examined(project, **{f"{name}_path": path})
+    # Another place for forgotten people is another salt, and so another build: that is a warning besides.
+    (line,) = [line for line in examined(project, **{f"{name}_path": path}) if line.startswith("fail")]
     remedy = (
         f"{path} cannot be written: {blocked} is no folder. Change that, or set another {name.upper()}_PATH"
     )
@@ -227,7 +228,7 @@ def test_a_path_that_cannot_be_written_is_a_failure(project: Project, name: str)
     if name not in {"warehouse", "published", "pipelines"}:
         folder = project.folder / "folder"
         folder.mkdir()
-        (line,) = examined(project, **{f"{name}_path": folder})
+        (line,) = [line for line in examined(project, **{f"{name}_path": folder}) if line.startswith("fail")]
         assert line.startswith(f"fail paths {folder} cannot be written: it is a folder")
 
 
