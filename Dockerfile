@@ -21,5 +21,5 @@ RUN mkdir -p data published build dbt_project/target dbt_project/logs \
 USER 10001
 ENV PYTHONUTF8=1 LOG=json
 VOLUME ["/app/data", "/app/published"]
-HEALTHCHECK --interval=1h --timeout=5m --start-period=1m --retries=1 CMD [".venv/bin/python", "-m", "doctor"]
+HEALTHCHECK --interval=1h --timeout=5m --start-period=1m --retries=1 CMD [".venv/bin/python", "-m", "operate.doctor"]
 CMD ["make", "scheduled"]

@@ -41,7 +41,7 @@ bench: .venv/.dev ## what each step costs beside a yardstick measured in the sam
 	@$(PY) -m tests.bench --people $(PEOPLE)
 
 doctor: .venv/.ready ## check keys, scopes, versions, clock, locks and files; costs and writes nothing
-	@$(PY) -m doctor
+	@$(PY) -m operate.doctor
 
 ingest: .venv/.ready ## load what the vendors and Mavera have into the warehouse
 	@$(PY) -m ingest
@@ -68,7 +68,7 @@ scheduled: .venv/.ready ## the whole way, as a schedule takes it: where a vendor
 	$(PY) -m activate apply; sent=$$?; [ $$sent -le 1 ] || exit $$sent; \
 	$(PY) -m ingest mavera && $(PY) -m transform || exit; \
 	[ $$sent = 0 ] || exit $$sent; \
-	$(PY) -m runs
+	$(PY) -m common.runs
 
 drift: .venv/.ready ## what Mavera holds otherwise than the ledger says; free, and changes nothing by itself
 	@$(PY) -m activate drift
@@ -77,20 +77,20 @@ status: .venv/.ready ## what stands in Mavera and what it cost
 	@$(PY) -m activate status
 
 shell: .venv/.ready ## a prompt that asks the published copy; it can only be read
-	@$(PY) -m query
+	@$(PY) -m operate.query
 
 query: .venv/.ready ## one question: make query Q=queries/at_risk.sql, with AS=csv or AS=json for a program
 	$(if $(filter-out csv json,$(AS)),$(error AS is csv or json, and a table where it is left out, but it is $(AS)))
-	@$(PY) -m query "$$Q" $(addprefix --,$(AS))
+	@$(PY) -m operate.query "$$Q" $(addprefix --,$(AS))
 
 forget: .venv/.ready ## take a person out of everything kept here, and keep them out; asks for the address
-	@$(PY) -m forget
+	@$(PY) -m operate.forget
 
 backup: .venv/.ready ## ledger, salt, forgotten people and raw data as one encrypted file; BACKUP=FILE names it
-	@$(PY) -m backup make $(BACKUP)
+	@$(PY) -m operate.backup make $(BACKUP)
 
 restore: .venv/.ready ## put a backup into its place, where nothing is in the way; BACKUP=FILE names it
-	@$(PY) -m backup restore $(BACKUP)
+	@$(PY) -m operate.backup restore $(BACKUP)
 
 publish: .venv/.ready ## write the read-only copy again
 	@$(PY) -m transform publish
@@ -107,7 +107,7 @@ column-lineage: .venv/.lineage docs ## which column comes from which, build/colu
 	@echo "build/column-lineage/index.html: open it in a browser"
 
 zones: .venv/.ready ## write the seed of local times anew, from the tzdata package in the lock
-	@$(PY) -m zones
+	@$(PY) -m transform.zones
 
 sandbox: .venv/.ready ## the four vendors on this machine until you press Ctrl-C
 	@$(PY) -m sandbox serve --people $(PEOPLE) --port $(PORT)

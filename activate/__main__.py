@@ -1,6 +1,6 @@
 """`python -m activate`."""
 
-import terminal  # noqa: F401  before all else, which takes a second to load
+from common import terminal  # noqa: F401  before all else, which takes a second to load
 
 # isort: split
 from activate.cli import main

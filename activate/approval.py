@@ -18,7 +18,7 @@ from activate.ledger import Call, Ledger, Mark
 from activate.mavera import Mavera, asked_in, created_at
 from activate.plan import Action, Plan, Step
 from activate.records import MARKER, canonical
-from settings import Settings
+from common.settings import Settings
 
 LAYOUT: Final = 1
 # What a plan hangs on beside the rows: changed since, the plan would be another one.

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-import runs
-import settings as environment
-import terminal
-import warehouse
 from activate import ledger as journal
 from activate import records, screen, shapes
 from activate.lock import LedgerError, lock
 from activate.plan import KINDS, TwoRows
+from common import runs, terminal, warehouse
+from common import settings as environment
 
 if TYPE_CHECKING:
     from activate.engine import Limits

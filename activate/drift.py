@@ -18,7 +18,7 @@ from activate.ledger import Call, Ledger
 from activate.likeness import letters
 from activate.objects import Held
 from activate.plan import KINDS, Entry, Record
-from settings import DriftPolicy
+from common.settings import DriftPolicy
 
 State = Literal["deleted", "edited", "unknown", "twice"]
 

@@ -13,15 +13,14 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
-import assumptions
-import outside
-import terminal
 from activate import generations, objects, remedies, studies
 from activate import mavera as api
 from activate.ledger import WRITTEN_OFF, Call, CreditsSource, Ledger
 from activate.likeness import Reference
 from activate.lock import LedgerError
 from activate.plan import KINDS, Plan, Price, Record, Step, diff, priced
+from common import assumptions, terminal
+from privacy import outside
 
 # Our clock and Mavera's may differ. An object counts as made by a call when it is at most so much older.
 CLOCKS_APART: Final = timedelta(days=1)

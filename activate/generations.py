@@ -7,8 +7,8 @@ What Mavera's reference leaves open stands in assumptions.py, what an app wants 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
-import assumptions
 from activate import studies
+from common import assumptions
 
 TITLE_CHARACTERS: Final = 100
 PERSONAS: Final = (0, 1)  # a persona_id may be left out

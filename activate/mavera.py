@@ -18,11 +18,11 @@ from urllib.parse import quote
 import requests
 import urllib3
 
-import assumptions
-import outside
 from activate import generations, studies, voices
-from activate.firewall import Firewall
 from activate.reader import Reader, Unreadable, lacking
+from common import assumptions
+from privacy import outside
+from privacy.firewall import Firewall
 
 REQUESTS_A_MINUTE: Final = {"starter": 60, "basic": 120, "professional": 240, "enterprise": 600}
 HEADROOM: Final = 0.9  # part of the tier's rate that is used: the key may serve other programs as well

@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from typing import NamedTuple
 
-import warehouse
 from activate.plan import Record
-from settings import Settings
+from common import warehouse
+from common.settings import Settings
 
 RAW_BEHIND = """
     with recursive behind(relation) as (

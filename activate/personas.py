@@ -21,7 +21,7 @@ are in Mavera's reference; what is inferred about their fields stands in assumpt
 from collections.abc import Mapping
 from typing import Any, Final
 
-import assumptions
+from common import assumptions
 
 DEFAULT: Final = "north_star"
 TAKES: Final[Mapping[str, Mapping[str, str]]] = {

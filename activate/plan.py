@@ -11,7 +11,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple, TypeGuard
 
-import assumptions
+from common import assumptions
 
 Facts = Mapping[str, Any]
 Action = Literal["create", "update", "look up", "wait", "hold", "leave"]

@@ -6,8 +6,8 @@ Every object leaves here with the reference's names beside its own, so no other 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import assumptions
-import outside
+from common import assumptions
+from privacy import outside
 
 Body = dict[str, Any]
 

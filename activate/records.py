@@ -16,13 +16,12 @@ import jinja2
 import jinja2.meta
 import jinja2.sandbox
 
-import assumptions
-import pseudonyms
-import warehouse
-from activate import firewall, generations, personas, studies, voices
+from activate import generations, personas, studies, voices
 from activate.likeness import MARKER as MARKER  # how a lost answer is found again
 from activate.plan import Document, Record
-from settings import Settings
+from common import assumptions, warehouse
+from common.settings import Settings
+from privacy import firewall, pseudonyms
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
 # The template file of each kind, in the folder of its job.

@@ -7,7 +7,7 @@ fields can be replaced by MAVERA_STUDY_FIELDS.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
-import assumptions
+from common import assumptions
 
 AT_ONCE: Final = 5  # [G] running focus groups per key
 

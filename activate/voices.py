@@ -8,8 +8,8 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-import assumptions
 from activate.plan import Document
+from common import assumptions
 
 FILE_BYTES: Final = 10 * 2**20  # of anything but a video
 FILE_TYPE: Final = "text/plain"

@@ -1,6 +1,6 @@
 """python -m ingest [SOURCE...]: load what the vendors have, then say what came in."""
 
-import terminal  # isort: split
+from common import terminal  # isort: split
 
 import json
 import os
@@ -20,11 +20,10 @@ from rich.progress_bar import ProgressBar
 from rich.table import Column
 from rich.text import Text
 
-import runs
-import settings
+from common import runs, settings
+from common.warehouse import WarehouseError
 from ingest.pipeline import BrokenOffError, Job, NotStartedError, Summary, run
 from ingest.sources import SOURCES
-from warehouse import WarehouseError
 
 NAMES = [source.name for source in SOURCES]
 WIDTH = 80 - len("06:00:04 ")

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import requests
 
-from settings import Settings
+from common.settings import Settings
 
 MEGABYTE = 1_000_000
 BLOCK_BYTES = 256_000

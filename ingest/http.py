@@ -25,10 +25,10 @@ import pyarrow.compute as pc
 import requests
 from requests.adapters import HTTPAdapter
 
-import outside
 from ingest import files
 from ingest.ceilings import LONGEST_WINDOW_SECONDS, Ceilings, TooMuchError, check_depth, check_link
 from ingest.typed import Aside, BrokenBodyError, Table, value
+from privacy import outside
 
 TRIES = 8
 """How often one request is sent before its resource is given up; a 429 that says when to come back is no

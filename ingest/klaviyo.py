@@ -9,12 +9,12 @@ from typing import Any, TypeVar
 import pyarrow as pa
 import requests
 
-import seeds
+from common import seeds
+from common.settings import Settings
 from ingest.gone import GONE_AT
 from ingest.http import Client, Linked, Parameters, RefusedError, SourceError, Vendor, Whole, side_by_side
 from ingest.pipeline import SETTLED, Pages, Resource, Source
 from ingest.typed import Column, Table, each, listed
-from settings import Settings
 
 SCHEMA = "raw_klaviyo"
 MEDIA_TYPE = "application/vnd.api+json"

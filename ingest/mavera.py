@@ -8,11 +8,11 @@ from pathlib import Path
 import pyarrow as pa
 import sqlalchemy as sa
 
-import assumptions
+from common import assumptions
+from common.settings import Settings
 from ingest.http import Client, Pace, Page, Paging, Parameters, SourceError, Vendor, Whole, total_of
 from ingest.pipeline import Pages, Resource, Source
 from ingest.typed import Column, Table, each, value
-from settings import Settings
 
 SCHEMA = "raw_mavera"
 PAGE_ROWS = 100

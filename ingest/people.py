@@ -19,8 +19,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-import pseudonyms
-from settings import Settings
+from common.settings import Settings
+from privacy import pseudonyms
 
 
 class Trace(NamedTuple):

@@ -31,16 +31,14 @@ import requests
 from dlt.extract import DltResource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-import outside
-import pseudonyms
-import terminal
-import warehouse
-from ingest import belief, captions, gone, people, personal
+from common import terminal, warehouse
+from common.settings import Settings
+from ingest import allowed, belief, captions, gone, people
 from ingest.ceilings import Ceilings
 from ingest.http import Client, OutageError, RefusedError, SourceError, Vendor
 from ingest.people import Addresses, Forgotten
 from ingest.typed import Aside, ChangedTypeError, Form, Table
-from settings import Settings
+from privacy import outside, pseudonyms
 
 BATCH_ROWS = 100_000
 """Rows a package holds at most, give or take a page: bounds memory and what a killed run reads again."""
@@ -635,8 +633,8 @@ class Warehouse:
         _make_writable(settings.pipelines_path)
         self._connection = warehouse.connect(settings.warehouse_path, create=True)
         self._addresses = Addresses(settings)
-        self._allowances = personal.Allowances(settings.klaviyo_event_properties)
-        self._dropped: dict[str, personal.Dropped] = {}
+        self._allowances = allowed.Allowances(settings.klaviyo_event_properties)
+        self._dropped: dict[str, allowed.Dropped] = {}
 
     def close(self) -> None:
         self._connection.close()
@@ -828,7 +826,7 @@ class Warehouse:
                 if field.name not in table.key and not rows.column(place).equals(kept.column(place))
             ]
             if texts:
-                personal.put(self._connection, table, texts, kept)
+                allowed.put(self._connection, table, texts, kept)
 
     def last(self, job: Job) -> Cursor | None:
         """The cursor value up to which the rows of `job` are in the warehouse."""
@@ -859,7 +857,7 @@ class Warehouse:
         for batch, changes in compared:
             batch.job.outcome.count(changes)
             if dropped := self._dropped.pop(batch.job.name, None):
-                personal.record(self._connection, batch.job.resource.table.full_name, dropped, now)
+                allowed.record(self._connection, batch.job.resource.table.full_name, dropped, now)
 
     def _believed(self, batch: Batch, rows: pa.Table) -> pa.Table:
         """The rows of a batch, with those from before in place of what is not believed."""
@@ -889,7 +887,7 @@ class Warehouse:
         rows, dropped = self._allowances.kept(table.full_name, rows)
         if any(dropped):
             self._dropped[batch.job.name] = sum(
-                (dropped[row] for row in self._new_rows(table, rows)), personal.Dropped()
+                (dropped[row] for row in self._new_rows(table, rows)), allowed.Dropped()
             )
         if not self._addresses.is_hashed:
             return rows

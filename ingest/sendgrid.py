@@ -14,6 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from common.settings import Settings
 from ingest.gone import GONE_AT
 from ingest.http import (
     CONFIRM,
@@ -29,7 +30,6 @@ from ingest.http import (
 )
 from ingest.pipeline import Pages, Resource, Source
 from ingest.typed import Aside, Column, Form, Table, each
-from settings import Settings
 
 SCHEMA = "raw_sendgrid"
 FIRST_DAY = "2016-01-01"

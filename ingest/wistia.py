@@ -10,6 +10,7 @@ from functools import partial
 import pyarrow as pa
 import requests
 
+from common.settings import Settings
 from ingest.gone import GONE_AT
 from ingest.http import (
     Client,
@@ -24,7 +25,6 @@ from ingest.http import (
 )
 from ingest.pipeline import Pages, Resource, Source
 from ingest.typed import Column, Table, Type, each
-from settings import Settings
 
 SCHEMA = "raw_wistia"
 READ_DATA = "Read all folder and media data"

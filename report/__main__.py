@@ -1,6 +1,6 @@
 """Draws the report: `python -m report` writes build/report.html from the published copy alone."""
 
-import terminal  # isort: split
+from common import terminal  # isort: split
 
 import json
 import time
@@ -14,9 +14,9 @@ import duckdb
 import typer
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-import outside
-import settings as environment
-import warehouse
+from common import settings as environment
+from common import warehouse
+from privacy import outside
 from report import drawing
 from report.figures import FIGURES, SECTIONS, Drawing, Figure
 

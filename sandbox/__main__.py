@@ -1,6 +1,6 @@
 """python -m sandbox serve | demo"""
 
-import terminal  # isort: split
+from common import terminal  # isort: split
 
 import os
 import threading

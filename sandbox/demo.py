@@ -24,8 +24,7 @@ from typing import Any, NamedTuple
 import duckdb
 import typer
 
-import settings
-import terminal
+from common import settings, terminal
 
 BUILD = settings.ROOT / "build"
 CREDIT_BUDGET = 10_000

@@ -11,10 +11,10 @@ from typing import Any
 
 import duckdb
 
-from activate.firewall import undeclared
 from activate.mavera import Mavera, asked_in
 from activate.plan import KINDS
 from activate.records import DECLARED, MARKER, TEMPLATES
+from privacy.firewall import undeclared
 from sandbox import mavera
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)

@@ -24,10 +24,10 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-import settings
-import transform
+from common import settings
 from sandbox import klaviyo, mavera, sendgrid, wistia
 from tests.commands import Project
+from transform import build as transform
 
 SEED: Final = 7
 TODAY: Final = date(2026, 11, 20)

@@ -17,9 +17,11 @@ from typing import Any
 
 import duckdb
 
-import settings
+from common import settings
 from sandbox.server import environment
 
+ROOMS = {name: f"operate.{name}" for name in ("backup", "doctor", "forget", "query")}
+"""Where the commands stand that are no room of their own."""
 PATIENCE_SECONDS = 300  # a command that says nothing for so long is stuck, on the slowest machine too
 
 
@@ -72,7 +74,7 @@ class Project:
 
     def start(self, module: str, *arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, "-m", ROOMS.get(module, module), *arguments],
             cwd=settings.ROOT,
             env=self.environment,
             stdin=subprocess.DEVNULL,
@@ -92,7 +94,7 @@ class Project:
         ours, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, (24, 80))
         with subprocess.Popen(
-            [sys.executable, "-m", module, *arguments],
+            [sys.executable, "-m", ROOMS.get(module, module), *arguments],
             cwd=settings.ROOT,
             env={**self.environment, "TERM": "xterm-256color", **self.extra},
             stdin=theirs,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
 
-import settings
+from common import settings
 
 OURS = {name.upper() for name in settings.Settings.model_fields}
 # make tells every make below it how it was called, dbt and dlt take options from names that begin like these,

@@ -27,6 +27,7 @@ from unittest.mock import patch
 import requests
 import typer
 
+from common.settings import Settings
 from ingest import klaviyo, mavera, pipeline, sendgrid, wistia
 from ingest.http import SourceError
 from ingest.pipeline import Batch, Job, Source
@@ -37,7 +38,6 @@ from sandbox import sendgrid as sendgrid_api
 from sandbox import wistia as wistia_api
 from sandbox.server import running
 from sandbox.world import World
-from settings import Settings
 
 TODAY: Final = date(2026, 11, 21)
 SOURCES: Final[tuple[Source, ...]] = (sendgrid.SENDGRID, wistia.WISTIA, klaviyo.KLAVIYO, mavera.MAVERA)

@@ -37,6 +37,7 @@ from dlt.common.normalizers.naming import NamingConvention
 from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from common.settings import Settings
 from ingest import http, klaviyo, mavera, pipeline, sendgrid, wistia
 from ingest.pipeline import Job, Resource, Source, Summary
 from ingest.typed import Table
@@ -47,7 +48,6 @@ from sandbox import wistia as wistia_api
 from sandbox.faults import NAMES, SOME, STRICT, VENDORS, Fault
 from sandbox.server import Sandbox, serving
 from sandbox.world import ANOMALIES, World
-from settings import Settings
 
 YESTERDAY, TODAY = date(2026, 11, 20), date(2026, 11, 21)
 SINCE = date(2026, 9, 1)

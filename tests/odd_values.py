@@ -19,11 +19,11 @@ from typing import Annotated, Any, Final, NamedTuple
 import duckdb
 import typer
 
-import settings
-import transform
+from common import settings
 from ingest.__main__ import SOURCES
 from ingest.pipeline import Warehouse
 from ingest.typed import Table
+from transform import build as transform
 
 HERE: Final = Path(__file__).parent
 CASES_A_BUILD: Final = 600

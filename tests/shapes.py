@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import settings
+from common import settings
 
 DOC = settings.ROOT / "docs" / "json.md"
 
@@ -28,7 +28,7 @@ class Section:
 def sections() -> Mapping[str, Section]:
     """Return the sections by the command that they are about: `activate plan`."""
     _, *parts = re.split(r"^## ", DOC.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    return {re.match(r"`python -m (.*) --json`", part)[1]: Section(part) for part in parts}  # type: ignore[index]
+    return {re.match(r"`python -m (?:operate\.)?(.*) --json`", part)[1]: Section(part) for part in parts}  # type: ignore[index]
 
 
 def amiss(command: str, printed: Any) -> list[str]:

@@ -1,0 +1,1 @@
+"""What every part uses: settings, the terminal, DuckDB files, the history of runs, Mavera assumptions."""

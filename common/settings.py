@@ -1,0 +1,334 @@
+"""The only reader of the environment: one validated object for every part of the project."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import unquote, urlsplit
+
+from dotenv.parser import parse_stream
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_core import PydanticKnownError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings.exceptions import SettingsError as NotReadError
+
+from common import assumptions
+from privacy import outside
+
+ROOT = Path(__file__).resolve().parents[1]
+LOOPBACK = {"127.0.0.1", "localhost", "::1"}
+# What a setting takes, by the names that JSON Schema has for it.
+KINDS = {
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "object": "a JSON object of texts",
+    "date-time": "a moment such as 2026-11-20T06:00:00Z",
+}
+FROM_FILE = "_FILE"
+"""What is put after a secret's name to give a file that holds it."""
+# Others' settings that often share a file with ours; below a line `# not ours` anything may stand.
+OF_OTHERS = re.compile(r"POSTGRES_\w+|COMPOSE_\w+|(HTTPS?|FTP|ALL|NO|SOCKS)_PROXY|TZ")
+NOT_OURS = re.compile(r"#\s*not ours\b.*", re.IGNORECASE)
+# How alike a strange name and one of ours must be, 0 to 1, for a suggestion and for a slip in the
+# environment, which holds many names of others.
+ALIKE = 0.6
+MISTYPED = 0.83
+SHORT_NAME, SHORT_MISTYPED = 8, 0.88
+SEPARATED = re.compile(r"\d{1,3}([.,'’_ ]\d{3})+(\.0+)?")
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the text names it and says what to do."""
+
+
+def _without_slash(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise ValueError("must be a URL that starts with http:// or https://")
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ValueError("must be https: a key would travel in clear text")
+    return url.rstrip("/")
+
+
+def _digits(value: object) -> object:
+    """Refuse 1.000, of which pydantic makes 1."""
+    if isinstance(value, str) and not value.strip().lstrip("+-").isdigit():
+        raise PydanticKnownError("int_parsing")
+    return value
+
+
+def _safe_address(url: SecretStr | None) -> SecretStr | None:
+    return None if url is None else SecretStr(_without_slash(url.get_secret_value()))
+
+
+def _below_root(path: Path) -> Path:
+    return path if path.is_absolute() else ROOT / path
+
+
+def _listed(text: object) -> object:
+    """Names parted by commas."""
+    return tuple(filter(None, map(str.strip, text.split(",")))) if isinstance(text, str) else text
+
+
+def _server(url: str) -> str:
+    """Refuse what would be taken apart elsewhere than was meant: a piece of a password could be shown."""
+    import sqlalchemy as sa  # here alone, for a ledger on a server alone: it takes its time
+
+    if url.count("@") > 1:
+        raise ValueError("has more than one @: within a user or a password write it as %40")
+    try:
+        sa.make_url(url)
+    except (ValueError, sa.exc.ArgumentError):
+        raise ValueError("must be postgresql://user:password@host:port/database") from None
+    return url
+
+
+def _database(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    if scheme == "sqlite" and rest.startswith("/") and len(rest) > 1:
+        return f"sqlite:///{_below_root(Path(rest[1:]))}"
+    if scheme in {"postgresql", "postgres", "postgresql+psycopg"}:
+        return _server(f"postgresql+psycopg://{rest}")
+    raise ValueError("must begin with sqlite:/// and a path, or with postgresql://")
+
+
+BaseUrl = Annotated[str, AfterValidator(_without_slash)]
+ProjectPath = Annotated[Path, AfterValidator(_below_root)]
+LedgerUrl = Annotated[str, AfterValidator(_database)]
+DIGITS = BeforeValidator(_digits)
+DriftPolicy = Literal["leave", "restore", "adopt"]
+
+
+class Settings(BaseSettings):
+    """Keys, money, privacy, paths, under their names in the environment; `.env.example` explains each.
+
+    Relative paths start at the project's folder. Secrets print as asterisks.
+    """
+
+    model_config = SettingsConfigDict(
+        env_ignore_empty=True, extra="ignore", frozen=True, validate_default=True
+    )
+
+    sendgrid_api_key: SecretStr | None = None
+    wistia_api_token: SecretStr | None = None
+    klaviyo_api_key: SecretStr | None = None
+    mavera_api_key: SecretStr | None = None
+    mavera_workspace_id: str | None = None
+
+    credit_budget: Annotated[int, Field(ge=0), DIGITS] = 0
+    credit_budget_per_run: Annotated[int, Field(ge=0), DIGITS] | None = None
+    mavera_creations: Annotated[int, Field(ge=0), DIGITS] = 60
+    mavera_creation_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+    smallest_cohort: Annotated[int, Field(ge=2), DIGITS] = 20
+    klaviyo_event_properties: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)] = ()
+    publish_people: bool = False
+    emails_in_warehouse: Literal["plain", "hashed"] = "plain"
+    mavera_plan: Literal["starter", "basic", "professional", "enterprise"] = "starter"
+    mavera_settle_seconds: Annotated[int, Field(ge=0), DIGITS] = assumptions.SETTLE_SECONDS
+    mavera_persona_type: Literal["B2B", "B2C"] = "B2C"
+    mavera_persona_shape: Literal["reference", "examples"] = "reference"
+    mavera_brand_voice_id: str | None = None
+    mavera_fields: dict[str, str] = {}
+    mavera_study_fields: dict[str, str] = {}
+    mavera_transcripts_may_leave: bool = False
+    mavera_drift: DriftPolicy = "leave"
+    mavera_study_days: Annotated[int, Field(ge=0), DIGITS] = 30
+    mavera_poll_seconds: Annotated[float, Field(ge=0.05)] = assumptions.POLL_SECONDS
+    mavera_poll_ceiling_seconds: Annotated[int, Field(ge=0), DIGITS] = assumptions.POLL_CEILING_SECONDS
+
+    notice_url: Annotated[SecretStr | None, AfterValidator(_safe_address)] = None
+    notice_command: str | None = None
+    heartbeat_url: Annotated[SecretStr | None, AfterValidator(_safe_address)] = None
+    log: Literal["text", "json"] = "text"
+    backup_passphrase: Annotated[SecretStr | None, Field(min_length=20)] = None
+
+    history_days: Annotated[int, Field(ge=1, le=730), DIGITS] = 730
+    largest_answer_mb: Annotated[int, Field(ge=1, le=4000), DIGITS] = 100
+    largest_export_mb: Annotated[int, Field(ge=1, le=100_000), DIGITS] = 2000
+    longest_request_seconds: Annotated[float, Field(ge=1)] = 900
+    believe_shrink_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    wistia_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")] = "2026-05"
+    klaviyo_revision: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}(\.pre)?$")] = "2026-07-15"
+
+    warehouse_path: ProjectPath = Path("data/warehouse.duckdb")
+    published_path: ProjectPath = Path("published/published.duckdb")
+    pipelines_path: ProjectPath = Path("data/pipelines")
+    forgotten_path: ProjectPath = Path("data/forgotten.json")
+    runs_path: ProjectPath = Path("data/runs.jsonl")
+    ledger_url: LedgerUrl = "sqlite:///data/ledger.sqlite"
+
+    sendgrid_base_url: BaseUrl = "https://api.sendgrid.com/v3"
+    wistia_base_url: BaseUrl = "https://api.wistia.com/v1"
+    klaviyo_base_url: BaseUrl = "https://a.klaviyo.com/api"
+    mavera_base_url: BaseUrl = "https://app.mavera.io/api/v1"
+
+    run_at: datetime | None = None
+
+    def now(self) -> datetime:
+        """The moment this run counts as its start, in UTC; `RUN_AT` replaces the clock to replay a day."""
+        return (self.run_at or datetime.now(UTC)).astimezone(UTC)
+
+    def secrets(self) -> list[str]:
+        """Return every key and password among the settings, for what must not show one."""
+        held = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
+        password = urlsplit(self.ledger_url).password
+        return [*held, *([password, unquote(password)] if password else [])]
+
+    @property
+    def salt_path(self) -> Path:
+        """The salt of all hashes that stand for people, beside the tombstones."""
+        return self.forgotten_path.with_name("salt")
+
+    @property
+    def private_paths(self) -> list[Path]:
+        """Files and folders with personal data or money: nobody but their owner may read them."""
+        kept = [self.warehouse_path, self.pipelines_path, self.forgotten_path, self.salt_path, self.runs_path]
+        if self.ledger_url.startswith("sqlite:///"):
+            kept.append(Path(self.ledger_url.removeprefix("sqlite:///")))
+        return kept + ([ROOT / "data"] if any(path.is_relative_to(ROOT / "data") for path in kept) else [])
+
+    def world_of(self, vendor: str) -> Literal["sandbox", "live"]:
+        """Whether `vendor` answers from this machine or from the internet; the two never share a file."""
+        host = urlsplit(getattr(self, f"{vendor}_base_url")).hostname
+        return "sandbox" if host in LOOPBACK else "live"
+
+
+def names() -> frozenset[str]:
+    """Return every name that a setting can have in the environment."""
+    ours = {name.upper() for name in Settings.model_fields}
+    return frozenset(ours | {f"{name}{FROM_FILE}" for name in _secrets()})
+
+
+def without_secrets() -> dict[str, str]:
+    """Return this process's environment for a command of somebody else's: without keys, or files of keys."""
+    kept_back = {*_secrets(), *(f"{name}{FROM_FILE}" for name in _secrets())}
+    return {name: value for name, value in os.environ.items() if name.upper() not in kept_back}
+
+
+def load() -> Settings:
+    """Read the environment, then `.env` (or the file that `ENV_FILE` names).
+
+    Raises SettingsError that names the first setting that is unknown or wrong, and what it takes, never its
+    value.
+    """
+    named = os.environ.get("ENV_FILE")
+    file = Path(named) if named else ROOT / ".env"
+    if named and not file.exists():
+        raise SettingsError(f"ENV_FILE: there is no file {file}. Correct its path, or leave ENV_FILE out")
+    in_file = _read(file) if file.exists() else {}
+    in_environment = {name.upper(): value for name, value in os.environ.items() if value}
+    if unknown := next(_mistyped(in_environment), None):
+        raise SettingsError(f"{unknown}. Correct it in the environment, or remove it there")
+    secrets = {**_from_files(in_file, file.name), **_from_files(in_environment, "the environment")}
+    # A secret itself in the environment wins over a file of it that is named in `.env`.
+    given: dict[str, Any] = {
+        name.lower(): value for name, value in secrets.items() if name not in in_environment
+    }
+    try:
+        loaded = Settings(_env_file=file, **given)
+        outside.know(loaded.secrets())
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0])
+        is_ours = first["type"] == "value_error"
+        reason = first["msg"].removeprefix("Value error, ") if is_ours else f"must be {_taken(name)}"
+        if first["type"] == "int_parsing" and SEPARATED.fullmatch(str(first["input"])):
+            reason += ", in digits alone, such as 1000"
+    except NotReadError as error:  # of a setting that is JSON
+        (name,) = re.findall(r'field "(\w+)"', str(error))
+        reason = f"must be {_taken(name)}"
+    else:
+        return loaded
+    raise SettingsError(f"{name.upper()}: {reason}. See .env.example")
+
+
+def _secrets() -> list[str]:
+    """Return the settings that hold a secret: their value may be kept in a file of its own."""
+    fields = Settings.model_fields.items()
+    return [name.upper() for name, field in fields if "SecretStr" in str(field.annotation)] + ["LEDGER_URL"]
+
+
+def _read(file: Path) -> dict[str, str]:
+    """Return what a file of settings holds. Raises SettingsError at the first line that is no setting."""
+    found: dict[str, str] = {}
+    try:
+        with file.open(encoding="utf-8") as stream:
+            for binding in parse_stream(stream):
+                if NOT_OURS.fullmatch(binding.original.string.strip()):
+                    break
+                if binding.error or (binding.key and binding.value is None):
+                    text = binding.original.string
+                    line = binding.original.line + text[: -len(text.lstrip())].count("\n")
+                    raise SettingsError(f"{file}, line {line}: this is not NAME=VALUE. See .env.example")
+                if binding.key:
+                    found[binding.key.upper()] = binding.value or ""
+    except UnicodeDecodeError:
+        raise SettingsError(f"{file} is not UTF-8 text. Save it as UTF-8") from None
+    except OSError as error:
+        raise SettingsError(f"{file} cannot be read: {error.strerror}") from None
+    for name in found:
+        if name not in names() and not OF_OTHERS.fullmatch(name):
+            below = "Settings of other programs belong below a line `# not ours`"
+            raise SettingsError(f"{_unknown(name)}. Correct it in {file}. {below}")
+    return found
+
+
+def _mistyped(given: Mapping[str, str]) -> Iterator[str]:
+    """Say which names in the environment are slips of ours; all other names there are somebody else's."""
+    for name in given.keys() - names() - {"ENV_FILE"}:
+        alike = SHORT_MISTYPED if len(name) < SHORT_NAME else MISTYPED
+        if _nearest(name, alike):
+            yield _unknown(name)
+
+
+def _unknown(name: str) -> str:
+    nearest = _nearest(name, ALIKE)
+    return f"{name}: there is no such setting" + (f", the nearest is {nearest}" if nearest else "")
+
+
+def _nearest(name: str, alike: float) -> str:
+    """Return the setting whose name is most like this one, "" where none is like it."""
+    stem = name.removesuffix(FROM_FILE)
+    among = _secrets() if stem != name else [each.upper() for each in Settings.model_fields]
+    nearest = get_close_matches(stem, among, 1, alike)
+    return f"{nearest[0]}{name[len(stem) :]}" if nearest else ""
+
+
+def _from_files(given: Mapping[str, str], where: str) -> dict[str, str]:
+    """Return the secrets that `NAME_FILE` points to, as Docker and Kubernetes hand them over."""
+    found = {}
+    for name in _secrets():
+        path = given.get(f"{name}{FROM_FILE}")
+        if not path:
+            continue
+        if given.get(name):
+            raise SettingsError(f"{name} and {name}{FROM_FILE} are both set in {where}: keep one of them")
+        try:
+            found[name] = Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise SettingsError(f"{name}{FROM_FILE}: {path} cannot be read: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise SettingsError(f"{name}{FROM_FILE}: {path} is not UTF-8 text") from None
+        if not found[name]:
+            raise SettingsError(f"{name}{FROM_FILE}: {path} is empty. Put the secret into it")
+    return found
+
+
+def _taken(name: str) -> str:
+    """Say in words what a setting takes, from the types and bounds of its field."""
+    schema = Settings.model_json_schema()["properties"][name]
+    schema |= schema.get("anyOf", [{}])[0]  # of one that may be left empty
+    if "enum" in schema:
+        return f"one of {', '.join(schema['enum'])}"
+    if "pattern" in schema:
+        return f"written like {schema['default']}"
+    text = KINDS.get(schema.get("format", schema["type"]), "text")
+    if "minLength" in schema:
+        return f"{text} of {schema['minLength']} characters or more"
+    if "maximum" in schema:
+        return f"{text} from {schema['minimum']} to {schema['maximum']}"
+    return f"{text}, {schema['minimum']} or more" if "minimum" in schema else text

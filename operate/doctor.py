@@ -1,0 +1,491 @@
+"""Check that everything a run needs is there, and say what to do where it is not: `make doctor`.
+
+It asks each vendor for one small page per scope, which costs no credits, and looks at the project's files. It
+writes nothing, and holds the warehouse for a few milliseconds at most.
+"""
+
+from common import terminal  # isort: split
+
+import fcntl
+import json
+import os
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from importlib import metadata
+from pathlib import Path
+from platform import python_version
+from typing import Annotated, Any, Final, Literal, NamedTuple
+from urllib.parse import urlsplit
+
+import duckdb
+import requests
+import typer
+
+from activate import ledger as journal
+from activate import lock
+from common import settings as environment
+from common import warehouse
+from ingest import wistia
+from ingest.http import RefusedError
+from ingest.klaviyo import KLAVIYO
+from ingest.mavera import MAVERA
+from ingest.pipeline import Source
+from ingest.sendgrid import SENDGRID
+from ingest.sources import SOURCES
+from ingest.wistia import WISTIA
+from privacy import outside, pseudonyms
+from transform import build as transform
+
+PACKAGES: Final = ("dlt", "dbt-core", "duckdb")
+PATIENCE_SECONDS: Final = 10.0
+CLOCK_SECONDS: Final = 60  # further off, and what vendors date now looks late, or is refused as of the future
+REVISION_LIVES: Final = 2  # years, by Klaviyo's policy: one stable, one deprecated
+SOON: Final = timedelta(days=90)  # Klaviyo brings a revision a quarter
+# The last part of a scope of SendGrid that allows more than to look.
+WRITING: Final = frozenset({"create", "update", "delete", "send", "write"})
+COLUMNS: Final = 80
+LEAST_ROOM_BYTES: Final = 200_000_000  # less does not take a first load, its models and their copy
+
+State = Literal["ok", "skip", "warn", "fail"]
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class Check(NamedTuple):
+    """One line of the report: how it stands with something, and what to do where it is not well."""
+
+    state: State
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Heard:
+    """What one vendor answered: lines for the report, and by how many seconds our clock is ahead of its."""
+
+    checks: tuple[Check, ...]
+    ahead: float | None = None
+
+
+def examine(settings: environment.Settings) -> Iterator[Check]:
+    """Give every check in the order of a run: the program, the vendors, this machine, the files."""
+    yield _versions()
+    if not any(source.key(settings) for source in SOURCES):
+        yield Check(
+            "fail",
+            "keys",
+            "no vendor key is set. Copy .env.example to .env, or try make demo, which needs none",
+        )
+    pool = ThreadPoolExecutor(len(SOURCES))  # as a block, it would keep a Ctrl-C waiting for the slowest
+    heard = list(pool.map(lambda source: _ask(source, settings), SOURCES))
+    for each in heard:
+        yield from each.checks
+    yield from _clock(settings, {s.name: h.ahead for s, h in zip(SOURCES, heard, strict=True)})
+    yield from _disk(settings)
+    yield from _writable(settings)
+    yield _rights(settings)
+    yield from _warehouse(settings)
+    yield from _ledger(settings)
+
+
+# --- the program -------------------------------------------------------------------------------------
+
+
+def _versions() -> Check:
+    pinned = dict(
+        line.split(" ")[0].split("==")
+        for line in (environment.ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
+        if "==" in line.split(" ")[0]
+    )
+    found = {name: metadata.version(name) for name in PACKAGES}
+    text = ", ".join(
+        [f"python {python_version()}", *(f"{name} {version}" for name, version in found.items())]
+    )
+    other = [f"{name} {pinned[name]}" for name in PACKAGES if pinned.get(name) != found[name]]
+    if other:
+        return Check(
+            "warn", "", f"{text}; requirements.lock has {', '.join(other)}: rm -r .venv, then make doctor"
+        )
+    return Check("ok", "", text)
+
+
+# --- the vendors -------------------------------------------------------------------------------------
+
+
+def _ask(source: Source, settings: environment.Settings) -> Heard:
+    """Try one vendor's key on a page of each scope. Nothing of a page is read."""
+    key = source.key(settings)
+    if not key:
+        return Heard((Check("skip", source.name, f"{source.key_name} is not set: nothing is read from it"),))
+    checks: list[Check] = []
+    ahead: float | None = None
+    vendor = source.connect(settings, key)
+
+    def get(path: str) -> requests.Response:
+        nonlocal ahead
+        answer = vendor.get(
+            f"{vendor.base_url}/{path}", timeout=PATIENCE_SECONDS, allow_redirects=False, stream=True
+        )
+        if "Date" in answer.headers:
+            ahead = (datetime.now(UTC) - parsedate_to_datetime(answer.headers["Date"])).total_seconds()
+        if not answer.ok or answer.is_redirect:
+            raise RefusedError(answer, urlsplit(answer.url).path)
+        return answer
+
+    try:
+        good = 0
+        for scope, path in source.probes.items():
+            try:
+                get(path.format(today=settings.now().date())).close()
+                good += 1
+            except RefusedError as error:
+                checks.append(_refused(source, scope, error, settings))
+                if not error.lacks_scope:
+                    return Heard(
+                        tuple(checks), ahead
+                    )  # it is not about this scope: others would answer alike
+        if good:
+            checks += _told(source, settings, get, good)
+        checks += [Check("warn", source.name, outside.words(notice)) for notice in vendor.notices]
+    except RefusedError as error:
+        checks.append(Check("warn", source.name, f"does not tell what the key may do: {error}"))
+    except requests.RequestException as error:
+        reason = "no answer in time" if isinstance(error, requests.Timeout) else "the connection failed"
+        url_name = f"{source.name.upper()}_BASE_URL"
+        checks.append(
+            Check(
+                "fail",
+                source.name,
+                f"{urlsplit(vendor.base_url).netloc} cannot be reached ({reason}): "
+                f"check network, proxy and {url_name}",
+            )
+        )
+    finally:
+        vendor.close()
+    return Heard(tuple(checks), ahead)
+
+
+def _refused(source: Source, scope: str, error: RefusedError, settings: environment.Settings) -> Check:
+    """Say what one refusal means and what to do."""
+    name = source.name
+    if error.lacks_scope and scope:
+        waiting = [r for r in source.resources(settings) if scope in r.scope]
+        others = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
+        lacks = f"the key lacks {scope} ({error.status} on {error.path}): add it"
+        state: State = "warn" if all(resource.optional for resource in waiting) else "fail"
+        return Check(state, name, f"{lacks}; until then {waiting[0].table.name}{others} cannot be read")
+    if error.status == requests.codes.unauthorized:
+        return Check("fail", name, f"401: {source.key_name} is wrong or revoked; make a new one")
+    if explained := source.explain(error, settings):
+        return Check("fail", name, explained)
+    if error.status == requests.codes.too_many:
+        return Check("warn", name, f"429 on {error.path}: asked too often just now; try again in a minute")
+    if error.status >= requests.codes.server_error:
+        return Check("fail", name, f"{error}: the vendor is in trouble; a run waits and asks again")
+    if error.status == requests.codes.not_found or error.status < requests.codes.bad_request:
+        return Check("fail", name, f"{error}: check {name.upper()}_BASE_URL")
+    return Check("fail", name, str(error))
+
+
+def _told(source: Source, settings: environment.Settings, get: Any, good: int) -> Iterator[Check]:
+    """Say what a vendor tells of a key that it took: rights to write, version, what else it is good for."""
+    scopes = f"{good} of {len(source.probes)} scopes"
+    if source is SENDGRID:
+        rights = [right for right in get("scopes").json()["scopes"] if right.split(".")[-1] in WRITING]
+        if rights:
+            more = f" and {len(rights) - 1} more" if len(rights) > 1 else ""
+            yield Check(
+                "warn",
+                source.name,
+                f"the key can write ({outside.words(rights[0])}{more}): read scopes are enough",
+            )
+        yield Check("ok", source.name, f"{scopes}{'' if rights else ', none to write'}")
+    elif source is WISTIA and wistia.is_modern(settings.wistia_base_url):
+        token = get("token").json()
+        rights = [right for right in token["scopes"] if not right.endswith(":read")]
+        if rights:
+            yield Check(
+                "warn", source.name, f"the token can do more than read ({outside.words(', '.join(rights))})"
+            )
+        until = f", expires {outside.words(token['expires_at'])[:10]}" if token.get("expires_at") else ""
+        yield Check(
+            "ok", source.name, f"{scopes}{until}; release {settings.wistia_api_version}, of about a year each"
+        )
+    elif source is WISTIA:
+        yield Check("ok", source.name, f"{scopes}; v1 is frozen, and tells no rights to write")
+    elif source is KLAVIYO:
+        yield Check("ok", source.name, f"{scopes}; rights to write are not told")
+        yield _revision(settings)
+    elif source is MAVERA:
+        yield _workspace(settings, get("workspaces").json())
+    else:
+        yield Check("ok", source.name, f"{scopes}; rights to write are not told")
+
+
+def _revision(settings: environment.Settings) -> Check:
+    """Say when the configured revision of Klaviyo ends: two years after its date."""
+    year, month, day = (int(part) for part in settings.klaviyo_revision.removesuffix(".pre").split("-"))
+    left = date(year + REVISION_LIVES, month, min(day, 28)) - settings.now().date()
+    ends = f"retires in {left.days:,} days" if left.days >= 0 else f"retired {-left.days:,} days ago"
+    text = f"revision {settings.klaviyo_revision}, {ends}"
+    if left > SOON:
+        return Check("ok", KLAVIYO.name, text)
+    return Check("warn", KLAVIYO.name, f"{text}: set KLAVIYO_REVISION to a newer one")
+
+
+def _workspace(settings: environment.Settings, listed: Mapping[str, Any]) -> Check:
+    workspaces = {row["id"] for row in listed["data"]}
+    chosen = settings.mavera_workspace_id
+    if chosen is None:
+        return Check(
+            "ok", MAVERA.name, "the key is good; without MAVERA_WORKSPACE_ID no focus group, no brand voice"
+        )
+    if chosen not in workspaces and not listed.get("has_more"):
+        return Check(
+            "fail",
+            MAVERA.name,
+            f"MAVERA_WORKSPACE_ID is none of {outside.words(', '.join(sorted(workspaces))) or 'any'}",
+        )
+    return Check("ok", MAVERA.name, f"the key is good, and so is workspace {chosen}")
+
+
+# --- this machine ------------------------------------------------------------------------------------
+
+
+def _clock(settings: environment.Settings, ahead: Mapping[str, float | None]) -> Iterator[Check]:
+    """Hold our clock against the `Date` of each vendor's answer."""
+    measured = {name: seconds for name, seconds in ahead.items() if seconds is not None}
+    if not measured:
+        return
+    name, seconds = min(measured.items(), key=lambda item: abs(item[1]))
+    off = f"{abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'} {name}'s"
+    if abs(seconds) > CLOCK_SECONDS:
+        yield Check("fail", "clock", f"{off}: set it. Cursors, receipts and the budget's month go by it")
+    else:
+        yield Check("ok", "clock", "agrees with the vendors'" if abs(seconds) < 2 else off)
+    if settings.run_at:
+        yield Check(
+            "warn", "clock", f"RUN_AT is set: every run counts as of {settings.run_at:%Y-%m-%d %H:%M}"
+        )
+
+
+def _disk(settings: environment.Settings) -> Iterator[Check]:
+    """Look at every folder that a run writes to; some may be on a disk of their own.
+
+    Publishing writes a copy of what it publishes, forgetting one of the whole warehouse.
+    """
+    size = settings.warehouse_path.stat().st_size if settings.warehouse_path.is_file() else 0
+    rooms = {}
+    for folder in dict.fromkeys(_standing(path.parent) for path in _written(settings).values()):
+        free = shutil.disk_usage(folder).free
+        if free < LEAST_ROOM_BYTES:
+            yield Check("fail", "disk", f"{_bytes(free)} free in {folder}: make room, a run needs more")
+        rooms[folder] = free
+    folder = _standing(settings.warehouse_path.parent)
+    free = rooms[folder]
+    text = f"{_bytes(free)} free"
+    if LEAST_ROOM_BYTES <= free < size:
+        yield Check(
+            "warn", "disk", f"{text} in {folder}, less than the warehouse's {_bytes(size)}: make room"
+        )
+    elif free >= LEAST_ROOM_BYTES:
+        yield Check("ok", "disk", text)
+
+
+def _written(settings: environment.Settings) -> dict[str, Path]:
+    """Return every file and folder that a run writes, by the setting that says where."""
+    written = {
+        "WAREHOUSE_PATH": settings.warehouse_path,
+        "PUBLISHED_PATH": settings.published_path,
+        "PIPELINES_PATH": settings.pipelines_path,
+        "FORGOTTEN_PATH": settings.forgotten_path,
+        "RUNS_PATH": settings.runs_path,
+        "the folder of reports and docs": transform.DOCS,
+    }
+    if ledger := lock.file_of(settings.ledger_url):
+        written["LEDGER_URL"] = Path(ledger)
+    return written
+
+
+def _writable(settings: environment.Settings) -> Iterator[Check]:
+    """Name each path that a run could not write. The warehouse and the ledger have lines of their own."""
+    for name, path in _written(settings).items():
+        if name == "LEDGER_URL" or (name == "WAREHOUSE_PATH" and path.is_file()):
+            continue
+        folder = _standing(path if name == "PIPELINES_PATH" else path.parent)
+        if not folder.is_dir():
+            reason = f"{folder} is no folder"
+        elif path.is_dir() != (name == "PIPELINES_PATH") and path.exists():
+            reason = "it is a folder" if path.is_dir() else "it is no folder"
+        elif not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
+            reason = "permission denied"
+        else:
+            continue
+        do = f"Change that, or set another {name}" if name.isupper() else "Change that"
+        yield Check("fail", "paths", f"{path} cannot be written: {reason}. {do}")
+
+
+# --- the files ---------------------------------------------------------------------------------------
+
+
+def _warehouse(settings: environment.Settings) -> Iterator[Check]:
+    path = settings.warehouse_path
+    copy = "nothing published yet: make transform"
+    if settings.published_path.exists():
+        try:
+            warehouse.require_whole(settings.published_path)
+            copy = f"published copy {_age(settings.published_path)} old"
+        except warehouse.WarehouseError as error:
+            copy = "no published copy that can be read"
+            yield Check("fail", "published", str(error))
+    if not path.exists():
+        if not any(check.text.startswith(str(path)) for check in _writable(settings)):
+            yield Check("ok", "warehouse", f"none yet: make ingest makes it; {copy}")
+        return
+    try:
+        _require_unlocked(path)
+        fingerprint = transform.project_fingerprint(pseudonyms.salt(settings.salt_path))
+        with warehouse.connect(path, read_only=True, is_copy=False) as connection:
+            since = _not_published(connection, fingerprint)
+    except warehouse.WarehouseError as error:
+        yield Check("fail", "warehouse", f"{error}; {copy}")
+        return
+    if os.access(path, os.W_OK):
+        yield Check("ok", "warehouse", f"writable, unlocked; {copy}")
+    else:
+        yield Check("fail", "warehouse", f"{path} cannot be written: permission denied; {copy}")
+    if since:
+        yield Check("warn", "published", f"{since} since it was built: make transform")
+
+
+def _rights(settings: environment.Settings) -> Check:
+    """Files with personal data or money belong to one user; folders of others are theirs to judge."""
+    named = ", ".join(str(path) for path in warehouse.open_to_others(settings.private_paths))
+    if named:
+        return Check("warn", "files", f"other users of this machine can read {named}: chmod go-rwx")
+    return Check("ok", "files", "personal data and the ledger are readable by their owner alone")
+
+
+def _require_unlocked(path: Path) -> None:
+    """Raises WarehouseError that names the process where another program has the file open, to read or write.
+
+    The lock is tried and let go at once: opening the file to write would be a write, where a log is left.
+    """
+    if not os.access(path, os.W_OK):
+        return
+    with path.open("r+b") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except (BlockingIOError, PermissionError):
+            warehouse.connect(path).close()
+
+
+def _not_published(connection: duckdb.DuckDBPyConnection, fingerprint: str) -> str:
+    """Say what has changed since the last good build, or nothing."""
+    known = {row[0] for row in connection.execute(
+        "select table_name from information_schema.tables where table_schema = 'raw_ops'"
+    ).fetchall()}  # fmt: skip
+    if not {"loads", "builds"} <= known:
+        return ""
+    last = connection.execute(
+        "select fingerprint, loads_seen from raw_ops.builds order by built_at desc limit 1"
+    ).fetchone()
+    if last is None:
+        return ""
+    ((count,),) = connection.execute(
+        "select count(*) from raw_ops.loads where rowid >= ? and rows_new + rows_changed > 0", [last[1]]
+    ).fetchall()
+    changes = ["the models have changed"] if last[0] != fingerprint else []
+    changes += [f"{count} tables have new rows"] if count else []
+    return " and ".join(changes)
+
+
+def _ledger(settings: environment.Settings) -> Iterator[Check]:
+    url = settings.ledger_url
+    try:
+        ledger = journal.connect(url, settings.mavera_base_url)
+        count, unknown, owner = ledger.verify(), len(ledger.unknown()), lock.owner(url)
+        is_writable = lock.is_writable(url)
+    except lock.LedgerError as error:
+        yield Check("fail", "ledger", str(error))
+        return
+    if not is_writable:
+        where = lock.file_of(url) or "the ledger's database"
+        yield Check("fail", "ledger", f"{where} cannot be written: permission denied. Nothing could be sent")
+    elif not count:
+        yield Check("ok", "ledger", "none yet: the first make activate makes it")
+    elif unknown:
+        yield Check(
+            "warn", "ledger", f"{count:,} entries, {unknown:,} unknown: make activate looks them up in Mavera"
+        )
+    else:
+        yield Check("ok", "ledger", f"{count:,} entries, 0 unknown")
+    if owner:
+        yield Check("warn", "ledger", f"an apply is at work ({owner}): another one has to wait for it")
+
+
+# --- words -------------------------------------------------------------------------------------------
+
+
+def _standing(folder: Path) -> Path:
+    """The nearest folder above that exists."""
+    return next(each for each in (folder, *folder.parents) if each.exists())
+
+
+def _bytes(count: float) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
+
+
+def _age(path: Path) -> str:
+    minutes = (datetime.now(UTC).timestamp() - path.stat().st_mtime) / 60
+    if minutes < 120:
+        return f"{minutes:.0f} min"
+    return f"{minutes / 60:.0f} h" if minutes < 48 * 60 else f"{minutes / 60 / 24:.0f} days"
+
+
+def _lines(check: Check) -> str:
+    """A check within 80 columns; what passes the edge goes on below itself."""
+    start = f"{check.state:<6}{check.name:<11}" if check.name else f"{check.state:<6}"
+    return textwrap.fill(
+        check.text,
+        COLUMNS,
+        initial_indent=start,
+        subsequent_indent=" " * 17,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def _verdict(failed: int, warned: int) -> str:
+    if not failed and not warned:
+        return "all well. To load what is new: make ingest"
+    return f"{failed} failed, {warned} warning{'' if warned == 1 else 's'}"
+
+
+@app.command(epilog=terminal.DEBUG_HELP)
+def main(
+    as_json: Annotated[bool, typer.Option("--json", help="The same for a machine.")] = False,
+) -> None:
+    """Check keys, scopes, versions, clock, disk, locks, warehouse and ledger. Costs and writes nothing."""
+    checks = []
+    for check in examine(environment.load()):
+        checks.append(check)
+        if not as_json:
+            typer.echo(_lines(check))
+    failed = sum(check.state == "fail" for check in checks)
+    warned = sum(check.state == "warn" for check in checks)
+    if as_json:
+        listed = [check._asdict() for check in checks]
+        typer.echo(json.dumps({"failed": failed, "warnings": warned, "checks": listed}))
+    else:
+        typer.echo(_verdict(failed, warned))
+    raise typer.Exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    terminal.run(app, environment.SettingsError, stopped="stopped; nothing was changed")

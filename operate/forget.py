@@ -1,0 +1,235 @@
+"""Remove a person from everything this project keeps, and keep them out: `make forget`.
+
+Order matters, because any step may be the last one before a crash: first the tombstones, so that no load
+brings anybody back; then the raw rows; then a warehouse file without the freed pages; then the models and the
+published copy, made anew. Run again, it goes through every step once more.
+"""
+
+from common import terminal  # isort: split
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import duckdb
+import sqlalchemy as sa
+import typer
+
+from common import settings as environment
+from common import warehouse
+from ingest import people
+from ingest.klaviyo import KLAVIYO
+from ingest.sendgrid import SENDGRID
+from ingest.wistia import WISTIA
+from privacy import pseudonyms
+from transform import build as transform
+
+SOURCES = (SENDGRID, WISTIA, KLAVIYO)
+MADE_BY_MODELS = ("staging", "intermediate", "marts", "addressed", "activation")
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class ForgetError(Exception):
+    """Something of the person is left, or nothing could be started; the text says what to do."""
+
+
+def forget(settings: environment.Settings, address: str, now: datetime) -> dict[str, Any]:
+    """Forget who has this address; return what was removed where.
+
+    Raises ForgetError where a trace is left, WarehouseError where the warehouse cannot be opened.
+    """
+    if "@" not in address:
+        raise ForgetError("that is no e-mail address")
+    forgotten = people.Forgotten(settings.forgotten_path)
+    path = settings.warehouse_path
+    addresses = people.Addresses(settings)
+    kept_as = addresses.of(address)
+    with warehouse.connect(path) as connection:
+        _require_raw(connection, path)
+        _require_salt(connection, addresses, settings)
+        phones = people.phones_of(connection, kept_as)
+        keys = people.keys_of(connection, kept_as, phones)
+        remembered = [each for phone in phones for each in people.tombstones_of(phone)]
+        forgotten.add([people.normal(address), *keys, *remembered], now)
+        connection.begin()
+        _remove_set_aside(connection, settings, kept_as, keys, phones)
+        removed = people.remove(connection, kept_as, keys, phones)
+        for schema in MADE_BY_MODELS:
+            connection.execute(f"drop schema if exists {schema} cascade")
+        connection.commit()
+    warehouse.rewrite(path)
+    shutil.rmtree(settings.pipelines_path, ignore_errors=True)  # what the last load left there
+    transform.load_runs(settings)  # models read it, and nothing may have been modelled yet
+    built = transform.build(path, None)
+    if built.failures:
+        raise ForgetError(f"the models could not be built anew ({built.failures[0]}). Then run this again")
+    transform.publish_by(settings)
+    _redraw(settings)
+    warehouse.remove_drafts(path)  # a killed run of this command may have left a whole copy
+    ids = [*keys, pseudonyms.person_id(pseudonyms.salt(settings.salt_path), kept_as)]
+    left = [
+        *_mentions(path, [address, kept_as], ids, phones),
+        *_mentions(settings.published_path, [address, kept_as], ids, phones),
+        *_in_runs(settings.runs_path, address),
+        *_in_ledger(settings.ledger_url, address, keys),
+    ]
+    if left:
+        raise ForgetError(f"still named in {', '.join(left)}: docs/operating.md, Forgetting somebody")
+    return {
+        "tombstone": forgotten.tombstone(people.normal(address)),
+        "forgotten_at": now.isoformat(),
+        "rows_removed": removed,
+        "models": built.models,
+        "tombstones": len(forgotten),
+        "tombstones_file": str(settings.forgotten_path),
+    }
+
+
+def _require_raw(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+    known = {f"{schema}.{name}" for schema, name in connection.execute(
+        "select table_schema, table_name from information_schema.tables"
+    ).fetchall()}  # fmt: skip
+    if missing := sorted(people.TRACES.keys() - known):
+        raise ForgetError(f"{path.name} has no {missing[0]} yet. Run make ingest first")
+
+
+def _remove_set_aside(
+    connection: duckdb.DuckDBPyConnection,
+    settings: environment.Settings,
+    kept_as: str,
+    keys: list[str],
+    phones: list[str],
+) -> None:
+    """Remove what was set aside of the person's rows; a warehouse of an earlier version has no such table."""
+    if connection.execute(
+        "select 1 from information_schema.tables where (table_schema, table_name) = ('raw_ops', 'set_aside')"
+    ).fetchone():
+        tables = [resource.table for source in SOURCES for resource in source.resources(settings)]
+        row_keys = {table.full_name: table.key for table in tables}
+        salt = pseudonyms.salt(settings.salt_path)
+        people.remove_set_aside(connection, kept_as, keys, phones, row_keys, salt)
+
+
+def _require_salt(
+    connection: duckdb.DuckDBPyConnection, addresses: people.Addresses, settings: environment.Settings
+) -> None:
+    """Refuse where the address would be looked for in another form than the warehouse has it in."""
+    tables = connection.execute(
+        "select 1 from information_schema.tables where (table_schema, table_name) = ('raw_ops', 'addresses')"
+    ).fetchone()
+    held = connection.execute("select hashed_with from raw_ops.addresses").fetchone() if tables else None
+    if (held[0] if held else "") != addresses.mark:
+        raise ForgetError(
+            "the warehouse keeps addresses in another form than EMAILS_IN_WAREHOUSE and "
+            f"{settings.salt_path} give. Set them as they were when it was loaded"
+        )
+
+
+def _redraw(settings: environment.Settings) -> None:
+    """Draw anew the pages that were drawn while the person was still in the copy."""
+    from report.__main__ import PAGE, draw  # which loads what draws charts
+
+    if PAGE.exists():
+        page = draw(settings.published_path, settings.credit_budget, datetime.now(UTC))
+        with warehouse.beside(PAGE, is_shared=True) as draft:
+            draft.write_text(page.text, encoding="utf-8")
+    if transform.DOCS.exists():
+        transform.write_docs(settings)
+
+
+def _mentions(path: Path, addresses: list[str], ids: list[str], phones: list[str]) -> Iterator[str]:
+    """Name the tables of a DuckDB file in which an address, a phone number, a hash or an id still stands."""
+    texts = [people.normal(address) for address in addresses]
+    # Models of 0.1.0 had the hash without a key.
+    wanted = [*(hashlib.md5(text.encode()).hexdigest() for text in texts), *ids]  # noqa: S324
+    with warehouse.connect(path) as connection:  # dbt still has it open, to write as well
+        tables = connection.execute(
+            "select table_schema, table_name from information_schema.tables where table_type = 'BASE TABLE'"
+        ).fetchall()
+        for schema, table in tables:
+            entries = f'"{schema}"."{table}" as entry'
+            found = connection.execute(
+                f"select 1 from {entries}, unnest($wanted) as wanted(text)"
+                " where contains(lower(entry::varchar), lower(wanted.text)) limit 1",
+                {"wanted": wanted},
+            ).fetchone() or any(
+                connection.execute(
+                    f"select 1 from {entries} where {people.mentions('entry')} limit 1", {"address": text}
+                ).fetchone()
+                for text in texts
+            )
+            found = found or any(
+                connection.execute(
+                    f"select 1 from {entries} where {named} limit 1", {"phone": people.written(phone)}
+                ).fetchone()
+                for phone in phones
+                if (named := people.names_phone("entry", f"{schema}.{table}", "$phone"))
+            )
+            if found:
+                yield f"{path.name}: {schema}.{table}"
+
+
+def _in_runs(path: Path, address: str) -> Iterator[str]:
+    """Name the history of runs where it mentions the person. What failed is kept there without values."""
+    if path.exists() and people.normal(address) in path.read_text(encoding="utf-8").lower():
+        yield path.name
+
+
+def _in_ledger(url: str, address: str, keys: list[str]) -> Iterator[str]:
+    """Name the rows of the ledger that mention the person. None ever should: only aggregates are sent."""
+    location = sa.make_url(url)
+    if location.get_backend_name() == "sqlite" and not Path(location.database or "").exists():
+        return
+    with sa.create_engine(url, poolclass=sa.NullPool).connect() as connection:
+        if not sa.inspect(connection).has_table("journal"):
+            return
+        rows = connection.execute(
+            sa.text("select entry_id, record_key, facts, payload, answer, error from journal")
+        )
+        for row in rows:
+            text = " ".join(str(each) for each in row[1:]).lower()
+            if any(value.lower() in text for value in (people.normal(address), *keys)):
+                yield f"the ledger, row {row.entry_id}"
+
+
+@app.command(epilog=terminal.DEBUG_HELP)
+def main(
+    address: Annotated[
+        str | None, typer.Argument(metavar="[EMAIL]", help="Asked for where left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The certificate for a machine.")] = False,
+) -> None:
+    """Take a person out of raw data, models and published copy, keep them out, and certify it."""
+    settings = environment.load()
+    certificate = forget(settings, address or typer.prompt("E-mail address"), datetime.now(UTC))
+    if as_json:
+        typer.echo(json.dumps(certificate))
+        return
+    removed = {table: count for table, count in certificate["rows_removed"].items() if count}
+    typer.echo(f"forgotten  {certificate['tombstone'][:12]}, {certificate['forgotten_at'][:19]} UTC")
+    for table, count in removed.items():
+        typer.echo(f"removed    {count:,} rows of {table}")
+    if not removed:
+        typer.echo("removed    nothing: no row had this address")
+    typer.echo(f"made anew  {certificate['models']} models, the published copy, the warehouse's file")
+    typer.echo("checked    no table and no row of the ledger names the address or a key of the person")
+    typer.echo(
+        f"kept out   {certificate['tombstones']} tombstones in {certificate['tombstones_file']}: back it up"
+    )
+    typer.echo("not ours   SendGrid, Wistia and Klaviyo keep their own: delete the person there as well")
+
+
+if __name__ == "__main__":
+    terminal.run(
+        app,
+        environment.SettingsError,
+        warehouse.WarehouseError,
+        transform.TransformError,
+        half_done=(ForgetError,),
+        stopped="stopped; run it again: what was begun is gone through from the start",
+    )

@@ -1,0 +1,314 @@
+"""Ask the published copy: `python -m operate.query` is a prompt, with a file or SQL it answers one question.
+
+The copy is opened read-only and for one statement at a time, so that the next one reads what was published
+meanwhile. A statement reaches nothing else: no file and no network.
+"""
+
+from common import terminal  # isort: split
+
+import csv
+import io
+import json
+import os
+import re
+import readline  # noqa: F401  input() edits its line and remembers the ones before by it
+import shutil
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Final, NamedTuple
+
+import duckdb
+import typer
+
+from common import settings as environment
+from common import warehouse
+from privacy import outside
+
+MOST_ROWS: Final = 200  # of a table for people; --csv and --json give all
+STOP_EVERY_SECONDS: Final = 0.05
+LEAST_WIDTH: Final = 8  # a column is not cut below it to fit a terminal
+# What spreadsheets take for the beginning of a formula, also in letters of another width.
+FORMULA: Final = re.compile("\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")
+SIGNED: Final = re.compile(r"[+-]?\d[\d.,]*")
+NUMBER: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*")
+HELP: Final = """\
+SQL goes over as many lines as it needs and ends with ;
+.tables          what there is to ask, with its rows
+.columns TABLE   its columns and their types
+.quit            leaves, as Ctrl-D does; Ctrl-C gives up what runs or was typed"""
+TABLES: Final = """
+    select schema_name || '.' || table_name as name, estimated_size as row_count
+    from duckdb_tables() order by all
+"""
+COLUMNS: Final = """
+    select column_name as name, lower(data_type) as type
+    from duckdb_columns() where list_contains([table_name, schema_name || '.' || table_name], ?)
+"""
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class QueryError(Exception):
+    """The question cannot be answered; the text says where it goes wrong."""
+
+
+class Answer(NamedTuple):
+    """What a statement gave: its columns, whether each is a number, and all rows."""
+
+    names: list[str]
+    are_numbers: list[bool]
+    rows: list[tuple[Any, ...]]
+
+
+def ask(path: Path, text: str, values: Sequence[Any] = (), origin: str = "") -> Answer:
+    """Answer one statement from the published copy at `path`.
+
+    Raises QueryError in one line, which names `origin` and the line in it, WarehouseError without a copy.
+    """
+    place = f"{origin}, " if origin else ""
+    warehouse.require_whole(path)
+    with warehouse.connect(path, read_only=True) as connection:
+        connection.execute(f"set errors_as_json = true; {warehouse.CONFINED}")
+        try:
+            statements = connection.extract_statements(text)
+            if len(statements) != 1:
+                found = f"{len(statements)} statements, and one at a time is answered"
+                raise QueryError(place + (found if statements else "there is no statement"))
+            described, rows = _fetched(connection, text, values)
+        except duckdb.Error as error:
+            said = _unpublished(connection, text, error) or _one_line(str(error), text)
+            raise QueryError(place + said) from error
+    are_numbers = [bool(NUMBER.fullmatch(str(column[1]))) for column in described]
+    return Answer([column[0] for column in described], are_numbers, rows)
+
+
+def _fetched(
+    connection: duckdb.DuckDBPyConnection, text: str, values: Sequence[Any]
+) -> tuple[list[Any], list[tuple[Any, ...]]]:
+    """Run one statement beside this thread, which hears a Ctrl-C at once and tells DuckDB to stop.
+
+    Where DuckDB hears it itself it may leave its work running, and closing then waits for the end of it.
+    """
+
+    def fetch() -> tuple[list[Any], list[tuple[Any, ...]]]:
+        result = connection.execute(text, values)
+        return result.description or [], result.fetchall()
+
+    with ThreadPoolExecutor(1) as beside:
+        fetching = beside.submit(fetch)
+        try:
+            return fetching.result()
+        except KeyboardInterrupt:
+            while not fetching.done():  # told before it began it would not hear
+                connection.interrupt()
+                time.sleep(STOP_EVERY_SECONDS)
+            raise
+
+
+def _unpublished(connection: duckdb.DuckDBPyConnection, text: str, error: duckdb.Error) -> str:
+    """Say which setting publishes a mart that a statement names and the copy lacks, if any."""
+    if not isinstance(error, duckdb.CatalogException):
+        return ""
+    try:
+        asked = "select relation from lineage.withheld where reason = 'people'"
+        relations = connection.execute(asked).fetchall()
+    except duckdb.Error:  # a copy of an earlier version
+        return ""
+    named = (name for (name,) in relations if re.search(rf"\b{name.split('.')[1]}\b", text, re.IGNORECASE))
+    do = "is not published: it has a row per person. Set PUBLISH_PEOPLE=true in .env, then make publish"
+    return next((f"{name} {do}" for name in named), "")
+
+
+def _one_line(told: str, text: str) -> str:
+    """DuckDB's words, after the number of the line of `text` that they are about.
+
+    The line that it names itself does not count comments before a statement; the place in bytes is right.
+    """
+    if not told.endswith("}"):
+        return re.sub(r"^[\w ]+ Error: ", "", " ".join(told.split()))
+    error = json.loads(told[told.index("{") :])
+    words = " ".join(error["exception_message"].split())
+    if "position" not in error:
+        return words
+    line = text.encode()[: int(error["position"])].count(b"\n") + 1
+    return f"line {line}: {words}"
+
+
+# --- how an answer is shown --------------------------------------------------------------------------
+
+
+def as_table(answer: Answer, width: int | None = None) -> str:
+    """Return a table in plain letters, numbers to the right; columns are cut until it fits into `width`."""
+    shown = [[_cell(value) for value in row] for row in answer.rows[:MOST_ROWS]]
+    names = [_cell(name) for name in answer.names]
+    widths = [max(map(len, column)) for column in zip(names, *shown, strict=True)]
+    while width and sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > LEAST_WIDTH:
+        widths[widths.index(max(widths))] -= 1
+    rules = ["-" * each for each in widths]
+    lines = [_line(cells, widths, answer.are_numbers) for cells in (names, rules, *shown)]
+    count = len(answer.rows)
+    first = f"first {MOST_ROWS} of " if count > MOST_ROWS else ""
+    return "\n".join([*lines, f"({first}{count:,} row{'' if count == 1 else 's'})"])
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], are_numbers: Sequence[bool]) -> str:
+    cut = [c if len(c) <= width else f"{c[: width - 2]}.." for c, width in zip(cells, widths, strict=True)]
+    aligned = [
+        cell.rjust(width) if is_number else cell.ljust(width)
+        for cell, width, is_number in zip(cut, widths, are_numbers, strict=True)
+    ]
+    return "  ".join(aligned).rstrip()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.2e}" if 0 < abs(value) < 0.001 else f"{round(value, 4)}"
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC) if value.tzinfo else value:%Y-%m-%d %H:%M:%S}"
+    return " ".join(outside.printable(str(value)).split())
+
+
+def as_csv(answer: Answer) -> str:
+    """Return comma-separated values with a line of names; null is empty."""
+    text = io.StringIO()
+    lines = csv.writer(text, lineterminator="\n")
+    lines.writerow([_inert(name) for name in answer.names])
+    lines.writerows(
+        [value if value is None else _inert(_plain(value)) for value in row] for row in answer.rows
+    )
+    return text.getvalue().rstrip("\n")
+
+
+def _inert(value: Any) -> Any:
+    """Keep a spreadsheet from taking a text for a formula; what it shows then begins with an apostrophe."""
+    if not isinstance(value, str):
+        return value if isinstance(value, int | float) else _inert(str(value))
+    text = "\n".join(outside.printable(line) for line in value.splitlines())
+    return f"'{text}" if FORMULA.match(value) and not SIGNED.fullmatch(value) else text
+
+
+def as_json(answer: Answer) -> str:
+    """Return an array of objects; a decimal becomes a number, a time ISO 8601."""
+    rows = [[_plain(value) for value in row] for row in answer.rows]
+    return json.dumps([dict(zip(answer.names, row, strict=True)) for row in rows], default=str)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal):
+        return float(value)
+    return value.isoformat() if isinstance(value, date) else value
+
+
+# --- commands ----------------------------------------------------------------------------------------
+
+
+@app.command(epilog=terminal.DEBUG_HELP)
+def main(
+    question: Annotated[
+        str | None, typer.Argument(metavar="[FILE_OR_SQL]", help="A file, or SQL; a prompt where left out.")
+    ] = None,
+    csv_: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="An array of objects.")] = False,
+) -> None:
+    """Ask the published copy. queries/ holds questions to begin with."""
+    path = environment.load().published_path
+    if csv_ and json_:
+        raise QueryError("--csv or --json, not both")
+    if question is None and sys.stdin.isatty():
+        with terminal.left_to_command():
+            _prompt(path)
+        return
+    text, origin = _read(question)
+    answer = ask(path, text, origin=origin)
+    if csv_ or json_:
+        typer.echo(as_csv(answer) if csv_ else as_json(answer))
+    else:
+        typer.echo(as_table(answer, _width()))
+
+
+def _read(question: str | None) -> tuple[str, str]:
+    """Return the statement and the name of its file, if it has one."""
+    if question is None:
+        return sys.stdin.buffer.read().decode(errors="replace"), ""
+    question = os.fsencode(question).decode(errors="replace")  # whatever the locale made of its letters
+    if question and (" " not in question.strip() or question.endswith(".sql")):
+        file = Path(question)
+        if not file.is_file():
+            there = ", ".join(
+                sorted(f"queries/{each.name}" for each in (environment.ROOT / "queries").glob("*.sql"))
+            )
+            raise QueryError(f"there is no file {question}. There are {there}")
+        return file.read_text(encoding="utf-8"), question
+    return question, ""
+
+
+def _width() -> int | None:
+    """The columns of the terminal that is written to; None for a file or a pipe, where nothing is cut."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def _prompt(path: Path) -> None:
+    """Read statements and answer them until the end of input."""
+    count = len(ask(path, TABLES).rows)
+    typer.echo(f"{count} tables of {path.name}, read-only. .help says how to ask, Ctrl-D leaves.")
+    for text in _typed():
+        try:
+            if text.startswith("."):
+                _obey(path, text)
+            else:
+                typer.echo(as_table(ask(path, text), _width()))
+        except (QueryError, warehouse.WarehouseError) as error:
+            typer.echo(f"error: {error}", err=True)
+        except KeyboardInterrupt:
+            typer.echo("stopped", err=True)
+
+
+def _typed() -> Iterator[str]:
+    """Give each dot command and each statement that ends with a semicolon."""
+    lines: list[str] = []
+    while True:
+        try:
+            line = input("      > " if lines else "query > ")
+        except KeyboardInterrupt:
+            typer.echo()
+            lines = []
+            continue
+        except EOFError:
+            typer.echo()
+            return
+        if not lines and line.strip() in {".quit", ".exit"}:
+            return
+        if not lines and line.strip().startswith("."):
+            yield line.strip()
+        elif lines or line.strip():
+            lines.append(line)
+        if lines and line.rstrip().endswith(";"):
+            yield "\n".join(lines)
+            lines = []
+
+
+def _obey(path: Path, text: str) -> None:
+    """Do what a dot command says."""
+    command, _, name = text.partition(" ")
+    if command == ".tables":
+        typer.echo(as_table(ask(path, TABLES), _width()))
+    elif command == ".columns" and name.strip():
+        answer = ask(path, COLUMNS, [name.strip().lower()])
+        if not answer.rows:
+            raise QueryError(f"there is no table {name.strip()}: .tables lists them")
+        typer.echo(as_table(answer, _width()))
+    else:
+        typer.echo(HELP)
+
+
+if __name__ == "__main__":
+    terminal.run(
+        app, environment.SettingsError, warehouse.WarehouseError, QueryError, stopped="stopped: no answer"
+    )

@@ -1,0 +1,165 @@
+"""CONTRIBUTING.md, followed: a copy of the project with each step done must load, build, test and plan."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import parse_qs, urlsplit
+
+import duckdb
+import pytest
+
+from common import settings
+from tests.transform.test_dbt_project import SMALL, create_raw
+
+TEXT = (settings.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+STEP = re.compile(
+    r"(?:New\s+file\s+`(?P<new>[^`]+)`|In\s+`(?P<old>[^`]+)`,\s+(?P<where>after|before|instead\s+of)\s+the\s+line\s+`(?P<line>[^`]+)`):"
+    r"\n\n(?P<indent> +)```\w+\n(?P<block>.*?)\n(?P=indent)```",
+    re.DOTALL,
+)
+ANSWERS = [
+    {"id": f"a{number}", "survey": "Winter", "score": number, "answered_at": f"2026-01-0{number}T10:00:00Z"}
+    for number in (1, 2, 3)
+]
+
+
+class Step(NamedTuple):
+    """A file that is new, or a place in one that stands, and what goes there."""
+
+    new: str | None
+    old: str | None
+    where: str | None
+    line: str | None
+    block: str
+
+    def follow(self, project: Path) -> None:
+        if self.new:
+            path = project / self.new
+            assert not path.exists(), f"{self.new} is there already"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(self.block, encoding="utf-8")
+            return
+        path = project / str(self.old)
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        positions = [number for number, text in enumerate(lines) if text.rstrip("\n") == self.line]
+        assert positions, f"{self.old} has no line {self.line!r}"
+        start = positions[0] + (self.where == "after")
+        lines[start : start + (self.where == "instead of")] = [self.block]
+        path.write_text("".join(lines), encoding="utf-8")
+
+
+def steps() -> Iterator[Step]:
+    for found in STEP.finditer(TEXT):
+        shift = len(found["indent"])
+        block = "".join(f"{line[shift:]}\n" for line in found["block"].split("\n"))
+        where = " ".join(found["where"].split()) if found["where"] else None
+        yield Step(found["new"], found["old"], where, found["line"], block)
+
+
+def test_every_block_belongs_to_a_step() -> None:
+    assert len(list(steps())) == len(re.findall(r"^ *```\w", TEXT, re.MULTILINE))
+
+
+@pytest.fixture
+def surveys() -> Iterator[str]:
+    """The invented vendor: answers by limit and offset, to who has its key."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            url = urlsplit(self.path)
+            asked = {name: values[0] for name, values in parse_qs(url.query).items()}
+            assert url.path == "/v1/answers"
+            assert self.headers["Authorization"] == "Bearer survey-key"
+            rows = [row for row in ANSWERS if row["answered_at"] >= asked.get("since", "")]  # type: ignore[operator]
+            start, size = int(asked["offset"]), int(asked["limit"])
+            body = json.dumps(rows[start : start + size]).encode()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/v1"
+        server.shutdown()
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of the project, with every step followed and CLV tiers switched off."""
+    project = tmp_path / "clone"
+    unneeded = shutil.ignore_patterns("target", "logs", "__pycache__")
+    for folder in ("activate", "common", "dbt_project", "ingest", "privacy", "transform"):
+        shutil.copytree(settings.ROOT / folder, project / folder, ignore=unneeded)
+    shutil.copy(settings.ROOT / ".env.example", project)
+    for step in steps():
+        step.follow(project)
+    config = project / "dbt_project" / "dbt_project.yml"
+    text = config.read_text(encoding="utf-8")
+    assert "    clv-tiers: {enabled: true," in text
+    config.write_text(
+        text.replace("    clv-tiers: {enabled: true,", "    clv-tiers: {enabled: false,"), encoding="utf-8"
+    )
+    return project
+
+
+def run(project: Path, url: str, *arguments: str) -> str:
+    ran = subprocess.run(
+        [sys.executable, "-m", *arguments],
+        cwd=project,
+        env={
+            "PATH": "/usr/bin:/bin",
+            "DO_NOT_TRACK": "1",
+            "RUNTIME__DLTHUB_TELEMETRY": "false",
+            "MAVERA_API_KEY": "mvra_live_nobody_calls_with_this_one",
+            "MAVERA_WORKSPACE_ID": "ws_mine",
+            "SURVEYS_API_KEY": "survey-key",
+            "SURVEYS_BASE_URL": url,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    return ran.stdout
+
+
+def test_job_measure_and_vendor_are_added_by_the_steps_alone(clone: Path, surveys: str) -> None:
+    loaded = json.loads(run(clone, surveys, "ingest", "surveys", "--json"))
+    assert loaded["totals"]["rows_new"] == 3
+    again = json.loads(run(clone, surveys, "ingest", "surveys", "--json"))
+    assert again["totals"]["rows_new"] == 0
+    warehouse = clone / "data" / "warehouse.duckdb"
+    create_raw(warehouse)
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(SMALL)
+    run(clone, surveys, "transform", "--full")
+    with duckdb.connect(str(warehouse), read_only=True) as connection:
+        answered = connection.execute("select sum(score) from staging.stg_surveys__answers").fetchone()
+        halves = connection.execute(
+            "select viewer_count, half_watched_count from marts.media_half_watched where media_id = 'm1'"
+        ).fetchone()
+    unit_test = ("dbt.cli.main", "test", "-s", "media_half_watched")
+    run(clone, surveys, *unit_test, "--project-dir", "dbt_project", "--profiles-dir", "dbt_project")
+    assert answered == (6,)
+    assert halves == (4, 2)
+
+    planned = json.loads(run(clone, surveys, "activate", "plan", "--json"))
+    people = {step["key"]: step["people"] for step in planned["steps"]}
+    own = {key: count for key, count in people.items() if key.startswith("personas/segment-members:")}
+    assert sorted(own.values()) == [5, 20, 42, 43]
+    assert not any(key.startswith("personas/clv-tiers:") for key in people)
+    shown = run(clone, surveys, "activate", "explain", next(key for key in own if own[key] == 43))
+    assert "segment Buyers, member_count 43\n" in shown
+    assert "marts.dim_segments, member_count 43" in shown
+    assert "words     activate/templates/segment_members/persona.md.j2\n" in shown

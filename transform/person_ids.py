@@ -1,0 +1,31 @@
+"""The plugin by which dbt computes `person_id(address)`, a hash that is keyed by the salt of this project.
+
+The key reaches DuckDB as a bound value of each connection, so neither SQL nor anything that dbt writes shows
+it. Before there is a salt, as in unit tests of the models alone, the key is empty.
+"""
+
+from typing import Any, Final
+
+from dbt.adapters.duckdb.plugins import BasePlugin
+
+from common import settings
+from privacy import pseudonyms
+
+BLOCK: Final = 64  # bytes of SHA-256 that a key of HMAC fills
+# HMAC-SHA-256 as RFC 2104 has it: the two keys are bound, and a macro cannot be.
+PERSON_ID: Final = f"""
+create or replace temporary macro person_id(address) as left(
+    sha256(getvariable('outer_key') || unhex(sha256(getvariable('inner_key') || encode(address)))),
+    {pseudonyms.PERSON_ID_CHARACTERS}
+)
+"""
+
+
+class Plugin(BasePlugin):
+    """Makes `person_id` known to every connection of dbt."""
+
+    def configure_cursor(self, cursor: Any) -> None:
+        key = pseudonyms.person_key(pseudonyms.salt(settings.load().salt_path)).ljust(BLOCK, b"\0")
+        for name, sign in (("inner_key", 0x36), ("outer_key", 0x5C)):
+            cursor.execute(f"set variable {name} = ?", [bytes(byte ^ sign for byte in key)])
+        cursor.execute(PERSON_ID)
