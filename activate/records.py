@@ -20,11 +20,11 @@ from activate import generations, personas, studies, voices
 from activate.likeness import MARKER as MARKER  # how a lost answer is found again
 from activate.plan import Document, Record
 from common import assumptions, warehouse
-from common.settings import Settings
+from common.settings import ROOT, Settings
 from privacy import firewall, pseudonyms
 
-TEMPLATES: Final = Path(__file__).parent / "templates"
-# The template file of each kind, in the folder of its job.
+JOBS: Final = ROOT / "dbt_project" / "models" / "jobs"
+# The file of words for each kind, in the folder of its job.
 WORDS: Final = {
     "personas": "persona.md.j2",
     "brand-voices": "voice.md.j2",
@@ -52,13 +52,13 @@ def marker(record_key: str, fingerprint: str) -> str:
     return f"Ref: {record_key} {fingerprint[:12]}"
 
 
-def load(settings: Settings, kinds: Sequence[str], templates: Path = TEMPLATES) -> list[Record]:
+def load(settings: Settings, kinds: Sequence[str], jobs: Path = JOBS) -> list[Record]:
     """Return the records that the published activation models ask for.
 
     Raises WarehouseError where there is no published copy, RecordsError where a model or template is missing
     or the two do not fit each other.
     """
-    environment = _environment(templates)
+    environment = _environment(jobs)
     wall = guard(settings)
     with warehouse.read_copy(settings.published_path) as connection:
         known: dict[str, set[str]] = {}
@@ -304,17 +304,22 @@ def _misfit(settings: Settings, kind: str, name: str, text: str, choice: Mapping
 
 
 def words_of(kind: str, template: str) -> str:
-    """Return the file below the templates' folder that holds the words of a record."""
+    """Return the file below the folder of jobs that holds the words of a record."""
     return f"{template.replace('-', '_')}/{WORDS[kind]}"
+
+
+def shown(path: str) -> str:
+    """Return the path of a job's file as a person types it."""
+    return f"{JOBS.relative_to(ROOT)}/{path}"
 
 
 def _choice_of(template: str) -> str:
     return f"{template.replace('-', '_')}/{CHOICE}"
 
 
-def _environment(templates: Path) -> jinja2.Environment:
+def _environment(jobs: Path) -> jinja2.Environment:
     environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        loader=jinja2.FileSystemLoader(templates),
+        loader=jinja2.FileSystemLoader(jobs),
         undefined=jinja2.StrictUndefined,
         autoescape=False,
         trim_blocks=True,
@@ -389,7 +394,7 @@ def _declared(
         read = tomllib.loads(source)
         declared, earlier = read.get(kind, {}), read.get(EARLIER, {}).get(kind, {})
         wrong = firewall.undeclared(facts, declared, "facts")
-    said = f"{wrong} in activate/templates/{path}" if wrong else ""
+    said = f"{wrong} in {shown(path)}" if wrong else ""
     return dict(_by_path(declared)), earlier, said
 
 
@@ -422,19 +427,17 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
 @contextmanager
 def _told(kind: str, record_key: str, path: str) -> Iterator[None]:
     """Turn what goes wrong with a template into a line that names its file."""
-    shown = f"activate/templates/{path}"
+    file = shown(path)
     try:
         yield
     except jinja2.TemplateNotFound as error:
-        raise RecordsError(
-            f"{kind}/{record_key} needs activate/templates/{error.name}, which is missing"
-        ) from None
+        raise RecordsError(f"{kind}/{record_key} needs {shown(str(error.name))}, which is missing") from None
     except jinja2.TemplateSyntaxError as error:
-        raise RecordsError(f"{shown}, line {error.lineno}: {error.message}") from None
+        raise RecordsError(f"{file}, line {error.lineno}: {error.message}") from None
     except tomllib.TOMLDecodeError as error:
-        raise RecordsError(f"{shown} is not TOML: {error}") from None
+        raise RecordsError(f"{file} is not TOML: {error}") from None
     except (jinja2.TemplateError, TypeError, ValueError) as error:
-        raise RecordsError(f"{shown} does not fit the facts of {kind}/{record_key}: {error}") from None
+        raise RecordsError(f"{file} does not fit the facts of {kind}/{record_key}: {error}") from None
 
 
 def _paragraphs(text: str) -> str:

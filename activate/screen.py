@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from activate.plan import KINDS, Plan, Step
-from activate.records import words_of
+from activate.records import shown, words_of
 
 if TYPE_CHECKING:
     from activate.drift import Drift, Findings
@@ -53,7 +53,7 @@ def record_lines(record: "Record", behind: "Origins") -> list[str]:
         named("from", f"{model}, job {record.job}"),
         *(named("", line) for line in _origin_lines(behind.facts)),
         *(named("" if place else "raw", line) for place, line in enumerate(_raw_lines(behind.raw))),
-        named("words", f"activate/templates/{words_of(record.kind, record.template)}"),
+        named("words", shown(words_of(record.kind, record.template))),
     ]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from activate.plan import Plan, Price
-from activate.records import words_of
+from activate.records import shown, words_of
 from activate.screen import DRIFT_SIGNS, SIGNS, way
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def of_record(record: "Record", behind: "Origins") -> dict[str, Any]:
             {"table": table.name, "rows": table.row_count, "loaded_at": _iso(table.loaded_at)}
             for table in behind.raw
         ],
-        "words": f"activate/templates/{words_of(record.kind, record.template)}",
+        "words": shown(words_of(record.kind, record.template)),
     }
 
 

@@ -13,7 +13,7 @@ import duckdb
 
 from activate.mavera import Mavera, asked_in
 from activate.plan import KINDS
-from activate.records import DECLARED, MARKER, TEMPLATES
+from activate.records import DECLARED, JOBS, MARKER
 from privacy.firewall import undeclared
 from sandbox import mavera
 
@@ -262,7 +262,7 @@ def misdeclared(connection: duckdb.DuckDBPyConnection) -> tuple[list[str], set[t
             f"select job, list(facts) from activation.sync_mavera__{kind.replace('-', '_')} group by job"
         ).fetchall()
         for job, texts in rows:
-            path = TEMPLATES / job.replace("-", "_") / DECLARED
+            path = JOBS / job.replace("-", "_") / DECLARED
             declared = tomllib.loads(path.read_text(encoding="utf-8"))[kind]
             given = [json.loads(text) for text in texts]
             field = f"{kind}/{job}"

@@ -433,7 +433,7 @@ def test_a_study_is_planned_waited_for_and_explained(desk: Desk) -> None:
     assert desk.activate("apply").code == 0
     (remote_id,) = (remote for remote in standing(desk) if remote and remote.startswith("fg_"))
     *_, words, sent, answered = desk.activate("explain", study).lines
-    assert words == "words     activate/templates/product_affinity/study.toml"
+    assert words == "words     dbt_project/models/jobs/product_affinity/study.toml"
     assert 'POST /focus-groups {"name"' in sent
     assert answered.startswith(f"answered  {remote_id}, ")
 
@@ -446,7 +446,7 @@ def test_a_text_is_planned_written_and_explained(desk: Desk) -> None:
     assert desk.activate("status").lines[-1] == "generations   1 sent"
     (remote_id,) = standing(desk)
     *_, words, sent, answered = desk.activate("explain", text, "--payload").lines
-    assert words == "words     activate/templates/viewer_follow_ups/generation.toml"
+    assert words == "words     dbt_project/models/jobs/viewer_follow_ups/generation.toml"
     assert 'POST /generations {"app_id": "email-writer"' in sent
     asked = 'People who watched more than 80 % of it; they watched a few others of ours as far"'
     assert f'"target_audience": "{asked}' in sent
@@ -762,7 +762,7 @@ def test_explain_follows_a_record_from_its_facts_to_its_answer(desk: Desk) -> No
     assert facts.startswith("facts     clv_tier top, tier_from_share 0.0,")
     assert all(len(line) <= 80 for line in (facts, *more))
     assert model == "from      activation.sync_mavera__personas, job clv-tiers"
-    assert words == "words     activate/templates/clv_tiers/persona.md.j2"
+    assert words == "words     dbt_project/models/jobs/clv_tiers/persona.md.j2"
     assert 'POST /personas {"pipeline_type"' in sent
     assert answered == f"answered  {persona}, 300 credits"
     assert "Ref: clv-tiers:top" in desk.activate("explain", TOP, "--payload").out
@@ -780,7 +780,7 @@ def test_explain_goes_down_to_the_marts_the_rows_and_the_raw_tables(desk: Desk) 
         "          mean_watched_share",
         "          marts.dim_viewers, 390 rows, 1 Jul 2026 to 20 Nov 2026: countries",
         "raw       raw_wistia.visitors 2,852 rows (loaded 20 Nov 06:01 UTC)",
-        "words     activate/templates/viewer_clusters/persona.md.j2",
+        "words     dbt_project/models/jobs/viewer_clusters/persona.md.j2",
         "sent      not yet",
     ]
 

@@ -52,7 +52,7 @@ class Desk:
     def __init__(self, sandbox: Sandbox, url: str, path: Path) -> None:
         self.sandbox, self.url, self.path = sandbox, url, path
         self.templates = path / "templates"
-        shutil.copytree(records.TEMPLATES, self.templates)
+        shutil.copytree(records.JOBS, self.templates)
 
     def choose(self, text: str) -> None:
         (self.templates / "clv_tiers" / "persona.toml").write_text(text, encoding="utf-8")

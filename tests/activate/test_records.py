@@ -148,7 +148,7 @@ def test_new_words_reach_a_persona_but_do_not_buy_an_analysis_again(published: P
         path = tmp_path / "templates" / job / records.WORDS[kind]
         path.parent.mkdir(parents=True)
         path.write_text("Other words for {{ name }}.", encoding="utf-8")
-        shutil.copy(records.TEMPLATES / job / records.DECLARED, path.parent)
+        shutil.copy(records.JOBS / job / records.DECLARED, path.parent)
     reworded = records.load(configured(published), list(KINDS), tmp_path / "templates")
     after = [record.fingerprint for record in reworded]
     assert [old == new for old, new in zip(before, after, strict=True)] == [False, True]
@@ -159,7 +159,7 @@ def test_wording_is_what_a_fingerprint_covers_beside_the_facts(published: Path, 
     (before,), (after,) = loaded(published, activation.TOP), loaded(published, moved)
     assert (before.fingerprint == after.fingerprint, before.wording == after.wording) == (False, True)
     templates = tmp_path / "templates"
-    shutil.copytree(records.TEMPLATES, templates)
+    shutil.copytree(records.JOBS, templates)
     for file in ("clv_tiers/persona.toml", "clv_tiers/persona.md.j2"):
         with (templates / file).open("a", encoding="utf-8") as words:
             words.write("\n# And so on.\n")
@@ -198,7 +198,7 @@ def test_a_template_that_asks_for_an_unknown_fact_is_named(published: Path) -> N
 def test_a_job_without_words_says_which_file_to_write(published: Path) -> None:
     row = activation.but(activation.TOP, record_key="new-job:one")
     with pytest.raises(
-        records.RecordsError, match=r"activate/templates/new_job/persona\.md\.j2, which is missing"
+        records.RecordsError, match=r"dbt_project/models/jobs/new_job/persona\.md\.j2, which is missing"
     ):
         loaded(published, row)
 

@@ -75,7 +75,7 @@ def test_a_fact_that_no_job_declares_holds_the_record(published: Path) -> None:
     extra = {**activation.TOP["facts"], "favourite_colour": "green"}
     record = loaded(published, {**activation.TOP, "facts": extra})
     assert record.objection == (
-        "facts.favourite_colour is not declared in activate/templates/clv_tiers/facts.toml"
+        "facts.favourite_colour is not declared in dbt_project/models/jobs/clv_tiers/facts.toml"
     )
 
 
@@ -394,7 +394,7 @@ def test_words_with_counts_money_dates_and_shares_pass(parts: list[str]) -> None
 @few
 @given(text=st.text(max_size=250))
 def test_any_text_becomes_one_bounded_line_that_closes_its_quotes(text: str) -> None:
-    environment = records._environment(records.TEMPLATES)
+    environment = records._environment(records.JOBS)
     said = environment.from_string("{{ text | said }}").render(text=records._tidy(text))
     assert said.count('"') == 2
     assert said.splitlines() == [said]

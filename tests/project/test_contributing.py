@@ -162,4 +162,4 @@ def test_job_measure_and_vendor_are_added_by_the_steps_alone(clone: Path, survey
     shown = run(clone, surveys, "activate", "explain", next(key for key in own if own[key] == 43))
     assert "segment Buyers, member_count 43\n" in shown
     assert "marts.dim_segments, member_count 43" in shown
-    assert "words     activate/templates/segment_members/persona.md.j2\n" in shown
+    assert "words     dbt_project/models/jobs/segment_members/persona.md.j2\n" in shown

@@ -1167,7 +1167,7 @@ def test_an_instruction_in_any_words_of_others_stays_one_quoted_line(walked: Wal
             model = f"activation.sync_mavera__{kind.replace('-', '_')}"
             rows = connection.execute(f"select record_key, template, facts from {model}").fetchall()
             for key, template, facts in rows:
-                file = records.TEMPLATES / template.replace("-", "_") / "facts.toml"
+                file = records.JOBS / template.replace("-", "_") / "facts.toml"
                 declared = tomllib.loads(file.read_text(encoding="utf-8"))[kind]
                 connection.execute(
                     f"update {model} set facts = ? where record_key = ?",

@@ -159,7 +159,7 @@ def test_every_model_leads_to_a_mart_or_an_exposure(manifest: Mapping[str, Any],
 
     def arrives(unique_id: str) -> bool:
         node = manifest["nodes"].get(unique_id)
-        if unique_id.startswith("exposure.") or (node and node["fqn"][1] in {"marts", "activation"}):
+        if unique_id.startswith("exposure.") or (node and layer(node) in {"marts", "activation"}):
             return True
         return any(
             arrives(child) for child in children[unique_id] if child.split(".")[0] in {"model", "exposure"}
@@ -174,7 +174,8 @@ def test_layers_read_only_the_layers_before_them(models: list[Node]) -> None:
         "staging": {"source"},
         "intermediate": {"seed", "staging", "intermediate"},
         "marts": {"seed", "staging", "intermediate", "marts"},
-        "activation": {"marts", "activation"},
+        "jobs": {"marts"},
+        "activation": {"marts", "jobs", "activation"},
     }
     layers = {node["unique_id"]: layer(node) for node in models}
     for node in models:
@@ -187,9 +188,9 @@ def test_layers_read_only_the_layers_before_them(models: list[Node]) -> None:
 def test_every_job_ends_in_an_exposure_that_names_its_models(manifest: Mapping[str, Any]) -> None:
     applications = (one for one in manifest["exposures"].values() if one["type"] == "application")
     exposures = {exposure["name"]: exposure for exposure in applications}
-    words = {path.name for path in (settings.ROOT / "activate" / "templates").iterdir() if path.is_dir()}
+    folders = {path.name for path in (PROJECT / "models" / "jobs").iterdir() if path.is_dir()}
     jobs = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]["jobs"]
-    assert exposures.keys() == words == {job.replace("-", "_") for job in jobs}
+    assert exposures.keys() == folders == {job.replace("-", "_") for job in jobs}
     for job, its in jobs.items():
         sent = {f"model.mavera_warehouse.{job}__{kind}".replace("-", "_") for kind in its["sends"]}
         assert sent <= set(exposures[job.replace("-", "_")]["depends_on"]["nodes"])

@@ -75,10 +75,10 @@ def built(path: Path) -> None:
             r"dbt_project/dbt_project\.yml, line \d+: did not find expected ',' or '}'\. Mend it",
         ),
         (
-            "models/activation/jobs/clv_tiers.yml",
+            "models/jobs/clv_tiers/_clv_tiers.yml",
             'label: "KL-1: CLV tiers"',
             'label: "KL-1: CLV tiers',
-            r"dbt_project/models/activation/jobs/clv_tiers\.yml, line \d+: .*\. Mend it",
+            r"dbt_project/models/jobs/clv_tiers/_clv_tiers\.yml, line \d+: .*\. Mend it",
         ),
     ],
     ids=["vars", "a job"],
