@@ -130,9 +130,14 @@ def was_interrupted() -> bool:
 def left_to_command() -> Iterator[None]:
     """Let a command deal with Ctrl-C itself within the block: a prompt, or one that ends a call first."""
     before, _state.is_left_to_command = _state.is_left_to_command, True
+    # The watcher must not hear a press of this block after its end. Only the main thread may stop it.
+    is_main = threading.current_thread() is threading.main_thread()
+    heard = signal.set_wakeup_fd(-1) if is_main else -1
     try:
         yield
     finally:
+        if heard >= 0:
+            signal.set_wakeup_fd(heard, warn_on_full_buffer=False)
         _state.is_left_to_command = before
 
 
@@ -285,6 +290,8 @@ def _say_no_traceback(kind: type[BaseException], error: BaseException, trace: Tr
 
 def _is_command() -> bool:
     """Whether this process is one of the project's commands, and no other program that imports from it."""
+    if "pytest" in sys.modules:  # a worker of pytest is started with -c as well
+        return False
     root, program = Path(__file__).resolve().parents[1], Path(sys.argv[0])
     return sys.argv[0] == "-c" or program.parent.resolve() in {root, *root.glob("[a-z]*/")}
 
