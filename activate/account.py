@@ -5,8 +5,8 @@ With the key of another account it would seem as if all that was paid for were g
 
 from activate import mavera as api
 from activate import objects
-from activate.ledger import Ledger
-from activate.lock import LedgerError
+from activate.ledger.journal import Ledger
+from activate.ledger.lock import LedgerError
 from activate.plan import KINDS
 
 
@@ -16,10 +16,10 @@ def require(ledger: Ledger, mavera: api.Mavera, key: str) -> None:
     The first key of a ledger is accepted unasked, and a later one where Mavera lists with it an object that
     the ledger knows. A key that Mavera refuses is not judged: no call with it can do anything.
     """
-    if ledger.accepts(key):
+    if ledger.account.accepts(key):
         return
     try:
-        is_ours = not ledger.has_account() or _lists_what_is_known(ledger, mavera)
+        is_ours = not ledger.account.has_account() or _lists_what_is_known(ledger, mavera)
     except api.KeyRefused:
         return
     if not is_ours:
@@ -28,7 +28,7 @@ def require(ledger: Ledger, mavera: api.Mavera, key: str) -> None:
             "sent. For another account, set LEDGER_URL to a ledger of its own. If it is the same account, "
             "run python -m activate settle --accept-key"
         )
-    ledger.accept(key)
+    ledger.account.accept(key)
 
 
 def _lists_what_is_known(ledger: Ledger, mavera: api.Mavera) -> bool:

@@ -14,7 +14,9 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from activate import objects
-from activate.ledger import Call, Ledger, Mark
+from activate.ledger.chain import Mark
+from activate.ledger.journal import Ledger
+from activate.ledger.rows import Call
 from activate.mavera import Mavera, asked_in, created_at
 from activate.plan import Action, Plan, Step
 from activate.records import MARKER, canonical
@@ -126,7 +128,7 @@ def of(
         steps=tuple(_step(step) for step in planned.steps),
     )
     receipt = approval.receipt()
-    return approval.model_copy(update={"sha256": receipt, "seal": ledger.seal_of(receipt)})
+    return approval.model_copy(update={"sha256": receipt, "seal": ledger.account.seal_of(receipt)})
 
 
 def write(approval: Approval, file: Path) -> None:
@@ -165,7 +167,7 @@ def read(file: Path, settings: Settings) -> Approval:
 
 def _require_sealed(approval: Approval, file: Path, ledger: Ledger) -> None:
     """Raise ApprovalError where the file is not as `plan --save` of this very ledger wrote it."""
-    if not hmac.compare_digest(approval.seal.encode(), ledger.seal_of(approval.sha256).encode()):
+    if not hmac.compare_digest(approval.seal.encode(), ledger.account.seal_of(approval.sha256).encode()):
         raise ApprovalError(
             f"{file} was changed after plan --save wrote it, or belongs to another ledger: nothing was sent. "
             f"Plan again: {command('plan', file)}"
@@ -250,7 +252,7 @@ def require_unmoved(
     runs = set(ledger.runs_of(approval.sha256))
     own = [call for call in ledger.calls() if call.run_id in runs]
     moved = [*_moved_settings(approval, settings)]
-    if ledger.holds(approval.ledger):
+    if ledger.chain.holds(approval.ledger):
         _require_sealed(approval, file, ledger)
         moved += _moved_calls(ledger.calls_since(approval.ledger), runs)
         told = {line.split()[0] for line in moved}

@@ -14,7 +14,8 @@ from typing import Any, Final, Literal, NamedTuple
 from activate import mavera as api
 from activate import objects
 from activate.engine import LONG_AGO, THREADS_TO_OPEN, NotStarted
-from activate.ledger import Call, Ledger
+from activate.ledger.journal import Ledger
+from activate.ledger.rows import Call
 from activate.likeness import letters
 from activate.objects import Held
 from activate.plan import KINDS, Entry, Record

@@ -15,9 +15,10 @@ from typing import Any, Final, Literal, NamedTuple
 
 from activate import generations, objects, remedies, studies
 from activate import mavera as api
-from activate.ledger import WRITTEN_OFF, Call, CreditsSource, Ledger
+from activate.ledger.journal import Ledger
+from activate.ledger.lock import LedgerError
+from activate.ledger.rows import WRITTEN_OFF, Call, CreditsSource
 from activate.likeness import Reference
-from activate.lock import LedgerError
 from activate.plan import KINDS, Plan, Price, Record, Step, diff, priced
 from common import assumptions, terminal
 from privacy import outside
@@ -337,7 +338,7 @@ class _Run:
         if not any(step.pays for step in plan_now.steps):
             return
         try:
-            self.ledger.verify()
+            self.ledger.chain.verify()
         except LedgerError as error:
             raise NotStarted(str(error)) from None
         self.unclaimed = look_for_unclaimed(plan_now, self.ledger, self.mavera)

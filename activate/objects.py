@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from activate import mavera as api
-from activate.ledger import Call
+from activate.ledger.rows import Call
 from activate.likeness import Reference, bears, letters, may_be, reference_in, without_reference
 from activate.plan import Record
 

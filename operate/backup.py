@@ -22,8 +22,8 @@ import typer
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from activate import ledger as journal
-from activate.lock import LedgerError, lock
+from activate.ledger import opening
+from activate.ledger.lock import LedgerError, lock
 from common import settings as environment
 from common import warehouse
 
@@ -150,10 +150,10 @@ def restore(settings: environment.Settings, source: Path) -> list[str]:
 
 
 def _gather(settings: environment.Settings, folder: Path) -> list[str]:
-    ledger = journal.connect(settings.ledger_url, settings.mavera_base_url)
-    if ledger.verify():
+    ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
+    if ledger.chain.verify():
         with (folder / LEDGER).open("w", encoding="utf-8") as file:
-            file.writelines(f"{line}\n" for line in ledger.export())
+            file.writelines(f"{line}\n" for line in ledger.chain.export())
     for name, place in _places(settings).items():
         if name == RAW and place.exists():
             _copy_raw(place, folder / RAW)
@@ -190,11 +190,11 @@ def _copy_raw(path: Path, target: Path) -> None:
 
 
 def _restore_ledger(settings: environment.Settings, exported: Path) -> str:
-    if journal.connect(settings.ledger_url, settings.mavera_base_url).verify():
+    if opening.connect(settings.ledger_url, settings.mavera_base_url).chain.verify():
         return "the ledger has rows already and was left as it is"
     with lock(settings.ledger_url) as hold, exported.open(encoding="utf-8") as lines:
-        ledger = journal.connect(settings.ledger_url, settings.mavera_base_url, write=True, hold=hold)
-        return f"{ledger.restore(lines):,} rows of the ledger restored, each as it was written"
+        ledger = opening.connect(settings.ledger_url, settings.mavera_base_url, write=True, hold=hold)
+        return f"{ledger.chain.restore(lines):,} rows of the ledger restored, each as it was written"
 
 
 def _passphrase(settings: environment.Settings) -> str:

@@ -26,8 +26,7 @@ import duckdb
 import requests
 import typer
 
-from activate import ledger as journal
-from activate import lock
+from activate.ledger import lock, opening
 from common import settings as environment
 from common import warehouse
 from ingest import wistia
@@ -408,8 +407,8 @@ def _not_published(connection: duckdb.DuckDBPyConnection, fingerprint: str) -> s
 def _ledger(settings: environment.Settings) -> Iterator[Check]:
     url = settings.ledger_url
     try:
-        ledger = journal.connect(url, settings.mavera_base_url)
-        count, unknown, owner = ledger.verify(), len(ledger.unknown()), lock.owner(url)
+        ledger = opening.connect(url, settings.mavera_base_url)
+        count, unknown, owner = ledger.chain.verify(), len(ledger.unknown()), lock.owner(url)
         is_writable = lock.is_writable(url)
     except lock.LedgerError as error:
         yield Check("fail", "ledger", str(error))

@@ -240,7 +240,7 @@ class Play:
         ledger, charged = self.account.ledger(), self.account.charged()
         if charged != self.account.counted():
             self.complaints.append(f"Mavera charged {charged}, the ledger counts {self.account.counted()}")
-        ledger.verify()
+        ledger.chain.verify()
         before = self.account.standing()
         ended = self.run(self.wanted())
         if ended.calls or self.account.standing() != before:

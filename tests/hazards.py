@@ -33,8 +33,9 @@ from starlette.requests import Request
 from starlette.types import Message
 
 from activate import engine, generations, personas, studies, voices
-from activate import ledger as journal
-from activate.lock import UNGUARDED, Hold, LedgerError, lock
+from activate.ledger import opening
+from activate.ledger.journal import Ledger
+from activate.ledger.lock import UNGUARDED, Hold, LedgerError, lock
 from activate.mavera import Mavera, MaveraError
 from activate.plan import KINDS, Document, Plan, Record
 from activate.records import MARKER, canonical, marker
@@ -383,9 +384,9 @@ class Account:
         mavera.study_seconds = mavera.voice_seconds = mavera.generation_seconds = self._work_seconds
         return mavera
 
-    def ledger(self, *, write: bool = False, hold: Hold = UNGUARDED) -> journal.Ledger:
+    def ledger(self, *, write: bool = False, hold: Hold = UNGUARDED) -> Ledger:
         with patch.object(sa, "create_engine", lambda *_, **__: _ENGINE):
-            ledger = journal.connect(self.url, BASE_URL, write=write, hold=hold)
+            ledger = opening.connect(self.url, BASE_URL, write=write, hold=hold)
         ledger.now = self.clock.now
         return ledger
 
@@ -509,7 +510,7 @@ def _words(kind: str, body: dict[str, Any]) -> list[str]:
     return [str(body[named[kind]])] if kind in named else []
 
 
-def _watch(ledger: journal.Ledger, hazards: Hazards) -> None:
+def _watch(ledger: Ledger, hazards: Hazards) -> None:
     """Let a run die at the rows of its ledger."""
     if hazards.death is None:
         return

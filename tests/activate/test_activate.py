@@ -13,9 +13,11 @@ from typing import Any
 
 import pytest
 
-from activate import cli, drift, records
-from activate import ledger as journal
-from activate.lock import lock
+from activate import drift, records
+from activate.cli import main as cli
+from activate.ledger import opening
+from activate.ledger.journal import Ledger
+from activate.ledger.lock import lock
 from activate.mavera import Mavera
 from activate.plan import KINDS
 from common import settings
@@ -68,9 +70,9 @@ class Desk:
     ) -> None:
         activation.publish(self.path / "published.duckdb", personas, analyses, studies, generations=texts)
 
-    def ledger(self, *, write: bool = False) -> journal.Ledger:
+    def ledger(self, *, write: bool = False) -> Ledger:
         set_up = settings.load()
-        return journal.connect(set_up.ledger_url, set_up.mavera_base_url, write=write)
+        return opening.connect(set_up.ledger_url, set_up.mavera_base_url, write=write)
 
     def credits(self) -> int:
         return int(self.sandbox.mavera.summary()["credits_spent"])

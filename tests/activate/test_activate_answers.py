@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from activate import drift, engine, records
-from activate import ledger as journal
+from activate.ledger import opening
+from activate.ledger.journal import Ledger
 from activate.likeness import bears, letters, may_be, reference_in
 from activate.mavera import Mavera, NotUnderstood, _seconds
 from activate.plan import KINDS
@@ -60,8 +61,8 @@ class Account:
         activation.publish(self.path / "published.duckdb", **{"personas": (), **rows})
         return records.load(self.settings(), list(KINDS))
 
-    def ledger(self) -> journal.Ledger:
-        ledger = journal.connect(f"sqlite:///{self.path / 'ledger'}", "https://here", write=True)
+    def ledger(self) -> Ledger:
+        ledger = opening.connect(f"sqlite:///{self.path / 'ledger'}", "https://here", write=True)
         ledger.now = lambda: self.now
         return ledger
 

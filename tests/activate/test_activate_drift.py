@@ -69,7 +69,7 @@ def drifts(desk: Desk, *arguments: str) -> dict[str, str]:  # noqa: F811
 def bring_back_the_ledger_from_before(desk: Desk, key: str) -> None:  # noqa: F811
     """Restore a backup that was made just before a record was sent first."""
     kept = []
-    for line in desk.ledger().export():
+    for line in desk.ledger().chain.export():
         row = json.loads(line)
         if f"{row['kind']}/{row['record_key']}" == key:
             break
@@ -98,7 +98,7 @@ def test_what_was_deleted_by_hand_is_shown_and_left(office: Desk) -> None:
     persona, thread = id_of(office, TOP), id_of(office, CLUSTERS)
     for one in (persona, thread):
         office.sandbox.mavera.delete_by_hand(one)
-    rows = list(office.ledger().export())
+    rows = list(office.ledger().chain.export())
     assert office.activate("drift").lines == [
         f"x {TOP:<36}deleted  {persona} is gone from Mavera",
         f"x {CLUSTERS:<36}deleted  {thread} is gone from Mavera",
@@ -107,7 +107,7 @@ def test_what_was_deleted_by_hand_is_shown_and_left(office: Desk) -> None:
         "Left as they are. To put back what was sent: python -m activate drift --policy restore",
         "To take Mavera's word: python -m activate drift --policy adopt. For one alone add --only RECORD|ID",
     ]
-    assert list(office.ledger().export()) == rows
+    assert list(office.ledger().chain.export()) == rows
     assert office.activate("plan").lines[-1] == "Nothing to send."
 
 
@@ -272,7 +272,7 @@ def test_a_restored_backup_is_refused_before_anything_is_paid(
 
 
 def test_a_newer_question_in_a_known_thread_is_noticed(office: Desk) -> None:
-    rows = list(office.ledger().export())
+    rows = list(office.ledger().chain.export())
     moved = activation.but(activation.CLUSTERS, viewer_count=2_000)
     office.publish(activation.TOP, activation.SKIMMERS, analyses=(moved,))
     assert office.activate("apply").code == 0
@@ -430,4 +430,4 @@ def test_a_decision_that_is_killed_is_taken_whole_or_not_at_all(office: Desk, po
     assert drifts(office) == {}
     spent = office.credits()
     assert office.activate("apply").code == 0
-    assert (office.ledger().verify() > 0, office.credits()) == (True, spent)
+    assert (office.ledger().chain.verify() > 0, office.credits()) == (True, spent)

@@ -21,8 +21,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from activate import drift, engine, records
-from activate import ledger as journal
-from activate.lock import Hold, LedgerError
+from activate.ledger import opening
+from activate.ledger.journal import Ledger
+from activate.ledger.lock import Hold, LedgerError
 from activate.mavera import (
     PATIENT,
     Mavera,
@@ -71,8 +72,8 @@ class Account:
         base_url = f"{self.url}/mavera/api/v1"
         return Mavera(base_url, sandbox_mavera.KEY, tier, timeouts=self.timeouts, sleep=self.waits.append)
 
-    def ledger(self) -> journal.Ledger:
-        return journal.connect(f"sqlite:///{self.path / 'ledger'}", f"{self.url}/mavera/api/v1", write=True)
+    def ledger(self) -> Ledger:
+        return opening.connect(f"sqlite:///{self.path / 'ledger'}", f"{self.url}/mavera/api/v1", write=True)
 
     def apply(
         self, *personas: activation.Row, analyses: tuple[activation.Row, ...] = (), settle: int = 300
@@ -187,7 +188,7 @@ def test_half_a_character_in_an_answer_jams_no_ledger(tmp_path: Path) -> None:
         wanted = {record.key: record for record in records.load(published, ["personas"])}
         assert drift.adopt(wanted[TOP], account.ledger(), account.client(), str(made.remote_id))
         assert account.apply(activation.TOP, activation.SKIMMERS).counts() == {"unchanged": 2}
-        assert account.ledger().verify() > 0
+        assert account.ledger().chain.verify() > 0
 
 
 class Cut:
@@ -619,7 +620,7 @@ def test_who_is_cut_off_after_a_call_was_announced_does_not_make_it(account: Acc
         if connection.execute(sa.text("select count(*) from journal where event = 'begin'")).scalar() == 2:
             raise LedgerError("the lease ran out")
 
-    ledger = journal.connect(f"sqlite:///{path}", account.ledger().destination, write=True, hold=Hold(guard))
+    ledger = opening.connect(f"sqlite:///{path}", account.ledger().destination, write=True, hold=Hold(guard))
     limits = engine.Limits(20_000, None, 20, 300)
     outcome = engine.apply(wanted, ledger, account.client(), ["personas"], limits)
     assert outcome.stopped == "the lease ran out"

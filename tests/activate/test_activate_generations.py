@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from activate import drift, engine, generations, records
-from activate import ledger as journal
+from activate.ledger import opening
+from activate.ledger.journal import Ledger
 from activate.mavera import PATIENT, Mavera, Timeouts
 from activate.plan import FREE, KINDS, Record
 from common import settings
@@ -53,8 +54,8 @@ class Desk:
         url = f"{self.url}/mavera/api/v1"
         return Mavera(url, sandbox_mavera.KEY, "enterprise", timeouts=self.timeouts, sleep=self.pause)
 
-    def ledger(self) -> journal.Ledger:
-        return journal.connect(f"sqlite:///{self.path / 'ledger'}", f"{self.url}/mavera/api/v1", write=True)
+    def ledger(self) -> Ledger:
+        return opening.connect(f"sqlite:///{self.path / 'ledger'}", f"{self.url}/mavera/api/v1", write=True)
 
     def wanted(
         self, *texts: activation.Row, personas: tuple[activation.Row, ...] = (), **changes: Any

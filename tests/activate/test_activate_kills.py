@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from activate import ledger as journal
+from activate.ledger import opening
 from common import settings
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
@@ -71,7 +71,7 @@ def test_a_run_killed_again_and_again_pays_for_each_record_once(seed: int, tmp_p
         wanted = [row["record_key"] for row in (*personas, *analyses, *studies, *voices, *texts)]
         assert killed == KILLS
         assert activation.references(url) == Counter(wanted)
-        ledger = journal.connect(environment["LEDGER_URL"], environment["MAVERA_BASE_URL"])
+        ledger = opening.connect(environment["LEDGER_URL"], environment["MAVERA_BASE_URL"])
         assert ledger.spent() == sandbox.mavera.summary()["credits_spent"]
         assert {entry.state for entry in ledger.entries().values()} == {"done"}
 
@@ -93,6 +93,6 @@ def test_what_is_killed_while_mavera_works_on_it_is_paid_once(tmp_path: Path) ->
         last = subprocess.run(COMMAND, cwd=settings.ROOT, env=environment, capture_output=True, text=True)
         assert last.returncode == 0, last.stdout + last.stderr
         assert activation.references(url) == Counter(row["record_key"] for row in (*rows, *studies, *voices))
-        ledger = journal.connect(environment["LEDGER_URL"], environment["MAVERA_BASE_URL"])
+        ledger = opening.connect(environment["LEDGER_URL"], environment["MAVERA_BASE_URL"])
         assert ledger.spent() == sandbox.mavera.summary()["credits_spent"]
         assert {entry.state for entry in ledger.entries().values()} == {"done"}

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from activate import engine, personas, records
-from activate import ledger as journal
+from activate.ledger import opening
 from activate.mavera import Mavera
 from activate.plan import Record
 from common import assumptions, settings
@@ -65,7 +65,7 @@ class Desk:
         return record
 
     def apply(self, record: Record) -> engine.Outcome:
-        ledger = journal.connect(f"sqlite:///{self.path / 'ledger'}", f"{self.url}/mavera/api/v1", write=True)
+        ledger = opening.connect(f"sqlite:///{self.path / 'ledger'}", f"{self.url}/mavera/api/v1", write=True)
         client = Mavera(f"{self.url}/mavera/api/v1", sandbox_mavera.KEY, "enterprise")
         return engine.apply([record], ledger, client, ["personas"], engine.Limits(2_000, None, 20, 0))
 

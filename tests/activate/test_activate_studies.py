@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from activate import drift, engine, records
-from activate import ledger as journal
+from activate.ledger import opening
+from activate.ledger.journal import Ledger
 from activate.mavera import PATIENT, Mavera, Timeouts
 from activate.plan import KINDS, Record
 from common import settings
@@ -42,8 +43,8 @@ class Lab:
         if len(self.waits) >= self.pauses:
             self.sandbox.mavera.study_seconds = self.sandbox.mavera.voice_seconds = 0
 
-    def ledger(self) -> journal.Ledger:
-        ledger = journal.connect(f"sqlite:///{self.path / 'ledger'}", f"{self.url}/mavera/api/v1", write=True)
+    def ledger(self) -> Ledger:
+        ledger = opening.connect(f"sqlite:///{self.path / 'ledger'}", f"{self.url}/mavera/api/v1", write=True)
         ledger.now = self.now
         return ledger
 

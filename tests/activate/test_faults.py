@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from activate import drift, engine
-from activate import ledger as journal
+from activate.ledger.journal import Ledger
 from activate.plan import KINDS, Record
 from common.settings import ROOT
 from tests import faults
@@ -312,9 +312,9 @@ class Life(RuleBasedStateMachine):
     def move_the_ledger(self) -> None:
         """The ledger is written out, and read into a new file."""
         if self.account.ledger_path.exists():
-            lines = list(self.account.ledger().export())
+            lines = list(self.account.ledger().chain.export())
             self.account.remove_ledger()
-            assert self.account.ledger(write=True).restore(lines) == len(lines) - 1
+            assert self.account.ledger(write=True).chain.restore(lines) == len(lines) - 1
 
     @rule()
     def back_up(self) -> None:
@@ -392,8 +392,8 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def the_ledger_counts_at_least_what_mavera_charged_and_is_as_it_was_written(self) -> None:
-        ledger: journal.Ledger = self.account.ledger()
-        ledger.verify()
+        ledger: Ledger = self.account.ledger()
+        ledger.chain.verify()
         assert self.account.charged() <= ledger.spent()
 
     @invariant()

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from activate import ledger as journal
-from activate.ledger import Ledger
-from activate.lock import LedgerError, lock, owner
+from activate.ledger import opening
+from activate.ledger.journal import Ledger
+from activate.ledger.lock import LedgerError, lock, owner
 from activate.plan import Price, Told
 
 MAVERA = "http://127.0.0.1:8790/mavera/api/v1"
@@ -27,7 +27,7 @@ def url(tmp_path: Path) -> str:
 
 @pytest.fixture
 def ledger(url: str) -> Ledger:
-    return journal.connect(url, MAVERA, write=True)
+    return opening.connect(url, MAVERA, write=True)
 
 
 def begun(ledger: Ledger, run_id: str = "run", **changes: Any) -> str:
@@ -60,7 +60,7 @@ def test_a_call_without_an_end_reads_as_unknown(ledger: Ledger) -> None:
 
 def test_what_is_written_is_there_for_the_next_process(ledger: Ledger, url: str) -> None:
     done(ledger, begun(ledger))
-    entry = journal.connect(url, MAVERA).entries()[KEY]
+    entry = opening.connect(url, MAVERA).entries()[KEY]
     assert (entry.state, entry.remote_id, entry.fingerprint) == ("done", "per_1", "f1")
     assert entry.facts == {"customer_count": 820}
 
@@ -131,7 +131,7 @@ def test_what_is_taken_over_is_announced_as_a_call_is_and_costs_nothing(ledger: 
         answer={"id": "per_1"},
         **record,
     )
-    sent, taken, ended, _ = map(json.loads, ledger.export())
+    sent, taken, ended, _ = map(json.loads, ledger.chain.export())
     its_own = {"entry_id", "call_id", "written_at", "run_id", "action", "receipt"}
     differing = {name for name in sent.keys() - its_own if sent[name] != taken[name]}
     assert differing == {"credits_low", "credits_high"}
@@ -193,7 +193,7 @@ def test_the_last_run_tells_how_far_it_came(ledger: Ledger) -> None:
 
 
 def test_who_only_reads_makes_no_file(url: str, tmp_path: Path) -> None:
-    reader = journal.connect(url, MAVERA)
+    reader = opening.connect(url, MAVERA)
     assert reader.is_empty()
     assert reader.entries() == {}
     assert list(tmp_path.iterdir()) == []
@@ -203,7 +203,7 @@ def test_a_file_that_a_killed_process_left_without_tables_reads_as_empty(url: st
     path = Path(url.removeprefix("sqlite:///"))
     path.parent.mkdir()
     path.touch()
-    assert journal.connect(url, MAVERA).is_empty()
+    assert opening.connect(url, MAVERA).is_empty()
 
 
 def test_rows_are_only_ever_added(ledger: Ledger, url: str) -> None:
@@ -220,14 +220,14 @@ def test_rows_are_only_ever_added(ledger: Ledger, url: str) -> None:
 def test_a_ledger_of_another_mavera_is_refused(ledger: Ledger, url: str) -> None:
     begun(ledger)
     with pytest.raises(LedgerError, match=r"Set LEDGER_URL to a file of its own for each"):
-        journal.connect(url, "https://app.mavera.io/api/v1")
+        opening.connect(url, "https://app.mavera.io/api/v1")
 
 
 def test_a_ledger_of_a_newer_layout_is_refused(ledger: Ledger, url: str) -> None:
     with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
         connection.execute("update schema_version set version = 3")
     with pytest.raises(LedgerError, match=r"newer version of this project \(layout 3, this one knows 2\)"):
-        journal.connect(url, MAVERA)
+        opening.connect(url, MAVERA)
 
 
 def test_a_damaged_ledger_is_one_line_that_warns_of_its_worth(url: str) -> None:
@@ -235,7 +235,7 @@ def test_a_damaged_ledger_is_one_line_that_warns_of_its_worth(url: str) -> None:
     path.parent.mkdir()
     path.write_bytes(b"no database at all" * 100)
     with pytest.raises(LedgerError, match=r"It remembers what was paid for: restore it from a backup"):
-        journal.connect(url, MAVERA)
+        opening.connect(url, MAVERA)
 
 
 def test_a_ledger_that_cannot_be_written_stops_the_run(ledger: Ledger, url: str) -> None:
@@ -330,7 +330,7 @@ def tampered(url: str, statement: str) -> None:
 def test_every_row_is_as_it_was_written(ledger: Ledger) -> None:
     done(ledger, begun(ledger))
     ledger.start(2, Price(10, 75))
-    assert ledger.verify() == 3
+    assert ledger.chain.verify() == 3
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ def test_a_row_that_was_changed_or_taken_out_shows(
     done(ledger, begun(ledger))
     tampered(url, statement)
     with pytest.raises(LedgerError, match=error):
-        ledger.verify()
+        ledger.chain.verify()
 
 
 def test_a_ledger_of_the_first_layout_is_read_as_it_is_and_kept_before_it_is_changed(
@@ -359,25 +359,25 @@ def test_a_ledger_of_the_first_layout_is_read_as_it_is_and_kept_before_it_is_cha
     tampered(url, "update schema_version set version = 1")
     path = Path(url.removeprefix("sqlite:///"))
     before = path.read_bytes()
-    assert journal.connect(url, MAVERA).spent() == 300
-    old = journal.connect(url, MAVERA)
-    for needs_receipts in (old.mark, old.verify, lambda: list(old.export())):
+    assert opening.connect(url, MAVERA).spent() == 300
+    old = opening.connect(url, MAVERA)
+    for needs_receipts in (old.chain.mark, old.chain.verify, lambda: list(old.chain.export())):
         with pytest.raises(LedgerError, match=r"layout 1, whose rows have no receipts\. make activate"):
             needs_receipts()
     assert path.read_bytes() == before
-    assert journal.connect(url, MAVERA, write=True).verify() == 2
+    assert opening.connect(url, MAVERA, write=True).chain.verify() == 2
     assert path.with_name(f"{path.name}.layout-1").read_bytes() == before
-    assert journal.connect(url, MAVERA).verify() == 2
+    assert opening.connect(url, MAVERA).chain.verify() == 2
 
 
 def test_an_exported_ledger_is_restored_row_by_row(ledger: Ledger, url: str) -> None:
     done(ledger, begun(ledger))
-    lines = list(ledger.export())
-    again = journal.connect(f"{url}-again", MAVERA, write=True)
-    assert again.restore(lines) == again.verify() == 2
+    lines = list(ledger.chain.export())
+    again = opening.connect(f"{url}-again", MAVERA, write=True)
+    assert again.chain.restore(lines) == again.chain.verify() == 2
     assert again.entries() == ledger.entries()
     with pytest.raises(LedgerError, match="has rows already"):
-        again.restore(lines)
+        again.chain.restore(lines)
 
 
 @pytest.mark.parametrize(
@@ -396,10 +396,10 @@ def test_a_line_that_is_not_as_it_was_exported_restores_nothing(
     ledger: Ledger, url: str, spoil: Any, error: str
 ) -> None:
     done(ledger, begun(ledger))
-    first, second, end = ledger.export()
-    again = journal.connect(f"{url}-again", MAVERA, write=True)
+    first, second, end = ledger.chain.export()
+    again = opening.connect(f"{url}-again", MAVERA, write=True)
     with pytest.raises(LedgerError, match=error):
-        again.restore([first, spoil(second), end])
+        again.chain.restore([first, spoil(second), end])
     assert again.is_empty()
 
 
@@ -407,13 +407,13 @@ def test_an_export_that_was_cut_off_restores_nothing_unless_a_person_ends_it(
     ledger: Ledger, url: str
 ) -> None:
     done(ledger, begun(ledger))
-    first, second, end = ledger.export()
-    again = journal.connect(f"{url}-again", MAVERA, write=True)
+    first, second, end = ledger.chain.export()
+    again = opening.connect(f"{url}-again", MAVERA, write=True)
     for cut in ([], [first], [first, second], [first, second, end, first]):
         with pytest.raises(LedgerError):
-            again.restore(cut)
+            again.chain.restore(cut)
         assert again.is_empty()
     with pytest.raises(LedgerError, match="ends after 1 rows without the line that ends an export") as told:
-        again.restore([first])
+        again.chain.restore([first])
     by_hand = str(told.value).partition("add this line to it: ")[2]
-    assert again.restore([first, by_hand]) == again.verify() == 1
+    assert again.chain.restore([first, by_hand]) == again.chain.verify() == 1

@@ -13,10 +13,10 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
-from activate import cli
-from activate import ledger as journal
-from activate import lock as locks
-from activate.lock import LedgerError, lock
+from activate.cli import main as cli
+from activate.ledger import lock as locks
+from activate.ledger import opening
+from activate.ledger.lock import LedgerError, lock
 from common import settings
 from tests.activate.test_ledger import KEY, MAVERA, begun, done
 
@@ -82,31 +82,31 @@ def url(server: str, request: pytest.FixtureRequest) -> str:
 
 
 def test_a_call_is_announced_ended_and_read_again(url: str) -> None:
-    assert journal.connect(url, MAVERA).is_empty()
+    assert opening.connect(url, MAVERA).is_empty()
     with lock(url) as hold:
-        ledger = journal.connect(url, MAVERA, write=True, hold=hold)
+        ledger = opening.connect(url, MAVERA, write=True, hold=hold)
         done(ledger, begun(ledger))
         begun(ledger, kind="analyses", record_key="a:b")
-    read = journal.connect(url, MAVERA)
+    read = opening.connect(url, MAVERA)
     assert read.entries()[KEY].remote_id == "per_1"
-    assert (read.spent(), read.verify(), len(read.unknown())) == (600, 3, 1)
+    assert (read.spent(), read.chain.verify(), len(read.unknown())) == (600, 3, 1)
 
 
 def test_a_ledger_moves_from_a_file_to_a_server(url: str, tmp_path: Path) -> None:
-    ledger = journal.connect(f"sqlite:///{tmp_path / 'ledger.sqlite'}", MAVERA, write=True)
+    ledger = opening.connect(f"sqlite:///{tmp_path / 'ledger.sqlite'}", MAVERA, write=True)
     done(ledger, begun(ledger))
-    moved = journal.connect(url, MAVERA, write=True)
-    assert moved.restore(ledger.export()) == moved.verify() == 2
+    moved = opening.connect(url, MAVERA, write=True)
+    assert moved.chain.restore(ledger.chain.export()) == moved.chain.verify() == 2
     assert moved.entries() == ledger.entries()
 
 
 def test_a_ledger_of_the_first_layout_is_kept_beside_the_new_one(url: str) -> None:
-    ledger = journal.connect(url, MAVERA, write=True)
+    ledger = opening.connect(url, MAVERA, write=True)
     done(ledger, begun(ledger))
     with sa.create_engine(url).begin() as connection:
         connection.execute(sa.text("drop table receipts"))
         connection.execute(sa.text("update schema_version set version = 1"))
-    assert journal.connect(url, MAVERA, write=True).verify() == 2
+    assert opening.connect(url, MAVERA, write=True).chain.verify() == 2
     with sa.create_engine(url).connect() as connection:
         assert connection.execute(sa.text("select count(*) from journal_layout_1")).scalar() == 2
 
@@ -128,7 +128,7 @@ def test_the_lease_of_a_killed_process_frees_itself_and_its_takeover_is_noted(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     holding = (
-        "import time; from activate.lock import lock\n"
+        "import time; from activate.ledger.lock import lock\n"
         f"with lock({url!r}): print('held', flush=True); time.sleep(60)"
     )
     with subprocess.Popen(
@@ -142,8 +142,8 @@ def test_the_lease_of_a_killed_process_frees_itself_and_its_takeover_is_noted(
     monkeypatch.setattr(locks, "FREE_AFTER_SECONDS", 0)
     with lock(url) as hold:
         assert hold.taken_from.startswith(f"process {holder.pid} on ")
-        journal.connect(url, MAVERA, write=True, hold=hold)
-    line, _ = journal.connect(url, MAVERA).export()
+        opening.connect(url, MAVERA, write=True, hold=hold)
+    line, _ = opening.connect(url, MAVERA).chain.export()
     assert '"event": "takeover"' in line
     assert f"from process {holder.pid} on" in line
 
@@ -151,10 +151,10 @@ def test_the_lease_of_a_killed_process_frees_itself_and_its_takeover_is_noted(
 def test_a_ledger_is_restored_also_where_a_lease_was_left_behind(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ledger = journal.connect(f"sqlite:///{tmp_path / 'ledger.sqlite'}", MAVERA, write=True)
+    ledger = opening.connect(f"sqlite:///{tmp_path / 'ledger.sqlite'}", MAVERA, write=True)
     done(ledger, begun(ledger))
     file = tmp_path / "ledger.jsonl"
-    file.write_text("".join(f"{line}\n" for line in ledger.export()), encoding="utf-8")
+    file.write_text("".join(f"{line}\n" for line in ledger.chain.export()), encoding="utf-8")
     with lock(url), sa.create_engine(url).begin() as connection:
         connection.execute(sa.text("create table left_behind as table lease"))
     with sa.create_engine(url).begin() as connection:
@@ -168,7 +168,7 @@ def test_a_ledger_is_restored_also_where_a_lease_was_left_behind(
     said = capsys.readouterr()
     assert (ended.value.code, said.out) == (0, "2 rows restored, each as it was written\n")
     assert "taking over from process" in said.err
-    assert journal.connect(url, MAVERA).verify() == 2
+    assert opening.connect(url, MAVERA).chain.verify() == 2
 
 
 def test_a_heartbeat_keeps_the_lease(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,11 +185,11 @@ def test_a_heartbeat_keeps_the_lease(url: str, monkeypatch: pytest.MonkeyPatch) 
 
 def test_who_lost_the_lease_can_announce_nothing_more(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with lock(url) as lost:
-        cut_off = journal.connect(url, MAVERA, write=True, hold=lost)
+        cut_off = opening.connect(url, MAVERA, write=True, hold=lost)
         begun(cut_off)
         monkeypatch.setattr(locks, "FREE_AFTER_SECONDS", 0)
         with lock(url) as taken:
-            other = journal.connect(url, MAVERA, write=True, hold=taken)
+            other = opening.connect(url, MAVERA, write=True, hold=taken)
             with pytest.raises(LedgerError, match="another process took it over: nothing more is sent"):
                 begun(cut_off)
             done(other, begun(other))
@@ -204,7 +204,7 @@ def test_a_server_that_is_away_is_one_line() -> None:
     with pytest.raises(
         LedgerError, match=r"\): see that its server runs and that LEDGER_URL leads"
     ) as caught:
-        journal.connect(away, MAVERA)
+        opening.connect(away, MAVERA)
     assert "hidden" not in str(caught.value)
     assert "backup" not in str(caught.value)
 
@@ -214,7 +214,7 @@ def test_who_is_at_work_and_who_may_write_is_told_without_a_row(url: str) -> Non
     with lock(url):
         assert locks.owner(url) == f"process {os.getpid()} on {socket.gethostname()}"
     assert locks.owner(url) == ""
-    journal.connect(url, MAVERA, write=True)
+    opening.connect(url, MAVERA, write=True)
     with psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("create role looker login")
         connection.execute("grant select on all tables in schema public to looker")

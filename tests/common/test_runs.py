@@ -14,7 +14,7 @@ import pytest
 import typer
 from pydantic import SecretStr
 
-from activate.lock import LedgerError
+from activate.ledger.lock import LedgerError
 from common import runs, settings
 from tests.commands import Project
 from transform import build as transform

@@ -7,7 +7,7 @@ import duckdb
 import pytest
 from pydantic import SecretStr
 
-from activate import ledger as journal
+from activate.ledger import opening
 from common import settings, warehouse
 from operate import backup
 
@@ -60,7 +60,7 @@ def test_a_backup_brings_everything_back_on_a_new_machine(kept: settings.Setting
     backup.restore(new, file)
     assert new.salt_path.read_text(encoding="ascii") == "c0ffee\n"
     assert new.forgotten_path.read_bytes() == kept.forgotten_path.read_bytes()
-    ledgers = [list(journal.connect(each.ledger_url, MAVERA).export()) for each in (kept, new)]
+    ledgers = [list(opening.connect(each.ledger_url, MAVERA).chain.export()) for each in (kept, new)]
     assert ledgers[0] == ledgers[1]
     assert len(ledgers[0]) == 7
     with warehouse.connect(new.warehouse_path) as connection:

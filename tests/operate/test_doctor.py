@@ -14,8 +14,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from activate import ledger as journal
-from activate.lock import lock
+from activate.ledger import opening
+from activate.ledger.journal import Ledger
+from activate.ledger.lock import lock
+from activate.ledger.rows import State
 from activate.plan import Price
 from common import settings
 from ingest import __main__ as ingest
@@ -80,10 +82,10 @@ def examined(project: Project, **changes: Any) -> list[str]:
     return [" ".join(check) for check in checks if check.state != "ok"]
 
 
-def pay(project: Project, state: journal.State | None = "done") -> journal.Ledger:
+def pay(project: Project, state: State | None = "done") -> Ledger:
     """Write one call into the ledger; without a state it has no end."""
     here = ours(project)
-    ledger = journal.connect(here.ledger_url, here.mavera_base_url, write=True)
+    ledger = opening.connect(here.ledger_url, here.mavera_base_url, write=True)
     run = ledger.start(1, Price(300, 300))
     call = ledger.begin(
         run, kind="personas", record_key="clv-tiers:top", job="clv-tiers", action="create",

@@ -18,7 +18,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from activate import engine, records
-from activate import ledger as journal
+from activate.ledger import opening
 from activate.mavera import Mavera, Withheld
 from activate.plan import Record
 from common import settings
@@ -446,7 +446,7 @@ def test_nothing_is_sent_of_what_is_withheld_and_its_record_is_held(tmp_path: Pa
         record = loaded(published, activation.TOP)
         payload = {**record.payload, "description": f"{record.payload['description']} for Ada Lovelace"}
         changed = replace(record, payload=payload)
-        ledger = journal.connect(f"sqlite:///{tmp_path / 'ledger'}", f"{url}/mavera/api/v1", write=True)
+        ledger = opening.connect(f"sqlite:///{tmp_path / 'ledger'}", f"{url}/mavera/api/v1", write=True)
         limits = engine.Limits(2_000, None, 20, 0)
         outcome = engine.apply([changed], ledger, account, ["personas"], limits)
         assert outcome.results[record.key].state == "held"

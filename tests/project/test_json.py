@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import typer
 
-from activate import cli
+from activate.cli import main as cli
 from ingest import __main__ as ingest
 from operate import doctor, forget, query
 from report import __main__ as report

@@ -3,16 +3,16 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from activate.cli.screen import DRIFT_SIGNS, SIGNS, way
 from activate.plan import Plan, Price
 from activate.records import shown, words_of
-from activate.screen import DRIFT_SIGNS, SIGNS, way
 
 if TYPE_CHECKING:
     from datetime import date, datetime
 
     from activate.drift import Drift, Findings
     from activate.engine import Limits, Outcome
-    from activate.ledger import Call, Run
+    from activate.ledger.rows import Call, Run
     from activate.origins import Origin, Origins
     from activate.plan import Entry, Record
 

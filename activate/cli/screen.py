@@ -12,7 +12,7 @@ from activate.records import shown, words_of
 if TYPE_CHECKING:
     from activate.drift import Drift, Findings
     from activate.engine import Limits, Outcome, Result
-    from activate.ledger import Call
+    from activate.ledger.rows import Call
     from activate.origins import Origin, Origins, RawTable
     from activate.plan import Entry, Record
 

@@ -1,0 +1,1 @@
+"""The commands of `python -m activate`: what they read, print and return."""

@@ -1,0 +1,165 @@
+"""What the commands have in common: their arguments, and what the settings make of them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from activate import records
+from activate.ledger import opening
+from activate.ledger.journal import Ledger
+from activate.ledger.lock import lock
+from activate.plan import KINDS
+from common import settings as environment
+
+if TYPE_CHECKING:
+    from activate.engine import Limits
+    from activate.mavera import Mavera
+    from activate.plan import Plan, Record
+
+
+Kinds = Annotated[list[str] | None, typer.Argument(help=f"Which kinds: {', '.join(KINDS)}. All by default.")]
+KindsOrFile = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[KINDS]...|FILE", help="Which kinds, all by default; or a plan that was saved."),
+]
+Budget = Annotated[
+    int | None,
+    typer.Option(min=0, help="Most credits that one run may spend, in place of CREDIT_BUDGET_PER_RUN."),
+]
+Creations = Annotated[
+    int | None,
+    typer.Option(
+        min=0, help="Objects that this run pays for, whatever MAVERA_CREATIONS says; the rest is withheld."
+    ),
+]
+RecordKey = Annotated[
+    str, typer.Argument(metavar="RECORD", help="As the plan shows it: personas/clv-tiers:top.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="The same numbers for a machine.")]
+
+
+class UsageError(Exception):
+    """The command cannot mean what was typed; the text says what it can."""
+
+
+def chosen_kinds(kinds: list[str] | None) -> list[str]:
+    for kind in kinds or ():
+        if kind not in KINDS:
+            raise UsageError(f"there is no kind {kind}. Choose from {', '.join(KINDS)}")
+    return [kind for kind in KINDS if not kinds or kind in kinds]
+
+
+def saved_plan(kinds: list[str] | None) -> Path | None:
+    """Return the file that was named in place of kinds."""
+    if not kinds or len(kinds) > 1 or kinds[0] in KINDS:
+        return None
+    file = Path(kinds[0])
+    return file if file.is_file() or file.suffix or file.parent != Path() else None
+
+
+def unclaimed_in_mavera(
+    settings: environment.Settings, planned: "Plan", ledger: Ledger
+) -> tuple[dict[str, str], str]:
+    """Return which records may be in Mavera already, and why nobody could look; both empty if none pays."""
+    from activate import engine
+    from activate.mavera import MaveraError
+
+    if not any(step.pays for step in planned.steps):
+        return {}, ""
+    if settings.mavera_api_key is None:
+        return {}, "MAVERA_API_KEY is not set: nobody looked whether some of these are in Mavera already"
+    try:
+        return engine.look_for_unclaimed(planned, ledger, mavera_of(settings)), ""
+    except (MaveraError, engine.NotStarted) as error:
+        return {}, str(error)
+
+
+def limits_of(settings: environment.Settings, run: int | None, creations: int | None = None) -> "Limits":
+    from activate.engine import Limits
+
+    return Limits(
+        settings.credit_budget,
+        settings.credit_budget_per_run if run is None else run,
+        settings.smallest_cohort,
+        settings.mavera_settle_seconds,
+        settings.mavera_study_days,
+        settings.mavera_poll_seconds,
+        settings.mavera_poll_ceiling_seconds,
+        most_creations=settings.mavera_creations,
+        most_share=settings.mavera_creation_share,
+        creations=creations,
+    )
+
+
+@contextmanager
+def writing(settings: environment.Settings, *, is_noted: bool = True) -> Iterator[Ledger]:
+    """Open the ledger to write, with every other writer kept away until the block ends.
+
+    Where it was taken over from one who died, its first new row notes that, unless not even that may be new.
+    """
+    with lock(settings.ledger_url) as hold:
+        if hold.taken_from:
+            typer.echo(f"taking over from {hold.taken_from}, which has died or was cut off", err=True)
+        hold = hold if is_noted else replace(hold, taken_from="")
+        yield opening.connect(settings.ledger_url, settings.mavera_base_url, write=True, hold=hold)
+
+
+@contextmanager
+def sealing(settings: environment.Settings, ledger: Ledger) -> Iterator[Ledger]:
+    """Give a ledger that can seal a plan: the first time it is written, for its secret alone."""
+    if ledger.account.seal_of(""):
+        yield ledger
+    else:
+        with writing(settings, is_noted=False) as written:
+            yield written
+
+
+@contextmanager
+def reading(settings: environment.Settings) -> Iterator[Ledger]:
+    yield opening.connect(settings.ledger_url, settings.mavera_base_url)
+
+
+def agrees(question: str) -> bool:
+    """Ask a person; where there is none to answer, the answer is no."""
+    try:
+        return typer.confirm(question)
+    except typer.Abort:
+        typer.echo()
+        return False
+
+
+def mavera_of(settings: environment.Settings) -> "Mavera":
+    from activate.mavera import Mavera
+
+    return Mavera(
+        settings.mavera_base_url,
+        key_of(settings),
+        settings.mavera_plan,
+        firewall=records.guard(settings),
+        fields=settings.mavera_fields,
+    )
+
+
+def key_of(settings: environment.Settings) -> str:
+    if settings.mavera_api_key is None:
+        raise UsageError("MAVERA_API_KEY is not set. Put it into .env, or try make demo, which needs none")
+    return settings.mavera_api_key.get_secret_value()
+
+
+def required(settings: environment.Settings, key: str) -> "Record":
+    if record := wanted_record(settings, key):
+        return record
+    raise not_asked_for(key)
+
+
+def wanted_record(settings: environment.Settings, key: str) -> "Record | None":
+    kind = key.partition("/")[0]
+    return next((one for one in records.load(settings, chosen_kinds([kind])) if one.key == key), None)
+
+
+def not_asked_for(key: str) -> UsageError:
+    return UsageError(f"no row asks for {key}. python -m activate plan --all lists the records")

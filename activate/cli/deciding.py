@@ -1,0 +1,165 @@
+"""`settle`, `drift` and `import`: what a person decides about objects in Mavera."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from activate import records
+from activate.cli import screen, shapes
+from activate.cli.arguments import (
+    AsJson,
+    Kinds,
+    UsageError,
+    agrees,
+    chosen_kinds,
+    key_of,
+    mavera_of,
+    reading,
+    required,
+    wanted_record,
+    writing,
+)
+from activate.ledger import opening
+from activate.plan import KINDS
+from common import settings as environment
+
+
+def settle(
+    key: Annotated[str | None, typer.Argument(metavar="[RECORD]", help="As the plan shows it.")] = None,
+    adopt: Annotated[
+        str | None, typer.Option(metavar="ID", help="This object in Mavera is the record.")
+    ] = None,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Mavera has nothing of it: it may be sent again.")
+    ] = False,
+    from_mavera: Annotated[
+        bool, typer.Option("--from-mavera", help="Take over all objects in Mavera that carry our reference.")
+    ] = False,
+    charged: Annotated[
+        int | None,
+        typer.Option(min=0, metavar="CREDITS", help="What Mavera charged for a call that was taken as lost."),
+    ] = None,
+    accept_key: Annotated[
+        bool,
+        typer.Option("--accept-key", help="MAVERA_API_KEY is of the account that the ledger belongs to."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Decide what the ledger cannot know. Without a decision, list the calls whose end is unknown."""
+    from activate import account, drift
+
+    settings = environment.load()
+    if not (adopt or forget or from_mavera or accept_key or charged is not None):
+        ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
+        unknown, lost = ledger.unknown(), ledger.written_off()
+        shown = screen.unknown_lines(unknown, lost)
+        typer.echo(json.dumps(shapes.of_unknown(unknown, lost)) if as_json else "\n".join(shown))
+        return
+    if as_json:
+        raise UsageError("--json lists what is unknown; a decision is told in words alone")
+    with writing(settings) as ledger:
+        if accept_key:
+            if not ledger.account.accepts(key_of(settings)):
+                ledger.account.accept(key_of(settings))
+            typer.echo("MAVERA_API_KEY is accepted as one of this ledger's account")
+        elif from_mavera:
+            wanted = records.load(settings, list(KINDS))
+            mavera = mavera_of(settings)
+            account.require(ledger, mavera, key_of(settings))
+            for adopted, remote_id in drift.adopt_all(wanted, ledger, mavera):
+                typer.echo(f"? {adopted:<36}adopted {remote_id}")
+            left = drift.unadopted(wanted, ledger, mavera)
+            for record, remote_id in left:
+                typer.echo(f"! {record.key:<36}{remote_id} has its name, without our reference")
+            if left:
+                typer.echo(
+                    "Nothing is created while these are undecided: python -m activate import adopts them for "
+                    "nothing, python -m activate drift --let-be ID says that one is your own"
+                )
+                raise typer.Exit(1)
+        elif key is None:
+            raise UsageError("say which record: python -m activate settle personas/clv-tiers:top --forget")
+        elif charged is not None:
+            count = drift.charged(key, charged, ledger)
+            calls = "1 call" if count == 1 else f"{count} calls"
+            typer.echo(f"? {key:<36}{calls} decided: {charged:,} credits count")
+        elif forget:
+            asked = mavera_of(settings) if settings.mavera_api_key else None
+            drift.forget(key, ledger, wanted_record(settings, key) if asked else None, asked)
+            typer.echo(f"? {key:<36}forgotten: make plan shows what it costs to create it")
+        elif adopt:
+            remote_id = drift.adopt(required(settings, key), ledger, mavera_of(settings), adopt)
+            typer.echo(f"? {key:<36}adopted {remote_id}")
+    typer.echo("To see what is left to do: make plan")
+
+
+def show_drift(
+    kinds: Kinds = None,
+    policy: Annotated[
+        environment.DriftPolicy | None, typer.Option(help="What to do about it; MAVERA_DRIFT by default.")
+    ] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(metavar="RECORD|ID", help="Decide about this one alone; repeatable.")
+    ] = None,
+    let_be: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ID", help="Not of this ledger: show it no more and let runs go on; repeatable."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare Mavera with the ledger: what was deleted, edited, is unknown or stands twice. Costs nothing."""
+    from activate import account, drift
+
+    settings, chosen = environment.load(), chosen_kinds(kinds)
+    way = policy or settings.mavera_drift
+    mavera = mavera_of(settings)
+    writes = way != "leave" or bool(let_be)
+    with writing(settings) if writes else reading(settings) as ledger:
+        if writes:
+            account.require(ledger, mavera, key_of(settings))
+        findings = drift.find(ledger, mavera, chosen, settings.mavera_settle_seconds)
+        if let_be:
+            done = [(found, "let be") for found in drift.let_be(let_be, findings, ledger)]
+        else:
+            chosen_ones = [
+                found for found in findings.drifts if not only or {found.key, found.shown_id} & {*only}
+            ]
+            wanted = records.load(settings, chosen) if way != "leave" else []
+            done = list(drift.settle(chosen_ones, way, wanted, ledger, mavera))
+    if as_json:
+        typer.echo(json.dumps(shapes.of_drift(findings, done, way)))
+        return
+    typer.echo("\n".join(screen.drift_lines(findings, done, way)))
+
+
+def import_(
+    kinds: Kinds = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Take over every clear match without asking.")] = False,
+) -> None:
+    """Take over what an earlier script made in Mavera, by its name, once you have seen the match."""
+    from activate import account, drift
+
+    settings, chosen = environment.load(), chosen_kinds(kinds)
+    mavera = mavera_of(settings)
+    with writing(settings) as ledger:
+        account.require(ledger, mavera, key_of(settings))
+        matches = drift.matches(records.load(settings, chosen), ledger, mavera, chosen)
+        for match in matches:
+            start = f"{'?' if match.is_clear else '!'} {match.record.key:<36}"
+            for held in match.held:
+                age = (ledger.now() - held.made_at).days
+                typer.echo(f'{start}"{held.name}" {held.shown_id}, {age} days old: {match.how}')
+            if not match.is_clear:
+                typer.echo("      ambiguous: left alone. python -m activate settle RECORD --adopt ID decides")
+        clear = [match for match in matches if match.is_clear]
+        if not clear:
+            typer.echo("Nothing to take over: no record that is new has the name of one object there.")
+        elif yes or agrees(f"Take over {len(clear)}?"):
+            for match in clear:
+                typer.echo(f"? {match.record.key:<36}adopted {drift.take(match, ledger, mavera)}")
+            typer.echo("To see what follows: make plan")
+        else:
+            typer.echo("Nothing was taken over. With --yes it is.")

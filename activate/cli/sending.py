@@ -1,0 +1,126 @@
+"""`plan` and `apply`: what would be sent, and sending it."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from activate import records
+from activate.cli import screen, shapes
+from activate.cli.arguments import (
+    AsJson,
+    Budget,
+    Creations,
+    Kinds,
+    KindsOrFile,
+    UsageError,
+    chosen_kinds,
+    key_of,
+    limits_of,
+    mavera_of,
+    saved_plan,
+    sealing,
+    unclaimed_in_mavera,
+    writing,
+)
+from activate.ledger import opening
+from common import runs, terminal
+from common import settings as environment
+
+
+def plan(
+    kinds: Kinds = None,
+    everything: Annotated[bool, typer.Option("--all", help="List unchanged records as well.")] = False,
+    save: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the plan, for apply FILE.")] = None,
+    budget: Budget = None,
+    creations: Creations = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what apply would send, and its lowest and highest credits. Sends nothing.
+
+    With MAVERA_API_KEY it asks Mavera what is there already before it plans to pay for anything, for free.
+    """
+    from activate import approval, engine
+
+    settings, chosen = environment.load(), chosen_kinds(kinds)
+    ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
+    mark, limits = ledger.chain.mark() if save else None, limits_of(settings, budget, creations)
+    wanted = records.load(settings, chosen)
+    planned = engine.plan(wanted, ledger, chosen, limits)
+    unclaimed, unseen = unclaimed_in_mavera(settings, planned, ledger)
+    if unclaimed:
+        planned = engine.plan(wanted, ledger, chosen, limits, unclaimed=unclaimed)
+    left = engine.credits_left(ledger, limits._replace(run=None))
+    if save and mark:
+        seen = approval.look(mavera_of(settings), chosen, ledger) if settings.mavera_api_key else None
+        with sealing(settings, ledger) as sealer:
+            approval.write(approval.of(planned, settings, chosen, budget, mark, seen, sealer), save)
+    if as_json:
+        typer.echo(json.dumps(shapes.of_plan(planned, limits, left, unseen)))
+        return
+    width = screen.key_width(step.record for step in planned.steps)
+    for step in screen.in_order(planned.steps):
+        if step.action != "leave" or everything:
+            typer.echo("\n".join(screen.step_lines(step, width)))
+    how = approval.command("activate", save) if save else "make activate"
+    typer.echo("\n".join(screen.plan_ends(planned, limits, left, everything, how, unseen)))
+
+
+def apply(
+    kinds: KindsOrFile = None,
+    budget: Budget = None,
+    creations: Creations = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send the plan, one record at a time, within CREDIT_BUDGET for the calendar month.
+
+    Of a FILE that plan --save wrote, send exactly what it says, or nothing where something has moved since.
+    """
+    from activate import account, approval, engine
+
+    settings = environment.load()
+    file = saved_plan(kinds)
+    with runs.recorded(settings, "activate", kinds or ()) as record:
+        approved = approval.read(file, settings) if file else None
+        for name, given in (("budget", budget), ("creations", creations)):
+            if approved and given is not None:
+                again = f"plan --save {file} --{name} N"
+                raise UsageError(f"{file} was planned with its {name}. For another one: {again}")
+        chosen = list(approved.kinds) if approved else chosen_kinds(kinds)
+        mavera = mavera_of(settings)
+        wanted = records.load(settings, chosen)
+        width = screen.key_width(wanted)
+        limits = limits_of(settings, approved.budget if approved else budget, creations)
+        with writing(settings) as ledger:
+            account.require(ledger, mavera, key_of(settings))
+            if file and approved:
+                now = engine.plan(wanted, ledger, chosen, limits._replace(month=0, run=None))
+                approval.require_unmoved(approved, file, settings, now, ledger, mavera)
+                of_plan = engine.Approved(approved.sha256, approved.keys, approved.credits_high)
+                limits = limits._replace(approved=of_plan)
+            with terminal.left_to_command():  # it ends the call that it is in
+                outcome = engine.apply(
+                    wanted,
+                    ledger,
+                    mavera,
+                    chosen,
+                    limits,
+                    tell=lambda result: typer.echo(screen.result_line(result, width), err=as_json),
+                    say=lambda line: typer.echo(line, err=True),
+                )
+            record.spent, record.budget = ledger.spent(), settings.credit_budget
+        verdict = screen.verdict(outcome)
+        record.detail, record.request_count, record.credits = verdict, mavera.calls, outcome.credits
+        told = {"held", "unknown"}
+        record.held = {
+            r.key: r.text for r in outcome.results.values() if r.state in told or r.key in outcome.undecided
+        }
+        if not outcome.is_well:
+            record.fail([outcome.stopped or verdict])
+    if as_json:
+        typer.echo(json.dumps(shapes.of_outcome(outcome, mavera.calls)))
+    else:
+        typer.echo(verdict)
+        typer.echo(screen.next_step(outcome))
+    raise typer.Exit(0 if outcome.is_well else 1)

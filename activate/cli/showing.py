@@ -1,0 +1,108 @@
+"""`status` and `explain`: what was sent, from the ledger and the published copy alone."""
+
+import json
+from typing import Annotated
+
+import typer
+
+from activate import records
+from activate.cli import screen, shapes
+from activate.cli.arguments import (
+    AsJson,
+    RecordKey,
+    limits_of,
+    not_asked_for,
+    wanted_record,
+)
+from activate.ledger import opening
+from activate.ledger.rows import BY_HAND
+from activate.plan import KINDS
+from common import runs
+from common import settings as environment
+
+
+def status(as_json: AsJson = False) -> None:
+    """Show what stands in Mavera and what it cost, from the ledger and the published copy alone."""
+    from activate import engine, origins
+
+    settings, chosen = environment.load(), list(KINDS)
+    ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
+    limits = limits_of(settings, None)
+    missing, witnesses = origins.missing_metrics(settings), origins.witnesses(settings)
+    planned = engine.plan(records.load(settings, chosen), ledger, chosen, limits)
+    entries, last = ledger.entries(), ledger.last_run()
+    left = engine.credits_left(ledger, limits._replace(run=None))
+    standing = {kind: shapes.standing(kind, entries, planned) for kind in chosen}
+    since = shapes.waiting_since(ledger.waiting())
+    if as_json:
+        paid = ledger.spent(last.run_id) if last else 0
+        numbers = shapes.of_status(last, paid, left, limits, standing, planned.unwanted, since)
+        steps = shapes.of_steps(runs.latest(settings))
+        told = {"steps": steps, "missing_metrics": missing, "reconciliation": witnesses._asdict()}
+        typer.echo(json.dumps({**numbers, **told}))
+        return
+    for line in screen.run_lines(runs.latest(settings)):
+        typer.echo(line)
+    budget = f"{left:,} left of {limits.month:,}"
+    if last:
+        failed = sum(call.state == "failed" for call in last.calls)
+        spent = f"{ledger.spent(last.run_id):,} credits"
+        ended = f", {failed} failed" if failed else ""
+        typer.echo(f"last sent     {screen.when(last.began_at)}, {spent}{ended}; {budget}")
+    else:
+        typer.echo(f"last sent     nothing yet; {budget}")
+    for kind, counts in standing.items():
+        typer.echo(screen.standing_line(kind, counts, since.get(kind), ledger.now()))
+    for key in planned.unwanted:
+        typer.echo(f"unwanted      {key}: no row asks for it any more; kept")
+    for line in missing:
+        typer.echo(f"missing       {line}")
+    if line := witnesses.line():
+        typer.echo(f"vendors       {line}")
+
+
+def explain(
+    key: RecordKey,
+    payload: Annotated[bool, typer.Option("--payload", help="The whole text as it was sent.")] = False,
+    answer: Annotated[bool, typer.Option("--answer", help="Mavera's whole answer.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Follow one record back: its facts, the marts and rows behind them, its words, what was sent, paid."""
+    from activate import origins
+
+    settings = environment.load()
+    record = wanted_record(settings, key)
+    ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
+    calls, entry = ledger.calls(), ledger.entries().get(key)
+    own = [call for call in calls if call.key == key]
+    if record is None and not own:
+        raise not_asked_for(key)
+    answers = {call.call_id: ledger.answer(call.call_id) for call in own}
+    made = {call.remote_id for call in own if call.remote_id}
+    # Ids stand in texts as JSON has them: one that is part of another cannot be meant.
+    users = {c.key for c in calls if c.key != key and any(f'"{i}"' in c.payload_text for i in made)}
+    if record:
+        behind = origins.of(settings, record)
+        about, lines = shapes.of_record(record, behind), screen.record_lines(record, behind)
+    else:
+        last = ledger.accepted().get(key, own[-1])
+        about, lines = shapes.of_unwanted(last), screen.unwanted_lines(last, entry)
+    if as_json:
+        typer.echo(json.dumps({**about, **shapes.of_calls(own, answers, sorted(users))}))
+        return
+    for line in lines:
+        typer.echo(line)
+    for call in own:
+        if call.run_id == BY_HAND and call.action != "adopt":
+            typer.echo(screen.named("decided", f"{screen.when(call.begun_at)}  {call.action}: {call.error}"))
+            continue
+        typer.echo(screen.sent_line(call, whole=payload))
+        typer.echo(screen.named("answered", screen.ended(call)))
+        if answer:
+            typer.echo(json.dumps(answers[call.call_id], indent=2, ensure_ascii=False))
+    if not own:
+        typer.echo(screen.named("sent", "not yet"))
+    if users:
+        typer.echo(screen.named("used by", ", ".join(sorted(users))))
+    if not record:
+        typer.echo(screen.named("to do", screen.after_unwanted(key, entry)))

@@ -1,0 +1,1 @@
+"""What was sent to Mavera and what it cost, in a database that outlives the warehouse."""

@@ -1,0 +1,372 @@
+"""What was sent to Mavera, how it ended and what it cost: an append-only journal in a database of its own.
+
+Deleting the warehouse must not forget what was paid for. Every call is announced by a committed `begin` row
+and closed by an `end` row, so a process that dies at any instant leaves a call without an end, which reads as
+unknown.
+"""
+
+import json
+import uuid
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Unpack
+
+import sqlalchemy as sa
+
+from activate.ledger.chain import Chain, Mark, append
+from activate.ledger.identity import Identity
+from activate.ledger.lock import LedgerError
+from activate.ledger.rows import (
+    BY_HAND,
+    Announced,
+    Call,
+    CreditsSource,
+    Decision,
+    Run,
+    State,
+    as_json,
+    as_object,
+    begin_row,
+    begun,
+    ended,
+    journal,
+)
+from activate.plan import FREE, Entry, Price, Told
+
+
+class Journal:
+    """The rows of one Mavera account, to read. `now` is the clock of the month that is spent.
+
+    `chain` is the journal as a whole, `account` is whose it is.
+    """
+
+    def __init__(
+        self,
+        engine: sa.Engine,
+        destination: str,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        guard: Callable[[sa.Connection], None] = lambda _: None,
+    ) -> None:
+        self._engine = engine
+        self._guard = guard
+        self.destination = destination
+        self.now = now
+        self.chain = Chain(engine, destination, guard)
+        self.account = Identity(engine, destination, guard)
+
+    def is_empty(self) -> bool:
+        with self._engine.connect() as connection:
+            return connection.execute(sa.select(journal.c.entry_id).limit(1)).first() is None
+
+    def calls(self) -> list[Call]:
+        """Return every call in the order in which they were announced; among them the decisions."""
+        calls: dict[str, Call] = {}
+        with self._engine.connect() as connection:
+            for row in connection.execute(sa.select(journal).order_by(journal.c.entry_id)):
+                if row.event == "begin":
+                    calls[row.call_id] = begun(row)
+                elif row.event == "decision":
+                    calls[row.call_id] = ended(begun(row), row)
+                elif row.event == "end":
+                    calls[row.call_id] = ended(calls[row.call_id], row)
+        return list(calls.values())
+
+    def calls_since(self, mark: Mark) -> list[Call]:
+        """Return the calls announced after `mark`, and those that a person decided about after it."""
+        later = sa.select(journal.c.call_id).where(
+            journal.c.entry_id > mark.entry_id,
+            journal.c.record_key.is_not(None),
+            sa.or_(journal.c.event != "end", journal.c.action.in_(("adopt", "forget"))),
+        )
+        with self._engine.connect() as connection:
+            ids: set[str] = set(connection.execute(later).scalars())
+        return [call for call in self.calls() if call.call_id in ids]
+
+    def entries(self) -> dict[str, Entry]:
+        """Return how each record stands, by its key (`personas/clv-tiers:top`)."""
+        calls = self.calls()
+        entries: dict[str, Entry] = {}
+        for call in calls:
+            if call.closed_by == "forget":
+                entries.pop(call.key, None)
+            elif call.action != "let be":
+                entries[call.key] = _after(entries.get(call.key, Entry("failed")), call)
+        accepted = _accepted(calls).items()
+        return entries | {
+            key: replace(entries[key], facts=call.facts, person_count=call.person_count, wording=call.wording)
+            for key, call in accepted
+        }
+
+    def accepted(self) -> dict[str, Call]:
+        """Return, by the key of its record, the call whose words Mavera accepted last."""
+        return _accepted(self.calls())
+
+    def unknown(self) -> list[Call]:
+        """Return the calls of which nobody knows whether Mavera did, and charged, what they asked for."""
+        return [call for call in self.calls() if call.state == "unknown" and not call.is_edit]
+
+    def written_off(self) -> list[Call]:
+        """Return the calls that were taken as lost and of which nobody has said what Mavera charged."""
+        return [call for call in self.calls() if call.is_written_off]
+
+    def waiting(self) -> list[Call]:
+        """Return the calls that Mavera accepted and is still at work on."""
+        return [call for call in self.calls() if call.state == "waiting"]
+
+    def paid(self, *, edits: bool = False) -> dict[str, list[int]]:
+        """Return what Mavera said that objects of each kind cost, or edits of them, oldest first."""
+        paid: dict[str, list[int]] = {}
+        for call in self.calls():
+            if call.is_edit == edits and call.state == "done" and call.credits_source == "answered":
+                paid.setdefault(call.kind, []).append(call.credits)
+        return paid
+
+    def spent(self, run_id: str | None = None) -> int:
+        """Return the credits of this calendar month (UTC) or of one run.
+
+        A call without a known end counts at the highest price it can have had, unless Mavera told its price.
+        """
+        month = self.now().astimezone(UTC).strftime("%Y-%m")
+        of_run_or_month = journal.c.run_id == run_id if run_id else journal.c.written_at.startswith(month)
+        begun = sa.select(journal.c.call_id, journal.c.credits_high).where(
+            journal.c.event == "begin", of_run_or_month
+        )
+        called = sa.select(begun.subquery().c.call_id)
+        ended = sa.select(journal.c.call_id, journal.c.state, journal.c.credits).where(
+            journal.c.event == "end", journal.c.call_id.in_(called)
+        )
+        with self._engine.connect() as connection:
+            costs = {row.call_id: row.credits_high for row in connection.execute(begun)}
+            highest = dict(costs)
+            for row in connection.execute(ended.order_by(journal.c.entry_id)):
+                is_open = row.state == "unknown" and row.credits is None
+                costs[row.call_id] = highest[row.call_id] if is_open else row.credits or 0
+        return sum(costs.values())
+
+    def last_run(self) -> Run | None:
+        newest = (
+            sa.select(journal).where(journal.c.event == "note").order_by(journal.c.entry_id.desc()).limit(1)
+        )
+        with self._engine.connect() as connection:
+            note = connection.execute(newest).first()
+        if note is None:
+            return None
+        calls = tuple(call for call in self.calls() if call.run_id == note.run_id)
+        began_at = datetime.fromisoformat(note.written_at)
+        return Run(note.run_id, began_at, json.loads(note.payload)["steps"], calls)
+
+    def runs_of(self, plan_id: str) -> list[str]:
+        """Return the runs that applied one approved plan."""
+        noted = sa.select(journal.c.run_id, journal.c.payload).where(journal.c.event == "note")
+        with self._engine.connect() as connection:
+            rows = connection.execute(noted.order_by(journal.c.entry_id)).all()
+        return [row.run_id for row in rows if as_object(row.payload).get("plan") == plan_id]
+
+    def answer(self, call_id: str) -> Any:
+        """Return Mavera's last answer to a call as it came, or None."""
+        answers = sa.select(journal.c.answer).where(
+            journal.c.call_id == call_id, journal.c.answer.is_not(None)
+        )
+        with self._engine.connect() as connection:
+            text = connection.execute(answers.order_by(journal.c.entry_id.desc()).limit(1)).scalar()
+        return None if text is None else json.loads(text)
+
+
+class Ledger(Journal):
+    """The journal to write as well; `now` is the clock of its rows. What a method wrote is committed."""
+
+    def start(self, steps: int, price: Price, plan_id: str | None = None) -> str:
+        """Note that a run sets out to do `steps`, of an approved plan if there is one; return its id."""
+        run_id = uuid.uuid4().hex
+        self._write(
+            call_id=run_id,
+            run_id=run_id,
+            event="note",
+            payload=as_json({"steps": steps} | ({"plan": plan_id} if plan_id else {})),
+            credits_low=price.low,
+            credits_high=price.high,
+        )
+        return run_id
+
+    def note_takeover(self, owner: str) -> None:
+        """Note that the lock was taken over from `owner`, who had stopped giving signs of life."""
+        call_id = uuid.uuid4().hex
+        self._write(call_id=call_id, run_id=call_id, event="takeover", error=f"from {owner}")
+
+    def begin(
+        self,
+        run_id: str,
+        *,
+        action: str,
+        price: Price,
+        remote_id: str | None = None,
+        **record: Unpack[Announced],
+    ) -> str:
+        """Announce a call before it is made; return the id under which it is ended."""
+        begun = begin_row(run_id, action, price, record)
+        self._write(**begun, remote_id=remote_id)
+        return str(begun["call_id"])
+
+    def end(
+        self,
+        call_id: str,
+        state: State,
+        *,
+        action: str | None = None,
+        fingerprint: str | None = None,
+        remote_id: str | None = None,
+        thread_id: str | None = None,
+        credits_spent: int | None = None,
+        credits_source: CreditsSource | None = None,
+        error: str | None = None,
+        answer: Any = None,
+    ) -> None:
+        """Say how a call ended, or, where it was unknown, how it turned out to have ended."""
+        announced = sa.select(journal).where(
+            journal.c.call_id == call_id, journal.c.event.in_(("begin", "decision"))
+        )
+        with self._engine.connect() as connection:
+            begin = connection.execute(announced).one()
+        self._write(
+            call_id=call_id,
+            run_id=begin.run_id,
+            event="end",
+            kind=begin.kind,
+            record_key=begin.record_key,
+            job=begin.job,
+            action=action or begin.action,
+            fingerprint=fingerprint or begin.fingerprint,
+            state=state,
+            remote_id=remote_id or begin.remote_id,
+            thread_id=thread_id,
+            credits=credits_spent,
+            credits_source=credits_source,
+            error=error,
+            answer=None if answer is None else as_json(answer),
+        )
+
+    def take_over(
+        self,
+        *,
+        remote_id: str,
+        thread_id: str | None,
+        state: State,
+        answer: Any,
+        **record: Unpack[Announced],
+    ) -> None:
+        """Write that an object in Mavera is this record, for nothing: announced and ended in one commit."""
+        begun = begin_row(BY_HAND, "adopt", FREE, record)
+        of_both = ("call_id", "run_id", "kind", "record_key", "job", "action", "fingerprint")
+        self._write(
+            begun,
+            {
+                **{name: begun[name] for name in of_both},
+                "event": "end",
+                "state": state,
+                "remote_id": remote_id,
+                "thread_id": thread_id,
+                "credits": 0,
+                "credits_source": "documented",
+                "answer": as_json(answer),
+            },
+        )
+
+    def decide(
+        self,
+        action: Decision,
+        *,
+        kind: str,
+        record_key: str,
+        job: str,
+        reason: str,
+        remote_id: str | None,
+        thread_id: str | None = None,
+    ) -> None:
+        """Write what a person wants of an object that drifted; plan and apply then do it."""
+        self._write(
+            call_id=uuid.uuid4().hex,
+            run_id=BY_HAND,
+            event="decision",
+            kind=kind,
+            record_key=record_key,
+            job=job,
+            action=action,
+            fingerprint="",
+            facts="{}",
+            payload="{}",
+            state="failed",
+            remote_id=remote_id,
+            thread_id=thread_id,
+            credits_low=0,
+            credits_high=0,
+            credits=0,
+            error=reason,
+        )
+
+    def require_hold(self) -> None:
+        """Raise LedgerError where this process may no longer write, and so may send nothing."""
+        self._write()
+
+    def _write(self, *rows: Mapping[str, Any], **row: Any) -> None:
+        always = {"written_at": self.now().astimezone(UTC).isoformat(), "destination": self.destination}
+        try:
+            with self._engine.begin() as connection:
+                self._guard(connection)
+                for each in (*rows, *([row] if row else [])):
+                    append(connection, {**always, **each})
+        except sa.exc.DBAPIError as error:
+            raise LedgerError(f"the ledger cannot be written ({error.orig}): nothing more is sent") from None
+
+
+def _accepted(calls: Iterable[Call]) -> dict[str, Call]:
+    accepted: dict[str, Call] = {}
+    for call in calls:
+        if call.closed_by == "forget":
+            accepted.pop(call.key, None)
+        elif call.state == "done":
+            accepted[call.key] = call
+    return accepted
+
+
+def _after(before: Entry, call: Call) -> Entry:
+    entry = replace(
+        before,
+        state=call.state,
+        call_id=call.call_id,
+        called_at=call.begun_at,
+        sent_fingerprint=call.fingerprint,
+        error=call.error,
+        broken_id=None,
+    )
+    if call.action == "restore":
+        return replace(
+            entry,
+            state="drifted",
+            fingerprint=None,
+            remote_id=call.remote_id,
+            thread_id=call.thread_id,
+        )
+    if call.action == "give up":
+        return replace(entry, state="gone", remote_id=None, thread_id=None)
+    if call.state == "done":
+        return replace(
+            entry,
+            fingerprint=call.fingerprint,
+            remote_id=call.remote_id,
+            thread_id=call.thread_id,
+            perhaps=(),
+        )
+    if call.is_edit:
+        # Mavera holds the old words or the new ones: sending them again settles it and makes nothing twice.
+        lost = (Told(call.facts, call.person_count),) if call.state == "unknown" else ()
+        return replace(
+            entry,
+            state="failed",
+            fingerprint=None,
+            error=call.error or "no answer",
+            perhaps=(*before.perhaps, *lost),
+        )
+    if call.state == "failed" and call.remote_id:
+        return replace(entry, broken_id=call.remote_id)
+    return entry

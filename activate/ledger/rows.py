@@ -1,0 +1,220 @@
+"""The rows of the ledger: the tables that keep them, and the calls that they are read as."""
+
+import json
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Final, Literal, NotRequired, TypedDict
+
+import sqlalchemy as sa
+
+from activate.plan import Price
+
+SCHEMA_VERSION: Final = 2
+
+State = Literal["done", "failed", "unknown", "waiting"]
+CreditsSource = Literal["answered", "documented"]
+# What a person may want of an object that drifted: put back what was sent, leave it deleted, or let an object
+# be that is not this ledger's business.
+Decision = Literal["restore", "give up", "let be"]
+BY_HAND: Final = "by hand"  # the run of what no run did
+WRITTEN_OFF: Final = "taken as lost"  # the error of a call of which nothing was found once its time was over
+
+metadata = sa.MetaData()
+versions = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, nullable=False))
+journal = sa.Table(
+    "journal",
+    metadata,
+    sa.Column("entry_id", sa.Integer, primary_key=True, autoincrement=True),
+    # Joins a begin row with its end rows, of which the last counts.
+    sa.Column("call_id", sa.Text, nullable=False, index=True),
+    # begin, end; note: a run that set out, the number of its steps in payload; takeover: from whom, in error;
+    # decision: a person's word about an object that drifted, which makes no call.
+    sa.Column("event", sa.Text, nullable=False),
+    # ISO 8601 in UTC, by the real clock whatever RUN_AT says: money is spent in real time.
+    sa.Column("written_at", sa.Text, nullable=False),
+    sa.Column("run_id", sa.Text, nullable=False),
+    sa.Column("destination", sa.Text, nullable=False),
+    sa.Column("kind", sa.Text),
+    sa.Column("record_key", sa.Text),
+    sa.Column("job", sa.Text),
+    # create, update, adopt; of a later end row: poll, look up, adopt, forget, charged; of a
+    # decision: one of Decision.
+    sa.Column("action", sa.Text),
+    sa.Column("fingerprint", sa.Text),
+    sa.Column("facts", sa.Text),
+    sa.Column("payload", sa.Text),
+    sa.Column("state", sa.Text),
+    sa.Column("remote_id", sa.Text),
+    sa.Column("thread_id", sa.Text),
+    sa.Column("credits_low", sa.Integer),
+    sa.Column("credits_high", sa.Integer),
+    sa.Column("credits", sa.Integer),
+    sa.Column("credits_source", sa.Text),
+    sa.Column("error", sa.Text),
+    sa.Column("answer", sa.Text),
+    sqlite_autoincrement=True,
+)
+# Beside the journal, so that one without receipts (layout 1) can still be read as it is.
+receipts = sa.Table(
+    "receipts",
+    metadata,
+    sa.Column("entry_id", sa.Integer, primary_key=True, autoincrement=False),
+    # SHA-256 of the receipt before it and of the row's values but its number, as JSON.
+    sa.Column("receipt", sa.Text, nullable=False),
+)
+# What binds plan files and accounts to this ledger. Beside the journal, so that older versions read on.
+identity = sa.Table(
+    "identity",
+    metadata,
+    # secret: 32 random bytes in hexadecimal; any other: the fingerprint of an account's key.
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("value", sa.Text, nullable=False),
+)
+# The key in a begin row's facts under which stands what is no fact and was sent with them.
+SENT_WITH: Final = "sent_with"
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call as the journal tells it: what was announced, and how it ended if it did."""
+
+    call_id: str
+    run_id: str
+    kind: str
+    record_key: str
+    job: str
+    action: str
+    fingerprint: str
+    facts_text: str
+    payload_text: str
+    begun_at: datetime
+    credits_high: int
+    remote_id: str | None
+    state: State = "unknown"
+    closed_by: str = ""
+    thread_id: str | None = None
+    credits: int = 0
+    credits_source: str = ""
+    error: str = ""
+    is_answered: bool = False  # by a 2xx, whatever it said
+    is_edit: bool = False  # of an object in place, so that it may be sent again blindly
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}/{self.record_key}"
+
+    @property
+    def is_written_off(self) -> bool:
+        """Whether it was taken as lost, and counts at its highest price until somebody decides."""
+        return self.error == WRITTEN_OFF and self.closed_by == "look up"
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        return {name: value for name, value in as_object(self.facts_text).items() if name != SENT_WITH}
+
+    @property
+    def person_count(self) -> int | None:
+        return self._sent_with.get("person_count")
+
+    @property
+    def wording(self) -> str:
+        return str(self._sent_with.get("wording", ""))
+
+    @property
+    def _sent_with(self) -> dict[str, Any]:
+        """What stood with the facts; nothing in rows of older versions."""
+        sent_with: dict[str, Any] = as_object(self.facts_text).get(SENT_WITH, {})
+        return sent_with
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        return as_object(self.payload_text)
+
+
+class Announced(TypedDict):
+    """What a begin row tells of the record that a call is about.
+
+    `person_count` and `wording` stand with the facts, so that rows keep the layout they have receipts of.
+    """
+
+    kind: str
+    record_key: str
+    job: str
+    fingerprint: str
+    facts: Mapping[str, Any]
+    payload: Mapping[str, Any]
+    person_count: NotRequired[int | None]
+    wording: NotRequired[str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One apply that had something to send: how many steps it set out with, and its calls."""
+
+    run_id: str
+    began_at: datetime
+    steps: int
+    calls: tuple[Call, ...]
+
+
+def begun(row: Any) -> Call:
+    return Call(
+        call_id=row.call_id,
+        run_id=row.run_id,
+        kind=row.kind,
+        record_key=row.record_key,
+        job=row.job,
+        action=row.action,
+        fingerprint=row.fingerprint,
+        facts_text=row.facts,
+        payload_text=row.payload,
+        begun_at=datetime.fromisoformat(row.written_at),
+        credits_high=row.credits_high,
+        remote_id=row.remote_id,
+        # Only a call that edits in place is announced with the object that it is about.
+        is_edit=row.action == "update" and row.remote_id is not None,
+    )
+
+
+def ended(call: Call, row: Any) -> Call:
+    return replace(
+        call,
+        state=row.state,
+        closed_by=row.action,
+        fingerprint=row.fingerprint,
+        remote_id=row.remote_id,
+        thread_id=row.thread_id,
+        credits=row.credits or 0,
+        credits_source=row.credits_source or "",
+        error=row.error or "",
+        is_answered=call.is_answered or row.answer is not None,
+    )
+
+
+def begin_row(run_id: str, action: str, price: Price, record: Announced) -> dict[str, Any]:
+    with_facts = {"person_count": record.get("person_count"), "wording": record.get("wording", "")}
+    return {
+        "call_id": uuid.uuid4().hex,
+        "run_id": run_id,
+        "event": "begin",
+        "kind": record["kind"],
+        "record_key": record["record_key"],
+        "job": record["job"],
+        "action": action,
+        "fingerprint": record["fingerprint"],
+        "facts": as_json({**record["facts"], **({SENT_WITH: with_facts} if record["facts"] else {})}),
+        "payload": as_json(record["payload"]),
+        "credits_low": price.low,
+        "credits_high": price.high,
+    }
+
+
+def as_object(text: str) -> dict[str, Any]:
+    value: dict[str, Any] = json.loads(text)
+    return value
+
+
+def as_json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
