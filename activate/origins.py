@@ -18,7 +18,7 @@ RAW_BEHIND = """
 ORIGINS = """
     select fact_name, model_name, column_name, counted_name, row_count, counted,
         interval_low, interval_high, measured_from, measured_to
-    from activation.record_facts where kind = ? and record_key = ?
+    from activation.fct_record_facts where kind = ? and record_key = ?
 """
 
 
@@ -57,9 +57,9 @@ def missing_metrics(settings: Settings) -> list[str]:
     with warehouse.read_copy(settings.published_path) as connection:
         told = connection.execute(
             "select 1 from information_schema.tables"
-            " where (table_schema, table_name) = ('marts', 'metric_roles')"
+            " where (table_schema, table_name) = ('marts', 'dim_metric_roles')"
         ).fetchone()
-        query = "select missing_message from marts.metric_roles where is_missing order by metric_role"
+        query = "select missing_message from marts.dim_metric_roles where is_missing order by metric_role"
         return [line for (line,) in connection.execute(query).fetchall()] if told else []
 
 
@@ -115,7 +115,7 @@ def of(settings: Settings, record: Record) -> Origins:
             "select table_schema, table_name from information_schema.tables"
         ).fetchall()}  # fmt: skip
         facts, raw = [], []
-        if "activation.record_facts" in tables:
+        if "activation.fct_record_facts" in tables:
             facts = connection.execute(ORIGINS, [record.kind, record.record_key]).fetchall()
         if "lineage.reads" in tables:
             raw = connection.execute(RAW_BEHIND, [job_model]).fetchall()

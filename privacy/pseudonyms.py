@@ -132,7 +132,7 @@ def part_of(word: str) -> str:
 
 
 def known_by(text: str, kind: str) -> set[str]:
-    """Return all that is hashed of a row of `addressed.known_people`."""
+    """Return all that is hashed of a row of `intermediate.int_known_people`."""
     if kind == "key":
         return {key_of(text)} - {""}
     # Whoever is written McDonald is also written mcdonald, where nothing shows two words.

@@ -2,5 +2,5 @@
 select
     job, finding, standing_count, waiting_count, credits, persona_count, analysis_count,
     respondent_answer_count, text_count
-from marts.job_results
+from marts.rpt_job_results
 order by credits desc, job

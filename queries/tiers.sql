@@ -1,5 +1,5 @@
 -- How is the value of our customers spread, and how much of it may leave?
 select clv_tier, churn_band, customer_count, round(tier_share, 2) as tier_share, predicted_clv, currency
-from marts.customers_by_tier
+from marts.agg_customers_by_tier
 where predicted_clv is not null
 order by clv_tier = 'rest', clv_tier = 'middle', churn_band = 'high' desc, churn_band = 'medium' desc

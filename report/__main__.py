@@ -184,12 +184,12 @@ def _moment(value: datetime) -> str:
 def draw(copy: Path, budget: int, now: datetime) -> Page:
     """Return the page of a published copy. Raises ReportError or WarehouseError where it cannot be read."""
     with warehouse.read_copy(copy) as connection:
-        headlines = rows(connection, "select * from marts.headlines")
+        headlines = rows(connection, "select * from marts.rpt_headlines")
         steps = rows(
-            connection, "select * from activation.next_steps order by urgency, affected_count desc, step"
+            connection, "select * from activation.rpt_next_steps order by urgency, affected_count desc, step"
         )
         runs = rows(connection, "select * from marts.fct_runs order by started_at desc")
-        fresh = rows(connection, "select * from marts.source_freshness")
+        fresh = rows(connection, "select * from marts.fct_source_freshness")
         connection.execute("set variable credit_budget = ?", [budget])
         vendors = {row["vendor"]: row for row in rows(connection, "select * from marts.dim_vendors")}
         small_groups = {

@@ -360,7 +360,7 @@ def ab_tests(rows: Rows) -> Drawing:
     "contact-groups",
     "E-mail",
     "Groups of contacts",
-    "marts.contact_groups",
+    "marts.agg_contact_groups",
     select="role, industry, contact_count, contact_share, size_position, is_selected, is_small_group,"
     " is_small_sample, grouped_contact_count, total_contact_count",
     tail="order by contact_count desc, size_position",
@@ -417,7 +417,7 @@ def contact_groups(rows: Rows) -> Drawing:
     "viewer-clusters",
     "Video",
     "Viewer clusters",
-    "marts.viewer_clusters",
+    "marts.agg_viewer_clusters",
     select="viewer_cluster, viewer_count, viewer_share, mean_watched_share, mean_watched_share_low,"
     " mean_watched_share_high, identified_share, identified_share_low, identified_share_high,"
     " mean_media_count, mobile_share, is_small_sample, rule_position",
@@ -483,7 +483,7 @@ def viewer_clusters(rows: Rows) -> Drawing:
     "drop-offs",
     "Video",
     "Where viewers leave",
-    "marts.most_played_retention",
+    "marts.rpt_most_played_retention",
     select="media_name, position_seconds, retention_share, starting_play_count, drop_off_number,"
     " drop_off_to_seconds, lost_share, is_small_sample, media_id, media_position",
     tail="order by media_position, cell_place",
@@ -564,7 +564,7 @@ def drop_offs(rows: Rows) -> Drawing:
     "calls-to-action",
     "Video",
     "Calls to action",
-    "marts.media_action_rates",
+    "marts.fct_media_action_rates",
     select="media_name, action_type, action_text, placement, action_share, action_share_low,"
     " action_share_high, median_action_share, impression_count, action_count, has_enough_impressions,"
     " is_surely_below_median, media_id",
@@ -620,7 +620,7 @@ def calls_to_action(rows: Rows) -> Drawing:
     "leads",
     "Video",
     "Leads to follow up",
-    "marts.lead_cohorts",
+    "marts.agg_lead_cohorts",
     select="cohort, cohort_media_name, cohort_stage, cohort_watched, recent_lead_count, mailable_lead_count,"
     " lead_count, cohort_person_count, is_written, last_viewed_at",
     tail="order by recent_lead_count desc, cohort",
@@ -724,7 +724,7 @@ def brand_voice(rows: Rows) -> Drawing:
     "clv-churn",
     "Customers",
     "CLV tier and churn risk",
-    "marts.customers_by_tier",
+    "marts.agg_customers_by_tier",
     select="clv_tier, churn_band, customer_count, tier_share, tier_share_low, tier_share_high,"
     " currency, mean_predicted_clv, is_small_sample",
     tail="order by case clv_tier when 'top' then 1 when 'middle' then 2 when 'rest' then 3 else 4 end,"
@@ -787,7 +787,7 @@ def clv_churn(rows: Rows) -> Drawing:
     "segments",
     "Customers",
     "Segment overlap",
-    "marts.segment_overlaps",
+    "marts.agg_segment_overlaps",
     select="segment_a_name, segment_b_name, jaccard_share, shared_count, member_a_count,"
     " member_b_count, a_in_b_share, b_in_a_share, is_near_duplicate, is_contained, segment_a_id,"
     " segment_b_id",
@@ -858,7 +858,7 @@ def segments(rows: Rows) -> Drawing:
     "products",
     "Customers",
     "Bought together",
-    "marts.product_pairs",
+    "marts.agg_product_pairs",
     select="product_a_name, product_b_name, lift, lift_low, lift_high, joint_customer_count,"
     " chance_customer_count, a_to_b_share, b_to_a_share, adjusted_p_value, currency, pair_price, is_affinity,"
     " is_offered, judged_pair_count, product_a_id, product_b_id",
@@ -1020,7 +1020,7 @@ def flow_messages(rows: Rows) -> Drawing:
     "channels",
     "Campaigns",
     "Texts against e-mails",
-    "marts.channel_pairs",
+    "marts.agg_channel_pairs",
     select="campaign_stem, email_clicked_share, email_clicked_share_low, email_clicked_share_high,"
     " email_received_count, sms_clicked_share, sms_clicked_share_low, sms_clicked_share_high,"
     " sms_received_count, click_outcome, conversion_outcome, click_p_value, is_small_sample,"
@@ -1186,7 +1186,7 @@ def answers(rows: Rows) -> Drawing:
     "records",
     "Mavera",
     "Records sent",
-    "activation.records_standing",
+    "activation.fct_record_states",
     select="kind, standing, record_key, job, credits, error, is_wanted, is_small_group, last_called_at",
     tail="order by case standing when 'unknown' then 1 when 'failed' then 2 when 'not sent' then 3"
     " when 'waiting' then 4 when 'unwanted' then 5 else 6 end, kind, record_key",
@@ -1303,7 +1303,7 @@ def spent(rows: Rows) -> Drawing:
     "jobs",
     "Mavera",
     "What each job found and got back",
-    "marts.job_results",
+    "marts.rpt_job_results",
     select="job, finding, is_enabled, standing_count, waiting_count, credits, persona_count, analysis_count,"
     " brand_voice_count, respondent_answer_count, text_count, last_called_at",
     tail="order by job_number",
@@ -1333,7 +1333,7 @@ def jobs(rows: Rows) -> Drawing:
     "freshness",
     "Data",
     "How fresh the data are",
-    "marts.source_freshness",
+    "marts.fct_source_freshness",
     select="vendor, resource, hours_old, limit_hours, is_late, newest_row_at, last_loaded_at,"
     " last_outcome, new_row_count, changed_row_count, late_row_count, world, measured_at",
     tail="order by hours_old desc nulls last, vendor, resource",

@@ -29,7 +29,7 @@ from common import settings, terminal
 BUILD = settings.ROOT / "build"
 CREDIT_BUDGET = 10_000
 ORPHAN_SECONDS = 10
-# What came back: columns of marts.job_results, without their _count, in words for one and for many.
+# What came back: columns of marts.rpt_job_results, without their _count, in words for one and for many.
 CAME_BACK = {
     "persona": ("persona", "personas"),
     "brand_voice": ("brand voice", "brand voices"),
@@ -369,7 +369,7 @@ def _say_each_job(place: Place) -> None:
     for job, finding, is_enabled, standing, credits_spent, *answers in _rows(
         place,
         "select job, finding, is_enabled, standing_count, credits,"
-        f" {', '.join(f'{name}_count' for name in CAME_BACK)} from marts.job_results order by job_number",
+        f" {', '.join(f'{name}_count' for name in CAME_BACK)} from marts.rpt_job_results order by job_number",
     ):
         sent = f"{standing}, {credits_spent:,}" if is_enabled else "off"
         back = [

@@ -323,17 +323,17 @@ def publish_origins(path: Path) -> None:
     """Write into the published copy at `path` where some facts of SKIMMERS and TOP come from."""
     with duckdb.connect(str(path)) as connection:
         connection.execute("""
-            create or replace table activation.record_facts as
+            create or replace table activation.fct_record_facts as
             select
                 'personas' as kind, record_key, fact_name, model_name, column_name, counted_name,
                 row_count::bigint as row_count, counted::bigint as counted,
                 interval_low::double as interval_low, interval_high::double as interval_high,
                 measured_from::date as measured_from, measured_to::date as measured_to
             from (values
-                ('viewer-clusters:skimmers', 'viewer_count', 'viewer_clusters', 'viewer_count',
+                ('viewer-clusters:skimmers', 'viewer_count', 'agg_viewer_clusters', 'viewer_count',
                     'viewer_count', 1, 390, null, null, null, '2026-11-20'),
-                ('viewer-clusters:skimmers', 'mean_watched_share', 'viewer_clusters', 'mean_watched_share',
-                    'viewer_count', 1, 390, 0.341, 0.379, null, '2026-11-20'),
+                ('viewer-clusters:skimmers', 'mean_watched_share', 'agg_viewer_clusters',
+                    'mean_watched_share', 'viewer_count', 1, 390, 0.341, 0.379, null, '2026-11-20'),
                 ('viewer-clusters:skimmers', 'countries', 'dim_viewers', 'country', '',
                     390, null, null, null, '2026-07-01', '2026-11-20'),
                 ('clv-tiers:top', 'tier_to_share', 'dbt_project.yml', 'top_tier_to_share', '',
@@ -342,13 +342,13 @@ def publish_origins(path: Path) -> None:
                 interval_low, interval_high, measured_from, measured_to);
             create schema if not exists lineage;
             create or replace table lineage.reads as select * from (values
-                ('activation.viewer_clusters__personas', 'marts.viewer_clusters'),
-                ('marts.viewer_clusters', 'staging.stg_wistia__visitors'),
+                ('activation.viewer_clusters__personas', 'marts.agg_viewer_clusters'),
+                ('marts.agg_viewer_clusters', 'staging.stg_wistia__visitors'),
                 ('staging.stg_wistia__visitors', 'raw_wistia.visitors'),
                 ('activation.clv_tiers__personas', 'raw_klaviyo.profiles')
             ) as reads(relation, parent);
             create or replace table lineage.tables as select * from (values
-                ('marts.viewer_clusters', 5, null),
+                ('marts.agg_viewer_clusters', 5, null),
                 ('raw_wistia.visitors', 2852, timestamptz '2026-11-20 06:01:00+00'),
                 ('raw_klaviyo.profiles', 1429, null)
             ) as tables(relation, row_count, loaded_at)

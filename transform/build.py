@@ -38,15 +38,15 @@ PERSONAL_KEYS = ("person_id", "viewer_id", "visitor_key", "customer_id", "profil
 # Groups by people's attributes, with what counts their people. Smaller ones than SMALLEST_COHORT are not
 # published; lineage.withheld says how many. Campaigns, messages, medias, tests and products are none.
 COHORTS = {
-    "reading_habits": ("segment_person_count", "person_count"),
-    "reading_shares_compared": ("total_person_count", "person_count"),
-    "contact_groups": ("contact_count",),
-    "clv_tiers": ("customer_count",),
-    "customers_by_tier": ("customer_count",),
-    "viewer_clusters": ("person_count",),
-    "viewer_cluster_medias": ("viewer_count",),
-    "segment_overlaps": ("member_a_count", "member_b_count", "shared_count"),
-    "lead_cohorts": ("lead_count",),
+    "agg_reading_habits": ("segment_person_count", "person_count"),
+    "agg_reading_shares_compared": ("total_person_count", "person_count"),
+    "agg_contact_groups": ("contact_count",),
+    "agg_clv_tiers": ("customer_count",),
+    "agg_customers_by_tier": ("customer_count",),
+    "agg_viewer_clusters": ("person_count",),
+    "agg_viewer_cluster_medias": ("viewer_count",),
+    "agg_segment_overlaps": ("member_a_count", "member_b_count", "shared_count"),
+    "agg_lead_cohorts": ("lead_count",),
 }
 # Of the ledger everything but what was sent and answered, word for word.
 LEDGER_WORDS = ("payload", "answer", "error")
@@ -256,13 +256,13 @@ def missing_metrics(path: Path) -> list[str]:
     """Return a line for each metric of Klaviyo that the account needs and has under no known name."""
     with warehouse.connect(path) as connection:
         found = connection.execute(
-            "select missing_message from marts.metric_roles where is_missing order by metric_role"
+            "select missing_message from marts.dim_metric_roles where is_missing order by metric_role"
         ).fetchall()
     return [line for (line,) in found]
 
 
 def record_lineage(path: Path, manifest: Any) -> None:
-    """Write which model reads which, by the names that they have in the warehouse, for publish to pass on."""
+    """Write what publish needs of the manifest: which model reads which, and the earlier names of models."""
     nodes = {**manifest.nodes, **manifest.sources}
     names = {key: f"{node.schema}.{getattr(node, 'identifier', node.name)}" for key, node in nodes.items()}
     read = [
@@ -272,10 +272,20 @@ def record_lineage(path: Path, manifest: Any) -> None:
         for parent in node.depends_on.nodes
         if parent in names
     ]
+    earlier = [
+        (names[key], f"{node.schema}.{node.meta['earlier_name']}")
+        for key, node in manifest.nodes.items()
+        if node.resource_type == "model" and "earlier_name" in node.meta
+    ]
     with warehouse.connect(path) as connection:
         connection.execute(
             "create or replace table raw_ops.lineage as select unnest(?) as relation, unnest(?) as parent",
             [list(each) for each in zip(*read, strict=True)],
+        )
+        connection.execute(
+            "create or replace table raw_ops.earlier_names"
+            " as select unnest(?::varchar[]) as relation, unnest(?::varchar[]) as earlier",
+            [list(each) for each in zip(*earlier, strict=True)] if earlier else [[], []],
         )
 
 
@@ -314,6 +324,8 @@ def publish(
         warehouse.remove_drafts(target)  # the open warehouse keeps other publishers away
         tables = connection.execute(
             "select table_schema, table_name, list(column_name) from information_schema.columns"
+            " semi join (from information_schema.tables where table_type = 'BASE TABLE')"
+            " using (table_schema, table_name)"
             " where table_schema in (select unnest(?))"
             " or (table_schema, table_name) = ('raw_mavera', 'ledger') group by all order by all",
             [list(PUBLISHED_SCHEMAS)],
@@ -331,6 +343,7 @@ def publish(
         _publish_withheld(connection, tables, kept)
         _publish_lineage(connection)
         _publish_known_people(connection, salt_path)
+        _publish_earlier_names(connection, kept)
         connection.execute("detach copy")
     return len(kept)
 
@@ -357,6 +370,21 @@ def _shown(schema: str, table: str, columns: Sequence[str], smallest_cohort: int
     counts = [name for name in COHORTS.get(table, ()) if schema == "marts" and name in columns]
     large = " and ".join(f"coalesce({name}, 0) >= {smallest_cohort:d}" for name in counts) or "true"
     return f'select *{excluded} from "{schema}"."{table}" where {large}'
+
+
+def _publish_earlier_names(connection: duckdb.DuckDBPyConnection, kept: Any) -> None:
+    """Write a view under each name that a published table had in the version before."""
+    stored = connection.execute(
+        "select 1 from duckdb_tables() where (schema_name, table_name) = ('raw_ops', 'earlier_names')"
+    ).fetchone()
+    earlier = connection.execute("from raw_ops.earlier_names").fetchall() if stored else []
+    names = {f"{schema}.{table}" for schema, table, _ in kept}
+    (warehouse_name,) = connection.execute("select current_database()").fetchone()  # type: ignore[misc]
+    connection.execute("use copy")  # a view keeps the database that is named in its text
+    for relation, view in earlier:
+        if relation in names:
+            connection.execute(f"create view {view} as from {relation}")
+    connection.execute(f'use "{warehouse_name}"')
 
 
 def _publish_withheld(connection: duckdb.DuckDBPyConnection, tables: Any, kept: Any) -> None:
@@ -409,9 +437,9 @@ def _publish_known_people(connection: duckdb.DuckDBPyConnection, salt_path: Path
     """Write what stands for names and keys of people, with one more by which the salt can be recognised."""
     known = connection.execute(
         "select 1 from information_schema.tables"
-        " where (table_schema, table_name) = ('addressed', 'known_people')"
+        " where (table_schema, table_name) = ('intermediate', 'int_known_people')"
     ).fetchone()
-    asked = "select known_by, kind from addressed.known_people"
+    asked = "select known_by, kind from intermediate.int_known_people"
     people = connection.execute(asked).fetchall() if known else []
     hashes = []
     if people:

@@ -21,9 +21,9 @@ select
     reference_keys,
     measured_on
 from {{ ref((job ~ '__' ~ kind) | replace('-', '_')) }}
-left join (select entity as doubted, doubt as doubt_of_it from {{ ref('job_doubts') }} where job = '{{ job }}') as of_it
+left join (select entity as doubted, doubt as doubt_of_it from {{ ref('fct_job_doubts') }} where job = '{{ job }}') as of_it
     on entity = doubted
-left join (select doubt as doubt_of_job from {{ ref('job_doubts') }} where job = '{{ job }}' and entity = '') as of_job
+left join (select doubt as doubt_of_job from {{ ref('fct_job_doubts') }} where job = '{{ job }}' and entity = '') as of_job
     on 1 = 1
 {{ 'union all' if not loop.last }}
     {%- else %}

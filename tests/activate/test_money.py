@@ -137,7 +137,7 @@ def test_what_campaigns_and_flows_brought_is_told_by_currency(shop: Shop) -> Non
     if not shop.world.anomalies:  # a rough account has orders of people who are not known to have received
         assert [row for row in net if row[:3] != row[3:]] == []
     ((gross, left),) = shop.published(
-        "select amount, net_amount from marts.headlines where measure = 'revenue'"
+        "select amount, net_amount from marts.rpt_headlines where measure = 'revenue'"
     )
     assert 0 < left <= gross
     ((ours, theirs),) = shop.published("select sum(revenue), sum(reported_revenue) from marts.fct_campaigns")
@@ -149,7 +149,7 @@ def test_every_text_and_figure_says_the_accounts_currency(shop: Shop) -> None:
     ((currency, source),) = shop.published("select currency, currency_source from marts.dim_account")
     assert (currency, source) == ("EUR", "account")
     (revenue,) = shop.published(
-        "select currency, other_currency_order_count, other_currency_revenue from marts.headlines"
+        "select currency, other_currency_order_count, other_currency_revenue from marts.rpt_headlines"
         " where measure = 'revenue'"
     )
     assert revenue[0] == "EUR"

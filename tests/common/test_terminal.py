@@ -572,7 +572,7 @@ def test_a_prompt_answers_goes_on_after_a_mistake_and_gives_up_at_ctrl_c(project
             ("      > ", "\x03"),
             ("query > ", f"{endless}\n"),
             ("% 7 = 3;", "\x03"),
-            ("stopped", ".columns marts.job_results\n"),
+            ("stopped", ".columns marts.rpt_job_results\n"),
             ("rows)\r\nquery > ", "\x04"),
         ],
     )

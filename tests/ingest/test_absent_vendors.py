@@ -73,7 +73,7 @@ def part(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
             set(request.param),
             {record.key: json.dumps(record.payload, ensure_ascii=False) for record in wanted},
             {record.key: dict(record.facts) for record in wanted},
-            dict(project.rows("select job, finding from marts.job_findings", "published.duckdb")),
+            dict(project.rows("select job, finding from marts.rpt_job_findings", "published.duckdb")),
             html.unescape((folder / "report.html").read_text(encoding="utf-8")),
         )
 

@@ -58,7 +58,7 @@ def project(tmp_path: Path, url: str) -> Project:
             create schema raw_ops; create schema marts;
             create table raw_ops.loads (vendor text, rows_new bigint, rows_changed bigint);
             insert into raw_ops.loads values ('wistia', 3, 0);
-            create table marts.viewer_clusters as select 'skimmers' as viewer_cluster;
+            create table marts.agg_viewer_clusters as select 'skimmers' as viewer_cluster;
         """)
     path = tmp_path / "warehouse.duckdb"
     pseudonyms.salt(tmp_path / "salt", create=True)
@@ -284,7 +284,7 @@ def test_a_damaged_published_copy_is_named_and_the_next_transform_writes_it_agai
     assert examined(project) == []
     copy.unlink()
     project.well("transform")
-    assert project.rows("from marts.viewer_clusters", "published.duckdb") == [("skimmers",)]
+    assert project.rows("from marts.agg_viewer_clusters", "published.duckdb") == [("skimmers",)]
     assert project.run("transform").out == "nothing new came in: models and published copy stand\n"
 
 

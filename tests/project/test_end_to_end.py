@@ -80,7 +80,7 @@ def test_what_loading_and_modelling_say_to_a_machine_is_as_documented(walked: Wa
 
 
 def test_every_fact_that_leaves_has_its_origin_down_to_the_raw_rows(walked: Walked) -> None:
-    told = set(walked.mart("select kind, record_key, fact_name from activation.record_facts"))
+    told = set(walked.mart("select kind, record_key, fact_name from activation.fct_record_facts"))
     sent, jobs = set(), set()
     for kind in KINDS:
         model = f"activation.sync_mavera__{kind.replace('-', '_')}"
@@ -89,7 +89,7 @@ def test_every_fact_that_leaves_has_its_origin_down_to_the_raw_rows(walked: Walk
             jobs.add((kind, job))
     assert told == sent
     assert walked.mart(
-        "select * from activation.record_facts where row_count = 0 and model_name <> 'dbt_project.yml'"
+        "select * from activation.fct_record_facts where row_count = 0 and model_name <> 'dbt_project.yml'"
     ) == []  # fmt: skip
     for kind, job in jobs:
         model = f"activation.{job}__{kind}".replace("-", "_")
@@ -117,7 +117,7 @@ def test_cluster_sizes_are_those_of_the_world(walked: Walked) -> None:
         days[viewer][day] = cluster_of(list(best[viewer].values()))
     last = max(max(of_viewer) for of_viewer in days.values())
     truth = Counter(settled(of_viewer, last) for of_viewer in days.values())
-    sizes = dict(walked.mart("select viewer_cluster, viewer_count from marts.viewer_clusters"))
+    sizes = dict(walked.mart("select viewer_cluster, viewer_count from marts.agg_viewer_clusters"))
     assert sizes == truth
     assert len(truth) == 5
     assert truth != Counter(of_viewer[max(of_viewer)] for of_viewer in days.values())
@@ -181,7 +181,8 @@ def test_retention_and_drop_offs_are_those_of_the_world(walked: Walked) -> None:
         for number, (size, first) in enumerate(sorted(sizes, key=lambda each: (-each[0], each[1]))[:5], 1):
             truth[media, number] = (size, round(first * seconds, 6))
     found = walked.mart(
-        "select media_id, drop_off_number, lost_play_count, round(from_seconds, 6) from marts.media_drop_offs"
+        "select media_id, drop_off_number, lost_play_count, round(from_seconds, 6)"
+        " from marts.fct_media_drop_offs"
     )
     assert {(media, number): (size, second) for media, number, size, second in found} == truth
 
@@ -193,7 +194,7 @@ def test_many_leave_where_the_world_is_tedious_and_what_is_said_there_is_quoted(
     assert len(tedious) == 4
     for media, second in tedious:
         said = walked.mart(
-            "select caption_excerpt from marts.media_drop_offs where drop_off_number = 1"
+            "select caption_excerpt from marts.fct_media_drop_offs where drop_off_number = 1"
             f" and media_id = '{media}' and {second} between from_seconds and to_seconds"
         )
         assert "a word about our company" in said[0][0]
@@ -218,7 +219,8 @@ def captions(walked: Walked) -> dict[str, str]:
 def test_transcripts_are_what_wistia_says(walked: Walked) -> None:
     truth = captions(walked)
     found = walked.mart(
-        "select media_id, transcript, word_count from marts.media_transcripts where caption_language = 'eng'"
+        "select media_id, transcript, word_count from marts.dim_media_transcripts"
+        " where caption_language = 'eng'"
     )
     assert {media: text for media, text, _ in found} == truth
     assert {media: count for media, _, count in found} == {
@@ -234,7 +236,7 @@ def test_qualified_viewers_are_those_of_the_world(walked: Walked) -> None:
         where visitors.email <> '' and percent_viewed is not null
         group by all having max(percent_viewed) > 0.8
     """)
-    found = walked.mart("select person_id, media_id from marts.qualified_viewers")
+    found = walked.mart("select person_id, media_id from marts.fct_qualified_viewers")
     assert sorted(found) == sorted((walked.person_id(email), media) for email, media in truth)
     assert len(truth) > walked.world.people / 20
 
@@ -267,7 +269,7 @@ def test_leads_are_told_of_by_what_is_true_of_twenty_of_the_world(walked: Walked
             one: len(alike[one]) for one in (f"{media}/{stage}/{watched}", f"{media}/{stage}", media, stage)
         }
         truth[person] = next(((one, size) for one, size in sizes.items() if size >= 20), (None, None))
-    found = walked.mart("select person_id, cohort, cohort_person_count from marts.viewer_leads")
+    found = walked.mart("select person_id, cohort, cohort_person_count from marts.fct_viewer_leads")
     assert {person: (cohort, size) for person, cohort, size in found} == truth
     assert len({cohort for cohort, _ in truth.values()}) > min(5, walked.world.people / 200)
 
@@ -278,13 +280,13 @@ def test_action_rates_are_those_of_the_world(walked: Walked) -> None:
         from viewing_sessions join medias using (hashed_id)
         where conversion_type <> '' and not is_deleted group by all
     """)
-    found = walked.mart("select media_id, lower(action_type), action_count from marts.media_action_rates")
+    found = walked.mart("select media_id, lower(action_type), action_count from marts.fct_media_action_rates")
     assert sorted(found) == sorted(truth)
     assert not walked.mart(
-        "from marts.media_action_rates select 1 where action_count <> converted_session_count"
+        "from marts.fct_media_action_rates select 1 where action_count <> converted_session_count"
     )
     shown = walked.mart(
-        "select media_id, placement from marts.media_action_rates where action_type = 'Call to Action'"
+        "select media_id, placement from marts.fct_media_action_rates where action_type = 'Call to Action'"
     )
     places = {0: "end", 1: "middle", 2: "end"}
     numbers = dict(walked.world.sql("select hashed_id, media_no from medias"))
@@ -344,7 +346,7 @@ def test_tier_sizes_are_those_of_the_world(walked: Walked) -> None:
     sizes = {
         (tier, band): count
         for tier, band, count in walked.mart(
-            "select clv_tier, churn_band, customer_count from marts.customers_by_tier"
+            "select clv_tier, churn_band, customer_count from marts.agg_customers_by_tier"
             " where customer_count > 0"
         )
     }
@@ -398,7 +400,7 @@ def test_products_that_can_be_bought_together_are_asked_about(walked: Walked) ->
         )
     }
     lifts = walked.mart("""
-        select is_affinity, is_offered from marts.product_pairs
+        select is_affinity, is_offered from marts.agg_product_pairs
         where (product_a_id, product_b_id) = ('P104', 'P105')
     """)
     assert lifts == [(True, False)]
@@ -429,7 +431,7 @@ def test_segment_overlaps_are_those_of_the_world(walked: Walked) -> None:
     overlaps = {
         frozenset((a, b)): (shared, jaccard)
         for a, b, shared, jaccard in walked.mart(
-            "select segment_a_id, segment_b_id, shared_count, jaccard_share from marts.segment_overlaps"
+            "select segment_a_id, segment_b_id, shared_count, jaccard_share from marts.agg_segment_overlaps"
         )
     }
     assert overlaps.keys() == truth.keys()
@@ -511,7 +513,7 @@ def test_contact_groups_are_those_of_the_world(walked: Walked) -> None:
     truth = {group: count for group, count in stated.items() if all(group)}
     groups = walked.mart(
         "select role, industry, contact_count, grouped_contact_count, total_contact_count, is_selected"
-        " from marts.contact_groups"
+        " from marts.agg_contact_groups"
     )
     assert {(role, industry): count for role, industry, count, *_ in groups} == truth
     assert {row[3:5] for row in groups} == {(sum(truth.values()), len(contacts))}
@@ -591,14 +593,14 @@ def test_reading_habits_are_those_of_the_world(walked: Walked) -> None:
                     truth[group, *place, *cell] += 2 * count > of_person.total()
     found = walked.mart("""
         select segment_id, country, region, device_class, day_part, segment_person_count, person_count
-        from marts.reading_habits where segment_kind in ('everybody', 'segment')
+        from marts.agg_reading_habits where segment_kind in ('everybody', 'segment')
     """)
     assert {row[:5]: row[6] for row in found} == truth
     assert {row[:3]: row[5] for row in found} == sizes
 
 
 def test_devices_are_habits_of_the_world(walked: Walked) -> None:
-    said = walked.mart("select statement from marts.reading_habits where is_surely_most")
+    said = walked.mart("select statement from marts.agg_reading_habits where is_surely_most")
     assert any("on mobile" in statement for (statement,) in said)
     assert any("on desktop" in statement for (statement,) in said)
 
@@ -614,7 +616,7 @@ def part_of_day(local: datetime) -> str:
 def test_people_stand_beside_the_opens_of_the_account(walked: Walked) -> None:
     shares = walked.mart("""
         select breakdown, sum(open_share), max(total_person_count), min(person_share), count(*)
-        from marts.reading_shares_compared group by 1 order by 1
+        from marts.agg_reading_shares_compared group by 1 order by 1
     """)
     assert [(breakdown, round(total, 9)) for breakdown, total, *_ in shares] == [
         ("country", 1),
@@ -622,9 +624,9 @@ def test_people_stand_beside_the_opens_of_the_account(walked: Walked) -> None:
     ]
     assert all(people > 500 and least > 0 for _, _, people, least, _ in shares)
     assert [count for *_, count in shares] == [10, 3]  # mobile, desktop, and what SendGrid does not tell
-    used = walked.mart("select sum(used_event_count), sum(event_count) from marts.reading_coverage")
+    used = walked.mart("select sum(used_event_count), sum(event_count) from marts.agg_reading_coverage")
     events = walked.mart(
-        "select sum(event_count) from marts.reading_habits"
+        "select sum(event_count) from marts.agg_reading_habits"
         " where segment_kind = 'everybody' and country = 'all' and device_class <> 'any' and day_part = 'any'"
     )
     assert 0.9 * used[0][0] < events[0][0] <= used[0][0] < used[0][1]
@@ -825,7 +827,7 @@ def test_product_pairs_are_those_of_the_world(walked: Walked) -> None:
     pairs = walked.mart("""
         select product_a_id, product_b_id, product_a_customer_count, product_b_customer_count,
             joint_customer_count, lift, p_value, adjusted_p_value, is_affinity
-        from marts.product_pairs
+        from marts.agg_product_pairs
     """)
     assert {(a, b): tuple(counts) for a, b, *counts, _, _, _, _ in pairs} == truth
     buyers = len({person for of_product in bought.values() for person in of_product})
@@ -851,7 +853,9 @@ def test_product_pairs_are_those_of_the_world(walked: Walked) -> None:
 
 def test_products_that_the_world_sells_together_are_found(walked: Walked) -> None:
     surely = {("P100", "P101"), ("P102", "P103"), ("P104", "P105"), ("P106", "P107")}
-    found = set(walked.mart("select product_a_id, product_b_id from marts.product_pairs where is_affinity"))
+    found = set(
+        walked.mart("select product_a_id, product_b_id from marts.agg_product_pairs where is_affinity")
+    )
     assert surely <= found
     assert len(found - surely) <= 1  # of 776 pairs that nobody planted
 
@@ -926,13 +930,13 @@ def test_campaigns_and_their_pairs_are_those_of_the_world(walked: Walked) -> Non
                     chances[slug] = math.erfc(abs(z) / math.sqrt(2))
     for slug, chance in many_at_once(chances, len(chances)).items():
         outcomes[slug] = "tie" if chance >= 0.05 else better[slug]
-    pairs = dict(walked.mart("select campaign_stem, click_outcome from marts.channel_pairs"))
+    pairs = dict(walked.mart("select campaign_stem, click_outcome from marts.agg_channel_pairs"))
     assert pairs == outcomes
     assert set(outcomes.values()) <= {"email", "sms", "tie", "undecided"}
 
 
 def test_texts_and_mail_of_the_world_are_told_apart(walked: Walked) -> None:
-    outcomes = walked.mart("select distinct click_outcome from marts.channel_pairs")
+    outcomes = walked.mart("select distinct click_outcome from marts.agg_channel_pairs")
     assert {("sms",), ("tie",)} <= set(outcomes) <= {("email",), ("sms",), ("tie",)}
 
 
@@ -999,7 +1003,7 @@ def test_everything_reaches_mavera_once_and_comes_back(walked: Walked) -> None:
         of_job("focus-groups", planned, "create")
     )
     assert all(length > 0 for _, length in analyses)
-    edits = walked.mart("select media_id, length(proposed_edits) from marts.drop_off_edits")
+    edits = walked.mart("select media_id, length(proposed_edits) from marts.fct_drop_off_edits")
     assert {f"drop-offs:{media}" for media, length in edits if length} == {
         key for key, _ in analyses if key.startswith("drop-offs:")
     }
@@ -1028,7 +1032,7 @@ def test_focus_groups_come_back_with_every_answer_of_every_persona(walked: Walke
         },
         "calls-to-action": {
             (f"viewer-clusters:{cluster}", 6 * 4, 4)
-            for (cluster,) in walked.mart("select viewer_cluster from marts.viewer_clusters")
+            for (cluster,) in walked.mart("select viewer_cluster from marts.agg_viewer_clusters")
         },
     }
     assert asked == {job: answers for job, answers in expected.items() if studies[job]}
@@ -1068,7 +1072,7 @@ def test_a_brand_voice_comes_back_as_the_most_played_medias_speak(walked: Walked
 def test_each_lead_gets_its_text_beside_its_address_and_here_alone(walked: Walked) -> None:
     followed = walked.project.rows("""
         select email, cohort, generated_text, media_name, standing, person_id
-        from addressed.viewer_follow_ups
+        from addressed.fct_viewer_follow_ups
     """)
     consents = {
         walked.person_id(email): may

@@ -75,10 +75,10 @@ def empty(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copyfile(small, copy)
     with duckdb.connect(str(copy)) as connection:
         for schema, table in connection.execute(
-            "select schema_name, table_name from duckdb_tables() where table_name <> 'viewer_clusters'"
+            "select schema_name, table_name from duckdb_tables() where table_name <> 'agg_viewer_clusters'"
         ).fetchall():
             connection.execute(f'delete from "{schema}"."{table}"')
-        connection.execute("update marts.viewer_clusters set viewer_count = 0")
+        connection.execute("update marts.agg_viewer_clusters set viewer_count = 0")
     return copy
 
 
@@ -86,26 +86,27 @@ def empty(small: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 CROWD = """
     set timezone = 'UTC';
     create macro named(many) as 'A <script>name</script> that is "long" & goes on, number ' || many;
-    insert into marts.contact_groups select old.* replace (
+    insert into marts.agg_contact_groups select old.* replace (
         contact_group || range as contact_group, named(range) as role, 1000 - range as contact_count,
-        10 + range as size_position, range < 8 as is_selected) from marts.contact_groups as old, range(40);
-    update marts.viewer_clusters set viewer_count = 1234567, is_small_sample = false;
-    update marts.most_played_retention set media_name = named(media_position);
-    insert into marts.media_action_rates select old.* replace (
+        10 + range as size_position, range < 8 as is_selected)
+        from marts.agg_contact_groups as old, range(40);
+    update marts.agg_viewer_clusters set viewer_count = 1234567, is_small_sample = false;
+    update marts.rpt_most_played_retention set media_name = named(media_position);
+    insert into marts.fct_media_action_rates select old.* replace (
         media_id || range as media_id, named(range) as media_name, range % 7 > 0 as has_enough_impressions,
-        0.04 as action_share_high) from marts.media_action_rates as old, range(20);
-    insert into marts.segment_overlaps select old.* replace (
+        0.04 as action_share_high) from marts.fct_media_action_rates as old, range(20);
+    insert into marts.agg_segment_overlaps select old.* replace (
         'a' || a as segment_a_id, 'b' || b as segment_b_id, named(a) as segment_a_name,
         named(b) as segment_b_name)
-        from (select * from marts.segment_overlaps limit 1) as old,
+        from (select * from marts.agg_segment_overlaps limit 1) as old,
         range(14) one(a), range(14) other(b);
     insert into marts.fct_flow_messages select old.* replace (
         flow_message_id || range as flow_message_id, named(range) as message_name,
         range % 3 > 0 as is_compared)
         from marts.fct_flow_messages as old, range(9);
-    insert into marts.channel_pairs select old.* replace (
+    insert into marts.agg_channel_pairs select old.* replace (
         email_campaign_id || range as email_campaign_id, named(range) as campaign_stem)
-        from marts.channel_pairs as old, range(20);
+        from marts.agg_channel_pairs as old, range(20);
     insert into marts.fct_ab_tests select old.* replace (
         single_send_id || range as single_send_id, named(range) as single_send_name)
         from marts.fct_ab_tests as old, range(12);
@@ -119,15 +120,15 @@ CROWD = """
     insert into marts.fct_opens_by_device_weekly select old.* replace (
         cast(week_from - interval (7 * range) day as date) as week_from)
         from marts.fct_opens_by_device_weekly as old, range(1, 12);
-    insert into marts.lead_cohorts by name select
+    insert into marts.agg_lead_cohorts by name select
         'cohort ' || range as cohort, named(range) as cohort_media_name, 'comparing' as cohort_stage,
         'nearly_whole' as cohort_watched, 99999 - range as recent_lead_count,
         99000 - range as mailable_lead_count, range % 2 = 0 as is_written from range(30);
-    insert into marts.product_pairs by name select
+    insert into marts.agg_product_pairs by name select
         'a' || range as product_a_id, 'b' || range as product_b_id, named(range) as product_a_name,
         named(range) as product_b_name, 5 + range as joint_customer_count, 3.0 as lift, 1.2 as lift_low,
         9.5 as lift_high, 44850 as judged_pair_count, true as is_affinity, true as is_offered from range(300);
-    insert into marts.source_freshness by name select
+    insert into marts.fct_source_freshness by name select
         'klaviyo' as vendor, 'resource_of_a_long_name_' || range as resource, 'sandbox' as world,
         'loaded' as last_outcome, 30.0 * range as hours_old, 48 as limit_hours, range > 1 as is_late,
         7 as late_row_count, timestamptz '2026-01-01 00:00:00+00' as newest_row_at,
@@ -136,7 +137,7 @@ CROWD = """
         'run ' || range as run_id, 'transform' as step, if(range = 1, 'failed', 'well') as outcome,
         'no column of that name' as detail, 12345.6 as duration_seconds, 9999999 as row_count,
         timestamptz '2026-01-01 06:00:00+00' - to_hours(range) as started_at from range(250);
-    insert into activation.records_standing by name select
+    insert into activation.fct_record_states by name select
         'r' || range as record_id, 'brand-voices' as kind, 'r' || range as record_key, true as is_wanted,
         range < 30 as is_small_group,
         ['sent', 'waiting', 'not sent', 'unwanted', 'failed', 'unknown'][1 + range % 6] as standing,
@@ -329,7 +330,7 @@ def test_few_data_are_hollow_named_and_never_judged(small: Path) -> None:
 
 
 def test_the_first_screen_says_how_things_changed_and_what_to_do(small: Path) -> None:
-    found = {tile["name"]: tile for tile in report.tiles(read(small, "from marts.headlines"), 1000)}
+    found = {tile["name"]: tile for tile in report.tiles(read(small, "from marts.rpt_headlines"), 1000)}
     assert found["Delivered"] == {
         "name": "Delivered",
         "value": "100",
@@ -340,7 +341,7 @@ def test_the_first_screen_says_how_things_changed_and_what_to_do(small: Path) ->
     assert found["Open rate"]["value"] == "50.0\u00a0%"  # 40 of 80
     assert found["Open rate"]["change"] == "nothing to compare with in the 28 days before"
     assert found["Mavera credits"]["change"] == "of 1,000; the month before 478"
-    steps = read(small, "select step, to_do from activation.next_steps order by urgency, step")
+    steps = read(small, "select step, to_do from activation.rpt_next_steps order by urgency, step")
     assert steps[0] == {"step": "unknown-records", "to_do": "Run make activate, which looks them up"}
     assert {"step": "near-duplicates", "to_do": "Keep one of “Readers” and “Buyers”"} in steps
 
@@ -417,7 +418,7 @@ def test_the_exposure_names_what_the_report_reads() -> None:
 
 
 def test_every_next_step_leads_to_a_figure() -> None:
-    steps = (PROJECT / "models/activation/next_steps.sql").read_text(encoding="utf-8")
+    steps = (PROJECT / "models/activation/rpt_next_steps.sql").read_text(encoding="utf-8")
     named = set(re.findall(r"'[\w-]+'(?: as step)?,\s+\d(?: as urgency)?,\s+'([\w-]+)'", steps))
     assert len(named) > 5
     assert named <= {figure.name for figure in FIGURES}
@@ -447,15 +448,15 @@ def test_groups_that_are_too_small_to_be_published_are_counted(small: Path, tmp_
     shutil.copyfile(small, copy)
     with duckdb.connect(str(copy)) as connection:
         connection.execute("""
-            delete from marts.contact_groups where contact_count < 20;
-            delete from marts.viewer_clusters;
-            update lineage.withheld set row_count = 1 where relation = 'marts.contact_groups';
-            update lineage.withheld set row_count = 5 where relation = 'marts.viewer_clusters';
+            delete from marts.agg_contact_groups where contact_count < 20;
+            delete from marts.agg_viewer_clusters;
+            update lineage.withheld set row_count = 1 where relation = 'marts.agg_contact_groups';
+            update lineage.withheld set row_count = 5 where relation = 'marts.agg_viewer_clusters';
         """)
     text = report.draw(copy, 10_000, NOW).text
     assert "Left out here: 1 group of fewer people than SMALLEST_COHORT." in text
     assert "No group has as many people as SMALLEST_COHORT." in text
-    assert "No rows in <code>marts.viewer_clusters</code> yet." not in text
+    assert "No rows in <code>marts.agg_viewer_clusters</code> yet." not in text
 
 
 # --- the command -------------------------------------------------------------------------------------

@@ -103,7 +103,7 @@ def test_every_model_tests_its_grain_and_key(manifest: Mapping[str, Any], models
         for node in manifest["nodes"].values()
         if node["resource_type"] == "test" and node["test_metadata"]["name"] == "grain"
     }
-    single_row = {"engagement_rates"}
+    single_row = {"agg_engagement_rates"}
     # The rows of a job's own model get their key, and their test, in the model of its kind.
     others = [node for node in models if node["config"]["materialized"] != "ephemeral"]
     assert {node["name"] for node in others if node["unique_id"] not in tested} == single_row
@@ -142,6 +142,29 @@ def test_every_mart_and_sync_model_keeps_a_contract(models: list[Node]) -> None:
         if layer(node) in {"marts", "activation"} and node["config"]["materialized"] != "ephemeral":
             assert node["config"]["contract"]["enforced"], node["name"]
             assert all(column["data_type"] for column in node["columns"].values()), node["name"]
+
+
+# A model's layer is the beginning of its name; what ends in Mavera is named after the job or the kind.
+PREFIXES = {
+    "staging": ("stg_",),
+    "intermediate": ("int_",),
+    "marts": ("dim_", "fct_", "agg_", "rpt_"),
+    "activation": ("sync_mavera__", "fct_", "rpt_"),
+}
+
+
+def test_every_name_begins_with_its_layer(models: list[Node]) -> None:
+    named = [node for node in models if node["config"]["materialized"] != "ephemeral"]
+    assert [node["name"] for node in named if not node["name"].startswith(PREFIXES[layer(node)])] == []
+
+
+def earlier_names(models: list[Node]) -> dict[str, str]:
+    """Return the names that models had in the version before, by the names that they have now."""
+    return {
+        node["name"]: node["config"]["meta"]["earlier_name"]
+        for node in models
+        if "earlier_name" in node["config"]["meta"]
+    }
 
 
 def test_money_stands_beside_its_currency_and_shares_are_no_percentages(models: list[Node]) -> None:
@@ -238,7 +261,9 @@ def test_an_empty_warehouse_builds_and_every_unit_test_passes(empty: Path) -> No
             "select count(*) from activation.sync_mavera__personas"
             " union all select count(*) from activation.sync_mavera__analyses"
         ).fetchall()
-        sizes = connection.execute("select sum(viewer_count), count(*) from marts.viewer_clusters").fetchall()
+        sizes = connection.execute(
+            "select sum(viewer_count), count(*) from marts.agg_viewer_clusters"
+        ).fetchall()
     assert asked == [(0,), (0,)]
     assert sizes == [(0, 5)]
 
@@ -268,7 +293,25 @@ def test_the_columns_built_are_the_columns_described(empty: Path, models: list[N
             " group by 1"
         ).fetchall()
     kept = [node for node in models if node["config"]["materialized"] != "ephemeral"]
-    assert {node["name"]: list(node["columns"]) for node in kept} == dict(built)
+    described = {node["name"]: list(node["columns"]) for node in kept}
+    earlier = {earlier: described[name] for name, earlier in earlier_names(models).items()}
+    assert described | earlier == dict(built)
+
+
+def test_a_query_of_an_earlier_version_finds_the_same_rows(
+    small: duckdb.DuckDBPyConnection, models: list[Node]
+) -> None:
+    schemas = {node["name"]: node["schema"] for node in models}
+    renamed = earlier_names(models)
+    assert len(renamed) >= 35
+    for name, earlier in renamed.items():
+        before, after = f"{schemas[name]}.{earlier}", f"{schemas[name]}.{name}"
+        (kind,) = small.execute(
+            "select table_type from information_schema.tables where table_schema || '.' || table_name = ?",
+            [before],
+        ).fetchone() or ("missing",)
+        assert kind == "VIEW", before
+        assert small.execute(f"from {before}").fetchall() == small.execute(f"from {after}").fetchall()
 
 
 SMALL = (Path(__file__).parents[1] / "small_warehouse.sql").read_text(encoding="utf-8")
@@ -398,7 +441,7 @@ def test_contacts_are_grouped_by_role_and_industry_however_they_spell_them(
 ) -> None:
     groups = small.execute(
         "select contact_group, contact_count, grouped_contact_count, total_contact_count, is_small_group,"
-        " is_selected from marts.contact_groups order by size_position"
+        " is_selected from marts.agg_contact_groups order by size_position"
     ).fetchall()
     assert groups == [
         ("sales/retail", 30, 42, 50, False, True),
@@ -420,7 +463,7 @@ def test_contacts_are_grouped_by_role_and_industry_however_they_spell_them(
     }
     fields = small.execute(
         "select contact_field_name, contact_count, value_count, is_role, is_industry"
-        " from marts.contact_fields order by contact_field_id"
+        " from marts.dim_contact_fields order by contact_field_id"
     ).fetchall()
     assert fields == [
         ("custom_role", 50, 3, True, False),
@@ -526,7 +569,7 @@ def test_a_media_that_is_gone_keeps_its_views(small: duckdb.DuckDBPyConnection) 
 def test_drop_offs_are_found_in_seconds_with_what_is_said_there(small: duckdb.DuckDBPyConnection) -> None:
     drop_offs = small.execute(
         "select media_id, drop_off_number, from_seconds, to_seconds, retention_before_share,"
-        " retention_after_share, caption_excerpt, is_small_sample from marts.media_drop_offs order by all"
+        " retention_after_share, caption_excerpt, is_small_sample from marts.fct_media_drop_offs order by all"
     ).fetchall()
     assert drop_offs == [
         # from 0 (100 plays, 5 s later 40) to 2 (80, and 20 at 7 s)
@@ -535,7 +578,7 @@ def test_drop_offs_are_found_in_seconds_with_what_is_said_there(small: duckdb.Du
         ("m2", 1, 994, 1004, 1.0, 0.25, None, False),
     ]
     retention = small.execute(
-        "select position_seconds, play_count, replay_count, retention_share from marts.media_retention"
+        "select position_seconds, play_count, replay_count, retention_share from marts.fct_media_retention"
         " where media_id = 'm1' and cell_place in (2, 3) order by 1"
     ).fetchall()
     assert retention == [(2, 80, 5, 0.8), (3, 40, 5, 0.4)]
@@ -558,7 +601,7 @@ def test_days_of_medias_and_of_the_account_stand_side_by_side(small: duckdb.Duck
 def test_an_action_is_rated_where_it_stands(small: duckdb.DuckDBPyConnection) -> None:
     actions = small.execute(
         "select media_id, action_share, median_action_share, is_below_median, action_text, placement,"
-        " shown_seconds, converted_session_count from marts.media_action_rates order by 1"
+        " shown_seconds, converted_session_count from marts.fct_media_action_rates order by 1"
     ).fetchall()
     assert actions == [
         ("m1", 0.02, 0.05, True, "Get the kit", "end", 6, 1),
@@ -581,12 +624,12 @@ def test_a_viewer_of_two_medias_of_a_project_counts_once(small: duckdb.DuckDBPyC
 
 def test_an_identified_viewer_qualifies_per_media(small: duckdb.DuckDBPyConnection) -> None:
     # Ada saw 0.8 of five medias, which is not more than 0.80.
-    assert small.execute("select count(*) from marts.qualified_viewers").fetchall() == [(0,)]
+    assert small.execute("select count(*) from marts.fct_qualified_viewers").fetchall() == [(0,)]
 
 
 def test_customers_fall_into_the_tiers_and_bands_counted_by_hand(small: duckdb.DuckDBPyConnection) -> None:
     tiers = small.execute(
-        "select clv_tier, churn_band, customer_count from marts.customers_by_tier order by all"
+        "select clv_tier, churn_band, customer_count from marts.agg_customers_by_tier order by all"
     ).fetchall()
     assert tiers == [
         ("middle", "high", 3),  # worth 31 to 33
@@ -632,7 +675,7 @@ def test_segment_pairs_are_told_apart_and_small_segments_only_counted(
 def test_device_personas_carry_measured_shares_of_the_account(small: duckdb.DuckDBPyConnection) -> None:
     segments = small.execute(
         "select device_persona, share, busiest_day_open_count, is_persona"
-        " from marts.device_segments order by 2"
+        " from marts.agg_device_segments order by 2"
     ).fetchall()
     assert segments == [
         ("hybrid", 0.1, 10, False),  # surely more than 0.055 only
@@ -696,7 +739,7 @@ def test_a_sale_by_mail_and_by_text_is_compared_by_clicks_and_conversions(
     ]
     pairs = small.execute(
         "select click_outcome, click_z_score, click_p_value, conversion_outcome, conversion_p_value,"
-        " hours_apart from marts.channel_pairs"
+        " hours_apart from marts.agg_channel_pairs"
     ).fetchall()
     clicks = (12 / 40 - 5 / 50) / math.sqrt(17 / 90 * 73 / 90 * (1 / 40 + 1 / 50))
     orders = (0 / 40 - 1 / 50) / math.sqrt(1 / 90 * 89 / 90 * (1 / 40 + 1 / 50))
@@ -731,7 +774,7 @@ def test_a_sale_by_mail_and_by_text_is_compared_by_clicks_and_conversions(
             }
         ],
     }
-    found = small.execute("select finding from marts.job_findings where job = 'channel-pairs'").fetchall()
+    found = small.execute("select finding from marts.rpt_job_findings where job = 'channel-pairs'").fetchall()
     assert found == [("texts win 1 of 1 pairs, e-mails 0",)]
     lists = small.execute(
         "select list_name, member_count, email_reachable_count, sms_reachable_count from marts.dim_lists"
@@ -779,7 +822,7 @@ def test_a_rewritten_message_stands_beside_what_it_was_before(small: duckdb.Duck
     rewrites = small.execute(
         "select flow_message_id, generation_id, before_received_count, before_open_share, before_click_share,"
         " before_revenue_per_recipient, after_received_count, click_outcome, is_edited,"
-        " edited_at - written_at from marts.flow_rewrites"
+        " edited_at - written_at from marts.fct_flow_rewrites"
     ).fetchall()
     edited_later = timedelta(hours=1, minutes=59, seconds=51)
     assert rewrites == [("M4", "text of M4", 500, 0.2, 0.04, 0.05, 0, "too early", True, edited_later)]
@@ -810,7 +853,9 @@ def test_every_origin_of_a_fact_is_a_column_that_is_there(small: duckdb.DuckDBPy
     ).fetchall()
     written = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
     known = {*columns, *(("dbt_project.yml", name) for name in written)}
-    named = small.execute("select distinct model_name, column_name from activation.record_facts").fetchall()
+    named = small.execute(
+        "select distinct model_name, column_name from activation.fct_record_facts"
+    ).fetchall()
     assert named
     assert set(named) <= known
 
@@ -819,7 +864,7 @@ def test_each_job_has_one_row_of_what_it_found_sent_and_got_back(small: duckdb.D
     results = small.execute(
         "select job, finding, standing_count, credits,"
         " persona_count, brand_voice_count, analysis_count, respondent_answer_count, text_count"
-        " from marts.job_results where credits > 0 order by job_number"
+        " from marts.rpt_job_results where credits > 0 order by job_number"
     ).fetchall()
     assert results == [
         ("brand-voice", "1 transcript, 3 words in all", 1, 100, 0, 1, 0, 0, 0),
@@ -833,15 +878,15 @@ def test_each_job_has_one_row_of_what_it_found_sent_and_got_back(small: duckdb.D
 
 def test_every_job_says_what_it_found(small: duckdb.DuckDBPyConnection) -> None:
     silent = small.execute(
-        "select job from marts.job_results left join marts.job_findings using (job)"
-        " where job_findings.job is null"
+        "select job from marts.rpt_job_results left join marts.rpt_job_findings using (job)"
+        " where rpt_job_findings.job is null"
     ).fetchall()
     assert silent == []
 
 
 def test_a_model_with_addresses_is_in_no_schema_that_is_published(models: list[Node]) -> None:
     addressed = [node for node in models if "email" in node["columns"]]
-    assert "viewer_follow_ups" in {node["name"] for node in addressed}
+    assert "fct_viewer_follow_ups" in {node["name"] for node in addressed}
     assert not [node["name"] for node in addressed if node["schema"] in transform.PUBLISHED_SCHEMAS]
 
 
@@ -863,7 +908,7 @@ def test_no_address_stands_in_what_is_published(small: duckdb.DuckDBPyConnection
 def test_what_a_media_says_is_what_a_brand_voice_is_made_of(small: duckdb.DuckDBPyConnection) -> None:
     transcripts = small.execute(
         "select media_id, transcript, character_count, word_count, words_per_minute"
-        " from marts.media_transcripts"
+        " from marts.dim_media_transcripts"
     ).fetchall()
     assert transcripts == [("m1", "Welcome. Our sponsors.", 22, 3, 22.5)]
     ((key, people, facts, documents),) = small.execute(

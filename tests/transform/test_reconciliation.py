@@ -49,7 +49,7 @@ TEXTS_RENAMED = """
 """
 
 ASKED = ["focus-groups", "generations"]
-MODELS = ["+sync_mavera__focus_groups", "+sync_mavera__generations", "+known_people"]
+MODELS = ["+sync_mavera__focus_groups", "+sync_mavera__generations", "+int_known_people"]
 
 
 class Built:

@@ -23,8 +23,8 @@ def loaded(tmp_path: Path) -> Path:
             create table raw_ops.loads (vendor text, rows_new bigint, rows_changed bigint);
             insert into raw_ops.loads values ('wistia', 3, 0);
             create table raw_wistia.visitors as select 'ada@example.com' as email;
-            create table addressed.viewer_follow_ups as select 'ada@example.com' as email;
-            create table marts.viewer_clusters as select 'skimmers' as viewer_cluster, 3 as viewer_count;
+            create table addressed.fct_viewer_follow_ups as select 'ada@example.com' as email;
+            create table marts.agg_viewer_clusters as select 'skimmers' as viewer_cluster, 3 as viewer_count;
         """)
     return path
 
@@ -135,7 +135,7 @@ def test_the_published_copy_tells_its_lineage_and_when_raw_rows_were_loaded(
     with duckdb.connect(str(loaded)) as connection:
         connection.execute("""
             create table raw_ops.lineage as select * from (values
-                ('marts.viewer_clusters', 'staging.stg_wistia__visitors'),
+                ('marts.agg_viewer_clusters', 'staging.stg_wistia__visitors'),
                 ('staging.stg_wistia__visitors', 'raw_wistia.visitors')
             ) as reads(relation, parent);
             create or replace table raw_ops.loads as select * from (values
@@ -150,7 +150,7 @@ def test_the_published_copy_tells_its_lineage_and_when_raw_rows_were_loaded(
             " from lineage.tables order by 1"
         ).fetchall()
         reads = connection.execute("select count(*) from lineage.reads").fetchone()
-    assert tables == [("marts.viewer_clusters", 1, None), ("raw_wistia.visitors", 1, "20 06:00")]
+    assert tables == [("marts.agg_viewer_clusters", 1, None), ("raw_wistia.visitors", 1, "20 06:00")]
     assert reads == (2,)
 
 
@@ -162,7 +162,7 @@ def test_the_published_copy_holds_marts_and_no_raw_rows(loaded: Path, tmp_path: 
             "select table_schema, table_name from information_schema.tables"
         ).fetchall()
     always = {("activation", "known_people"), ("lineage", "withheld")}
-    assert set(tables) - always == {("marts", "viewer_clusters")}
+    assert set(tables) - always == {("marts", "agg_viewer_clusters")}
     assert b"ada@example.com" not in copy.read_bytes()
 
 
@@ -171,11 +171,11 @@ def test_a_reader_of_the_old_copy_does_not_stop_the_new_one(loaded: Path, tmp_pa
     transform.publish(loaded, copy, loaded.with_name("salt"))
     with duckdb.connect(str(copy), read_only=True) as reader:
         with duckdb.connect(str(loaded)) as writer:
-            writer.execute("update marts.viewer_clusters set viewer_count = 4")
+            writer.execute("update marts.agg_viewer_clusters set viewer_count = 4")
         transform.publish(loaded, copy, loaded.with_name("salt"))
-        assert reader.execute("select viewer_count from marts.viewer_clusters").fetchone() == (3,)
+        assert reader.execute("select viewer_count from marts.agg_viewer_clusters").fetchone() == (3,)
     with duckdb.connect(str(copy), read_only=True) as reader:
-        assert reader.execute("select viewer_count from marts.viewer_clusters").fetchone() == (4,)
+        assert reader.execute("select viewer_count from marts.agg_viewer_clusters").fetchone() == (4,)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["published.duckdb", "warehouse.duckdb"]
 
 

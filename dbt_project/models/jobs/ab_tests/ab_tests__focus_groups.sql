@@ -11,7 +11,7 @@ days as (
 reader_list as (
 
     select {{ sorted_list("concat('device-geography:', device_persona)") }} as persona_keys
-    from {{ ref('device_segments') }}
+    from {{ ref('agg_device_segments') }}
     where is_persona
 
 ),

@@ -11,7 +11,7 @@ ranked as (
         row_number() over (
             order by coalesce({{ two_digits('medias.play_count') }}, 0) desc, transcripts.media_id
         ) as media_position
-    from {{ ref('media_transcripts') }} as transcripts
+    from {{ ref('dim_media_transcripts') }} as transcripts
     join {{ ref('fct_media_performance') }} as medias on transcripts.media_id = medias.media_id
     where transcripts.caption_language = '{{ var('caption_language') }}'
         and transcripts.character_count <= {{ var('brand_voice_characters') }}

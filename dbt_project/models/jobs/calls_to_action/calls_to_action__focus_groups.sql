@@ -17,7 +17,7 @@ ranked_actions as (
                 actions.media_id,
                 actions.action_type
         ) as action_position
-    from {{ ref('media_action_rates') }} as actions
+    from {{ ref('fct_media_action_rates') }} as actions
     join {{ ref('fct_media_performance') }} as medias on actions.media_id = medias.media_id
     where actions.is_below_median
         and actions.action_type in ('{{ var('asked_action_types') | join("', '") }}')
@@ -28,7 +28,7 @@ ranked_actions as (
 cluster_list as (
 
     select {{ sorted_list("concat('viewer-clusters:', viewer_cluster)") }} as persona_keys
-    from {{ ref('viewer_clusters') }}
+    from {{ ref('agg_viewer_clusters') }}
     where person_count >= {{ var('smallest_group') }}
 
 )

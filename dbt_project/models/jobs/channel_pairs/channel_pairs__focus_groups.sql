@@ -14,7 +14,7 @@ ranked_pairs as (
             order by in_whole_errors desc, email_sent_at desc, email_campaign_id
         ) as pair_position
     from (
-        select *, coalesce(round(abs(click_z_score)), 0) as in_whole_errors from {{ ref('channel_pairs') }}
+        select *, coalesce(round(abs(click_z_score)), 0) as in_whole_errors from {{ ref('agg_channel_pairs') }}
     ) as pairs
     where click_outcome <> 'undecided'
         and least(email_received_count, sms_received_count) >= {{ var('smallest_group') }}
@@ -59,7 +59,7 @@ reach as (
 tier_list as (
 
     select {{ sorted_list("concat('clv-tiers:', clv_tier)") }} as persona_keys
-    from {{ ref('clv_tiers') }}
+    from {{ ref('agg_clv_tiers') }}
     where clv_tier <> 'no_prediction' and customer_count > 0
 
 )

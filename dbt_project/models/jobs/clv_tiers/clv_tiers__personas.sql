@@ -5,13 +5,13 @@ with
 
 tiers as (
 
-    select * from {{ ref('clv_tiers') }} where clv_tier <> 'no_prediction' and customer_count > 0
+    select * from {{ ref('agg_clv_tiers') }} where clv_tier <> 'no_prediction' and customer_count > 0
 
 ),
 
 unpredicted as (
 
-    select customer_count from {{ ref('clv_tiers') }} where clv_tier = 'no_prediction'
+    select customer_count from {{ ref('agg_clv_tiers') }} where clv_tier = 'no_prediction'
 
 ),
 

@@ -22,5 +22,5 @@ select
     contact_count as person_count,
     {{ no_references() }} as reference_keys,
     cast(last_updated_at as date) as measured_on
-from {{ ref('contact_groups') }}
+from {{ ref('agg_contact_groups') }}
 where is_selected

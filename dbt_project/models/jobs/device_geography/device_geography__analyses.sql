@@ -13,7 +13,7 @@ persona_list as (
         ])) }} as personas,
         max(total_count) as total_count,
         max(measured_to) as measured_to
-    from {{ ref('device_segments') }}
+    from {{ ref('agg_device_segments') }}
 
 ),
 
@@ -26,7 +26,7 @@ share_lists as (
         {{ sorted_list(listed('province', 'province', told, [['country', 'country']])) }} as provinces,
         {{ sorted_list(listed('browser', 'browser', told)) }} as browsers,
         {{ sorted_list(listed('mailbox_provider', 'mailbox_provider', told)) }} as mailbox_providers
-    from {{ ref('engagement_shares') }}
+    from {{ ref('agg_engagement_shares') }}
 
 ),
 
@@ -70,5 +70,5 @@ select
 from persona_list
 cross join share_lists
 cross join busiest
-cross join {{ ref('engagement_rates') }} as rates
+cross join {{ ref('agg_engagement_rates') }} as rates
 where persona_list.total_count > 0

@@ -9,7 +9,7 @@ account as (
     select
         {{ sorted_list(listed('client', 'client', step)) }} as clients,
         {{ sorted_list(listed('country', 'country', step)) }} as countries
-    from {{ ref('engagement_shares') }}
+    from {{ ref('agg_engagement_shares') }}
 
 ),
 
@@ -23,7 +23,7 @@ devices as (
             "case when breakdown = 'device' and label in ('" ~ classes | join("', '") ~ "') then "
             ~ record([['share', in_steps('share', step)], ['device', 'label']]) ~ " end"
         ) }} as devices
-    from {{ ref('engagement_shares') }}
+    from {{ ref('agg_engagement_shares') }}
     {{ 'union all' if not loop.last }}
     {% endfor %}
 
@@ -50,8 +50,8 @@ select
     segments.busiest_day_open_count as person_count,
     {{ no_references() }} as reference_keys,
     segments.measured_to as measured_on
-from {{ ref('device_segments') }} as segments
+from {{ ref('agg_device_segments') }} as segments
 join devices on segments.device_persona = devices.device_persona
 cross join account
-cross join {{ ref('engagement_rates') }} as rates
+cross join {{ ref('agg_engagement_rates') }} as rates
 where segments.is_persona

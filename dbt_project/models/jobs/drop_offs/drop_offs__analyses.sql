@@ -19,7 +19,7 @@ drop_off_lists as (
             ['caption', 'caption_excerpt'],
         ])) }} as drop_offs,
         max(measured_on) as measured_on
-    from {{ ref('media_drop_offs') }}
+    from {{ ref('fct_media_drop_offs') }}
     where not is_small_sample
     group by media_id
 

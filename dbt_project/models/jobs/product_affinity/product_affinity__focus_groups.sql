@@ -7,7 +7,7 @@ ranked_pairs as (
         *,
         -- By the lift as it leaves: among pairs that are as good as equal, noise must not decide which are asked about.
         row_number() over (order by {{ in_steps('lift_low', 0.5) }} desc, product_a_id, product_b_id) as pair_position
-    from {{ ref('product_pairs') }}
+    from {{ ref('agg_product_pairs') }}
     where is_affinity and is_offered
 
 ),
@@ -15,7 +15,7 @@ ranked_pairs as (
 tier_list as (
 
     select {{ sorted_list("concat('clv-tiers:', clv_tier)") }} as persona_keys
-    from {{ ref('clv_tiers') }}
+    from {{ ref('agg_clv_tiers') }}
     where clv_tier <> 'no_prediction' and customer_count > 0
 
 )

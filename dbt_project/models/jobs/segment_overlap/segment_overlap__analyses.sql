@@ -55,7 +55,7 @@ pairs as (
             when found.is_contained then 'contained'
             when found.jaccard_share >= {{ var('listed_overlap_from') }} then 'overlap'
         end as pair_sort
-    from {{ ref('segment_overlaps') }} as found
+    from {{ ref('agg_segment_overlaps') }} as found
     join segments as a on found.segment_a_id = a.segment_id
     join segments as b on found.segment_b_id = b.segment_id
     where found.shared_count >= {{ var('smallest_group') }}

@@ -26,7 +26,7 @@ cluster_list as (
         sum(session_count) as session_count,
         sum(identified_viewer_count) as identified_viewer_count,
         cast(max(last_viewed_at) as date) as measured_on
-    from {{ ref('viewer_clusters') }}
+    from {{ ref('agg_viewer_clusters') }}
 
 ),
 

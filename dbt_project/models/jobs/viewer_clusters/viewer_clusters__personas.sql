@@ -5,7 +5,7 @@ with
 
 clusters as (
 
-    select * from {{ ref('viewer_clusters') }} where viewer_count > 0
+    select * from {{ ref('agg_viewer_clusters') }} where viewer_count > 0
 
 ),
 
@@ -44,7 +44,7 @@ ranked_medias as (
             partition by viewer_cluster
             order by viewer_share desc, media_id
         ) as position_in_cluster
-    from {{ ref('viewer_cluster_medias') }}
+    from {{ ref('agg_viewer_cluster_medias') }}
     where viewer_share >= {{ var('listed_from_share') }}
 
 ),

@@ -11,7 +11,7 @@ cohorts as (
         cohort_person_count,
         count(*) as lead_count,
         cast(max(last_viewed_at) as date) as measured_on
-    from {{ ref('viewer_leads') }}
+    from {{ ref('fct_viewer_leads') }}
     where is_recent and may_be_mailed and cohort is not null
     group by cohort, cohort_media_name, cohort_stage, cohort_watched, cohort_person_count
 

@@ -21,8 +21,8 @@ with found as (
     select
         'device-geography' as job,
         max(concat({{ percent('share') }}, ' of opens are ', replace(device_persona, '_', ' '))) as finding
-    from {{ ref('device_segments') }}
-    where share = (select max(share) from {{ ref('device_segments') }})
+    from {{ ref('agg_device_segments') }}
+    where share = (select max(share) from {{ ref('agg_device_segments') }})
 
     union all
 
@@ -48,7 +48,7 @@ with found as (
         case when count(*) > 0 then
             concat({{ one_or_many('count(*)', 'group', 'groups') }}, ' of contacts, ', {{ counted('count(*) filter (where is_selected)') }}, ' chosen')
         end
-    from {{ ref('contact_groups') }}
+    from {{ ref('agg_contact_groups') }}
 
     union all
 
@@ -58,7 +58,7 @@ with found as (
         case when sum(viewer_count) > 0 then
             concat({{ one_or_many('sum(viewer_count)', 'viewer', 'viewers') }}, ', ', {{ counted('max(case when viewer_cluster = \'binge_watchers\' then viewer_count end)') }}, ' of them bingeing')
         end
-    from {{ ref('viewer_clusters') }}
+    from {{ ref('agg_viewer_clusters') }}
 
     union all
 
@@ -68,7 +68,7 @@ with found as (
         case when count(*) > 0 then
             concat({{ one_or_many('count(*)', 'drop-off', 'drop-offs') }}, ' in ', {{ one_or_many('count(distinct media_id)', 'video', 'videos') }})
         end
-    from {{ ref('media_drop_offs') }}
+    from {{ ref('fct_media_drop_offs') }}
 
     union all
 
@@ -78,7 +78,7 @@ with found as (
         case when count(*) > 0 then
             concat({{ counted('count(*) filter (where is_surely_below_median)') }}, ' of ', {{ counted('count(*)') }}, ' calls surely below median')
         end
-    from {{ ref('media_action_rates') }}
+    from {{ ref('fct_media_action_rates') }}
     where action_type in ('{{ var('asked_action_types') | join("', '") }}')
 
     union all
@@ -89,7 +89,7 @@ with found as (
         case when count(*) > 0 then
             concat({{ one_or_many('count(*)', 'transcript', 'transcripts') }}, ', ', {{ one_or_many('coalesce(sum(word_count), 0)', 'word', 'words') }}, ' in all')
         end
-    from {{ ref('media_transcripts') }}
+    from {{ ref('dim_media_transcripts') }}
 
     union all
 
@@ -105,7 +105,7 @@ with found as (
             {%- endif %}
             else concat({{ one_or_many('count(*)', 'lead', 'leads') }}, ', ', {{ counted('count(*) filter (where may_be_mailed)') }}, ' may be mailed')
         end
-    from {{ ref('viewer_leads') }}
+    from {{ ref('fct_viewer_leads') }}
 
     union all
 
@@ -113,7 +113,7 @@ with found as (
     select
         'clv-tiers',
         max(case when predicted_value_share is not null then concat('the top tier holds ', {{ percent('predicted_value_share') }}, ' of value') end)
-    from {{ ref('clv_tiers') }}
+    from {{ ref('agg_clv_tiers') }}
     where clv_tier = 'top'
 
     union all
@@ -126,7 +126,7 @@ with found as (
             {{ counted('count(*) filter (where is_contained and not is_near_duplicate)') }}, ' within another'
         )
         end
-    from {{ ref('segment_overlaps') }}
+    from {{ ref('agg_segment_overlaps') }}
 
     union all
 
@@ -148,7 +148,7 @@ with found as (
         case when max(judged_pair_count) > 0 then
             concat({{ counted('count(*) filter (where is_affinity)') }}, ' of ', {{ counted('max(judged_pair_count)') }}, ' pairs above chance')
         end
-    from {{ ref('product_pairs') }}
+    from {{ ref('agg_product_pairs') }}
 
     union all
 
@@ -160,7 +160,7 @@ with found as (
             ' pairs, e-mails ', {{ counted('count(*) filter (where click_outcome = \'email\')') }}
         )
         end
-    from {{ ref('channel_pairs') }}
+    from {{ ref('agg_channel_pairs') }}
 
 ),
 

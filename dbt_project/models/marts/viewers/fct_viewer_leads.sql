@@ -8,7 +8,7 @@ views as (
         count(*) over (partition by person_id) as media_count,
         row_number() over (partition by person_id order by last_viewed_at desc, media_id) as recency,
         max(last_viewed_at) over () as newest_view_at
-    from {{ ref('qualified_viewers') }}
+    from {{ ref('fct_qualified_viewers') }}
 
 ),
 

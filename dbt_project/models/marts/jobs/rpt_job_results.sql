@@ -54,7 +54,7 @@ select
     {% endfor -%}
     calls.last_called_at
 from jobs
-left join {{ ref('job_findings') }} as findings on jobs.job = findings.job
+left join {{ ref('rpt_job_findings') }} as findings on jobs.job = findings.job
 left join calls on jobs.job = calls.job
 {% for _, column in answers -%}
 left join {{ column }}s on jobs.job = {{ column }}s.job

@@ -19,7 +19,7 @@ leads as (
         count(*) filter (where is_recent and may_be_mailed) as mailable_lead_count,
         max(cohort_person_count) as cohort_person_count,
         max(last_viewed_at) as last_viewed_at
-    from {{ ref('viewer_leads') }}
+    from {{ ref('fct_viewer_leads') }}
     group by coalesce(cohort, 'none'), cohort_media_name, cohort_stage, cohort_watched
 
 ),

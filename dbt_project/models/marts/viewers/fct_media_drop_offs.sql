@@ -1,6 +1,6 @@
 with cells as (
 
-    select * from {{ ref('media_retention') }}
+    select * from {{ ref('fct_media_retention') }}
 
 ),
 

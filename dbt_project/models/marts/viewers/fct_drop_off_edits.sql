@@ -22,6 +22,6 @@ select
     drop_offs.lost_share,
     analyses.asked_at,
     drop_offs.measured_on
-from {{ ref('media_drop_offs') }} as drop_offs
+from {{ ref('fct_media_drop_offs') }} as drop_offs
 join analyses on concat('drop-offs:', drop_offs.media_id) = analyses.record_key
 where analyses.recency = 1

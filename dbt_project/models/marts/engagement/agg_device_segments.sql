@@ -12,7 +12,7 @@ with personas as (
 
 shares as (
 
-    select * from {{ ref('engagement_shares') }} where breakdown = 'device'
+    select * from {{ ref('agg_engagement_shares') }} where breakdown = 'device'
 
 ),
 

@@ -22,5 +22,5 @@ select
     views.mean_watched_share,
     {{ is_small('clusters.viewer_count') }} as is_small_sample
 from views
-join {{ ref('viewer_clusters') }} as clusters on views.viewer_cluster = clusters.viewer_cluster
+join {{ ref('agg_viewer_clusters') }} as clusters on views.viewer_cluster = clusters.viewer_cluster
 join {{ ref('fct_media_performance') }} as medias on views.media_id = medias.media_id

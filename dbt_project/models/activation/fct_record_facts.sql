@@ -2,23 +2,23 @@
     a record's entity; without one all rows are behind it. `count` is what was counted there, `from` and `to` when. `facts` are
     fact to column; ends of an interval stand beside it as _low and _high. -#}
 {%- set origins = [
-    {'kind': 'personas', 'job': 'device-geography', 'mart': 'device_segments', 'key': 'device_persona',
+    {'kind': 'personas', 'job': 'device-geography', 'mart': 'agg_device_segments', 'key': 'device_persona',
      'count': 'summed_daily_unique_open_count', 'from': 'measured_from', 'to': 'measured_to', 'facts': {
         'device_persona': 'device_persona', 'unique_opens': 'summed_daily_unique_open_count', 'unique_opens_all': 'total_count',
         'share_of_opens': 'share', 'share_low': 'share_low', 'share_high': 'share_high'}, 'intervals': ['share']},
-    {'kind': 'personas', 'job': 'device-geography', 'mart': 'engagement_shares', 'from': 'measured_from', 'to': 'measured_to',
+    {'kind': 'personas', 'job': 'device-geography', 'mart': 'agg_engagement_shares', 'from': 'measured_from', 'to': 'measured_to',
      'facts': {'device_classes': 'label', 'devices': 'share', 'clients': 'share', 'countries': 'share'}},
-    {'kind': 'personas', 'job': 'device-geography', 'mart': 'engagement_rates', 'count': 'delivered_count', 'to': 'measured_to',
+    {'kind': 'personas', 'job': 'device-geography', 'mart': 'agg_engagement_rates', 'count': 'delivered_count', 'to': 'measured_to',
      'facts': {'open_rate': 'unique_open_share', 'click_rate': 'unique_click_share'},
      'intervals': ['unique_open_share', 'unique_click_share']},
     {'kind': 'personas', 'job': 'device-geography', 'facts': {'window_days': 'engagement_window_days'}},
 
-    {'kind': 'analyses', 'job': 'device-geography', 'mart': 'engagement_rates', 'count': 'delivered_count', 'to': 'measured_to',
+    {'kind': 'analyses', 'job': 'device-geography', 'mart': 'agg_engagement_rates', 'count': 'delivered_count', 'to': 'measured_to',
      'facts': {'delivered': 'delivered_count', 'open_rate': 'unique_open_share', 'click_rate': 'unique_click_share'},
      'intervals': ['unique_open_share', 'unique_click_share']},
-    {'kind': 'analyses', 'job': 'device-geography', 'mart': 'device_segments', 'count': 'summed_daily_unique_open_count',
+    {'kind': 'analyses', 'job': 'device-geography', 'mart': 'agg_device_segments', 'count': 'summed_daily_unique_open_count',
      'from': 'measured_from', 'to': 'measured_to', 'facts': {'unique_opens': 'total_count', 'personas': 'share'}},
-    {'kind': 'analyses', 'job': 'device-geography', 'mart': 'engagement_shares', 'from': 'measured_from', 'to': 'measured_to',
+    {'kind': 'analyses', 'job': 'device-geography', 'mart': 'agg_engagement_shares', 'from': 'measured_from', 'to': 'measured_to',
      'facts': {'devices': 'share', 'clients': 'share', 'countries': 'share', 'provinces': 'share', 'browsers': 'share',
         'mailbox_providers': 'share'}},
     {'kind': 'analyses', 'job': 'device-geography', 'facts': {'window_days': 'engagement_window_days'}},
@@ -30,7 +30,7 @@
         'loser_delivered_count': 'delivered_count', 'winner_delivered_count': 'delivered_count',
         'loser_share': 'criterion_share', 'winner_share': 'criterion_share', 'p_value': 'p_value'}},
 
-    {'kind': 'personas', 'job': 'contact-groups', 'mart': 'contact_groups', 'key': 'contact_group', 'count': 'contact_count',
+    {'kind': 'personas', 'job': 'contact-groups', 'mart': 'agg_contact_groups', 'key': 'contact_group', 'count': 'contact_count',
      'to': 'last_updated_at', 'facts': {
         'role': 'role', 'industry': 'industry', 'contact_count': 'contact_count',
         'grouped_contact_count': 'grouped_contact_count', 'ungrouped_contact_count': 'total_contact_count',
@@ -38,7 +38,7 @@
         'share_of_role': 'share_of_role', 'share_of_industry': 'share_of_industry', 'viewer_share': 'viewer_share',
         'customer_share': 'customer_share'}, 'intervals': ['contact_share']},
 
-    {'kind': 'personas', 'job': 'viewer-clusters', 'mart': 'viewer_clusters', 'key': 'viewer_cluster', 'count': 'viewer_count',
+    {'kind': 'personas', 'job': 'viewer-clusters', 'mart': 'agg_viewer_clusters', 'key': 'viewer_cluster', 'count': 'viewer_count',
      'to': 'last_viewed_at', 'facts': {
         'viewer_cluster': 'viewer_cluster', 'rule': 'rule_position', 'viewer_count': 'viewer_count',
         'share_of_viewers': 'viewer_share', 'mean_media_count': 'mean_media_count', 'mean_watched_share': 'mean_watched_share',
@@ -46,10 +46,10 @@
      'intervals': ['mean_watched_share']},
     {'kind': 'personas', 'job': 'viewer-clusters', 'mart': 'dim_viewers', 'key': 'viewer_cluster', 'from': 'first_viewed_at',
      'to': 'last_viewed_at', 'facts': {'countries': 'country'}},
-    {'kind': 'personas', 'job': 'viewer-clusters', 'mart': 'viewer_cluster_medias', 'key': 'viewer_cluster',
+    {'kind': 'personas', 'job': 'viewer-clusters', 'mart': 'agg_viewer_cluster_medias', 'key': 'viewer_cluster',
      'facts': {'medias': 'viewer_share'}},
 
-    {'kind': 'analyses', 'job': 'viewer-clusters', 'mart': 'viewer_clusters', 'count': 'viewer_count', 'to': 'last_viewed_at',
+    {'kind': 'analyses', 'job': 'viewer-clusters', 'mart': 'agg_viewer_clusters', 'count': 'viewer_count', 'to': 'last_viewed_at',
      'facts': {'viewer_count': 'viewer_count', 'session_count': 'session_count', 'identified_share': 'identified_viewer_count',
         'clusters': 'viewer_share', 'small_clusters': 'viewer_cluster'}},
     {'kind': 'analyses', 'job': 'viewer-clusters', 'mart': 'fct_media_performance', 'count': 'play_count',
@@ -58,12 +58,12 @@
     {'kind': 'analyses', 'job': 'drop-offs', 'mart': 'fct_media_performance', 'key': 'media_id', 'count': 'play_count',
      'facts': {'media_name': 'media_name', 'duration_seconds': 'duration_seconds', 'play_count': 'play_count',
         'mean_watched_share': 'mean_watched_share'}},
-    {'kind': 'analyses', 'job': 'drop-offs', 'mart': 'media_drop_offs', 'key': 'media_id', 'count': 'lost_play_count',
+    {'kind': 'analyses', 'job': 'drop-offs', 'mart': 'fct_media_drop_offs', 'key': 'media_id', 'count': 'lost_play_count',
      'to': 'measured_on', 'facts': {'drop_offs': 'lost_share'}},
     {'kind': 'analyses', 'job': 'drop-offs',
      'facts': {'drop_off_share_above': 'drop_off_share_above', 'drop_off_seconds': 'drop_off_seconds'}},
 
-    {'kind': 'focus-groups', 'job': 'calls-to-action', 'mart': 'media_action_rates',
+    {'kind': 'focus-groups', 'job': 'calls-to-action', 'mart': 'fct_media_action_rates',
      'key': "concat(media_id, '_', " ~ slug('action_type') ~ ")", 'count': 'impression_count', 'to': 'measured_on', 'facts': {
         'media_name': 'media_name', 'action_type': 'action_type', 'action_text': 'action_text', 'placement': 'placement',
         'shown_seconds': 'shown_seconds', 'impression_count': 'impression_count', 'action_share': 'action_share',
@@ -72,15 +72,15 @@
     {'kind': 'focus-groups', 'job': 'calls-to-action', 'mart': 'fct_media_performance',
      'facts': {'duration_seconds': 'duration_seconds'}},
 
-    {'kind': 'brand-voices', 'job': 'brand-voice', 'mart': 'media_transcripts', 'count': 'word_count', 'facts': {
+    {'kind': 'brand-voices', 'job': 'brand-voice', 'mart': 'dim_media_transcripts', 'count': 'word_count', 'facts': {
         'media_count': 'media_id', 'word_count': 'word_count', 'language': 'caption_language', 'medias': 'media_name'}},
 
-    {'kind': 'generations', 'job': 'viewer-follow-ups', 'mart': 'viewer_leads', 'key': 'cohort', 'from': 'last_viewed_at',
+    {'kind': 'generations', 'job': 'viewer-follow-ups', 'mart': 'fct_viewer_leads', 'key': 'cohort', 'from': 'last_viewed_at',
      'to': 'last_viewed_at', 'facts': {
         'media_name': 'cohort_media_name', 'stage': 'cohort_stage', 'watched': 'cohort_watched'}},
     {'kind': 'generations', 'job': 'viewer-follow-ups', 'facts': {'watched_share_above': 'qualified_share_above'}},
 
-    {'kind': 'personas', 'job': 'clv-tiers', 'mart': 'clv_tiers', 'key': 'clv_tier', 'count': 'customer_count',
+    {'kind': 'personas', 'job': 'clv-tiers', 'mart': 'agg_clv_tiers', 'key': 'clv_tier', 'count': 'customer_count',
      'to': 'measured_on', 'facts': {
         'clv_tier': 'clv_tier', 'tier_from_share': 'from_share', 'tier_to_share': 'to_share',
         'customer_count': 'customer_count', 'share_of_predicted_customers': 'predicted_customer_share',
@@ -90,7 +90,7 @@
         'mean_order_count': 'mean_order_count', 'mean_days_between_orders': 'mean_days_between_orders',
         'mean_churn_probability': 'mean_churn_probability', 'churn_shares': 'high_churn_share',
         'email_reachable_share': 'email_reachable_share', 'sms_reachable_share': 'sms_reachable_share'}},
-    {'kind': 'personas', 'job': 'clv-tiers', 'mart': 'clv_tiers', 'count': 'customer_count', 'to': 'measured_on',
+    {'kind': 'personas', 'job': 'clv-tiers', 'mart': 'agg_clv_tiers', 'count': 'customer_count', 'to': 'measured_on',
      'facts': {'customers_without_prediction': 'customer_count'}},
     {'kind': 'personas', 'job': 'clv-tiers', 'mart': 'dim_customers', 'key': 'clv_tier', 'to': 'measured_on',
      'facts': {'countries': 'country'}},
@@ -109,12 +109,12 @@
      'facts': {'segment_count': 'segment_id', 'small_segment_count': 'is_small_group', 'segments': 'member_count'}},
     {'kind': 'analyses', 'job': 'segment-overlap', 'mart': 'dim_customers', 'to': 'measured_on',
      'facts': {'profile_count': 'customer_id'}},
-    {'kind': 'analyses', 'job': 'segment-overlap', 'mart': 'segment_overlaps', 'count': 'shared_count', 'facts': {
+    {'kind': 'analyses', 'job': 'segment-overlap', 'mart': 'agg_segment_overlaps', 'count': 'shared_count', 'facts': {
         'near_duplicates': 'jaccard_share', 'contained': 'is_contained', 'overlaps': 'shared_count'}},
     {'kind': 'analyses', 'job': 'segment-overlap',
      'facts': {'near_duplicate_from': 'near_duplicate_from', 'contained_from': 'contained_from'}},
 
-    {'kind': 'focus-groups', 'job': 'product-affinity', 'mart': 'product_pairs',
+    {'kind': 'focus-groups', 'job': 'product-affinity', 'mart': 'agg_product_pairs',
      'key': "concat(product_a_id, '_', product_b_id)", 'count': 'joint_customer_count', 'to': 'measured_on', 'facts': {
         'product_a': 'product_a_name', 'product_b': 'product_b_name', 'category_a': 'product_a_category',
         'category_b': 'product_b_category', 'currency': 'currency', 'pair_price': 'pair_price', 'joint_buyer_count': 'joint_customer_count',
@@ -122,7 +122,7 @@
      'intervals': ['lift']},
     {'kind': 'focus-groups', 'job': 'product-affinity', 'facts': {'window_days': 'pair_window_days'}},
 
-    {'kind': 'focus-groups', 'job': 'channel-pairs', 'mart': 'channel_pairs', 'from': 'email_sent_at', 'to': 'sms_sent_at',
+    {'kind': 'focus-groups', 'job': 'channel-pairs', 'mart': 'agg_channel_pairs', 'from': 'email_sent_at', 'to': 'sms_sent_at',
      'facts': {
         'pair_count': 'campaign_stem', 'email_click_count': 'click_outcome', 'sms_click_count': 'click_outcome',
         'tied_click_count': 'click_outcome', 'email_conversion_count': 'conversion_outcome',

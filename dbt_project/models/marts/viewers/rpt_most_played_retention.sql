@@ -1,6 +1,6 @@
 with drop_offs as (
 
-    select * from {{ ref('media_drop_offs') }}
+    select * from {{ ref('fct_media_drop_offs') }}
 
 ),
 
@@ -17,7 +17,7 @@ cells as (
         dense_rank() over (
             order by case when losing.media_id is null then 1 else 0 end, cells.starting_play_count desc, cells.media_id
         ) as media_position
-    from {{ ref('media_retention') }} as cells
+    from {{ ref('fct_media_retention') }} as cells
     left join losing on cells.media_id = losing.media_id
     where cells.starting_play_count > 0
 

@@ -7,7 +7,7 @@ with places as (
         max(segment_person_count) as person_count,
         max(measured_from) as measured_from,
         max(measured_to) as measured_to
-    from {{ ref('reading_habits') }}
+    from {{ ref('agg_reading_habits') }}
     where segment_kind = 'everybody' and region = 'all'
     group by country
 
@@ -22,7 +22,7 @@ people as (
         segment_person_count as total_person_count,
         measured_from,
         measured_to
-    from {{ ref('reading_habits') }}
+    from {{ ref('agg_reading_habits') }}
     where segment_kind = 'everybody' and country = 'all' and device_class <> 'any' and day_part = 'any'
     union all
     select
@@ -53,7 +53,7 @@ opens as (
         max(total_count) as total_open_count,
         min(measured_from) as opens_measured_from,
         max(measured_to) as opens_measured_to
-    from {{ ref('engagement_shares') }}
+    from {{ ref('agg_engagement_shares') }}
     where breakdown in ('device', 'country')
     group by 1, 2
 

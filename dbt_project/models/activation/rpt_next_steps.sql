@@ -12,7 +12,7 @@ with steps as (
             {{ one_or_many('count(*)', 'source is', 'sources are') }}, ' late, the latest row is ',
             {{ counted('max(hours_old)') }}, ' hours old'
         ) as because
-    from {{ ref('source_freshness') }}
+    from {{ ref('fct_source_freshness') }}
     where is_late
 
     union all
@@ -21,7 +21,7 @@ with steps as (
         'failed-data', 1, 'freshness', count(*),
         'Run make ingest again',
         concat({{ one_or_many('count(*)', 'source was', 'sources were') }}, ' not loaded by the last run, ', min(vendor), ' ', min(resource), ' among them')
-    from {{ ref('source_freshness') }}
+    from {{ ref('fct_source_freshness') }}
     where last_outcome = 'failed'
 
     union all
@@ -30,7 +30,7 @@ with steps as (
         'missing-metrics', 1, 'freshness', count(*),
         'Name the account''s metrics in dbt_project/seeds/klaviyo_metric_names.csv',
         concat('nothing is counted of ', {{ dbt.listagg('said', "', '", 'order by said') }}, ': Klaviyo has no metric of it under a known name')
-    from {{ ref('metric_roles') }}
+    from {{ ref('dim_metric_roles') }}
     where is_missing
 
     union all
@@ -57,7 +57,7 @@ with steps as (
         'unknown-records', 1, 'records', count(*),
         'Run make activate, which looks them up',
         concat({{ one_or_many('count(*)', 'record was', 'records were') }}, ' sent to Mavera and never answered')
-    from {{ ref('records_standing') }}
+    from {{ ref('fct_record_states') }}
     where standing = 'unknown'
 
     union all
@@ -66,7 +66,7 @@ with steps as (
         'failed-records', 2, 'records', count(*),
         'See with make plan what failed',
         concat({{ one_or_many('count(*)', 'record', 'records') }}, ' came to nothing in Mavera, ', min(record_id), ' among them')
-    from {{ ref('records_standing') }}
+    from {{ ref('fct_record_states') }}
     where standing = 'failed'
 
     union all
@@ -75,7 +75,7 @@ with steps as (
         'unsent-records', 3, 'records', count(*),
         'Decide with make plan what to send',
         concat({{ one_or_many('count(*)', 'record is', 'records are') }}, ' wanted and not in Mavera: held, or not asked for yet')
-    from {{ ref('records_standing') }}
+    from {{ ref('fct_record_states') }}
     -- A group that is too small yet needs nobody to decide.
     where standing = 'not sent' and not is_small_group
 
@@ -85,7 +85,7 @@ with steps as (
         'unwanted-records', 6, 'records', count(*),
         'Delete in Mavera what you do not need',
         concat({{ one_or_many('count(*)', 'record stands', 'records stand') }}, ' there that nothing asks for any more')
-    from {{ ref('records_standing') }}
+    from {{ ref('fct_record_states') }}
     where standing = 'unwanted'
 
     union all
@@ -94,7 +94,7 @@ with steps as (
         'top-tier-at-risk', 3, 'clv-churn', cast(sum(customer_count) as bigint),
         'Win back the best customers',
         concat({{ one_or_many('sum(customer_count)', 'customer', 'customers') }}, ' of the top tier will probably not order again')
-    from {{ ref('customers_by_tier') }}
+    from {{ ref('agg_customers_by_tier') }}
     where clv_tier = 'top' and churn_band = 'high'
 
     union all
@@ -115,7 +115,7 @@ with steps as (
             {{ percent('max(lost_share)') }}, ' of its plays end between there and second ', {{ counted('max_by(to_seconds, lost_share)') }}, '; ',
             {{ one_or_many('count(distinct media_id)', 'video loses', 'videos lose') }}, ' many at once'
         )
-    from {{ ref('media_drop_offs') }}
+    from {{ ref('fct_media_drop_offs') }}
     where not is_small_sample
 
     union all
@@ -136,7 +136,7 @@ with steps as (
         'near-duplicates', 5, 'segments', count(*),
         concat('Keep one of “', max_by(segment_a_name, jaccard_share), '” and “', max_by(segment_b_name, jaccard_share), '”'),
         concat({{ one_or_many('count(*)', 'pair of segments holds', 'pairs of segments hold') }}, ' nearly the same people')
-    from {{ ref('segment_overlaps') }}
+    from {{ ref('agg_segment_overlaps') }}
     where is_near_duplicate
 
     union all
@@ -146,7 +146,7 @@ with steps as (
         concat('Offer “', max_by(product_a_name, lift), '” with “', max_by(product_b_name, lift), '”'),
         concat({{ one_or_many('count(*)', 'pair of what is on offer is', 'pairs of what is on offer are') }},
             ' surely bought together more often than chance')
-    from {{ ref('product_pairs') }}
+    from {{ ref('agg_product_pairs') }}
     where is_affinity and is_offered
 
 )

@@ -2,7 +2,7 @@ with
 
 leads as (
 
-    select * from {{ ref('viewer_leads') }} where is_recent
+    select * from {{ ref('fct_viewer_leads') }} where is_recent
 
 ),
 

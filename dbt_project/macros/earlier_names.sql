@@ -1,0 +1,19 @@
+{# A view under the name that a model had in the version before (`meta: {earlier_name: …}`), in the same schema, so that queries written
+   for that version still run. A table that this version still finds under the old name is replaced. #}
+{% macro create_views_under_earlier_names() -%}
+    {%- if execute and flags.WHICH in ['build', 'run'] -%}
+        {%- set found = {} -%}
+        {%- for schema, name, kind in run_query('select table_schema, table_name, table_type from information_schema.tables').rows -%}
+            {%- do found.update({schema ~ '.' ~ name: kind}) -%}
+        {%- endfor -%}
+        {%- for node in graph.nodes.values() if node.config.meta and node.config.meta.earlier_name -%}
+            {%- set earlier = node.schema ~ '.' ~ node.config.meta.earlier_name -%}
+            {%- if node.schema ~ '.' ~ node.name in found -%}
+                {%- if found.get(earlier) == 'BASE TABLE' %}
+    drop table {{ earlier }};
+                {%- endif %}
+    create or replace view {{ earlier }} as select * from {{ node.schema }}.{{ node.name }};
+            {%- endif -%}
+        {%- endfor -%}
+    {%- endif -%}
+{%- endmacro %}
