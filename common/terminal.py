@@ -289,11 +289,15 @@ def _say_no_traceback(kind: type[BaseException], error: BaseException, trace: Tr
 
 
 def _is_command() -> bool:
-    """Whether this process is one of the project's commands, and no other program that imports from it."""
-    if "pytest" in sys.modules:  # a worker of pytest is started with -c as well
-        return False
+    """Whether this process is one of the project's commands, and no other program that imports from it.
+
+    Code given to `python -c` is a command if it imports this module itself. A worker of pytest-xdist is such
+    a process as well, and reads its code from a pipe: it would be ended in the middle of a test.
+    """
+    if sys.argv[0] == "-c":
+        return any("import terminal" in argument for argument in sys.orig_argv)
     root, program = Path(__file__).resolve().parents[1], Path(sys.argv[0])
-    return sys.argv[0] == "-c" or program.parent.resolve() in {root, *root.glob("[a-z]*/")}
+    return program.parent.resolve() in {root, *root.glob("[a-z]*/")}
 
 
 def _listen() -> None:
@@ -305,7 +309,7 @@ def _listen() -> None:
     signal.set_wakeup_fd(telling, warn_on_full_buffer=False)
     threading.Thread(target=_watch, args=(hearing,), daemon=True, name="Ctrl-C").start()
     signal.signal(signal.SIGINT, _interrupt)
+    sys.excepthook = _say_no_traceback
 
 
-sys.excepthook = _say_no_traceback
 _listen()

@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from sandbox.faults import NAMES, Fault
-from sandbox.mavera_manners import MANNERS
+from sandbox.mavera.manners import MANNERS
 from sandbox.world import ANOMALIES, World
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)

@@ -23,12 +23,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox import klaviyo, mavera, sendgrid, wistia
 from sandbox.faults import PAGES, REFUSALS, STRICT, Fault, Faults, spoilt
-from sandbox.klaviyo import Klaviyo
-from sandbox.klaviyo_requests import MEDIA_TYPE
-from sandbox.mavera import Mavera
-from sandbox.sendgrid import SendGrid
+from sandbox.klaviyo.api import Klaviyo
+from sandbox.klaviyo.requests import MEDIA_TYPE
+from sandbox.mavera.account import WORKSPACES
+from sandbox.mavera.api import Mavera
+from sandbox.sendgrid.api import SendGrid
 from sandbox.vendor import Limit, Standing, Vendor
-from sandbox.wistia import Wistia
+from sandbox.wistia.api import Wistia
 from sandbox.world import World
 
 HANG_SECONDS = 600  # longer than any client waits; a client that leaves ends it
@@ -53,7 +54,7 @@ def environment(host: str) -> dict[str, str]:
         "WISTIA_API_TOKEN": wistia.KEY,
         "KLAVIYO_API_KEY": klaviyo.KEY,
         "MAVERA_API_KEY": mavera.KEY,
-        "MAVERA_WORKSPACE_ID": mavera.WORKSPACES[0].workspace_id,
+        "MAVERA_WORKSPACE_ID": WORKSPACES[0].workspace_id,
         "SENDGRID_BASE_URL": f"{host}/sendgrid/v3",
         "WISTIA_BASE_URL": f"{host}/wistia/v1",
         "KLAVIYO_BASE_URL": f"{host}/klaviyo/api",

@@ -16,6 +16,7 @@ from activate.plan import KINDS
 from activate.records import DECLARED, JOBS, MARKER
 from privacy.firewall import undeclared
 from sandbox import mavera
+from sandbox.mavera.account import WORKSPACES
 
 LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
@@ -365,7 +366,7 @@ def environment(path: Path, url: str) -> dict[str, str]:
         "MAVERA_BASE_URL": f"{url}/mavera/api/v1",
         "MAVERA_API_KEY": mavera.KEY,
         "MAVERA_PLAN": "enterprise",
-        "MAVERA_WORKSPACE_ID": mavera.WORKSPACES[0].workspace_id,
+        "MAVERA_WORKSPACE_ID": WORKSPACES[0].workspace_id,
         "MAVERA_TRANSCRIPTS_MAY_LEAVE": "true",
         "MAVERA_POLL_SECONDS": "0.05",
         "CREDIT_BUDGET": "2000",

@@ -40,7 +40,9 @@ from activate.mavera import Mavera, MaveraError
 from activate.plan import KINDS, Document, Plan, Record
 from activate.records import MARKER, canonical, marker
 from sandbox import mavera as sandbox
-from sandbox.mavera_manners import shown
+from sandbox.mavera.account import WORKSPACES
+from sandbox.mavera.api import Mavera as SandboxMavera
+from sandbox.mavera.manners import shown
 
 BEGAN_AT: Final = datetime(2026, 11, 1, tzinfo=UTC)
 BASE_URL: Final = "http://mavera.invalid/api/v1"
@@ -378,8 +380,8 @@ class Account:
         noted = self.path / "met"
         return Counter(noted.read_text(encoding="utf-8").splitlines() if noted.exists() else ())
 
-    def open_mavera(self) -> sandbox.Mavera:
-        mavera = sandbox.Mavera(self.path / "mavera.sqlite", strict=self._is_strict, balance=1_000_000)
+    def open_mavera(self) -> SandboxMavera:
+        mavera = SandboxMavera(self.path / "mavera.sqlite", strict=self._is_strict, balance=1_000_000)
         mavera.now = self.clock.now
         mavera.study_seconds = mavera.voice_seconds = mavera.generation_seconds = self._work_seconds
         return mavera
@@ -545,7 +547,7 @@ def _watch(ledger: Ledger, hazards: Hazards) -> None:
 
 # --- what is wanted ----------------------------------------------------------------------------------
 
-WORKSPACE: Final = sandbox.WORKSPACES[0].workspace_id
+WORKSPACE: Final = WORKSPACES[0].workspace_id
 
 
 def record(kind: str, number: int, generation: int = 1, *, personas_behind: Sequence[str] = ()) -> Record:

@@ -18,7 +18,8 @@ from activate.reader import Reader
 from common import settings
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
-from sandbox.mavera_manners import MANNERS
+from sandbox.mavera.account import WORKSPACES
+from sandbox.mavera.manners import MANNERS
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
 from tests import activation
@@ -52,7 +53,7 @@ class Account:
         return settings.Settings(
             _env_file=None,
             published_path=path,
-            mavera_workspace_id=sandbox_mavera.WORKSPACES[0].workspace_id,
+            mavera_workspace_id=WORKSPACES[0].workspace_id,
             mavera_transcripts_may_leave=True,
             **self.options,
         )
@@ -90,7 +91,7 @@ class Account:
 
     def made(self) -> int:
         """Return how often anything was paid for."""
-        ((count,),) = self.mavera._query("select count(*) from charges")
+        ((count,),) = self.mavera.query("select count(*) from charges")
         return int(count)
 
     def lose_the_ledger(self) -> None:

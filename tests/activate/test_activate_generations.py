@@ -205,8 +205,8 @@ def voice_of(desk: Desk, voice_id: str) -> str:
         "fails": False,
         **made,
     }
-    with desk.sandbox.mavera._state:
-        desk.sandbox.mavera._save("brand voice", voice)
+    with desk.sandbox.mavera.state:
+        desk.sandbox.mavera.save("brand voice", voice)
     return voice_id
 
 

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -369,6 +370,25 @@ def test_ctrl_c_ends_a_build_in_one_line_whatever_dbt_makes_of_it(project: Proje
     if process.returncode == 1:
         last = (project.folder / "runs.jsonl").read_text(encoding="utf-8").splitlines()[-1]
         assert json.loads(last)["outcome"] == "stopped"  # and no notice says that a build failed
+
+
+def test_a_program_that_only_imports_from_the_project_keeps_its_own_ctrl_c() -> None:
+    listening = "import threading; print([each.name for each in threading.enumerate()])"
+    started = {
+        "a worker of pytest-xdist": "import sys;exec(eval(sys.stdin.readline()))",
+        "a program": "from common import settings, warehouse; from ingest import pipeline; " + listening,
+    }
+    for program, code in started.items():
+        ran = subprocess.run(
+            [sys.executable, "-c", code],
+            input=repr(f"from common import terminal; {listening}") + "\n",
+            cwd=settings.ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert ran.stdout == "['MainThread']\n", program
+    assert "Ctrl-C" not in {thread.name for thread in threading.enumerate()}, "pytest itself, or its worker"
 
 
 def test_ctrl_c_while_a_command_is_being_loaded_is_one_line() -> None:

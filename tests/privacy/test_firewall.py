@@ -24,6 +24,7 @@ from activate.plan import Record
 from common import settings
 from privacy import firewall, pseudonyms
 from sandbox import mavera as sandbox_mavera
+from sandbox.mavera.account import WORKSPACES
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
 from tests import activation
@@ -440,7 +441,7 @@ def test_nothing_is_sent_of_what_is_withheld_and_its_record_is_held(tmp_path: Pa
         with pytest.raises(Withheld, match=r"^the body\.name looks like the name of a person$"):
             account.create_persona({"name": "Ada Lovelace", "description": "x"})
         with pytest.raises(Withheld, match=r"^the file looks like an e-mail address$"):
-            account.upload("Tour", "ask ada@example.com", sandbox_mavera.WORKSPACES[0].workspace_id)
+            account.upload("Tour", "ask ada@example.com", WORKSPACES[0].workspace_id)
         assert {entry.path.rsplit("/", 1)[-1] for entry in sandbox.journal} == {"upload-url"}
 
         record = loaded(published, activation.TOP)

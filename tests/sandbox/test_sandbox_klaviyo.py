@@ -12,8 +12,8 @@ from klaviyo_api import KlaviyoAPI
 
 from sandbox.faults import Fault
 from sandbox.klaviyo import KEY, NARROW_KEY
-from sandbox.klaviyo_endpoints import ENDPOINTS, TIERS, Endpoint
-from sandbox.klaviyo_reports import (
+from sandbox.klaviyo.endpoints import ENDPOINTS, TIERS, Endpoint
+from sandbox.klaviyo.reports import (
     CAMPAIGN_GROUPS,
     COUNTED,
     FLOW_GROUPS,

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox.mavera import BASE_PERSONAS, EXPIRED_KEY, KEY, PLANS, REVOKED_KEY
+from sandbox.mavera import EXPIRED_KEY, KEY, REVOKED_KEY
+from sandbox.mavera.account import PLANS
+from sandbox.mavera.personas import BASE_PERSONAS
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
 

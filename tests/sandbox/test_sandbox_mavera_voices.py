@@ -7,8 +7,7 @@ from typing import Any
 import pytest
 import requests
 
-from sandbox import mavera as sandbox_mavera
-from sandbox.mavera import KEY
+from sandbox.mavera import KEY, files
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
 from tests.sandbox.test_sandbox_mavera import Client, error_of, mavera_of
@@ -81,7 +80,7 @@ def test_what_is_put_must_be_what_was_announced(
     assert put(placed(mavera, checksum="0" * 64)) == 400
     assert put(place, **{"Content-Type": "text/html"}) == 403
     assert put(place | {"upload_url": place["public_url"]}) == 403
-    monkeypatch.setattr(sandbox_mavera, "UPLOAD_SECONDS", -1)
+    monkeypatch.setattr(files, "UPLOAD_SECONDS", -1)
     assert put(placed(mavera)) == 403
 
 

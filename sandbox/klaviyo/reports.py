@@ -15,8 +15,8 @@ from zoneinfo import ZoneInfo
 
 import orjson
 
-from sandbox.klaviyo_endpoints import TIERS
-from sandbox.klaviyo_requests import Refusal, bad_filter, conditions_of, read_datetime, value_of
+from sandbox.klaviyo.endpoints import TIERS
+from sandbox.klaviyo.requests import Refusal, bad_filter, conditions_of, read_datetime, value_of
 from sandbox.world import World
 
 Attributes = Mapping[str, Any]
@@ -255,15 +255,7 @@ def aggregates(world: World, asked: Attributes, url: str) -> str:
         """,
         [zone.key, metric, start, end],
     )
-    nothing = [0.0] * len(buckets)
-    places = {bucket.replace(tzinfo=None): place for place, bucket in enumerate(buckets)}
-    groups: dict[tuple[str, ...], dict[str, list[float]]] = {}
-    if not by:
-        groups[()] = {name: list(nothing) for name in MEASUREMENTS}
-    for dimensions, bucket, *values in rows:
-        group = groups.setdefault(tuple(dimensions), {name: list(nothing) for name in MEASUREMENTS})
-        for name, value in zip(MEASUREMENTS, values, strict=True):
-            group[name][places[bucket]] = value
+    groups = _grouped(rows, buckets, is_whole=not by)
     order = sorted(groups)
     if sort:
         name = sort.removeprefix("-")
@@ -291,6 +283,22 @@ def aggregates(world: World, asked: Attributes, url: str) -> str:
         "links": {"self": url},
     }
     return orjson.dumps({"data": resource, "links": {"self": url, "next": following, "prev": None}}).decode()
+
+
+def _grouped(
+    rows: Sequence[tuple[Any, ...]], buckets: Sequence[datetime], *, is_whole: bool
+) -> dict[tuple[str, ...], dict[str, list[float]]]:
+    """Return each measurement of each group, a number for every bucket; where it `is_whole`, of one group."""
+    nothing = [0.0] * len(buckets)
+    places = {bucket.replace(tzinfo=None): place for place, bucket in enumerate(buckets)}
+    groups: dict[tuple[str, ...], dict[str, list[float]]] = {}
+    if is_whole:
+        groups[()] = {name: list(nothing) for name in MEASUREMENTS}
+    for dimensions, bucket, *values in rows:
+        group = groups.setdefault(tuple(dimensions), {name: list(nothing) for name in MEASUREMENTS})
+        for name, value in zip(MEASUREMENTS, values, strict=True):
+            group[name][places[bucket]] = value
+    return groups
 
 
 def _range_of(filters: Any, zone: ZoneInfo) -> tuple[datetime, datetime, list[str]]:

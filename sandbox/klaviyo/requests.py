@@ -9,7 +9,7 @@ from typing import Any, Final
 import orjson
 from starlette.responses import Response
 
-from sandbox.klaviyo_endpoints import ACCOUNT_ID
+from sandbox.klaviyo.kinds import ACCOUNT_ID
 
 HEADERS: Final = {"CID": ACCOUNT_ID, "Allow": "GET, HEAD"}
 MEDIA_TYPE: Final = "application/vnd.api+json"

@@ -1,10 +1,7 @@
-"""Klaviyo: account, profiles, segments and lists with members, flows, campaigns, metrics, events; JSON:API.
+"""Klaviyo below /api in JSON:API, as the server mounts it.
 
-One handler answers every endpoint of klaviyo_endpoints.py, another every report of klaviyo_reports.py.
+One handler answers every endpoint of endpoints.py, another every report of reports.py.
 DuckDB writes the JSON text of a page's rows, which it finds by position: a page costs the same at any depth.
-
-Where reports of the live service differ, what hurts a careless client is served: `data` of a relation only
-when it is included, coordinates now as numbers, now as text, and HTML instead of JSON when a gateway fails.
 """
 
 import math
@@ -24,26 +21,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Match, Route
 
-from sandbox.klaviyo_endpoints import (
-    COMPARISONS,
-    ENDPOINTS,
-    KINDS,
-    SQL,
-    TIERS,
-    Endpoint,
-    Fields,
-    Filter,
-    Kind,
-    Paging,
-    Relation,
-)
-from sandbox.klaviyo_reports import REPORTS, Report
-from sandbox.klaviyo_requests import HEADERS, MEDIA_TYPE, Refusal, bad_filter, conditions_of, value_of
+from sandbox.klaviyo import KEY, NARROW_KEY
+from sandbox.klaviyo.endpoints import ENDPOINTS, TIERS, Endpoint, Paging
+from sandbox.klaviyo.filters import COMPARISONS, Filter
+from sandbox.klaviyo.kinds import KINDS, SQL, Fields, Kind, Relation
+from sandbox.klaviyo.reports import REPORTS, Report
+from sandbox.klaviyo.requests import HEADERS, MEDIA_TYPE, Refusal, bad_filter, conditions_of, value_of
 from sandbox.vendor import Limit, Standing
 from sandbox.world import World
-
-KEY: Final = "pk_sandbox"
-NARROW_KEY: Final = "pk_narrow"  # valid, without the scopes that show a person
 
 # A world may lie in the past; the API that serves it is never older than the contract it was written from.
 CONTRACT_DATE: Final = date(2026, 11, 21)
