@@ -22,8 +22,10 @@ from rich.text import Text
 
 from common import runs, settings
 from common.warehouse import WarehouseError
-from ingest.pipeline import BrokenOffError, Job, NotStartedError, Summary, run
-from ingest.sources import SOURCES
+from ingest.errors import BrokenOffError, NotStartedError
+from ingest.model import Job, Summary
+from ingest.pipeline import run
+from ingest.vendors import SOURCES
 
 NAMES = [source.name for source in SOURCES]
 WIDTH = 80 - len("06:00:04 ")

@@ -21,8 +21,6 @@ MEGABYTE = 1_000_000
 BLOCK_BYTES = 256_000
 DEEPEST_NESTING = 200
 """Vendors nest fewer than twenty levels; parsers written by recursion end at about a thousand."""
-LONGEST_WINDOW_SECONDS = 3_600.0
-"""Of a rate limit that a vendor tells in a header; a longer one is not a pace but a refusal."""
 
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)

@@ -1,4 +1,4 @@
-"""Asking a vendor: its pace, what is asked again, what is final, and how a list ends.
+"""Asking a vendor: what is asked again, what is final, and how the pages of a list are read.
 
 dlt's RESTClient is not used: it builds a Python object per row to find the rows and the next page, which
 costs more than everything else together at 1,000 rows a page, and it follows a `next` link to whatever host
@@ -6,36 +6,32 @@ it names.
 """
 
 import json
-import math
 import random
-import re
-import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
-from email.utils import parsedate_to_datetime
-from typing import Any, NamedTuple, Protocol, TypeVar
-from urllib.parse import parse_qs, quote, urlsplit
+from datetime import date, datetime
+from typing import Any, TypeVar
+from urllib.parse import quote, urlsplit
 
 import pyarrow as pa
-import pyarrow.compute as pc
 import requests
 from requests.adapters import HTTPAdapter
 
+from common.pace import Pace, reset_in
 from ingest import files
-from ingest.ceilings import LONGEST_WINDOW_SECONDS, Ceilings, TooMuchError, check_depth, check_link
-from ingest.typed import Aside, BrokenBodyError, Table, value
-from privacy import outside
+from ingest.ceilings import Ceilings, TooMuchError, check_depth, check_link
+from ingest.errors import OutageError, RefusedError, SourceError
+from ingest.paging import Page, Paging, Parameters, check_total, total_of
+from ingest.typed import BrokenBodyError, Table
 
 TRIES = 8
 """How often one request is sent before its resource is given up; a 429 that says when to come back is no
 failure."""
 WAITS = 60
 """How often one request may be told to come back later."""
-LONGEST_WAIT_SECONDS = 90.0
 NEAR_SECONDS = (2.0, 5.0)
 FAR_SECONDS = (10.0, 60.0)
 """How long a connection may take, and a silence within an answer, on this machine and elsewhere. Each failure
@@ -43,37 +39,10 @@ doubles what this machine gets, up to what others have: one that is busy is slow
 GOOD = (requests.codes.ok, requests.codes.accepted)
 NOTICED_SECONDS = 0.05
 """A shorter wait is spacing, not worth a word."""
-ROUND = 10
-"""Caps of vendors are multiples of this."""
 CONFIRM = 2
 """How often an empty page, a repeated one or an early end is asked again before it is believed."""
 
-Parameters = Mapping[str, str | int]
 T = TypeVar("T")
-
-
-class SourceError(Exception):
-    """The resource could not be read to its end. What was read is not kept; the next run reads it again."""
-
-
-class OutageError(SourceError):
-    """The vendor gave no good answer for as long as we were patient; `problem` is the last one."""
-
-    def __init__(self, problem: str, path: str, times: int) -> None:
-        super().__init__(outside.words(f"{problem} on {path}, {times} times"))
-        self.problem = problem
-
-
-class RefusedError(SourceError):
-    """The vendor's answer is final: asking again would give the same."""
-
-    def __init__(self, answer: requests.Response, path: str) -> None:
-        said, code = _said(answer)
-        super().__init__(outside.words(f"{answer.status_code} on {path}{': ' if said else ''}{said}"))
-        self.status = answer.status_code
-        self.path = outside.words(path)
-        # Wistia answers 401 to a good key without the permission, and tells the two apart by a code.
-        self.lacks_scope = self.status == requests.codes.forbidden or code == "unauthorized_scope"
 
 
 @dataclass
@@ -102,229 +71,13 @@ class Tally:
             return None
         return (time.monotonic() - self.since) / self.done * (self.total - self.done)
 
-
-class Pace:
-    """When the next request may leave, per bucket: windows the vendor is known to count, and holds it asked
-    for.
-
-    The sleep is outside the lock and the place in the window is taken before it, so threads queue in order.
-    Windows are sliding: in no stretch of a window's length leave more requests than it allows, wherever the
-    vendor starts counting.
-    """
-
-    def __init__(self, windows: Sequence[tuple[int, float]] = ()) -> None:
-        self._given = tuple(windows)
-        self._sent: dict[str, dict[tuple[int, float], deque[float]]] = {}
-        self._hold: dict[str, float] = {}
-        self._lock = threading.Lock()
-
-    def wait(self, bucket: str, tally: Tally) -> None:
-        """Count a request to `bucket` and sleep until it may leave."""
-        with self._lock:
-            tally.requests += 1
-            now = time.monotonic()
-            at, reason = max(now, self._hold.get(bucket, 0.0)), "the vendor asked for it"
-            for (count, seconds), sent in self._windows(bucket).items():
-                if len(sent) == count and sent[0] + seconds * 1.02 > at:
-                    at, reason = sent[0] + seconds * 1.02, f"{count} in {seconds:.0f} s reached"
-            for sent in self._windows(bucket).values():
-                sent.append(at)
-        self._sleep(at - now, tally, reason)
-
-    def hold(self, bucket: str, seconds: float) -> None:
-        """Let nothing leave to `bucket` for so long."""
-        with self._lock:
-            until = time.monotonic() + min(seconds, LONGEST_WAIT_SECONDS)
-            self._hold[bucket] = max(until, self._hold.get(bucket, 0.0))
-
-    def learn(self, bucket: str, headers: Mapping[str, str]) -> None:
-        """Take windows and what is left of them from an answer, in either spelling the vendors use.
-
-        `RateLimit-Limit: 10, 10;w=1, 150;w=60` names windows and its reset counts seconds;
-        `X-RateLimit-Reset` is a Unix time.
-        """
-        windows = re.findall(r"\b(\d{1,9});w=(\d{1,9})\b", headers.get("RateLimit-Limit", ""))
-        left = _number(headers.get("RateLimit-Remaining"))
-        # An allowance that our own request did not lessen is not being counted.
-        if windows and left is not None and left < int(windows[0][0]):
-            with self._lock:
-                known = self._windows(bucket)
-                for count, seconds in windows:
-                    if int(count) and float(seconds) <= LONGEST_WINDOW_SECONDS:
-                        known.setdefault((int(count), float(seconds)), deque(maxlen=int(count)))
-        if headers.get("RateLimit-Remaining") == "0":
-            self.hold(bucket, _number(headers.get("RateLimit-Reset")) or 0.0)
-        elif headers.get("X-RateLimit-Remaining") == "0":
-            self.hold(bucket, reset_in(headers) or 0.0)
-
-    def _windows(self, bucket: str) -> dict[tuple[int, float], deque[float]]:
-        return self._sent.setdefault(bucket, {window: deque(maxlen=window[0]) for window in self._given})
-
-    @staticmethod
-    def _sleep(seconds: float, tally: Tally, reason: str) -> None:
+    def wait(self, seconds: float, reason: str) -> None:
+        """Sleep, and say meanwhile what for."""
         if seconds > NOTICED_SECONDS:
-            tally.waits += 1
-            tally.waiting = f"waiting {seconds:.0f} s: {reason}"
+            self.waits += 1
+            self.waiting = f"waiting {seconds:.0f} s: {reason}"
         time.sleep(max(seconds, 0.0))
-        tally.waiting = ""
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text) if text else math.nan
-    except ValueError:
-        return None
-    return max(number, 0.0) if math.isfinite(number) else None
-
-
-def _moment(text: str | None) -> datetime | None:
-    """Return the date that an HTTP header names, None for anything else."""
-    try:
-        moment = parsedate_to_datetime(text or "")
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-def reset_in(headers: Mapping[str, str]) -> float | None:
-    """Seconds until the vendor wants to hear from us again, None where it does not say."""
-    after = _number(headers.get("Retry-After"))
-    if after is not None:
-        return after
-    if named := _moment(headers.get("Retry-After")):
-        return max((named - datetime.now(UTC)).total_seconds(), 0.0)
-    reset = _number(headers.get("X-RateLimit-Reset"))
-    return None if reset is None else max(reset - time.time(), 0.0) + 0.1
-
-
-class Page(NamedTuple):
-    """One answer: its text, for what the envelope says of the list, and its rows."""
-
-    text: str
-    rows: pa.Table
-
-    @property
-    def row_count(self) -> int:
-        """How many rows the vendor gave, with those that could not be read."""
-        return int(self.rows.num_rows) + Aside.of(self.rows).row_count
-
-
-class Paging(Protocol):
-    """How one list goes on and ends."""
-
-    @property
-    def empty_ends(self) -> bool:
-        """Whether a page without rows is a sign of the end: it is then asked again before it is believed."""
-
-    @property
-    def total(self) -> str | None:
-        """Where an answer says how many rows the whole list has; a list that ends before them is broken."""
-
-    def first(self) -> Parameters:
-        """Return the parameters of the first page."""
-
-    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:
-        """Return the parameters of the page after `page`, with which `count` rows are read; None at the end.
-
-        Raises SourceError where the list cannot go on or end so.
-        """
-
-
-@dataclass(frozen=True)
-class Whole:
-    """Everything in one answer. Where it holds at most `most` different values of the column `of`, a full one
-    may have been cut.
-    """
-
-    empty_ends: bool = True
-    total: str | None = None
-    most: int = 0
-    of: str = ""
-
-    def first(self) -> Parameters:
-        return {}
-
-    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
-        if self.most and pc.count_distinct(page.rows.column(self.of)).as_py() >= self.most:
-            raise SourceError(f"{self.most:,} {self.of}s, the most it gives. Rows may be missing")
-        return None
-
-
-def _may_go_on(rows: int, size: int) -> bool:
-    """Whether a page of so many rows may have one after it. It need not be full: a vendor that lowers its cap
-    without a word gives round pages.
-    """
-    return rows >= size or (rows > 0 and rows % ROUND == 0)
-
-
-@dataclass(frozen=True)
-class Numbered:
-    """Pages by number; the first page that is not full is the last. `size` must not pass the vendor's cap."""
-
-    size: int
-    empty_ends: bool = True
-    total: str | None = None
-
-    def first(self) -> Parameters:
-        return {"page": 1, "per_page": self.size}
-
-    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
-        goes_on = _may_go_on(page.row_count, self.size)
-        return {**asked, "page": int(asked["page"]) + 1} if goes_on else None
-
-
-@dataclass(frozen=True)
-class Offset:
-    """Pages by how many rows come before them; the first that is not full is the last, even an overfull one,
-    which a vendor gives that does not know `limit`. `size` must not pass the vendor's cap.
-    """
-
-    size: int
-    empty_ends: bool = True
-    total: str | None = None
-
-    def first(self) -> Parameters:
-        return {"limit": self.size, "offset": 0}
-
-    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:
-        may_go_on = page.row_count <= self.size and _may_go_on(page.row_count, self.size)
-        return {**asked, "offset": count} if may_go_on else None
-
-
-@dataclass(frozen=True)
-class Linked:
-    """Pages by a link to the next, of which only the token is taken: the key goes nowhere else."""
-
-    link: str
-    token: str
-    size: tuple[str, int] | None = None
-    total: str | None = None
-    empty_ends: bool = False
-
-    def first(self) -> Parameters:
-        return dict([self.size]) if self.size else {}
-
-    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
-        link = value(page.text, self.link)
-        try:
-            tokens = parse_qs(urlsplit(link or "").query, keep_blank_values=True).get(self.token)
-        except ValueError:  # a host that is none
-            tokens = None
-        if link and tokens is None:
-            raise SourceError(f"the link to the next page has no {self.token}")
-        return {**self.first(), self.token: tokens[0]} if tokens and tokens[0] else None
-
-
-def total_of(text: str, path: str | None) -> int | None:
-    """How many rows the whole list has, where the answer says so."""
-    told = value(text, path) if path else None
-    return int(told) if told and told.isascii() and told.isdigit() else None
-
-
-def check_total(count: int, promised: int | None) -> None:
-    """Raise SourceError when a list ends before the number of rows that the vendor said it has."""
-    if promised is not None and count < promised:
-        raise SourceError(f"the list ended after {count:,} of {promised:,} rows")
+        self.waiting = ""
 
 
 class Vendor(requests.Session):
@@ -440,7 +193,8 @@ class Vendor(requests.Session):
         bucket = bucket if self.by_endpoint else ""
         problem, failures, told = "", 0, 0
         while failures < TRIES and told < WAITS:
-            self.pace.wait(bucket, tally)
+            tally.requests += 1
+            tally.wait(*self.pace.turn(bucket))
             try:
                 answer = send(self._patience(failures))
                 self.pace.learn(bucket, answer.headers)
@@ -495,30 +249,6 @@ class _Bearer(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = self._authorization
         return request
-
-
-def _said(answer: requests.Response) -> tuple[str, str]:
-    """The vendor's words about a refusal, as they came, and its code, where it gives any."""
-    if answer.is_redirect:
-        return f"redirects to {_host(answer.headers['Location'])}; check the base URL", ""
-    try:
-        body = answer.json()
-    except (requests.exceptions.JSONDecodeError, UnicodeDecodeError, RecursionError):
-        return "", ""
-    error = body.get("errors") or body.get("error") if isinstance(body, dict) else None
-    if isinstance(error, list) and error:
-        error = error[0]
-    if isinstance(error, dict):
-        error = error.get("detail") or error.get("message")
-    code = body.get("code") if isinstance(body, dict) else None
-    return error if isinstance(error, str) else "", str(code)
-
-
-def _host(link: str) -> str:
-    try:
-        return urlsplit(link).hostname or "nowhere"
-    except ValueError:
-        return "nowhere"
 
 
 @dataclass

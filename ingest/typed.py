@@ -217,6 +217,10 @@ def _path(column: Column) -> str:
     return "$." + ".".join(column.path)
 
 
+def _paths_of(columns: list[Column]) -> str:
+    return "[" + ", ".join(f"'{_path(c)}'" for c in columns) + "]::varchar[]"
+
+
 def each(type: Type, names: str, at: str = "") -> list[Column]:  # noqa: A002
     """Several columns of one type; `names` parts them with blanks."""
     return [Column(name, type, at) for name in names.split()]
@@ -333,11 +337,7 @@ class Table:
 
     @cached_property
     def _paths(self) -> str:
-        return self._paths_of(self._scalars)
-
-    @staticmethod
-    def _paths_of(columns: list[Column]) -> str:
-        return "[" + ", ".join(f"'{_path(c)}'" for c in columns) + "]::varchar[]"
+        return _paths_of(self._scalars)
 
     @cached_property
     def _listed(self) -> str:
@@ -404,7 +404,7 @@ class Table:
     def _examine(self) -> str:
         """SQL from `$page` to the rows at the positions `$wrong`: shape, fields, values, types, what fits."""
         columns = [*self._scalars, *self._nested]
-        paths = self._paths_of(columns)
+        paths = _paths_of(columns)
         fits = ", ".join(
             f"({'true' if c.type in NESTED else CASTS[c.type].format(f'text_of[{n}]', f'type_of[{n}]')}) "
             "is not null"

@@ -29,14 +29,14 @@ import typer
 from activate.ledger import lock, opening
 from common import settings as environment
 from common import warehouse
-from ingest import wistia
-from ingest.http import RefusedError
-from ingest.klaviyo import KLAVIYO
-from ingest.mavera import MAVERA
-from ingest.pipeline import Source
-from ingest.sendgrid import SENDGRID
-from ingest.sources import SOURCES
-from ingest.wistia import WISTIA
+from ingest.errors import RefusedError
+from ingest.model import Source
+from ingest.vendors import SOURCES
+from ingest.vendors.klaviyo import KLAVIYO
+from ingest.vendors.mavera import MAVERA
+from ingest.vendors.sendgrid import SENDGRID
+from ingest.vendors.wistia import WISTIA
+from ingest.vendors.wistia import reads as wistia
 from privacy import outside, pseudonyms
 from transform import build as transform
 

@@ -22,9 +22,9 @@ import typer
 from common import settings as environment
 from common import warehouse
 from ingest import people
-from ingest.klaviyo import KLAVIYO
-from ingest.sendgrid import SENDGRID
-from ingest.wistia import WISTIA
+from ingest.vendors.klaviyo import KLAVIYO
+from ingest.vendors.sendgrid import SENDGRID
+from ingest.vendors.wistia import WISTIA
 from privacy import pseudonyms
 from transform import build as transform
 

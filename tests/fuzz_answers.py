@@ -28,10 +28,11 @@ import requests
 import typer
 
 from common.settings import Settings
-from ingest import klaviyo, mavera, pipeline, sendgrid, wistia
-from ingest.http import SourceError
-from ingest.pipeline import Batch, Job, Source
+from ingest import pipeline
+from ingest.errors import SourceError
+from ingest.model import Batch, Job, Source
 from ingest.typed import ChangedTypeError
+from ingest.vendors import klaviyo, mavera, sendgrid, wistia
 from sandbox import klaviyo as klaviyo_api
 from sandbox import mavera as mavera_api
 from sandbox import sendgrid as sendgrid_api

@@ -38,9 +38,15 @@ from dlt.destinations.impl.duckdb.sql_client import DuckDbSqlClient
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from common.settings import Settings
-from ingest import http, klaviyo, mavera, pipeline, sendgrid, wistia
-from ingest.pipeline import Job, Resource, Source, Summary
+from ingest import paging, pipeline
+from ingest.model import Job, Resource, Source, Summary
+from ingest.store.warehouse import Warehouse
 from ingest.typed import Table
+from ingest.vendors import SOURCES as EVERY
+from ingest.vendors.klaviyo import reads as klaviyo
+from ingest.vendors.mavera import reads as mavera
+from ingest.vendors.sendgrid import reads as sendgrid
+from ingest.vendors.wistia import reads as wistia
 from sandbox import klaviyo as klaviyo_api
 from sandbox import mavera as mavera_api
 from sandbox import sendgrid as sendgrid_api
@@ -53,9 +59,7 @@ YESTERDAY, TODAY = date(2026, 11, 20), date(2026, 11, 21)
 SINCE = date(2026, 9, 1)
 PEOPLE = 60
 HISTORY_DAYS = 100
-SOURCES: Final[dict[str, Source]] = {
-    source.name: source for source in (sendgrid.SENDGRID, wistia.WISTIA, klaviyo.KLAVIYO, mavera.MAVERA)
-}
+SOURCES: Final[dict[str, Source]] = {source.name: source for source in EVERY}
 CLOCKS: Final = {"clock-behind": timedelta(days=-1), "clock-ahead": timedelta(days=1)}
 """How far our clock is from the vendor's: what happened since is from the future, or nothing happened yet."""
 KILLS: Final = (
@@ -116,8 +120,8 @@ def small_pages() -> Iterator[None]:
             (klaviyo, "AGGREGATE_ROWS", 20),
             (sendgrid, "LIST", replace(sendgrid.LIST, size=("page_size", 5))),
             (sendgrid, "STATS", replace(sendgrid.STATS, size=("page_size", 5))),
-            (sendgrid, "BY_OFFSET", http.Offset(4)),
-            (wistia, "PAGE", http.Numbered(15)),
+            (sendgrid, "BY_OFFSET", paging.Offset(4)),
+            (wistia, "PAGE", paging.Numbered(15)),
             (mavera, "PAGE_ROWS", 3),
             (pipeline, "GATHER_SECONDS", 0.3),
             (sys.modules["sandbox.server"], "SLOW_BODY_SECONDS", 0.2),
@@ -154,7 +158,7 @@ def remembered() -> Iterator[None]:
     with ExitStack() as stack:
         for target, name, instead in (
             (Table, "rows", rows_once),
-            (http, "value", cache(http.value)),
+            (paging, "value", cache(paging.value)),
             (mavera, "value", cache(mavera.value)),
             (dlt.destinations.duckdb, "capabilities", able_once),
         ):
@@ -378,7 +382,7 @@ def load_until(point: str, settings: Settings, vendor: str) -> None:
         if point in steps:
             stack.enter_context(patch.object(dlt.Pipeline, steps[point], lambda *_, **__: die()))
         if point == "kill-recording":
-            stack.enter_context(patch.object(pipeline.Warehouse, "record", lambda *_: die()))
+            stack.enter_context(patch.object(Warehouse, "record", lambda *_: die()))
         if point == "kill-reading":
             stack.enter_context(patch.object(requests.Session, "request", ask))
         for name, instead in (("commit_transaction", end), ("execute_query", say), ("execute_sql", run)):

@@ -20,9 +20,9 @@ import duckdb
 import typer
 
 from common import settings
-from ingest.__main__ import SOURCES
-from ingest.pipeline import Warehouse
+from ingest.store.warehouse import Warehouse
 from ingest.typed import Table
+from ingest.vendors import SOURCES
 from transform import build as transform
 
 HERE: Final = Path(__file__).parent

@@ -22,11 +22,12 @@ from rich.console import Console
 
 from common import settings, terminal
 from common.settings import Settings
-from ingest.__main__ import SOURCES, Bars, Lines, clock
+from ingest.__main__ import Bars, Lines, clock
 from ingest.http import Client, Vendor
-from ingest.klaviyo import KLAVIYO
-from ingest.pipeline import Job, Outcome, Resource
+from ingest.model import Job, Outcome, Resource
 from ingest.typed import Column, Table
+from ingest.vendors import SOURCES
+from ingest.vendors.klaviyo import KLAVIYO
 from operate import query
 from sandbox import demo, sendgrid
 from sandbox.faults import Fault

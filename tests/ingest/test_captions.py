@@ -5,8 +5,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from ingest import captions
-from ingest.captions import cues
+from ingest.vendors.wistia import captions
+from ingest.vendors.wistia.captions import cues
 from tests.transform.test_dbt_project import create_raw
 
 SAID = [(0.0, 2.5, "Hello"), (2.5, 64.0, "Bye, you & I")]

@@ -165,8 +165,8 @@ def empty_a_segment(world: World) -> tuple[str, int]:
 
 def without_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let no vendor give a count of its own."""
-    monkeypatch.setattr("ingest.klaviyo._counted", lambda *_: None)
-    monkeypatch.setattr("ingest.sendgrid._contact_count", lambda *_: None)
+    monkeypatch.setattr("ingest.vendors.klaviyo.reads.counted", lambda *_: None)
+    monkeypatch.setattr("ingest.vendors.sendgrid.reads.contact_count", lambda *_: None)
 
 
 def test_one_segment_without_members_is_not_believed_before_the_same_answer_an_hour_later(
@@ -205,7 +205,7 @@ def test_the_vendors_own_count_is_believed_at_once(machine: Machine, world: Worl
 def test_a_count_that_says_otherwise_stands_until_somebody_believes_the_answer(
     machine: Machine, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.sendgrid._contact_count", lambda *_: 60)
+    monkeypatch.setattr("ingest.vendors.sendgrid.reads.contact_count", lambda *_: 60)
     machine.ingest("sendgrid")
     contacts = count(machine, "raw_sendgrid.contacts")
     change(world, "delete from sendgrid_contacts")

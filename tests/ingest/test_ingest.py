@@ -19,9 +19,10 @@ from typer.testing import CliRunner
 from common import settings
 from common.settings import Settings
 from ingest.__main__ import Lines, app
-from ingest.mavera import LEDGER
-from ingest.pipeline import Resource, run
-from ingest.wistia import READ_STATS, WISTIA
+from ingest.model import Resource
+from ingest.pipeline import run
+from ingest.vendors.mavera.tables import LEDGER
+from ingest.vendors.wistia import READ_STATS, WISTIA
 from sandbox import klaviyo, mavera, sendgrid, wistia
 from sandbox.faults import Fault
 from sandbox.server import Sandbox, serving
@@ -540,7 +541,7 @@ def test_counts_by_message_take_one_query_a_metric_and_read_again_what_may_be_la
 def test_more_messages_than_a_page_holds_are_asked_for_in_the_body(
     machine: Machine, sandbox: Sandbox, worlds: Mapping[date, World], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ingest.klaviyo.AGGREGATE_ROWS", 5)
+    monkeypatch.setattr("ingest.vendors.klaviyo.reads.AGGREGATE_ROWS", 5)
     ran = machine.ingest("klaviyo")
     assert ran.resource("klaviyo metric_aggregates")["requests"] > 13
     assert not differences(machine, worlds[TODAY], "raw_klaviyo.metric_aggregates")

@@ -11,7 +11,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from ingest.http import Client, Linked, Numbered, Offset, RefusedError, SourceError, Vendor, Whole
+from ingest.errors import RefusedError, SourceError
+from ingest.http import Client, Vendor
+from ingest.paging import Linked, Numbered, Offset, Whole
 from ingest.typed import Column, Table
 
 TABLE = Table("raw_acme", "things", ("id",), [Column("id", "text")])

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from ingest.klaviyo import FLOW_ACTIONS, FLOW_VALUES, METRIC_AGGREGATES
-from ingest.mavera import FOCUS_GROUPS
 from ingest.pipeline import _newest
-from ingest.sendgrid import GEO_STATS, INVALID_EMAILS
 from ingest.typed import Aside, BrokenBodyError, ChangedTypeError, Column, Form, Table, value
-from ingest.wistia import EVENTS, MEDIA_STATS, VISITORS
+from ingest.vendors.klaviyo.tables import FLOW_ACTIONS, FLOW_VALUES, METRIC_AGGREGATES
+from ingest.vendors.mavera.tables import FOCUS_GROUPS
+from ingest.vendors.sendgrid.tables import GEO_STATS, INVALID_EMAILS
+from ingest.vendors.wistia.tables import EVENTS, MEDIA_STATS, VISITORS
 
 pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
 

@@ -21,7 +21,7 @@ from activate.ledger.rows import State
 from activate.plan import Price
 from common import settings
 from ingest import __main__ as ingest
-from ingest.wistia import WISTIA as wistia_source  # noqa: N811
+from ingest.vendors.wistia import WISTIA as wistia_source  # noqa: N811
 from operate import doctor
 from privacy import pseudonyms
 from sandbox import klaviyo, mavera, sendgrid, wistia

@@ -12,7 +12,7 @@ import pytest
 
 from common.settings import Settings
 from ingest import people
-from ingest.__main__ import SOURCES
+from ingest.vendors import SOURCES
 from privacy import pseudonyms
 from sandbox.server import Sandbox, serving
 from sandbox.world import World

@@ -11,10 +11,11 @@ import pyarrow as pa
 import pytest
 
 from common.settings import Settings
-from ingest import allowed, people
-from ingest.__main__ import SOURCES
-from ingest.klaviyo import EVENTS
-from ingest.pipeline import Warehouse
+from ingest import people
+from ingest.store import allowed
+from ingest.store.warehouse import Warehouse
+from ingest.vendors import SOURCES
+from ingest.vendors.klaviyo.tables import EVENTS
 from privacy import pseudonyms
 from sandbox.server import Sandbox, serving
 from sandbox.world import World

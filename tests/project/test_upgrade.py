@@ -18,7 +18,7 @@ import duckdb
 import pytest
 
 from common import settings
-from ingest import klaviyo, sendgrid, wistia
+from ingest.vendors import klaviyo, sendgrid, wistia
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
 from tests.commands import Project

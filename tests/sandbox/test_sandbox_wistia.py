@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import requests
 
-from ingest import captions
+from ingest.vendors.wistia import captions
 from sandbox.server import Sandbox, serving
 from sandbox.wistia import INACTIVE_KEY, KEY, NARROW_KEY
 from sandbox.world import World

@@ -20,8 +20,8 @@ import pytest
 import yaml
 
 from common import settings
-from ingest.__main__ import SOURCES
-from ingest.pipeline import Warehouse
+from ingest.store.warehouse import Warehouse
+from ingest.vendors import SOURCES
 from operate import forget
 from privacy import pseudonyms
 from tests import activation

@@ -1,44 +1,42 @@
-"""SendGrid: single sends and automations with their stats, account-level stats by day, contacts and their
-groups, suppressions.
-
-Account-level stats count all mail of the account and cannot be joined to a single send. The vendor forgets
-the advanced ones within days, so the rows stay in the warehouse when they are no longer served.
-"""
+"""How the tables of SendGrid are read."""
 
 import json
 import time
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
-from functools import partial
 from typing import Any
 
 import pyarrow as pa
 
-from common.settings import Settings
-from ingest.gone import GONE_AT
-from ingest.http import (
-    CONFIRM,
-    Client,
-    Linked,
-    Offset,
-    Parameters,
-    RefusedError,
-    SourceError,
-    Vendor,
-    Whole,
-    check_total,
+from ingest.errors import RefusedError, SourceError
+from ingest.http import CONFIRM, Client
+from ingest.model import Pages
+from ingest.paging import Linked, Offset, Parameters, Whole, check_total
+from ingest.typed import Aside, Form, Table
+from ingest.vendors.sendgrid.tables import (
+    AUTOMATION_STATS,
+    CLIENT_STATS,
+    CONTACT_COUNTS,
+    CONTACTS,
+    COUNT,
+    DAILY_STATS,
+    EXPORTS,
+    FIELD_DEFINITIONS,
+    GROUP_SUPPRESSIONS,
+    LISTS,
+    SEGMENTS,
+    SINGLE_SEND_DETAILS,
+    SINGLE_SEND_STATS,
+    SINGLE_SENDS,
+    UNSUBSCRIBE_GROUPS,
+    VARIATION_STATS,
 )
-from ingest.pipeline import Pages, Resource, Source
-from ingest.typed import Aside, Column, Form, Table, each
 
-SCHEMA = "raw_sendgrid"
 FIRST_DAY = "2016-01-01"
 """Before any automation; without a first day the vendor takes one of its own."""
 DAYS_A_REQUEST = 365
 MOST_BUCKETS = 500
 """Days that one answer of an account-level stat holds at most; a full one may have been cut."""
-LATE = timedelta(days=7)
-"""Late opens and clicks move the figures of past days; each run reads a week of them again."""
 
 LIST = Linked("$._metadata.next", "page_token", ("page_size", 100), "$._metadata.count")
 STATS = Linked("$._metadata.next", "page_token", ("page_size", 50), "$._metadata.count")  # 51 is refused
@@ -46,190 +44,12 @@ BY_OFFSET = Offset(500)
 READ_FOR = timedelta(days=30)
 """How long after it was sent a single send is followed by day; what is opened later is in its totals only."""
 LISTS_PAGED = Linked("$._metadata.next", "page_token", ("page_size", 1000), "$._metadata.count")
-
-SINGLE_SENDS = Table(
-    SCHEMA,
-    "single_sends",
-    ("id",),
-    [
-        *each("text", "id name status"),
-        Column("categories", "json"),
-        Column("send_at", "timestamptz"),
-        Column("is_abtest", "bool"),
-        Column("abtest", "json"),
-        *each("timestamptz", "created_at updated_at"),
-        GONE_AT,
-    ],
-    newest="updated_at",
-)
-SINGLE_SEND_DETAILS = Table(
-    SCHEMA,
-    "single_send_details",
-    ("id",),
-    [
-        Column("id", "text"),
-        Column("subject", "text", "email_config"),
-        Column("updated_at", "timestamptz"),
-        *each("json", "send_to ab_test"),  # ab_test is in no document, but in live answers
-    ],
-    # The listing has the rest, and the whole text of every mail is of no use to any model.
-    drops="name status categories send_at is_abtest created_at email_config warnings",
-)
-FIGURES = [
-    *each(
-        "bigint",
-        "requests delivered opens unique_opens clicks unique_clicks bounces bounce_drops",
-        "stats",
-    ),
-    *each("bigint", "invalid_emails spam_reports spam_report_drops unsubscribes", "stats"),
-]
-SEND_FIGURES = [*each("text", "id ab_variation ab_phase aggregation"), *FIGURES]
-SEND_KEY = ("id", "ab_phase", "ab_variation", "aggregation")
-SINGLE_SEND_STATS = Table(SCHEMA, "single_send_stats", SEND_KEY, SEND_FIGURES)
-VARIATION_STATS = Table(SCHEMA, "single_send_variation_stats", SEND_KEY, SEND_FIGURES)
-DAILY_STATS = Table(
-    SCHEMA,
-    "single_send_daily_stats",
-    ("id", "date"),
-    [Column("id", "text"), Column("date", "date", field="aggregation"), *FIGURES],
-    drops="ab_variation ab_phase",  # asked for the whole, so always "all"
-)
-AUTOMATION_STATS = Table(
-    SCHEMA,
-    "automation_stats",
-    ("id", "step_id", "aggregation"),
-    [*each("text", "id step_id aggregation"), *FIGURES, GONE_AT],
-)
-LISTS = Table(
-    SCHEMA,
-    "lists",
-    ("id",),
-    [*each("text", "id name"), Column("contact_count", "bigint"), GONE_AT],
-    drops="_metadata",
-)
-SEGMENTS = Table(
-    SCHEMA,
-    "segments",
-    ("id",),
-    [
-        *each("text", "id name"),
-        Column("contacts_count", "bigint"),
-        *each("timestamptz", "created_at updated_at sample_updated_at next_sample_update"),
-        Column("parent_list_ids", "json"),
-        Column("query_version", "scalar"),
-        Column("status", "json"),
-        GONE_AT,
-    ],
-)
-FIELD_DEFINITIONS = Table(
-    SCHEMA,
-    "field_definitions",
-    ("id",),
-    each("text", "id name field_type"),
-    drops="reserved_fields _metadata",  # the same in every account
-    opens="custom_fields",
-)
-CONTACTS = Table(
-    SCHEMA,
-    "contacts",
-    ("contact_id",),
-    [
-        *each("text", "contact_id email first_name last_name city state_province_region country"),
-        *each("timestamptz", "created_at updated_at"),
-    ],
-    # No model needs to know how else to reach somebody. The account's own fields are what is left: `other`.
-    drops="address_line_1 address_line_2 postal_code phone_number phone_number_id alternate_emails whatsapp "
-    "line facebook unique_name external_id anonymous_id",
-)
-EXPORTS = Table(
-    SCHEMA,
-    "contact_exports",
-    ("id",),
-    [*each("text", "id status message"), Column("contact_count", "bigint"), Column("urls", "json")],
-)
-SUPPRESSED = each("text", "email") + each("timestamptz", "created")
-NOT_KEPT = "ip reason"
-"""Of a suppression: the sender's own address, and words in which servers quote whom they like."""
-SUPPRESSIONS = Table(
-    SCHEMA,
-    "suppressions",
-    ("list", "email", "created"),
-    [Column("list", "text", known=True), *SUPPRESSED, Column("status", "scalar")],
-    drops=NOT_KEPT,
-)
 LISTED = ("bounces", "blocks", "spam_reports", "unsubscribes")
-INVALID_EMAILS = Table(SCHEMA, "invalid_emails", ("email", "created"), SUPPRESSED, drops=NOT_KEPT)
-UNSUBSCRIBE_GROUPS = Table(
-    SCHEMA,
-    "unsubscribe_groups",
-    ("id",),
-    [
-        Column("id", "bigint"),
-        *each("text", "name description"),
-        Column("is_default", "bool"),
-        Column("unsubscribes", "bigint"),
-        GONE_AT,
-    ],
-)
-GROUP_SUPPRESSIONS = Table(
-    SCHEMA,
-    "group_suppressions",
-    ("group_id", "email"),
-    [Column("group_id", "bigint"), *each("text", "email group_name"), Column("created_at", "timestamptz")],
-)
-CONTACT_COUNTS = Table(
-    SCHEMA,
-    "contact_counts",
-    ("measured_on",),
-    [Column("measured_on", "date", known=True), Column("contact_count", "bigint")],
-    drops="billable_count billable_breakdown",
-)
-COUNT = Table(SCHEMA, "contact_count", ("contact_count",), [Column("contact_count", "bigint")])
 POLLS = 40
 """How often a job is asked whether it is done: for half an hour. 100,000 contacts take five to ten minutes.
 """
 FILE_MEGABYTES = 100
 """Files are read one at a time into memory."""
-
-
-def by_day(name: str, metrics: str, *, is_split: bool = True) -> Table:
-    """A stat by day; a split one has several rows a day, told apart by type and name."""
-    split = each("text", "type name") if is_split else []
-    return Table(
-        SCHEMA,
-        name,
-        ("date", *(column.name for column in split)),
-        [Column("date", "date"), *split, *each("bigint", metrics, "metrics")],
-        opens="stats",
-    )
-
-
-GLOBAL_STATS = by_day(
-    "global_stats",
-    "blocks bounce_drops bounces clicks deferred delivered invalid_emails opens processed requests "
-    "spam_report_drops spam_reports unique_clicks unique_opens unsubscribe_drops unsubscribes",
-    is_split=False,
-)
-DEVICE_STATS = by_day("device_stats", "opens unique_opens")
-CLIENT_STATS = by_day("client_stats", "opens unique_opens")
-BROWSER_STATS = by_day("browser_stats", "clicks unique_clicks")
-MAILBOX_PROVIDER_STATS = by_day(
-    "mailbox_provider_stats",
-    "blocks bounces deferred delivered drops processed requests spam_reports "
-    "opens unique_opens clicks unique_clicks",
-)
-GEO_STATS = Table(
-    SCHEMA,
-    "geo_stats",
-    ("country_filter", "date", "type", "name"),
-    [
-        Column("country_filter", "text", known=True),
-        Column("date", "date"),
-        *each("text", "type name"),
-        *each("bigint", "opens unique_opens clicks unique_clicks", "metrics"),
-    ],
-    opens="stats",
-)
 
 
 def single_sends(client: Client, _since: object) -> Iterator[pa.Table]:
@@ -396,7 +216,7 @@ def contact_counts(client: Client, _since: None) -> Pages:
     yield from client.pages("marketing/contacts/count", CONTACT_COUNTS, Whole(), known=known)
 
 
-def _contact_count(client: Client, _parent: str) -> int | None:
+def contact_count(client: Client, _parent: str) -> int | None:
     """The same as a witness, None where it is not given."""
     try:
         return _counted(client)
@@ -430,70 +250,3 @@ def _exported(client: Client) -> dict[str, Any]:
 def _only(pages: Iterator[pa.Table]) -> dict[str, Any]:
     """The first row of an answer that has one; empty where it could not be read."""
     return next((row for page in pages for row in page.to_pylist()), {})
-
-
-def resources(settings: Settings) -> list[Resource]:
-    def stat(table: Table, path: str, countries: Sequence[str] = ("",)) -> Resource:
-        read = partial(daily, path=path, table=table, countries=countries, history_days=settings.history_days)
-        forgets = table is not GLOBAL_STATS
-        return Resource(table, read, "stats.read", cursor="date", overlap=LATE, forgets=forgets)
-
-    return [
-        Resource(SINGLE_SENDS, single_sends, "marketing.read", gone="things"),
-        Resource(SINGLE_SEND_STATS, single_send_stats, "marketing.read"),
-        Resource(VARIATION_STATS, single_send_variation_stats, "marketing.read"),
-        Resource(SINGLE_SEND_DETAILS, single_send_details, "marketing.read", cursor="updated_at"),
-        Resource(
-            DAILY_STATS,
-            partial(single_send_daily_stats, history_days=settings.history_days),
-            "marketing.read",
-            cursor="date",
-            overlap=LATE,
-        ),
-        Resource(AUTOMATION_STATS, automation_stats, "marketing.read", gone="things"),
-        Resource(
-            SUPPRESSIONS,
-            partial(suppressions, table=SUPPRESSIONS, lists=LISTED),
-            "suppression.read",
-            replaced=True,
-            parent="list",
-        ),
-        Resource(  # the vendor forgets them after 30 days
-            INVALID_EMAILS,
-            partial(suppressions, table=INVALID_EMAILS, lists=["invalid_emails"]),
-            "suppression.read",
-        ),
-        Resource(UNSUBSCRIBE_GROUPS, unsubscribe_groups, "asm.groups.read", gone="things"),
-        Resource(GROUP_SUPPRESSIONS, group_suppressions, "asm.groups.read", replaced=True),
-        Resource(LISTS, lists, "marketing.read", gone="things"),
-        Resource(SEGMENTS, segments, "marketing.read", gone="things"),
-        Resource(FIELD_DEFINITIONS, field_definitions, "marketing.read", replaced=True),
-        Resource(CONTACTS, contacts, "marketing.read", replaced=True, count=_contact_count),
-        Resource(CONTACT_COUNTS, contact_counts, "marketing.read", optional=True),
-        stat(GLOBAL_STATS, "stats"),
-        stat(DEVICE_STATS, "devices/stats"),
-        stat(CLIENT_STATS, "clients/stats"),
-        stat(BROWSER_STATS, "browsers/stats"),
-        stat(GEO_STATS, "geo/stats", ("", "US", "CA")),
-        stat(MAILBOX_PROVIDER_STATS, "mailbox_providers/stats"),
-    ]
-
-
-def connect(settings: Settings, key: str) -> Vendor:
-    return Vendor(
-        settings.sendgrid_base_url, f"Bearer {key}", is_near=settings.world_of("sendgrid") == "sandbox"
-    )
-
-
-SENDGRID = Source(
-    "sendgrid",
-    "SENDGRID_API_KEY",
-    connect,
-    resources,
-    probes={
-        "marketing.read": "marketing/lists?page_size=1",
-        "stats.read": "devices/stats?start_date={today}&end_date={today}&limit=1",
-        "suppression.read": "suppression/bounces?limit=1",
-        "asm.groups.read": "asm/groups",
-    },
-)

@@ -1,0 +1,105 @@
+"""When the next request may leave: one rule for every vendor that is read and for Mavera."""
+
+import math
+import re
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import NamedTuple
+
+LONGEST_WAIT_SECONDS = 90.0
+LONGEST_WINDOW_SECONDS = 3_600.0
+"""Of a rate limit that a vendor states in a header; a longer one is not a pace but a refusal."""
+
+
+class Turn(NamedTuple):
+    """How long to wait before a request may leave, and why."""
+
+    seconds: float
+    reason: str
+
+
+class Pace:
+    """When the next request to a bucket may leave: windows that the vendor counts, and pauses it asked for.
+
+    Windows are sliding: no stretch of a window's length has more requests than it allows, wherever the vendor
+    starts counting. A turn is counted before it is slept out, so threads queue in order.
+    """
+
+    def __init__(self, windows: Sequence[tuple[int, float]] = ()) -> None:
+        self._given = tuple(windows)
+        self._sent: dict[str, dict[tuple[int, float], deque[float]]] = {}
+        self._hold: dict[str, float] = {}
+        self._lock = threading.Lock()
+
+    def turn(self, bucket: str) -> Turn:
+        """Count a request to `bucket`, and return how long it has to wait before it may leave."""
+        with self._lock:
+            now = time.monotonic()
+            at, reason = max(now, self._hold.get(bucket, 0.0)), "the vendor asked for it"
+            for (count, seconds), sent in self._windows(bucket).items():
+                if len(sent) == count and sent[0] + seconds * 1.02 > at:
+                    at, reason = sent[0] + seconds * 1.02, f"{count} in {seconds:.0f} s reached"
+            for sent in self._windows(bucket).values():
+                sent.append(at)
+        return Turn(at - now, reason)
+
+    def hold(self, bucket: str, seconds: float) -> None:
+        """Let nothing leave to `bucket` for so long."""
+        with self._lock:
+            until = time.monotonic() + min(seconds, LONGEST_WAIT_SECONDS)
+            self._hold[bucket] = max(until, self._hold.get(bucket, 0.0))
+
+    def learn(self, bucket: str, headers: Mapping[str, str]) -> None:
+        """Take windows and what is left of them from an answer, in either spelling the vendors use.
+
+        `RateLimit-Limit: 10, 10;w=1, 150;w=60` names windows and its reset counts seconds;
+        `X-RateLimit-Reset` is a Unix time.
+        """
+        windows = re.findall(r"\b(\d{1,9});w=(\d{1,9})\b", headers.get("RateLimit-Limit", ""))
+        left = _number(headers.get("RateLimit-Remaining"))
+        # An allowance that our own request did not lessen is not being counted.
+        if windows and left is not None and left < int(windows[0][0]):
+            with self._lock:
+                known = self._windows(bucket)
+                for count, seconds in windows:
+                    if int(count) and float(seconds) <= LONGEST_WINDOW_SECONDS:
+                        known.setdefault((int(count), float(seconds)), deque(maxlen=int(count)))
+        if headers.get("RateLimit-Remaining") == "0":
+            self.hold(bucket, _number(headers.get("RateLimit-Reset")) or 0.0)
+        elif headers.get("X-RateLimit-Remaining") == "0":
+            self.hold(bucket, reset_in(headers) or 0.0)
+
+    def _windows(self, bucket: str) -> dict[tuple[int, float], deque[float]]:
+        return self._sent.setdefault(bucket, {window: deque(maxlen=window[0]) for window in self._given})
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text) if text else math.nan
+    except ValueError:
+        return None
+    return max(number, 0.0) if math.isfinite(number) else None
+
+
+def _moment(text: str | None) -> datetime | None:
+    """Return the date that an HTTP header names, None for anything else."""
+    try:
+        moment = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def reset_in(headers: Mapping[str, str]) -> float | None:
+    """Seconds until the vendor wants to hear from us again, None where it does not say."""
+    after = _number(headers.get("Retry-After"))
+    if after is not None:
+        return after
+    if named := _moment(headers.get("Retry-After")):
+        return max((named - datetime.now(UTC)).total_seconds(), 0.0)
+    reset = _number(headers.get("X-RateLimit-Reset"))
+    return None if reset is None else max(reset - time.time(), 0.0) + 0.1

@@ -1,0 +1,237 @@
+"""What a load is made of: vendors with resources, a job for each resource, batches and outcomes."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Literal, NamedTuple, Protocol
+
+import pyarrow as pa
+
+from common.settings import Settings
+from ingest import belief
+from ingest.errors import RefusedError
+from ingest.http import Client, Vendor
+from ingest.typed import Table
+
+SETTLED = timedelta(seconds=5)
+"""A cursor never comes nearer to the start of the run: vendors refuse or miss what is younger."""
+DEEP_EVERY = timedelta(days=7)
+"""How often all of the history is read again, for rows that come later than an overlap. No vendor says how
+late a row may come: a week lets no weekly figure stay wrong for longer than until the next one, and costs one
+first load.
+"""
+
+
+Cursor = datetime | date
+Pages = Iterator[pa.Table | None]
+
+
+@dataclass(frozen=True)
+class Resource:
+    """One raw table and how it is read.
+
+    `read` gets the client and where to start (None: at the beginning). It yields pages, and None where a
+    later run may go on from the newest row so far. `cursor` is the column that tells how new a row is,
+    `overlap` how much is read again because the vendor delivers or changes it late; what has one is read
+    whole every DEEP_EVERY, unless the vendor `forgets` old rows. A `daily` resource is measured once a day,
+    and again by a deep read. A `replaced` one is the vendor's current list, without what has gone. `scope` is
+    what the key must be allowed. An `optional` resource may be refused for lack of it: keys that were made
+    for an earlier version do not have the scope yet. The run says so and ends well.
+
+    `parent` is the column that parts a replaced table into lists which are judged one by one; `count` asks
+    the vendor how many rows a list has, or all of it. What a whole read no longer lists is `gone`: things get
+    `gone_at` and keep their rows, people are removed with all that is theirs. `owner` is the column of the
+    person whose row it is, where the vendor gives rows of a merged person to another.
+    """
+
+    table: Table
+    read: Callable[[Client, Any], Pages]
+    scope: str = ""
+    cursor: str = ""
+    overlap: timedelta = timedelta()
+    forgets: bool = False
+    daily: bool = False
+    replaced: bool = False
+    needs_key: bool = True
+    optional: bool = False
+    parent: str = ""
+    count: Callable[[Client, str], int | None] | None = None
+    gone: Literal["", "people", "things"] = ""
+    owner: str = ""
+
+    @property
+    def is_read_deeply(self) -> bool:
+        """Whether a usual run may have missed a row that the vendor still serves."""
+        return self.daily or (bool(self.overlap) and not self.forgets)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A vendor: how to reach it with a key, and its resources.
+
+    `probes` gives for each scope of the resources a path whose GET needs just that, is cheap and changes
+    nothing; `{today}` in it is a date.
+    """
+
+    name: str
+    key_name: str
+    connect: Callable[[Settings, str], Vendor]
+    resources: Callable[[Settings], Sequence[Resource]]
+    explain: Callable[[RefusedError, Settings], str | None] = lambda _error, _settings: None
+    probes: Mapping[str, str] = field(default_factory=dict)
+
+    def key(self, settings: Settings) -> str | None:
+        secret = getattr(settings, self.key_name.lower())
+        return secret.get_secret_value() if secret else None
+
+
+class Changes(NamedTuple):
+    """What a batch adds to the warehouse: the rows to write, None for nothing, and how many of which kind."""
+
+    rows: pa.Table | None
+    read: int
+    new: int
+    changed: int
+    late: int
+    latest_days: float
+
+
+@dataclass
+class Outcome:
+    """What one resource came to in this run; a row of `raw_ops.loads`, a line of the report. `deep_at` is the
+    run's moment where all of the history has been read. `set_aside` counts by field and reason.
+    """
+
+    vendor: str
+    resource: str
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    finished_at: datetime | None = None
+    requests: int = 0
+    waits: int = 0
+    rows_read: int = 0
+    rows_new: int = 0
+    rows_changed: int = 0
+    rows_late: int = 0
+    latest_days: float = 0.0
+    deep_at: datetime | None = None
+    outcome: str = "loaded"
+    detail: str = ""
+    set_aside: list[dict[str, Any]] = field(default_factory=list)
+
+    def count(self, changes: Changes) -> None:
+        self.rows_read += changes.read
+        self.rows_new += changes.new
+        self.rows_changed += changes.changed
+        self.rows_late += changes.late
+        self.latest_days = max(self.latest_days, changes.latest_days)
+
+    @property
+    def seconds(self) -> float:
+        """From the start of reading to the last row written."""
+        return ((self.finished_at or self.started_at) - self.started_at).total_seconds()
+
+
+@dataclass
+class Job:
+    """One resource being read: its client, where it starts, what came of it. A deep one starts anew."""
+
+    source: Source
+    resource: Resource
+    client: Client
+    outcome: Outcome
+    last: Cursor | None = None
+    is_deep: bool = False
+    error: Exception | None = None
+    before: belief.Sizes = field(default_factory=dict)
+    remembered: Mapping[str, belief.Doubt] = field(default_factory=dict)
+    doubts: Sequence[belief.Doubt] = ()
+    is_believed: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all that the vendor has is read, so that what is not in the answer is gone."""
+        return self.start is None and not self.is_measured
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it is read once a day, and was today."""
+        return self.resource.daily and self.last == self.client.today and not self.is_deep
+
+    @property
+    def is_guarded(self) -> bool:
+        """Whether rows may go because an answer lacks them."""
+        return self.is_whole and bool(self.resource.replaced or self.resource.gone)
+
+    @property
+    def start(self) -> Cursor | None:
+        """Where reading starts, None at the beginning. A clock that was set back is followed, lest its days
+        are read by nobody.
+        """
+        if self.last is None or self.is_deep:
+            return None
+        return min(self.last, self.now) - self.resource.overlap
+
+    @property
+    def now(self) -> Cursor:
+        """The start of the run, as the cursor tells time."""
+        return self.client.started_at if isinstance(self.last, datetime) else self.client.today
+
+    @property
+    def name(self) -> str:
+        return f"{self.source.name} {self.resource.table.name}"
+
+    @property
+    def is_refused(self) -> bool:
+        """Whether the key lacks the scope of this resource."""
+        return isinstance(self.error, RefusedError) and self.error.lacks_scope
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether it was left out because the key lacks a scope that this resource does not insist on."""
+        return self.resource.optional and self.is_refused
+
+    @property
+    def has_failed(self) -> bool:
+        return self.error is not None and not self.is_skipped
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows that were read; `until` is where the cursor may move to once they are in the warehouse. `keyless`
+    are those that cannot be loaded: a digest of each, the field and the reason.
+    """
+
+    job: Job
+    rows: pa.Table
+    until: Cursor | None = None
+    is_last: bool = False
+    error: Exception | None = None
+    keyless: tuple[tuple[str, str, str], ...] = ()
+
+
+class Report(Protocol):
+    """Where progress goes."""
+
+    def begin(self, jobs: Sequence[Job]) -> None:
+        """Reading starts."""
+
+    def skip(self, source: str, reason: str) -> None:
+        """A source is left out."""
+
+    def finish(self, job: Job) -> None:
+        """A resource is done, one way or the other."""
+
+
+@dataclass
+class Summary:
+    """What a run came to; `errors` and `notices` are lines for people."""
+
+    jobs: Sequence[Job]
+    skipped: dict[str, str]
+    errors: list[str]
+    notices: list[str]
+
+    @property
+    def doubts(self) -> list[belief.Doubt]:
+        """What was not believed."""
+        return [doubt for job in self.jobs for doubt in job.doubts]

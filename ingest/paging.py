@@ -1,0 +1,147 @@
+"""How lists go on and end: whole, by number, by offset, by link."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+from urllib.parse import parse_qs, urlsplit
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest.errors import SourceError
+from ingest.typed import Aside, value
+
+ROUND = 10
+"""Caps of vendors are multiples of this."""
+
+Parameters = Mapping[str, str | int]
+
+
+class Page(NamedTuple):
+    """One answer: its text, for what the envelope says of the list, and its rows."""
+
+    text: str
+    rows: pa.Table
+
+    @property
+    def row_count(self) -> int:
+        """How many rows the vendor gave, with those that could not be read."""
+        return int(self.rows.num_rows) + Aside.of(self.rows).row_count
+
+
+class Paging(Protocol):
+    """How one list goes on and ends."""
+
+    @property
+    def empty_ends(self) -> bool:
+        """Whether a page without rows is a sign of the end: it is then asked again before it is believed."""
+
+    @property
+    def total(self) -> str | None:
+        """Where an answer says how many rows the whole list has; a list that ends before them is broken."""
+
+    def first(self) -> Parameters:
+        """Return the parameters of the first page."""
+
+    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:
+        """Return the parameters of the page after `page`, with which `count` rows are read; None at the end.
+
+        Raises SourceError where the list cannot go on or end so.
+        """
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Everything in one answer. Where it holds at most `most` different values of the column `of`, a full one
+    may have been cut.
+    """
+
+    empty_ends: bool = True
+    total: str | None = None
+    most: int = 0
+    of: str = ""
+
+    def first(self) -> Parameters:
+        return {}
+
+    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
+        if self.most and pc.count_distinct(page.rows.column(self.of)).as_py() >= self.most:
+            raise SourceError(f"{self.most:,} {self.of}s, the most it gives. Rows may be missing")
+        return None
+
+
+def _may_go_on(rows: int, size: int) -> bool:
+    """Whether a page of so many rows may have one after it. It need not be full: a vendor that lowers its cap
+    without a word gives round pages.
+    """
+    return rows >= size or (rows > 0 and rows % ROUND == 0)
+
+
+@dataclass(frozen=True)
+class Numbered:
+    """Pages by number; the first page that is not full is the last. `size` must not pass the vendor's cap."""
+
+    size: int
+    empty_ends: bool = True
+    total: str | None = None
+
+    def first(self) -> Parameters:
+        return {"page": 1, "per_page": self.size}
+
+    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
+        goes_on = _may_go_on(page.row_count, self.size)
+        return {**asked, "page": int(asked["page"]) + 1} if goes_on else None
+
+
+@dataclass(frozen=True)
+class Offset:
+    """Pages by how many rows come before them; the first that is not full is the last, even an overfull one,
+    which a vendor gives that does not know `limit`. `size` must not pass the vendor's cap.
+    """
+
+    size: int
+    empty_ends: bool = True
+    total: str | None = None
+
+    def first(self) -> Parameters:
+        return {"limit": self.size, "offset": 0}
+
+    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:
+        may_go_on = page.row_count <= self.size and _may_go_on(page.row_count, self.size)
+        return {**asked, "offset": count} if may_go_on else None
+
+
+@dataclass(frozen=True)
+class Linked:
+    """Pages by a link to the next, of which only the token is taken: the key goes nowhere else."""
+
+    link: str
+    token: str
+    size: tuple[str, int] | None = None
+    total: str | None = None
+    empty_ends: bool = False
+
+    def first(self) -> Parameters:
+        return dict([self.size]) if self.size else {}
+
+    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
+        link = value(page.text, self.link)
+        try:
+            tokens = parse_qs(urlsplit(link or "").query, keep_blank_values=True).get(self.token)
+        except ValueError:  # a host that is none
+            tokens = None
+        if link and tokens is None:
+            raise SourceError(f"the link to the next page has no {self.token}")
+        return {**self.first(), self.token: tokens[0]} if tokens and tokens[0] else None
+
+
+def total_of(text: str, path: str | None) -> int | None:
+    """How many rows the whole list has, where the answer says so."""
+    told = value(text, path) if path else None
+    return int(told) if told and told.isascii() and told.isdigit() else None
+
+
+def check_total(count: int, promised: int | None) -> None:
+    """Raise SourceError when a list ends before the number of rows that the vendor said it has."""
+    if promised is not None and count < promised:
+        raise SourceError(f"the list ended after {count:,} of {promised:,} rows")

@@ -1,0 +1,93 @@
+"""What could not be loaded, noted in `raw_ops.set_aside`: by field and reason, never with the value."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ingest import people
+from ingest.model import Batch
+from ingest.typed import Aside
+from privacy import pseudonyms
+
+SET_ASIDE = "set_aside"
+"""The column beside the rows of a load that no table has."""
+GONE = "gone"
+"""Why nothing was read of something that was listed."""
+
+
+def with_aside(page: pa.Table) -> pa.Table:
+    """A page with what was set aside of each row beside it, as JSON of field to reason."""
+    values = Aside.of(page).values
+    noted = [json.dumps(values[place]) if place in values else None for place in range(page.num_rows)]
+    column = pa.array(noted, pa.string()) if values else pa.nulls(page.num_rows, pa.string())
+    return page.replace_schema_metadata(None).append_column(SET_ASIDE, column)
+
+
+def note(
+    connection: duckdb.DuckDBPyConnection, run_id: str, salt_path: Path, batch: Batch, rows: pa.Table
+) -> None:
+    """Note what of a batch was set aside, in place of what earlier loads noted of the same rows."""
+    job, table = batch.job, batch.job.resource.table
+    values = rows.filter(pc.is_valid(rows.column(SET_ASIDE)))
+    gone = job.client.tally.gone if batch.is_last else []
+    about = [job.source.name, table.name]
+    held = connection.execute(
+        "select 1 from raw_ops.set_aside where (vendor, resource) = (?, ?) limit 1", about
+    ).fetchall()
+    if not (held or values.num_rows or batch.keyless or gone):
+        return
+    salt = pseudonyms.salt(salt_path, create=True)
+    key = people.row_key(connection, table.full_name, table.key, salt)
+    now: list[Any] = [run_id, datetime.now(UTC)]
+    connection.register("noted", rows.select([*table.key, SET_ASIDE]))
+    connection.execute(
+        f"""
+        delete from raw_ops.set_aside
+        where (vendor, resource) = (?, ?) and row_key in (select {key} from noted)
+        """,
+        about,
+    )
+    connection.execute(
+        f"""
+        insert into raw_ops.set_aside
+        select distinct on (row_key, field) $1, $2, field, set_aside ->> field, row_key, $3, $4
+        from (select {key} as row_key, set_aside, unnest(json_keys(set_aside)) as field from noted)
+        """,
+        [*about, *now],
+    )
+    connection.unregister("noted")
+    others = [(name, why, pseudonyms.of_address(salt, digest)) for digest, name, why in batch.keyless]
+    others += [(kind, GONE, id_) for kind, id_ in gone]
+    for name, why, row_key in dict.fromkeys(others):
+        connection.execute(
+            "delete from raw_ops.set_aside where (vendor, resource, field, row_key) = (?, ?, ?, ?)",
+            [*about, name, row_key],
+        )
+        connection.execute(
+            "insert into raw_ops.set_aside values (?, ?, ?, ?, ?, ?, ?)",
+            [*about, name, why, row_key, *now],
+        )
+    if batch.is_last and job.start is None:  # all was read: what this run did not note is no more
+        connection.execute(
+            "delete from raw_ops.set_aside where (vendor, resource) = (?, ?) and run_id <> ?",
+            [*about, run_id],
+        )
+    if batch.is_last:
+        job.outcome.set_aside = _counted(connection, about, run_id)
+
+
+def _counted(connection: duckdb.DuckDBPyConnection, about: list[str], run_id: str) -> list[dict[str, Any]]:
+    """What this run set aside of a table, by field and reason, most first."""
+    found = connection.execute(
+        """
+        select field, reason, count(*) from raw_ops.set_aside
+        where (vendor, resource, run_id) = (?, ?, ?) group by all order by 3 desc, 1, 2
+        """,
+        [*about, run_id],
+    ).fetchall()
+    return [{"field": field_, "reason": reason, "count": count} for field_, reason, count in found]

@@ -1,0 +1,122 @@
+"""Writing through dlt: a pipeline per source, whose state and schema live in the warehouse alone."""
+
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import dlt
+import duckdb
+import pyarrow as pa
+from dlt.extract import DltResource
+from dlt.pipeline.exceptions import PipelineStepFailed
+
+from common import warehouse
+from common.settings import Settings
+from ingest.errors import NotStartedError
+from ingest.model import Batch, Cursor, Job, Resource
+
+
+class Packages:
+    """The dlt pipelines of a run. What an interrupted run left in their folder is removed unread."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
+        self._connection = connection
+        self._path = settings.warehouse_path
+        self._folder = settings.pipelines_path
+        self._pipelines: dict[str, dlt.Pipeline] = {}
+
+    def last(self, job: Job) -> Cursor | None:
+        """The cursor value up to which the rows of `job` are in the warehouse."""
+        state: Any = self._pipeline(job.source.name).state
+        for step in ("sources", job.source.name, "resources", job.resource.table.name, "incremental"):
+            state = state.get(step, {})
+        last: Cursor | None = state.get(job.resource.cursor, {}).get("last_value")
+        return last
+
+    def load(self, batches: Sequence[Batch], rows: Sequence[pa.Table | None]) -> None:
+        """Write the rows of batches of one source in one package, and move their cursors."""
+        resources = [
+            _package(batch.job.resource, new, batch.until)
+            for batch, new in zip(batches, rows, strict=True)
+            if new is not None or batch.until != self.last(batch.job)
+        ]
+        if resources:
+            pipeline = self._pipeline(batches[0].job.source.name)
+            pipeline.activate()
+            pipeline.extract(resources)
+            pipeline.normalize()
+            pipeline.load()
+
+    def _pipeline(self, name: str) -> dlt.Pipeline:
+        """The dlt pipeline of a source, with cursor and schema as the warehouse has them.
+
+        Its folder is removed before dlt looks at it: what a run left there may be half written. Raises
+        WarehouseError where the warehouse's own memory cannot be read.
+        """
+        if name not in self._pipelines:
+            shutil.rmtree(self._folder / name, ignore_errors=True)
+            pipeline = dlt.pipeline(
+                name,
+                destination=dlt.destinations.duckdb(self._connection, replace_strategy="insert-from-staging"),
+                dataset_name=f"raw_{name}",
+                pipelines_dir=str(self._folder),
+            )
+            self._pipelines[name] = pipeline = pipeline.drop()
+            try:
+                pipeline.sync_destination()
+            except PipelineStepFailed as error:
+                if warehouse.is_full(error):
+                    raise
+                raise warehouse.WarehouseError(
+                    f"{self._path} is damaged: what it knows of {name} cannot be read. "
+                    "Move it away and run make ingest transform: everything in it comes from the vendors and "
+                    "the ledger"
+                ) from error
+        return self._pipelines[name]
+
+    def forget(self, name: str) -> None:
+        """Take a source's cursor and schema from the warehouse again: a package of it was not loaded."""
+        self._pipelines.pop(name, None)
+
+
+def make_writable(folder: Path) -> None:
+    """Make dlt's working folder. Raises NotStartedError where nothing can be written to it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        reason = "" if os.access(folder, os.W_OK) else "read-only"
+    except OSError as error:
+        reason = str(error.strerror).lower()
+    if reason:
+        raise NotStartedError(
+            f"{folder} cannot be written: {reason}. Change that, or set another PIPELINES_PATH in .env"
+        )
+
+
+def _package(resource: Resource, rows: pa.Table | None, until: Cursor | None) -> DltResource:
+    """The dlt resource that loads `rows` and moves the cursor to `until`.
+
+    The rows were chosen by the vendor and compared already, so the incremental only remembers: advancing it
+    switches its own filter off.
+    """
+    table = resource.table
+    described: dict[str, Any] = {
+        "name": table.name,
+        "primary_key": table.key,
+        "write_disposition": "replace" if resource.replaced else "merge",
+        "columns": table.dlt_columns,
+        "schema_contract": {"tables": "evolve", "columns": "evolve", "data_type": "freeze"},
+    }
+    if not resource.cursor:
+        return cast(DltResource, dlt.resource([rows], **described))
+
+    @dlt.resource(**described)
+    def read_up_to(
+        cursor: dlt.sources.incremental[Any] = dlt.sources.incremental(resource.cursor),  # noqa: B008
+    ) -> Iterator[pa.Table]:
+        cursor.advance(until)
+        if rows is not None:
+            yield rows
+
+    return cast(DltResource, read_up_to())

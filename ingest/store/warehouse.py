@@ -1,0 +1,268 @@
+"""The warehouse as a load writes it: one connection, one thread, no other memory.
+
+Cursor and schema are taken from the warehouse before anything is read.
+"""
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from common import warehouse
+from common.settings import Settings
+from ingest import belief
+from ingest.errors import NotStartedError
+from ingest.model import Batch, Cursor, Job
+from ingest.people import Addresses, Forgotten
+from ingest.store import allowed, aside, gone
+from ingest.store.aside import with_aside
+from ingest.store.changes import changes, new_rows
+from ingest.store.packages import Packages, make_writable
+from ingest.store.tables import prepare
+from ingest.typed import Table
+from ingest.vendors.wistia import captions
+from privacy import outside, pseudonyms
+
+
+class Warehouse:
+    """The DuckDB file: held open, and so locked, for the whole run; written by one thread."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._run_id = uuid.uuid4().hex
+        self._forgotten = _forgotten(settings.forgotten_path)
+        make_writable(settings.pipelines_path)
+        self._connection = warehouse.connect(settings.warehouse_path, create=True)
+        self._packages = Packages(self._connection, settings)
+        self._addresses = Addresses(settings)
+        self._allowances = allowed.Allowances(settings.klaviyo_event_properties)
+        self._dropped: dict[str, allowed.Dropped] = {}
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def prepare(self, tables: Sequence[Table]) -> None:
+        """Create what is missing of `tables`."""
+        prepare(self._connection, tables)
+        if captions.TABLE in (table.full_name for table in tables):
+            self.cut_captions()
+
+    def cut_captions(self) -> None:
+        """Cut captions that are new or changed into cues; those of earlier versions are cut as well."""
+        captions.cut(self._connection)
+
+    def claim(self, vendors: Sequence[str]) -> None:
+        """Write down which world each vendor's rows are from.
+
+        Raises NotStartedError when the file already holds rows of the other: invented and real people never
+        mix.
+        """
+        origins = dict(self._connection.execute("select vendor, world from raw_ops.origins").fetchall())
+        for vendor in vendors:
+            world = self._settings.world_of(vendor)
+            for holder, held in origins.items():
+                if held != world:
+                    raise NotStartedError(
+                        f"{self._settings.warehouse_path.name} holds {held} rows of {holder}, but "
+                        f"{vendor.upper()}_BASE_URL is {world}. Set another WAREHOUSE_PATH"
+                    )
+        for vendor in vendors:
+            base_url = getattr(self._settings, f"{vendor}_base_url")
+            self._connection.execute(
+                "insert or ignore into raw_ops.origins values (?, ?, ?)",
+                [vendor, self._settings.world_of(vendor), base_url],
+            )
+
+    def deep_reads(self) -> dict[str, datetime | None]:
+        """When all history of what was ever loaded was read for the last time, by the name of its job."""
+        found = self._connection.execute(
+            """
+            select vendor || ' ' || resource, max(deep_at) from raw_ops.loads
+            where outcome = 'loaded' group by all
+            """
+        ).fetchall()
+        return dict(found)
+
+    def keep_to_addresses(self) -> None:
+        """Write down how e-mail addresses are kept, at the first load; keep to it from then on.
+
+        Raises NotStartedError where the setting or the salt is another one: hashes and addresses do not join.
+        """
+        name = self._settings.warehouse_path.name
+        held = self._connection.execute("select hashed_with from raw_ops.addresses").fetchone()
+        if held is None and self._connection.execute("select 1 from raw_ops.loads").fetchone():
+            held = ("",)  # written before there was a choice
+        if held is None:
+            pseudonyms.salt(self._settings.salt_path, create=True)  # person ids need it, too
+        ours = Addresses(self._settings)
+        if held and bool(held[0]) != (self._settings.emails_in_warehouse == "hashed"):
+            kept = "hashed" if held[0] else "plain"
+            raise NotStartedError(
+                f"{name} holds e-mail addresses {kept}. Set EMAILS_IN_WAREHOUSE={kept}, or move that file "
+                "away and load anew"
+            )
+        if held and held[0] != ours.mark:
+            raise NotStartedError(
+                f"{name} holds hashes by another salt than {self._settings.salt_path}. Bring that file back, "
+                f"or move {name} away and load anew"
+            )
+        if held is None or not self._connection.execute("select 1 from raw_ops.addresses").fetchone():
+            self._connection.execute("insert into raw_ops.addresses values (?)", [ours.mark])
+        self._addresses = ours
+
+    def look_back(self, job: Job) -> None:
+        """Give a job what its answer is compared with: the rows of each list, and what was not believed."""
+        table, parent = job.resource.table, job.resource.parent
+        by = f'"{parent}"' if parent else "''"
+        there = "where gone_at is null" if job.resource.gone == "things" else ""
+        query = f"select {by}, count(*) from {table.full_name} {there} group by all"
+        job.before = dict(self._connection.execute(query).fetchall())
+        job.remembered = belief.remembered(self._connection, (job.source.name, table.name))
+
+    def settle(self, job: Job) -> None:
+        """End a whole read: mark things and remove people that were not in it, unless it is not believed."""
+        if not job.is_guarded or job.error is not None:
+            return
+        if job.doubts or job.remembered:
+            belief.remember(self._connection, (job.source.name, job.resource.table.name), job.doubts)
+        if job.resource.gone and job.before and not job.doubts:
+            sweep = gone.things if job.resource.gone == "things" else gone.people
+            job.outcome.rows_changed += sweep(self._connection, job.resource.table, job.client.started_at)
+
+    def follow(self, jobs: Sequence[Job]) -> None:
+        """Give the rows of people who are gone to whom the vendor gave them, or remove them."""
+        for job in jobs:
+            if job.resource.owner and job.is_deep and job.error is None:
+                changed = gone.follow(self._connection, job.resource.table, job.resource.owner)
+                job.outcome.rows_changed += changed
+                self._connection.execute(
+                    "update raw_ops.loads set rows_changed = rows_changed + $1 "
+                    "where (run_id, vendor, resource) = ($2, $3, $4)",
+                    [changed, self._run_id, job.source.name, job.resource.table.name],
+                )
+
+    def strip(self, tables: Sequence[Table], now: datetime) -> None:
+        """Take out of rows loaded by other rules what may not be loaded by these, then write the file anew.
+
+        What a setting names now was dropped before: events are then read anew.
+        """
+        connection, mark = self._connection, f"{self._allowances.mark} {self._addresses.mark}".strip()
+        held = connection.execute("select mark from raw_ops.allowances").fetchone()
+        if held and held[0] == mark:
+            return
+        if connection.execute("select 1 from raw_ops.loads limit 1").fetchone():
+            self._allowances.strip(connection, tables, now)
+            self._hash(tables)
+            connection.close()
+            warehouse.rewrite(self._settings.warehouse_path)
+            self._connection = connection = warehouse.connect(self._settings.warehouse_path)
+            self._packages = Packages(connection, self._settings)
+        if held:
+            connection.execute(
+                "update raw_ops.loads set deep_at = null where (vendor, resource) = ('klaviyo', 'events')"
+            )
+        connection.execute("delete from raw_ops.allowances")
+        connection.execute("insert into raw_ops.allowances values (?, ?)", [mark, now])
+
+    def _hash(self, tables: Sequence[Table]) -> None:
+        """Hash what an earlier version left plain where addresses are hashed: phone numbers."""
+        for table in tables if self._addresses.is_hashed else ():
+            rows: Any = self._connection.execute(f"from {table.full_name}").to_arrow_table()
+            kept = self._addresses.kept(table.full_name, rows)
+            texts = [
+                field.name
+                for place, field in enumerate(rows.schema)
+                if field.name not in table.key and not rows.column(place).equals(kept.column(place))
+            ]
+            if texts:
+                allowed.put(self._connection, table, texts, kept)
+
+    def last(self, job: Job) -> Cursor | None:
+        """The cursor value up to which the rows of `job` are in the warehouse."""
+        return self._packages.last(job)
+
+    def write(self, batches: Sequence[Batch]) -> None:
+        """Load in one package what `batches` of one source add, and move their cursors."""
+        known = [(batch, self._known(batch)) for batch in batches]
+        for batch, rows in known:  # before their rows, lest a kill loads values that nobody counts
+            aside.note(self._connection, self._run_id, self._settings.salt_path, batch, rows)
+        compared = [
+            (batch, changes(self._connection, batch.job, self._believed(batch, rows)))
+            for batch, rows in known
+        ]
+        now = batches[0].job.client.started_at
+        self._packages.load(batches, [found.rows for _, found in compared])
+        for batch, found in compared:
+            batch.job.outcome.count(found)
+            if dropped := self._dropped.pop(batch.job.name, None):
+                allowed.record(self._connection, batch.job.resource.table.full_name, dropped, now)
+
+    def _believed(self, batch: Batch, rows: pa.Table) -> pa.Table:
+        """The rows of a batch, with those from before in place of what is not believed."""
+        job, table, parent = batch.job, batch.job.resource.table, batch.job.resource.parent
+        if job.is_whole and ((job.resource.gone and job.before) or (job.resource.owner and job.is_deep)):
+            gone.see(self._connection, table, rows, job.resource.owner)
+        if not job.resource.replaced or not job.doubts:
+            return rows
+        doubted = [doubt.parent for doubt in job.doubts]
+        names = ", ".join(f'"{name}"' for name in table.arrow_schema.names)
+        query = f"select {names} from {table.full_name}"
+        if not parent:
+            return with_aside(self._connection.sql(query).to_arrow_table().cast(table.arrow_schema))
+        held = self._connection.execute(f'{query} where "{parent}" in (select unnest($1))', [doubted])
+        kept: Any = held.to_arrow_table()
+        is_doubted = pc.is_in(rows.column(parent), pa.array(doubted, pa.string()))
+        kept = with_aside(kept.cast(table.arrow_schema))
+        return pa.concat_tables([rows.filter(pc.invert(is_doubted)), kept])
+
+    def _known(self, batch: Batch) -> pa.Table:
+        """The rows of a batch as they are kept, without those of people who asked to be forgotten.
+
+        Hashes are looked at, too: of who was forgotten, only the hash of a phone number may be known.
+        """
+        table = batch.job.resource.table
+        rows = self._forgotten.without(self._connection, table.full_name, batch.rows)
+        rows, dropped = self._allowances.kept(table.full_name, rows)
+        if any(dropped):
+            self._dropped[batch.job.name] = sum(
+                (dropped[row] for row in new_rows(self._connection, table, rows)), allowed.Dropped()
+            )
+        if not self._addresses.is_hashed:
+            return rows
+        rows = self._addresses.kept(table.full_name, rows)
+        return self._forgotten.without(self._connection, table.full_name, rows)
+
+    def record(self, job: Job) -> None:
+        """Append how a resource ended to `raw_ops.loads`."""
+        outcome = job.outcome
+        outcome.finished_at = datetime.now(UTC)
+        outcome.requests, outcome.waits = job.client.tally.requests, job.client.tally.waits
+        if job.error is not None:
+            outcome.outcome = "skipped" if job.is_skipped else "failed"
+            outcome.detail = outside.words(job.error)
+        columns = [name for name in asdict(outcome) if name not in ("latest_days", "set_aside")]
+        self._connection.execute(
+            f"insert into raw_ops.loads (run_id, {', '.join(columns)}) "
+            f"values ({', '.join('?' * (len(columns) + 1))})",
+            [self._run_id, *(getattr(outcome, name) for name in columns)],
+        )
+
+    def forget(self, name: str) -> None:
+        """Take a source's cursor and schema from the warehouse again: a package of it was not loaded."""
+        self._packages.forget(name)
+
+
+def _forgotten(path: Path) -> Forgotten:
+    """Who must not come back. Raises NotStartedError where that cannot be read."""
+    try:
+        return Forgotten(path)
+    except ValueError:
+        raise NotStartedError(
+            f"{path} is damaged, and says who asked to be forgotten: nothing is loaded without it. "
+            "Bring back its last backup"
+        ) from None

@@ -1,0 +1,395 @@
+"""How the tables of Klaviyo are read."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import requests
+
+from common import seeds
+from ingest.errors import RefusedError, SourceError
+from ingest.http import Client, side_by_side
+from ingest.model import SETTLED, Pages
+from ingest.paging import Linked, Parameters, Whole
+from ingest.typed import Table
+from ingest.vendors.klaviyo.tables import (
+    ACCOUNTS,
+    CAMPAIGN_VALUES,
+    CAMPAIGNS,
+    CATALOG_CATEGORIES,
+    CATALOG_CATEGORY_ITEMS,
+    CATALOG_ITEMS,
+    CATALOG_VARIANTS,
+    EVENTS,
+    FLOW_ACTIONS,
+    FLOW_MESSAGES,
+    FLOW_VALUES,
+    FLOWS,
+    GROUP_COUNT,
+    LIST_COUNTS,
+    LIST_MEMBERS,
+    LISTS,
+    MAPPED_METRICS,
+    METRIC_AGGREGATES,
+    METRICS,
+    PREDICTIONS,
+    PROFILES,
+    SEGMENT_COUNTS,
+    SEGMENT_MEMBERS,
+    SEGMENTS,
+)
+
+WINDOW = timedelta(days=7)
+WINDOWS_AT_ONCE = 8
+"""Events are asked for in windows side by side: at a second or two a page, one after the other takes hours.
+"""
+
+Moment = TypeVar("Moment", datetime, date)
+CHANNELS = ("email", "sms")
+"""Whose campaigns are read; push messages are not, since no job speaks of them."""
+
+
+def list_of(size: int | None) -> Linked:
+    return Linked("$.links.next", "page[cursor]", ("page[size]", size) if size else None)
+
+
+MESSAGE_ROLES = (
+    "received_email",
+    "opened_email",
+    "clicked_email",
+    "received_text",
+    "opened_text",
+    "clicked_text",
+)
+"""What happens to a message; each of their metrics is grouped by message in one query."""
+ORDER_ROLE = "placed_order"
+"""What counts as an order; its metrics are grouped by their attribution."""
+AGGREGATE_DAYS = 365
+AGGREGATE_ROWS = 500
+REPORT_DAYS = 30
+
+
+def accounts(client: Client, _since: None) -> Pages:
+    """The account that the key belongs to: its currency and time zone, not whom to write to."""
+    asked = {"fields[account]": ",".join(column.name for column in ACCOUNTS.columns if column.at)}
+    yield from client.pages("accounts", ACCOUNTS, Whole(), asked)
+
+
+def metrics(client: Client, _since: None) -> Pages:
+    yield from client.pages("metrics", METRICS, list_of(None))
+
+
+def mapped_metrics(client: Client, _since: None = None) -> Iterator[pa.Table]:
+    """Which of its metrics the account takes for its orders, products, carts and refunds.
+
+    Yields nothing where Klaviyo does not say, as in old revisions: metrics are then known by their names.
+    """
+    try:
+        yield from client.pages(
+            "mapped-metrics", MAPPED_METRICS, Whole(), {"include": "custom-metric,metric"}
+        )
+    except RefusedError as error:
+        if error.status != requests.codes.not_found and not error.lacks_scope:
+            raise
+        notice = f"no mapped metrics ({error.status}): orders and products are recognized by metric names"
+        if notice not in client.vendor.notices:
+            client.vendor.notices.append(notice)
+
+
+def segments(client: Client, _since: None = None) -> Iterator[pa.Table]:
+    yield from client.pages("segments", SEGMENTS, list_of(10))
+
+
+def catalog_items(client: Client, _since: None) -> Pages:
+    """Every product that the shop lists, with the ids of its variants: a relation is told when included."""
+    asked = {"include": "variants", "fields[catalog-variant]": "external_id"}
+    yield from client.pages("catalog-items", CATALOG_ITEMS, list_of(100), asked)
+
+
+def catalog_variants(client: Client, _since: None) -> Pages:
+    yield from client.pages("catalog-variants", CATALOG_VARIANTS, list_of(100))
+
+
+def catalog_categories(client: Client, _since: None = None) -> Iterator[pa.Table]:
+    yield from client.pages("catalog-categories", CATALOG_CATEGORIES, list_of(100))
+
+
+def catalog_category_items(client: Client, _since: None) -> Pages:
+    """Which products stand in which category; an item itself does not tell, so each category is asked."""
+    path = "catalog-categories/{category}/relationships/items"
+    for page in catalog_categories(client):
+        for category in page.column("id").to_pylist():
+            ids, known = {"category": category}, {"category_id": category}
+            yield from client.pages(path, CATALOG_CATEGORY_ITEMS, list_of(100), ids=ids, known=known)
+
+
+def profiles(client: Client, since: datetime | None) -> Pages:
+    """Profiles in the order of their changes; one that changes while it is read comes again at the end."""
+    asked = {"sort": "updated", "additional-fields[profile]": "subscriptions"}
+    if since:
+        asked["filter"] = f"greater-than(updated,{_utc(since)})"  # there is no greater-or-equal here
+    for page in client.pages("profiles", PROFILES, list_of(100), asked):
+        yield page
+        yield None
+
+
+def predictive_analytics(client: Client, _since: None) -> Pages:
+    """What Klaviyo expects of every profile, nulls where it expects nothing.
+
+    Apart from `profiles`, because the vendor allows a fifteenth of the requests and fails under load.
+    """
+    asked = {
+        "fields[profile]": "predictive_analytics",
+        "additional-fields[profile]": "predictive_analytics",
+    }
+    known = {"measured_on": client.today}
+    yield from client.pages("profiles", PREDICTIONS, list_of(100), asked, known=known)
+
+
+def segment_counts(client: Client, _since: None) -> Pages:
+    """Klaviyo's own count of each segment, one request a second each."""
+    asked = {"fields[segment]": "profile_count", "additional-fields[segment]": "profile_count"}
+    known = {"measured_on": client.today}
+    for segment in _segment_ids(client):
+        yield from client.pages(
+            "segments/{segment}", SEGMENT_COUNTS, Whole(), asked, ids={"segment": segment}, known=known
+        )
+
+
+def counted(kind: str, client: Client, group: str) -> int | None:
+    """Klaviyo's own count of a segment or list: 0 of one that is gone, None where it gives none."""
+    asked = {f"fields[{kind}]": "profile_count", f"additional-fields[{kind}]": "profile_count"}
+    try:
+        (page,) = client.pages(f"{kind}s/{{group}}", GROUP_COUNT, Whole(), asked, ids={"group": group})
+    except RefusedError as error:
+        return 0 if error.status == requests.codes.not_found else None
+    except SourceError:
+        return None
+    counts = page.column("profile_count").to_pylist()
+    return int(counts[0]) if counts and counts[0] is not None else None
+
+
+def segment_members(client: Client, _since: None) -> Pages:
+    """Who is in each segment now; leavers leave no trace, so the whole membership is read."""
+    asked = {"fields[profile]": "joined_group_at"}
+    path = "segments/{segment}/profiles"
+    for segment in _segment_ids(client):
+        ids, known = {"segment": segment}, {"segment_id": segment}
+        yield from client.pages(path, SEGMENT_MEMBERS, list_of(100), asked, ids=ids, known=known)
+
+
+def _segment_ids(client: Client) -> list[str]:
+    return [segment for page in segments(client) for segment in page.column("id").to_pylist()]
+
+
+def lists(client: Client, _since: None = None) -> Iterator[pa.Table]:
+    yield from client.pages("lists", LISTS, list_of(10))
+
+
+def list_counts(client: Client, _since: None) -> Pages:
+    """Klaviyo's own count of each list, one request a second each."""
+    asked = {"fields[list]": "profile_count", "additional-fields[list]": "profile_count"}
+    known = {"measured_on": client.today}
+    for list_id in _list_ids(client):
+        yield from client.pages(
+            "lists/{list}", LIST_COUNTS, Whole(), asked, ids={"list": list_id}, known=known
+        )
+
+
+def _list_ids(client: Client) -> list[str]:
+    return [list_id for page in lists(client) for list_id in page.column("id").to_pylist()]
+
+
+def list_members(client: Client, _since: None) -> Pages:
+    """Who is on each list now, whether or not they may still be written to."""
+    asked = {"fields[profile]": "joined_group_at"}
+    for list_id in _list_ids(client):
+        ids, known = {"list": list_id}, {"list_id": list_id}
+        yield from client.pages(
+            "lists/{list}/profiles", LIST_MEMBERS, list_of(100), asked, ids=ids, known=known
+        )
+
+
+def campaigns(client: Client, since: datetime | None, table: Table = CAMPAIGNS) -> Pages:
+    """Campaigns of each channel, or their messages, which come with them.
+
+    Klaviyo lists no campaign without its channel, does not say it in the row, and may hide what is archived
+    from who does not ask for it.
+    """
+    after = f",greater-or-equal(updated_at,{_utc(since)})" if since else ""
+    for channel in CHANNELS:
+        for archived in ("false", "true"):
+            asked = {
+                "include": "campaign-messages",
+                "filter": f"equals(messages.channel,'{channel}'),equals(archived,{archived}){after}",
+            }
+            yield from client.pages("campaigns", table, list_of(100), asked, known={"channel": channel})
+
+
+def campaign_values(client: Client, _since: None) -> Pages:
+    """What became of the campaigns of the past year, in one report."""
+    yield from _report(client, "campaign", CAMPAIGN_VALUES, {"key": "last_365_days"})
+
+
+def events(client: Client, since: datetime | None, history_days: int) -> Pages:
+    """Every tracked action in the order in which it happened, from `since` to just before the run began.
+
+    The upper bound keeps an event that claims to be from the future out until its time has come.
+    """
+    end = client.started_at - SETTLED
+    start = since or end - timedelta(days=history_days)
+    windows = (
+        partial(_events_between, client, at, min(at + WINDOW, end)) for at in _steps(start, end, WINDOW)
+    )
+    for pages in side_by_side(windows, WINDOWS_AT_ONCE):
+        yield from pages
+        yield None
+
+
+def _steps(start: Moment, end: Moment, step: timedelta) -> Iterator[Moment]:
+    while start < end:
+        yield start
+        start += step
+
+
+def _events_between(client: Client, start: datetime, end: datetime) -> Iterator[pa.Table]:
+    """Half-open, so that the windows touch without sharing a second. Profiles and metrics only as ids.
+
+    An attribution may come up to three hours after its event, which the next run's overlap reads again.
+    """
+    asked = {
+        "sort": "datetime",
+        "filter": f"greater-or-equal(datetime,{_utc(start)}),less-than(datetime,{_utc(end)})",
+        "include": "attributions,metric,profile",
+        "fields[profile]": "id",
+        "fields[metric]": "name",
+    }
+    yield from client.pages("events", EVENTS, list_of(1000), asked)
+
+
+def flows(client: Client, _since: None = None) -> Iterator[pa.Table]:
+    yield from _flows(client, FLOWS)
+
+
+def flow_actions(client: Client, _since: None = None) -> Iterator[pa.Table]:
+    """The steps of every flow, included with it: its own listing would be a request per flow."""
+    yield from _flows(client, FLOW_ACTIONS, {"include": "flow-actions"})
+
+
+def _flows(client: Client, table: Table, asked: Mapping[str, str] | None = None) -> Iterator[pa.Table]:
+    """The listing of flows, read as `table`; archived ones are asked for, lest the vendor hides them."""
+    for archived in ("false", "true"):
+        params = {**(asked or {}), "filter": f"equals(archived,{archived})"}
+        yield from client.pages("flows", table, list_of(50), params)
+
+
+def flow_messages(client: Client, _since: None) -> Pages:
+    """What each sending step sends, a request per step."""
+    path = "flow-actions/{action}/flow-messages"
+    for page in flow_actions(client):
+        for action in page.select(["id", "definition"]).to_pylist():
+            if _kind(action["definition"]).startswith("send-"):
+                ids, known = {"action": action["id"]}, {"flow_action_id": action["id"]}
+                yield from client.pages(path, FLOW_MESSAGES, list_of(50), ids=ids, known=known)
+
+
+def _kind(definition: str | None) -> str:
+    """The type that a definition names; empty where it names none."""
+    told = json.loads(definition or "{}")
+    kind = told.get("type") if isinstance(told, dict) else None
+    return kind if isinstance(kind, str) else ""
+
+
+def metric_aggregates(client: Client, since: date | None, history_days: int) -> Pages:
+    """Klaviyo's own counts by day and message, from `since` to today: one query a metric and year."""
+    metric_ids = _metric_ids(client)
+    start, end = since or client.today - timedelta(days=history_days), client.today + timedelta(days=1)
+    for at in _steps(start, end, timedelta(days=AGGREGATE_DAYS)):
+        for role in (*MESSAGE_ROLES, ORDER_ROLE):
+            group = "$attributed_{}" if role == ORDER_ROLE else "${}"
+            by = [group.format("flow"), group.format("message")]
+            for metric_id in metric_ids.get(role, []):
+                yield from _aggregated(
+                    client, metric_id, by, at, min(at + timedelta(days=AGGREGATE_DAYS), end)
+                )
+        yield None
+
+
+def _aggregated(client: Client, metric_id: str, by: list[str], start: date, end: date) -> Iterator[pa.Table]:
+    """One metric by day and by flow and message, the next page being asked for in the body."""
+
+    def body(page: Parameters) -> Mapping[str, Any]:
+        asked = {
+            "metric_id": metric_id,
+            "measurements": ["count", "unique", "sum_value"],
+            "interval": "day",
+            "by": by,
+            "timezone": "UTC",
+            "page_size": AGGREGATE_ROWS,
+            "filter": [f"greater-or-equal(datetime,{start}T00:00:00)", f"less-than(datetime,{end}T00:00:00)"],
+            **page,
+        }
+        return {"data": {"type": "metric-aggregate", "attributes": asked}}
+
+    known = {"metric_id": metric_id, "grouped_by": by[1]}
+    paging = Linked("$.links.next", "page_cursor")
+    yield from client.pages("metric-aggregates", METRIC_AGGREGATES, paging, known=known, body=body)
+
+
+def flow_values(client: Client, _since: None) -> Pages:
+    """What became of what flows sent in the last full days: a report, of which 225 a day are given."""
+    timeframe = {
+        "start": f"{client.today - timedelta(days=REPORT_DAYS)}T00:00:00+00:00",
+        "end": f"{client.today}T00:00:00+00:00",
+    }
+    yield from _report(client, "flow", FLOW_VALUES, timeframe)
+
+
+def _report(client: Client, kind: str, table: Table, timeframe: Mapping[str, str]) -> Pages:
+    """The values of a kind of message, orders being the conversions; a report for each metric of orders."""
+    for metric_id in _metric_ids(client).get(ORDER_ROLE, []):
+        asked = {
+            "statistics": [column.name for column in table.columns if column.at == "statistics"],
+            "timeframe": timeframe,
+            "conversion_metric_id": metric_id,
+            "group_by": [column.name for column in table.columns if column.at == "groupings"],
+        }
+        body = {"data": {"type": f"{kind}-values-report", "attributes": asked}}
+        paging = Linked("$.links.next", "page_cursor")
+        known = {"measured_on": client.today, "conversion_metric_id": metric_id}
+        yield from client.pages(f"{kind}-values-reports", table, paging, known=known, body=body)
+
+
+def _metric_ids(client: Client) -> dict[str, list[str]]:
+    """The ids of metrics by their role: as the account maps them, else by name.
+
+    Several names, and several integrations with one name, may have the same role.
+    """
+    roles = {name.lower(): role for role, name in seeds.rows("klaviyo_metric_names", "role", "metric_name")}
+    found: dict[str, list[str]] = {}
+    for page in client.pages("metrics", METRICS, list_of(None)):
+        for metric in page.select(["id", "name"]).to_pylist():
+            if role := roles.get((metric["name"] or "").strip().lower()):
+                found.setdefault(role, []).append(metric["id"])
+    return found | _mapped_ids(client)
+
+
+def _mapped_ids(client: Client) -> dict[str, list[str]]:
+    """The ids of the metrics that the account maps to a role; of one that it made itself, those it sums."""
+    roles = {mapped: role for role, mapped in seeds.rows("klaviyo_metric_roles", "role", "mapped_metric")}
+    found: dict[str, list[str]] = {}
+    for page in mapped_metrics(client):
+        for mapped in page.to_pylist():
+            summed = [group["metric_id"] for group in json.loads(mapped["metric_groups"] or "[]")]
+            ids = [mapped["metric_id"]] if mapped["metric_id"] else summed
+            if ids and mapped["id"] in roles:
+                found[roles[mapped["id"]]] = list(dict.fromkeys(ids))
+    return found
+
+
+def _utc(moment: datetime) -> str:
+    """The form that is safe in a filter: no blank, no plus sign, whole seconds."""
+    return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -1,0 +1,86 @@
+"""How the tables of Mavera are read."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import pyarrow as pa
+import sqlalchemy as sa
+
+from common import assumptions
+from ingest.errors import SourceError
+from ingest.http import Client
+from ingest.model import Pages
+from ingest.paging import Page, Paging, Parameters, Whole, total_of
+from ingest.typed import Table, value
+from ingest.vendors.mavera.tables import LEDGER, PERSONAS
+
+PAGE_ROWS = 100
+LEDGER_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class EitherWay:
+    """The two styles that Mavera's reference shows for one and the same list: by cursor, or by offset and
+    total."""
+
+    empty_ends: bool = True
+    total: str = "$.total"
+
+    def first(self) -> Parameters:
+        return {"limit": PAGE_ROWS}
+
+    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:
+        if cursor := value(page.text, "$.next_cursor"):
+            return {**self.first(), assumptions.CURSOR: cursor}
+        total = total_of(page.text, self.total)
+        if total is not None and page.row_count and count < total:
+            return {**self.first(), "offset": int(asked.get("offset", 0)) + page.row_count}
+        return None
+
+
+def personas(client: Client, _since: None) -> Pages:
+    """Base personas and the account's own; which are which is `is_custom`, not a filter."""
+    yield from client.pages("personas", PERSONAS, EitherWay())
+
+
+def each_whole(
+    path: str, table: Table, paging: Paging = EitherWay()
+) -> Callable[[Client, datetime | None], Pages]:
+    """Rows of a list, each asked for with all it holds, unless it has not moved since the last run."""
+
+    def read(client: Client, since: datetime | None) -> Pages:
+        for page in client.pages(path, table, paging):
+            for row in page.select(["id", "updated_at"]).to_pylist():
+                if since is None or row["updated_at"] is None or row["updated_at"] >= since:
+                    yield from client.pages(f"{path}/{{id}}", table, Whole(), ids={"id": row["id"]})
+
+    return read
+
+
+def ledger(url: str) -> Iterator[pa.Table]:
+    """The journal as it stands, read-only; none where nothing was ever sent. The file is never created.
+
+    Raises SourceError where the ledger is damaged or cannot be reached.
+    """
+    address = sa.make_url(url)
+    if address.get_backend_name() == "sqlite":
+        if not address.database or not Path(address.database).exists():
+            return
+        url = f"sqlite:///file:{address.database}?mode=rw&uri=true"
+    engine = sa.create_engine(url, poolclass=sa.NullPool)
+    try:
+        with engine.connect().execution_options(postgresql_readonly=True) as connection:
+            if not sa.inspect(connection).has_table("journal"):
+                return
+            names = [column.name for column in LEDGER.columns]
+            journal = sa.table("journal", *map(sa.column, names))
+            rows = connection.execute(sa.select(journal).order_by(journal.c.entry_id)).mappings()
+            for part in rows.partitions(LEDGER_ROWS):
+                yield LEDGER.from_rows(dict(row) for row in part)
+    except sa.exc.DBAPIError as error:
+        said, *_ = [*str(error.orig).splitlines(), ""]  # the error itself would quote the query
+        is_file = address.get_backend_name() == "sqlite"
+        remedy = "Bring back its last backup" if is_file else "See that its server runs"
+        raise SourceError(f"the ledger cannot be read ({said}). {remedy}") from error

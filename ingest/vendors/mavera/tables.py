@@ -1,0 +1,86 @@
+"""The raw tables of Mavera."""
+
+from ingest.typed import Column, Table, each
+
+SCHEMA = "raw_mavera"
+
+PERSONAS = Table(
+    SCHEMA,
+    "personas",
+    ("id",),
+    [
+        *each("text", "id name category description pipeline_type type"),
+        *each("bool", "is_custom is_expert"),
+        Column("created_at", "timestamptz"),  # Unix seconds here, ISO 8601 elsewhere
+        Column("credits_charged", "bigint"),
+        Column("details", "any"),
+    ],
+    drops="object",
+)
+THREADS = Table(
+    SCHEMA,
+    "threads",
+    ("id",),
+    [
+        *each("text", "id title current_phase complexity"),
+        Column("credits_used", "bigint"),
+        Column("workspace_id", "text"),
+        Column("message_count", "bigint"),
+        *each("timestamptz", "created_at updated_at"),
+        *each("any", "messages sources personas_used"),
+    ],
+    drops="object",
+    newest="updated_at",
+)
+FOCUS_GROUPS = Table(
+    SCHEMA,
+    "focus_groups",
+    ("id",),
+    [
+        *each("text", "id name status workspace_id"),
+        # No reference of focus groups is known: their insides stay as they came.
+        *each("any", "persona_ids questions results usage error"),
+        *each("timestamptz", "created_at updated_at"),
+    ],
+    drops="object",
+    newest="updated_at",
+)
+BRAND_VOICES = Table(
+    SCHEMA,
+    "brand_voices",
+    ("id",),
+    [
+        *each("text", "id label usage_context status error voice_summary workspace_id"),
+        *each("any", "tone writing_style vocabulary example_phrases sources"),
+        *each("timestamptz", "created_at updated_at"),
+    ],
+    drops="object",
+    newest="updated_at",
+)
+GENERATIONS = Table(
+    SCHEMA,
+    "generations",
+    ("id",),
+    [
+        *each("text", "id title content_type workspace_id output content markdown"),
+        # An app is an object in the reference, a bare id in the guide.
+        *each("any", "app brand_voice input_data usage"),
+        *each("timestamptz", "created_at updated_at"),
+    ],
+    drops="object",
+    newest="updated_at",
+)
+LEDGER = Table(
+    SCHEMA,
+    "ledger",
+    ("entry_id",),
+    [
+        Column("entry_id", "bigint"),
+        *each("text", "call_id event written_at run_id destination kind record_key job action fingerprint"),
+        *each("json", "facts payload"),
+        *each("text", "state remote_id thread_id"),
+        *each("bigint", "credits_low credits_high credits"),
+        *each("text", "credits_source error"),
+        Column("answer", "json"),
+    ],
+)

@@ -1,0 +1,108 @@
+"""Wistia (Data and Stats API): medias with stats, curves, captions and settings, visitors, viewing events.
+
+Both tracks are read alike; the end of the base URL, /v1 or /modern, says which one is.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+from common.pace import Pace
+from common.settings import Settings
+from ingest.http import Client, Vendor
+from ingest.model import Pages, Resource, Source
+from ingest.paging import Paging
+from ingest.typed import Table
+from ingest.vendors.wistia import reads, tables
+
+READ_DATA = "Read all folder and media data"
+READ_STATS = "Read detailed stats"
+REQUESTS_A_MINUTE = 600
+"""The account's allowance; no answer says what is left of it."""
+
+
+def resources(settings: Settings) -> list[Resource]:
+    data, stats = READ_DATA, READ_STATS
+    folders = tables.projects_table(reads.is_modern(settings.wistia_base_url))
+    return [
+        Resource(tables.MEDIAS, reads.medias, data, gone="things"),
+        Resource(folders, partial(reads.projects, table=folders), data, gone="things"),
+        Resource(tables.VISITORS, reads.visitors, stats),
+        Resource(
+            tables.EVENTS,
+            lambda client, since: reads.events(client, since, settings.history_days),
+            stats,
+            cursor="received_at",
+            overlap=reads.LATE,
+        ),
+        Resource(
+            tables.MEDIA_STATS,
+            _of_each_media("stats/medias/{media_id}", tables.MEDIA_STATS),
+            stats,
+        ),
+        Resource(
+            tables.MEDIA_ENGAGEMENT,
+            _of_each_media("stats/medias/{media_id}/engagement", tables.MEDIA_ENGAGEMENT),
+            stats,
+            cursor="measured_on",
+            daily=True,
+        ),
+        Resource(
+            tables.MEDIA_STATS_BY_DATE,
+            partial(reads.media_stats_by_date, history_days=settings.history_days),
+            stats,
+            cursor="date",
+            overlap=reads.LATE,
+        ),
+        Resource(
+            tables.ACCOUNT_STATS_BY_DATE,
+            partial(reads.account_stats_by_date, history_days=settings.history_days),
+            stats,
+            cursor="date",
+            overlap=reads.LATE,
+        ),
+        Resource(
+            tables.CAPTIONS,
+            _of_each_media(
+                "medias/{media_id}/captions",
+                table=tables.CAPTIONS,
+                paging=reads.SOME,
+            ),
+            data,
+            replaced=True,
+        ),
+        Resource(
+            tables.CUSTOMIZATIONS,
+            _of_each_media("medias/{media_id}/customizations", tables.CUSTOMIZATIONS),
+            data,
+            replaced=True,
+        ),
+    ]
+
+
+def _of_each_media(path: str, table: Table, paging: Paging = reads.ONE) -> Callable[[Client, object], Pages]:
+    return partial(reads.of_each_media, path=path, table=table, paging=paging)
+
+
+def connect(settings: Settings, key: str) -> Vendor:
+    is_near = settings.world_of("wistia") == "sandbox"
+    # On loopback the limit may be switched off; where it is not, the answers say so.
+    pace = Pace() if is_near else Pace([(REQUESTS_A_MINUTE, 60.0)])
+    # The modern track answers as one of its monthly releases did; without a header, as the newest.
+    release = {"X-Wistia-API-Version": settings.wistia_api_version}
+    return Vendor(
+        settings.wistia_base_url,
+        f"Bearer {key}",
+        pace=pace,
+        by_endpoint=False,
+        headers=release if reads.is_modern(settings.wistia_base_url) else None,
+        is_near=is_near,
+    )
+
+
+WISTIA = Source(
+    "wistia",
+    "WISTIA_API_TOKEN",
+    connect,
+    resources,
+    probes={READ_DATA: "medias?per_page=1", READ_STATS: "stats/events?per_page=1"},
+)

@@ -1,0 +1,116 @@
+"""How the tables of Wistia are read."""
+
+from collections.abc import Iterator
+from datetime import date, datetime, timedelta
+from functools import partial
+
+import pyarrow as pa
+import requests
+
+from ingest.errors import RefusedError
+from ingest.http import Client, side_by_side
+from ingest.model import Pages
+from ingest.paging import Numbered, Paging, Parameters, Whole
+from ingest.typed import Table
+from ingest.vendors.wistia.tables import ACCOUNT_STATS_BY_DATE, EVENTS, MEDIA_STATS_BY_DATE, MEDIAS, VISITORS
+
+PAGE = Numbered(100)  # a larger page is cut to 100 without a word
+ONE = Whole()
+SOME = Whole(empty_ends=False)  # a media without captions is no sign of trouble
+LATE = timedelta(days=3)
+CLOSED_DAYS = 14
+"""Days older than the overlap are asked for this many at a time."""
+WINDOWS_AT_ONCE = 6
+"""Pages of 100 rows take about as long as pages of 1,000: only several at once come near the allowance."""
+
+
+def is_modern(base_url: str) -> bool:
+    return base_url.endswith("/modern")
+
+
+def on_track(client: Client, path: str) -> str:
+    """A path as the track that is read has it: those of v1 end in `.json`."""
+    return path if is_modern(client.vendor.base_url) else f"{path}.json"
+
+
+def medias(client: Client, _since: None = None) -> Iterator[pa.Table]:
+    """Every media: there is no filter on what changed."""
+    yield from client.pages(on_track(client, "medias"), MEDIAS, PAGE)
+
+
+def projects(client: Client, _since: None, table: Table) -> Pages:
+    """Every project, which the modern track calls a folder."""
+    name = "folders" if is_modern(client.vendor.base_url) else "projects"
+    yield from client.pages(on_track(client, name), table, PAGE)
+
+
+def visitors(client: Client, _since: None) -> Pages:
+    """Every browser that loaded a player. The list moves while it is read: the next run heals it."""
+    yield from client.pages(on_track(client, "stats/visitors"), VISITORS, PAGE)
+
+
+def events(client: Client, since: datetime | None, history_days: int) -> Pages:
+    """One row per viewing session, oldest window first, because inside a window the newest row comes first.
+
+    A session in progress still grows and some arrive days late, so the last days are read again, day by day.
+    """
+    start = since.date() if since else client.today - timedelta(days=history_days)
+    windows = (partial(_events_of, client, *days) for days in _windows(start, client.today))
+    for pages in side_by_side(windows, WINDOWS_AT_ONCE):
+        yield from pages
+        yield None
+
+
+def _events_of(client: Client, first: date, last: date) -> Iterator[pa.Table]:
+    days = {"start_date": f"{first}", "end_date": f"{last}"}  # both inclusive
+    yield from client.pages(on_track(client, "stats/events"), EVENTS, PAGE, days)
+
+
+def _windows(start: date, today: date) -> Iterator[tuple[date, date]]:
+    while start <= today:
+        closed = today - LATE - start
+        days = max(min(closed.days, CLOSED_DAYS), 1)
+        yield start, start + timedelta(days=days - 1)
+        start += timedelta(days=days)
+
+
+def of_each_media(
+    client: Client,
+    _since: object,
+    *,
+    path: str,
+    table: Table,
+    paging: Paging = ONE,
+    params: Parameters | None = None,
+) -> Pages:
+    """What `path` says of every media in the catalogue."""
+    for page in medias(client):
+        for media_id in page.column("hashed_id").to_pylist():
+            ids = {"media_id": media_id}
+            known = {"media_id": media_id, "measured_on": client.today}
+            yield from client.pages(on_track(client, path), table, paging, params, ids=ids, known=known)
+
+
+def media_stats_by_date(client: Client, since: date | None, history_days: int) -> Pages:
+    """A media's counts by day, zero days too. Late sessions are counted on their day: the last ones are read
+    again.
+    """
+    days = _days(client, since, history_days)
+    path = "stats/medias/{media_id}/by_date"
+    yield from of_each_media(client, since, path=path, table=MEDIA_STATS_BY_DATE, params=days)
+
+
+def account_stats_by_date(client: Client, since: date | None, history_days: int) -> Pages:
+    """The account's counts by day, with those of deleted medias. Not every v1 account is served them."""
+    days = _days(client, since, history_days)
+    try:
+        yield from client.pages(on_track(client, "stats/account/by_date"), ACCOUNT_STATS_BY_DATE, ONE, days)
+    except RefusedError as error:
+        if error.status != requests.codes.not_found:
+            raise
+        client.vendor.notices.append("the account's counts by day are not served here; those by media are")
+
+
+def _days(client: Client, since: date | None, history_days: int) -> Parameters:
+    start = since or client.today - timedelta(days=history_days)
+    return {"start_date": f"{start}", "end_date": f"{client.today}"}  # both inclusive
