@@ -9,6 +9,9 @@ Q ?=
 BACKUP ?= backup/mavera-warehouse.backup
 AS :=
 PY := .venv/bin/python
+# A file's tests share what they build. A worker that dies is not replaced: xdist would give it the same test again
+# and again, or wait for ever.
+TWO_WORKERS := -n 2 --dist loadfile --max-worker-restart=0
 SCHEDULERS := 'apache-airflow-core>=3.1,<4' 'apache-airflow-providers-standard>=1,<2' 'dagster>=1.11,<2' # for which examples/ has schedules
 
 export DO_NOT_TRACK := 1
@@ -16,7 +19,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint faults bench doctor ingest transform plan activate results scheduled drift status shell query forget backup restore publish \
+.PHONY: help demo test check lint faults bench doctor ingest transform plan activate results scheduled drift status shell query forget backup restore publish \
   report docs column-lineage zones sandbox audit sbom lock clean
 
 help: ## this list
@@ -26,7 +29,10 @@ demo: .venv/.ready ## the whole way once, against a sandbox on this machine: no 
 	@$(PY) -m sandbox demo --people $(PEOPLE) --port $(PORT)
 
 test: .venv/.dev lint ## lint, types, every test
-	@$(PY) -m pytest -n 2 --dist loadfile
+	@$(PY) -m pytest $(TWO_WORKERS)
+
+check: .venv/.dev lint ## lint, types, and the tests that start no program, in less than a minute
+	@$(PY) -m pytest $(TWO_WORKERS) $$($(PY) -m tests.pure)
 
 lint: .venv/.dev ## style and types
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy

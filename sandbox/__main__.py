@@ -31,7 +31,7 @@ class Limits(StrEnum):
 
 
 @app.command(epilog=terminal.DEBUG_HELP)
-def serve(
+def serve(  # noqa: PLR0913 - each is an option of the command
     people: People = 2000,
     seed: Seed = 7,
     as_of: Annotated[str, typer.Option(help="What time it is there: midnight UTC of this date.")] = "today",

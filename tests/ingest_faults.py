@@ -335,7 +335,7 @@ def load(settings: Settings, vendor: str, *, deep: bool = False) -> Summary:
     return pipeline.run(settings, list(SOURCES.values()), [vendor], Silent(), deep=deep)
 
 
-def load_until(point: str, settings: Settings, vendor: str) -> None:
+def load_until(point: str, settings: Settings, vendor: str) -> None:  # noqa: C901 - a branch for each point
     """Load in this process, and kill it without warning at `point`."""
 
     def die() -> None:

@@ -227,15 +227,10 @@ def aggregates(world: World, asked: Attributes, url: str) -> str:
         raise refused("measurements", "'measurements' must not be empty")
     by = chosen_of(asked, "by", GROUPINGS)
     interval = one_of(asked, "interval", INTERVALS, "day")
-    size = asked.get("page_size", LARGEST_PAGE)
-    if not isinstance(size, int) or not 1 <= size <= LARGEST_PAGE:
-        raise refused("page_size", f"Page size must be an integer from 1 to {LARGEST_PAGE}")
+    size = _size_of(asked)
     sorts = [f"{sign}{name}" for name in (*by, *measured) for sign in ("", "-")]
     sort = one_of(asked, "sort", ["", *sorts], "")
-    try:
-        zone = ZoneInfo(asked.get("timezone", "UTC"))
-    except (KeyError, ValueError, OSError, TypeError):
-        raise refused("timezone", f"'{asked['timezone']}' is not a time zone") from None
+    zone = _zone_of(asked)
     start, end, conditions = _range_of(asked["filter"], zone)
     buckets = list(_buckets(start.astimezone(zone), end.astimezone(zone), interval))
     is_attributed = any("attribution." in sql for sql in [*map(_property, by), *conditions])
@@ -266,10 +261,7 @@ def aggregates(world: World, asked: Attributes, url: str) -> str:
     same = {name: value for name, value in asked.items() if name != "page_cursor"}
     listing = sha256(orjson.dumps(same, option=orjson.OPT_SORT_KEYS)).hexdigest()[:15]
     first = _place_of(asked.get("page_cursor"), listing)
-    following = None
-    if first + size < len(order):
-        cursor = urlsafe_b64encode(f"{listing}:{first + size}".encode()).decode()
-        following = f"{urlsplit(url)._replace(query='').geturl()}?{urlencode({'page_cursor': cursor})}"
+    following = _page_from(url, listing, first + size) if first + size < len(order) else None
     resource = {
         "type": "metric-aggregate",
         "id": str(int(listing, 16)),
@@ -299,6 +291,20 @@ def _grouped(
         for name, value in zip(MEASUREMENTS, values, strict=True):
             group[name][places[bucket]] = value
     return groups
+
+
+def _size_of(asked: Attributes) -> int:
+    size = asked.get("page_size", LARGEST_PAGE)
+    if not isinstance(size, int) or not 1 <= size <= LARGEST_PAGE:
+        raise refused("page_size", f"Page size must be an integer from 1 to {LARGEST_PAGE}")
+    return size
+
+
+def _zone_of(asked: Attributes) -> ZoneInfo:
+    try:
+        return ZoneInfo(asked.get("timezone", "UTC"))
+    except (KeyError, ValueError, OSError, TypeError):
+        raise refused("timezone", f"'{asked['timezone']}' is not a time zone") from None
 
 
 def _range_of(filters: Any, zone: ZoneInfo) -> tuple[datetime, datetime, list[str]]:
@@ -346,6 +352,12 @@ def _buckets(start: datetime, end: datetime, interval: str) -> Iterator[datetime
             at = (at + timedelta(days=31)).replace(day=1)
         else:
             at += {"hour": timedelta(hours=1), "day": timedelta(days=1), "week": timedelta(days=7)}[interval]
+
+
+def _page_from(url: str, listing: str, place: int) -> str:
+    """Return the address of the page that starts at this place."""
+    cursor = urlsafe_b64encode(f"{listing}:{place}".encode()).decode()
+    return f"{urlsplit(url)._replace(query='').geturl()}?{urlencode({'page_cursor': cursor})}"
 
 
 def _place_of(cursor: Any, listing: str) -> int:

@@ -18,6 +18,7 @@ from activate.ledger import lock as locks
 from activate.ledger import opening
 from activate.ledger.lock import LedgerError, lock
 from common import settings
+from tests import needs
 from tests.activate.test_ledger import KEY, MAVERA, begun, done
 
 PATIENCE_SECONDS = 60
@@ -26,9 +27,11 @@ PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or [
 ]
 AS_OWNER = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # a server refuses to run as root
 
-pytestmark = pytest.mark.skipif(
-    not PROGRAMS, reason="PostgreSQL's programs are not installed (Debian: apt-get install postgresql)"
-)
+
+@pytest.fixture(scope="module", autouse=True)
+def programs() -> None:
+    if not PROGRAMS:
+        needs.absent("PostgreSQL's programs: apt-get install postgresql")
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def test_every_command_and_option_exists(page: Path) -> None:
 
 def app_of(module: str) -> typer.Typer:
     """Find what a module runs: its own app, or that of its command line."""
-    for name in (f"{module}.cli", module, f"{module}.__main__"):
+    for name in (f"{module}.cli.main", module, f"{module}.__main__"):
         try:
             found = getattr(importlib.import_module(name), "app", None)
         except ModuleNotFoundError:

@@ -12,15 +12,19 @@ import pytest
 import yaml
 
 from common import settings
+from tests import needs
 
 EXAMPLES = settings.ROOT / "examples"
 THE_WAY = ["scheduled"]
 # Both need other versions of what the project needs, so `.ci/run` gives them an environment of their own.
 SCHEDULERS = settings.ROOT / "build" / "schedulers" / "bin" / "python"
-with_schedulers = pytest.mark.skipif(
-    not SCHEDULERS.exists(),
-    reason="Airflow and Dagster are not installed: .ci/run does it, in build/schedulers",
-)
+with_schedulers = pytest.mark.usefixtures("schedulers")
+
+
+@pytest.fixture(scope="module")
+def schedulers() -> None:
+    if not SCHEDULERS.exists():
+        needs.absent("Airflow and Dagster: .ci/run installs them in build/schedulers")
 
 
 def text_of(name: str) -> str:

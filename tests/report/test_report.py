@@ -20,11 +20,11 @@ import report.__main__ as report
 from common import settings, warehouse
 from report.drawing import ALERT, CARD, MAIN, svg
 from report.figures import FIGURES, Drawing, Figure
-from tests import shapes
+from tests import needs, shapes
 from tests.transform.test_dbt_project import PROJECT, SMALL, create_raw
 from transform import build as transform
 
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = needs.program("chromium", "chromium-browser", "google-chrome")
 CONTAINED = ["--no-sandbox", "--disable-dev-shm-usage"]  # as root, and with a small /dev/shm
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -501,8 +501,8 @@ def test_a_copy_of_another_version_is_one_line(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip("needs Chromium: apt-get install chromium")
+    if CHROMIUM is None:
+        needs.absent("Chromium: apt-get install chromium")
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=str(CHROMIUM), args=CONTAINED)
 

@@ -1,0 +1,44 @@
+"""Which test files are pure: they start no program, no server and no build of the warehouse.
+
+`make check` runs them, in seconds. What a file imports, itself or through the helpers of tests/, says whether
+it is pure: nobody keeps a list.
+"""
+
+import ast
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+TESTS: Final = Path(__file__).parent
+SLOW: Final = frozenset(
+    {
+        "subprocess",
+        "multiprocessing",
+        "socket",
+        "dbt",
+        "sandbox.server",
+        "playwright.sync_api",
+        "transform.build",
+    }
+)
+
+
+@cache
+def imports_of(path: Path) -> frozenset[str]:
+    """The modules that a file imports, and those that its helpers in tests/ import."""
+    named = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            named |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            named |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
+    helpers = {TESTS.parent / f"{name.replace('.', '/')}.py" for name in named if name.startswith("tests.")}
+    return frozenset(named).union(*(imports_of(helper) for helper in helpers if helper.exists()))
+
+
+def files() -> list[Path]:
+    return [path for path in sorted(TESTS.rglob("test_*.py")) if not imports_of(path) & SLOW]
+
+
+if __name__ == "__main__":
+    print(*(path.relative_to(TESTS.parent) for path in files()), sep="\n")  # noqa: T201
