@@ -79,7 +79,7 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
         *_in_ledger(settings.ledger_url, address, keys),
     ]
     if left:
-        raise ForgetError(f"still named in {', '.join(left)}: docs/operating.md, Forgetting somebody")
+        raise ForgetError(f"still named in {', '.join(left)}: docs/operating.md, Forget a person")
     return {
         "tombstone": forgotten.tombstone(people.normal(address)),
         "forgotten_at": now.isoformat(),

@@ -1,7 +1,7 @@
 """What looks like a person's in a text, in whatever look and encoding: addresses, numbers, ids, dates.
 
 A text is looked at as it reads (folded: accents, width, invisible signs, look-alike letters) and once more
-with its encodings undone. What is a name stands in docs/decisions.md, what cannot be caught beside it.
+with its encodings undone. What is a name stands in docs/decisions/firewall.md, with what cannot be caught.
 """
 
 import base64

@@ -1,4 +1,4 @@
-"""The jobs: the table of them that the README prints."""
+"""The jobs: the table of them in docs/jobs.md."""
 
 import json
 import re
@@ -18,7 +18,7 @@ JOBS: Mapping[str, Any] = yaml.safe_load((PROJECT / "dbt_project.yml").read_text
 
 
 class Row(NamedTuple):
-    """A line of the README's table: the texts of its cells."""
+    """A line of the page's table: the texts of its cells."""
 
     job: str
     vendor_data: str
@@ -34,8 +34,8 @@ def named(cell: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def table() -> dict[str, Row]:
-    text = (settings.ROOT / "README.md").read_text(encoding="utf-8")
-    lines = re.findall(r"^\| `.*\|$", text.split("\n## Jobs\n")[1].split("\n## ")[0], re.MULTILINE)
+    text = (settings.ROOT / "docs" / "jobs.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\| `.*\|$", text.split("\n## All jobs\n")[1].split("\n## ")[0], re.MULTILINE)
     rows = [Row(*(cell.strip() for cell in line.strip("|").split("|"))) for line in lines]
     return {named(row.job).pop(): row for row in rows}
 
@@ -59,12 +59,12 @@ def above(manifest: Mapping[str, Any], unique_ids: list[str]) -> Iterator[str]:
         yield from above(manifest, manifest["parent_map"].get(unique_id, []))
 
 
-def test_the_readme_names_every_job_in_the_order_of_the_switch(table: dict[str, Row]) -> None:
+def test_the_page_names_every_job_in_the_order_of_the_switch(table: dict[str, Row]) -> None:
     assert list(table) == list(JOBS)
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_the_readme_says_where_a_job_gets_its_facts(
+def test_the_page_says_where_a_job_gets_its_facts(
     job: str, table: dict[str, Row], manifest: Mapping[str, Any]
 ) -> None:
     lineage = set(above(manifest, models_of(job)))
@@ -74,7 +74,7 @@ def test_the_readme_says_where_a_job_gets_its_facts(
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_the_readme_says_what_a_job_sends_and_at_what_price(job: str, table: dict[str, Row]) -> None:
+def test_the_page_says_what_a_job_sends_and_at_what_price(job: str, table: dict[str, Row]) -> None:
     row = table[job]
     of_kind = {"personas": "persona", "analyses": "analys", "focus-groups": "focus group"}
     of_kind |= {"generations": "generation", "brand-voices": "brand voice"}
@@ -83,7 +83,7 @@ def test_the_readme_says_what_a_job_sends_and_at_what_price(job: str, table: dic
 
 
 @pytest.mark.parametrize("job", JOBS)
-def test_the_readme_says_where_a_result_is_read(
+def test_the_page_says_where_a_result_is_read(
     job: str, table: dict[str, Row], manifest: Mapping[str, Any]
 ) -> None:
     marts = {f"model.mavera_warehouse.{name}" for name in named(table[job].result)}
