@@ -11,6 +11,7 @@ import re
 import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 
 import phonenumbers
@@ -41,10 +42,7 @@ _PERSONAL: Final[Mapping[str, re.Pattern[str]]] = {
         r"(?<![0-9a-z])(?:[0-9a-f]{16,}\b|\d{9,}[a-f][0-9a-f]*\.\d+|\d{9,}_[0-9a-z-]{4,}"
         r"|[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}(?![0-9a-z])|01[0-9a-hjkmnp-tv-z]{24}(?![0-9a-z]))"
     ),
-    "an IP address": re.compile(
-        r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"
-        r"|\b(?:[0-9a-f]{1,4}:){7}[0-9a-f]{1,4}\b|\b(?:[0-9a-f]{1,4}:){2,6}:[0-9a-f]{1,4}\b"
-    ),
+    "an IP address": re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"),
 }
 # Dates, decimals and rows of years are taken out first; then come groups of digits with short separators. A
 # comma is no such separator, so 1,234,567 is a number; without any separator, nine digits still are one.
@@ -99,6 +97,8 @@ _PLACE: Final = re.compile(
     r"\b\d{1,3}(?:\.\d+)?\s*[\xb0\xba]\s*(?:\d{1,2}(?:\.\d+)?\s*['\u2032]\s*)?(?:\d{1,2}(?:\.\d+)?\s*[\"\u2033]\s*)?[nsewo]\b"
     r"|\b(?:lat|latitude|lon|long|lng|longitude)\b\W{0,3}[+-]?\d{1,3}\.\d{2,}"
 )
+_IPV6: Final = re.compile(r"(?<![\w:.])(?=[0-9a-f]*:[0-9a-f]*:)[0-9a-f:]+(?:(?:\d{1,3}\.){3}\d{1,3})?(?!\w)")
+_RATIO: Final = re.compile(r"\d{0,2}::\d{0,2}")  # 3::1 is one, and :: by itself divides
 _CARD: Final = re.compile(r"(?<![\w.])[3-6]\d(?:[ -]?\d){11,17}(?![\w.])")
 _IBAN: Final = re.compile(r"\b[a-z]{2}\d{2}(?:[ -]?[a-z0-9]){11,30}\b")
 _MONTHS: Final = (
@@ -197,6 +197,18 @@ def _is_iban(found: re.Match[str]) -> bool:
     return any(iban.is_valid(compact[:length]) for length in range(15, min(len(compact), 34) + 1))
 
 
+def _is_ipv6(found: re.Match[str]) -> bool:
+    # A colon behind an address is the sentence's. The prefix 2001:db8:: ends in two of its own.
+    address = found[0].removesuffix(":") if not found[0].endswith("::") else found[0]
+    if (_RATIO.fullmatch(address) and address != "::1") or not any(sign.isdigit() for sign in address):
+        return False
+    try:
+        IPv6Address(address)
+    except AddressValueError:
+        return False
+    return True
+
+
 def _is_place(found: re.Match[str]) -> bool:
     north, east = abs(float(found[1])), abs(float(found[2]))
     return north <= 90 and east <= 180 and max(north, east) >= 1
@@ -215,6 +227,7 @@ _CHECKED: Final[tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], bool
     ("an e-mail address", _SPELLED, _always),
     ("a card number", _CARD, _is_card),
     ("an account number", _IBAN, _is_iban),
+    ("an IP address", _IPV6, _is_ipv6),
     ("a date of birth", _BORN, _always),
     ("a date of birth", _DAY, _is_old),
     ("a postal address", _STREET, _always),

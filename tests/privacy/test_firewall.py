@@ -484,3 +484,53 @@ def test_the_name_under_which_a_transcript_would_be_uploaded_is_looked_at_before
     )
     (record,) = records.load(set_up, ["brand-voices"])
     assert record.objection == "the body.file_name looks like a phone number"
+
+
+# --- addresses of machines ---------------------------------------------------------------------------
+
+IPV6 = """
+    2001:db8::1
+    2001:DB8::A1
+    2001:0db8:0000:0000:0000:ff00:0042:8329
+    2001:db8:0:0:1::1
+    2001:db8:1:2:3:4:5::
+    2001:db8::
+    2001:db8::/32
+    ::1
+    fe80::1%eth0
+    http://[fe80::1%25eth0]/
+    [2001:db8::1]:443
+    http://[2001:db8::1]:8080/tour
+    ip=2a00:1450:4001:82a::200e,
+    seen at 2001:db8::1.
+    seen at 2001:db8::1: twice
+    ::ffff:192.0.2.128
+    ::ffff:c000:280
+    64:ff9b::192.0.2.33
+    2001%3Adb8%3A%3A1
+"""
+NO_ADDRESS = """
+    12:30:45
+    at 12:30:45.
+    2026-01-01T12:30:45+00:00
+    00:00:03,000 --> 00:00:08,000
+    Open 9:00-17:00
+    16:9
+    3:2:1
+    4::3
+    10:15:20:25
+    std::vector
+    Add::Face
+    left :: right
+    ::
+"""
+
+
+@pytest.mark.parametrize("text", [text.strip() for text in IPV6.strip().splitlines()])
+def test_an_ipv6_address_is_recognised_in_every_spelling(text: str) -> None:
+    assert firewall.looks_personal(text) == firewall.looks_personal(f"Watched from {text}") == "an IP address"
+
+
+@pytest.mark.parametrize("text", [text.strip() for text in NO_ADDRESS.strip().splitlines()])
+def test_a_time_or_a_ratio_is_no_ipv6_address(text: str) -> None:
+    assert firewall.looks_personal(text) == firewall.looks_personal(f"Watched {text}, once") == ""
