@@ -1,4 +1,4 @@
-# Every target needs only git, make and Python 3.11 or newer; uv is used where it runs. `make help` lists them.
+# Every target needs only git, make and Python 3.11 or newer; uv is used if it runs. `make help` lists them.
 
 PYTHON ?= python3
 UV ?= uv
@@ -22,40 +22,40 @@ export PYTHONUTF8 := 1
 .PHONY: help demo test check lint faults bench doctor ingest transform plan activate results scheduled drift status shell query forget backup restore publish \
   report docs column-lineage zones sandbox audit sbom lock clean
 
-help: ## this list
+help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: .venv/.ready ## the whole way once, against a sandbox on this machine: no keys, no money
+demo: .venv/.ready ## run every step once against a sandbox on this machine: no keys, no money
 	@$(PY) -m sandbox demo --people $(PEOPLE) --port $(PORT)
 
-test: .venv/.dev lint ## lint, types, every test
+test: .venv/.dev lint ## run lint, type checks and every test
 	@$(PY) -m pytest $(TWO_WORKERS)
 
-check: .venv/.dev lint ## lint, types, and the tests that start no program, in less than a minute
+check: .venv/.dev lint ## run lint, type checks, and the tests that start no program, in less than a minute
 	@$(PY) -m pytest $(TWO_WORKERS) $$($(PY) -m tests.pure)
 
-lint: .venv/.dev ## style and types
+lint: .venv/.dev ## check style and types
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
 
-faults: .venv/.dev ## every fault and every death of a run, and what came of it; SEEDS=0:2835 plays more
+faults: .venv/.dev ## play every fault and every death of a run, and show the result; SEEDS=0:2835 plays more
 	@$(PY) -m tests.faults $(if $(SEEDS),--seeds $(SEEDS))
 	@$(PY) -m tests.ingest_faults
 	@$(PY) -m tests.fuzz_answers
 	@$(PY) -m tests.odd_values
 
-bench: .venv/.dev ## what each step costs beside a yardstick measured in the same run; PEOPLE=20000 for more
+bench: .venv/.dev ## measure each step against a yardstick from the same run; PEOPLE=20000 for more
 	@$(PY) -m tests.bench --people $(PEOPLE)
 
-doctor: .venv/.ready ## check keys, scopes, versions, clock, locks and files; costs and writes nothing
+doctor: .venv/.ready ## check keys, scopes, versions, clock, locks and files; free, and writes nothing
 	@$(PY) -m operate.doctor
 
-ingest: .venv/.ready ## load what the vendors and Mavera have into the warehouse
+ingest: .venv/.ready ## load new rows from the vendors and Mavera into the warehouse
 	@$(PY) -m ingest
 
-transform: .venv/.ready ## model and test what came in, then publish the read-only copy
+transform: .venv/.ready ## model and test the new rows, then publish the read-only copy
 	@$(PY) -m transform
 
-plan: .venv/.ready ## what activate would send, and its credits; PLAN=FILE keeps it for activate
+plan: .venv/.ready ## show what activate would send, and its credits; PLAN=FILE saves it for activate
 	@$(PY) -m activate plan $(if $(PLAN),--save $(PLAN))
 
 activate: .venv/.ready ## send the difference to Mavera, within CREDIT_BUDGET; PLAN=FILE sends exactly that plan
@@ -64,9 +64,9 @@ activate: .venv/.ready ## send the difference to Mavera, within CREDIT_BUDGET; P
 results: .venv/.ready ## fetch Mavera's answers and model them
 	@$(PY) -m ingest mavera && $(PY) -m transform
 
-# Code 1 says that something failed and the rest is done, so the way goes on; but nothing is paid for by what is partly of
-# yesterday. A stop reaches the command as well as this shell, which then waits for its end and begins nothing more.
-scheduled: .venv/.ready ## the whole way, as a schedule takes it: where a vendor failed, the others are modelled and nothing is sent
+# Exit code 1 means that something failed and the rest is done, so the next step runs; but nothing is paid for with facts that are
+# partly yesterday's. A signal reaches both the command and this shell, which waits for the command to end and starts nothing more.
+scheduled: .venv/.ready ## run every step, as a schedule should: if a vendor fails, the others are modeled and nothing is sent
 	@trap 'exit 143' TERM; trap 'exit 130' INT; \
 	$(PY) -m ingest; ingested=$$?; [ $$ingested -le 1 ] || exit $$ingested; \
 	$(PY) -m transform || exit; \
@@ -76,52 +76,52 @@ scheduled: .venv/.ready ## the whole way, as a schedule takes it: where a vendor
 	[ $$sent = 0 ] || exit $$sent; \
 	$(PY) -m common.runs
 
-drift: .venv/.ready ## what Mavera holds otherwise than the ledger says; free, and changes nothing by itself
+drift: .venv/.ready ## show where Mavera differs from the ledger; free, and changes nothing by itself
 	@$(PY) -m activate drift
 
-status: .venv/.ready ## what stands in Mavera and what it cost
+status: .venv/.ready ## show your objects in Mavera and what they cost
 	@$(PY) -m activate status
 
-shell: .venv/.ready ## a prompt that asks the published copy; it can only be read
+shell: .venv/.ready ## open a read-only SQL prompt on the published copy
 	@$(PY) -m operate.query
 
-query: .venv/.ready ## one question: make query Q=queries/at_risk.sql, with AS=csv or AS=json for a program
+query: .venv/.ready ## answer one question: make query Q=queries/at_risk.sql, with AS=csv or AS=json for a program
 	$(if $(filter-out csv json,$(AS)),$(error AS is csv or json, and a table where it is left out, but it is $(AS)))
 	@$(PY) -m operate.query "$$Q" $(addprefix --,$(AS))
 
-forget: .venv/.ready ## take a person out of everything kept here, and keep them out; asks for the address
+forget: .venv/.ready ## delete a person from everything stored here, and keep that person out; asks for the address
 	@$(PY) -m operate.forget
 
-backup: .venv/.ready ## ledger, salt, forgotten people and raw data as one encrypted file; BACKUP=FILE names it
+backup: .venv/.ready ## write ledger, salt, forgotten people and raw data into one encrypted file; BACKUP=FILE names it
 	@$(PY) -m operate.backup make $(BACKUP)
 
-restore: .venv/.ready ## put a backup into its place, where nothing is in the way; BACKUP=FILE names it
+restore: .venv/.ready ## restore a backup, without replacing any file; BACKUP=FILE names it
 	@$(PY) -m operate.backup restore $(BACKUP)
 
 publish: .venv/.ready ## write the read-only copy again
 	@$(PY) -m transform publish
 
-report: .venv/.ready ## draw the report from the read-only copy as one page, build/report.html
+report: .venv/.ready ## draw the read-only copy as one page, build/report.html
 	@$(PY) -m report
 
-docs: .venv/.ready ## lineage and descriptions of every model as one page, build/docs.html; renews docs/dictionary.md
+docs: .venv/.ready ## write lineage and descriptions of every model as one page, build/docs.html; renews docs/dictionary.md
 	@$(PY) -m transform docs
 
-column-lineage: .venv/.lineage docs ## which column comes from which, build/column-lineage/index.html; installs what draws it
+column-lineage: .venv/.lineage docs ## show which column comes from which, build/column-lineage/index.html; installs the tool
 	@.venv/bin/colibri generate --light --disable-telemetry --output-dir build/column-lineage \
 	  --manifest dbt_project/target/manifest.json --catalog dbt_project/target/catalog.json >/dev/null
 	@echo "build/column-lineage/index.html: open it in a browser"
 
-zones: .venv/.ready ## write the seed of local times anew, from the tzdata package in the lock
+zones: .venv/.ready ## write the seed of local times again, from the tzdata package in the lock
 	@$(PY) -m transform.zones
 
-sandbox: .venv/.ready ## the four vendors on this machine until you press Ctrl-C
+sandbox: .venv/.ready ## serve the four vendors on this machine until you press Ctrl-C
 	@$(PY) -m sandbox serve --people $(PEOPLE) --port $(PORT)
 
-audit: build/audit/.ready ## known weaknesses of every package that is pinned; asks a public database
+audit: build/audit/.ready ## check every pinned package for known vulnerabilities; asks a public database
 	@build/audit/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip
 
-sbom: .venv/.ready build/audit/.ready ## every package that runs, with version and license: build/sbom.json (CycloneDX), docs/licenses.md
+sbom: .venv/.ready build/audit/.ready ## list every package that runs, with version and license: build/sbom.json (CycloneDX), docs/licenses.md
 	@mkdir -p build && build/audit/bin/cyclonedx-py environment $(PY) --pyproject pyproject.toml --mc-type application --output-reproducible \
 	  --output-file build/sbom.json
 	@build/audit/bin/pip-licenses --python $(PY) --from mixed --format markdown --order license --with-urls \
@@ -138,10 +138,10 @@ lock: ## renew the locks from pyproject.toml (needs uv)
 	@printf '%s\n' $(SCHEDULERS) | $(UV) pip compile --quiet --upgrade --universal --no-build --generate-hashes --python-version 3.11 \
 	  --no-header --no-annotate -o requirements-schedulers.lock -
 
-clean: ## remove what demo, docs and tests made; keeps .venv, data/ and .env
+clean: ## delete what demo, docs and tests wrote; keeps .venv, data/ and .env
 	@rm -rf build dbt_project/target dbt_project/logs .pytest_cache .ruff_cache .mypy_cache .hypothesis
 
-# uv is asked for its version because version managers leave shims that exist and only fail.
+# Checking uv's version detects the shims of version managers, which exist and only fail.
 .venv/.ready: requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "error: Python 3.11 or newer is needed, $(PYTHON) is older or missing. Try: make PYTHON=python3.11 $(or $(firstword $(MAKECMDGOALS)),demo)" >&2; exit 2; }
@@ -159,7 +159,7 @@ clean: ## remove what demo, docs and tests made; keeps .venv, data/ and .env
 	fi
 	@touch .venv/.ready
 
-# What only some targets need is added to the environment by the first of them: dev (tests and lint), lineage.
+# The first target that needs an extra group adds it to the environment: dev (tests and lint), lineage.
 .venv/.%: requirements-%.lock .venv/.ready
 	@echo "environment: adding requirements-$*.lock" >&2
 	@if [ -n "$(UV)" ] && $(UV) --version >/dev/null 2>&1; then \
@@ -169,7 +169,7 @@ clean: ## remove what demo, docs and tests made; keeps .venv, data/ and .env
 	fi
 	@touch $@
 
-# These need other versions of what the project runs on, so they get an environment of their own.
+# The audit tools need other versions of the project's packages, so they have their own environment.
 build/audit/.ready: requirements-audit.lock
 	@echo "environment: build/audit, from requirements-audit.lock" >&2
 	@rm -rf build/audit && $(PYTHON) -m venv build/audit && build/audit/bin/python -m pip install --quiet --disable-pip-version-check \
