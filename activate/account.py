@@ -3,14 +3,13 @@
 With the key of another account it would seem as if all that was paid for were gone.
 """
 
-from activate import mavera as api
-from activate import objects
+from activate.errors import KeyRefused, LedgerError
+from activate.kinds import KINDS
 from activate.ledger.journal import Ledger
-from activate.ledger.lock import LedgerError
-from activate.plan import KINDS
+from activate.mavera import Mavera
 
 
-def require(ledger: Ledger, mavera: api.Mavera, key: str) -> None:
+def require(ledger: Ledger, mavera: Mavera, key: str) -> None:
     """Accept a key of the account that the ledger belongs to. Raises LedgerError where it may be another's.
 
     The first key of a ledger is accepted unasked, and a later one where Mavera lists with it an object that
@@ -20,7 +19,7 @@ def require(ledger: Ledger, mavera: api.Mavera, key: str) -> None:
         return
     try:
         is_ours = not ledger.account.has_account() or _lists_what_is_known(ledger, mavera)
-    except api.KeyRefused:
+    except KeyRefused:
         return
     if not is_ours:
         raise LedgerError(
@@ -31,16 +30,14 @@ def require(ledger: Ledger, mavera: api.Mavera, key: str) -> None:
     ledger.account.accept(key)
 
 
-def _lists_what_is_known(ledger: Ledger, mavera: api.Mavera) -> bool:
+def _lists_what_is_known(ledger: Ledger, mavera: Mavera) -> bool:
     """Whether any known object is listed; a ledger that knows none has nothing to lose."""
     known: dict[str, set[str]] = {}
     for key, entry in ledger.entries().items():
         if entry.remote_id:
             known.setdefault(key.partition("/")[0], set()).add(entry.thread_id or entry.remote_id)
-    return not known or any(ids & _listed(mavera, kind) for kind, ids in known.items() if kind in KINDS)
-
-
-def _listed(mavera: api.Mavera, kind: str) -> set[str]:
-    if kind == "analyses":
-        return {str(row["id"]) for row in mavera.thread_rows()}
-    return {held.body["id"] for held in objects.listed(mavera, kind)}
+    return not known or any(
+        ids & {str(row["id"]) for row in KINDS[kind].rows(mavera)}
+        for kind, ids in known.items()
+        if kind in KINDS
+    )

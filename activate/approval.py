@@ -13,11 +13,14 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from activate import objects
+from activate.answers import created_at
+from activate.errors import ApprovalError
+from activate.kinds import KINDS
+from activate.kinds.kind import Kind
 from activate.ledger.chain import Mark
 from activate.ledger.journal import Ledger
 from activate.ledger.rows import Call
-from activate.mavera import Mavera, asked_in, created_at
+from activate.mavera import Mavera
 from activate.plan import Action, Plan, Step
 from activate.records import MARKER, canonical
 from common.settings import Settings
@@ -27,10 +30,6 @@ LAYOUT: Final = 1
 SETTINGS: Final = ("smallest_cohort", "credit_budget", "credit_budget_per_run", "mavera_study_days")
 LOOKED_AT: Final = frozenset({"look up", "wait"})
 DONE: Final = {"create": "created", "update": "updated", "adopt": "adopted", "forget": "forgotten"}
-
-
-class ApprovalError(Exception):
-    """The file cannot be applied, nothing was sent; the text says what has moved and what to do."""
 
 
 class _Part(BaseModel):
@@ -209,26 +208,23 @@ def look(mavera: Mavera, kinds: Collection[str], ledger: Ledger) -> Seen:
         for key, entry in ledger.entries().items()
         if entry.remote_id
     }
-    found = [
-        _standing(kind, held.body, objects.ECHOED[kind], known)
-        for kind in objects.NAME
-        if kind in kinds
-        for held in objects.listed(mavera, kind)
-    ]
-    threads = mavera.thread_rows() if "analyses" in kinds else []
-    # A thread's list row has none of its words: only those that the ledger knows can be told as ours.
-    found += [_standing("analyses", row, ("message_count",), known) for row in threads if row["id"] in known]
+    chosen = [kind for name, kind in KINDS.items() if name in kinds]
+    rows = [(kind, row) for kind in chosen for row in kind.rows(mavera)]
+    hidden = [created_at(row) for kind, row in rows if not kind.is_listed_whole]
+    found = [_standing(kind, row, known) for kind, row in rows]
     return Seen(
         objects=tuple(standing for standing in found if standing.key),
-        threads_until=max(map(created_at, threads), default=None),
+        threads_until=max(hidden, default=None),
     )
 
 
-def _standing(kind: str, row: Mapping[str, Any], fields: Sequence[str], known: Mapping[str, str]) -> Standing:
+def _standing(kind: Kind, row: Mapping[str, Any], known: Mapping[str, str]) -> Standing:
+    """Return what a list shows of an object; what has to be opened tells only how many messages it has."""
+    fields = kind.echo if kind.is_listed_whole else ("message_count",)
     words = [str(row.get(field) or "") for field in fields]
     reference = MARKER.search(words[-1])
-    key = known.get(row["id"]) or (f"{kind}/{reference[1]}" if reference else "")
-    return Standing(kind=kind, object_id=row["id"], key=key, text_sha256=_sha256(words))
+    key = known.get(row["id"]) or (f"{kind.name}/{reference[1]}" if reference else "")
+    return Standing(kind=kind.name, object_id=row["id"], key=key, text_sha256=_sha256(words))
 
 
 # --- what has moved since ----------------------------------------------------------------------------
@@ -325,9 +321,12 @@ def _moved_objects(approval: Approval, ledger: Ledger, mavera: Mavera, own: Sequ
     for object_id, standing in after.items():
         if object_id not in before and standing.key not in expected:
             yield f"{standing.key} is in Mavera, and not by this ledger ({object_id})"
-    if "analyses" in approval.kinds:
-        since = seen.threads_until or approval.planned_at
-        yield from _new_questions(mavera, since, before.keys(), expected)
+    since = seen.threads_until or approval.planned_at
+    for kind in map(KINDS.__getitem__, approval.kinds):
+        for words, object_id in kind.opened_since(mavera, since, frozenset(before)):
+            found = MARKER.search(words)
+            if found and f"{kind.name}/{found[1]}" not in expected:
+                yield f"{kind.name}/{found[1]} is in Mavera, and not by this ledger ({object_id})"
 
 
 def _told_by(ledger: Ledger, kinds: Collection[str]) -> Seen:
@@ -343,19 +342,6 @@ def _told_by(ledger: Ledger, kinds: Collection[str]) -> Seen:
         if entry.remote_id and key.split("/")[0] in kinds
     )
     return Seen(objects=tuple(standing), threads_until=None)
-
-
-def _new_questions(
-    mavera: Mavera, since: datetime, known: Collection[str], expected: Collection[str]
-) -> Iterator[str]:
-    """Name the questions with a reference of ours in threads that are newer than those that were listed."""
-    for thread in mavera.threads(since):
-        if thread["id"] in known:
-            continue
-        for words, _ in asked_in(thread):
-            found = MARKER.search(words)
-            if found and f"analyses/{found[1]}" not in expected:
-                yield f"analyses/{found[1]} is in Mavera, and not by this ledger ({thread['id']})"
 
 
 def _amount(value: int | None) -> str:

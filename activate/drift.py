@@ -6,19 +6,21 @@ reference nor stands in the ledger is the account's own: it is counted, and that
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
-from activate import mavera as api
-from activate import objects
-from activate.engine import LONG_AGO, THREADS_TO_OPEN, NotStarted
+from activate.answers import Answer, is_proof
+from activate.errors import NotStarted
+from activate.kinds import KINDS
+from activate.kinds.kind import LONG_AGO, Held, Kind, shown_id, unclaimed
 from activate.ledger.journal import Ledger
 from activate.ledger.rows import Call
 from activate.likeness import letters
-from activate.objects import Held
-from activate.plan import KINDS, Entry, Record
+from activate.mavera import Mavera
+from activate.plan import Entry, Record
+from activate.planning import THREADS_TO_OPEN
 from common.settings import DriftPolicy
 
 State = Literal["deleted", "edited", "unknown", "twice"]
@@ -60,7 +62,7 @@ class Findings:
         return Counter(drift.state for drift in self.drifts)
 
 
-def find(ledger: Ledger, mavera: api.Mavera, kinds: Sequence[str], settle_seconds: int) -> Findings:
+def find(ledger: Ledger, mavera: Mavera, kinds: Sequence[str], settle_seconds: int) -> Findings:
     """Compare what Mavera lists with what the ledger says that it accepted. Free calls only.
 
     What was made within `settle_seconds` may not be listed yet, and is not taken for deleted.
@@ -69,39 +71,34 @@ def find(ledger: Ledger, mavera: api.Mavera, kinds: Sequence[str], settle_second
     ours = own = unread = 0
     drifts: list[Drift] = []
     strays: list[Held] = []
-    present: dict[str, Held | None]
-    for kind in kinds:
-        if kind == "analyses":
-            rows = mavera.thread_rows()
-            threads = objects.to_open(rows, ledger.calls(), LONG_AGO, THREADS_TO_OPEN)
-            held = [one for thread in threads.ids for one in objects.asked(mavera.thread(thread))]
-            unread = threads.unread
-            present = dict.fromkeys((str(row["id"]) for row in rows), None)
-        else:
-            held = list(objects.listed(mavera, kind))
-            present = dict(zip((one.remote_id for one in held), held, strict=True))
-        strays += [one for one in objects.unclaimed(held, ledger.calls()) if not one.record_key]
-        own += sum(one.kind == "personas" for one in strays) if kind == "personas" else 0
-        ours += sum(call.kind == kind for call in ledger.accepted().values())
-        drifts += [*_of_known(ledger, kind, present, settled), *_of_unknown(ledger, kind, held)]
+    calls = ledger.calls()
+    for kind in map(KINDS.__getitem__, kinds):
+        listing = kind.listing(mavera, calls, LONG_AGO, THREADS_TO_OPEN)
+        unread += listing.unread
+        new = [one for one in unclaimed(listing.held, calls) if not one.record_key]
+        strays += new
+        own += len(new) if kind.has_own else 0
+        ours += sum(call.kind == kind.name for call in ledger.accepted().values())
+        drifts += _of_known(ledger, kind, listing.present, settled)
+        drifts += _of_unknown(ledger, kind, listing.held)
     return Findings(ours, own, unread, tuple(drifts), tuple(strays))
 
 
 def _of_known(
-    ledger: Ledger, kind: str, present: Mapping[str, Held | None], settled: datetime
+    ledger: Ledger, kind: Kind, present: Mapping[str, Held | None], settled: datetime
 ) -> Iterator[Drift]:
     entries = ledger.entries()
     for key, call in ledger.accepted().items():
         entry = entries[key]
-        shown_id = entry.thread_id if kind == "analyses" else entry.remote_id
-        if call.kind != kind or not shown_id:
+        known = shown_id(kind, entry)
+        if call.kind != kind.name or not known:
             continue
-        if shown_id not in present and call.begun_at <= settled:
-            yield Drift(key, "deleted", shown_id, "is gone from Mavera", call=call)
-        elif (held := present.get(shown_id)) and entry.state == "done":
+        if known not in present and call.begun_at <= settled:
+            yield Drift(key, "deleted", known, "is gone from Mavera", call=call)
+        elif (held := present.get(known)) and entry.state == "done":
             fields = _edited(ledger, call, held)
             if fields:
-                yield Drift(key, "edited", shown_id, f"has another {' and '.join(fields)}", held, call)
+                yield Drift(key, "edited", known, f"has another {' and '.join(fields)}", held, call)
 
 
 def _edited(ledger: Ledger, call: Call, held: Held) -> list[str]:
@@ -113,23 +110,23 @@ def _edited(ledger: Ledger, call: Call, held: Held) -> list[str]:
     expected = {**call.payload, **answered}
     return [
         field
-        for field in objects.ECHOED[call.kind]
+        for field in KINDS[call.kind].echo
         if field in held.body and expected.get(field) is not None
         and _plain(held.body[field]) != _plain(expected[field])
     ]  # fmt: skip
 
 
-def _of_unknown(ledger: Ledger, kind: str, held: Sequence[Held]) -> Iterator[Drift]:
+def _of_unknown(ledger: Ledger, kind: Kind, held: Sequence[Held]) -> Iterator[Drift]:
     calls, entries = ledger.calls(), ledger.entries()
     standing = {entry.remote_id: key for key, entry in entries.items() if entry.remote_id}
     # What cannot be edited is made anew when its facts have moved: then it differs in its fingerprint.
-    edits = KINDS[kind].update_edits
+    edits = kind.terms.update_edits
     beside = {
         (key, "" if edits else (entry.fingerprint or "")[:12]): entry.thread_id or entry.remote_id
         for key, entry in entries.items()
         if entry.remote_id
     }
-    strangers = {one.remote_id for one in objects.unknown(iter(held), calls)}
+    strangers = {one.remote_id for one in unclaimed(held, calls) if one.record_key}
     let_be = {call.remote_id for call in calls if call.action == "let be"}
     settled = standing.keys() | let_be
     ours = [one for one in held if one.record_key and one.remote_id not in settled]
@@ -151,7 +148,7 @@ def _plain(text: Any) -> str:
 
 
 def settle(
-    drifts: Sequence[Drift], policy: DriftPolicy, wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera
+    drifts: Sequence[Drift], policy: DriftPolicy, wanted: Sequence[Record], ledger: Ledger, mavera: Mavera
 ) -> Iterator[tuple[Drift, str]]:
     """Write into the ledger what `policy` makes of each drift, and yield what that means; "" where nothing.
 
@@ -169,9 +166,7 @@ def settle(
         yield drift, _settle(drift, policy, records.get(drift.key), ledger, mavera)
 
 
-def _settle(
-    drift: Drift, policy: DriftPolicy, record: Record | None, ledger: Ledger, mavera: api.Mavera
-) -> str:
+def _settle(drift: Drift, policy: DriftPolicy, record: Record | None, ledger: Ledger, mavera: Mavera) -> str:
     match policy, drift.state:
         case "restore", "deleted":
             _decide(drift, "restore", "deleted in Mavera", None, ledger)
@@ -179,7 +174,7 @@ def _settle(
                 "to be made again, at its price" if record else "no row asks for it any more: not made again"
             )
         case "restore", "edited":
-            if drift.held is None or not KINDS[drift.held.kind].update_edits:
+            if drift.held is None or not drift.held.of.terms.update_edits:
                 return "left: only a persona can be put back"
             _decide(drift, "restore", "edited by hand in Mavera", drift.held.remote_id, ledger)
             return "to be put back"
@@ -190,7 +185,7 @@ def _settle(
             _accept(drift, ledger, mavera)
             return "accepted as it stands"
         case "adopt", "unknown" if drift.held:
-            _adopt(drift.held, objects.answer(mavera, drift.held), record, ledger)
+            _adopt(drift.held, drift.held.of.answer_of(mavera, drift.held), record, ledger)
             return "adopted"
     return ""
 
@@ -207,11 +202,11 @@ def _decide(
         ledger.decide(action, **of_record, reason=reason, remote_id=remote_id)
 
 
-def _accept(drift: Drift, ledger: Ledger, mavera: api.Mavera) -> None:
+def _accept(drift: Drift, ledger: Ledger, mavera: Mavera) -> None:
     """Take what somebody wrote in Mavera for what was sent; it stands until the facts move."""
     if drift.call and drift.held:
         call, body = drift.call, drift.held.body
-        echoed = {field: body[field] for field in objects.ECHOED[call.kind] if field in body}
+        echoed = {field: body[field] for field in KINDS[call.kind].echo if field in body}
         ledger.take_over(
             kind=call.kind,
             record_key=call.record_key,
@@ -222,7 +217,7 @@ def _accept(drift: Drift, ledger: Ledger, mavera: api.Mavera) -> None:
             remote_id=drift.held.remote_id,
             thread_id=call.thread_id,
             state="done",
-            answer=objects.answer(mavera, drift.held).body,
+            answer=drift.held.of.answer_of(mavera, drift.held).body,
             person_count=call.person_count,
             wording=call.wording,
         )
@@ -261,27 +256,20 @@ def let_be(ids: Sequence[str], findings: Findings, ledger: Ledger) -> Iterator[D
 # --- what a person says one by one ---------------------------------------------------------------------
 
 
-def adopt(record: Record, ledger: Ledger, mavera: api.Mavera, remote_id: str) -> str:
+def adopt(record: Record, ledger: Ledger, mavera: Mavera, remote_id: str) -> str:
     """Take a person's word that `remote_id` in Mavera is this record; return the id that was adopted.
 
     Where a call is unknown this is how it ended. Where the ledger knows nothing, what Mavera holds counts as
     paid for earlier. Raises NotStarted where Mavera has no such object.
     """
-    if record.kind == "analyses":
-        held = list(objects.asked(mavera.thread(remote_id)))[-1:]
-    elif record.kind == "personas":
-        held = [one for one in objects.listed(mavera, "personas") if one.remote_id == remote_id]
-    else:
-        answer = objects.standing(mavera, record.kind, remote_id)
-        words = str(answer.body.get(objects.REFERENCE[record.kind]) or "")
-        held = [Held(record.kind, answer.remote_id, words, answer.body)]
-    if not held:
+    held = KINDS[record.kind].fetched(mavera, remote_id)
+    if held is None:
         raise NotStarted(f"Mavera has no custom persona {remote_id}, or no answer yet in such a thread")
-    _adopt(held[0], objects.answer(mavera, held[0]), record, ledger)
+    _adopt(held, held.of.answer_of(mavera, held), record, ledger)
     return remote_id
 
 
-def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera) -> Iterator[tuple[str, str]]:
+def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera) -> Iterator[tuple[str, str]]:
     """Take over everything in Mavera that carries our reference and that the ledger does not know.
 
     Yields the record's key and the object's id. This is how a lost ledger is made again: of several objects
@@ -291,32 +279,28 @@ def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera) -> I
     records = {record.key: record for record in wanted}
     taken = {key for key, entry in ledger.entries().items() if entry.remote_id}
     taken |= {call.key for call in ledger.unknown()}
-    for kind in KINDS:
-        if kind == "analyses":
-            threads = mavera.threads(LONG_AGO)
-            held = [one for thread in threads for one in objects.asked(thread)]
-        else:
-            held = list(objects.listed(mavera, kind))
-        strangers = objects.unknown(iter(held), ledger.calls())
+    for kind in KINDS.values():
+        held = kind.listing(mavera).held
+        strangers = [one for one in unclaimed(held, ledger.calls()) if one.record_key]
         for one in sorted(strangers, key=lambda one: one.made_at):
             if one.key not in taken:
-                _adopt(one, objects.answer(mavera, one), records.get(one.key), ledger)
+                _adopt(one, one.of.answer_of(mavera, one), records.get(one.key), ledger)
                 yield one.key, one.shown_id
 
 
-def unadopted(wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera) -> list[tuple[Record, str]]:
+def unadopted(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera) -> list[tuple[Record, str]]:
     """Return the records that the ledger does not know although an object in Mavera bears their name."""
     entries = ledger.entries()
     found = []
     for kind in KINDS:
         missing = [one for one in wanted if one.kind == kind and not _stands(entries.get(one.key))]
-        strays = list(_strays(kind, ledger, mavera)) if missing else []
-        bearers = ((record, one) for record in missing for one in strays if one.bears_name_of(record))
+        strays = _strays(kind, ledger, mavera) if missing else []
+        bearers = ((record, one) for record in missing for one in strays if one.of.bears(one, record))
         found += [(record, one.shown_id) for record, one in bearers]
     return found
 
 
-def forget(key: str, ledger: Ledger, record: Record | None = None, mavera: api.Mavera | None = None) -> None:
+def forget(key: str, ledger: Ledger, record: Record | None = None, mavera: Mavera | None = None) -> None:
     """Take a person's word that Mavera holds nothing of this record: the next run may pay for it anew.
 
     Raises NotStarted where an object in Mavera bears its name, as far as `mavera` can be asked.
@@ -332,7 +316,7 @@ def forget(key: str, ledger: Ledger, record: Record | None = None, mavera: api.M
         )
     (call,) = (call for call in ledger.calls() if call.call_id == entry.call_id)
     spent = call.credits
-    if call.state == "unknown" and not spent and api.is_proof(ledger.answer(call.call_id)):
+    if call.state == "unknown" and not spent and is_proof(ledger.answer(call.call_id)):
         spent = call.credits_high
     ledger.end(
         call.call_id,
@@ -344,8 +328,8 @@ def forget(key: str, ledger: Ledger, record: Record | None = None, mavera: api.M
     )
 
 
-def _bearers(record: Record, ledger: Ledger, mavera: api.Mavera) -> list[Held]:
-    return [one for one in _strays(record.kind, ledger, mavera) if one.bears_name_of(record)]
+def _bearers(record: Record, ledger: Ledger, mavera: Mavera) -> list[Held]:
+    return [one for one in _strays(record.kind, ledger, mavera) if one.of.bears(one, record)]
 
 
 def charged(key: str, credits_spent: int, ledger: Ledger) -> int:
@@ -363,22 +347,17 @@ def charged(key: str, credits_spent: int, ledger: Ledger) -> int:
     return len(lost)
 
 
-def _strays(kind: str, ledger: Ledger, mavera: api.Mavera) -> Iterator[Held]:
-    """Yield what Mavera has of a kind, without our reference and unknown to the ledger."""
-    held: Iterable[Held] = ()
-    if kind == "analyses":
-        threads = objects.to_open(mavera.thread_rows(), ledger.calls(), LONG_AGO, THREADS_TO_OPEN)
-        held = (one for thread in threads.ids for one in objects.asked(mavera.thread(thread)))
-    else:
-        held = objects.listed(mavera, kind)
-    return (one for one in objects.unclaimed(held, ledger.calls()) if not one.record_key)
+def _strays(kind: str, ledger: Ledger, mavera: Mavera) -> list[Held]:
+    """Return what Mavera has of a kind, without our reference and unknown to the ledger."""
+    held = KINDS[kind].listing(mavera, ledger.calls(), LONG_AGO, THREADS_TO_OPEN).held
+    return [one for one in unclaimed(held, ledger.calls()) if not one.record_key]
 
 
 def _stands(entry: Entry | None) -> bool:
     return bool(entry and (entry.remote_id or entry.state in {"unknown", "waiting"}))
 
 
-def _adopt(held: Held, answer: api.Answer, record: Record | None, ledger: Ledger) -> None:
+def _adopt(held: Held, answer: Answer, record: Record | None, ledger: Ledger) -> None:
     """Write that an object is a record: as the end of its unknown call, else as paid for earlier.
 
     Without a reference in it nobody knows the facts that it was made from, and it counts as made from none.
@@ -405,7 +384,7 @@ def _adopt(held: Held, answer: api.Answer, record: Record | None, ledger: Ledger
 
 
 def _take_over(
-    kind: str, record_key: str, record: Record | None, fingerprint: str, answer: api.Answer, ledger: Ledger
+    kind: str, record_key: str, record: Record | None, fingerprint: str, answer: Answer, ledger: Ledger
 ) -> None:
     """Write that an object is a record, as it is asked for by now, or as it once was (None)."""
     ledger.take_over(
@@ -447,9 +426,7 @@ class Match(NamedTuple):
         return len(self.held) == 1 and not self.is_shared
 
 
-def matches(
-    wanted: Sequence[Record], ledger: Ledger, mavera: api.Mavera, kinds: Sequence[str]
-) -> list[Match]:
+def matches(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera, kinds: Sequence[str]) -> list[Match]:
     """Find by name what Mavera holds without our reference and no ledger row tells of. Free calls only.
 
     A thread has no name of ours: there the question is compared.
@@ -458,7 +435,7 @@ def matches(
     found: list[Match] = []
     for kind in kinds:
         missing = [one for one in wanted if one.kind == kind and not _stands(entries.get(one.key))]
-        held = list(_strays(kind, ledger, mavera)) if missing else []
+        held = _strays(kind, ledger, mavera) if missing else []
         closest = {one.remote_id: _closest(one, missing) for one in held}
         for record in missing:
             own = [one for one in held if record.key in closest[one.remote_id]]
@@ -469,7 +446,7 @@ def matches(
 
 def _closest(one: Held, records: Sequence[Record]) -> set[str]:
     """Return the records whose name an object bears; of several, those whose texts it shows the most of."""
-    bearing = [record for record in records if one.bears_name_of(record)]
+    bearing = [record for record in records if one.of.bears(one, record)]
     exact = [record for record in bearing if letters(one.name) in map(letters, record.names)]
     scores = {record.key: _agreement(one, record) for record in exact or bearing}
     return {key for key, score in scores.items() if score == max(scores.values())}
@@ -493,11 +470,10 @@ def _match(record: Record, held: Sequence[Held]) -> Match:
         return Match(record, same, "same name", is_shared=False)
     if alike := [one for one in held if one.name and letters(one.name) == letters(record.name)]:
         return Match(record, alike, "same letters and digits", is_shared=False)
-    how = "the same question" if record.kind == "analyses" else "the beginning of its name, or an earlier one"
-    return Match(record, held, how, is_shared=False)
+    return Match(record, held, KINDS[record.kind].likeness, is_shared=False)
 
 
-def take(match: Match, ledger: Ledger, mavera: api.Mavera) -> str:
+def take(match: Match, ledger: Ledger, mavera: Mavera) -> str:
     """Take over what matches a record; return its id.
 
     A persona counts as made from other facts, so that the next run edits it, for nothing, and puts our
@@ -505,8 +481,8 @@ def take(match: Match, ledger: Ledger, mavera: api.Mavera) -> str:
     before they move.
     """
     (held,) = match.held
-    record = None if KINDS[match.record.kind].update_edits else match.record
+    record = None if held.of.terms.update_edits else match.record
     fingerprint = record.fingerprint if record else ""
-    answer = objects.answer(mavera, held)
+    answer = held.of.answer_of(mavera, held)
     _take_over(match.record.kind, match.record.record_key, record, fingerprint, answer, ledger)
     return held.shown_id

@@ -1,4 +1,4 @@
-"""The Mavera calls, and what each failure allows next.
+"""The HTTP client of Mavera: requests, lists, pace, and what each failure allows next (errors.py).
 
 Mavera has no idempotency key, no upsert and no balance to ask for, so the caller has to know of every failure
 whether work can have been done. The class of the error says it.
@@ -9,19 +9,27 @@ import json
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import requests
 import urllib3
 
-from activate import generations, studies, voices
-from activate.reader import Reader, Unreadable, lacking
+from activate.answers import one_line
+from activate.errors import (
+    KeyRefused,
+    MaveraError,
+    NotUnderstood,
+    OutcomeUnknown,
+    OutOfCredits,
+    Refused,
+    TryAgain,
+    Withheld,
+)
+from activate.reader import Reader, Unreadable
 from common import assumptions
-from privacy import outside
 from privacy.firewall import Firewall
 
 REQUESTS_A_MINUTE: Final = {"starter": 60, "basic": 120, "professional": 240, "enterprise": 600}
@@ -35,107 +43,17 @@ LONGEST_WAIT_SECONDS: Final = 120
 EXHAUSTED: Final = "credits_exhausted"  # the code of a 402 that needs no further word
 
 CONNECT_SECONDS: Final = 10
-SPEAKERS: Final = frozenset({"user", "assistant"})
-PERSONA_PAGE: Final = 100
-STUDY_PAGE: Final = 100
-THREAD_PAGE: Final = 100
-GENERATION_PAGE: Final = 100
-MOST_CREDITS: Final = 2**31 - 1  # that a row of the ledger holds
-MESSAGE_CHARACTERS: Final = 200  # of what Mavera says about a refusal
 PAGE_CHARACTERS: Final = 2_000  # that are kept of an answer that is no JSON
 
+T = TypeVar("T")
 NOTHING_KNOWN: Final = Firewall()  # looks for what anybody's data look like, and knows nobody
-
-
-class Timeouts(NamedTuple):
-    """Seconds without a byte after which a call is given up, by what it does."""
-
-    read: float = assumptions.LOOK_SECONDS
-    persona: float = assumptions.PERSONA_SECONDS
-    analysis: float = assumptions.ANALYSIS_SECONDS
-    study: float = assumptions.STUDY_SECONDS
-    voice: float = assumptions.VOICE_SECONDS
-    upload: float = assumptions.UPLOAD_SECONDS
-    generation: float = assumptions.GENERATION_SECONDS
-
-
-PATIENT: Final = Timeouts()
-
-
-class MaveraError(Exception):
-    """A call failed; `message` is one line without any secret."""
-
-
-class TryAgain(MaveraError):
-    """Nothing was done and nothing charged. The same call may be made after `seconds` (None: a while)."""
-
-    def __init__(self, text: str, seconds: float | None = None) -> None:
-        super().__init__(text)
-        self.seconds = seconds
-
-
-class Refused(MaveraError):
-    """Mavera read the call and said no; the same call would be refused again.
-
-    `field` is the field that Mavera named, if it named one, and `said` its own message.
-    """
-
-    def __init__(self, text: str, field: str = "", said: str = "") -> None:
-        super().__init__(text)
-        self.field = field
-        self.said = said
-
-
-class Withheld(Refused):
-    """Nothing was sent, because of what would have been; `message` names the field, never its value."""
-
-
-class KeyRefused(Refused):
-    """Every other call would be refused as well: stop."""
-
-
-class OutOfCredits(MaveraError):
-    """Nothing more can be bought: stop."""
-
-
-class OutcomeUnknown(MaveraError):
-    """The work may have been done and charged. Look first; never make the call again blindly.
-
-    `body` is what an answer of 2xx said that could not be used; None where no such answer came.
-    """
-
-    def __init__(self, text: str, body: Any = None) -> None:
-        super().__init__(text)
-        self.body = body
-
-
-class NotUnderstood(MaveraError):
-    """Mavera's objects have other fields than expected: stop. The text names the setting that helps."""
-
-
-class Answer(NamedTuple):
-    """What Mavera made of a call. `credits` is None where it did not say, `body` its answer as it came.
-
-    A study or a brand voice is `waiting` until it has its results, a generation until it has its text; each
-    may have `failed`.
-    """
-
-    remote_id: str
-    thread_id: str | None
-    credits: int | None
-    body: Any
-    state: Literal["done", "failed", "waiting"] = "done"
-
-    @property
-    def shown_id(self) -> str:
-        """The id under which a person finds it in Mavera."""
-        return self.thread_id or self.remote_id
 
 
 class Mavera:
     """One account. `firewall` sees the bytes of every call; `clock` and `sleep` stand in for time.
 
     `fields` are names of fields that Mavera has for ours, where they are others than assumptions.py expects.
+    A request that makes or changes an object is given up after `most_seconds` without a byte at most.
     """
 
     def __init__(
@@ -145,7 +63,7 @@ class Mavera:
         tier: str = "starter",
         *,
         firewall: Firewall = NOTHING_KNOWN,
-        timeouts: Timeouts = PATIENT,
+        most_seconds: float = math.inf,
         fields: Mapping[str, str] = MappingProxyType({}),
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
@@ -165,86 +83,44 @@ class Mavera:
         self._pace = Pace(math.floor(REQUESTS_A_MINUTE[tier] * HEADROOM), clock, sleep)
         self._clock = clock
         self._sleep = sleep
-        self._timeouts = timeouts
+        self._most_seconds = most_seconds
         self._reader = Reader(fields)
+        self._once: dict[str, list[dict[str, Any]]] = {}
 
-    # Writing
+    # Requests
 
-    def create_persona(self, payload: Mapping[str, Any]) -> Answer:
-        return persona_in(self._charge("/personas", payload, self._timeouts.persona))
+    def charge(self, path: str, payload: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """POST what costs credits, once: whoever sends it again announces it again (`wait_out`)."""
+        return self._call(
+            "POST", path, OutcomeUnknown, json=dict(payload), timeout=min(seconds, self._most_seconds)
+        )
 
-    def update_persona(self, persona_id: str, fields: Mapping[str, Any]) -> Answer:
-        """Set `fields` of a persona; making the call twice changes nothing more than making it once.
+    def edit(self, path: str, object_id: str, fields: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+        """Set `fields` of an object; making the call twice changes nothing more than making it once."""
+        body = self._call(
+            "PATCH", path_to(path, object_id), TryAgain, json=dict(fields), timeout=self._patience(seconds)
+        )
+        return {"id": object_id, **body}
 
-        The answer repeats what the persona cost when it was created: its credits are the sum until now.
-        """
-        url = path_to("/personas", persona_id)
-        body = self._call("PATCH", url, TryAgain, json=dict(fields), timeout=self._timeouts.persona)
-        return persona_in({"id": persona_id, **body})
+    def prepare(self, path: str, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """POST what costs nothing and may be sent any number of times."""
+        return self._repeat("POST", path, json=dict(payload))
 
-    def ask(self, payload: Mapping[str, Any]) -> Answer:
-        """Ask Mave, and wait for the answer: 5 to 90 seconds."""
-        return message_in(self._charge("/mave/chat", payload, self._timeouts.analysis))
-
-    def create_study(self, payload: Mapping[str, Any]) -> Answer:
-        """Set up a focus group, which then takes a minute or two."""
-        return study_in(self._charge("/focus-groups", payload, self._timeouts.study))
-
-    def create_voice(self, payload: Mapping[str, Any]) -> Answer:
-        """Have a brand voice made of files that were uploaded, which then takes a while."""
-        return voice_in(self._charge("/brand-voices", payload, self._timeouts.voice))
-
-    def upload(self, name: str, text: str, workspace_id: str) -> dict[str, Any]:
-        """Put a text where a brand voice can be made from it; return it as one of the voice's documents.
-
-        Anybody who has its address can read it there. Files cost nothing, and one more does no harm.
-        """
-        content = text.encode()
-        asked = voices.upload(name, len(content), workspace_id)
-        place = self._repeat("POST", "/files/upload-url", json=asked, timeout=self._timeouts.read)
-        if not (place.get("upload_url") and place.get("public_url")):
-            raise Refused("POST /files/upload-url: Mavera answered without the address of a file")
+    def put(self, place: Mapping[str, Any], content: bytes) -> None:
+        """Put a file where Mavera said."""
         self._attempt(lambda: self._put(place, content))
-        made = voices.file(name, place["public_url"], len(content), workspace_id)
-        self._repeat("POST", "/files", json=made, timeout=self._timeouts.read)
-        return voices.document(name, place["public_url"], len(content))
 
-    def generate(self, payload: Mapping[str, Any]) -> Answer:
-        """Have an app write a text; most answer with it, some take their time."""
-        return generation_in(self._charge("/generations", payload, self._timeouts.generation))
+    def one(self, path: str, object_id: str) -> dict[str, Any]:
+        """Return one object of a list."""
+        return self._repeat("GET", path_to(path, object_id))
 
-    # Looking, which costs nothing
-
-    def voice(self, voice_id: str) -> Answer:
-        """Return how a brand voice stands, with what it says once it is made."""
-        path = path_to("/brand-voices", voice_id)
-        return voice_in(self._repeat("GET", path, timeout=self._timeouts.read))
-
-    def voices(self) -> list[dict[str, Any]]:
-        """Return every brand voice of the account; no paging of theirs is documented."""
-        return self._list("/brand-voices", None)
-
-    def study(self, study_id: str) -> Answer:
-        """Return how a focus group stands, with its results once it has them."""
-        path = path_to("/focus-groups", study_id)
-        return study_in(self._repeat("GET", path, timeout=self._timeouts.read))
-
-    def studies(self) -> list[dict[str, Any]]:
-        """Return every focus group of the account, without its results."""
-        return self._list("/focus-groups", STUDY_PAGE)
-
-    def apps(self) -> list[generations.App]:
-        """Return the apps that write texts."""
-        return [generations.app_in(row) for row in self._list("/generation-apps", GENERATION_PAGE)]
-
-    def generation(self, generation_id: str) -> Answer:
-        """Return a generation with its text, once it has one."""
-        path = path_to("/generations", generation_id)
-        return generation_in(self._repeat("GET", path, timeout=self._timeouts.read))
-
-    def generations(self) -> list[dict[str, Any]]:
-        """Return every generation of the account, with or without its text."""
-        return self._list("/generations", GENERATION_PAGE)
+    def whole(self, path: str, object_id: str) -> dict[str, Any]:
+        """Return one object with its messages. Raises NotUnderstood where it has no id."""
+        where = path_to(path, object_id)
+        try:
+            return self._reader.row(self._repeat("GET", where), where)
+        except Unreadable as error:
+            raise NotUnderstood(str(error)) from None
 
     def pause(self, seconds: float) -> None:
         """Let Mavera work."""
@@ -259,29 +135,15 @@ class Mavera:
         seconds = 2.0**attempt / 2 if failure.seconds is None else failure.seconds
         self._sleep(min(seconds, LONGEST_WAIT_SECONDS))
 
-    def custom_personas(self) -> list[dict[str, Any]]:
-        """Return every custom persona of the account."""
-        return [row for row in self._list("/personas", PERSONA_PAGE) if row.get(assumptions.CUSTOM, True)]
+    # Lists
 
-    def threads(self, since: datetime) -> Iterator[dict[str, Any]]:
-        """Yield the Mave threads that were created at or after `since`, with their messages."""
-        for row in self.thread_rows():
-            if created_at(row) >= since:
-                yield self.thread(row["id"])
+    def rows_once(self, path: str, limit: int | None) -> list[dict[str, Any]]:
+        """Return all rows of a list that does not change while this client lives."""
+        if path not in self._once:
+            self._once[path] = self.rows(path, limit)
+        return self._once[path]
 
-    def thread_rows(self) -> list[dict[str, Any]]:
-        """Return every Mave thread of the account, without its messages."""
-        return self._list("/mave/threads", THREAD_PAGE)
-
-    def thread(self, thread_id: str) -> dict[str, Any]:
-        path = path_to("/mave/threads", thread_id)
-        body = self._repeat("GET", path, timeout=self._timeouts.read)
-        try:
-            return self._reader.thread(body, path)
-        except Unreadable as error:
-            raise NotUnderstood(str(error)) from None
-
-    def _list(self, path: str, limit: int | None) -> list[dict[str, Any]]:
+    def rows(self, path: str, limit: int | None) -> list[dict[str, Any]]:
         """Return all rows of a list, in whichever of the two documented paging styles Mavera answers.
 
         A list with a hole would hide an object that exists, and have it paid for again. So a list with a page
@@ -301,7 +163,7 @@ class Mavera:
         where: dict[str, Any] = {}
         while True:
             asked = {"limit": limit, **where}
-            page = self._repeat("GET", path, params=asked, timeout=self._timeouts.read, is_list=True)
+            page = self._repeat("GET", path, params=asked, is_list=True)
             data, page = self._reader.rows(page, path), self._reader.whole(page)
             cursor, total = page.get("next_cursor"), page.get("total")
             if data is None or any(row["id"] in rows for row in data):
@@ -324,15 +186,12 @@ class Mavera:
         if objection := self._firewall.objection_to(body):
             raise Withheld(objection)
 
-    def _charge(self, path: str, payload: Mapping[str, Any], timeout: float) -> Any:
-        """POST what costs credits, once: whoever sends it again announces it again (`wait_out`)."""
-        return self._call("POST", path, OutcomeUnknown, json=dict(payload), timeout=timeout)
-
-    def _repeat(self, method: str, path: str, **arguments: Any) -> Any:
+    def _repeat(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
         """Make a call that may be made any number of times."""
-        return self._attempt(lambda: self._call(method, path, TryAgain, **arguments))
+        seconds = assumptions.LOOK_SECONDS
+        return self._attempt(lambda: self._call(method, path, TryAgain, timeout=seconds, **arguments))
 
-    def _attempt(self, call: Callable[[], Any]) -> Any:
+    def _attempt(self, call: Callable[[], T]) -> T:
         for attempt in range(1, ATTEMPTS):
             try:
                 return call()
@@ -350,7 +209,7 @@ class Mavera:
                 data=content,
                 headers=place.get("headers"),
                 auth=_as_it_is,
-                timeout=(CONNECT_SECONDS, self._timeouts.upload),
+                timeout=(CONNECT_SECONDS, assumptions.UPLOAD_SECONDS),
                 allow_redirects=False,
             )
         except requests.RequestException:
@@ -368,7 +227,7 @@ class Mavera:
         timeout: float,
         is_list: bool = False,
         **arguments: Any,
-    ) -> Any:
+    ) -> dict[str, Any]:
         """Make one call. Raises TryAgain where nothing was done, `doubtful` where something may have been.
 
         A 2xx to a call that costs credits is never taken for nothing: what it said is kept with the error.
@@ -378,8 +237,26 @@ class Mavera:
         self._pace.wait()
         self.calls += 1
         where = f"{method} {path}"
+        response = self._send(request, where, timeout, doubtful)
+        content = _content_of(response, where, doubtful)
+        self._pace.heed(response.headers)
+        body = self._read(content, path, is_list=is_list)
+        # An object with a status of its own may tell in `error` why it failed: then the call has not.
+        is_object = response.ok and isinstance(body, dict)
+        if is_object and (body.get("status") or body.get("id") or not body.get("error")):
+            answer: dict[str, Any] = body
+            return answer
+        failure = _failure(where, response, body, doubtful, self._clock())
+        if isinstance(failure, OutcomeUnknown) and response.ok:
+            page = content.decode(errors="replace")[:PAGE_CHARACTERS]
+            failure.body = body if body is not None else {"unreadable": page}
+        raise failure
+
+    def _send(
+        self, request: requests.PreparedRequest, where: str, timeout: float, doubtful: type[MaveraError]
+    ) -> requests.Response:
         try:
-            response = self._session.send(
+            return self._session.send(
                 request,
                 timeout=(CONNECT_SECONDS, timeout),
                 allow_redirects=False,
@@ -390,33 +267,25 @@ class Mavera:
                 raise TryAgain(f"{where}: Mavera cannot be reached") from None
             what = f"no answer in {timeout:g} s" if isinstance(error, requests.Timeout) else "connection lost"
             raise doubtful(f"{where}: {what}") from None
-        try:
-            content = response.content
-        except requests.RequestException:
-            lost = f"{where}: connection lost within the answer"
-            raise (OutcomeUnknown(lost, {}) if _is_kept(response, doubtful) else doubtful(lost)) from None
-        self._pace.heed(response.headers)
+
+    def _read(self, content: bytes, path: str, *, is_list: bool) -> Any:
+        """Return an answer with the reference's names beside its own; None where it is no JSON."""
         try:
             body = self._reader.opened(_of_whole_characters(json.loads(content)))
         except (ValueError, RecursionError):
-            body = None
-        if is_list and isinstance(body, list):
-            body = {"data": body}
-        if isinstance(body, dict) and not is_list:
-            body = self._reader.whole(body, path)
-        # An object with a status of its own may tell in `error` why it failed: then the call has not.
-        is_object = response.ok and isinstance(body, dict)
-        if is_object and (body.get("status") or body.get("id") or not body.get("error")):
-            return body
-        failure = _failure(where, response, body, doubtful, self._clock())
-        if isinstance(failure, OutcomeUnknown) and response.ok:
-            page = content.decode(errors="replace")[:PAGE_CHARACTERS]
-            failure.body = body if body is not None else {"unreadable": page}
-        raise failure
+            return None
+        if is_list:
+            return {"data": body} if isinstance(body, list) else body
+        return self._reader.whole(body, path) if isinstance(body, dict) else body
 
 
-def _is_kept(response: requests.Response, doubtful: type[MaveraError]) -> bool:
-    return response.ok and doubtful is OutcomeUnknown
+def _content_of(response: requests.Response, where: str, doubtful: type[MaveraError]) -> bytes:
+    try:
+        return response.content
+    except requests.RequestException:
+        lost = f"{where}: connection lost within the answer"
+        is_kept = response.ok and doubtful is OutcomeUnknown
+        raise (OutcomeUnknown(lost, {}) if is_kept else doubtful(lost)) from None
 
 
 class Pace:
@@ -472,10 +341,7 @@ def _failure(
     where: str, response: requests.Response, body: Any, doubtful: type[MaveraError], now: float
 ) -> MaveraError:
     """Say what an answer that is no success allows next; the body's `error` counts before the status."""
-    error = body.get("error") if isinstance(body, dict) else None
-    error = error if isinstance(error, dict) else {"message": error} if isinstance(error, str) else {}
-    category, code, param = (_line(error.get(field)) for field in ("type", "code", "param"))
-    message = _line(error.get("message") or (body.get("message") if isinstance(body, dict) else ""))
+    category, code, param, message = _said_in(body)
     status = response.status_code
     said = " ".join(filter(None, [str(status), code or category, param and f"({param})"]))
     text = f"{where}: {said}"
@@ -494,15 +360,22 @@ def _failure(
     # 408 is what a server, or one before it, says that has waited for something too long.
     if status != 408 and (300 <= status < 500 or category == "invalid_request_error"):
         return Refused(f'{text}: "{message}"' if message else text, param, message)
-    if response.ok and not error:
+    if response.ok and not _error_in(body):
         text = f"{where}: {status} with an answer that is no JSON object"
     return doubtful(text)
 
 
-def _line(value: Any) -> str:
-    """Return what Mavera says as one short line that may be shown and kept."""
-    text = value.replace('"', "'") if isinstance(value, str) else ""
-    return outside.words(text, MESSAGE_CHARACTERS) if text.strip() else ""
+def _error_in(body: Any) -> Mapping[str, Any]:
+    error = body.get("error") if isinstance(body, dict) else None
+    return error if isinstance(error, dict) else {"message": error} if isinstance(error, str) else {}
+
+
+def _said_in(body: Any) -> tuple[str, str, str, str]:
+    """Return type, code, parameter and message of an error as lines that may be shown."""
+    error = _error_in(body)
+    category, code, param = (one_line(error.get(field)) for field in ("type", "code", "param"))
+    message = one_line(error.get("message") or (body.get("message") if isinstance(body, dict) else ""))
+    return category, code, param, message
 
 
 def _of_whole_characters(body: Any) -> Any:
@@ -530,120 +403,3 @@ def _number(header: str | None) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
-
-
-def persona_in(body: Any) -> Answer:
-    """Return a persona, created or listed, as the answer to its creation."""
-    return Answer(_id_of("persona", body), None, credits_in(body), body)
-
-
-def message_in(body: Any) -> Answer:
-    """Return Mave's answer. One without an id goes by that of its thread, which must not be missing then."""
-    message_id, thread_id = body.get("id"), body.get("thread_id")
-    if not (message_id and thread_id):
-        raise OutcomeUnknown(
-            f"Mavera answered without the id of the {'thread' if message_id else 'answer'}", body
-        )
-    return Answer(str(message_id), str(thread_id), credits_in(body), body)
-
-
-def identified(kind: str, body: Any) -> Answer | None:
-    """Return an incomplete answer under whatever identifies it; None where nothing does."""
-    if kind != "analyses" or not isinstance(body, Mapping):
-        return None
-    message_id, thread_id = body.get("id"), body.get("thread_id")
-    if not (message_id or thread_id):
-        return None
-    shown = str(thread_id) if thread_id else None
-    return Answer(str(message_id or thread_id), shown, credits_in(body), dict(body))
-
-
-def is_proof(body: Any) -> bool:
-    """Whether an answer shows that its work was done and charged, even where nothing identifies it."""
-    return isinstance(body, Mapping) and any(body.get(field) for field in assumptions.PROOFS)
-
-
-def text_of(kind: str, body: Any) -> str | None:
-    """Return the text of an answer, empty where it lacks one; None for kinds that have none."""
-    return str(body.get("content") or "").strip() if kind == "analyses" else None
-
-
-def study_in(body: Any) -> Answer:
-    """Return a focus group, created or listed, as the answer to its creation."""
-    state = studies.state_of(body.get("status"), body.get("results"))
-    return Answer(_id_of("focus group", body), None, credits_in(body), body, state)
-
-
-def voice_in(body: Any) -> Answer:
-    """Return a brand voice, created or listed, as the answer to its creation; none tells its price."""
-    state = studies.state_of(body.get("status"), body.get("voice_summary"))
-    return Answer(_id_of("brand voice", body), None, credits_in(body), body, state)
-
-
-def generation_in(body: Any) -> Answer:
-    """Return a generation, created or listed, as the answer to its creation."""
-    return Answer(_id_of("generation", body), None, credits_in(body), body, generations.state_of(body))
-
-
-def _id_of(what: str, body: Any) -> str:
-    if not body.get("id"):
-        raise OutcomeUnknown(f"Mavera answered without the id of the {what}", body)
-    return str(body["id"])
-
-
-def credits_in(body: Any) -> int | None:
-    """Return what an object cost, wherever its kind says it; None where it does not."""
-    usage = body.get("usage")
-    used = whole_credits(usage.get("credits_used")) if isinstance(usage, dict) else None
-    return whole_credits(body.get("credits_charged")) if used is None else used
-
-
-def asked_in(thread: Mapping[str, Any]) -> Iterator[tuple[str, Answer | None]]:
-    """Yield each question of a thread, oldest first, with its answer as if the call had got it.
-
-    A thread tells its credits as one sum, so an answer has them only where it is the only one.
-    """
-    messages = [message for message in thread.get("messages") or () if message.get("role") in SPEAKERS]
-    questions = [place for place, message in enumerate(messages) if message["role"] == "user"]
-    used = whole_credits(thread.get("credits_used")) if len(questions) == 1 else None
-    for place in questions:
-        reply = messages[place + 1] if place + 1 < len(messages) else {"role": "user"}
-        told = reply["role"] == "assistant"
-        yield (
-            str(messages[place]["content"]),
-            Answer(str(reply["id"]), str(thread["id"]), used, dict(thread)) if told else None,
-        )
-
-
-def created_at(row: Mapping[str, Any]) -> datetime:
-    """Return when a listed object was made."""
-    return _moment(row, "created_at")
-
-
-def touched_at(row: Mapping[str, Any]) -> datetime:
-    """Return when a listed object was last changed, as far as it says so."""
-    return _moment(row, "updated_at" if row.get("updated_at") else "created_at")
-
-
-def _moment(row: Mapping[str, Any], field: str) -> datetime:
-    """Read a time; Mavera writes Unix seconds here and ISO 8601 there."""
-    value = row.get(field)
-    try:
-        if isinstance(value, int | float):
-            return datetime.fromtimestamp(value, UTC)
-        return datetime.fromisoformat(str(value)).astimezone(UTC)
-    except (ValueError, OverflowError, OSError):
-        raise NotUnderstood(
-            str(lacking(f"{_line(row.get('object')) or 'an object'} {_line(row.get('id'))}", field, row))
-        ) from None
-
-
-def whole_credits(value: Any) -> int | None:
-    """Return credits as Mavera tells them, parts of one as a whole; None where that can be no price."""
-    if isinstance(value, bool):
-        return None
-    try:
-        told = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return math.ceil(told) if 0 <= told <= MOST_CREDITS else None

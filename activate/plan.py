@@ -3,17 +3,16 @@
 Pure: no clock, no file, no call.
 """
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple, TypeGuard
+from typing import Any, Final, Literal, NamedTuple
 
-from common import assumptions
+from activate.differences import Change, Difference, Facts, differences
+from activate.errors import TwoRows
 
-Facts = Mapping[str, Any]
 Action = Literal["create", "update", "look up", "wait", "hold", "leave"]
 
 
@@ -35,12 +34,10 @@ class Price(NamedTuple):
 
 
 FREE: Final = Price(0, 0)
-SHARE: Final = "share"
-NAMED: Final = frozenset({"name", "quote"})  # declared so, a text is somebody's and no measure of people
-LABEL_CHARACTERS: Final = 60  # of the texts that name an item of a list
+SPEAKS_TO: Final = "personas"  # the fact with the keys of the records that a record speaks to
 
 
-class Kind(NamedTuple):
+class Terms(NamedTuple):
     """What one kind of Mavera object costs (Mavera's credit guide), and whether an update edits it in place.
 
     Where it does, an update may be sent again blindly. Where not (an analysis is asked anew), it is as
@@ -50,23 +47,14 @@ class Kind(NamedTuple):
 
     create: Price
     update: Price
-    update_edits: bool
+    update_edits: bool = False
     lasts: bool = False
 
-
-# In the order in which they are sent.
-KINDS: Final[Mapping[str, Kind]] = {
-    "personas": Kind(
-        create=Price(300, 300),
-        update=Price(0, assumptions.PERSONA_UPDATE_CREDITS, is_documented=False),
-        update_edits=True,
-    ),
-    # An update cannot change what a voice was made from: other transcripts make another voice.
-    "brand-voices": Kind(create=Price(50, 50), update=Price(50, 50), update_edits=False, lasts=True),
-    "analyses": Kind(create=Price(10, 75), update=Price(10, 75), update_edits=False),
-    "focus-groups": Kind(create=Price(50, 200), update=Price(50, 200), update_edits=False, lasts=True),
-    "generations": Kind(create=Price(10, 30), update=Price(10, 30), update_edits=False, lasts=True),
-}
+    def learned(self, paid: Sequence[int], paid_for_edits: Sequence[int]) -> "Terms":
+        """Return the terms with the prices that Mavera's answers teach."""
+        create = learned(self.create, paid)
+        update = learned(self.update, paid_for_edits) if self.update_edits else create
+        return self._replace(create=create, update=update)
 
 
 class Document(NamedTuple):
@@ -160,46 +148,12 @@ class Entry:
     perhaps: tuple[Told, ...] = ()
 
 
-class Change(NamedTuple):
-    """A fact that moved since Mavera accepted the record."""
-
-    fact: str
-    before: Any
-    after: Any
-
-
-class Difference(NamedTuple):
-    """A fact that moved, how far and what its step is: 0 where any move counts.
-
-    `is_measured` where people moved it, and not somebody who gave a thing another name; `is_share` where each
-    of them has the same part in it.
-    """
-
-    change: Change
-    distance: float = 0
-    step: float = 0
-    is_measured: bool = True
-    is_share: bool = False
-
-    @property
-    def is_material(self) -> bool:
-        # Rounded, for 0.36 - 0.35 is a little more than 0.01.
-        return not self.step or round(self.distance / self.step, 6) > 1
-
-    def is_told_by(self, share_of_people: float) -> bool:
-        """Whether so many of the people can have made half of the move, or of the step.
-
-        They can move a share by no more than their part; what is none, such as money, one alone can at will.
-        """
-        bound = share_of_people if self.is_share else math.inf
-        return self.is_measured and bound >= min(self.distance, self.step) / 2
-
-
 @dataclass(frozen=True)
 class Step:
     """What happens to one wanted record, and why.
 
-    `stands` where a record is held and what Mavera has of it may be asked and used all the same.
+    `stands` where a record is withheld and what Mavera has of it may be asked and used all the same; `edits`
+    where an update edits the object in place.
     """
 
     action: Action
@@ -208,6 +162,7 @@ class Step:
     reason: str = ""
     entry: Entry | None = None
     stands: bool = False
+    edits: bool = False
 
     @property
     def sends(self) -> bool:
@@ -216,7 +171,7 @@ class Step:
     @property
     def pays(self) -> bool:
         """Whether it makes a new object in Mavera, which is paid for and cannot be taken back."""
-        return self.sends and not (self.action == "update" and KINDS[self.record.kind].update_edits)
+        return self.sends and not self.edits
 
     @property
     def is_paid(self) -> bool:
@@ -252,19 +207,14 @@ class Plan:
         return [step for step in self.steps if step.action in actions]
 
 
-class TwoRows(Exception):
-    """Two rows ask for one record: nothing can be planned until the model gives one."""
-
-
 def diff(
     wanted: Iterable[Record],
     ledger: Mapping[str, Entry],
+    terms: Mapping[str, Terms],
     *,
     smallest_cohort: int,
     credits_left: int | None = None,
     lasting_since: datetime | None = None,
-    paid: Mapping[str, Sequence[int]] = MappingProxyType({}),
-    paid_for_edits: Mapping[str, Sequence[int]] = MappingProxyType({}),
     unclaimed: Mapping[str, str] = MappingProxyType({}),
     creations: int | None = None,
 ) -> Plan:
@@ -276,15 +226,15 @@ def diff(
     A record is held with the record that it refers to. It is left alone while its facts are within their
     steps of those that Mavera accepted, and what lasts while it was asked since `lasting_since`. An update is
     held where fewer than `smallest_cohort` people joined or left since and may show in what moved.
-    `paid` is what Mavera said that objects of each kind cost, oldest first, and `paid_for_edits` what edits
-    of them did. `unclaimed` says by record key why an object in Mavera may be that record: it is withheld.
+    `terms` has every kind, in the order in which they are sent. `unclaimed` says by key why an object in
+    Mavera may be that record: it is withheld.
     At most `creations` objects are paid for, in the same order of priority. A paid step whose record is in
     doubt is held.
     """
-    records = _by_key(wanted)
-    kinds = {name: priced(name, paid.get(name, ()), paid_for_edits.get(name, ())) for name in KINDS}
+    order = {kind: rank for rank, kind in enumerate(terms)}
+    records = _by_key(wanted, order)
     steps = {
-        key: _step(record, ledger.get(key), smallest_cohort, lasting_since, kinds[record.kind])
+        key: _step(record, ledger.get(key), smallest_cohort, lasting_since, terms[record.kind])
         for key, record in records.items()
     }
     steps |= {
@@ -295,10 +245,14 @@ def diff(
     steps |= {key: _doubted(step) for key, step in steps.items() if step.record.doubt and step.is_paid}
     steps |= _behind(steps, ledger)
     if creations is not None:
-        steps |= {step.record.key: step for step in _after_so_many(creations, steps.values())}
+        steps |= {
+            step.record.key: step for step in _after_so_many(creations, _by_priority(steps.values(), order))
+        }
         steps |= _behind(steps, ledger)
     if credits_left is not None:
-        steps |= {step.record.key: step for step in _beyond(credits_left, steps.values())}
+        steps |= {
+            step.record.key: step for step in _beyond(credits_left, _by_priority(steps.values(), order))
+        }
         steps |= _behind(steps, ledger)
     standing = {
         key for key, entry in ledger.items() if entry.remote_id or entry.state in {"unknown", "waiting"}
@@ -306,9 +260,9 @@ def diff(
     return Plan(tuple(steps.values()), unwanted=tuple(sorted(standing - records.keys())))
 
 
-def _by_key(wanted: Iterable[Record]) -> dict[str, Record]:
+def _by_key(wanted: Iterable[Record], order: Mapping[str, int]) -> dict[str, Record]:
     records: dict[str, Record] = {}
-    for record in sorted(wanted, key=lambda record: (_rank(record), record.record_key)):
+    for record in sorted(wanted, key=lambda record: (order[record.kind], record.record_key)):
         if record.key in records:
             raise TwoRows(f"two rows ask for {record.key}: a record key must be unique in its model")
         records[record.key] = record
@@ -332,62 +286,71 @@ def learned(documented: Price, paid: Sequence[int]) -> Price:
     return Price(low, high, is_learned=(low, high) != (documented.low, documented.high))
 
 
-def priced(kind: str, paid: Sequence[int], paid_for_edits: Sequence[int]) -> Kind:
-    """Return a kind with the prices that Mavera's answers teach."""
-    documented = KINDS[kind]
-    create = learned(documented.create, paid)
-    update = learned(documented.update, paid_for_edits) if documented.update_edits else create
-    return documented._replace(create=create, update=update)
-
-
 def _step(
     record: Record,
     entry: Entry | None,
     smallest_cohort: int,
     lasting_since: datetime | None,
-    kind: Kind,
+    terms: Terms,
 ) -> Step:
-    match entry:
-        case Entry(state="waiting"):
-            return Step("wait", record, reason="Mavera is at work on it", entry=entry)
-        case Entry(broken_id=str(broken)):
-            return Step(
-                "hold",
-                record,
-                reason=f"Mavera charged for {broken} and gave it up; settle --forget asks again",
-                entry=entry,
-            )
-        case Entry(state="gone", error=reason):
-            return Step("hold", record, reason=f"{reason}; settle --forget makes it anew", entry=entry)
-        case Entry(state="unknown", called_at=called_at):
-            sent = f"sent {called_at.day} {called_at:%b}, " if called_at else ""
-            return Step("look up", record, reason=f"{sent}no answer: looked up first", entry=entry)
-        case None | Entry(remote_id=None):
-            step = Step("create", record, kind.create, entry=entry)
-        case Entry(fingerprint=before) if not (before and record.fingerprint.startswith(before)):
-            if not _is_material(record, entry):
-                return Step("leave", record, reason=_unmoved(record, entry), entry=entry)
-            if kind.lasts and _lasts(record, entry, lasting_since):
-                return Step("leave", record, reason="its facts moved, its results still count", entry=entry)
-            step = Step("update", record, kind.update, entry=entry)
-        case _:
-            return Step("leave", record, entry=entry)
-    if record.objection:
-        return Step("hold", record, reason=record.objection, entry=entry)
-    if record.withheld:
-        return Step("hold", record, reason=f"not worth its price: {record.withheld}", entry=entry)
-    if record.person_count is not None and record.person_count < smallest_cohort:
-        reason = f"{record.person_count:,} people, smallest cohort is {smallest_cohort:,}"
-        return Step("hold", record, reason=reason, entry=entry)
+    if entry and (undecided := _undecided(record, entry)):
+        return undecided
+    step = _apart_from_people(record, entry, lasting_since, terms)
+    if not step.sends:
+        return step
+    if objection := _objection(record, smallest_cohort):
+        return Step("hold", record, reason=objection, entry=entry)
     if entry and (few := _few(record, entry, smallest_cohort)):
         people = "person" if few == 1 else "people"
         reason = f"only {few} {people} joined or left since it was sent; an update would tell about them"
         return Step("hold", record, reason=reason, entry=entry, stands=entry.remote_id is not None)
     if entry and entry.state == "drifted":
-        return Step(step.action, record, step.price, entry.error, entry)
+        return replace(step, reason=entry.error)
     if entry and entry.state == "failed" and entry.error:
-        return Step(step.action, record, step.price, f"failed before: {entry.error}", entry)
+        return replace(step, reason=f"failed before: {entry.error}")
     return step
+
+
+def _undecided(record: Record, entry: Entry) -> Step | None:
+    """Return what happens to a record of which nothing may be sent, whatever its facts are by now."""
+    match entry:
+        case Entry(state="waiting"):
+            return Step("wait", record, reason="Mavera is at work on it", entry=entry)
+        case Entry(broken_id=str(broken)):
+            reason = f"Mavera charged for {broken} and gave it up; settle --forget asks again"
+            return Step("hold", record, reason=reason, entry=entry)
+        case Entry(state="gone", error=error):
+            return Step("hold", record, reason=f"{error}; settle --forget makes it anew", entry=entry)
+        case Entry(state="unknown", called_at=called_at):
+            sent = f"sent {called_at.day} {called_at:%b}, " if called_at else ""
+            return Step("look up", record, reason=f"{sent}no answer: looked up first", entry=entry)
+    return None
+
+
+def _apart_from_people(
+    record: Record, entry: Entry | None, lasting_since: datetime | None, terms: Terms
+) -> Step:
+    """Create what Mavera does not have, update what it has otherwise, leave the rest."""
+    if entry is None or entry.remote_id is None:
+        return Step("create", record, terms.create, entry=entry)
+    if entry.fingerprint and record.fingerprint.startswith(entry.fingerprint):
+        return Step("leave", record, entry=entry)
+    if not _is_material(record, entry):
+        return Step("leave", record, reason=_unmoved(record, entry), entry=entry)
+    if terms.lasts and _lasts(record, entry, lasting_since):
+        return Step("leave", record, reason="its facts moved, its results still count", entry=entry)
+    return Step("update", record, terms.update, entry=entry, edits=terms.update_edits)
+
+
+def _objection(record: Record, smallest_cohort: int) -> str:
+    """Say why a record must not be sent, or is not worth it; or nothing."""
+    if record.objection:
+        return record.objection
+    if record.withheld:
+        return f"not worth its price: {record.withheld}"
+    if record.person_count is not None and record.person_count < smallest_cohort:
+        return f"{record.person_count:,} people, smallest cohort is {smallest_cohort:,}"
+    return ""
 
 
 def _doubted(step: Step) -> Step:
@@ -436,7 +399,7 @@ def _few_since(record: Record, told: Told, smallest_cohort: int) -> int:
 def _lasts(record: Record, entry: Entry, since: datetime | None) -> bool:
     """Whether the same was asked of the same personas so lately that the answers still count."""
     is_recent = bool(since and entry.called_at and entry.called_at >= since)
-    return is_recent and entry.facts.get("personas") == record.facts.get("personas")
+    return is_recent and entry.facts.get(SPEAKS_TO) == record.facts.get(SPEAKS_TO)
 
 
 def _behind(steps: Mapping[str, Step], ledger: Mapping[str, Entry]) -> dict[str, Step]:
@@ -457,8 +420,8 @@ def _behind(steps: Mapping[str, Step], ledger: Mapping[str, Entry]) -> dict[str,
 
 
 def _beyond(credits_left: int, steps: Iterable[Step]) -> Iterator[Step]:
-    """Hold, in order of priority, every step whose highest price no longer fits."""
-    for step in sorted((step for step in steps if step.sends), key=_priority):
+    """Hold, of these in order of priority, every step whose highest price no longer fits."""
+    for step in steps:
         if step.price.high > credits_left:
             reason = f"passes the budget by {step.price.high - credits_left:,} credits"
             yield Step("hold", step.record, reason=reason, entry=step.entry)
@@ -467,18 +430,22 @@ def _beyond(credits_left: int, steps: Iterable[Step]) -> Iterator[Step]:
 
 
 def _after_so_many(creations: int, steps: Iterable[Step]) -> Iterator[Step]:
-    """Hold, in order of priority, every step that pays once so many do."""
-    paid = sorted((step for step in steps if step.pays), key=_priority)
+    """Hold, of these in order of priority, every step that pays once so many do."""
+    paid = [step for step in steps if step.pays]
     for step in paid[creations:]:
         yield Step("hold", step.record, reason=f"after the first {creations:,} of this run", entry=step.entry)
 
 
-def _priority(step: Step) -> tuple[bool, int, int]:
-    return step.action != "update", _rank(step.record), -(step.record.person_count or 0)
-
-
-def _rank(record: Record) -> int:
-    return list(KINDS).index(record.kind)
+def _by_priority(steps: Iterable[Step], order: Mapping[str, int]) -> list[Step]:
+    """Return the steps that send: updates first, then kinds in their order, then the larger group."""
+    return sorted(
+        (step for step in steps if step.sends),
+        key=lambda step: (
+            step.action != "update",
+            order[step.record.kind],
+            -(step.record.person_count or 0),
+        ),
+    )
 
 
 # --- what moved --------------------------------------------------------------------------------------
@@ -490,84 +457,7 @@ def _differences(before: Facts, record: Record) -> Iterator[Difference]:
     told = {earlier[name]: value for name, value in before.items() if name in earlier}
     told |= {name: value for name, value in before.items() if name not in earlier}
     # Whom a record speaks to is no declared fact: where there is nobody, the list is left out.
-    nobody: dict[str, Any] = {"personas": []} if record.references_field else {}
+    nobody: dict[str, Any] = {SPEAKS_TO: []} if record.references_field else {}
     return differences(
         nobody | told if before else None, nobody | dict(record.facts), record.fact_steps, record.fact_types
     )
-
-
-def differences(
-    before: Any,
-    after: Any,
-    steps: Facts = MappingProxyType({}),
-    types: Mapping[str, str] = MappingProxyType({}),
-    name: str = "",
-    path: str = "",
-) -> Iterator[Difference]:
-    """Name every value in which two sets of facts differ, as `outer.inner` or `outer[US].inner`.
-
-    `steps` says by path, as in `outer[].inner`, how far a number may move before that counts, `types` as what
-    the job declares it (firewall.DECLARABLE). A key that one side lacks is none that moved: a version added
-    or dropped it. Items of lists are the same where their texts are; of one that is listed on one side only,
-    the first number counts as `steps["outer[]"]` on the other, where that is given. Whatever has no step
-    counts at once.
-    """
-    if isinstance(before, Mapping | None) and isinstance(after, Mapping | None):
-        # A key on one side only is a fact that a version added or dropped: nobody measured a move.
-        one_sided = before is None or after is None
-        before, after = before or {}, after or {}
-        for key in {**after, **before} if one_sided else (key for key in after if key in before):
-            inner = f"{name}.{key}" if name else str(key), f"{path}.{key}" if path else str(key)
-            yield from differences(before.get(key), after.get(key), steps, types, *inner)
-    elif isinstance(before, list | None) and isinstance(after, list | None):
-        old, new = _by_texts(before or ()), _by_texts(after or ())
-        for label in [*new, *(label for label in old if label not in new)]:
-            item = f"{name}[{label}]", f"{path}[]"
-            if label in old and label in new:
-                yield from differences(old[label], new[label], steps, types, *item)
-            else:
-                yield from _came_or_went(old.get(label), new.get(label), steps, types, *item)
-    elif before != after:
-        change = Change(name, before, after)
-        if _is_number(before) and _is_number(after):
-            is_share = types.get(path) == SHARE
-            yield Difference(change, abs(after - before), _step_of(steps, path), is_share=is_share)
-        else:
-            yield Difference(change, is_measured=types.get(path) not in NAMED)
-
-
-def _came_or_went(
-    before: Any, after: Any, steps: Facts, types: Mapping[str, str], name: str, path: str
-) -> Iterator[Difference]:
-    item, edge = after if before is None else before, steps.get(path)
-    numbers = [key for key, value in item.items() if _is_number(value)] if isinstance(item, Mapping) else []
-    if numbers and _is_number(edge):
-        name, path, value = f"{name}.{numbers[0]}", f"{path}.{numbers[0]}", item[numbers[0]]
-        change = Change(name, None, value) if before is None else Change(name, value, None)
-        is_share = types.get(path) == SHARE
-        yield Difference(change, abs(value - edge), _step_of(steps, path), is_share=is_share)
-    else:
-        for each in differences(before, after, steps, types, name, path):
-            yield each._replace(is_measured=True)
-
-
-def _by_texts(items: Iterable[Any]) -> dict[str, Any]:
-    """Name each item of a list by the texts in it, or by its place where it has none."""
-    named: dict[str, Any] = {}
-    for place, item in enumerate(items):
-        values = item.values() if isinstance(item, Mapping) else [item]
-        texts = ", ".join(value for value in values if isinstance(value, str))
-        label = texts[:LABEL_CHARACTERS] or str(place)
-        while label in named:
-            label += "'"
-        named[label] = item
-    return named
-
-
-def _step_of(steps: Facts, path: str) -> float:
-    step = steps.get(path)
-    return step if _is_number(step) else 0
-
-
-def _is_number(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -56,9 +56,10 @@ class Reader:
         if not lists:
             return None
         rows = lists[named[0]] if named else next(iter(lists.values()))
-        return [self._row(row, path) for row in rows]
+        return [self.row(row, path) for row in rows]
 
-    def _row(self, row: Any, path: str) -> Body:
+    def row(self, row: Any, path: str) -> Body:
+        """Return an object of a list with its messages. Raises Unreadable where it has no id."""
         if not isinstance(row, Mapping):
             raise lacking(f"GET {path}", "data", {}, "rows that are objects")
         whole = self.whole(row, path)
@@ -67,9 +68,6 @@ class Reader:
         if isinstance(whole.get("messages"), list):
             whole["messages"] = [self.whole(one) for one in whole["messages"] if isinstance(one, Mapping)]
         return whole
-
-    def thread(self, body: Mapping[str, Any], path: str) -> Body:
-        return self._row(body, path)
 
     def _value(self, body: Mapping[str, Any], field: str, path: str) -> Any:
         places: Sequence[str] = self._places[field]

@@ -8,43 +8,57 @@ import unicodedata
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import duckdb
 import jinja2
 import jinja2.meta
 import jinja2.sandbox
 
-from activate import generations, personas, studies, voices
+from activate.errors import RecordsError
+from activate.kinds import KINDS, REFERRED
+from activate.kinds.focus_groups import field as study_field
+from activate.kinds.kind import Draft, Kind
 from activate.likeness import MARKER as MARKER  # how a lost answer is found again
-from activate.plan import Document, Record
-from common import assumptions, warehouse
+from activate.plan import SPEAKS_TO, Document, Record
+from common import warehouse
 from common.settings import ROOT, Settings
 from privacy import firewall, pseudonyms
 
 JOBS: Final = ROOT / "dbt_project" / "models" / "jobs"
-# The file of words for each kind, in the folder of its job.
-WORDS: Final = {
-    "personas": "persona.md.j2",
-    "brand-voices": "voice.md.j2",
-    "analyses": "analysis.md.j2",
-    "focus-groups": "study.toml",
-    "generations": "generation.toml",
-}
-CHOICE: Final = "persona.toml"  # beside them, where a job chooses another pipeline than the usual one
 NAMES: Final = "names.toml"  # names that records had in versions before, by kind
 DECLARED: Final = "facts.toml"  # and which facts may be put into the words, by kind
 EARLIER: Final = "earlier"  # the table in it of names that facts had before, by kind
-REFERRED: Final = "personas"  # the kind whose record keys stand in reference_keys
-
-NAME_CHARACTERS: Final = (2, 100)  # the reference's bounds
 TEXT_FACT_CHARACTERS: Final = 200
-LATER_COLUMNS: Final = ("withheld_reason", "mailable_count", "doubt")
+LATER_COLUMNS: Final = frozenset({"withheld_reason", "mailable_count", "doubt"})
+OWN_COLUMNS: Final = frozenset({"documents"})  # that the models of some kinds alone have
 
 
-class RecordsError(Exception):
-    """The rows or the templates cannot be used; the text names them and says what to do."""
+class Row(NamedTuple):
+    """A row of a sync model. Its JSON columns are texts still."""
+
+    record_key: str
+    job: str
+    template: str
+    name: str
+    facts: str
+    fact_steps: str
+    person_count: int | None
+    reference_keys: str | None
+    withheld_reason: str | None
+    mailable_count: int | None
+    doubt: str | None
+    documents: str | None
+
+
+class _Words(NamedTuple):
+    """What turns rows into records: settings, templates and the firewall."""
+
+    settings: Settings
+    environment: jinja2.Environment
+    wall: firewall.Firewall
 
 
 def marker(record_key: str, fingerprint: str) -> str:
@@ -58,8 +72,7 @@ def load(settings: Settings, kinds: Sequence[str], jobs: Path = JOBS) -> list[Re
     Raises WarehouseError where there is no published copy, RecordsError where a model or template is missing
     or the two do not fit each other.
     """
-    environment = _environment(jobs)
-    wall = guard(settings)
+    words = _Words(settings, _environment(jobs), guard(settings))
     with warehouse.read_copy(settings.published_path) as connection:
         known: dict[str, set[str]] = {}
         for table, column in connection.execute(
@@ -67,24 +80,27 @@ def load(settings: Settings, kinds: Sequence[str], jobs: Path = JOBS) -> list[Re
         ).fetchall():
             known.setdefault(table, set()).add(column)
         records = []
-        for kind in kinds:
-            model = f"sync_mavera__{kind.replace('-', '_')}"
+        for kind in map(KINDS.__getitem__, kinds):
+            model = f"sync_mavera__{kind.name.replace('-', '_')}"
             if model not in known:
                 file = settings.published_path.name
                 raise RecordsError(f"{file} has no activation.{model} yet. Run make transform")
-            try:
-                # What a copy that an earlier version published has not yet.
-                later = [column if column in known[model] else "null" for column in LATER_COLUMNS]
-                rows = connection.execute(
-                    "select record_key, job, template, name, facts, fact_steps, person_count, reference_keys,"
-                    f" {', '.join([*later, *(['documents'] if kind == 'brand-voices' else [])])}"
-                    f" from activation.{model} order by record_key"
-                ).fetchall()
-            except duckdb.BinderException as error:
-                reason = str(error).splitlines()[0]
-                raise RecordsError(f"activation.{model} is another one than expected: {reason}") from None
-            records += [_record(settings, environment, wall, kind, *row) for row in rows]
+            records += [_record(words, kind, row) for row in _rows(connection, kind, model, known[model])]
     return records
+
+
+def _rows(connection: duckdb.DuckDBPyConnection, kind: Kind, model: str, columns: set[str]) -> list[Row]:
+    """Read a sync model; a copy that an earlier version published may lack LATER_COLUMNS."""
+    lacking = {*LATER_COLUMNS} - columns | {*OWN_COLUMNS} - {*kind.columns}
+    read = ["null" if name in lacking else name for name in Row._fields]
+    try:
+        rows = connection.execute(
+            f"select {', '.join(read)} from activation.{model} order by record_key"
+        ).fetchall()
+    except duckdb.BinderException as error:
+        reason = str(error).splitlines()[0]
+        raise RecordsError(f"activation.{model} is another one than expected: {reason}") from None
+    return [Row(*row) for row in rows]
 
 
 def guard(settings: Settings) -> firewall.Firewall:
@@ -111,7 +127,7 @@ def guard(settings: Settings) -> firewall.Firewall:
         array("q", (each for (each,) in people)),
         salt,
         (key.get_secret_value() for key in keys if key),
-        (studies.field(settings.mavera_study_fields, name) for name in ("workspace_id", "persona_ids")),
+        (study_field(settings.mavera_study_fields, name) for name in ("workspace_id", "persona_ids")),
     )
     if people and not wall.knows(pseudonyms.SALTED):
         raise RecordsError(
@@ -121,129 +137,110 @@ def guard(settings: Settings) -> firewall.Firewall:
     return wall
 
 
-def _record(
-    settings: Settings,
-    environment: jinja2.Environment,
-    wall: firewall.Firewall,
-    kind: str,
-    record_key: str,
-    job: str,
-    template: str,
-    name: str,
-    facts_json: str,
-    steps_json: str,
-    person_count: int | None,
-    references_json: str | None,
-    withheld: str | None,
-    mailable_count: int | None,
-    doubt: str | None,
-    documents_json: str = "[]",
-) -> Record:
-    """Render one row.
-
-    A persona's fingerprint covers its words: an update is free, so new wording reaches Mavera. That of every
-    other kind covers its facts alone: asking again costs credits, so new wording waits until a fact changes.
-    A brand voice's covers its facts and the texts that it is made from.
-    """
-    facts, steps = _tidy(json.loads(facts_json)), json.loads(steps_json)
-    references = tuple(f"{REFERRED}/{key}" for key in json.loads(references_json or "[]"))
-    documents = tuple(
-        Document(_tidy(one["name"]), _in_one_line(one["text"])) for one in json.loads(documents_json)
-    )
-    values = {"name": name, "facts": facts, "person_count": person_count}
-    form: dict[str, Any] = {}
-    choice: dict[str, Any] = {}
-    if WORDS[kind].endswith(".toml"):
-        form = _form(environment, kind, record_key, template, **values)
-        text = "\n".join(words for _, words in firewall.texts(form, "form"))
-    else:
-        text = _render(environment, kind, record_key, template, **values)
-        if kind == "personas":
-            choice = _choice(environment, record_key, template, **values)
-            if settings.mavera_persona_shape != "examples":  # the reference knows no such field
-                choice = {name: value for name, value in choice.items() if name not in personas.EXAMPLE}
-    types, earlier, strange = _declared(environment, kind, record_key, template, facts)
-    if form and references:
-        facts = {**facts, "personas": list(references)}
-    covered: dict[str, Any] = (
-        {"name": name, "description": text} if kind == "personas" else {"job": job, "facts": facts}
-    )
-    if choice:
-        covered["choice"] = choice
-    if documents:
-        covered["documents"] = documents
+def _record(made_by: _Words, kind: Kind, row: Row) -> Record:
+    """Render one row; what its fingerprint covers decides what is asked for anew."""
+    settings, environment, wall = made_by
+    values = {"name": row.name, "facts": _tidy(json.loads(row.facts)), "person_count": row.person_count}
+    draft = _draft(made_by, kind, row, values)
+    types, earlier, strange = _declared(environment, kind.name, row.record_key, row.template, values["facts"])
+    covered = kind.covered(draft, row.job)
+    if draft.choice:
+        covered["choice"] = draft.choice
+    if draft.documents:
+        covered["documents"] = draft.documents
     fingerprint = _hash(covered)
-    mark = marker(record_key, fingerprint)
-    field = ""
-    if kind == "focus-groups":
-        marked = _marked(name, mark, assumptions.STUDY_NAME_CHARACTERS)
-        payload = studies.payload(form, marked, settings.mavera_workspace_id, settings.mavera_study_fields)
-        misfit = studies.complaint(form, len(references), settings.mavera_workspace_id)
-        field = studies.field(settings.mavera_study_fields, "persona_ids")
-    elif kind == "generations":
-        marked = _marked(str(form.get("title")), mark, generations.TITLE_CHARACTERS)
-        voice = settings.mavera_brand_voice_id
-        payload = generations.payload(form, marked, settings.mavera_workspace_id, voice)
-        misfit = generations.complaint(form, marked, len(references))
-        field = "persona_id"
-    elif kind == "brand-voices":
-        payload = voices.payload(name, f"{text}\n\n{mark}", settings.mavera_workspace_id)
-        misfit = voices.complaint(payload, documents, settings.mavera_transcripts_may_leave)
-    else:
-        payload = _payload(settings, kind, name, f"{text}\n\n{mark}", choice)
-        misfit = _misfit(settings, kind, name, f"{text}\n\n{mark}", choice)
-    # Facts are looked at before the text, so that the field named is one that the model can leave out.
-    fields = [("record_key", record_key), ("name", name), *firewall.texts(facts, "facts"), ("the text", text)]
-    # A template may put two facts side by side, and so may whoever reads them.
-    fields += [("facts, side by side,", '", "'.join(_strings(facts))), *firewall.texts(choice, CHOICE)]
-    fields += [("the name of a document", document.name) for document in documents]
-    fields += [(f'the transcript of "{document.name}"', document.text) for document in documents]
+    draft = replace(draft, mark=marker(row.record_key, fingerprint))
+    payload = kind.payload(draft, settings)
+    misfit = kind.complaint(draft, payload, settings)
     return Record(
-        kind=kind,
-        record_key=record_key,
-        job=job,
-        template=template,
-        name=name,
-        facts=facts,
-        person_count=person_count,
+        kind=kind.name,
+        record_key=row.record_key,
+        job=row.job,
+        template=row.template,
+        name=row.name,
+        facts=draft.facts,
+        person_count=row.person_count,
         payload=payload,
         fingerprint=fingerprint,
-        references=references,
-        references_field=field,
-        documents=documents,
-        objection=wall.objection(fields) or strange or misfit or _withheld(wall, payload, documents),
-        fact_steps=steps,
+        references=_references(row),
+        references_field=kind.references_field(settings),
+        documents=draft.documents,
+        objection=wall.objection(_fields(row, draft, kind))
+        or strange
+        or misfit
+        or _withheld(wall, kind, draft, payload),
+        fact_steps=json.loads(row.fact_steps),
         fact_types=types,
         earlier_facts=earlier,
-        wording=_wording(environment, kind, template, name, documents),
-        withheld=withheld or "",
-        earlier_names=_earlier_names(environment, kind, record_key, template, **values),
-        mailable_count=mailable_count,
-        doubt=doubt or "",
+        wording=_wording(environment, kind, row.template, draft),
+        withheld=row.withheld_reason or "",
+        earlier_names=_earlier_names(environment, kind.name, row.record_key, row.template, **values),
+        mailable_count=row.mailable_count,
+        doubt=row.doubt or "",
     )
 
 
-def _withheld(wall: firewall.Firewall, payload: Mapping[str, Any], documents: Sequence[Document]) -> str:
+def _draft(made_by: _Words, kind: Kind, row: Row, values: Mapping[str, Any]) -> Draft:
+    """Put the facts of a row into words."""
+    settings, environment, _ = made_by
+    facts, references = values["facts"], _references(row)
+    form: dict[str, Any] = {}
+    choice: dict[str, Any] = {}
+    if kind.words_file.endswith(".toml"):
+        form = _form(environment, kind, row.record_key, row.template, **values)
+        text = "\n".join(words for _, words in firewall.texts(form, "form"))
+    else:
+        text = _render(environment, kind, row.record_key, row.template, **values)
+    if kind.choice_file:
+        choice = kind.chosen(_choice(environment, kind, row.record_key, row.template, **values), settings)
+    if form and references:
+        facts = {**facts, SPEAKS_TO: list(references)}
+    documents = tuple(
+        Document(_tidy(one["name"]), _in_one_line(one["text"])) for one in json.loads(row.documents or "[]")
+    )
+    return Draft(row.name, facts, text, form, choice, documents, len(references))
+
+
+def _references(row: Row) -> tuple[str, ...]:
+    return tuple(f"{REFERRED}/{key}" for key in json.loads(row.reference_keys or "[]"))
+
+
+def _fields(row: Row, draft: Draft, kind: Kind) -> list[tuple[str, str]]:
+    """Return every text that would leave, with what it is called where it must not.
+
+    Facts come before the text, so that the field named is one that the model can leave out.
+    """
+    return [
+        ("record_key", row.record_key),
+        ("name", row.name),
+        *firewall.texts(draft.facts, "facts"),
+        ("the text", draft.text),
+        # A template may put two facts side by side, and so may whoever reads them.
+        ("facts, side by side,", '", "'.join(_strings(draft.facts))),
+        *firewall.texts(draft.choice, kind.choice_file),
+        *(("the name of a document", document.name) for document in draft.documents),
+        *((f'the transcript of "{document.name}"', document.text) for document in draft.documents),
+    ]
+
+
+def _withheld(wall: firewall.Firewall, kind: Kind, draft: Draft, payload: Mapping[str, Any]) -> str:
     """Say what the last look at the bytes would hold, so that no plan shows it as sent, or nothing.
 
     Only what Mavera gives on the way is not in them yet: ids of other objects, addresses of uploaded files.
     """
-    workspace_id = str(payload.get("workspace_id"))
-    uploads = (voices.upload(each.name, len(each.text.encode()), workspace_id) for each in documents)
-    return next(filter(None, (wall.objection_to(json.dumps(body)) for body in (*uploads, payload))), "")
+    bodies = (*kind.leading_bodies(draft, payload), payload)
+    return next(filter(None, (wall.objection_to(json.dumps(body)) for body in bodies)), "")
 
 
-def _wording(
-    environment: jinja2.Environment, kind: str, template: str, name: str, documents: Sequence[Document]
-) -> str:
+def _wording(environment: jinja2.Environment, kind: Kind, template: str, draft: Draft) -> str:
     """Return a hash of what a fingerprint covers beside the facts; empty where that is nothing.
 
-    Of a persona these are its name and the texts that its facts are put into, of a brand voice its documents.
+    Where it covers the words, these are the name and the templates that the facts are put into.
     """
-    if kind != "personas":
-        return _hash(documents) if documents else ""
-    words = words_of(kind, template)
-    return _hash([name, *_sources(environment, words), *_sources(environment, _choice_of(template))])
+    if not kind.tells_words:
+        return _hash(draft.documents) if draft.documents else ""
+    files = [words_of(kind.name, template), f"{_folder(template)}/{kind.choice_file}"]
+    return _hash([draft.name, *(source for file in files for source in _sources(environment, file))])
 
 
 def _sources(environment: jinja2.Environment, path: str) -> Iterator[str]:
@@ -262,42 +259,9 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-def _marked(name: str, mark: str, most: int) -> str:
-    """Put the reference at the end of a name that may have `most` characters; it is never cut itself."""
-    kept = name[: max(0, most - len(mark) - 3)]
-    if kept.count('"') % 2:  # the cut took the sign that ends a quotation
-        kept = kept[:-1] + ("" if kept.endswith('"') else '"')
-    return f"{kept} | {mark}"
-
-
 def canonical(value: Any) -> str:
     """Write a value as JSON in which the order of keys cannot make a difference."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-
-def _payload(
-    settings: Settings, kind: str, name: str, text: str, choice: Mapping[str, Any]
-) -> dict[str, Any]:
-    if kind == "analyses":
-        workspace = {"workspace_id": settings.mavera_workspace_id} if settings.mavera_workspace_id else {}
-        return {"message": text, **workspace}
-    words = {"name": name, "description": text}
-    if settings.mavera_persona_shape == "examples":
-        return personas.example(choice, words)
-    return personas.payload(choice, settings.mavera_persona_type, words)
-
-
-def _misfit(settings: Settings, kind: str, name: str, text: str, choice: Mapping[str, Any]) -> str:
-    low, high = NAME_CHARACTERS
-    if choice.keys() - personas.EXAMPLE and settings.mavera_persona_shape == "examples":
-        return f"MAVERA_PERSONA_SHAPE=examples sends no pipeline: take {CHOICE} away or set it to reference"
-    if wrong := personas.complaint(choice):
-        return wrong
-    if kind == "personas" and not low <= len(name) <= high:
-        return f"its name has {len(name)} characters, Mavera takes {low} to {high}"
-    if kind == "analyses" and len(text) > assumptions.MESSAGE_CHARACTERS:
-        return f"its message has {len(text):,} characters, the most is {assumptions.MESSAGE_CHARACTERS:,}"
-    return ""
 
 
 # --- words -------------------------------------------------------------------------------------------
@@ -305,7 +269,7 @@ def _misfit(settings: Settings, kind: str, name: str, text: str, choice: Mapping
 
 def words_of(kind: str, template: str) -> str:
     """Return the file below the folder of jobs that holds the words of a record."""
-    return f"{template.replace('-', '_')}/{WORDS[kind]}"
+    return f"{_folder(template)}/{KINDS[kind].words_file}"
 
 
 def shown(path: str) -> str:
@@ -313,8 +277,8 @@ def shown(path: str) -> str:
     return f"{JOBS.relative_to(ROOT)}/{path}"
 
 
-def _choice_of(template: str) -> str:
-    return f"{template.replace('-', '_')}/{CHOICE}"
+def _folder(template: str) -> str:
+    return template.replace("-", "_")
 
 
 def _environment(jobs: Path) -> jinja2.Environment:
@@ -330,37 +294,37 @@ def _environment(jobs: Path) -> jinja2.Environment:
     return environment
 
 
-def _render(environment: jinja2.Environment, kind: str, record_key: str, template: str, **facts: Any) -> str:
-    path = words_of(kind, template)
-    with _told(kind, record_key, path):
+def _render(environment: jinja2.Environment, kind: Kind, record_key: str, template: str, **facts: Any) -> str:
+    path = words_of(kind.name, template)
+    with _told(kind.name, record_key, path):
         text = environment.get_template(path).render(
             record_key=record_key, entity=record_key.partition(":")[2], **facts
         )
-    return (
-        _paragraphs(text) if kind in {"personas", "brand-voices"} else re.sub(r"\n{3,}", "\n\n", text.strip())
-    )
+    return _paragraphs(text) if kind.has_paragraphs else re.sub(r"\n{3,}", "\n\n", text.strip())
 
 
 def _form(
-    environment: jinja2.Environment, kind: str, record_key: str, template: str, **facts: Any
+    environment: jinja2.Environment, kind: Kind, record_key: str, template: str, **facts: Any
 ) -> dict[str, Any]:
     """Read what is asked for; only its texts are templates, so that no fact can change the rest."""
-    path = words_of(kind, template)
-    with _told(kind, record_key, path):
+    path = words_of(kind.name, template)
+    with _told(kind.name, record_key, path):
         assert environment.loader  # noqa: S101
         source, _, _ = environment.loader.get_source(environment, path)
         return _filled(environment, source, facts)
 
 
-def _choice(environment: jinja2.Environment, record_key: str, template: str, **facts: Any) -> dict[str, Any]:
-    """Read which pipeline a job chose for its personas; nothing where it did not choose."""
-    path = _choice_of(template)
+def _choice(
+    environment: jinja2.Environment, kind: Kind, record_key: str, template: str, **facts: Any
+) -> dict[str, Any]:
+    """Read what a job chose beside its words; nothing where it did not choose."""
+    path = f"{_folder(template)}/{kind.choice_file}"
     assert environment.loader  # noqa: S101
     try:
         source, _, _ = environment.loader.get_source(environment, path)
     except jinja2.TemplateNotFound:
         return {}
-    with _told("personas", record_key, path):
+    with _told(kind.name, record_key, path):
         choice: dict[str, Any] = _each_text(_filled(environment, source, facts), str.strip)
     return choice
 
@@ -369,7 +333,7 @@ def _earlier_names(
     environment: jinja2.Environment, kind: str, record_key: str, template: str, **facts: Any
 ) -> tuple[str, ...]:
     """Return the names that a record had in versions before, as its job lists them by kind, or none."""
-    path = f"{template.replace('-', '_')}/{NAMES}"
+    path = f"{_folder(template)}/{NAMES}"
     assert environment.loader  # noqa: S101
     try:
         source, _, _ = environment.loader.get_source(environment, path)
@@ -387,7 +351,7 @@ def _declared(
 
     That names the first which is not declared, or is something else; it is empty where none is.
     """
-    path = f"{template.replace('-', '_')}/{DECLARED}"
+    path = f"{_folder(template)}/{DECLARED}"
     with _told(kind, record_key, path):
         assert environment.loader  # noqa: S101
         source, _, _ = environment.loader.get_source(environment, path)

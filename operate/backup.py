@@ -22,8 +22,9 @@ import typer
 from cryptography.fernet import Fernet, InvalidToken
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
+from activate.errors import LedgerError
 from activate.ledger import opening
-from activate.ledger.lock import LedgerError, lock
+from activate.ledger.lock import lock
 from common import settings as environment
 from common import warehouse
 

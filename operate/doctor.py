@@ -26,6 +26,7 @@ import duckdb
 import requests
 import typer
 
+from activate.errors import LedgerError
 from activate.ledger import lock, opening
 from common import settings as environment
 from common import warehouse
@@ -410,7 +411,7 @@ def _ledger(settings: environment.Settings) -> Iterator[Check]:
         ledger = opening.connect(url, settings.mavera_base_url)
         count, unknown, owner = ledger.chain.verify(), len(ledger.unknown()), lock.owner(url)
         is_writable = lock.is_writable(url)
-    except lock.LedgerError as error:
+    except LedgerError as error:
         yield Check("fail", "ledger", str(error))
         return
     if not is_writable:

@@ -5,20 +5,19 @@ import json
 import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
-from activate.mavera import Mavera, asked_in
-from activate.plan import KINDS
+from activate import kinds
+from activate.kinds import KINDS
+from activate.kinds.analyses import asked_in, opened, threads
+from activate.mavera import Mavera
 from activate.records import DECLARED, JOBS, MARKER
 from privacy.firewall import undeclared
 from sandbox import mavera
 from sandbox.mavera.account import WORKSPACES
-
-LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 Row = dict[str, Any]
 
@@ -379,9 +378,12 @@ def references(url: str) -> Counter[str]:
     Every question of a thread counts: asked twice is paid twice, within one thread or in two.
     """
     account = Mavera(f"{url}/mavera/api/v1", mavera.KEY, "enterprise")
-    texts = [row["description"] for row in account.custom_personas()]
-    texts += [words for thread in account.threads(LONG_AGO) for words, _ in asked_in(thread)]
-    texts += [row["name"] for row in account.studies()]
-    texts += [row["usage_context"] for row in account.voices()]
-    texts += [row["title"] for row in account.generations()]
+    texts = [words for thread in threads(account) for words, _ in asked_in(opened(account, thread["id"]))]
+    fields = {
+        kinds.PERSONAS: "description",
+        kinds.FOCUS_GROUPS: "name",
+        kinds.BRAND_VOICES: "usage_context",
+        kinds.GENERATIONS: "title",
+    }
+    texts += [row[field] for kind, field in fields.items() for row in kind.rows(account)]
     return Counter(found[1] for text in texts if (found := MARKER.search(text)))

@@ -29,7 +29,9 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
-from activate.plan import KINDS, Record
+from activate.kinds import KINDS, PERSONAS
+from activate.kinds.brand_voices import uploaded
+from activate.plan import Record
 from sandbox import mavera as sandbox
 from tests import hazards as h
 
@@ -213,7 +215,7 @@ class Play:
         body = {"pipeline_type": "north_star", "type": "B2C", "description": "Made in Mavera, by hand."}
         names = [f"{h.BY_HAND} {number}" for number in range(self.chance.randint(1, 6))]
         self.account.forked(
-            lambda: [self.account.client().create_persona({**body, "name": n}) for n in names]
+            lambda: [PERSONAS.create(self.account.client(), {**body, "name": n}) for n in names]
         )
         return self.of_the_account()
 
@@ -315,7 +317,7 @@ def script(account: h.Account, wanted: Sequence[Record], notes: Path | None, haz
         payload = dict(record.payload)
         if record.documents:
             one = record.documents[0]
-            payload["documents"] = [client.upload(one.name, one.text, h.WORKSPACE)]
+            payload["documents"] = [uploaded(client, one.name, one.text, h.WORKSPACE)]
         if record.references:
             ids = [made[key] for key in record.references if key in made]
             if not ids:

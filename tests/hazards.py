@@ -32,13 +32,17 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.types import Message
 
-from activate import engine, generations, personas, studies, voices
+from activate import engine, planning
+from activate.errors import LedgerError, MaveraError, NotStarted
+from activate.kinds import KINDS, brand_voices, focus_groups, generations, personas
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
-from activate.ledger.lock import UNGUARDED, Hold, LedgerError, lock
-from activate.mavera import Mavera, MaveraError
-from activate.plan import KINDS, Document, Plan, Record
+from activate.ledger.lock import UNGUARDED, Hold, lock
+from activate.mavera import Mavera
+from activate.plan import Document, Plan, Record
+from activate.planning import Limits
 from activate.records import MARKER, canonical, marker
+from activate.run import Outcome
 from sandbox import mavera as sandbox
 from sandbox.mavera.account import WORKSPACES
 from sandbox.mavera.api import Mavera as SandboxMavera
@@ -334,7 +338,7 @@ class Ended(NamedTuple):
 
     was_killed: bool = False
     refusal: str = ""
-    outcome: engine.Outcome | None = None
+    outcome: Outcome | None = None
     calls: int = 0
 
 
@@ -399,11 +403,11 @@ class Account:
     def client(self) -> Mavera:
         return Mavera(BASE_URL, sandbox.KEY, "enterprise", clock=self.clock, sleep=self.clock.sleep)
 
-    def limits(self, month: int) -> engine.Limits:
-        return engine.Limits(month, None, 20, SETTLE_SECONDS, poll_seconds=10, poll_ceiling_seconds=60)
+    def limits(self, month: int) -> Limits:
+        return Limits(month, None, 20, SETTLE_SECONDS, poll_seconds=10, poll_ceiling_seconds=60)
 
     def plan(self, wanted: Sequence[Record], month: int) -> Plan:
-        return engine.plan(wanted, self.ledger(), list(KINDS), self.limits(month))
+        return planning.plan(wanted, self.ledger(), list(KINDS), self.limits(month))
 
     def run(self, wanted: Sequence[Record], month: int, hazards: Hazards = CALM) -> Ended:
         """Apply in a process of its own, as the command does, under the lock of the ledger."""
@@ -417,7 +421,7 @@ class Account:
             _watch(ledger, hazards)
             try:
                 outcome = engine.apply(wanted, ledger, client, list(KINDS), self.limits(month))
-            except (engine.NotStarted, LedgerError, MaveraError) as error:
+            except (NotStarted, LedgerError, MaveraError) as error:
                 return Ended(refusal=str(error), calls=client.calls)
         return Ended(outcome=outcome, calls=client.calls)
 
@@ -567,10 +571,10 @@ def record(kind: str, number: int, generation: int = 1, *, personas_behind: Sequ
     elif kind == "analyses":
         payload = {"message": text, "workspace_id": WORKSPACE}
     elif kind == "brand-voices":
-        payload = voices.payload(name, text, WORKSPACE)
+        payload = brand_voices.payload(name, text, WORKSPACE)
     elif kind == "focus-groups":
         form = {"respondents": 10, "questions": [{"type": "NPS", "question": "Would you?"}]}
-        payload, reference_field = studies.payload(form, words, WORKSPACE, {}), "persona_ids"
+        payload, reference_field = focus_groups.payload(form, words, WORKSPACE, {}), "persona_ids"
     else:
         app = "long-form-article" if number % 2 else "email-writer"
         given = {"topic": f"Kettles, {generation}", "target_audience": "Cooks", "key_points": "Water"}
@@ -621,7 +625,7 @@ def compare(wanted: Iterable[Record], standing: Sequence[Standing], kind: str = 
     lost = sum(
         not any(
             (one.kind, one.record_key) == (record.kind, record.record_key)
-            and (KINDS[record.kind].lasts or record.fingerprint.startswith(one.fingerprint))
+            and (KINDS[record.kind].terms.lasts or record.fingerprint.startswith(one.fingerprint))
             for one in ours
         )
         for record in wanted

@@ -4,22 +4,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from activate import records
+from activate.errors import MaveraError, NotStarted, UsageError
+from activate.kinds import KINDS
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
 from activate.ledger.lock import lock
-from activate.plan import KINDS
+from activate.mavera import Mavera
+from activate.plan import Plan, Record
+from activate.planning import Limits, look_for_unclaimed
 from common import settings as environment
-
-if TYPE_CHECKING:
-    from activate.engine import Limits
-    from activate.mavera import Mavera
-    from activate.plan import Plan, Record
-
 
 Kinds = Annotated[list[str] | None, typer.Argument(help=f"Which kinds: {', '.join(KINDS)}. All by default.")]
 KindsOrFile = Annotated[
@@ -42,10 +40,6 @@ RecordKey = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="The same numbers for a machine.")]
 
 
-class UsageError(Exception):
-    """The command cannot mean what was typed; the text says what it can."""
-
-
 def chosen_kinds(kinds: list[str] | None) -> list[str]:
     for kind in kinds or ():
         if kind not in KINDS:
@@ -62,25 +56,20 @@ def saved_plan(kinds: list[str] | None) -> Path | None:
 
 
 def unclaimed_in_mavera(
-    settings: environment.Settings, planned: "Plan", ledger: Ledger
+    settings: environment.Settings, planned: Plan, ledger: Ledger
 ) -> tuple[dict[str, str], str]:
     """Return which records may be in Mavera already, and why nobody could look; both empty if none pays."""
-    from activate import engine
-    from activate.mavera import MaveraError
-
     if not any(step.pays for step in planned.steps):
         return {}, ""
     if settings.mavera_api_key is None:
         return {}, "MAVERA_API_KEY is not set: nobody looked whether some of these are in Mavera already"
     try:
-        return engine.look_for_unclaimed(planned, ledger, mavera_of(settings)), ""
-    except (MaveraError, engine.NotStarted) as error:
+        return look_for_unclaimed(planned, ledger, mavera_of(settings)), ""
+    except (MaveraError, NotStarted) as error:
         return {}, str(error)
 
 
-def limits_of(settings: environment.Settings, run: int | None, creations: int | None = None) -> "Limits":
-    from activate.engine import Limits
-
+def limits_of(settings: environment.Settings, run: int | None, creations: int | None = None) -> Limits:
     return Limits(
         settings.credit_budget,
         settings.credit_budget_per_run if run is None else run,
@@ -132,9 +121,7 @@ def agrees(question: str) -> bool:
         return False
 
 
-def mavera_of(settings: environment.Settings) -> "Mavera":
-    from activate.mavera import Mavera
-
+def mavera_of(settings: environment.Settings) -> Mavera:
     return Mavera(
         settings.mavera_base_url,
         key_of(settings),
@@ -150,13 +137,13 @@ def key_of(settings: environment.Settings) -> str:
     return settings.mavera_api_key.get_secret_value()
 
 
-def required(settings: environment.Settings, key: str) -> "Record":
+def required(settings: environment.Settings, key: str) -> Record:
     if record := wanted_record(settings, key):
         return record
     raise not_asked_for(key)
 
 
-def wanted_record(settings: environment.Settings, key: str) -> "Record | None":
+def wanted_record(settings: environment.Settings, key: str) -> Record | None:
     kind = key.partition("/")[0]
     return next((one for one in records.load(settings, chosen_kinds([kind])) if one.key == key), None)
 

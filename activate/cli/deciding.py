@@ -5,12 +5,11 @@ from typing import Annotated
 
 import typer
 
-from activate import records
+from activate import account, drift, records
 from activate.cli import screen, shapes
 from activate.cli.arguments import (
     AsJson,
     Kinds,
-    UsageError,
     agrees,
     chosen_kinds,
     key_of,
@@ -20,8 +19,10 @@ from activate.cli.arguments import (
     wanted_record,
     writing,
 )
+from activate.errors import UsageError
+from activate.kinds import KINDS
 from activate.ledger import opening
-from activate.plan import KINDS
+from activate.ledger.journal import Ledger
 from common import settings as environment
 
 
@@ -47,8 +48,6 @@ def settle(
     as_json: AsJson = False,
 ) -> None:
     """Decide what the ledger cannot know. Without a decision, list the calls whose end is unknown."""
-    from activate import account, drift
-
     settings = environment.load()
     if not (adopt or forget or from_mavera or accept_key or charged is not None):
         ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
@@ -64,20 +63,7 @@ def settle(
                 ledger.account.accept(key_of(settings))
             typer.echo("MAVERA_API_KEY is accepted as one of this ledger's account")
         elif from_mavera:
-            wanted = records.load(settings, list(KINDS))
-            mavera = mavera_of(settings)
-            account.require(ledger, mavera, key_of(settings))
-            for adopted, remote_id in drift.adopt_all(wanted, ledger, mavera):
-                typer.echo(f"? {adopted:<36}adopted {remote_id}")
-            left = drift.unadopted(wanted, ledger, mavera)
-            for record, remote_id in left:
-                typer.echo(f"! {record.key:<36}{remote_id} has its name, without our reference")
-            if left:
-                typer.echo(
-                    "Nothing is created while these are undecided: python -m activate import adopts them for "
-                    "nothing, python -m activate drift --let-be ID says that one is your own"
-                )
-                raise typer.Exit(1)
+            _adopt_all(settings, ledger)
         elif key is None:
             raise UsageError("say which record: python -m activate settle personas/clv-tiers:top --forget")
         elif charged is not None:
@@ -92,6 +78,23 @@ def settle(
             remote_id = drift.adopt(required(settings, key), ledger, mavera_of(settings), adopt)
             typer.echo(f"? {key:<36}adopted {remote_id}")
     typer.echo("To see what is left to do: make plan")
+
+
+def _adopt_all(settings: environment.Settings, ledger: Ledger) -> None:
+    """Adopt all that carries our reference; end with 1 where objects that bear a name of ours are left."""
+    wanted, mavera = records.load(settings, list(KINDS)), mavera_of(settings)
+    account.require(ledger, mavera, key_of(settings))
+    for adopted, remote_id in drift.adopt_all(wanted, ledger, mavera):
+        typer.echo(f"? {adopted:<36}adopted {remote_id}")
+    left = drift.unadopted(wanted, ledger, mavera)
+    for record, remote_id in left:
+        typer.echo(f"! {record.key:<36}{remote_id} has its name, without our reference")
+    if left:
+        typer.echo(
+            "Nothing is created while these are undecided: python -m activate import adopts them for "
+            "nothing, python -m activate drift --let-be ID says that one is your own"
+        )
+        raise typer.Exit(1)
 
 
 def show_drift(
@@ -111,8 +114,6 @@ def show_drift(
     as_json: AsJson = False,
 ) -> None:
     """Compare Mavera with the ledger: what was deleted, edited, is unknown or stands twice. Costs nothing."""
-    from activate import account, drift
-
     settings, chosen = environment.load(), chosen_kinds(kinds)
     way = policy or settings.mavera_drift
     mavera = mavera_of(settings)
@@ -140,8 +141,6 @@ def import_(
     yes: Annotated[bool, typer.Option("--yes", help="Take over every clear match without asking.")] = False,
 ) -> None:
     """Take over what an earlier script made in Mavera, by its name, once you have seen the match."""
-    from activate import account, drift
-
     settings, chosen = environment.load(), chosen_kinds(kinds)
     mavera = mavera_of(settings)
     with writing(settings) as ledger:

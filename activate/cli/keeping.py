@@ -9,9 +9,9 @@ import typer
 
 from activate.cli.arguments import (
     AsJson,
-    UsageError,
     writing,
 )
+from activate.errors import UsageError
 from activate.ledger import opening
 from common import settings as environment
 

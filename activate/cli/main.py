@@ -4,11 +4,8 @@ from typing import Annotated
 
 import typer
 
-from activate import records
 from activate.cli import deciding, keeping, sending, showing
-from activate.cli.arguments import UsageError
-from activate.ledger.lock import LedgerError
-from activate.plan import TwoRows
+from activate.errors import ActivationError
 from common import settings as environment
 from common import terminal, warehouse
 
@@ -38,13 +35,8 @@ ledger.command()(keeping.restore)
 
 def main() -> None:
     """Run the command; a user's mistake is one line and exit code 2, or a traceback with --debug."""
-    from activate.approval import ApprovalError
-    from activate.engine import NotStarted
-    from activate.mavera import MaveraError
-
-    ours = (environment.SettingsError, warehouse.WarehouseError, records.RecordsError, LedgerError)
     terminal.run(
         app,
-        *(*ours, TwoRows, NotStarted, ApprovalError, UsageError, MaveraError),
+        *(ActivationError, environment.SettingsError, warehouse.WarehouseError),
         stopped="stopped; the ledger knows what was sent, make activate goes on from there",
     )

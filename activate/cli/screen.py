@@ -4,17 +4,16 @@ import json
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-from activate.plan import KINDS, Plan, Step
+from activate.drift import Drift, Findings
+from activate.kinds import KINDS
+from activate.ledger.rows import Call
+from activate.origins import Origin, Origins, RawTable
+from activate.plan import Entry, Plan, Record, Step
+from activate.planning import Limits, brake
 from activate.records import shown, words_of
-
-if TYPE_CHECKING:
-    from activate.drift import Drift, Findings
-    from activate.engine import Limits, Outcome, Result
-    from activate.ledger.rows import Call
-    from activate.origins import Origin, Origins, RawTable
-    from activate.plan import Entry, Record
+from activate.run import STATES, Outcome, Result
 
 SIGNS: Final = {"create": "+", "update": "~", "hold": "!", "look up": "?", "wait": "?", "leave": "="}
 NAMES: Final = {"hold": "held", "look up": "unknown", "wait": "waiting", "leave": "unchanged"}
@@ -40,12 +39,12 @@ def named(name: str, text: str) -> str:
     return f"{name:<10}" + f"\n{'':<10}".join(lines)
 
 
-def key_width(wanted: Iterable["Record"]) -> int:
+def key_width(wanted: Iterable[Record]) -> int:
     """Return the width of the column of keys, so that what follows stands in line."""
     return max([36, *(len(record.key) + 2 for record in wanted)])
 
 
-def record_lines(record: "Record", behind: "Origins") -> list[str]:
+def record_lines(record: Record, behind: Origins) -> list[str]:
     """Say what a record is made of: its facts, where each comes from, the words that they are put into."""
     model = f"activation.sync_mavera__{record.kind.replace('-', '_')}"
     return [
@@ -57,7 +56,7 @@ def record_lines(record: "Record", behind: "Origins") -> list[str]:
     ]
 
 
-def unwanted_lines(last: "Call", entry: "Entry | None") -> list[str]:
+def unwanted_lines(last: Call, entry: Entry | None) -> list[str]:
     """Say what the ledger knows of a record that no row asks for, from the call that was accepted last."""
     at_large = {"unknown": "whether Mavera has it is not known", "waiting": "Mavera is at work on it"}
     settled = "kept in Mavera" if entry and entry.remote_id else "Mavera has nothing of it"
@@ -69,7 +68,7 @@ def unwanted_lines(last: "Call", entry: "Entry | None") -> list[str]:
     ]
 
 
-def after_unwanted(key: str, entry: "Entry | None") -> str:
+def after_unwanted(key: str, entry: Entry | None) -> str:
     """Say what may be done about a record that no row asks for."""
     if entry and entry.state == "unknown":
         return "make activate looks it up"
@@ -84,7 +83,7 @@ def after_unwanted(key: str, entry: "Entry | None") -> str:
     return "nothing"
 
 
-def _facts_line(facts: Mapping[str, Any], origins: Sequence["Origin"]) -> str:
+def _facts_line(facts: Mapping[str, Any], origins: Sequence[Origin]) -> str:
     ends = {origin.fact: (origin.low, origin.high) for origin in origins if origin.low is not None}
     told = [
         f"{name} {value}" + ("" if name not in ends else " ({:.3g} to {:.3g})".format(*ends[name]))
@@ -94,7 +93,7 @@ def _facts_line(facts: Mapping[str, Any], origins: Sequence["Origin"]) -> str:
     return named("facts", ", ".join(told))
 
 
-def _origin_lines(origins: Sequence["Origin"]) -> Iterator[str]:
+def _origin_lines(origins: Sequence[Origin]) -> Iterator[str]:
     """Name each mart once, with what it counted and when, and the facts that come from there."""
     groups: dict[tuple[str, int], list[Origin]] = {}
     for origin in origins:
@@ -108,14 +107,14 @@ def _origin_lines(origins: Sequence["Origin"]) -> Iterator[str]:
         yield f"marts.{model}, {rows}{_days(one)}: {', '.join(each.fact for each in group)}"
 
 
-def _days(origin: "Origin") -> str:
+def _days(origin: Origin) -> str:
     first, last = (f"{day.day} {day:%b %Y}" if day else "" for day in (origin.first_day, origin.last_day))
     if first == last:
         return f", {first}" if first else ""
     return f", {first} to {last}" if first else f", to {last}"
 
 
-def _raw_lines(tables: Sequence["RawTable"]) -> Iterator[str]:
+def _raw_lines(tables: Sequence[RawTable]) -> Iterator[str]:
     """Name the raw tables, those together that were loaded in the same minute."""
     groups: dict[str, list[RawTable]] = {}
     for table in tables:
@@ -125,7 +124,7 @@ def _raw_lines(tables: Sequence["RawTable"]) -> Iterator[str]:
         yield f"{', '.join(f'{table.name} {table.row_count:,} rows' for table in group)} ({loaded})"
 
 
-def sent_line(call: "Call", *, whole: bool) -> str:
+def sent_line(call: Call, *, whole: bool) -> str:
     text = json.dumps(call.payload, ensure_ascii=False)
     shown = text if whole else f"{text[:PAYLOAD_SHOWN]}…  --payload"
     return f"sent      {when(call.begun_at)}  {way(call)} {shown}"
@@ -144,8 +143,8 @@ def step_lines(step: Step, width: int) -> list[str]:
     people = "" if record.person_count is None else f"{record.person_count:,} people"
     if record.mailable_count is not None:
         people += f", {record.mailable_count:,} may be mailed"
-    if record.kind == "focus-groups":
-        people += f", asks {len(record.references)} personas"
+    if aside := KINDS[record.kind].aside:
+        people += f", {aside.format(count=len(record.references))}"
     lines = [f"{start}{step.price!s:<11}{people}".rstrip()]
     if step.reason:
         lines.append(f"      {step.reason}")
@@ -164,16 +163,12 @@ def step_lines(step: Step, width: int) -> list[str]:
 
 
 def _documented(step: Step) -> str:
-    documented = KINDS[step.record.kind]
+    documented = KINDS[step.record.kind].terms
     price = documented.create if step.action == "create" else documented.update
     return f"documented: {price}" if price.is_documented else "none is documented"
 
 
-def plan_ends(
-    planned: Plan, limits: "Limits", left: int, everything: bool, how: str, unseen: str
-) -> list[str]:
-    from activate.engine import brake
-
+def plan_ends(planned: Plan, limits: Limits, left: int, everything: bool, how: str, unseen: str) -> list[str]:
     counts = planned.counts()
     lines = []
     if counts["leave"] and not everything:
@@ -194,19 +189,17 @@ def plan_ends(
     return [*lines, brake(planned, limits) or f"To send it: {first}{how}"]
 
 
-def result_line(result: "Result", width: int) -> str:
+def result_line(result: Result, width: int) -> str:
     return f"{RESULT_SIGNS[result.state]} {result.key:<{width}}{result.text:<36} {result.credits:>5,}"
 
 
-def verdict(outcome: "Outcome") -> str:
-    from activate.engine import STATES
-
+def verdict(outcome: Outcome) -> str:
     counts = outcome.counts()
     parts = [f"{counts[state]} {state}" for state in STATES if counts[state]]
     return f"{', '.join(parts) or 'nothing wanted'}: {outcome.credits:,} credits"
 
 
-def next_step(outcome: "Outcome") -> str:
+def next_step(outcome: Outcome) -> str:
     counts = outcome.counts()
     if outcome.is_out_of_credits:
         return "When credits are back, make activate sends the rest."
@@ -236,9 +229,7 @@ def run_lines(latest: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return lines
 
 
-def standing_line(
-    kind: str, counts: Mapping[str, int], waiting_since: "datetime | None", now: "datetime"
-) -> str:
+def standing_line(kind: str, counts: Mapping[str, int], waiting_since: datetime | None, now: datetime) -> str:
     said = [f"{count} {state}" for state, count in counts.items() if count]
     if waiting_since:
         minutes = (now - waiting_since).total_seconds() // 60
@@ -246,7 +237,7 @@ def standing_line(
     return f"{kind.replace('-', ' '):<13} {', '.join(said) or 'none'}"
 
 
-def unknown_lines(calls: Sequence["Call"], lost: Sequence["Call"]) -> list[str]:
+def unknown_lines(calls: Sequence[Call], lost: Sequence[Call]) -> list[str]:
     lines = []
     if lost:
         lines = [
@@ -270,7 +261,7 @@ def unknown_lines(calls: Sequence["Call"], lost: Sequence["Call"]) -> list[str]:
     ]
 
 
-def drift_lines(findings: "Findings", done: Sequence[tuple["Drift", str]], policy: str) -> list[str]:
+def drift_lines(findings: Findings, done: Sequence[tuple[Drift, str]], policy: str) -> list[str]:
     """Name what drifted, with what was done about it, and what to type next."""
     lines = []
     for found, said in done:
@@ -301,18 +292,17 @@ def _after_drift(counts: Mapping[str, int], policy: str, said: Sequence[str]) ->
     )
 
 
-def way(call: "Call") -> str:
+def way(call: Call) -> str:
     """Say how a call went out, as Mavera's reference names it."""
     if call.action == "adopt":
         return "taken over"
-    if call.kind == "analyses":
-        return "POST /mave/chat"
-    if call.kind in {"focus-groups", "brand-voices", "generations"}:
-        return f"POST /{call.kind}"
-    return "POST /personas" if call.action == "create" else f"PATCH /personas/{call.remote_id}"
+    kind = KINDS[call.kind]
+    if kind.terms.update_edits and call.action != "create":
+        return f"PATCH {kind.path}/{call.remote_id}"
+    return f"POST {kind.path}"
 
 
-def ended(call: "Call") -> str:
+def ended(call: Call) -> str:
     if call.state == "done":
         estimate = "" if call.credits_source == "answered" else " (the documented price)"
         return f"{call.thread_id or call.remote_id}, {call.credits:,} credits{estimate}"
@@ -325,6 +315,6 @@ def value_of(value: Any) -> str:
     return "nothing" if value is None else str(value)
 
 
-def when(moment: "datetime") -> str:
+def when(moment: datetime) -> str:
     """Say when something was, in UTC as the budget's month is."""
     return f"{moment.day} {moment:%b %H:%M} UTC"

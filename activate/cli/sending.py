@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from activate import records
+from activate import account, approval, engine, planning, records
 from activate.cli import screen, shapes
 from activate.cli.arguments import (
     AsJson,
@@ -14,7 +14,6 @@ from activate.cli.arguments import (
     Creations,
     Kinds,
     KindsOrFile,
-    UsageError,
     chosen_kinds,
     key_of,
     limits_of,
@@ -24,6 +23,7 @@ from activate.cli.arguments import (
     unclaimed_in_mavera,
     writing,
 )
+from activate.errors import UsageError
 from activate.ledger import opening
 from common import runs, terminal
 from common import settings as environment
@@ -41,17 +41,15 @@ def plan(
 
     With MAVERA_API_KEY it asks Mavera what is there already before it plans to pay for anything, for free.
     """
-    from activate import approval, engine
-
     settings, chosen = environment.load(), chosen_kinds(kinds)
     ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
     mark, limits = ledger.chain.mark() if save else None, limits_of(settings, budget, creations)
     wanted = records.load(settings, chosen)
-    planned = engine.plan(wanted, ledger, chosen, limits)
+    planned = planning.plan(wanted, ledger, chosen, limits)
     unclaimed, unseen = unclaimed_in_mavera(settings, planned, ledger)
     if unclaimed:
-        planned = engine.plan(wanted, ledger, chosen, limits, unclaimed=unclaimed)
-    left = engine.credits_left(ledger, limits._replace(run=None))
+        planned = planning.plan(wanted, ledger, chosen, limits, unclaimed=unclaimed)
+    left = planning.credits_left(ledger, limits._replace(run=None))
     if save and mark:
         seen = approval.look(mavera_of(settings), chosen, ledger) if settings.mavera_api_key else None
         with sealing(settings, ledger) as sealer:
@@ -77,8 +75,6 @@ def apply(
 
     Of a FILE that plan --save wrote, send exactly what it says, or nothing where something has moved since.
     """
-    from activate import account, approval, engine
-
     settings = environment.load()
     file = saved_plan(kinds)
     with runs.recorded(settings, "activate", kinds or ()) as record:
@@ -95,9 +91,9 @@ def apply(
         with writing(settings) as ledger:
             account.require(ledger, mavera, key_of(settings))
             if file and approved:
-                now = engine.plan(wanted, ledger, chosen, limits._replace(month=0, run=None))
+                now = planning.plan(wanted, ledger, chosen, limits._replace(month=0, run=None))
                 approval.require_unmoved(approved, file, settings, now, ledger, mavera)
-                of_plan = engine.Approved(approved.sha256, approved.keys, approved.credits_high)
+                of_plan = planning.Approved(approved.sha256, approved.keys, approved.credits_high)
                 limits = limits._replace(approved=of_plan)
             with terminal.left_to_command():  # it ends the call that it is in
                 outcome = engine.apply(

@@ -1,23 +1,20 @@
 """What `--json` prints: the same numbers for a machine, each shape in docs/json.md."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from datetime import date, datetime
+from typing import Any
 
 from activate.cli.screen import DRIFT_SIGNS, SIGNS, way
-from activate.plan import Plan, Price
+from activate.drift import Drift, Findings
+from activate.ledger.rows import Call, Run
+from activate.origins import Origin, Origins
+from activate.plan import Entry, Plan, Price, Record
+from activate.planning import Limits, brake
 from activate.records import shown, words_of
-
-if TYPE_CHECKING:
-    from datetime import date, datetime
-
-    from activate.drift import Drift, Findings
-    from activate.engine import Limits, Outcome
-    from activate.ledger.rows import Call, Run
-    from activate.origins import Origin, Origins
-    from activate.plan import Entry, Record
+from activate.run import STATES, Outcome
 
 
-def standing(kind: str, entries: Mapping[str, "Entry"], planned: Plan) -> dict[str, int]:
+def standing(kind: str, entries: Mapping[str, Entry], planned: Plan) -> dict[str, int]:
     of_kind = [entry for key, entry in entries.items() if key.startswith(f"{kind}/")]
     return {
         "sent": sum(entry.remote_id is not None for entry in of_kind),
@@ -29,7 +26,7 @@ def standing(kind: str, entries: Mapping[str, "Entry"], planned: Plan) -> dict[s
     }
 
 
-def waiting_since(calls: Iterable["Call"]) -> dict[str, "datetime"]:
+def waiting_since(calls: Iterable[Call]) -> dict[str, datetime]:
     """Return by kind when the oldest of these calls was made."""
     since: dict[str, datetime] = {}
     for call in calls:
@@ -37,9 +34,7 @@ def waiting_since(calls: Iterable["Call"]) -> dict[str, "datetime"]:
     return since
 
 
-def of_plan(planned: Plan, limits: "Limits", left: int, unseen: str) -> dict[str, Any]:
-    from activate.engine import brake
-
+def of_plan(planned: Plan, limits: Limits, left: int, unseen: str) -> dict[str, Any]:
     price = planned.price
     return {
         "wanted": len(planned.steps),
@@ -70,13 +65,13 @@ def of_plan(planned: Plan, limits: "Limits", left: int, unseen: str) -> dict[str
 
 
 def of_status(
-    last: "Run | None",
+    last: Run | None,
     spent: int,
     left: int,
-    limits: "Limits",
+    limits: Limits,
     standing: Mapping[str, Mapping[str, int]],
     unwanted: Sequence[str],
-    waiting: Mapping[str, "datetime"],
+    waiting: Mapping[str, datetime],
 ) -> dict[str, Any]:
     run = last and {
         "began_at": last.began_at.isoformat(),
@@ -106,7 +101,7 @@ def of_steps(latest: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     ]
 
 
-def of_record(record: "Record", behind: "Origins") -> dict[str, Any]:
+def of_record(record: Record, behind: Origins) -> dict[str, Any]:
     origins = {origin.fact: origin for origin in behind.facts}
     return {
         "key": record.key,
@@ -128,7 +123,7 @@ def of_record(record: "Record", behind: "Origins") -> dict[str, Any]:
     }
 
 
-def of_unwanted(last: "Call") -> dict[str, Any]:
+def of_unwanted(last: Call) -> dict[str, Any]:
     """Return what the ledger knows of a record that no row asks for: that of its last accepted call."""
     return {
         "key": last.key,
@@ -143,7 +138,7 @@ def of_unwanted(last: "Call") -> dict[str, Any]:
     }
 
 
-def of_calls(calls: Sequence["Call"], answers: Mapping[str, Any], users: Sequence[str]) -> dict[str, Any]:
+def of_calls(calls: Sequence[Call], answers: Mapping[str, Any], users: Sequence[str]) -> dict[str, Any]:
     return {
         "calls": [
             {
@@ -163,7 +158,7 @@ def of_calls(calls: Sequence["Call"], answers: Mapping[str, Any], users: Sequenc
     }
 
 
-def _fact(name: str, value: Any, origin: "Origin | None") -> dict[str, Any]:
+def _fact(name: str, value: Any, origin: Origin | None) -> dict[str, Any]:
     behind = origin and {
         "model": origin.model,
         "column": origin.column,
@@ -177,11 +172,11 @@ def _fact(name: str, value: Any, origin: "Origin | None") -> dict[str, Any]:
     return {"fact": name, "value": value, "origin": behind}
 
 
-def _iso(moment: "date | None") -> str | None:
+def _iso(moment: date | None) -> str | None:
     return None if moment is None else moment.isoformat()
 
 
-def of_unknown(calls: Sequence["Call"], lost: Sequence["Call"]) -> dict[str, Any]:
+def of_unknown(calls: Sequence[Call], lost: Sequence[Call]) -> dict[str, Any]:
     return {
         "written_off": [
             {"key": call.key, "sent_at": call.begun_at.isoformat(), "credits": call.credits} for call in lost
@@ -199,7 +194,7 @@ def of_unknown(calls: Sequence["Call"], lost: Sequence["Call"]) -> dict[str, Any
     }
 
 
-def of_drift(findings: "Findings", done: Iterable[tuple["Drift", str]], policy: str) -> dict[str, Any]:
+def of_drift(findings: Findings, done: Iterable[tuple[Drift, str]], policy: str) -> dict[str, Any]:
     counts = findings.counts()
     return {
         "policy": policy,
@@ -220,9 +215,7 @@ def _source(price: Price) -> str:
     return "documented" if price.is_documented else "assumed"
 
 
-def of_outcome(outcome: "Outcome", calls: int) -> dict[str, Any]:
-    from activate.engine import STATES
-
+def of_outcome(outcome: Outcome, calls: int) -> dict[str, Any]:
     counts = outcome.counts()
     return {
         "wanted": len(outcome.results),

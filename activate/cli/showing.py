@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from activate import records
+from activate import origins, planning, records
 from activate.cli import screen, shapes
 from activate.cli.arguments import (
     AsJson,
@@ -14,24 +14,22 @@ from activate.cli.arguments import (
     not_asked_for,
     wanted_record,
 )
+from activate.kinds import KINDS
 from activate.ledger import opening
 from activate.ledger.rows import BY_HAND
-from activate.plan import KINDS
 from common import runs
 from common import settings as environment
 
 
 def status(as_json: AsJson = False) -> None:
     """Show what stands in Mavera and what it cost, from the ledger and the published copy alone."""
-    from activate import engine, origins
-
     settings, chosen = environment.load(), list(KINDS)
     ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
     limits = limits_of(settings, None)
     missing, witnesses = origins.missing_metrics(settings), origins.witnesses(settings)
-    planned = engine.plan(records.load(settings, chosen), ledger, chosen, limits)
+    planned = planning.plan(records.load(settings, chosen), ledger, chosen, limits)
     entries, last = ledger.entries(), ledger.last_run()
-    left = engine.credits_left(ledger, limits._replace(run=None))
+    left = planning.credits_left(ledger, limits._replace(run=None))
     standing = {kind: shapes.standing(kind, entries, planned) for kind in chosen}
     since = shapes.waiting_since(ledger.waiting())
     if as_json:
@@ -68,8 +66,6 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Follow one record back: its facts, the marts and rows behind them, its words, what was sent, paid."""
-    from activate import origins
-
     settings = environment.load()
     record = wanted_record(settings, key)
     ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)

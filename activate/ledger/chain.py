@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
-from activate.ledger.lock import LedgerError
+from activate.errors import LedgerError
 from activate.ledger.rows import as_json, journal, receipts
 
 FIRST_RECEIPT: Final = ""

@@ -14,15 +14,15 @@ from typing import Any, Unpack
 
 import sqlalchemy as sa
 
+from activate.errors import LedgerError
 from activate.ledger.chain import Chain, Mark, append
 from activate.ledger.identity import Identity
-from activate.ledger.lock import LedgerError
 from activate.ledger.rows import (
     BY_HAND,
     Announced,
     Call,
-    CreditsSource,
     Decision,
+    Ending,
     Run,
     State,
     as_json,
@@ -208,26 +208,14 @@ class Ledger(Journal):
         self._write(**begun, remote_id=remote_id)
         return str(begun["call_id"])
 
-    def end(
-        self,
-        call_id: str,
-        state: State,
-        *,
-        action: str | None = None,
-        fingerprint: str | None = None,
-        remote_id: str | None = None,
-        thread_id: str | None = None,
-        credits_spent: int | None = None,
-        credits_source: CreditsSource | None = None,
-        error: str | None = None,
-        answer: Any = None,
-    ) -> None:
+    def end(self, call_id: str, state: State, **how: Unpack[Ending]) -> None:
         """Say how a call ended, or, where it was unknown, how it turned out to have ended."""
         announced = sa.select(journal).where(
             journal.c.call_id == call_id, journal.c.event.in_(("begin", "decision"))
         )
         with self._engine.connect() as connection:
             begin = connection.execute(announced).one()
+        answer = how.get("answer")
         self._write(
             call_id=call_id,
             run_id=begin.run_id,
@@ -235,14 +223,14 @@ class Ledger(Journal):
             kind=begin.kind,
             record_key=begin.record_key,
             job=begin.job,
-            action=action or begin.action,
-            fingerprint=fingerprint or begin.fingerprint,
+            action=how.get("action") or begin.action,
+            fingerprint=how.get("fingerprint") or begin.fingerprint,
             state=state,
-            remote_id=remote_id or begin.remote_id,
-            thread_id=thread_id,
-            credits=credits_spent,
-            credits_source=credits_source,
-            error=error,
+            remote_id=how.get("remote_id") or begin.remote_id,
+            thread_id=how.get("thread_id"),
+            credits=how.get("credits_spent"),
+            credits_source=how.get("credits_source"),
+            error=how.get("error"),
             answer=None if answer is None else as_json(answer),
         )
 

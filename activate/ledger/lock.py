@@ -18,6 +18,8 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from activate.errors import LedgerError
+
 FILE_WAIT_SECONDS: Final = 30  # a reader such as ingest holds the file for milliseconds
 BEAT_SECONDS: Final = 10
 FREE_AFTER_SECONDS: Final = 60  # without a heartbeat; six missed ones are no slow network
@@ -35,10 +37,6 @@ leases = sa.Table(
     sa.Column("beat_at", sa.DateTime(timezone=True), nullable=False),
 )
 LEASE: Final = "apply"
-
-
-class LedgerError(Exception):
-    """The ledger cannot be used as it is, so nothing may be sent; the text says what to do."""
 
 
 @dataclass(frozen=True)

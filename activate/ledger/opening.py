@@ -7,10 +7,11 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from activate.errors import LedgerError
 from activate.ledger.chain import FIRST_RECEIPT, receipt_of
 from activate.ledger.identity import SEALED_BY
 from activate.ledger.journal import Ledger
-from activate.ledger.lock import UNGUARDED, Hold, LedgerError, file_of, is_sqlite, open_engine, unreachable
+from activate.ledger.lock import UNGUARDED, Hold, file_of, is_sqlite, open_engine, unreachable
 from activate.ledger.rows import SCHEMA_VERSION, identity, journal, metadata, receipts, versions
 
 NOWHERE: Final = "sqlite://"  # an empty ledger in memory

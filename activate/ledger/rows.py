@@ -149,6 +149,19 @@ class Announced(TypedDict):
     wording: NotRequired[str]
 
 
+class Ending(TypedDict, total=False):
+    """What an end row tells of how a call ended; what is left out is as it was announced, or not known."""
+
+    action: str
+    fingerprint: str
+    remote_id: str | None
+    thread_id: str | None
+    credits_spent: int | None
+    credits_source: CreditsSource | None
+    error: str
+    answer: Any
+
+
 @dataclass(frozen=True)
 class Run:
     """One apply that had something to send: how many steps it set out with, and its calls."""

@@ -15,11 +15,11 @@ import pytest
 
 from activate import drift, records
 from activate.cli import main as cli
+from activate.kinds import KINDS, PERSONAS
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
 from activate.ledger.lock import lock
 from activate.mavera import Mavera
-from activate.plan import KINDS
 from common import settings
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
@@ -147,7 +147,7 @@ def test_planning_only_lists_what_mavera_has_and_writes_nothing(desk: Desk) -> N
 def test_the_plan_says_what_may_be_in_mavera_already_or_that_nobody_could_look(desk: Desk) -> None:
     body = {"pipeline_type": "north_star", "type": "B2C", "description": "Made by a script."}
     url, key = settings.load().mavera_base_url, sandbox_mavera.KEY
-    made = Mavera(url, key).create_persona({**body, "name": activation.TOP["name"]}).remote_id
+    made = PERSONAS.create(Mavera(url, key), {**body, "name": activation.TOP["name"]}).remote_id
     desk.publish(activation.TOP, activation.SKIMMERS)
     planned = json.loads(desk.activate("plan", "--json").out)
     actions = {step["key"]: (step["action"], step["reason"]) for step in planned["steps"]}

@@ -9,12 +9,17 @@ from typing import Any
 import pytest
 
 from activate import drift, engine, records
+from activate.answers import created_at
+from activate.errors import NotUnderstood
+from activate.kinds import KINDS, PERSONAS
+from activate.kinds.analyses import threads
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
 from activate.likeness import bears, letters, may_be, reference_in
-from activate.mavera import Mavera, NotUnderstood, _seconds
-from activate.plan import KINDS
+from activate.mavera import Mavera, _seconds
+from activate.planning import Limits
 from activate.reader import Reader
+from activate.run import Outcome
 from common import settings
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
@@ -71,10 +76,8 @@ class Account:
         url = f"{self.url}/mavera/api/v1"
         return Mavera(url, sandbox_mavera.KEY, "enterprise", fields=self.fields, sleep=lambda _: None)
 
-    def apply(
-        self, settle: int = 0, most: int | None = None, **rows: tuple[activation.Row, ...]
-    ) -> engine.Outcome:
-        limits = engine.Limits(100_000, None, 20, settle, poll_ceiling_seconds=5, most_creations=most)
+    def apply(self, settle: int = 0, most: int | None = None, **rows: tuple[activation.Row, ...]) -> Outcome:
+        limits = Limits(100_000, None, 20, settle, poll_ceiling_seconds=5, most_creations=most)
         wanted = self.wanted(**(rows or ALL))
         return engine.apply(wanted, self.ledger(), self.client(), list(KINDS), limits)
 
@@ -161,7 +164,7 @@ def test_an_answer_that_nothing_identifies_is_kept_whole_and_counts_what_it_told
 def test_an_answer_that_tells_no_price_counts_the_highest(account: Account) -> None:
     account.mavera.manners = {"no-ids", "no-thread-ids", "mute-threads", "no-usage"}
     account.apply(analyses=(activation.CLUSTERS,))
-    assert account.counted() == KINDS["analyses"].create.high
+    assert account.counted() == KINDS["analyses"].terms.create.high
 
 
 # --- every kind has a net ------------------------------------------------------------------------------
@@ -226,7 +229,7 @@ def test_what_the_account_makes_itself_meanwhile_is_no_reason_to_wait(account: A
     account.spoil("cut-before", "/personas")
     account.apply(settle=300, personas=(activation.TOP, activation.SKIMMERS))
     body = {"pipeline_type": "north_star", "type": "B2C", "name": "Our buyers", "description": "Theirs."}
-    account.client().create_persona(body)
+    PERSONAS.create(account.client(), body)
     outcome = account.apply(personas=(activation.TOP, activation.SKIMMERS))
     assert outcome.counts() == {"created": 1, "unchanged": 1}
 
@@ -327,7 +330,7 @@ def test_a_lost_ledger_buys_nothing_again_from_a_mavera_that_reformats(
 
 def test_an_object_that_bears_our_name_is_named_and_let_be_where_it_is_not_ours(account: Account) -> None:
     body = {"pipeline_type": "north_star", "type": "B2C", "description": "Written by a script."}
-    made = account.client().create_persona({**body, "name": activation.SKIMMERS["name"]})
+    made = PERSONAS.create(account.client(), {**body, "name": activation.SKIMMERS["name"]})
     rows = {"personas": (activation.TOP, activation.SKIMMERS)}
     outcome = account.apply(**rows)
     assert (outcome.counts(), outcome.undecided) == ({"created": 1, "held": 1}, {SKIMMERS})
@@ -341,7 +344,7 @@ def test_an_object_that_bears_our_name_is_named_and_let_be_where_it_is_not_ours(
 
 def test_an_earlier_name_of_a_record_is_its_name_too(account: Account) -> None:
     body = {"pipeline_type": "north_star", "type": "B2C", "description": "Written by an older version."}
-    account.client().create_persona({**body, "name": "Best customers"})
+    PERSONAS.create(account.client(), {**body, "name": "Best customers"})
     (wanted,) = account.wanted(personas=(activation.TOP,))
     renamed = [replace(wanted, earlier_names=("Best customers",))]
     (match,) = drift.matches(renamed, account.ledger(), account.client(), ["personas"])
@@ -378,7 +381,7 @@ def test_a_run_that_would_pay_for_too_much_pays_for_nothing(account: Account) ->
 
 
 def test_a_small_first_send_takes_the_largest_groups(account: Account) -> None:
-    limits = engine.Limits(100_000, None, 20, 0, most_creations=1, creations=2)
+    limits = Limits(100_000, None, 20, 0, most_creations=1, creations=2)
     wanted = account.wanted(**ALL)
     outcome = engine.apply(wanted, account.ledger(), account.client(), list(KINDS), limits)
     assert outcome.counts()["created"] == 2
@@ -407,7 +410,7 @@ def test_fields_of_other_names_are_named_with_the_setting_that_helps(account: Ac
     outcome = account.apply(personas=(*ALL["personas"], activation.MOBILE))
     assert 'MAVERA_FIELDS={"created_at": "its name there"}' in outcome.stopped or outcome.is_well
     with pytest.raises(NotUnderstood, match="createdOn"):
-        list(account.client().threads(datetime(2000, 1, 1, tzinfo=UTC)))
+        created_at(threads(account.client())[0])
 
 
 def test_a_row_without_an_id_names_its_fields_and_none_of_its_values() -> None:

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from activate import objects
+from activate.kinds import GENERATIONS, PERSONAS, analyses
 from activate.mavera import Mavera
 from common import settings
 from sandbox import mavera as sandbox_mavera
@@ -32,7 +32,7 @@ def office(desk: Desk) -> Iterator[Desk]:  # noqa: F811
     """A desk whose account has two personas of its own, one of them with the name of one of ours."""
     desk.set(mavera_settle_seconds=0)
     owned = [
-        client().create_persona({**OWN, "name": name}).remote_id
+        PERSONAS.create(client(), {**OWN, "name": name}).remote_id
         for name in ("Our best customers", activation.MOBILE["name"])
     ]
     desk.publish(activation.TOP, activation.SKIMMERS, analyses=(activation.CLUSTERS,))
@@ -40,7 +40,7 @@ def office(desk: Desk) -> Iterator[Desk]:  # noqa: F811
     yield desk
     touched = [entry for entry in desk.sandbox.journal if entry.method not in {"GET", "POST"}]
     assert not [entry for entry in touched if any(one in entry.path for one in owned)]
-    names = {row["id"]: row["name"] for row in client().custom_personas()}
+    names = {row["id"]: row["name"] for row in PERSONAS.rows(client())}
     assert [names[one] for one in owned] == ["Our best customers", activation.MOBILE["name"]]
 
 
@@ -50,7 +50,7 @@ def client() -> Mavera:
 
 def let_own_be(desk: Desk) -> None:  # noqa: F811
     """Say of the account's persona that has the name of one of ours that it is the account's own."""
-    (own,) = (row["id"] for row in client().custom_personas() if row["name"] == activation.MOBILE["name"])
+    (own,) = (row["id"] for row in PERSONAS.rows(client()) if row["name"] == activation.MOBILE["name"])
     assert desk.activate("drift", "--let-be", own).code == 0
 
 
@@ -207,7 +207,7 @@ def test_what_can_only_be_renamed_is_not_put_back(desk: Desk) -> None:  # noqa: 
 
 
 def test_what_mavera_made_of_a_text_when_it_took_it_is_no_edit(office: Desk) -> None:
-    made = client().create_persona({**OWN, "name": "Ours", "description": "Sent, and enriched by Mavera."})
+    made = PERSONAS.create(client(), {**OWN, "name": "Ours", "description": "Sent, and enriched by Mavera."})
     office.ledger(write=True).take_over(
         kind="personas",
         record_key="clv-tiers:low",
@@ -231,9 +231,9 @@ def test_of_threads_the_newest_that_the_ledger_does_not_tell_all_of_are_opened()
         for day in range(1, 7)
     ]
     since = datetime(2026, 11, 2, tzinfo=UTC)
-    assert objects.to_open(rows, [], since, at_most=3) == (["t6", "t5", "t4"], 2)
+    assert analyses.to_open(rows, [], since, at_most=3) == (["t6", "t5", "t4"], 2)
     touched = {**rows[0], "updated_at": "2026-11-08T00:00:00Z"}
-    assert objects.to_open([touched, *rows[1:]], [], since, at_most=1) == (["t1"], 5)
+    assert analyses.to_open([touched, *rows[1:]], [], since, at_most=1) == (["t1"], 5)
 
 
 def test_what_was_made_just_now_is_not_taken_for_deleted(office: Desk) -> None:
@@ -314,7 +314,7 @@ def test_a_row_of_the_ledger_that_was_changed_keeps_a_run_from_paying(office: De
 def test_two_personas_of_one_record_are_left_to_a_person(office: Desk) -> None:
     let_own_be(office)
     (call,) = (call for call in office.ledger().calls() if call.key == TOP)
-    second = client().create_persona(call.payload).remote_id
+    second = PERSONAS.create(client(), call.payload).remote_id
     office.publish(*activation.PERSONAS, analyses=(activation.CLUSTERS,))
     for policy in ("leave", "restore", "adopt"):
         assert drifts(office, "--policy", policy) == {TOP: "twice"}
@@ -328,7 +328,7 @@ def test_two_personas_of_one_record_are_left_to_a_person(office: Desk) -> None:
 def test_what_another_project_made_can_be_let_be(office: Desk) -> None:
     let_own_be(office)
     body = {**OWN, "name": "Another's", "description": "Theirs.\n\nRef: their-job:all 0123456789ab"}
-    theirs = client().create_persona(body).remote_id
+    theirs = PERSONAS.create(client(), body).remote_id
     office.publish(*activation.PERSONAS, analyses=(activation.CLUSTERS,))
     assert drifts(office) == {"personas/their-job:all": "unknown"}
     assert office.activate("apply").code == 2
@@ -347,7 +347,7 @@ def test_an_earlier_scripts_persona_is_imported_after_its_match_was_shown(
     shouted = activation.but(
         activation.MOBILE, record_key="device-geography:desktop", name="Earlier  Persona"
     )
-    made = client().create_persona({**OWN, "name": "earlier persona"}).remote_id
+    made = PERSONAS.create(client(), {**OWN, "name": "earlier persona"}).remote_id
     office.publish(activation.TOP, activation.SKIMMERS, shouted, analyses=(activation.CLUSTERS,))
     key = f"personas/{shouted['record_key']}"
     shown = f'? {key:<36}"earlier persona" {made}, 0 days old: same letters and digits'
@@ -367,8 +367,8 @@ def test_an_earlier_scripts_persona_is_imported_after_its_match_was_shown(
 
 
 def test_an_ambiguous_name_is_shown_and_left(office: Desk) -> None:
-    client().create_persona({**OWN, "name": "Twin"})
-    client().create_persona({**OWN, "name": "Twin"})
+    PERSONAS.create(client(), {**OWN, "name": "Twin"})
+    PERSONAS.create(client(), {**OWN, "name": "Twin"})
     office.publish(activation.but(activation.MOBILE, name="Twin"))
     ran = office.activate("import", "--yes")
     assert [line.endswith("0 days old: same name") for line in ran.lines[:2]] == [True, True]
@@ -390,7 +390,7 @@ def sent_by_a_script() -> str:
         "title": activation.FOLLOW_UP["name"],
         "input_data": {"topic": "Product tour", "target_audience": "Viewers", "tone": "plain"},
     }
-    return client().generate(body).remote_id
+    return GENERATIONS.create(client(), body).remote_id
 
 
 # --- killed between ----------------------------------------------------------------------------------

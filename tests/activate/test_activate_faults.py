@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,21 +22,15 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
 from activate import drift, engine, records
+from activate.answers import credits_in
+from activate.errors import LedgerError, NotUnderstood, Refused, TryAgain
+from activate.kinds import KINDS, PERSONAS
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
-from activate.ledger.lock import Hold, LedgerError
-from activate.mavera import (
-    PATIENT,
-    Mavera,
-    NotUnderstood,
-    Pace,
-    Refused,
-    Timeouts,
-    TryAgain,
-    credits_in,
-    path_to,
-)
-from activate.plan import KINDS
+from activate.ledger.lock import Hold
+from activate.mavera import Mavera, Pace, path_to
+from activate.planning import Limits
+from activate.run import Outcome, Result
 from common import settings
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
@@ -45,7 +40,7 @@ from tests import activation
 
 TOP, SKIMMERS = "personas/clv-tiers:top", "personas/viewer-clusters:skimmers"
 CLUSTERS = "analyses/viewer-clusters:all"
-HASTY = PATIENT._replace(persona=1, analysis=1)
+HASTY = 1
 
 
 @dataclass
@@ -57,34 +52,36 @@ class Account:
     path: Path
     waits: list[float] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
-    lines: list[engine.Result] = field(default_factory=list)
-    tell: Callable[[engine.Result], None] = lambda _: None
-    timeouts: Timeouts = PATIENT
+    lines: list[Result] = field(default_factory=list)
+    tell: Callable[[Result], None] = lambda _: None
+    most_seconds: float = math.inf
 
     def spoil(
         self, name: str, path: str = "", count: int | None = 1, method: str = "POST", spare: int = 0
     ) -> None:
         self.sandbox.faults.add(Fault(name, "mavera", count=count, path=path, method=method, spare=spare))
         if name == "time-out":  # nothing else may be given up, however slow the machine
-            self.timeouts = HASTY
+            self.most_seconds = HASTY
 
     def client(self, tier: str = "enterprise") -> Mavera:
         base_url = f"{self.url}/mavera/api/v1"
-        return Mavera(base_url, sandbox_mavera.KEY, tier, timeouts=self.timeouts, sleep=self.waits.append)
+        return Mavera(
+            base_url, sandbox_mavera.KEY, tier, most_seconds=self.most_seconds, sleep=self.waits.append
+        )
 
     def ledger(self) -> Ledger:
         return opening.connect(f"sqlite:///{self.path / 'ledger'}", f"{self.url}/mavera/api/v1", write=True)
 
     def apply(
         self, *personas: activation.Row, analyses: tuple[activation.Row, ...] = (), settle: int = 300
-    ) -> engine.Outcome:
+    ) -> Outcome:
         published = self.path / "published.duckdb"
         activation.publish(published, personas, analyses)
         wanted = records.load(settings.Settings(_env_file=None, published_path=published), list(KINDS))
-        limits = engine.Limits(month=20_000, run=None, smallest_cohort=20, settle_seconds=settle)
+        limits = Limits(month=20_000, run=None, smallest_cohort=20, settle_seconds=settle)
         self.lines.clear()
 
-        def tell(result: engine.Result) -> None:
+        def tell(result: Result) -> None:
             self.lines.append(result)
             self.tell(result)
 
@@ -284,7 +281,7 @@ def test_a_new_persona_of_the_same_name_without_our_reference_waits_for_a_person
     account.spoil("500", "/personas")
     account.apply(activation.TOP, activation.SKIMMERS)
     body = {"pipeline_type": "north_star", "type": "B2C", "description": "Rewritten by Mavera."}
-    made = account.client().create_persona({**body, "name": "Video viewers: skimmers"})
+    made = PERSONAS.create(account.client(), {**body, "name": "Video viewers: skimmers"})
     outcome = account.apply(activation.TOP, activation.SKIMMERS, settle=0)
     assert outcome.results[SKIMMERS].state == "unknown"
     assert outcome.results[SKIMMERS].text.startswith(f"{made.remote_id} is newer and may be it: ")
@@ -346,11 +343,11 @@ def test_a_conversation_that_is_gone_begins_anew(account: Account) -> None:
 
 
 @contextmanager
-def scripted(account: Account, pages: list[Any], settle: int = 0) -> Iterator[engine.Outcome]:
+def scripted(account: Account, pages: list[Any], settle: int = 0) -> Iterator[Outcome]:
     """Apply against a Mavera that answers with `pages`, for the ledger of `account`."""
     published = account.path / "published.duckdb"
     wanted = records.load(settings.Settings(_env_file=None, published_path=published), list(KINDS))
-    limits = engine.Limits(20_000, None, 20, settle)
+    limits = Limits(20_000, None, 20, settle)
     with answering(*pages) as client:
         yield engine.apply(wanted, account.ledger(), client, list(KINDS), limits)
 
@@ -376,7 +373,7 @@ def test_a_429_is_waited_out_for_as_long_as_it_says(account: Account) -> None:
     with answering(
         JSONResponse({}, 429, {"Retry-After": "7"}), page("a"), sleep=account.waits.append
     ) as client:
-        assert len(client.custom_personas()) == 1
+        assert len(PERSONAS.rows(client)) == 1
     assert account.waits == [7]
 
 
@@ -402,7 +399,7 @@ def test_a_mavera_that_cannot_be_reached_leaves_nothing_unknown(account: Account
     activation.publish(published, (activation.SKIMMERS,))
     wanted = records.load(settings.Settings(_env_file=None, published_path=published), ["personas"])
     nowhere = Mavera("http://127.0.0.1:9/api/v1", "key", sleep=account.waits.append)
-    limits = engine.Limits(20_000, None, 20, 300)
+    limits = Limits(20_000, None, 20, 300)
     outcome = engine.apply(wanted, account.ledger(), nowhere, ["personas"], limits)
     assert outcome.stopped == "GET /personas: Mavera cannot be reached"
     assert account.ledger().unknown() == []
@@ -451,7 +448,7 @@ def test_what_mavera_says_of_a_refusal_shows_nobody_and_moves_no_cursor(place: s
         {"error": said | {place: "taken by ada.lovelace@example.com\x1b[31m\u202e now"}}, status_code=422
     )
     with answering(refusal) as client, pytest.raises(Refused) as refused:
-        client.create_persona({"name": "x"})
+        PERSONAS.create(client, {"name": "x"})
     assert "taken by *** now" in str(refused.value)
     assert not re.search("ada|\x1b|\u202e", f"{refused.value}{refused.value.said}")
 
@@ -459,18 +456,18 @@ def test_what_mavera_says_of_a_refusal_shows_nobody_and_moves_no_cursor(place: s
 def test_an_object_with_somebody_for_a_field_is_named_without_them() -> None:
     row = {"ada.lovelace@example.com": 1, "name": "x"}
     with answering({"data": [row]}) as client, pytest.raises(NotUnderstood) as unread:
-        client.custom_personas()
+        PERSONAS.rows(client)
     assert "***" in str(unread.value)
     assert "ada" not in str(unread.value)
 
 
 @pytest.mark.parametrize("object_id", ["", ".", "..", " .. "])
-@pytest.mark.parametrize("call", ["voice", "study", "generation", "thread", "update_persona"])
-def test_an_id_that_leads_elsewhere_is_refused_before_anything_is_sent(call: str, object_id: str) -> None:
+@pytest.mark.parametrize("kind", ["brand-voices", "focus-groups", "generations", "analyses", "personas"])
+def test_an_id_that_leads_elsewhere_is_refused_before_anything_is_sent(kind: str, object_id: str) -> None:
     client = Mavera("http://127.0.0.1:9/api/v1", "key")
-    arguments = (object_id, {}) if call == "update_persona" else (object_id,)
+    asked = {"analyses": KINDS[kind].fetched, "personas": partial(KINDS[kind].update, payload={})}
     with pytest.raises(Refused, match="no object can have the id"):
-        getattr(client, call)(*arguments)
+        asked.get(kind, KINDS[kind].standing)(client, object_id)
     assert client.calls == 0
 
 
@@ -516,7 +513,7 @@ def page(*ids: str, **rest: Any) -> dict[str, Any]:
 )
 def test_a_list_is_read_to_its_end_in_either_style(pages: list[Any]) -> None:
     with answering(*pages) as client:
-        assert [row["id"] for row in client.custom_personas()] == ["a", "b", "c"]
+        assert [row["id"] for row in PERSONAS.rows(client)] == ["a", "b", "c"]
 
 
 GOOD = [page("a", "b", has_more=True, next_cursor="x"), page("c", has_more=False)]
@@ -534,17 +531,17 @@ GOOD = [page("a", "b", has_more=True, next_cursor="x"), page("c", has_more=False
 )
 def test_a_list_with_a_hole_is_read_again_and_never_taken_for_whole(bad: list[Any]) -> None:
     with answering(*bad, *GOOD) as client:
-        assert len(client.custom_personas()) == 3
+        assert len(PERSONAS.rows(client)) == 3
     with answering(*bad * 5) as client, pytest.raises(TryAgain, match="the list has holes or repeats itself"):
-        client.custom_personas()
+        PERSONAS.rows(client)
 
 
 def test_more_personas_than_fit_on_a_page_are_all_found(account: Account) -> None:
     body = {"pipeline_type": "north_star", "type": "B2C", "description": "One of many."}
     client = account.client()
     for number in range(101):
-        client.create_persona({**body, "name": f"Persona {number}"})
-    assert len(client.custom_personas()) == 102
+        PERSONAS.create(client, {**body, "name": f"Persona {number}"})
+    assert len(PERSONAS.rows(client)) == 102
 
 
 # --- pace --------------------------------------------------------------------------------------------
@@ -604,7 +601,7 @@ def test_the_pace_is_waited_for_before_a_call_is_announced(account: Account) -> 
     used_up = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1042"}
     nothing = JSONResponse({"object": "list", "data": []}, headers=used_up)
     with answering(nothing, {"id": "per_9"}, sleep=sleep, clock=clock) as client:
-        limits = engine.Limits(20_000, None, 20, 300)
+        limits = Limits(20_000, None, 20, 300)
         assert engine.apply(wanted, account.ledger(), client, ["personas"], limits).is_well
     assert announced == [(42, 1)]
 
@@ -621,7 +618,7 @@ def test_who_is_cut_off_after_a_call_was_announced_does_not_make_it(account: Acc
             raise LedgerError("the lease ran out")
 
     ledger = opening.connect(f"sqlite:///{path}", account.ledger().destination, write=True, hold=Hold(guard))
-    limits = engine.Limits(20_000, None, 20, 300)
+    limits = Limits(20_000, None, 20, 300)
     outcome = engine.apply(wanted, ledger, account.client(), ["personas"], limits)
     assert outcome.stopped == "the lease ran out"
     assert [call.state for call in ledger.calls()] == ["done", "unknown"]
@@ -659,7 +656,7 @@ def test_a_second_signal_gives_the_call_in_flight_up_and_it_is_looked_up_later(a
 
     impatient = threading.Thread(target=interrupt)
     impatient.start()
-    limits = engine.Limits(20_000, None, 20, 300)
+    limits = Limits(20_000, None, 20, 300)
     outcome = engine.apply(wanted, account.ledger(), patient, list(KINDS), limits, say=account.said.append)
     impatient.join()
     assert outcome.results[SKIMMERS].state == "unknown"

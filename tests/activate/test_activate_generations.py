@@ -1,5 +1,6 @@
 """Generations: written by an app that Mavera lists, paid for once, waited for where that takes its time."""
 
+import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,11 +10,15 @@ from typing import Any
 
 import pytest
 
-from activate import drift, engine, generations, records
+from activate import drift, engine, records
+from activate.errors import NotStarted
+from activate.kinds import KINDS, generations
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
-from activate.mavera import PATIENT, Mavera, Timeouts
-from activate.plan import FREE, KINDS, Record
+from activate.mavera import Mavera
+from activate.plan import FREE, Record
+from activate.planning import Limits
+from activate.run import Outcome
 from common import settings
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
@@ -22,7 +27,7 @@ from sandbox.world import World
 from tests import activation
 
 TEXT = "generations/viewer-follow-ups:m1/comparing"
-HASTY = PATIENT._replace(generation=1)
+HASTY = 1
 EMAIL = """
 app = "email-writer"
 title = "After {{ facts.media_name }}"
@@ -43,7 +48,7 @@ class Desk:
     template: str = EMAIL
     pauses: int = 2
     waits: list[float] = field(default_factory=list)
-    timeouts: Timeouts = PATIENT
+    most_seconds: float = math.inf
 
     def pause(self, seconds: float) -> None:
         self.waits.append(seconds)
@@ -52,7 +57,7 @@ class Desk:
 
     def client(self) -> Mavera:
         url = f"{self.url}/mavera/api/v1"
-        return Mavera(url, sandbox_mavera.KEY, "enterprise", timeouts=self.timeouts, sleep=self.pause)
+        return Mavera(url, sandbox_mavera.KEY, "enterprise", most_seconds=self.most_seconds, sleep=self.pause)
 
     def ledger(self) -> Ledger:
         return opening.connect(f"sqlite:///{self.path / 'ledger'}", f"{self.url}/mavera/api/v1", write=True)
@@ -81,9 +86,9 @@ class Desk:
         month: int = 20_000,
         lasting_days: int = 30,
         **changes: Any,
-    ) -> engine.Outcome:
+    ) -> Outcome:
         self.waits.clear()
-        limits = engine.Limits(month, None, 20, 0, lasting_days, 5, 60)
+        limits = Limits(month, None, 20, 0, lasting_days, 5, 60)
         wanted = self.wanted(*texts, personas=personas, **changes)
         return engine.apply(wanted, self.ledger(), self.client(), list(KINDS), limits)
 
@@ -259,7 +264,7 @@ def test_an_answer_lost_after_the_work_is_found_by_its_title(desk: Desk, fault: 
     desk.apply(activation.but(activation.FOLLOW_UP, record_key="viewer-follow-ups:m2"))
     desk.template = template
     desk.sandbox.faults.add(Fault(fault, "mavera", count=1, path="/generations", method="POST"))
-    desk.timeouts = HASTY if fault == "time-out" else PATIENT
+    desk.most_seconds = HASTY if fault == "time-out" else math.inf
     assert desk.apply(activation.FOLLOW_UP).results[TEXT].state == "created"
     assert '- topic: What comes after "Product tour"' in desk.text()
     assert desk.posts() == 2
@@ -280,7 +285,7 @@ def test_what_a_killed_run_left_is_adopted_for_nothing(desk: Desk) -> None:
 def test_a_refusal_is_waited_out_and_a_failure_is_looked_up(desk: Desk, fault: str, state: str) -> None:
     desk.apply(personas=(activation.TOP,))
     desk.sandbox.faults.add(Fault(fault, "mavera", count=1, path="/generations", method="POST"))
-    limits = engine.Limits(20_000, None, 20, 300)
+    limits = Limits(20_000, None, 20, 300)
     wanted = [one for one in desk.wanted(activation.FOLLOW_UP) if one.kind == "generations"]
     outcome = engine.apply(wanted, desk.ledger(), desk.client(), list(KINDS), limits)
     assert outcome.results[TEXT].state == state
@@ -296,7 +301,7 @@ def test_no_credits_left_stops_the_run_and_nothing_is_unknown(desk: Desk) -> Non
 def test_a_lost_ledger_is_made_again_with_its_texts(desk: Desk) -> None:
     desk.apply(activation.FOLLOW_UP)
     (desk.path / "ledger").unlink()
-    with pytest.raises(engine.NotStarted, match="settle --from-mavera"):
+    with pytest.raises(NotStarted, match="settle --from-mavera"):
         desk.apply(activation.FOLLOW_UP)
     wanted = desk.wanted(activation.FOLLOW_UP)
     assert [key for key, _ in drift.adopt_all(wanted, desk.ledger(), desk.client())] == [TEXT]

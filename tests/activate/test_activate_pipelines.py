@@ -9,10 +9,14 @@ from typing import Any
 import pytest
 import requests
 
-from activate import engine, personas, records
+from activate import engine, records
+from activate.errors import RecordsError
+from activate.kinds import personas
 from activate.ledger import opening
 from activate.mavera import Mavera
 from activate.plan import Record
+from activate.planning import Limits
+from activate.run import Outcome
 from common import assumptions, settings
 from sandbox import mavera as sandbox_mavera
 from sandbox.server import Sandbox, serving
@@ -64,10 +68,10 @@ class Desk:
         (record,) = records.load(ours, ["personas"], self.templates)
         return record
 
-    def apply(self, record: Record) -> engine.Outcome:
+    def apply(self, record: Record) -> Outcome:
         ledger = opening.connect(f"sqlite:///{self.path / 'ledger'}", f"{self.url}/mavera/api/v1", write=True)
         client = Mavera(f"{self.url}/mavera/api/v1", sandbox_mavera.KEY, "enterprise")
-        return engine.apply([record], ledger, client, ["personas"], engine.Limits(2_000, None, 20, 0))
+        return engine.apply([record], ledger, client, ["personas"], Limits(2_000, None, 20, 0))
 
     def persona(self) -> Any:
         """The only one of ours, whole: a list leaves out what its pipeline made."""
@@ -196,5 +200,5 @@ def test_nothing_personal_leaves_in_a_field(desk: Desk) -> None:
 
 def test_a_choice_that_is_no_toml_is_named(desk: Desk) -> None:
     desk.choose("pipeline: advanced")
-    with pytest.raises(records.RecordsError, match=r"clv_tiers/persona\.toml is not TOML"):
+    with pytest.raises(RecordsError, match=r"clv_tiers/persona\.toml is not TOML"):
         desk.record()

@@ -1,5 +1,6 @@
 """Focus groups: asked of personas that stand, waited for, paid for once, left to the next run when slow."""
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -9,10 +10,14 @@ from typing import Any
 import pytest
 
 from activate import drift, engine, records
+from activate.errors import NotStarted
+from activate.kinds import KINDS
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
-from activate.mavera import PATIENT, Mavera, Timeouts
-from activate.plan import KINDS, Record
+from activate.mavera import Mavera
+from activate.plan import Record
+from activate.planning import Limits
+from activate.run import Outcome
 from common import settings
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
@@ -22,7 +27,7 @@ from tests import activation
 
 STUDY = "focus-groups/product-affinity:P100_P101"
 TOP, SKIMMERS = "personas/clv-tiers:top", "personas/viewer-clusters:skimmers"
-HASTY = PATIENT._replace(study=1)
+HASTY = 1
 POLL_SECONDS, CEILING_SECONDS = 5, 60
 
 
@@ -36,7 +41,7 @@ class Lab:
     pauses: int = 2
     waits: list[float] = field(default_factory=list)
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
-    timeouts: Timeouts = PATIENT
+    most_seconds: float = math.inf
 
     def pause(self, seconds: float) -> None:
         self.waits.append(seconds)
@@ -69,11 +74,13 @@ class Lab:
         month: int = 20_000,
         kinds: tuple[str, ...] = tuple(KINDS),
         **changes: Any,
-    ) -> engine.Outcome:
+    ) -> Outcome:
         self.waits.clear()
         url = f"{self.url}/mavera/api/v1"
-        client = Mavera(url, sandbox_mavera.KEY, "enterprise", timeouts=self.timeouts, sleep=self.pause)
-        limits = engine.Limits(month, None, 20, 0, 30, POLL_SECONDS, CEILING_SECONDS)
+        client = Mavera(
+            url, sandbox_mavera.KEY, "enterprise", most_seconds=self.most_seconds, sleep=self.pause
+        )
+        limits = Limits(month, None, 20, 0, 30, POLL_SECONDS, CEILING_SECONDS)
         wanted = [one for one in self.wanted(personas, studies, voices, **changes) if one.kind in kinds]
         return engine.apply(wanted, self.ledger(), client, kinds, limits)
 
@@ -155,7 +162,7 @@ def test_a_study_still_at_work_counts_against_the_budget(lab: Lab) -> None:
 def test_an_answer_lost_after_the_work_is_found_by_its_name(lab: Lab, fault: str) -> None:
     lab.apply()
     lab.sandbox.faults.add(Fault(fault, "mavera", count=1, path="/focus-groups", method="POST"))
-    lab.timeouts = HASTY if fault == "time-out" else PATIENT
+    lab.most_seconds = HASTY if fault == "time-out" else math.inf
     assert lab.apply(activation.PAIR).results[STUDY].state == "created"
     assert (lab.posts(), lab.counts()["focus_groups"]) == (1, 1)
     assert lab.is_paid_once()
@@ -268,7 +275,7 @@ def test_other_personas_are_another_study(lab: Lab) -> None:
 def test_a_lost_ledger_is_made_again_with_its_studies(lab: Lab) -> None:
     lab.apply(activation.PAIR)
     (lab.path / "ledger").unlink()
-    with pytest.raises(engine.NotStarted, match="settle --from-mavera"):
+    with pytest.raises(NotStarted, match="settle --from-mavera"):
         lab.apply(activation.PAIR)
     client = Mavera(f"{lab.url}/mavera/api/v1", sandbox_mavera.KEY, "enterprise")
     wanted = lab.wanted((activation.TOP, activation.SKIMMERS), (activation.PAIR,))

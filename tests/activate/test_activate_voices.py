@@ -9,9 +9,11 @@ import pytest
 import requests
 from starlette.types import Receive, Scope, Send
 
-from activate import drift, engine
+from activate import drift
+from activate.errors import NotStarted
 from activate.mavera import Mavera
 from activate.plan import Record
+from activate.run import Outcome
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
 from sandbox.server import Sandbox, serving
@@ -30,7 +32,7 @@ def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
         yield Lab(sandbox, url, tmp_path)
 
 
-def sent(lab: Lab, *voices: activation.Row, **changes: Any) -> engine.Outcome:
+def sent(lab: Lab, *voices: activation.Row, **changes: Any) -> Outcome:
     return lab.apply(personas=(), voices=voices or (activation.VOICE,), **changes)
 
 
@@ -111,7 +113,7 @@ def test_a_voice_that_mavera_gave_up_is_held_until_a_person_says_so(lab: Lab) ->
 def test_a_lost_ledger_is_made_again_with_its_voices(lab: Lab) -> None:
     sent(lab)
     (lab.path / "ledger").unlink()
-    with pytest.raises(engine.NotStarted, match="settle --from-mavera"):
+    with pytest.raises(NotStarted, match="settle --from-mavera"):
         sent(lab)
     client = Mavera(f"{lab.url}/mavera/api/v1", sandbox_mavera.KEY, "enterprise")
     assert [key for key, _ in drift.adopt_all([record_of(lab)], lab.ledger(), client)] == [VOICE]

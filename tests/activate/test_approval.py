@@ -15,7 +15,7 @@ import pytest
 import requests
 
 from activate import approval
-from activate.plan import KINDS
+from activate.kinds import KINDS
 from common import settings
 from sandbox import mavera
 from sandbox.faults import Fault
@@ -362,7 +362,7 @@ def test_a_call_that_was_lost_before_the_plan_is_looked_up_and_not_paid_again(de
     desk.set(mavera_settle_seconds=0)
     desk.publish(activation.TOP)
     ledger = desk.ledger(write=True)
-    price = KINDS["personas"].create
+    price = KINDS["personas"].terms.create
     run_id = ledger.start(1, price)
     ledger.begin(
         run_id,

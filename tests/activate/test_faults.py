@@ -21,9 +21,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from activate import drift, engine
+from activate import drift
+from activate.kinds import KINDS, PERSONAS
 from activate.ledger.journal import Ledger
-from activate.plan import KINDS, Record
+from activate.plan import Record
+from activate.planning import credits_left
 from common.settings import ROOT
 from tests import faults
 from tests import hazards as h
@@ -213,7 +215,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def plan(self) -> None:
         planned = self.account.plan(self.wanted(), self.budget)
-        left = engine.credits_left(self.account.ledger(), self.account.limits(self.budget))
+        left = credits_left(self.account.ledger(), self.account.limits(self.budget))
         assert sum(planned.counts().values()) == len(self.wanted())
         assert planned.price.high <= left
 
@@ -247,7 +249,7 @@ class Life(RuleBasedStateMachine):
     def make_by_hand(self, number: int) -> None:
         name = f"{h.BY_HAND} {number}"
         body = {"pipeline_type": "north_star", "type": "B2C", "name": name, "description": "By hand."}
-        made = self.account.forked(lambda: self.account.client().create_persona(body).remote_id)
+        made = self.account.forked(lambda: PERSONAS.create(self.account.client(), body).remote_id)
         ((self.of_the_account[made],),) = self.account.query(
             "select body from objects where object_id = ?", made
         )
@@ -373,7 +375,7 @@ class Life(RuleBasedStateMachine):
         steps = self.account.plan(self.wanted(), AMPLE).steps
         return any(
             step.action in {"look up", "create", "hold"}
-            or (step.action == "update" and not KINDS[step.record.kind].update_edits)
+            or (step.action == "update" and not KINDS[step.record.kind].terms.update_edits)
             for step in steps
         )
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from activate.errors import LedgerError
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
-from activate.ledger.lock import LedgerError, lock, owner
+from activate.ledger.lock import lock, owner
 from activate.plan import Price, Told
 
 MAVERA = "http://127.0.0.1:8790/mavera/api/v1"

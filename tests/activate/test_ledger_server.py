@@ -14,9 +14,10 @@ import pytest
 import sqlalchemy as sa
 
 from activate.cli import main as cli
+from activate.errors import LedgerError
 from activate.ledger import lock as locks
 from activate.ledger import opening
-from activate.ledger.lock import LedgerError, lock
+from activate.ledger.lock import lock
 from common import settings
 from tests import needs
 from tests.activate.test_ledger import KEY, MAVERA, begun, done

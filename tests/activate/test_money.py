@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from activate import records
-from activate.plan import KINDS
+from activate.kinds import KINDS
 from common import settings
 from sandbox.server import Sandbox, serving
 from sandbox.world import World

@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from activate.plan import KINDS, Change, Entry, Price, Record, Told, TwoRows, diff, differences, learned
+from activate.differences import Change, differences
+from activate.errors import TwoRows
+from activate.kinds import KINDS, terms
+from activate.plan import Entry, Price, Record, Told, diff, learned
 
 
 def record(key: str = "personas/clv-tiers:top", people: int | None = 820, **changes: Any) -> Record:
@@ -35,7 +38,7 @@ def plan_of(
     left: int | None = None,
     since: datetime | None = None,
 ) -> Any:
-    return diff(wanted, ledger or {}, smallest_cohort=20, credits_left=left, lasting_since=since)
+    return diff(wanted, ledger or {}, terms(), smallest_cohort=20, credits_left=left, lasting_since=since)
 
 
 def action_of(wanted: Record, entry: Entry | None) -> str:
@@ -538,28 +541,28 @@ def test_prices_are_learned_from_what_mavera_said(documented: Price, paid: list[
 
 
 def test_a_learned_price_counts_against_the_budget() -> None:
-    planned = diff([TOP, SKIMMERS], {}, smallest_cohort=20, credits_left=699, paid={"personas": [350]})
+    planned = diff([TOP, SKIMMERS], {}, terms({"personas": [350]}), smallest_cohort=20, credits_left=699)
     assert [(step.action, step.price.high) for step in planned.steps] == [("create", 350), ("hold", 0)]
 
 
 def test_an_edit_costs_what_edits_did_whatever_a_persona_costs() -> None:
     changed, paid = dataclasses.replace(TOP, fingerprint="f2"), {"personas": [350]}
-    (step,) = diff([changed], {TOP.key: SENT}, smallest_cohort=20, paid=paid).steps
+    (step,) = diff([changed], {TOP.key: SENT}, terms(paid), smallest_cohort=20).steps
     assert (step.action, str(step.price)) == ("update", "0 to ?")
     edits = {"personas": [15]}
-    (step,) = diff([changed], {TOP.key: SENT}, smallest_cohort=20, paid=paid, paid_for_edits=edits).steps
+    (step,) = diff([changed], {TOP.key: SENT}, terms(paid, edits), smallest_cohort=20).steps
     assert step.price == Price(15, 15, is_learned=True)
 
 
 def test_what_is_in_doubt_is_not_paid_for_and_free_updates_go_on() -> None:
     doubt = "Klaviyo says 42 and we count 0 converted of all campaigns"
     top = dataclasses.replace(TOP, doubt=doubt)
-    (step,) = diff([top], {}, smallest_cohort=20).steps
+    (step,) = diff([top], {}, terms(), smallest_cohort=20).steps
     assert (step.action, step.reason) == ("hold", f"its numbers are in doubt: {doubt}")
     moved = dataclasses.replace(top, fingerprint="f2", facts={"customer_count": 990}, person_count=990)
-    (step,) = diff([moved], {TOP.key: SENT}, smallest_cohort=20).steps
+    (step,) = diff([moved], {TOP.key: SENT}, terms(), smallest_cohort=20).steps
     assert step.action == "update"
-    (step,) = diff([dataclasses.replace(CLUSTERS, doubt=doubt)], {}, smallest_cohort=20).steps
+    (step,) = diff([dataclasses.replace(CLUSTERS, doubt=doubt)], {}, terms(), smallest_cohort=20).steps
     assert step.action == "hold"
 
 
@@ -568,7 +571,8 @@ def test_what_refers_to_a_record_in_doubt_that_stands_is_not_held_for_it() -> No
     text = record("generations/j:a", 50, references=(voice.key,))
     entry = Entry("done", "f1", "bv_1", facts={"customer_count": 1})
     steps = {
-        step.record.key: step for step in diff([voice, text], {voice.key: entry}, smallest_cohort=20).steps
+        step.record.key: step
+        for step in diff([voice, text], {voice.key: entry}, terms(), smallest_cohort=20).steps
     }
     assert steps[voice.key].action == "hold"
     assert steps[text.key].action == "create"

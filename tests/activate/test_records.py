@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from activate import records, studies
-from activate.plan import KINDS, Record
+from activate import records
+from activate.answers import state_of
+from activate.errors import RecordsError
+from activate.kinds import KINDS, focus_groups
+from activate.plan import Record
 from common import assumptions, settings, warehouse
 from privacy import firewall
 from tests import activation
@@ -145,7 +148,7 @@ def test_new_words_reach_a_persona_but_do_not_buy_an_analysis_again(published: P
     activation.publish(published, (activation.TOP,), (activation.CLUSTERS,))
     before = [record.fingerprint for record in records.load(configured(published), list(KINDS))]
     for kind, job in (("personas", "clv_tiers"), ("analyses", "viewer_clusters")):
-        path = tmp_path / "templates" / job / records.WORDS[kind]
+        path = tmp_path / "templates" / job / KINDS[kind].words_file
         path.parent.mkdir(parents=True)
         path.write_text("Other words for {{ name }}.", encoding="utf-8")
         shutil.copy(records.JOBS / job / records.DECLARED, path.parent)
@@ -189,16 +192,14 @@ def test_a_record_knows_as_what_its_facts_are_declared(published: Path) -> None:
 def test_a_template_that_asks_for_an_unknown_fact_is_named(published: Path) -> None:
     row = activation.but(activation.TOP)
     del row["facts"]["share_of_predicted_value"]
-    with pytest.raises(
-        records.RecordsError, match=r"clv_tiers/persona\.md\.j2 does not fit the facts of personas/"
-    ):
+    with pytest.raises(RecordsError, match=r"clv_tiers/persona\.md\.j2 does not fit the facts of personas/"):
         loaded(published, row)
 
 
 def test_a_job_without_words_says_which_file_to_write(published: Path) -> None:
     row = activation.but(activation.TOP, record_key="new-job:one")
     with pytest.raises(
-        records.RecordsError, match=r"dbt_project/models/jobs/new_job/persona\.md\.j2, which is missing"
+        RecordsError, match=r"dbt_project/models/jobs/new_job/persona\.md\.j2, which is missing"
     ):
         loaded(published, row)
 
@@ -210,7 +211,7 @@ def test_no_published_copy_is_one_line_with_what_to_run(tmp_path: Path) -> None:
 
 def test_a_copy_without_activation_says_make_transform(published: Path) -> None:
     warehouse.connect(published, create=True).close()
-    with pytest.raises(records.RecordsError, match=r"activation\.known_people yet\. Run make transform"):
+    with pytest.raises(RecordsError, match=r"activation\.known_people yet\. Run make transform"):
         records.load(configured(published), ["personas"])
 
 
@@ -218,9 +219,7 @@ def test_a_model_without_a_column_that_is_read_is_one_line(published: Path) -> N
     activation.publish(published)
     with warehouse.connect(published) as connection:
         connection.execute("alter table activation.sync_mavera__personas drop column facts")
-    with pytest.raises(
-        records.RecordsError, match=r"activation\.sync_mavera__personas is another one"
-    ) as caught:
+    with pytest.raises(RecordsError, match=r"activation\.sync_mavera__personas is another one") as caught:
         records.load(configured(published), ["personas"])
     assert "\n" not in str(caught.value)
 
@@ -379,7 +378,7 @@ GOOD: dict[str, dict[str, Any]] = {
 
 def complaint(*questions: dict[str, Any], respondents: object = 30, personas: int = 3) -> str:
     study = {"respondents": respondents, "questions": list(questions)}
-    return studies.complaint(study, personas, "ws_1")
+    return focus_groups.complaint(study, personas, "ws_1")
 
 
 def test_each_of_the_twelve_types_can_be_asked() -> None:
@@ -437,7 +436,7 @@ def test_a_study_has_1_to_20_questions(count: int) -> None:
     ],
 )
 def test_states_are_read_in_any_spelling(status: str | None, state: str) -> None:
-    assert studies.state_of(status) == state
+    assert state_of(status) == state
 
 
 def test_a_study_that_is_no_toml_names_its_file(published: Path, tmp_path: Path) -> None:
@@ -445,5 +444,5 @@ def test_a_study_that_is_no_toml_names_its_file(published: Path, tmp_path: Path)
     path.parent.mkdir(parents=True)
     path.write_text("respondents = ", encoding="utf-8")
     activation.publish(published, (), (), (activation.PAIR,))
-    with pytest.raises(records.RecordsError, match=r"product_affinity/study\.toml is not TOML: "):
+    with pytest.raises(RecordsError, match=r"product_affinity/study\.toml is not TOML: "):
         records.load(configured(published), ["focus-groups"], tmp_path / "templates")

@@ -14,7 +14,7 @@ import pytest
 import typer
 from pydantic import SecretStr
 
-from activate.ledger.lock import LedgerError
+from activate.errors import LedgerError
 from common import runs, settings
 from tests.commands import Project
 from transform import build as transform

@@ -18,9 +18,13 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from activate import engine, records
+from activate.errors import Withheld
+from activate.kinds import PERSONAS
+from activate.kinds.brand_voices import uploaded
 from activate.ledger import opening
-from activate.mavera import Mavera, Withheld
+from activate.mavera import Mavera
 from activate.plan import Record
+from activate.planning import Limits
 from common import settings
 from privacy import firewall, pseudonyms
 from sandbox import mavera as sandbox_mavera
@@ -439,16 +443,16 @@ def test_nothing_is_sent_of_what_is_withheld_and_its_record_is_held(tmp_path: Pa
     with serving(sandbox) as url:
         account = Mavera(f"{url}/mavera/api/v1", sandbox_mavera.KEY, "enterprise", firewall=WALL)
         with pytest.raises(Withheld, match=r"^the body\.name looks like the name of a person$"):
-            account.create_persona({"name": "Ada Lovelace", "description": "x"})
+            PERSONAS.create(account, {"name": "Ada Lovelace", "description": "x"})
         with pytest.raises(Withheld, match=r"^the file looks like an e-mail address$"):
-            account.upload("Tour", "ask ada@example.com", WORKSPACES[0].workspace_id)
+            uploaded(account, "Tour", "ask ada@example.com", WORKSPACES[0].workspace_id)
         assert {entry.path.rsplit("/", 1)[-1] for entry in sandbox.journal} == {"upload-url"}
 
         record = loaded(published, activation.TOP)
         payload = {**record.payload, "description": f"{record.payload['description']} for Ada Lovelace"}
         changed = replace(record, payload=payload)
         ledger = opening.connect(f"sqlite:///{tmp_path / 'ledger'}", f"{url}/mavera/api/v1", write=True)
-        limits = engine.Limits(2_000, None, 20, 0)
+        limits = Limits(2_000, None, 20, 0)
         outcome = engine.apply([changed], ledger, account, ["personas"], limits)
         assert outcome.results[record.key].state == "held"
         assert outcome.results[record.key].text == "the body.description looks like the name of a person"

@@ -23,7 +23,7 @@ import requests
 import yaml
 
 from activate import origins, records
-from activate.plan import KINDS
+from activate.kinds import KINDS
 from common import settings
 from privacy import pseudonyms
 from sandbox import wistia

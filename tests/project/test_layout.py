@@ -49,41 +49,75 @@ def test_a_room_imports_only_the_rooms_below_it(room: str) -> None:
 
 
 def test_the_plan_is_pure() -> None:
-    ours = {name for name in imports_of(ROOT / "activate" / "plan.py") if name.split(".")[0] in PARTS}
-    assert not ours
-    assert not {"requests", "sqlalchemy", "duckdb"} & set(imports_of(ROOT / "activate" / "plan.py"))
+    """Nothing that it reads, itself or by way of others, knows a clock, a file, a request or another room."""
+    leaves = {"activate.differences", "activate.errors", "common.assumptions"}
+    for module in ("plan", "differences", "errors"):
+        used = set(imports_of(ROOT / "activate" / f"{module}.py"))
+        ours = {
+            name
+            for name in used
+            if name.split(".")[0] in BELOW and (ROOT / f"{name.replace('.', '/')}.py").exists()
+        }
+        assert ours <= leaves, f"{module} imports {ours}"
+        assert not {"requests", "sqlalchemy", "duckdb", "jinja2"} & used
+
+
+ACTIVATION = (
+    *("errors", "differences", "plan", "likeness", "reader", "answers"),
+    *("ledger.rows", "ledger.lock", "ledger.chain", "ledger.identity", "ledger.journal", "ledger.opening"),
+    *("mavera", "kinds", "records", "planning", "run", "reconcile", "send", "engine"),
+    *("drift", "account", "origins", "approval"),
+    *("cli.arguments", "cli.screen", "cli.shapes"),
+    *("cli.keeping", "cli.deciding", "cli.showing", "cli.sending", "cli.main"),
+)
+"""The modules of `activate`, each of which imports only those before it; a folder stands for its files."""
 
 
 def test_activation_imports_point_one_way() -> None:
-    order = [
-        *("cli.main", "cli.sending", "cli.showing", "cli.deciding", "cli.keeping"),
-        *("cli.shapes", "cli.screen", "cli.arguments"),
-        "approval",
-        "origins",
-        "drift",
-        "engine",
-        "objects",
-        "mavera",
-        *(
-            "ledger.opening",
-            "ledger.journal",
-            "ledger.identity",
-            "ledger.chain",
-            "ledger.rows",
-            "ledger.lock",
-        ),
-        "records",
-        "voices",
-        "generations",
-        "studies",
-        "personas",
-        "plan",
-    ]
-    for position, module in enumerate(order):
-        path = ROOT / "activate" / f"{module.replace('.', '/')}.py"
-        used = {name.removeprefix("activate.") for name in imports_of(path)}
-        upward = used & set(order[:position])
-        assert not upward, f"{module} imports {upward}"
+    modules = {
+        module: sorted((ROOT / "activate" / module).glob("*.py"))
+        or [ROOT / "activate" / f"{module.replace('.', '/')}.py"]
+        for module in ACTIVATION
+    }
+    there = {path for path in (ROOT / "activate").rglob("*.py") if path.stem not in {"__init__", "__main__"}}
+    assert there <= {path for paths in modules.values() for path in paths}
+    for place, paths in enumerate(modules.values()):
+        for path in paths:
+            used = {name.removeprefix("activate.") for name in imports_of(path)}
+            upward = {
+                name
+                for name in ACTIVATION[place + 1 :]
+                if any(f"{one}.".startswith(f"{name}.") for one in used)
+            }
+            assert not upward, f"{path.relative_to(ROOT)} imports {upward}"
+
+
+def test_what_a_kind_is_is_asked_of_its_file_alone() -> None:
+    """A new kind is a file and its line: no other module decides by the name of one."""
+    from activate.kinds import KINDS
+
+    names = {spelled for name in KINDS for spelled in (name, name.replace("-", "_"))}
+    for path in (ROOT / "activate").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            match node:
+                case ast.Compare(left=left, comparators=others):
+                    decided: list[ast.expr | None] = [left, *others]
+                case ast.MatchValue(value=value):
+                    decided = [value]
+                case ast.Dict(keys=keys):
+                    decided = list(keys)
+                case ast.Subscript(slice=key):
+                    decided = [key]
+                case _:
+                    continue
+            literals = {
+                inner.value
+                for one in decided
+                if one
+                for inner in ast.walk(one)
+                if isinstance(inner, ast.Constant)
+            }
+            assert path.parent.name == "kinds" or not literals & names, f"{path}:{node.lineno} names a kind"
 
 
 def test_every_assumption_about_mavera_is_marked_and_used() -> None:

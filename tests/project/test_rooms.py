@@ -12,7 +12,7 @@ FILE_LINES = 600
 FUNCTION_LINES = 60
 METHODS = 20
 
-BEING_SPLIT = ("ingest", "activate", "report", "transform", "operate")
+BEING_SPLIT = ("ingest", "report", "transform", "operate")
 """Temporary: nothing in these rooms is measured while they are being split."""
 
 EXCEPTIONS: dict[str, str] = {

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from activate.plan import KINDS
+from activate.kinds import KINDS
 from common import settings
 from tests.transform.test_dbt_project import PROJECT, dbt
 
@@ -79,7 +79,7 @@ def test_the_page_says_what_a_job_sends_and_at_what_price(job: str, table: dict[
     of_kind = {"personas": "persona", "analyses": "analys", "focus-groups": "focus group"}
     of_kind |= {"generations": "generation", "brand-voices": "brand voice"}
     assert {kind for kind, word in of_kind.items() if word in row.mavera} == set(JOBS[job]["sends"])
-    assert all(str(KINDS[kind].create) in row.credits for kind in JOBS[job]["sends"])
+    assert all(str(KINDS[kind].terms.create) in row.credits for kind in JOBS[job]["sends"])
 
 
 @pytest.mark.parametrize("job", JOBS)

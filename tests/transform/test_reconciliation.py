@@ -8,6 +8,7 @@ import duckdb
 import pytest
 
 from activate import records
+from activate.kinds import terms
 from activate.plan import Entry, Record, diff
 from common import settings
 from tests.transform.test_dbt_project import SMALL, create_raw, dbt
@@ -88,7 +89,7 @@ class Built:
         wanted = [dataclasses.replace(record, withheld="", objection="") for record in self.wanted()]
         referred = {key for record in wanted for key in record.references}
         ledger = {key: Entry("done", "f", key, facts={}) for key in referred}
-        steps = diff(wanted, ledger, smallest_cohort=1).steps
+        steps = diff(wanted, ledger, terms(), smallest_cohort=1).steps
         return {step.record.job: step.reason for step in steps if "in doubt" in step.reason}
 
 

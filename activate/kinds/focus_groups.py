@@ -5,9 +5,13 @@ fields can be replaced by MAVERA_STUDY_FIELDS.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
+from activate.answers import Answer, answered, state_of
+from activate.kinds.kind import WORKSPACE, Draft, Kind, Waits, marked
+from activate.plan import Price, Terms
 from common import assumptions
+from common.settings import Settings
 
 AT_ONCE: Final = 5  # [G] running focus groups per key
 
@@ -22,17 +26,6 @@ STUDY_WORDS: Final = (
     "not a field",
 )
 BESIDE_TYPE: Final = frozenset({"type", "question"})
-
-
-def state_of(status: object, results: object = None) -> Literal["done", "failed", "waiting"]:
-    """Say whether a focus group has its results, came to nothing, or is still at work.
-
-    Results say more than a state's name, unless that says that they are not complete yet.
-    """
-    spelled = str(status).casefold()
-    if spelled in assumptions.COMPLETED or (results and spelled not in assumptions.AT_WORK):
-        return "done"
-    return "failed" if spelled in assumptions.FAILED else "waiting"
 
 
 def payload(
@@ -101,3 +94,35 @@ def _wrong(question: Mapping[str, Any]) -> str:
         if not isinstance(entries, list) or len(entries) < fewest:
             return f"{name} needs at least {fewest} {field}"
     return ""
+
+
+class FocusGroups(Kind):
+    name = "focus-groups"
+    terms = Terms(create=Price(50, 200), update=Price(50, 200), lasts=True)
+    thing = "focus group"
+    path = "/focus-groups"
+    seconds = assumptions.STUDY_SECONDS
+    words_file = "study.toml"
+    name_field = reference_field = "name"
+    echo = ("name",)
+    aside = "asks {count} personas"
+    waits = Waits("focus-groups", AT_ONCE - 1, f"{AT_ONCE} are at work, the most at once")
+    remedies = (
+        WORKSPACE,
+        (("persona",), "See with python -m activate drift whether its personas are in Mavera"),
+        (STUDY_WORDS, "Say in MAVERA_STUDY_FIELDS what Mavera calls the field"),
+        (("",), "Change the job's study.toml, or MAVERA_STUDY_FIELDS"),
+    )
+
+    def payload(self, draft: Draft, settings: Settings) -> dict[str, Any]:
+        name = marked(draft.name, draft.mark, assumptions.STUDY_NAME_CHARACTERS)
+        return payload(draft.form, name, settings.mavera_workspace_id, settings.mavera_study_fields)
+
+    def complaint(self, draft: Draft, payload: Mapping[str, Any], settings: Settings) -> str:
+        return complaint(draft.form, draft.reference_count, settings.mavera_workspace_id)
+
+    def references_field(self, settings: Settings) -> str:
+        return field(settings.mavera_study_fields, "persona_ids")
+
+    def answered(self, body: Mapping[str, Any]) -> Answer:
+        return answered(self.thing, body, state_of(body.get("status"), body.get("results")))

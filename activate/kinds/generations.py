@@ -4,13 +4,20 @@ What Mavera's reference leaves open stands in assumptions.py, what an app wants 
 `generation.toml`.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
-from activate import studies
+from activate.answers import Answer, State, answered
+from activate.answers import state_of as state_of_status
+from activate.kinds.kind import PAGE, WORKSPACE, Draft, Kind, Waits, marked, newest
+from activate.ledger.journal import Journal
+from activate.mavera import Mavera
+from activate.plan import Price, Step, Terms
 from common import assumptions
+from common.settings import Settings
 
 TITLE_CHARACTERS: Final = 100
+BRAND_VOICES: Final = "brand-voices"  # the kind whose newest object every text is written in
 PERSONAS: Final = (0, 1)  # a persona_id may be left out
 
 TEMPLATE_FIELDS: Final = frozenset({"app", "title", "input"})
@@ -99,12 +106,62 @@ def text_in(body: Mapping[str, Any]) -> str:
     return next((text for text in texts if isinstance(text, str) and text.strip()), "")
 
 
-def state_of(body: Mapping[str, Any]) -> Literal["done", "failed", "waiting"]:
+def state_of(body: Mapping[str, Any]) -> State:
     """Say how far a generation is; without its text, and no word that it failed, it is still at work."""
     if text_in(body):
         return "done"
-    return "failed" if studies.state_of(body.get("status")) == "failed" else "waiting"
+    return "failed" if state_of_status(body.get("status")) == "failed" else "waiting"
 
 
 def _plain(app_id: str) -> str:
     return app_id.casefold().replace("_", "-")
+
+
+class Generations(Kind):
+    name = "generations"
+    terms = Terms(create=Price(10, 30), update=Price(10, 30), lasts=True)
+    thing = "generation"
+    path = "/generations"
+    seconds = assumptions.GENERATION_SECONDS
+    words_file = "generation.toml"
+    name_field = reference_field = "title"
+    echo = ("title",)
+    waits = Waits(BRAND_VOICES, 0, "after the brand voice, which Mavera is at work on")
+    remedies = (
+        WORKSPACE,
+        (("voice",), "Set MAVERA_BRAND_VOICE_ID"),
+        (("",), "Change the job's generation.toml"),
+    )
+
+    def payload(self, draft: Draft, settings: Settings) -> dict[str, Any]:
+        title = marked(str(draft.form.get("title")), draft.mark, TITLE_CHARACTERS)
+        return payload(draft.form, title, settings.mavera_workspace_id, settings.mavera_brand_voice_id)
+
+    def complaint(self, draft: Draft, payload: Mapping[str, Any], settings: Settings) -> str:
+        return complaint(draft.form, payload["title"], draft.reference_count)
+
+    def references_field(self, settings: Settings) -> str:
+        return "persona_id"
+
+    def unfit(self, payload: Mapping[str, Any], mavera: Mavera) -> str:
+        return unfit(apps(mavera), payload["app_id"], payload["input_data"])
+
+    def completed(
+        self, step: Step, ledger: Journal, mavera: Mavera, say: Callable[[str], None]
+    ) -> dict[str, Any]:
+        payload = super().completed(step, ledger, mavera, say)
+        field = step.record.references_field
+        if step.record.references:
+            payload[field] = payload[field][0]
+        if app := chosen(apps(mavera), payload["app_id"]):
+            payload["app_id"] = app.app_id
+        voice = newest(ledger, BRAND_VOICES)
+        return {**({"brand_voice_id": voice} if voice else {}), **payload}
+
+    def answered(self, body: Mapping[str, Any]) -> Answer:
+        return answered(self.thing, body, state_of(body))
+
+
+def apps(mavera: Mavera) -> list[App]:
+    """Return the apps that write texts, asked for once."""
+    return [app_in(row) for row in mavera.rows_once("/generation-apps", PAGE)]

@@ -21,7 +21,18 @@ are in Mavera's reference; what is inferred about their fields stands in assumpt
 from collections.abc import Mapping
 from typing import Any, Final
 
+from activate.answers import Answer, answered
+from activate.kinds.kind import WORKSPACE, Draft, Held, Kind
+from activate.mavera import Mavera
+from activate.plan import Price, Terms
 from common import assumptions
+from common.settings import Settings
+
+NAME_CHARACTERS: Final = (2, 100)  # the reference's bounds
+CHOICE: Final = "persona.toml"
+SHAPE: Final = (
+    "Set MAVERA_PERSONA_SHAPE to the other shape (reference or examples), or change the job's persona.toml"
+)
 
 DEFAULT: Final = "north_star"
 TAKES: Final[Mapping[str, Mapping[str, str]]] = {
@@ -91,3 +102,73 @@ def _wrong(name: str, form: str, value: Any) -> str:
     if fits and all(type(weight) is int and low <= weight <= high for weight in value.values()):
         return ""
     return f"{name} must give each of {', '.join(WEIGHED)} a whole number from {low} to {high}"
+
+
+class Personas(Kind):
+    name = "personas"
+    terms = Terms(
+        create=Price(300, 300),
+        update=Price(0, assumptions.PERSONA_UPDATE_CREDITS, is_documented=False),
+        update_edits=True,
+    )
+    thing = "persona"
+    path = "/personas"
+    seconds = assumptions.PERSONA_SECONDS
+    words_file = "persona.md.j2"
+    choice_file = CHOICE
+    name_field = "name"
+    reference_field = "description"
+    echo = ("name", "description")
+    has_paragraphs = True
+    tells_words = True
+    has_own = True
+    remedies = (
+        (("psychographic",), "Take [psychographic] out of the job's persona.toml"),
+        WORKSPACE,
+        (("",), SHAPE),
+    )
+
+    def chosen(self, choice: dict[str, Any], settings: Settings) -> dict[str, Any]:
+        if settings.mavera_persona_shape == "examples":
+            return choice
+        return {name: value for name, value in choice.items() if name not in EXAMPLE}
+
+    def covered(self, draft: Draft, job: str) -> dict[str, Any]:
+        """Cover the words: an update is free, so new wording reaches Mavera."""
+        return {"name": draft.name, "description": draft.text}
+
+    def payload(self, draft: Draft, settings: Settings) -> dict[str, Any]:
+        words = {"name": draft.name, "description": draft.marked_text}
+        if settings.mavera_persona_shape == "examples":
+            return example(draft.choice, words)
+        return payload(draft.choice, settings.mavera_persona_type, words)
+
+    def complaint(self, draft: Draft, payload: Mapping[str, Any], settings: Settings) -> str:
+        low, high = NAME_CHARACTERS
+        if draft.choice.keys() - EXAMPLE and settings.mavera_persona_shape == "examples":
+            return (
+                f"MAVERA_PERSONA_SHAPE=examples sends no pipeline: take {CHOICE} away or set it to reference"
+            )
+        if wrong := complaint(draft.choice):
+            return wrong
+        if not low <= len(draft.name) <= high:
+            return f"its name has {len(draft.name)} characters, Mavera takes {low} to {high}"
+        return ""
+
+    def update(self, mavera: Mavera, remote_id: str, payload: Mapping[str, Any]) -> Answer:
+        edited = {name: value for name, value in payload.items() if name not in assumptions.FIXED}
+        return self.answered(mavera.edit(self.path, remote_id, edited, self.seconds))
+
+    def answered(self, body: Mapping[str, Any]) -> Answer:
+        return answered(self.thing, body)
+
+    def rows(self, mavera: Mavera) -> list[dict[str, Any]]:
+        """Return every custom persona of the account."""
+        return [row for row in super().rows(mavera) if row.get(assumptions.CUSTOM, True)]
+
+    def answer_of(self, mavera: Mavera, held: Held) -> Answer:
+        """Return what the list shows, which is a whole persona."""
+        return self.answered(held.body)
+
+    def fetched(self, mavera: Mavera, remote_id: str) -> Held | None:
+        return next((one for one in self.listing(mavera).held if one.remote_id == remote_id), None)

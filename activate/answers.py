@@ -1,0 +1,108 @@
+"""What Mavera answers: an object with its id, its state, its credits and its times."""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, Literal, NamedTuple
+
+from activate.errors import NotUnderstood, OutcomeUnknown
+from activate.reader import lacking
+from common import assumptions
+from privacy import outside
+
+MOST_CREDITS: Final = 2**31 - 1  # that a row of the ledger holds
+MESSAGE_CHARACTERS: Final = 200  # of what Mavera says about a refusal
+
+State = Literal["done", "failed", "waiting"]
+
+
+class Answer(NamedTuple):
+    """What Mavera made of a call. `credits` is None where it did not say, `body` its answer as it came.
+
+    A study or a brand voice is `waiting` until it has its results, a generation until it has its text; each
+    may have `failed`. `is_wordless` where it lacks the text that was asked for.
+    """
+
+    remote_id: str
+    thread_id: str | None
+    credits: int | None
+    body: Any
+    state: State = "done"
+    is_wordless: bool = False
+
+    @property
+    def shown_id(self) -> str:
+        """The id under which a person finds it in Mavera."""
+        return self.thread_id or self.remote_id
+
+
+def answered(thing: str, body: Any, state: State = "done") -> Answer:
+    """Return an object, created or listed, as the answer to its creation; `thing` names it in an error."""
+    if not body.get("id"):
+        raise OutcomeUnknown(f"Mavera answered without the id of the {thing}", body)
+    return Answer(str(body["id"]), None, credits_in(body), body, state)
+
+
+def state_of(status: object, results: object = None) -> State:
+    """Say whether an object has its results, came to nothing, or is still at work.
+
+    Results say more than a state's name, unless that says that they are not complete yet.
+    """
+    spelled = str(status).casefold()
+    if spelled in assumptions.COMPLETED or (results and spelled not in assumptions.AT_WORK):
+        return "done"
+    return "failed" if spelled in assumptions.FAILED else "waiting"
+
+
+def is_proof(body: Any) -> bool:
+    """Whether an answer shows that its work was done and charged, even where nothing identifies it."""
+    return isinstance(body, Mapping) and any(body.get(field) for field in assumptions.PROOFS)
+
+
+def credits_in(body: Any) -> int | None:
+    """Return what an object cost, wherever its kind says it; None where it does not."""
+    usage = body.get("usage")
+    used = whole_credits(usage.get("credits_used")) if isinstance(usage, dict) else None
+    return whole_credits(body.get("credits_charged")) if used is None else used
+
+
+def created_at(row: Mapping[str, Any]) -> datetime:
+    """Return when a listed object was made."""
+    return _moment(row, "created_at")
+
+
+def touched_at(row: Mapping[str, Any]) -> datetime:
+    """Return when a listed object was last changed, as far as it says so."""
+    return _moment(row, "updated_at" if row.get("updated_at") else "created_at")
+
+
+def _moment(row: Mapping[str, Any], field: str) -> datetime:
+    """Read a time; Mavera writes Unix seconds here and ISO 8601 there."""
+    value = row.get(field)
+    try:
+        if isinstance(value, int | float):
+            return datetime.fromtimestamp(value, UTC)
+        return datetime.fromisoformat(str(value)).astimezone(UTC)
+    except (ValueError, OverflowError, OSError):
+        raise NotUnderstood(
+            str(
+                lacking(f"{one_line(row.get('object')) or 'an object'} {one_line(row.get('id'))}", field, row)
+            )
+        ) from None
+
+
+def whole_credits(value: Any) -> int | None:
+    """Return credits as Mavera tells them, parts of one as a whole; None where that can be no price."""
+    if isinstance(value, bool):
+        return None
+    try:
+        told = float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return math.ceil(told) if 0 <= told <= MOST_CREDITS else None
+
+
+def one_line(value: Any) -> str:
+    """Return what Mavera says as one short line that may be shown and kept."""
+    text = value.replace('"', "'") if isinstance(value, str) else ""
+    return outside.words(text, MESSAGE_CHARACTERS) if text.strip() else ""

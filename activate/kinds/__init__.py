@@ -1,0 +1,33 @@
+"""The kinds of Mavera objects, a file each. A new one is its file and its line here."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from activate.kinds.analyses import Analyses
+from activate.kinds.brand_voices import BrandVoices
+from activate.kinds.focus_groups import FocusGroups
+from activate.kinds.generations import Generations
+from activate.kinds.kind import Kind
+from activate.kinds.personas import Personas
+from activate.plan import Terms
+
+PERSONAS: Final = Personas()
+BRAND_VOICES: Final = BrandVoices()
+ANALYSES: Final = Analyses()
+FOCUS_GROUPS: Final = FocusGroups()
+GENERATIONS: Final = Generations()
+
+# By name, in the order in which they are sent.
+KINDS: Final[Mapping[str, Kind]] = {
+    kind.name: kind for kind in (PERSONAS, BRAND_VOICES, ANALYSES, FOCUS_GROUPS, GENERATIONS)
+}
+REFERRED: Final = PERSONAS.name  # the kind whose record keys stand in reference_keys
+
+
+def terms(
+    paid: Mapping[str, Sequence[int]] | None = None,
+    paid_for_edits: Mapping[str, Sequence[int]] | None = None,
+) -> dict[str, Terms]:
+    """Return the terms of each kind, with the prices that Mavera's answers teach (oldest first)."""
+    paid, edits = paid or {}, paid_for_edits or {}
+    return {name: kind.terms.learned(paid.get(name, ()), edits.get(name, ())) for name, kind in KINDS.items()}

@@ -1,0 +1,254 @@
+"""Analyses: questions to Mave, each with its answer in a thread.
+
+A list shows threads without their messages, so a thread is opened to see what was asked in it. Asked anew, a
+question goes on in the thread of the one before, so that Mave knows what it said.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from activate.answers import Answer, created_at, credits_in, touched_at, whole_credits
+from activate.errors import KeyRefused, OutcomeUnknown, Refused
+from activate.kinds.kind import (
+    CLOCKS_APART,
+    LONG_AGO,
+    PAGE,
+    WORKSPACE,
+    Draft,
+    Found,
+    Held,
+    Kind,
+    Known,
+    Listing,
+    lacking,
+    may_come_from,
+    reference_of,
+)
+from activate.ledger.journal import Journal
+from activate.ledger.rows import Call
+from activate.likeness import letters, may_be
+from activate.mavera import Mavera
+from activate.plan import Price, Record, Step, Terms
+from common import assumptions
+from common.settings import Settings
+
+THREADS: Final = "/mave/threads"
+SPEAKERS: Final = frozenset({"user", "assistant"})
+SURE_QUESTION: Final = 20  # letters of a question that was cut: fewer may begin anybody's
+
+
+def threads(mavera: Mavera) -> list[dict[str, Any]]:
+    """Return every thread of the account, without its messages."""
+    return mavera.rows(THREADS, PAGE)
+
+
+def opened(mavera: Mavera, thread_id: str) -> dict[str, Any]:
+    """Return a thread with its messages."""
+    return mavera.whole(THREADS, thread_id)
+
+
+def asked_in(thread: Mapping[str, Any]) -> Iterator[tuple[str, Answer | None]]:
+    """Yield each question of a thread, oldest first, with its answer as if the call had got it.
+
+    A thread tells its credits as one sum, so an answer has them only where it is the only one.
+    """
+    messages = [message for message in thread.get("messages") or () if message.get("role") in SPEAKERS]
+    questions = [place for place, message in enumerate(messages) if message["role"] == "user"]
+    used = whole_credits(thread.get("credits_used")) if len(questions) == 1 else None
+    for place in questions:
+        reply = messages[place + 1] if place + 1 < len(messages) else {"role": "user"}
+        told = reply["role"] == "assistant"
+        yield (
+            str(messages[place]["content"]),
+            Answer(str(reply["id"]), str(thread["id"]), used, dict(thread)) if told else None,
+        )
+
+
+def to_open(
+    rows: Sequence[Mapping[str, Any]], calls: Sequence[Call], since: datetime, at_most: int | None
+) -> tuple[list[str], int]:
+    """Choose from the list of threads those that may hold an analysis that `calls` do not tell of.
+
+    These are the threads that were touched since a moment, but for those that have as many messages as the
+    ledger's questions and answers in them; the newest first, and how many older ones are left unread.
+    """
+    told: dict[str, int] = {}
+    for call in calls:
+        if call.thread_id:
+            told[call.thread_id] = told.get(call.thread_id, 0) + 2
+    unsure = [
+        row
+        for row in rows
+        if touched_at(row) >= since and row.get("message_count") != told.get(str(row["id"]), -1)
+    ]
+    unsure.sort(key=touched_at, reverse=True)
+    ids = [str(row["id"]) for row in unsure]
+    return ids[:at_most], len(ids) - len(ids[:at_most])
+
+
+class Analyses(Kind):
+    name = "analyses"
+    terms = Terms(create=Price(10, 75), update=Price(10, 75))
+    thing = "answer"
+    path = "/mave/chat"
+    seconds = assumptions.ANALYSIS_SECONDS
+    words_file = "analysis.md.j2"
+    name_field = "title"
+    reference_field = ""  # a thread has none: its questions are read
+    echo = ()
+    is_listed_whole = False
+    remedies = (WORKSPACE, (("",), "Change the job's analysis.md.j2"))
+    likeness = "the same question"
+
+    def payload(self, draft: Draft, settings: Settings) -> dict[str, Any]:
+        workspace = {"workspace_id": settings.mavera_workspace_id} if settings.mavera_workspace_id else {}
+        return {"message": draft.marked_text, **workspace}
+
+    def complaint(self, draft: Draft, payload: Mapping[str, Any], settings: Settings) -> str:
+        length, most = len(draft.marked_text), assumptions.MESSAGE_CHARACTERS
+        return f"its message has {length:,} characters, the most is {most:,}" if length > most else ""
+
+    # Sending
+
+    def completed(
+        self, step: Step, ledger: Journal, mavera: Mavera, say: Callable[[str], None]
+    ) -> dict[str, Any]:
+        payload = super().completed(step, ledger, mavera, say)
+        thread_id = step.entry.thread_id if step.entry else None
+        if thread_id and self._thread(mavera, thread_id) is None:
+            say(f"{step.record.key}: {thread_id} is gone from Mavera, a new thread begins")
+        elif thread_id:
+            payload["thread_id"] = thread_id
+        return payload
+
+    def answered(self, body: Mapping[str, Any]) -> Answer:
+        """Return Mave's answer. One without an id goes by its thread's, which must not be missing then."""
+        message_id, thread_id = body.get("id"), body.get("thread_id")
+        if not (message_id and thread_id):
+            raise OutcomeUnknown(
+                f"Mavera answered without the id of the {'thread' if message_id else 'answer'}", body
+            )
+        is_wordless = not str(body.get("content") or "").strip()
+        return Answer(str(message_id), str(thread_id), credits_in(body), body, is_wordless=is_wordless)
+
+    def identified(self, body: Any) -> Answer | None:
+        message_id, thread_id = (
+            (body.get("id"), body.get("thread_id")) if isinstance(body, Mapping) else (None, None)
+        )
+        if not (message_id or thread_id):
+            return None
+        shown = str(thread_id) if thread_id else None
+        return Answer(str(message_id or thread_id), shown, credits_in(body), dict(body))
+
+    # Listing
+
+    def rows(self, mavera: Mavera) -> list[dict[str, Any]]:
+        return threads(mavera)
+
+    def asked(self, thread: Mapping[str, Any]) -> list[Held]:
+        """Return the answered questions of a thread, oldest first."""
+        return [
+            Held(self, answer.remote_id, words, thread, answer)
+            for words, answer in asked_in(thread)
+            if answer
+        ]
+
+    def listing(
+        self,
+        mavera: Mavera,
+        calls: Sequence[Call] = (),
+        since: datetime = LONG_AGO,
+        at_most: int | None = None,
+    ) -> Listing:
+        rows = threads(mavera)
+        ids, unread = to_open(rows, calls, since, at_most)
+        held = [one for thread_id in ids for one in self.asked(opened(mavera, thread_id))]
+        return Listing(held, dict.fromkeys((str(row["id"]) for row in rows), None), unread)
+
+    def answer_of(self, mavera: Mavera, held: Held) -> Answer:
+        assert held.answer  # noqa: S101
+        return held.answer
+
+    def fetched(self, mavera: Mavera, remote_id: str) -> Held | None:
+        return next(reversed(self.asked(opened(mavera, remote_id))), None)
+
+    def opened_since(
+        self, mavera: Mavera, since: datetime, known: frozenset[str]
+    ) -> Iterator[tuple[str, str]]:
+        for row in threads(mavera):
+            if created_at(row) >= since and row["id"] not in known:
+                for words, _ in asked_in(opened(mavera, row["id"])):
+                    yield words, row["id"]
+
+    # Finding what was lost
+
+    def find_lost(self, call: Call, ledger: Journal, mavera: Mavera) -> Found:
+        """Search the thread in which a question was asked, or, if it was to begin one, the newer threads."""
+        known = Known(ledger.calls())
+        if continued := call.payload.get("thread_id"):
+            thread = self._thread(mavera, continued)
+            if thread is None:
+                return Found(doubt=f"{continued} is gone from Mavera: python -m activate settle decides")
+            return self._look_in(thread, call, known, ledger) or _shows_all(thread, ledger)
+        rows = threads(mavera)
+        doubts = []
+        for row in rows:
+            if str(row["id"]) in known.ids or touched_at(row) < call.begun_at - CLOCKS_APART:
+                continue
+            found = self._look_in(opened(mavera, str(row["id"])), call, known, ledger)
+            if found and found.answer:
+                return found
+            doubts += [found] if found else []
+        return doubts[0] if doubts else lacking(self, ledger, {str(row["id"]) for row in rows})
+
+    def _thread(self, mavera: Mavera, thread_id: str) -> Mapping[str, Any] | None:
+        """Return a thread with its messages; None where Mavera has it no longer."""
+        try:
+            return opened(mavera, thread_id)
+        except KeyRefused:
+            raise
+        except Refused:
+            return None
+
+    def _look_in(self, thread: Mapping[str, Any], call: Call, known: Known, ledger: Journal) -> Found | None:
+        """Search one thread for a question; None where nothing in it can have come from that call."""
+        asked = [Held(self, a.remote_id if a else "", w, thread, a) for w, a in asked_in(thread)]
+        new = [one for one in asked if not (one.answer and one in known)]
+        for one in new:
+            if one.reference == reference_of(call):
+                if one.answer is None:
+                    return Found(doubt=f"Mave has not answered yet in {thread['id']}")
+                return Found(one.answer._replace(credits=_credits_of(one.answer, thread, ledger)))
+        if not asked and str(thread["id"]) not in known.ids:
+            return Found(doubt=f"{may_come_from(str(thread['id']), call)}; it shows no messages")
+        if any(one.may_come_from(call) for one in new):
+            return Found(doubt=may_come_from(str(thread["id"]), call))
+        return None
+
+    def bears(self, held: Held, record: Record) -> bool:
+        """Whether it is a question that a record would ask, in any form."""
+        if held.record_key:
+            return held.record_key == record.record_key
+        message = str(record.payload.get("message"))
+        return len(letters(held.words)) >= SURE_QUESTION and may_be(held.words, message)
+
+
+def _shows_all(thread: Mapping[str, Any], ledger: Journal) -> Found:
+    """Doubt a thread that shows fewer questions than the ledger knows to have been answered in it."""
+    answered = sum(
+        call.state == "done" and call.thread_id == thread["id"] and call.action != "let be"
+        for call in ledger.calls()
+    )
+    if len(list(asked_in(thread))) < answered:
+        return Found(doubt=f"{thread['id']} does not show all that was asked in it")
+    return Found()
+
+
+def _credits_of(answer: Answer, thread: Mapping[str, Any], ledger: Journal) -> int | None:
+    """Return what a thread cost beyond the answers that the ledger knows in it; None if it is not told."""
+    total = whole_credits(thread.get("credits_used"))
+    paid = sum(
+        call.credits for call in ledger.calls() if call.thread_id == answer.thread_id and call.state == "done"
+    )
+    return None if total is None else max(total - paid, 0)

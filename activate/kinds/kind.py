@@ -1,0 +1,386 @@
+"""The protocol of a kind of Mavera object: all that the other modules ask of one.
+
+Each kind is a file in this folder and a line in `KINDS` (`__init__.py`). The base class has what most kinds
+share: a POST to their list creates them, the list shows them again, one of their fields has our reference.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+from activate.answers import Answer, created_at
+from activate.differences import Facts
+from activate.errors import Refused
+from activate.ledger.journal import Journal
+from activate.ledger.rows import Call
+from activate.likeness import Reference, bears, may_be, reference_in, without_reference
+from activate.mavera import Mavera
+from activate.plan import Document, Entry, Record, Step, Terms
+from common.settings import Settings
+
+# Our clock and Mavera's may differ. An object counts as made by a call when it is at most so much older.
+CLOCKS_APART: Final = timedelta(days=1)
+LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
+PAGE: Final = 100  # rows that are asked for at once
+
+# The words that a refusal may name, and what a person can do then. The last entry is for any other refusal.
+Remedies = tuple[tuple[tuple[str, ...], str], ...]
+WORKSPACE: Final = (("workspace",), "Set MAVERA_WORKSPACE_ID")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """One row of a sync model with its words, before it is known how it is sent.
+
+    `form` is a template in TOML, filled in, `choice` what the job chose beside its words; each is empty where
+    the kind has none. `mark` is the reference that ends what is sent.
+    """
+
+    name: str
+    facts: Facts
+    text: str
+    form: Mapping[str, Any]
+    choice: Mapping[str, Any]
+    documents: tuple[Document, ...]
+    reference_count: int
+    mark: str = ""
+
+    @property
+    def marked_text(self) -> str:
+        return f"{self.text}\n\n{self.mark}"
+
+
+class Waits(NamedTuple):
+    """Which objects must have ended before one more is asked for: at most `at_most` of `kind` may be left."""
+
+    kind: str
+    at_most: int
+    said: str
+
+
+class Found(NamedTuple):
+    """What a search in Mavera says of an unresolved call: its answer, why there is none, or neither."""
+
+    answer: Answer | None = None
+    doubt: str = ""
+
+
+class Listing(NamedTuple):
+    """The remote objects of a kind: `present` by the ids that a list shows, `unread` those not opened."""
+
+    held: Sequence["Held"]
+    present: Mapping[str, "Held | None"]
+    unread: int = 0
+
+
+class Kind(ABC):
+    """One kind of Mavera object. Stateless: one instance serves every account."""
+
+    name: str
+    """How ledger, plan files and `--json` spell it; never changed."""
+    terms: Terms
+    thing: str
+    """What one object is called in a message."""
+    path: str
+    """Where objects are created and listed."""
+    seconds: float
+    """How long a creation may take without a byte."""
+    words_file: str
+    """The template in the folder of a job."""
+    name_field: str
+    reference_field: str
+    """Where a listed object shows its name, and where our reference."""
+    echo: tuple[str, ...]
+    """The fields that are sent, and shown again by a list."""
+    choice_file: str = ""
+    """A file in the folder of a job with what it chose beside its words."""
+    columns: tuple[str, ...] = ()
+    """Columns that only this kind's sync model has."""
+    has_paragraphs: bool = False
+    """Whether only the empty lines of a template count."""
+    tells_words: bool = False
+    """Whether a fingerprint covers the words, so that new wording reaches Mavera."""
+    page: int | None = PAGE
+    is_listed_whole: bool = True
+    """Whether a list shows the words of its objects; otherwise it shows threads, which have to be opened."""
+    has_own: bool = False
+    """Whether accounts usually have objects of their own that are counted and left alone."""
+    waits: Waits | None = None
+    remedies: Remedies
+    aside: str = ""
+    """What a plan shows of a record beside its people; `{count}` is how many records it refers to."""
+    likeness: str = "the beginning of its name, or an earlier one"
+    """How an object that bears a record's name was recognized, where it is not the whole name."""
+
+    # Before it is sent
+
+    @abstractmethod
+    def payload(self, draft: Draft, settings: Settings) -> dict[str, Any]:
+        """Return the body that creates it, as far as it is known before the run."""
+
+    @abstractmethod
+    def complaint(self, draft: Draft, payload: Mapping[str, Any], settings: Settings) -> str:
+        """Say why Mavera would not take it, and what to do; or nothing."""
+
+    def covered(self, draft: Draft, job: str) -> dict[str, Any]:
+        """Return what the fingerprint covers: an object is asked for anew when that changes."""
+        return {"job": job, "facts": draft.facts}
+
+    def chosen(self, choice: dict[str, Any], settings: Settings) -> dict[str, Any]:
+        """Return what the settings leave of a job's choice."""
+        return choice
+
+    def references_field(self, settings: Settings) -> str:
+        """Return the field for the ids of the records that it refers to; empty where there is none."""
+        return ""
+
+    def leading_bodies(self, draft: Draft, payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+        """Yield the bodies that are sent before the payload."""
+        yield from ()
+
+    # Sending
+
+    def unfit(self, payload: Mapping[str, Any], mavera: Mavera) -> str:
+        """Ask Mavera, for free, why it could not make this; nothing where it can."""
+        return ""
+
+    def completed(
+        self, step: Step, ledger: Journal, mavera: Mavera, say: Callable[[str], None]
+    ) -> dict[str, Any]:
+        """Return the payload with what only Mavera knows: ids of other objects, addresses of files."""
+        payload, record = dict(step.record.payload), step.record
+        if record.references:
+            entries = ledger.entries()
+            payload[record.references_field] = [entries[key].remote_id for key in record.references]
+        return payload
+
+    def create(self, mavera: Mavera, payload: Mapping[str, Any]) -> Answer:
+        """Create it, or ask anew where an update does not edit."""
+        return self.answered(mavera.charge(self.path, payload, self.seconds))
+
+    def update(self, mavera: Mavera, remote_id: str, payload: Mapping[str, Any]) -> Answer:
+        """Edit it in place. The credits of the answer are the sum until now."""
+        raise NotImplementedError(f"{self.name} cannot be edited")
+
+    @abstractmethod
+    def answered(self, body: Mapping[str, Any]) -> Answer:
+        """Return an object, created or listed, as the answer to its creation."""
+
+    def identified(self, body: Any) -> Answer | None:
+        """Return an incomplete answer under whatever identifies it; None where nothing does."""
+        return None
+
+    # Listing
+
+    def rows(self, mavera: Mavera) -> list[dict[str, Any]]:
+        """Return every object of the account as its list shows it."""
+        return mavera.rows(self.path, self.page)
+
+    def listing(
+        self,
+        mavera: Mavera,
+        calls: Sequence[Call] = (),
+        since: datetime = LONG_AGO,
+        at_most: int | None = None,
+    ) -> Listing:
+        """Return the remote objects of the account, in Mavera's order.
+
+        Where each has to be opened, only the `at_most` newest that were touched `since`, and that `calls` do
+        not explain.
+        """
+        held = [
+            Held(self, str(row["id"]), str(row.get(self.reference_field) or ""), row)
+            for row in self.rows(mavera)
+        ]
+        return Listing(held, {one.remote_id: one for one in held})
+
+    def standing(self, mavera: Mavera, remote_id: str) -> Answer:
+        """Return how an object stands by now."""
+        return self.answered(mavera.one(self.path, remote_id))
+
+    def answer_of(self, mavera: Mavera, held: "Held") -> Answer:
+        """Return a listed object as if it were the answer to its creation, with what it holds by now."""
+        return self.standing(mavera, held.remote_id)
+
+    def fetched(self, mavera: Mavera, remote_id: str) -> "Held | None":
+        """Return one object by the id that a person named; None where Mavera has none."""
+        answer = self.standing(mavera, remote_id)
+        words = str(answer.body.get(self.reference_field) or "")
+        return Held(self, answer.remote_id, words, answer.body)
+
+    def opened_since(
+        self, mavera: Mavera, since: datetime, known: frozenset[str]
+    ) -> Iterator[tuple[str, str]]:
+        """Yield words and id of what a list does not show, of objects created since and not `known`."""
+        yield from ()
+
+    # Finding what was lost
+
+    def find_lost(self, call: Call, ledger: Journal, mavera: Mavera) -> Found:
+        """Search Mavera for what an unresolved call may have made; known objects are others."""
+        known = Known(ledger.calls())
+        listed = self.listing(mavera).held
+        new = [one for one in listed if one not in known]
+        for one in new:
+            if one.reference == reference_of(call):
+                return Found(self.answer_of(mavera, one))
+        for one in new:
+            if one.may_come_from(call) and one.made_at >= call.begun_at - CLOCKS_APART:
+                return Found(doubt=may_come_from(one.shown_id, call))
+        return lacking(self, ledger, {one.remote_id for one in listed})
+
+    def bears(self, held: "Held", record: Record) -> bool:
+        """Whether an object goes by a name of a record, in any form."""
+        if held.record_key:
+            return held.record_key == record.record_key
+        return bears(held.name, map(without_reference, record.names))
+
+
+# --- remote objects ----------------------------------------------------------------------------------
+
+
+class Held(NamedTuple):
+    """One remote object as a list shows it; of an analysis, one question of a thread with its answer."""
+
+    of: Kind
+    remote_id: str
+    words: str
+    body: Mapping[str, Any]
+    answer: Answer | None = None
+
+    @property
+    def kind(self) -> str:
+        return self.of.name
+
+    @property
+    def shown_id(self) -> str:
+        """The id under which a person finds it in Mavera."""
+        return self.answer.shown_id if self.answer else self.remote_id
+
+    @property
+    def name(self) -> str:
+        """What a person called it, without our reference."""
+        return without_reference(str(self.body.get(self.of.name_field) or ""))
+
+    @property
+    def made_at(self) -> datetime:
+        return created_at(self.body)
+
+    @property
+    def reference(self) -> Reference | None:
+        """The reference in its words or, where these were cut, in another text that it shows."""
+        texts = (self.words, *self.shown)
+        return next((found for text in texts if (found := reference_in(text))), None)
+
+    @property
+    def record_key(self) -> str:
+        """The record whose reference it carries; empty where it carries none."""
+        return self.reference.record_key if self.reference else ""
+
+    @property
+    def fingerprint(self) -> str:
+        """As much of that record's fingerprint as the reference holds."""
+        return self.reference.fingerprint if self.reference else ""
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}/{self.record_key}" if self.record_key else ""
+
+    @property
+    def shown(self) -> list[str]:
+        """The texts of ours that it may show."""
+        texts = map(self.body.get, self.of.echo) if self.of.is_listed_whole else [self.words]
+        return [text for text in texts if isinstance(text, str) and text.strip()]
+
+    def may_come_from(self, call: Call) -> bool:
+        """Whether nothing that it shows says that another call made it, or somebody else."""
+        if self.reference:
+            return self.reference == reference_of(call)
+        sent = [text for text in call.payload.values() if isinstance(text, str)]
+        return not self.shown or any(may_be(shown, text) for shown in self.shown for text in sent)
+
+
+class Known:
+    """What the ledger knows; a question is known also where its answer came without an id of its own."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        closed = [call for call in calls if call.state != "unknown"]
+        self.ids = {name for call in closed for name in (call.remote_id, call.thread_id) if name}
+        self._objects = {call.remote_id for call in closed}
+        self._by_thread = [call for call in closed if call.remote_id and call.remote_id == call.thread_id]
+
+    def __contains__(self, one: Held) -> bool:
+        return one.remote_id in self._objects or any(
+            one.answer
+            and one.answer.thread_id == call.thread_id
+            and (call.action == "let be" or one.may_come_from(call))
+            for call in self._by_thread
+        )
+
+
+def unclaimed(held: Sequence[Held], calls: Sequence[Call]) -> list[Held]:
+    """Return the objects that the ledger does not know; those of an unresolved call are looked up."""
+    known, unresolved = Known(calls), [call for call in calls if call.state == "unknown"]
+    return [
+        one
+        for one in held
+        if one not in known
+        and not any(one.kind == call.kind and one.reference == reference_of(call) for call in unresolved)
+    ]
+
+
+def reference_of(call: Call) -> Reference:
+    return Reference(call.record_key, call.fingerprint[:12])
+
+
+def may_come_from(shown_id: str, call: Call) -> str:
+    return (
+        f"{shown_id} is newer and may be it: python -m activate settle {call.key} --adopt {shown_id}, or "
+        f"drift --let-be {shown_id} where it is your own"
+    )
+
+
+def newest(ledger: Journal, kind: str) -> str | None:
+    """Return the id in Mavera of what was asked for last of a kind, if there is any."""
+    standing = [
+        (entry.called_at or LONG_AGO, entry.remote_id)
+        for key, entry in ledger.entries().items()
+        if key.startswith(f"{kind}/") and entry.remote_id
+    ]
+    return max(standing)[1] if standing else None
+
+
+def marked(name: str, mark: str, most: int) -> str:
+    """Put the reference at the end of a name that may have `most` characters; it is never cut itself."""
+    kept = name[: max(0, most - len(mark) - 3)]
+    if kept.count('"') % 2:  # the cut took the sign that ends a quotation
+        kept = kept[:-1] + ("" if kept.endswith('"') else '"')
+    return f"{kept} | {mark}"
+
+
+def shown_id(kind: Kind, entry: Entry) -> str | None:
+    """Return the id under which a list shows what the ledger knows."""
+    return entry.remote_id if kind.is_listed_whole else entry.thread_id
+
+
+def lacking(kind: Kind, ledger: Journal, listed: Container[str]) -> Found:
+    """Doubt a list that lacks an object that the ledger knows: what it does not show may exist."""
+    entries = ledger.entries()
+    for key, call in ledger.accepted().items():
+        known = shown_id(kind, entries[key])
+        if call.kind == kind.name and known and known not in listed:
+            return Found(
+                doubt=f"the list of {kind.name} lacks {known} ({key}), so it may lack this as well. Where "
+                "that was deleted, python -m activate drift decides"
+            )
+    return Found()
+
+
+def remedy(kind: Kind, error: Exception) -> str:
+    """Say what to do about a refusal; nothing where Mavera said more than that a record is wrong."""
+    if not isinstance(error, Refused) or type(error) is not Refused:
+        return ""
+    named = f"{error.field} {error.said}".casefold()
+    return next(remedy for words, remedy in kind.remedies if any(word in named for word in words))

@@ -1,0 +1,138 @@
+"""One run of `apply`: what its parts share, what comes of each record, and how it is told to stop."""
+
+import signal
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal, NamedTuple
+
+from activate.answers import Answer
+from activate.ledger.journal import Ledger
+from activate.ledger.rows import CreditsSource
+from activate.mavera import Mavera
+from activate.plan import Record
+from activate.planning import Limits
+from common import terminal
+
+LAST_CALL_SECONDS: Final = 30
+
+State = Literal[
+    "created", "updated", "adopted", "unchanged", "waiting", "held", "unknown", "failed", "not sent"
+]
+STATES: Final[tuple[State, ...]] = (
+    *("created", "updated", "adopted", "unchanged", "waiting"),
+    *("held", "unknown", "failed", "not sent"),
+)
+
+
+class Result(NamedTuple):
+    """How one record ended, with the credits of this run."""
+
+    key: str
+    state: State
+    text: str
+    credits: int = 0
+
+
+@dataclass
+class Outcome:
+    """What a run did. `results` has one row per wanted record; `stopped` says what ended it early.
+
+    `undecided` are records that wait for a person: an object in Mavera may be theirs, or never ends; `stuck`
+    are those that never end.
+    """
+
+    results: dict[str, Result] = field(default_factory=dict)
+    stopped: str = ""
+    is_out_of_credits: bool = False
+    credits: int = 0
+    undecided: set[str] = field(default_factory=set)
+    stuck: set[str] = field(default_factory=set)
+
+    def counts(self) -> Counter[str]:
+        return Counter(result.state for result in self.results.values())
+
+    @property
+    def is_well(self) -> bool:
+        counts = self.counts()
+        return not (self.stopped or self.stuck or counts["unknown"] or counts["failed"] or counts["not sent"])
+
+
+class Interrupt:
+    """Lets SIGINT or SIGTERM end a run after the call in flight; a second one, or 30 s, gives that up too."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.requested = False
+        self._say = say
+        self._before: dict[int, Any] = {}
+        self._watched = terminal.left_to_command()
+
+    def __enter__(self) -> None:
+        self._watched.__enter__()
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
+            self._before[number] = signal.signal(number, self._hear)
+
+    def __exit__(self, *_: object) -> None:
+        signal.alarm(0)
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._watched.__exit__(None, None, None)
+
+    def _hear(self, _number: int, _frame: object) -> None:
+        if self.requested:
+            raise KeyboardInterrupt
+        self.requested = True
+        signal.alarm(LAST_CALL_SECONDS)
+        self._say(f"stopping after the call in flight, in {LAST_CALL_SECONDS} s at most")
+
+
+class Run:
+    """What the parts of one run share: the ledger, Mavera, the limits, and the outcome so far."""
+
+    def __init__(
+        self,
+        wanted: Sequence[Record],
+        ledger: Ledger,
+        mavera: Mavera,
+        kinds: Sequence[str],
+        limits: Limits,
+        tell: Callable[[Result], None],
+        say: Callable[[str], None],
+    ) -> None:
+        self.wanted = wanted
+        self.ledger = ledger
+        self.mavera = mavera
+        self.kinds = kinds
+        self.limits = limits
+        self.say = say
+        self.run_id: str | None = None
+        self.outcome = Outcome()
+        self.interrupt = Interrupt(say)
+        self._tell = tell
+
+    def note(self, result: Result) -> None:
+        """Keep the result of a record, and tell it."""
+        self.outcome.credits += result.credits
+        self.outcome.results[result.key] = result
+        self._tell(result)
+
+    def stop_if_told(self) -> None:
+        """Raise KeyboardInterrupt between two requests, once somebody asked for it."""
+        if self.interrupt.requested:
+            raise KeyboardInterrupt
+
+    def close(self, call_id: str, answer: Answer, highest: int, action: str) -> int:
+        """Write what Mavera answered; return its credits, at the highest price where it did not say."""
+        source: CreditsSource = "documented" if answer.credits is None else "answered"
+        spent = highest if answer.credits is None else answer.credits
+        self.ledger.end(
+            call_id,
+            answer.state,
+            action=action,
+            remote_id=answer.remote_id,
+            thread_id=answer.thread_id,
+            credits_spent=spent,
+            credits_source=source,
+            answer=answer.body,
+        )
+        return spent

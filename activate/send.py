@@ -1,0 +1,172 @@
+"""Sends what the plan says: each request announced in the ledger before it is made, and closed after it."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from activate import kinds
+from activate.answers import Answer, credits_in
+from activate.errors import KeyRefused, MaveraError, OutcomeUnknown, Refused, TryAgain, Withheld
+from activate.kinds import KINDS
+from activate.kinds.kind import Kind, remedy
+from activate.mavera import ATTEMPTS
+from activate.plan import Plan, Record, Step
+from activate.planning import credits_left
+from activate.reconcile import Reconciler
+from activate.run import Result, Run, State
+
+
+class Sender:
+    """Sends the steps of a plan, one record at a time."""
+
+    def __init__(self, run: Run, reconciler: Reconciler) -> None:
+        self.run = run
+        self._reconciler = reconciler
+        self._refused: dict[str, str] = {}  # by kind, the first record whose shape Mavera refused
+
+    def send(self, planned: Plan, *, only_free: bool = False) -> None:
+        """Send what the plan creates and updates; with `only_free` nothing that is paid for."""
+        steps = [step for step in planned.of("create", "update") if not (only_free and step.pays)]
+        if not steps:
+            return
+        approved = self.run.limits.approved
+        plan_id = approved.plan_id if approved else None
+        self.run.run_id = self.run.ledger.start(len(steps), planned.price, plan_id)
+        for each in steps:
+            self.run.stop_if_told()
+            step = self._priced_now(each)
+            if obstacle := self._obstacle(step):
+                self.run.note(obstacle)
+            else:
+                self._send_one(step, self.run.run_id)
+
+    def _obstacle(self, step: Step) -> Result | None:
+        """Return why a step cannot be sent after all; None where nothing is in its way."""
+        record, key, kind = step.record, step.record.key, KINDS[step.record.kind]
+        short = step.price.high - credits_left(self.run.ledger, self.run.limits, self.run.run_id)
+        if short > 0:
+            return Result(key, "held", f"passes the budget by {short:,} credits")
+        if (first := self._refused.get(record.kind)) and step.pays:
+            why = f"Mavera refused the fields of {first}: no more of this kind is sent in this run"
+            return Result(key, "not sent", why)
+        if absent := self._absent(record):
+            return Result(key, "held", f"after {absent}, which did not get into Mavera")
+        if kind.waits and not self._reconciler.await_ends(kind.waits.at_most, kind.waits.kind):
+            return Result(key, "held", kind.waits.said)
+        unfit = kind.unfit(record.payload, self.run.mavera)
+        return Result(key, "failed", unfit) if unfit else None
+
+    def _priced_now(self, step: Step) -> Step:
+        """Count with what Mavera has charged in this very run, where that is more than was planned with."""
+        paid, paid_for_edits = self.run.ledger.paid(), self.run.ledger.paid(edits=True)
+        learned = kinds.terms(paid, paid_for_edits)[step.record.kind]
+        now = learned.create if step.action == "create" else learned.update
+        return replace(step, price=now) if now.high > step.price.high else step
+
+    def _absent(self, record: Record) -> str:
+        """Name a record that this one refers to and that Mavera does not hold as it was to be."""
+        entries = self.run.ledger.entries() if record.references else {}
+        missing = (key for key in record.references if key not in entries or entries[key].state != "done")
+        return next(missing, "")
+
+    def _send_one(self, step: Step, run_id: str) -> None:
+        try:
+            kind = KINDS[step.record.kind]
+            payload = kind.completed(step, self.run.ledger, self.run.mavera, self.run.say)
+            self.run.mavera.check(payload)
+        except Withheld as error:
+            self.run.note(Result(step.record.key, "held", str(error)))
+            return
+        except MaveraError as error:  # before anything was asked for: the next run begins anew
+            self._note_refusal(step.record.key, error)
+            return
+        for attempt in range(1, ATTEMPTS):
+            refused = self._attempt(step, run_id, payload)
+            if refused is None:
+                return
+            self.run.stop_if_told()
+            self.run.mavera.wait_out(refused, attempt)
+        if refused := self._attempt(step, run_id, payload):
+            self._note_refusal(step.record.key, refused)
+
+    def _attempt(self, step: Step, run_id: str, payload: Mapping[str, Any]) -> TryAgain | None:
+        """Announce a call, make it, and note how it ended; return why it may simply be made again.
+
+        Each attempt is announced by itself: how long Mavera may still be at work on one counts from there. So
+        the pace is waited for before, and who is cut off meanwhile, or has been since, sends nothing.
+        """
+        self.run.mavera.await_turn()
+        record, kind, ledger = step.record, KINDS[step.record.kind], self.run.ledger
+        remote_id = step.entry.remote_id if step.entry and step.edits else None
+        call_id = ledger.begin(
+            run_id,
+            kind=record.kind,
+            record_key=record.record_key,
+            job=record.job,
+            action=step.action,
+            fingerprint=record.fingerprint,
+            facts=record.facts,
+            payload=payload,
+            price=step.price,
+            remote_id=remote_id,
+            person_count=record.person_count,
+            wording=record.wording,
+        )
+        done: State = "created" if step.action == "create" else "updated"
+        ledger.require_hold()
+        try:
+            answer = self._call(kind, payload, remote_id)
+        except OutcomeUnknown as error:
+            self._keep(call_id, error)
+            if result := self._reconciler.look_at_once(step, call_id, done, str(error)):
+                self.run.note(result)
+        except MaveraError as error:
+            ledger.end(call_id, "failed", credits_spent=0, error=str(error))
+            if isinstance(error, TryAgain):
+                return error
+            if isinstance(error, Refused) and step.pays:
+                self._refused.setdefault(record.kind, record.key)
+            self._note_refusal(record.key, error, remedy(kind, error))
+        else:
+            spent = self.run.close(call_id, answer, step.price.high, step.action)
+            if answer.state == "done":
+                said = f"{done} {answer.shown_id}" + (
+                    ", but its answer has no text" if answer.is_wordless else ""
+                )
+                self.run.note(Result(record.key, done, said, spent))
+        return None
+
+    def _call(self, kind: Kind, payload: Mapping[str, Any], remote_id: str | None) -> Answer:
+        if remote_id is None:
+            return kind.create(self.run.mavera, payload)
+        answer = kind.update(self.run.mavera, remote_id, payload)
+        return answer._replace(credits=self._risen(remote_id, answer.credits))
+
+    def _keep(self, call_id: str, error: OutcomeUnknown) -> None:
+        """Note that the end of a call is unknown, with all that Mavera said of it, and the price it told."""
+        told = credits_in(error.body) if isinstance(error.body, Mapping) else None
+        self.run.ledger.end(
+            call_id,
+            "unknown",
+            credits_spent=told,
+            credits_source=None if told is None else "answered",
+            error=str(error),
+            answer=error.body,
+        )
+
+    def _note_refusal(self, key: str, error: MaveraError, remedy: str = "") -> None:
+        """Note that nothing came of a record; raises what every other record would meet as well."""
+        stops = isinstance(error, KeyRefused) or not isinstance(error, Refused)
+        said = f"{error}: stopping" if stops else f"{error}. {remedy}" if remedy else str(error)
+        self.run.note(Result(key, "failed", said))
+        if stops:
+            raise error
+
+    def _risen(self, persona_id: str, total: int | None) -> int | None:
+        """Return what an edit cost: what Mavera's sum for the persona rose by; None where it did not rise."""
+        made = [
+            call for call in self.run.ledger.calls() if call.remote_id == persona_id and call.state == "done"
+        ]
+        told = [credits_in(self.run.ledger.answer(call.call_id) or {}) for call in made]
+        before = max((sum_told for sum_told in told if sum_told is not None), default=None)
+        return total - before if total is not None and before is not None and total > before else None
