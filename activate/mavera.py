@@ -82,7 +82,7 @@ class Mavera:
         self._firewall = firewall
         self._pace = Pace(math.floor(REQUESTS_A_MINUTE[tier] * HEADROOM), clock, sleep)
         self._clock = clock
-        self._sleep = sleep
+        self.pause = sleep
         self._most_seconds = most_seconds
         self._reader = Reader(fields)
         self._once: dict[str, list[dict[str, Any]]] = {}
@@ -98,7 +98,11 @@ class Mavera:
     def edit(self, path: str, object_id: str, fields: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         """Set `fields` of an object; making the call twice changes nothing more than making it once."""
         body = self._call(
-            "PATCH", path_to(path, object_id), TryAgain, json=dict(fields), timeout=self._patience(seconds)
+            "PATCH",
+            path_to(path, object_id),
+            TryAgain,
+            json=dict(fields),
+            timeout=min(seconds, self._most_seconds),
         )
         return {"id": object_id, **body}
 
@@ -122,10 +126,6 @@ class Mavera:
         except Unreadable as error:
             raise NotUnderstood(str(error)) from None
 
-    def pause(self, seconds: float) -> None:
-        """Let Mavera work."""
-        self._sleep(seconds)
-
     def await_turn(self) -> None:
         """Wait until the pace lets the next call leave at once, a minute at most."""
         self._pace.await_room()
@@ -133,7 +133,7 @@ class Mavera:
     def wait_out(self, failure: TryAgain, attempt: int) -> None:
         """Wait before the next of `ATTEMPTS` attempts, for as long as Mavera said, or longer each time."""
         seconds = 2.0**attempt / 2 if failure.seconds is None else failure.seconds
-        self._sleep(min(seconds, LONGEST_WAIT_SECONDS))
+        self.pause(min(seconds, LONGEST_WAIT_SECONDS))
 
     # Lists
 
@@ -295,7 +295,7 @@ class Pace:
         self._made: deque[float] = deque(maxlen=count)
         self._closed_until = 0.0
         self._clock = clock
-        self._sleep = sleep
+        self.pause = sleep
 
     def await_room(self) -> None:
         now = self._clock()
@@ -303,7 +303,7 @@ class Pace:
         # Mavera's clock may differ from ours, and no window is longer than one minute.
         seconds = min(max(full_until, self._closed_until) - now, WINDOW_SECONDS)
         if seconds > 0:
-            self._sleep(seconds)
+            self.pause(seconds)
         self._closed_until = 0.0
 
     def wait(self) -> None:
