@@ -29,6 +29,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from activate import drift
 from activate.kinds import KINDS, PERSONAS
 from activate.kinds.brand_voices import uploaded
 from activate.plan import Record
@@ -239,10 +240,16 @@ class Play:
         self.account.let_pass(2 * h.SETTLE_SECONDS)
 
     def check(self, by_hand: dict[str, str]) -> None:
-        ledger, charged = self.account.ledger(), self.account.charged()
+        """Hold Mavera against the ledger, once a person has decided what was taken as lost."""
+        charged = self.account.charged()
         if charged != self.account.counted():
             self.complaints.append(f"Mavera charged {charged}, the ledger counts {self.account.counted()}")
+        for key in {call.key for call in self.account.ledger().written_off()}:
+            drift.charged(key, 0, self.account.ledger(write=True))  # what was charged is counted already
+        ledger = self.account.ledger()
         ledger.chain.verify()
+        if ledger.spent() != charged or ledger.unknown():
+            self.complaints.append(f"once all is decided, the ledger counts {ledger.spent()} of {charged}")
         before = self.account.standing()
         ended = self.run(self.wanted())
         if ended.calls or self.account.standing() != before:

@@ -107,10 +107,56 @@ def test_a_look_that_takes_long_does_not_write_off_what_was_not_to_be_seen_yet(a
     account.let_pass(285)
     slow = h.Hazards({(h.LOOKS, 2): "429"}, listing="list lags behind", lag_seconds=8)
     slow.chance.choice = lambda _: 120  # type: ignore[method-assign,assignment]
-    account.run(wanted, 1_000, slow)
+    ended = account.run(wanted, 1_000, slow)
+    assert ended.outcome
+    assert ended.outcome.counts() == {"unchanged": len(wanted) - 1, "unknown": 1}
+    assert_all_is_known_and_nothing_refused(account, wanted)
+
+
+def test_a_look_that_takes_long_right_after_a_call_does_not_write_it_off_either(account: h.Account) -> None:
+    # Two pages are listed before anything is sent, and the apps once; the fifth look is for the second page
+    # of the list in which the lost call is searched. The work is done before, and after the first page.
+    wanted = [h.record("generations", number) for number in range(0, 2 * h.ROWS_A_PAGE + 4, 2)]
+    account.run(wanted[:-1], 1_000)
+    faults_met = {("generations", 1): "work done late"} | {(h.LOOKS, look): "429" for look in (5, 6, 7)}
+    slow = h.Hazards(faults_met, late_seconds=150)
+    slow.chance.choice = lambda _: 120  # type: ignore[method-assign,assignment]
+    ended = account.run(wanted, 1_000, slow)
+    assert ended.outcome
+    assert ended.outcome.counts() == {"unchanged": len(wanted) - 1, "unknown": 1}
+    assert_all_is_known_and_nothing_refused(account, wanted)
+
+
+def assert_all_is_known_and_nothing_refused(account: h.Account, wanted: list[Record]) -> None:
+    """Once its time is over, Mavera and the ledger agree on every object and credit, and runs go on."""
     account.let_pass(h.SETTLE_SECONDS)
-    account.run(wanted, 1_000)
+    for _ in range(2):
+        ended = account.run(wanted, 1_000)
+        assert (ended.refusal, ended.outcome and ended.outcome.is_well) == ("", True)
+    assert ended.calls == 0
     assert h.compare(wanted, account.standing()) == h.Wrong()
+    assert account.ledger().spent() == account.charged()
+    assert account.ledger().written_off() == []
+
+
+# --- prices -------------------------------------------------------------------------------------------
+
+
+def test_a_range_that_is_exceeded_within_a_run_widens_for_the_rest_of_it(
+    account: h.Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Three analyses at up to 75 fit 260. Two at 90 leave 80: enough for 75, too little for 90.
+    monkeypatch.setattr("sandbox.mavera.chat.priced", lambda _: ("complex", 90))
+    wanted = [h.record("analyses", number) for number in range(3)]
+    assert account.plan(wanted, 260).counts() == {"create": 3}
+    ended = account.run(wanted, 260)
+    assert ended.outcome
+    assert ended.outcome.counts() == {"created": 2, "held": 1}
+    (held,) = (result for result in ended.outcome.results.values() if result.state == "held")
+    assert held.text == "passes the budget by 10 credits"
+    assert account.ledger().spent() == account.charged() == 180
+    (step,) = account.plan(wanted, 1_000).of("create")
+    assert (step.price.low, step.price.high, step.price.is_learned) == (10, 90, True)
 
 
 # --- where a promise ends -----------------------------------------------------------------------------
