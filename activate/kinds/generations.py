@@ -155,8 +155,9 @@ class Generations(Kind):
             payload[field] = payload[field][0]
         if app := chosen(apps(mavera), payload["app_id"]):
             payload["app_id"] = app.app_id
-        voice = newest(ledger, BRAND_VOICES)
-        return {**({"brand_voice_id": voice} if voice else {}), **payload}
+        if voice := newest(ledger, BRAND_VOICES):
+            payload.setdefault("brand_voice_id", voice)
+        return payload
 
     def answered(self, body: Mapping[str, Any]) -> Answer:
         return answered(self.thing, body, state_of(body))
