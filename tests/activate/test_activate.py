@@ -778,8 +778,8 @@ def test_explain_goes_down_to_the_marts_the_rows_and_the_raw_tables(desk: Desk) 
     assert "mean_watched_share 0.36 (0.341 to 0.379)" in " ".join(line.strip() for line in lines)
     assert lines[-7:] == [
         "from      activation.sync_mavera__personas, job viewer-clusters",
-        "          marts.agg_viewer_clusters, viewer_count 390, to 20 Nov 2026: viewer_count,",
-        "          mean_watched_share",
+        "          marts.agg_viewer_clusters, viewer_count 390, to 20 Nov 2026:",
+        "          viewer_count, mean_watched_share",
         "          marts.dim_viewers, 390 rows, 1 Jul 2026 to 20 Nov 2026: countries",
         "raw       raw_wistia.visitors 2,852 rows (loaded 20 Nov 06:01 UTC)",
         "words     dbt_project/models/jobs/viewer_clusters/persona.md.j2",
