@@ -87,6 +87,8 @@ ANOMALOUS: Final = {
 }
 """Whose rows an anomaly of the population touches."""
 
+FEW_ROWS: Final = 50
+"""Of a batch, so that a small world has many: a third of the cases are read in such."""
 ANSWERS: Final = 9
 """How many requests a run may make that is killed while it reads."""
 ROWS: Final = re.compile(r'INSERT INTO "raw_[a-z]+"\."(?!_dlt)')
@@ -203,6 +205,7 @@ class Case(NamedTuple):
     vendor: str
     faults: tuple[str, ...]
     is_first_load: bool
+    batch_rows: int = pipeline.BATCH_ROWS
 
 
 class Found(NamedTuple):
@@ -246,7 +249,8 @@ def case_of(seed: int) -> Case:
     cases = combined()
     at = order()[seed % len(cases)]
     vendor, faults = cases[at]
-    return Case(seed, vendor, faults, is_first_load=at % 2 == 0)
+    batch_rows = FEW_ROWS if seed % 3 == 0 else pipeline.BATCH_ROWS
+    return Case(seed, vendor, faults, at % 2 == 0, batch_rows)
 
 
 class Silent:
@@ -335,7 +339,7 @@ def load(settings: Settings, vendor: str, *, deep: bool = False) -> Summary:
     return pipeline.run(settings, list(SOURCES.values()), [vendor], Silent(), deep=deep)
 
 
-def load_until(point: str, settings: Settings, vendor: str) -> None:  # noqa: C901 - a branch for each point
+def load_until(point: str, settings: Settings, vendor: str, batch_rows: int) -> None:  # noqa: C901 - a branch for each point
     """Load in this process, and kill it without warning at `point`."""
 
     def die() -> None:
@@ -379,6 +383,7 @@ def load_until(point: str, settings: Settings, vendor: str) -> None:  # noqa: C9
     request = requests.Session.request
     with ExitStack() as stack:
         stack.enter_context(small_pages())
+        stack.enter_context(patch.object(pipeline, "BATCH_ROWS", batch_rows))
         if point in steps:
             stack.enter_context(patch.object(dlt.Pipeline, steps[point], lambda *_, **__: die()))
         if point == "kill-recording":
@@ -390,11 +395,11 @@ def load_until(point: str, settings: Settings, vendor: str) -> None:  # noqa: C9
         load(settings, vendor)
 
 
-def killed(point: str, settings: Settings, vendor: str) -> bool:
+def killed(point: str, settings: Settings, vendor: str, batch_rows: int) -> bool:
     """Load in a process that is killed at `point`; return whether it came so far."""
     forks = multiprocessing.get_context("forkserver")  # a child in which everything is imported already
     forks.set_forkserver_preload([__name__])
-    child = forks.Process(target=load_until, args=(point, settings, vendor))
+    child = forks.Process(target=load_until, args=(point, settings, vendor, batch_rows))
     child.start()
     child.join()
     return child.exitcode == -signal.SIGKILL
@@ -478,8 +483,9 @@ class Faulty:
             point = next((fault for fault in case.faults if fault in KILLS), "")
             failed: int | str = "killed"
             if not point:
-                failed = sum(job.error is not None for job in load(disturbed, case.vendor).jobs)
-            elif not killed(point, disturbed, case.vendor):
+                with patch.object(pipeline, "BATCH_ROWS", case.batch_rows):
+                    failed = sum(job.error is not None for job in load(disturbed, case.vendor).jobs)
+            elif not killed(point, disturbed, case.vendor, case.batch_rows):
                 failed = "ended"
             sandbox.faults.clear()
             settings = days.settings(Path(folder), TODAY)

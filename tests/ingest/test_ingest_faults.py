@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.ingest_faults import KILLS, Case, Faulty, Found, sample
+from tests.ingest_faults import FEW_ROWS, KILLS, Case, Faulty, Found, sample
 
 pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
 
@@ -39,4 +39,12 @@ def test_a_run_killed_at_any_stage_is_completed_by_the_next(faulty: Faulty, poin
 @pytest.mark.parametrize("point", ["kill-data", "kill-unmarked"])
 def test_rows_without_the_cursor_that_they_move_are_read_again(faulty: Faulty, point: str) -> None:
     found = faulty.run(Case(0, "sendgrid", (point,), is_first_load=False))
+    assert found == Found("killed", 0, 0, 0, found.requests)
+
+
+@pytest.mark.parametrize("point", ["kill-reading", "kill-data", "kill-unmarked"])
+def test_a_run_that_is_killed_between_its_batches_is_completed_by_the_next(
+    faulty: Faulty, point: str
+) -> None:
+    found = faulty.run(Case(0, "sendgrid", (point,), is_first_load=True, batch_rows=FEW_ROWS))
     assert found == Found("killed", 0, 0, 0, found.requests)
