@@ -132,7 +132,7 @@ def _require_salt(
 
 def _redraw(settings: environment.Settings) -> None:
     """Draw anew the pages that were drawn while the person was still in the copy."""
-    from report.__main__ import PAGE, draw  # which loads what draws charts
+    from report.page import PAGE, draw  # which loads what draws charts
 
     if PAGE.exists():
         page = draw(settings.published_path, settings.credit_budget, datetime.now(UTC))

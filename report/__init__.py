@@ -1,5 +1,5 @@
-"""One page that says how things stand, drawn from the published copy alone.
+"""One page that shows the state of everything, drawn from the published copy alone.
 
-`figures` says what is shown, each figure from one model; `drawing` turns a chart into SVG that follows the
-page's colours; `page.html.j2` puts it together. Nothing here computes a number that no model holds.
+`sections` says what is shown, a file per section; each figure has one model, and the numbers in words come
+from models too. `drawing` turns a chart into SVG that follows the page's colours; `page` puts it together.
 """

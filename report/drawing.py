@@ -5,7 +5,7 @@ page's, where text wraps; an SVG holds marks and axes only.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sized
 from datetime import date
 from typing import Any, Final
 
@@ -13,6 +13,7 @@ import altair as alt
 import vl_convert
 
 HALF, WIDE = 440, 960  # pixels across; half is as wide as a phone can show legibly
+BESIDE_NAMES = HALF - 150  # of bars in half of the page whose names are beside them
 LINE = 14  # pixels from one line of a label to the next
 
 # What a colour says is the same on the whole page.
@@ -141,10 +142,49 @@ def names(field: str, order: list[str], **more: Any) -> alt.Y:
 PERCENT: Final = "replace(format(datum.value, '.0%'), '%', '\u00a0%')"
 
 
+def bars_with_numbers(base: alt.Chart, bars: alt.Chart, field: str) -> Any:
+    """Draw a bar per row with its number behind it."""
+    text = base.mark_text(align="left", dx=5, color=INK).encode(text=alt.Text(f"{field}:Q", format=",.0f"))
+    return alt.layer(bars, text)
+
+
+def outlined(field: str) -> alt.Stroke:
+    """Encode the colour of an outline that the rows carry."""
+    return alt.Stroke(f"{field}:N", scale=None, legend=None)
+
+
+def look(is_alert: bool) -> tuple[str, str]:
+    """Return colour and shape of what somebody should look at, or of what is as the others."""
+    return (ALERT, "diamond") if is_alert else (MAIN, "circle")
+
+
+def marked(row: dict[str, Any], colour: str, shape: str, *, hollow: bool) -> dict[str, Any]:
+    """Give a row the look of its mark; few data are hollow and grey, whatever they say."""
+    look = {"colour": REST, "fill": CARD, "shape": "circle"}
+    return row | (look if hollow else {"colour": colour, "fill": colour, "shape": shape})
+
+
+def shade(share: float) -> tuple[str, str]:
+    """Return the colour of a cell by its share, and that of a text on it."""
+    step = min(5, int(6 * share))
+    return STEPS[step], ON_STEPS[step]
+
+
+def cells(base: alt.Chart, line: int, size: int) -> Any:
+    """Draw a box with a text per row; rows carry colour, line, ink and words."""
+    boxes = base.mark_rect(strokeWidth=line).encode(color=colour("colour"), stroke=outlined("line"))
+    return alt.layer(boxes, base.mark_text(fontSize=size).encode(text="words:N", color=colour("ink")))
+
+
 def height(labels: list[str], least: int) -> int:
     """Return how tall a chart with these names is: each has room for its lines."""
     lines = max(label.count("\n") + 1 for label in labels)
     return 60 + len(labels) * max(least, LINE * lines + 8)
+
+
+def tall(rows: Sized, each: int, more: int = 0) -> int:
+    """Return how tall a chart is that gives each row so many pixels."""
+    return more + each * len(rows)
 
 
 def shares(field: str, title: str) -> alt.X:
@@ -153,8 +193,9 @@ def shares(field: str, title: str) -> alt.X:
     return alt.X(f"{field}:Q", axis=axis, scale=alt.Scale(zero=True, nice=True))
 
 
-def counts(field: str, title: str, most: float) -> alt.X:
+def counts(field: str, title: str, rows: list[dict[str, Any]]) -> alt.X:
     """Encode a count from 0, with room for a number behind the longest bar."""
+    most = max((row[field] for row in rows), default=1)
     room = 1.08 + 0.04 * len(f"{most:,.0f}")
     few: dict[str, Any] = {"values": list(range(int(most) + 1))} if most < 4 else {"tickCount": 3}
     axis = alt.Axis(title=title, format=",.0f", **few)
@@ -176,3 +217,169 @@ def with_intervals(base: alt.Chart, y: alt.Y, value: str, title: str, size: int 
         x=shares(value, title), y=y, color=colour("colour"), fill=filled("fill"), shape=shaped("shape")
     )
     return alt.layer(line, mark)
+
+
+def days_and_mean(rows: list[dict[str, Any]], count: str, colour: str, title: str) -> Any:
+    """Draw a dot per day and a line for the mean of seven; `rows` are the latest first."""
+    days = [row["day"] for row in rows]
+    ticks = dates([*days[-1:0:-15], days[0]] if len(days) > 15 else days)
+    base = chart(rows).encode(x=alt.X("day:T", axis=ticks))
+    axis = alt.Axis(title=None, grid=True, tickCount=3, format=",.0f")
+    dots = base.mark_circle(size=14, color=colour, opacity=0.55).encode(y=alt.Y(f"{count}:Q", axis=axis))
+    line = base.mark_line(strokeWidth=2, color=colour).encode(y=alt.Y(f"mean_{count}:Q", axis=axis))
+    return alt.layer(dots, line).properties(width=HALF - 60, height=90, title=title)
+
+
+LEAST_WITH_WORDS: Final = 0.06  # of a whole: in less of a bar a text has no room
+
+
+def stacked(rows: list[dict[str, Any]], weeks: list[str]) -> Any:
+    """Draw a bar per week, a piece per row; rows carry colour, ink, words, opacity and their place."""
+    base = chart([
+        row | {"words": row["words"] if row["unique_open_share"] >= LEAST_WITH_WORDS else ""} for row in rows
+    ]).encode(
+        x=alt.X("week:O", sort=weeks, axis=alt.Axis(title="week from", labelAngle=0)),
+        y=alt.Y("unique_open_share:Q", stack="zero", scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(title=None, labelExpr=PERCENT, tickCount=5)),
+        order=alt.Order("place:Q"),
+    )  # fmt: skip
+    bars = base.mark_bar(stroke=CARD, strokeWidth=1).encode(
+        color=colour("colour"), opacity=alt.Opacity("opacity:Q", scale=None, legend=None)
+    )
+    text = base.mark_text(fontSize=11).encode(
+        text="words:N", color=colour("ink"),
+        y=alt.Y("unique_open_share:Q", stack="zero", bandPosition=0.5),
+    )  # fmt: skip
+    return fitted(alt.layer(bars, text), 250)
+
+
+def retention(rows: list[dict[str, Any]], title: list[str], most_flags: int) -> Any:
+    """Draw how a video loses its viewers, with a flag at each drop-off; rows of one carry their words.
+
+    `most_flags` is how many flags any of the panels beside it has, so that all have room for as many.
+    """
+    thinned = [
+        row
+        for place, row in enumerate(rows)
+        if place % max(1, len(rows) // 240) == 0 or row["drop_off_number"]
+    ]
+    hollow = rows[0]["is_small_sample"]
+    colour = REST if hollow else MAIN
+    base = chart(thinned).encode(
+        x=alt.X(
+            "position_seconds:Q",
+            axis=alt.Axis(title="second", tickCount=4, grid=False, format=",.0f"),
+            scale=alt.Scale(nice=False),
+        ),
+        y=alt.Y(
+            "retention_share:Q",
+            axis=alt.Axis(title=None, labelExpr=PERCENT, tickCount=4, grid=True),
+            scale=alt.Scale(domainMin=0),
+        ),
+    )
+    layers = [
+        base.mark_area(color=colour, opacity=0 if hollow else 0.18),
+        base.mark_line(color=colour, strokeWidth=2),
+    ]
+    flagged = [row for row in rows if row["drop_off_number"] is not None]
+    for place, row in enumerate(flagged):
+        # A flag on a pole of its own, above the curve; each pole ends under the flags before it.
+        top = 17 * (place - most_flags) - 4
+        mark = chart([row])
+        span = mark.mark_rect(color=ALERT, opacity=0.25)
+        layers.append(span.encode(x="position_seconds:Q", x2="drop_off_to_seconds"))
+        pole = mark.mark_rule(color=ALERT, strokeDash=[4, 3], strokeWidth=2)
+        layers.append(pole.encode(x="position_seconds:Q", y=alt.value(top), y2=alt.value(150)))
+        flag = mark.mark_text(color=INK, fontWeight="bold", align="left", baseline="top", dx=5)
+        layers.append(flag.encode(x="position_seconds:Q", text="words:N", y=alt.value(top)))
+    return alt.layer(*layers).properties(width=240, height=150, title=alt.TitleParams(title))
+
+
+def ratios(base: alt.Chart, rows: list[dict[str, Any]]) -> Any:
+    """Draw a lift per row with its interval, on a scale of ratios around 1."""
+    scale = alt.Scale(
+        type="log", nice=False, padding=8, domainMin=min(0.9, *(row["lift_low"] for row in rows))
+    )
+    most = 1.2 * max(row["lift_high"] for row in rows)
+    values = [value for value in (0.25, 0.5, 1, 2, 3, 4, 8, 16) if value <= most]
+    axis = alt.Axis(title="lift, on a scale of ratios", values=values, format="~g", grid=True)
+    line = base.mark_rule(strokeWidth=2).encode(
+        x=alt.X("lift_low:Q", scale=scale, axis=axis), x2="lift_high", color=colour("colour")
+    )
+    mark = base.mark_point(size=80, strokeWidth=2, opacity=1).encode(
+        x=alt.X("lift:Q", scale=scale, axis=axis), color=colour("colour"), fill=filled("fill")
+    )
+    chance = chart([{"chance": 1}]).mark_rule(color=INK, strokeDash=[4, 3])
+    return alt.layer(chance.encode(x=alt.X("chance:Q", scale=scale)), line, mark)
+
+
+def diverging(labels: list[str], bars: list[dict[str, Any]]) -> Any:
+    """Draw questions in two columns, their bars to either side of the middle of the scale.
+
+    Each bar carries from_share, to_share, colour, opacity and, as `question`, the place of its label.
+    """
+    widest = max(max(-bar["from_share"], bar["to_share"]) for bar in bars)
+    axis = alt.Axis(
+        title="share of answers, to either side of the middle",
+        labelExpr=PERCENT.replace("datum.value", "abs(datum.value)"),
+        tickCount=6,
+        grid=False,
+    )
+    x = {"axis": axis, "scale": alt.Scale(domain=[-widest, widest], nice=True)}
+    half = (len(labels) + 1) // 2
+    columns = [range(half), range(half, len(labels))]
+    return alt.hconcat(*(_questions(labels, bars, column, x) for column in columns if column), spacing=60)
+
+
+def _questions(labels: list[str], bars: list[dict[str, Any]], numbers: range, x: dict[str, Any]) -> Any:
+    """Draw each question above its bar: beside it, a phone would show little else."""
+    tops, height = {}, 0
+    for number in numbers:
+        tops[number] = height
+        height += LINE * (labels[number].count("\n") + 1) + 32
+    y: dict[str, Any] = {"axis": None, "scale": alt.Scale(domain=[0, height], reverse=True, nice=False)}
+    ends = {number: (tops.get(number + 1) or height) - 14 for number in numbers}
+    asked = [
+        {"label": labels[number], "top": top, "middle": 0, "from": ends[number] - 17, "to": ends[number] + 3}
+        for number, top in tops.items()
+    ]
+    placed = [
+        bar | {"top": ends[bar["question"]] - 14, "bottom": ends[bar["question"]]}
+        for bar in bars
+        if bar["question"] in tops
+    ]
+    base = chart(asked)
+    return alt.layer(
+        chart(placed).mark_rect(stroke=CARD, strokeWidth=1).encode(
+            x=alt.X("from_share:Q", **x), x2="to_share", y=alt.Y("top:Q", **y), y2="bottom",
+            color=colour("colour"), opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
+        ),
+        base.mark_rule(color=INK).encode(x=alt.X("middle:Q", **x), y=alt.Y("from:Q", **y), y2="to"),
+        base.mark_text(
+            align="left", baseline="top", lineBreak="\n", lineHeight=LINE, color=INK
+        ).encode(x=alt.value(0), y=alt.Y("top:Q", **y), text="label:N"),
+    ).properties(width=HALF, height=height)  # fmt: skip
+
+
+def credits_over_time(rows: list[dict[str, Any]], budget: int) -> Any:
+    """Draw what a month cost up to each day, beside the budget; rows carry their day as `from` and `to`."""
+    x = alt.X(
+        "from:T",
+        scale=alt.Scale(
+            domain=[rows[0]["month_from"].isoformat(), rows[0]["month_to"].isoformat()], nice=False
+        ),
+        axis=alt.Axis(title=None, format="%-d %b", grid=False, tickCount=5),
+    )
+    y = alt.Y("total:Q", axis=alt.Axis(title="credits so far", tickCount=4, format=",.0f", grid=True))
+    drawn = [
+        {
+            "from": row["called_on"].isoformat(),
+            "to": row["drawn_to"].isoformat(),
+            "total": row["month_total_credits"],
+        }
+        for row in rows
+    ]
+    layers = [chart(drawn).mark_rect(color=MAIN).encode(x=x, x2="to:T", y=y, y2=alt.datum(0))]
+    if budget:
+        layers.append(chart([{"total": budget}]).mark_rule(color=INK, strokeDash=[5, 4]).encode(y=y))
+    return alt.layer(*layers).properties(width=HALF - 70, height=130)

@@ -156,6 +156,7 @@ select
         false
     ) as is_affinity,
     'unpublished' not in (named_a.standing, named_b.standing) as is_offered,
+    {{ is_small('judged.joint_customer_count') }} as is_small_sample,
     judged.measured_on
 from judged
 join {{ ref('dim_products') }} as named_a on judged.product_a_id = named_a.product_id

@@ -1,0 +1,113 @@
+"""The first screen of the report: its numbers beside those before, and what the latest runs brought."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from report.words import day, moment
+
+# The tiles, in order: what each is called and how its number is written.
+TILES: Final = {
+    "delivered": ("Delivered", "{:,.0f}"),
+    "open_rate": ("Open rate", "{:.1%}"),
+    "click_rate": ("Click rate", "{:.1%}"),
+    "orders": ("Orders", "{:,.0f}"),
+    "revenue": ("Revenue", "{:,.0f}"),
+    "new_viewers": ("New viewers", "{:,.0f}"),
+    "new_customers": ("New customers", "{:,.0f}"),
+    "credits": ("Mavera credits", "{:,.0f}"),
+}
+
+
+def tiles(headlines: Sequence[Mapping[str, Any]], budget: int) -> list[dict[str, str]]:
+    """Return the numbers of the first screen in words, each with how it stood before."""
+    found = {row["measure"]: row for row in headlines}
+    return [
+        {"name": title, "value": _written(shape, row["amount"]), **_beside(row, shape, budget)}
+        for measure, (title, plain) in TILES.items()
+        if (row := found.get(measure)) and row["amount"] is not None
+        for shape in [_in_currency(plain, row["currency"])]
+    ]
+
+
+def _in_currency(shape: str, currency: str | None) -> str:
+    """Return how money is written in a currency; a number alone where none is known, or it is no money."""
+    if currency == "USD":
+        return f"${shape}"
+    return shape if currency in (None, "unknown") else f"{shape}\u00a0{currency}"
+
+
+def _written(shape: str, value: float) -> str:
+    return shape.format(value).replace("%", "\u00a0%")
+
+
+def _beside(row: Mapping[str, Any], shape: str, budget: int) -> dict[str, str]:
+    if row["measure"] == "credits":
+        before = _written(shape, row["amount_before"] or 0)
+        spent = f"of {budget:,}; the month before {before}"
+        return {"window": f"{row['measured_to']:%B}", "change": spent, "sign": ""}
+    change = _counted(row, shape) if row["is_surely_different"] is None else _tested(row, shape)
+    return {"window": f"{row['window_days']} days to {day(row['measured_to'])}", **change}
+
+
+def _ago(days: int) -> str:
+    return "the week before" if days == 7 else f"the {days} days before"
+
+
+def _tested(row: Mapping[str, Any], shape: str) -> dict[str, str]:
+    """Say what a test makes of the change."""
+    ago = _ago(row["window_days"])
+    if row["is_rate"] and row["amount_before"] is None:
+        return {"change": f"nothing to compare with in {ago}", "sign": ""}
+    verdict, sign = "no sure change", ""
+    if row["is_small_sample"]:
+        verdict = "too few to compare"
+    elif row["is_surely_different"]:
+        rose = row["amount"] > row["amount_before"]
+        verdict, sign = ("surely more", "▲") if rose else ("surely less", "▼")
+    before = _written(shape, row["amount_before"] or 0)
+    return {"change": f"{verdict}; {before}{'' if row['window_days'] == 7 else ' in'} {ago}", "sign": sign}
+
+
+def _counted(row: Mapping[str, Any], shape: str) -> dict[str, str]:
+    """Say how much more or less it is: what comes in lots is not tested."""
+    ago, share = _ago(row["window_days"]), row["change_share"]
+    before = _written(shape, row["amount_before"] or 0)
+    # Money comes in lots: a few orders move it, and whether there are surely more of them stands beside it.
+    if share is None or round(100 * share) == 0 or row["measure"] == "revenue":
+        others = f"; besides {row['other_currency_revenue']}" if row["other_currency_revenue"] else ""
+        return {"change": f"{_net(row, shape)}{before} {ago}{others}", "sign": ""}
+    return {
+        "change": f"{_written('{:.0%}', abs(share))} from {before} {ago}",
+        "sign": "▲" if share > 0 else "▼",
+    }
+
+
+def _net(row: Mapping[str, Any], shape: str) -> str:
+    """Return what is left of the revenue; nothing where no order was canceled or refunded."""
+    if row["net_amount"] in (None, row["amount"]):
+        return ""
+    return f"{_written(shape, row['net_amount'])} after cancellations and refunds; "
+
+
+def since_last_run(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+    """Say of each step what its latest run brought, beside the run before it; `runs` come latest first."""
+    said = []
+    for step in dict.fromkeys(run["step"] for run in runs):
+        last, *others = [run for run in runs if run["step"] == step]
+        before = f"the run before: {_brought(others[0])}" if others else "its first run"
+        said.append(
+            {"step": step, "when": moment(last["started_at"]), "brought": _brought(last), "before": before}
+        )
+    return said
+
+
+def _brought(run: Mapping[str, Any]) -> str:
+    counts = (("row_count", "new row", "new rows"), ("credits", "credit", "credits"))
+    parts = [
+        f"{run[name]:,} {one if run[name] == 1 else many}"
+        for name, one, many in counts
+        if run[name] is not None
+    ]
+    if run["outcome"] != "well":
+        parts.append(f"{run['outcome']}{': ' + run['detail'] if run['detail'] else ''}")
+    return ", ".join(parts) or run["detail"] or "well"

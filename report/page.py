@@ -1,0 +1,156 @@
+"""The page: everything that it shows, read from the published copy and put into page.html.j2."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from common import settings as environment
+from common import warehouse
+from privacy import outside
+from report import drawing, first_screen
+from report.figures import Drawing, Feeds, Figure, Rows
+from report.sections import SECTIONS
+
+PAGE = environment.ROOT / "build" / "report.html"
+MOST_ROWS = 200  # of a table
+
+
+class ReportError(Exception):
+    """The report cannot be drawn; the text says what to do."""
+
+
+class Shown(NamedTuple):
+    """A figure with its drawing, or without one where its model has no rows; `row_count` are all of them."""
+
+    figure: Figure
+    drawn: Drawing | None
+    svg: str
+    rows: Rows
+    row_count: int
+    keyless: str = ""  # the vendor that would have to fill it, where no run had a key for it
+    small_group_count: int = 0  # rows that are not published, as they are about too few people
+
+
+class Page(NamedTuple):
+    """The page as it is written, how many figures it has, and how many of them wait for rows."""
+
+    text: str
+    figures: int
+    empty: int
+
+
+def rows(connection: duckdb.DuckDBPyConnection, query: str) -> Rows:
+    """Return the rows of a query by column. Raises ReportError where the copy is of another version."""
+    try:
+        found = connection.execute(query)
+    except (duckdb.CatalogException, duckdb.BinderException) as error:
+        reason = str(error).splitlines()[0]
+        raise ReportError(
+            f"the published copy is of another version ({reason}). Run make transform, then the same command"
+        ) from None
+    names = [column[0] for column in found.description]
+    return [dict(zip(names, map(_number, row), strict=True)) for row in found.fetchall()]
+
+
+def _number(value: Any) -> Any:
+    """Money as a number: a chart takes no decimals; a text without signs that hide or turn letters."""
+    if isinstance(value, str):
+        return outside.printable(value)
+    return float(value) if isinstance(value, Decimal) else value
+
+
+def draw(copy: Path, budget: int, now: datetime) -> Page:
+    """Return the page of a published copy. Raises ReportError or WarehouseError where it cannot be read."""
+    with warehouse.read_copy(copy) as connection:
+        connection.execute("set variable credit_budget = ?", [budget])
+        sections = _sections(connection)
+        shown = {
+            "tiles": first_screen.tiles(rows(connection, "select * from marts.rpt_headlines"), budget),
+            "steps": rows(
+                connection,
+                "select * from activation.rpt_next_steps order by urgency, affected_count desc, step",
+            ),
+            "runs": first_screen.since_last_run(
+                rows(connection, "select * from marts.fct_runs order by started_at desc")
+            ),
+        }
+        worlds = rows(
+            connection, "select distinct vendor, world from marts.fct_source_freshness order by vendor"
+        )
+        (data,) = rows(connection, "select * from marts.rpt_data")
+    page = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+    page.filters["cell"] = cell
+    loaded = data["measured_at"]
+    text = page.get_template("page.html.j2").render(
+        **shown,
+        sections=sections,
+        sandboxes=[row["vendor"] for row in worlds if row["world"] == "sandbox"],
+        vendors=list(dict.fromkeys(row["vendor"] for row in worlds)),
+        newest=data["newest_row_at"],
+        loaded=loaded,
+        hours_since=(now - loaded).total_seconds() / 3600 if loaded else 0,
+        limit_hours=data["limit_hours"] or 0,
+        drawn_at=now,
+    )
+    figures = [one for _, figures in sections for one in figures]
+    return Page(text, len(figures), sum(one.drawn is None for one in figures))
+
+
+def _sections(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, list[Shown]]]:
+    """Return the figures of each section, drawn."""
+    vendors = {row["vendor"]: row for row in rows(connection, "select * from marts.dim_vendors")}
+    small_groups = {
+        row["relation"]: row["row_count"]
+        for row in rows(connection, "from lineage.withheld where reason = 'small groups'")
+    }
+    sections = []
+    for section in SECTIONS:
+        feeds = {name: rows(connection, query) for name, query in section.queries().items()}
+        shown = [
+            _shown(figure, rows(connection, figure.query), feeds, vendors.get(section.vendor))
+            for figure in section.figures
+        ]
+        sections.append(
+            (section.name,
+             [one._replace(small_group_count=small_groups.get(one.figure.model, 0)) for one in shown])
+        )  # fmt: skip
+    return sections
+
+
+def _shown(figure: Figure, found: Rows, feeds: Feeds, vendor: Mapping[str, Any] | None) -> Shown:
+    if not found:
+        keyless = vendor["vendor_name"] if vendor and not vendor["has_key"] else ""
+        return Shown(figure, None, "", [], 0, keyless)
+    drawn = figure.draw(found, feeds)
+    label = f"{figure.title}: {drawn.sentence}"
+    svg = drawing.svg(drawn.chart, figure.name, label) if drawn.chart is not None else ""
+    table = [
+        {column: value for column, value in row.items() if column not in figure.unlisted}
+        for row in (found if drawn.listed is None else drawn.listed)[:MOST_ROWS]
+    ]
+    return Shown(figure, drawn, svg, table, len(found))
+
+
+def cell(value: Any, column: str) -> str:
+    """Write a value of a table by what its column's name says it is."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, datetime):
+        return f"{value:%Y-%m-%d %H:%M}"
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, int | float):
+        if "share" in column:
+            return f"{value:.1%}"
+        return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
+    return str(value)

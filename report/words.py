@@ -1,0 +1,67 @@
+"""How the report writes numbers, days, names and lists."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any
+
+
+def percent(value: float) -> str:
+    """Write a share: whole percents from 10 on, one decimal below."""
+    shown = 100 * value
+    return f"{shown:.0f}\u00a0%" if abs(shown) >= 9.95 or shown == 0 else f"{shown:.1f}\u00a0%"
+
+
+def bound(text: str) -> str:
+    """Keep each percent sign on the line of its number."""
+    return text.replace(" %", "\u00a0%")
+
+
+def day(value: date) -> str:
+    return f"{value.day} {value:%b}"
+
+
+def moment(value: datetime) -> str:
+    return f"{day(value)}, {value:%H:%M}"
+
+
+def several(count: int, one: str, many: str | None = None) -> str:
+    """Count in words of the page: 1 pair, 2 pairs."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def plain(name: str) -> str:
+    """Write a name out of a model as people do: binge_watchers, binge watchers."""
+    return name.replace("_", " ").replace("-", " ")
+
+
+def listed(names: Iterable[str]) -> str:
+    """Name up to three and count the rest."""
+    all_names = list(names)
+    shown = ", ".join(all_names[:3])
+    return f"{shown} and {len(all_names) - 3} more" if len(all_names) > 3 else shown
+
+
+def note(words: str, names: Iterable[str]) -> list[str]:
+    """Return a note that ends in these names, or none without names."""
+    found = listed(names)
+    return [f"{words} {found}."] if found else []
+
+
+def folded(text: str, width: int, lines: int = 3) -> str:
+    """Break a text into lines of so many characters; the table has the whole of what ends in an ellipsis."""
+    return "\n".join(textwrap.wrap(text, width, max_lines=lines, placeholder=" …")) or "-"
+
+
+def told_apart(labels: Sequence[str]) -> list[str]:
+    """Number equal labels, so that two things never share a place on an axis."""
+    return [
+        label if labels.count(label) == 1 else f"{label} ({labels[: place + 1].count(label)})"
+        for place, label in enumerate(labels)
+    ]
+
+
+def part_of(shown: Sequence[Any], found: Sequence[Any], thing: str, which: str = "") -> list[str]:
+    """Say how many are drawn where that is not all: on paper, and beside a table that ends too."""
+    few = len(shown) < len(found)
+    return [f"Drawn: {len(shown):,} of {several(len(found), thing)}{which}."] if few else []

@@ -1,0 +1,267 @@
+"""What the report says of rows that can be counted by hand."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from report import first_screen
+from report.drawing import ALERT, CARD, MAIN, svg
+from report.figures import Feeds, Row
+from tests.report.copies import NOW, drawn, feeds, figure, read
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("opens-by-day", "SendGrid has told of 2 days so far; a mean needs seven."),
+        ("devices", "Phone leads with 45\u00a0% of opens in the week of 29 Dec."),
+        (
+            "ab-tests",
+            "1 of 1 A/B test has a loser; of “Subjects” 60\u00a0% opened the one and 40\u00a0% the other.",
+        ),
+        (
+            "contact-groups",
+            "1 of 2 groups can become a persona; the largest is sales, retail with 30 contacts.",
+        ),
+        ("viewer-clusters", "No cluster has enough viewers to be compared."),
+        ("drop-offs", "“Media 1” loses 80\u00a0% of its plays from second 0 to 7."),
+        ("calls-to-action", "No call is surely under the median, of 2 with enough impressions."),
+        ("brand-voice", "Warm."),
+        ("clv-churn", "No customer of the top tier is at high risk of leaving."),
+        ("segments", "Nearly the same people: “Readers” and “Buyers”."),
+        ("flow-messages", "Lagging: “Step 4”."),
+        (
+            "channels",
+            "By clicks, texts surely won 1 of 1 pair and e-mails 0.",
+        ),
+        ("answers", "1 question was answered on a scale."),
+        ("credits", "50 credits were spent in February 2026, of 1,000 that it may cost."),
+        (
+            "reconciliation",
+            (
+                "9 numbers agree with the vendors' own, 1 does not:"
+                " SendGrid says 5 and we count 0 clicked of all single sends."
+            ),
+        ),
+        ("jobs", "6 jobs of 13 have something in Mavera."),
+    ],
+)  # fmt: skip
+def test_a_sentence_says_what_its_rows_say(small: Path, name: str, sentence: str) -> None:
+    assert drawn(small, name).sentence == sentence
+
+
+LEADS: Feeds = {"rpt_video": [{"unwritten_cohort_count": 1}]}
+
+
+def told(**feeds: Row) -> Feeds:
+    """Feeds of one row each."""
+    return {name: [row] for name, row in feeds.items()}
+
+
+def test_what_is_left_over_is_named_only_where_something_is(small: Path) -> None:
+    channels = figure("channels")
+    (pair,) = read(small, channels.query)
+
+    def said(pairs: int, texts: int) -> str:
+        counts = {"channel_pair_count": pairs, "text_win_count": texts, "email_win_count": 0}
+        return channels.draw(
+            [pair], told(rpt_campaigns=counts | {"undecided_pair_count": pairs - texts})
+        ).sentence
+
+    assert (
+        said(2, 1)
+        == "By clicks, texts surely won 1 of 2 pairs and e-mails 0; the others are ties or undecided."
+    )
+    assert said(5, 0) == "By clicks, neither texts nor e-mails surely won any of 5 pairs."
+    assert channels.draw([pair] * 12, feeds(small, "channels")).notes == []
+    many = channels.draw([pair] * 2000, feeds(small, "channels"))
+    assert many.notes == ["Drawn: 12 of 2,000 pairs, the latest."]
+
+
+def test_groups_of_nearly_one_size_stand_by_their_size(crowded: Path) -> None:
+    rows = read(crowded, figure("contact-groups").query)
+    sizes = [row["contact_count"] for row in rows]
+    assert sizes == sorted(sizes, reverse=True)
+    assert [row["size_position"] for row in rows] != sorted(row["size_position"] for row in rows)
+
+
+def test_leads_that_differ_in_their_last_word_are_told_apart() -> None:
+    lead = {"cohort": "a", "cohort_media_name": "Music: questions answered", "cohort_stage": "discovering"}
+    lead |= {"recent_lead_count": 1_234_567, "mailable_lead_count": 9, "is_written": True}
+    watched = [lead | {"cohort_watched": how} for how in ("whole", "nearly_whole")]
+    picture = svg(figure("leads").draw(watched, LEADS).chart, "leads", "")
+    assert re.findall(r"answered, seen (?:nearly )?whole", picture) == [
+        "answered, seen whole",
+        "answered, seen nearly whole",
+    ]
+
+
+def test_leads_of_whom_too_few_are_alike_have_no_group_and_no_text() -> None:
+    alone = {"cohort": "none", "cohort_media_name": None, "cohort_stage": None, "cohort_watched": None}
+    alone |= {"recent_lead_count": 19, "mailable_lead_count": 13, "is_written": False}
+    group = alone | {
+        "cohort": "a",
+        "cohort_stage": "deciding",
+        "recent_lead_count": 7,
+        "mailable_lead_count": 5,
+    }
+    leads = figure("leads").draw
+    assert leads([alone], LEADS).sentence == "19 recent leads, too few alike for a text."
+    assert leads([alone, group], LEADS).sentence == (
+        "The largest group has 7 recent leads, 5 of whom may be mailed; 1 group has no text."
+    )
+
+
+def test_a_test_that_nobody_can_decide_has_no_loser_and_a_line_per_variation(small: Path) -> None:
+    tests = figure("ab-tests")
+    rows = [row | {"outcome": "undecided"} for row in read(small, tests.query)]
+    drawing = tests.draw(
+        rows, told(rpt_email={"ab_test_count": 1, "decided_ab_test_count": 0, "lost_ab_test_count": 0})
+    )
+    assert drawing.sentence == "None of 1 A/B test could be decided."
+    marks = re.findall(r'<path transform="translate\([\d.]+,([\d.]+)\)"', svg(drawing.chart, "ab-tests", ""))
+    assert len(set(marks)) == len(rows) == 2
+
+
+def test_each_drop_off_has_its_loss_at_the_top_of_its_own_line(small: Path) -> None:
+    drops = figure("drop-offs")
+    rows = read(small, drops.query)
+    first = next(row for row in rows if row["drop_off_number"])
+    rows += [first | {"position_seconds": first["position_seconds"] + 1, "lost_share": 0.11}]
+    facts = feeds(small, "drop-offs")["rpt_video"][0] | {"most_drop_off_count": 2}
+    panels = drops.draw(rows, told(rpt_video=facts)).chart.hconcat
+    (panel,) = [one for one in panels if len(one.layer) > 5]
+    ends = [
+        (layer.mark.type, layer.encoding.y["value"], layer.data.values[0]["words"])
+        for layer in panel.layer
+        if layer.mark.type in ("rule", "text")
+    ]
+    words = ["−80\u00a0%", "−11\u00a0%"]
+    assert ends == [
+        (kind, top, word) for top, word in zip((-38, -21), words, strict=True) for kind in ("rule", "text")
+    ]
+
+
+def test_a_median_is_named_only_where_there_is_one(small: Path) -> None:
+    calls = figure("calls-to-action")
+    call = read(small, calls.query)[0]
+    facts = {"compared_action_count": 24, "low_action_count": 0}
+    compared = calls.draw([call] * 24, told(rpt_video=facts))
+    assert compared.notes[-1] == "Drawn: 12 of 24 calls, the furthest under their median first."
+    unseen = call | {"has_enough_impressions": False, "median_action_share": None}
+    unjudged = calls.draw([unseen] * 24, told(rpt_video=facts | {"compared_action_count": 0}))
+    assert unjudged.notes[-1] == "Drawn: 12 of 24 calls."
+
+
+def test_a_segment_within_another_is_named_on_the_page(small: Path) -> None:
+    segments = figure("segments")
+    pair = read(small, segments.query)[0] | {"segment_a_name": "All", "segment_b_name": "Some"}
+    pair |= {"is_near_duplicate": False, "is_contained": True, "a_in_b_share": 0.2, "b_in_a_share": 1.0}
+    within = told(rpt_contained_segments={"inner_segment_name": "Some", "outer_segment_name": "All"})
+    twins = pair | {"is_near_duplicate": True, "segment_a_id": "a", "segment_b_id": "b"}
+    assert (
+        segments.draw([twins, pair], within).chart.data.values[-1]["line"] == ALERT
+    )  # nothing covers its frame
+    assert segments.draw([pair], within).notes == ["One within another: “Some” in “All”."]
+
+
+def test_hollow_cells_are_drawn_over_their_neighbours(small: Path) -> None:
+    tiers = figure("clv-churn")
+    row = read(small, tiers.query)[0] | {"clv_tier": "top", "churn_band": "low", "is_small_sample": True}
+    others = [row | {"clv_tier": "middle", "is_small_sample": False}, row | {"clv_tier": "rest"}]
+    chart = tiers.draw([row, *others], {}).chart
+    assert [cell["clv_tier"] for cell in chart.data.values] == ["middle", "top", "rest"]
+
+
+def test_records_of_groups_that_are_too_small_are_named_as_such(small: Path) -> None:
+    records = figure("records")
+    counts = {"kind": "personas", "standing": "not sent", "record_count": 2, "standing_count": 2}
+    counts |= {"all_wanted_count": 2, "all_small_group_count": 1}
+    notes = records.draw(read(small, records.query), told(rpt_records=counts)).notes
+    assert notes == ["Of too few people to be sent yet: 1 record."]
+
+
+def test_an_axis_of_ratios_has_a_number_near_every_mark(crowded: Path) -> None:
+    picture = svg(drawn(crowded, "products").chart, "products", "")
+    assert re.findall(r">([\d.]+)</text>", picture) == ["1", "2", "3", "4", "8"]
+
+
+def test_few_data_are_hollow_named_and_never_judged(small: Path) -> None:
+    clusters = drawn(small, "viewer-clusters")
+    picture = svg(clusters.chart, "viewer-clusters", clusters.sentence)
+    assert f'fill="{CARD}"' in picture
+    assert MAIN not in picture
+    assert ALERT not in picture
+    assert list(clusters.notes) == [
+        "Few viewers, not judged: binge watchers, engaged explorers, bouncers and 2 more."
+    ]
+    assert "Few customers, drawn hollow: tier top." in drawn(small, "clv-churn").notes
+
+
+def test_the_first_screen_says_how_things_changed_and_what_to_do(small: Path) -> None:
+    found = {tile["name"]: tile for tile in first_screen.tiles(read(small, "from marts.rpt_headlines"), 1000)}
+    assert found["Delivered"] == {
+        "name": "Delivered",
+        "value": "100",
+        "window": "7 days to 1 Jan",
+        "change": "0 the week before",
+        "sign": "",
+    }
+    assert found["Open rate"]["value"] == "50.0\u00a0%"  # 40 of 80
+    assert found["Open rate"]["change"] == "nothing to compare with in the 28 days before"
+    assert found["Mavera credits"]["change"] == "of 1,000; the month before 478"
+    steps = read(small, "select step, to_do from activation.rpt_next_steps order by urgency, step")
+    assert steps[0] == {"step": "unknown-records", "to_do": "Run make activate, which looks them up"}
+    assert {"step": "near-duplicates", "to_do": "Keep one of “Readers” and “Buyers”"} in steps
+
+
+def test_a_change_of_a_rate_is_told_only_where_it_is_sure() -> None:
+    rate = {"measure": "open_rate", "window_days": 28, "amount": 0.6, "amount_before": 0.4, "is_rate": True}
+    rate |= {
+        "is_small_sample": False,
+        "is_surely_different": True,
+        "measured_to": NOW.date(),
+        "currency": None,
+    }
+    (sure,) = first_screen.tiles([rate], 0)
+    assert (sure["sign"], sure["change"]) == ("▲", "surely more; 40.0\u00a0% in the 28 days before")
+    (chance,) = first_screen.tiles([rate | {"is_surely_different": False}], 0)
+    assert (chance["sign"], chance["change"]) == ("", "no sure change; 40.0\u00a0% in the 28 days before")
+
+
+def test_money_is_told_without_a_verdict() -> None:
+    revenue = {
+        "measure": "revenue",
+        "window_days": 7,
+        "amount": 3421,
+        "amount_before": 2653,
+        "is_rate": False,
+    }
+    revenue |= {"is_surely_different": None, "change_share": 0.29, "measured_to": NOW.date()}
+    revenue |= {"currency": "USD", "other_currency_revenue": None, "net_amount": 3421}
+    (tile,) = first_screen.tiles([revenue], 0)
+    assert (tile["sign"], tile["change"]) == ("", "$2,653 the week before")
+    (tile,) = first_screen.tiles([revenue | {"net_amount": 3205}], 0)
+    assert tile["change"] == "$3,205 after cancellations and refunds; $2,653 the week before"
+    revenue |= {"currency": "EUR", "other_currency_revenue": "90.00 GBP, 1200.00 JPY"}
+    (tile,) = first_screen.tiles([revenue], 0)
+    assert (tile["value"], tile["change"]) == (
+        "3,421\u00a0EUR",
+        "2,653\u00a0EUR the week before; besides 90.00 GBP, 1200.00 JPY",
+    )
+    (tile,) = first_screen.tiles([revenue | {"currency": "unknown", "other_currency_revenue": None}], 0)
+    assert tile["value"] == "3,421"
+
+
+def test_the_last_run_of_a_step_stands_beside_the_one_before() -> None:
+    run = {"step": "ingest", "outcome": "well", "detail": None, "row_count": 12, "credits": None}
+    before = run | {"outcome": "failed", "detail": "refused", "started_at": NOW.replace(day=4)}
+    assert first_screen.since_last_run([run | {"started_at": NOW}, before]) == [
+        {
+            "step": "ingest",
+            "when": "5 Jan, 12:00",
+            "brought": "12 new rows",
+            "before": "the run before: 12 new rows, failed: refused",
+        }
+    ]
