@@ -52,5 +52,5 @@ if __name__ == "__main__":
         environment.SettingsError,
         warehouse.WarehouseError,
         ReportError,
-        stopped="stopped; the page is the one before",
+        stopped="stopped; the previous page is unchanged",
     )

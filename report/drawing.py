@@ -1,6 +1,6 @@
-"""Turns an Altair chart into SVG that takes its colours from the page: one drawing for light, dark and paper.
+"""Turns an Altair chart into SVG that takes its colors from the page: one drawing for light, dark and paper.
 
-Colours are written as CSS variables, which no scale can blend: each mark carries its own. Legends are the
+Colors are written as CSS variables, which no scale can blend: each mark carries its own. Legends are the
 page's, where text wraps; an SVG holds marks and axes only.
 """
 
@@ -16,14 +16,14 @@ HALF, WIDE = 440, 960  # pixels across; half is as wide as a phone can show legi
 BESIDE_NAMES = HALF - 150  # of bars in half of the page whose names are beside them
 LINE = 14  # pixels from one line of a label to the next
 
-# What a colour says is the same on the whole page.
+# What a color says is the same on the whole page.
 MAIN: Final = "var(--main)"  # what is measured; e-mail; what is well
 OTHER: Final = "var(--other)"  # the second measure beside it; clicks; texts
 ALERT: Final = "var(--alert)"  # what somebody should look at
 WAIT: Final = "var(--wait)"  # not decided, not finished
-REST: Final = "var(--rest)"  # what is left: too few data, not chosen, unrecognised
+REST: Final = "var(--rest)"  # what is left: too few data, not chosen, unrecognized
 PALE: Final = "var(--pale)"
-SOFT: Final = "var(--soft)"  # the main colour, lighter
+SOFT: Final = "var(--soft)"  # the main color, lighter
 CARD: Final = "var(--card)"
 INK: Final = "var(--ink)"
 MUTED: Final = "var(--muted)"
@@ -80,7 +80,7 @@ def svg(chart: alt.TopLevelMixin, name: str, label: str) -> str:
     text = re.sub(r'\b(id="|url\(#)(clip)', rf"\g<1>{name}-\g<2>", text)
     text = re.sub(r"(\d\.\d\d)\d+", r"\1", text)
     text = re.sub(
-        r'(<text text-anchor="end" transform="translate\([-\d.]+,)([-\d.]+)(\).*?</text>)', _centred, text
+        r'(<text text-anchor="end" transform="translate\([-\d.]+,)([-\d.]+)(\).*?</text>)', _centered, text
     )
     size = re.search(r'width="([\d.]+)" height="([\d.]+)"', text)
     width, height = (size[1], size[2]) if size else ("0", "0")
@@ -91,7 +91,7 @@ def svg(chart: alt.TopLevelMixin, name: str, label: str) -> str:
     return re.sub(r"^<svg[^>]*>", lambda _: opening, text)
 
 
-def _centred(found: re.Match[str]) -> str:
+def _centered(found: re.Match[str]) -> str:
     """Move a label of several lines up: Vega puts its first line where the middle belongs."""
     lines = max(1, found[3].count("<tspan"))
     return f"{found[1]}{float(found[2]) - (lines - 1) * LINE / 2:g}{found[3]}"
@@ -118,8 +118,8 @@ def fitted(layers: Any, height: int, width: int = HALF) -> Any:
     return layers.properties(**size, autosize=alt.AutoSizeParams(type="fit", contains="padding"))
 
 
-def colour(field: str) -> alt.Color:
-    """Encode a colour that the rows carry."""
+def color(field: str) -> alt.Color:
+    """Encode a color that the rows carry."""
     return alt.Color(f"{field}:N", scale=None, legend=None)
 
 
@@ -139,7 +139,7 @@ def names(field: str, order: list[str], **more: Any) -> alt.Y:
     return alt.Y(f"{field}:N", sort=order, axis=axis, **more)
 
 
-PERCENT: Final = "replace(format(datum.value, '.0%'), '%', '\u00a0%')"
+PERCENT: Final = "format(datum.value, '.0%')"
 
 
 def bars_with_numbers(base: alt.Chart, bars: alt.Chart, field: str) -> Any:
@@ -149,31 +149,31 @@ def bars_with_numbers(base: alt.Chart, bars: alt.Chart, field: str) -> Any:
 
 
 def outlined(field: str) -> alt.Stroke:
-    """Encode the colour of an outline that the rows carry."""
+    """Encode the color of an outline that the rows carry."""
     return alt.Stroke(f"{field}:N", scale=None, legend=None)
 
 
 def look(is_alert: bool) -> tuple[str, str]:
-    """Return colour and shape of what somebody should look at, or of what is as the others."""
+    """Return color and shape of what somebody should look at, or of what is as the others."""
     return (ALERT, "diamond") if is_alert else (MAIN, "circle")
 
 
-def marked(row: dict[str, Any], colour: str, shape: str, *, hollow: bool) -> dict[str, Any]:
-    """Give a row the look of its mark; few data are hollow and grey, whatever they say."""
-    look = {"colour": REST, "fill": CARD, "shape": "circle"}
-    return row | (look if hollow else {"colour": colour, "fill": colour, "shape": shape})
+def marked(row: dict[str, Any], color: str, shape: str, *, hollow: bool) -> dict[str, Any]:
+    """Give a row the look of its mark; few data are hollow and gray, whatever they say."""
+    look = {"color": REST, "fill": CARD, "shape": "circle"}
+    return row | (look if hollow else {"color": color, "fill": color, "shape": shape})
 
 
 def shade(share: float) -> tuple[str, str]:
-    """Return the colour of a cell by its share, and that of a text on it."""
+    """Return the color of a cell by its share, and that of a text on it."""
     step = min(5, int(6 * share))
     return STEPS[step], ON_STEPS[step]
 
 
 def cells(base: alt.Chart, line: int, size: int) -> Any:
-    """Draw a box with a text per row; rows carry colour, line, ink and words."""
-    boxes = base.mark_rect(strokeWidth=line).encode(color=colour("colour"), stroke=outlined("line"))
-    return alt.layer(boxes, base.mark_text(fontSize=size).encode(text="words:N", color=colour("ink")))
+    """Draw a box with a text per row; rows carry color, line, ink and words."""
+    boxes = base.mark_rect(strokeWidth=line).encode(color=color("color"), stroke=outlined("line"))
+    return alt.layer(boxes, base.mark_text(fontSize=size).encode(text="words:N", color=color("ink")))
 
 
 def height(labels: list[str], least: int) -> int:
@@ -205,28 +205,28 @@ def counts(field: str, title: str, rows: list[dict[str, Any]]) -> alt.X:
 def dates(days: list[str]) -> alt.Axis:
     """Return an axis of days, with a label at each of `days`."""
     values = [alt.DateTime(year=int(day[:4]), month=int(day[5:7]), date=int(day[8:])) for day in days]
-    return alt.Axis(title=None, format="%-d %b", grid=False, values=values)
+    return alt.Axis(title=None, format="%b %-d", grid=False, values=values)
 
 
 def with_intervals(base: alt.Chart, y: alt.Y, value: str, title: str, size: int = 80) -> Any:
-    """Draw a share as a mark with its interval as a line; rows carry colour, fill and shape."""
+    """Draw a share as a mark with its interval as a line; rows carry color, fill and shape."""
     line = base.mark_rule(strokeWidth=2).encode(
-        x=shares(f"{value}_low", title), x2=alt.X2(f"{value}_high"), y=y, color=colour("colour")
+        x=shares(f"{value}_low", title), x2=alt.X2(f"{value}_high"), y=y, color=color("color")
     )
     mark = base.mark_point(size=size, strokeWidth=2, opacity=1).encode(
-        x=shares(value, title), y=y, color=colour("colour"), fill=filled("fill"), shape=shaped("shape")
+        x=shares(value, title), y=y, color=color("color"), fill=filled("fill"), shape=shaped("shape")
     )
     return alt.layer(line, mark)
 
 
-def days_and_mean(rows: list[dict[str, Any]], count: str, colour: str, title: str) -> Any:
+def days_and_mean(rows: list[dict[str, Any]], count: str, color: str, title: str) -> Any:
     """Draw a dot per day and a line for the mean of seven; `rows` are the latest first."""
     days = [row["day"] for row in rows]
     ticks = dates([*days[-1:0:-15], days[0]] if len(days) > 15 else days)
     base = chart(rows).encode(x=alt.X("day:T", axis=ticks))
     axis = alt.Axis(title=None, grid=True, tickCount=3, format=",.0f")
-    dots = base.mark_circle(size=14, color=colour, opacity=0.55).encode(y=alt.Y(f"{count}:Q", axis=axis))
-    line = base.mark_line(strokeWidth=2, color=colour).encode(y=alt.Y(f"mean_{count}:Q", axis=axis))
+    dots = base.mark_circle(size=14, color=color, opacity=0.55).encode(y=alt.Y(f"{count}:Q", axis=axis))
+    line = base.mark_line(strokeWidth=2, color=color).encode(y=alt.Y(f"mean_{count}:Q", axis=axis))
     return alt.layer(dots, line).properties(width=HALF - 60, height=90, title=title)
 
 
@@ -234,20 +234,20 @@ LEAST_WITH_WORDS: Final = 0.06  # of a whole: in less of a bar a text has no roo
 
 
 def stacked(rows: list[dict[str, Any]], weeks: list[str]) -> Any:
-    """Draw a bar per week, a piece per row; rows carry colour, ink, words, opacity and their place."""
+    """Draw a bar per week, a piece per row; rows carry color, ink, words, opacity and their place."""
     base = chart([
         row | {"words": row["words"] if row["unique_open_share"] >= LEAST_WITH_WORDS else ""} for row in rows
     ]).encode(
-        x=alt.X("week:O", sort=weeks, axis=alt.Axis(title="week from", labelAngle=0)),
+        x=alt.X("week:O", sort=weeks, axis=alt.Axis(title="week of", labelAngle=0)),
         y=alt.Y("unique_open_share:Q", stack="zero", scale=alt.Scale(domain=[0, 1]),
                 axis=alt.Axis(title=None, labelExpr=PERCENT, tickCount=5)),
         order=alt.Order("place:Q"),
     )  # fmt: skip
     bars = base.mark_bar(stroke=CARD, strokeWidth=1).encode(
-        color=colour("colour"), opacity=alt.Opacity("opacity:Q", scale=None, legend=None)
+        color=color("color"), opacity=alt.Opacity("opacity:Q", scale=None, legend=None)
     )
     text = base.mark_text(fontSize=11).encode(
-        text="words:N", color=colour("ink"),
+        text="words:N", color=color("ink"),
         y=alt.Y("unique_open_share:Q", stack="zero", bandPosition=0.5),
     )  # fmt: skip
     return fitted(alt.layer(bars, text), 250)
@@ -264,7 +264,7 @@ def retention(rows: list[dict[str, Any]], title: list[str], most_flags: int) -> 
         if place % max(1, len(rows) // 240) == 0 or row["drop_off_number"]
     ]
     hollow = rows[0]["is_small_sample"]
-    colour = REST if hollow else MAIN
+    color = REST if hollow else MAIN
     base = chart(thinned).encode(
         x=alt.X(
             "position_seconds:Q",
@@ -278,8 +278,8 @@ def retention(rows: list[dict[str, Any]], title: list[str], most_flags: int) -> 
         ),
     )
     layers = [
-        base.mark_area(color=colour, opacity=0 if hollow else 0.18),
-        base.mark_line(color=colour, strokeWidth=2),
+        base.mark_area(color=color, opacity=0 if hollow else 0.18),
+        base.mark_line(color=color, strokeWidth=2),
     ]
     flagged = [row for row in rows if row["drop_off_number"] is not None]
     for place, row in enumerate(flagged):
@@ -302,12 +302,12 @@ def ratios(base: alt.Chart, rows: list[dict[str, Any]]) -> Any:
     )
     most = 1.2 * max(row["lift_high"] for row in rows)
     values = [value for value in (0.25, 0.5, 1, 2, 3, 4, 8, 16) if value <= most]
-    axis = alt.Axis(title="lift, on a scale of ratios", values=values, format="~g", grid=True)
+    axis = alt.Axis(title="lift (logarithmic scale)", values=values, format="~g", grid=True)
     line = base.mark_rule(strokeWidth=2).encode(
-        x=alt.X("lift_low:Q", scale=scale, axis=axis), x2="lift_high", color=colour("colour")
+        x=alt.X("lift_low:Q", scale=scale, axis=axis), x2="lift_high", color=color("color")
     )
     mark = base.mark_point(size=80, strokeWidth=2, opacity=1).encode(
-        x=alt.X("lift:Q", scale=scale, axis=axis), color=colour("colour"), fill=filled("fill")
+        x=alt.X("lift:Q", scale=scale, axis=axis), color=color("color"), fill=filled("fill")
     )
     chance = chart([{"chance": 1}]).mark_rule(color=INK, strokeDash=[4, 3])
     return alt.layer(chance.encode(x=alt.X("chance:Q", scale=scale)), line, mark)
@@ -316,11 +316,11 @@ def ratios(base: alt.Chart, rows: list[dict[str, Any]]) -> Any:
 def diverging(labels: list[str], bars: list[dict[str, Any]]) -> Any:
     """Draw questions in two columns, their bars to either side of the middle of the scale.
 
-    Each bar carries from_share, to_share, colour, opacity and, as `question`, the place of its label.
+    Each bar carries from_share, to_share, color, opacity and, as `question`, the place of its label.
     """
     widest = max(max(-bar["from_share"], bar["to_share"]) for bar in bars)
     axis = alt.Axis(
-        title="share of answers, to either side of the middle",
+        title="share of answers below and above the middle",
         labelExpr=PERCENT.replace("datum.value", "abs(datum.value)"),
         tickCount=6,
         grid=False,
@@ -352,7 +352,7 @@ def _questions(labels: list[str], bars: list[dict[str, Any]], numbers: range, x:
     return alt.layer(
         chart(placed).mark_rect(stroke=CARD, strokeWidth=1).encode(
             x=alt.X("from_share:Q", **x), x2="to_share", y=alt.Y("top:Q", **y), y2="bottom",
-            color=colour("colour"), opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
+            color=color("color"), opacity=alt.Opacity("opacity:Q", scale=None, legend=None),
         ),
         base.mark_rule(color=INK).encode(x=alt.X("middle:Q", **x), y=alt.Y("from:Q", **y), y2="to"),
         base.mark_text(
@@ -368,7 +368,7 @@ def credits_over_time(rows: list[dict[str, Any]], budget: int) -> Any:
         scale=alt.Scale(
             domain=[rows[0]["month_from"].isoformat(), rows[0]["month_to"].isoformat()], nice=False
         ),
-        axis=alt.Axis(title=None, format="%-d %b", grid=False, tickCount=5),
+        axis=alt.Axis(title=None, format="%b %-d", grid=False, tickCount=5),
     )
     y = alt.Y("total:Q", axis=alt.Axis(title="credits so far", tickCount=4, format=",.0f", grid=True))
     drawn = [

@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from report.words import bound
-
 Row = dict[str, Any]
 Rows = list[Row]
 Feeds = Mapping[str, Rows]
@@ -17,10 +15,10 @@ SEND: Final = "make activate results"
 
 @dataclass(frozen=True)
 class Key:
-    """An entry of a figure's legend: a shape, its colour, what it stands for."""
+    """An entry of a figure's legend: a shape, its color, what it stands for."""
 
     shape: str  # square, circle, diamond, hollow, line or dashed
-    colour: str
+    color: str
     words: str
 
 
@@ -92,7 +90,7 @@ class Section:
         def register(draw: Draw) -> Draw:
             hidden = frozenset(unlisted.split())
             self.figures.append(
-                Figure(name, title, model, select, tail, bound(definition), fill, job, is_wide, hidden, draw)
+                Figure(name, title, model, select, tail, definition, fill, job, is_wide, hidden, draw)
             )
             return draw
 

@@ -1,11 +1,11 @@
-"""The first screen of the report: its numbers beside those before, and what the latest runs brought."""
+"""The first screen of the report: key numbers with their change, and the results of the latest runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from report.words import day, moment
 
-# The tiles, in order: what each is called and how its number is written.
+# The tiles in order, each with its title and the format of its number.
 TILES: Final = {
     "delivered": ("Delivered", "{:,.0f}"),
     "open_rate": ("Open rate", "{:.1%}"),
@@ -19,7 +19,7 @@ TILES: Final = {
 
 
 def tiles(headlines: Sequence[Mapping[str, Any]], budget: int) -> list[dict[str, str]]:
-    """Return the numbers of the first screen in words, each with how it stood before."""
+    """Return the numbers of the first screen in words, each beside its value before."""
     found = {row["measure"]: row for row in headlines}
     return [
         {"name": title, "value": _written(shape, row["amount"]), **_beside(row, shape, budget)}
@@ -30,20 +30,20 @@ def tiles(headlines: Sequence[Mapping[str, Any]], budget: int) -> list[dict[str,
 
 
 def _in_currency(shape: str, currency: str | None) -> str:
-    """Return how money is written in a currency; a number alone where none is known, or it is no money."""
+    """Return the format of a number in a currency; without one if it is unknown or the number is no money."""
     if currency == "USD":
         return f"${shape}"
     return shape if currency in (None, "unknown") else f"{shape}\u00a0{currency}"
 
 
 def _written(shape: str, value: float) -> str:
-    return shape.format(value).replace("%", "\u00a0%")
+    return shape.format(value)
 
 
 def _beside(row: Mapping[str, Any], shape: str, budget: int) -> dict[str, str]:
     if row["measure"] == "credits":
         before = _written(shape, row["amount_before"] or 0)
-        spent = f"of {budget:,}; the month before {before}"
+        spent = f"of {budget:,}; {before} the month before"
         return {"window": f"{row['measured_to']:%B}", "change": spent, "sign": ""}
     change = _counted(row, shape) if row["is_surely_different"] is None else _tested(row, shape)
     return {"window": f"{row['window_days']} days to {day(row['measured_to'])}", **change}
@@ -54,27 +54,27 @@ def _ago(days: int) -> str:
 
 
 def _tested(row: Mapping[str, Any], shape: str) -> dict[str, str]:
-    """Say what a test makes of the change."""
+    """Describe a change that was tested for significance."""
     ago = _ago(row["window_days"])
     if row["is_rate"] and row["amount_before"] is None:
         return {"change": f"nothing to compare with in {ago}", "sign": ""}
-    verdict, sign = "no sure change", ""
+    verdict, sign = "no significant change", ""
     if row["is_small_sample"]:
         verdict = "too few to compare"
     elif row["is_surely_different"]:
         rose = row["amount"] > row["amount_before"]
-        verdict, sign = ("surely more", "▲") if rose else ("surely less", "▼")
+        verdict, sign = ("significantly more", "▲") if rose else ("significantly less", "▼")
     before = _written(shape, row["amount_before"] or 0)
     return {"change": f"{verdict}; {before}{'' if row['window_days'] == 7 else ' in'} {ago}", "sign": sign}
 
 
 def _counted(row: Mapping[str, Any], shape: str) -> dict[str, str]:
-    """Say how much more or less it is: what comes in lots is not tested."""
+    """Describe a change that is not tested, because the numbers come in batches."""
     ago, share = _ago(row["window_days"]), row["change_share"]
     before = _written(shape, row["amount_before"] or 0)
-    # Money comes in lots: a few orders move it, and whether there are surely more of them stands beside it.
+    # A few orders move the revenue; the tile of orders beside it says whether there are significantly more.
     if share is None or round(100 * share) == 0 or row["measure"] == "revenue":
-        others = f"; besides {row['other_currency_revenue']}" if row["other_currency_revenue"] else ""
+        others = f"; plus {row['other_currency_revenue']}" if row["other_currency_revenue"] else ""
         return {"change": f"{_net(row, shape)}{before} {ago}{others}", "sign": ""}
     return {
         "change": f"{_written('{:.0%}', abs(share))} from {before} {ago}",
@@ -83,18 +83,18 @@ def _counted(row: Mapping[str, Any], shape: str) -> dict[str, str]:
 
 
 def _net(row: Mapping[str, Any], shape: str) -> str:
-    """Return what is left of the revenue; nothing where no order was canceled or refunded."""
+    """Return the revenue after cancellations and refunds in words, or nothing without any."""
     if row["net_amount"] in (None, row["amount"]):
         return ""
     return f"{_written(shape, row['net_amount'])} after cancellations and refunds; "
 
 
 def since_last_run(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Say of each step what its latest run brought, beside the run before it; `runs` come latest first."""
+    """Describe the latest run of each step and the one before it; `runs` come latest first."""
     said = []
     for step in dict.fromkeys(run["step"] for run in runs):
         last, *others = [run for run in runs if run["step"] == step]
-        before = f"the run before: {_brought(others[0])}" if others else "its first run"
+        before = f"previous run: {_brought(others[0])}" if others else "first run"
         said.append(
             {"step": step, "when": moment(last["started_at"]), "brought": _brought(last), "before": before}
         )
@@ -110,4 +110,4 @@ def _brought(run: Mapping[str, Any]) -> str:
     ]
     if run["outcome"] != "well":
         parts.append(f"{run['outcome']}{': ' + run['detail'] if run['detail'] else ''}")
-    return ", ".join(parts) or run["detail"] or "well"
+    return ", ".join(parts) or run["detail"] or "succeeded"

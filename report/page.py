@@ -45,13 +45,14 @@ class Page(NamedTuple):
 
 
 def rows(connection: duckdb.DuckDBPyConnection, query: str) -> Rows:
-    """Return the rows of a query by column. Raises ReportError where the copy is of another version."""
+    """Return the rows of a query by column. Raises ReportError if another version wrote the copy."""
     try:
         found = connection.execute(query)
     except (duckdb.CatalogException, duckdb.BinderException) as error:
         reason = str(error).splitlines()[0]
         raise ReportError(
-            f"the published copy is of another version ({reason}). Run make transform, then the same command"
+            f"the published copy was written by another version ({reason})."
+            " Run make transform, then repeat this command"
         ) from None
     names = [column[0] for column in found.description]
     return [dict(zip(names, map(_number, row), strict=True)) for row in found.fetchall()]

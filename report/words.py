@@ -7,18 +7,13 @@ from typing import Any
 
 
 def percent(value: float) -> str:
-    """Write a share: whole percents from 10 on, one decimal below."""
+    """Write a share in percent: whole numbers from 10 on, one decimal below."""
     shown = 100 * value
-    return f"{shown:.0f}\u00a0%" if abs(shown) >= 9.95 or shown == 0 else f"{shown:.1f}\u00a0%"
-
-
-def bound(text: str) -> str:
-    """Keep each percent sign on the line of its number."""
-    return text.replace(" %", "\u00a0%")
+    return f"{shown:.0f}%" if abs(shown) >= 9.95 or shown == 0 else f"{shown:.1f}%"
 
 
 def day(value: date) -> str:
-    return f"{value.day} {value:%b}"
+    return f"{value:%b} {value.day}"
 
 
 def moment(value: datetime) -> str:
@@ -26,12 +21,12 @@ def moment(value: datetime) -> str:
 
 
 def several(count: int, one: str, many: str | None = None) -> str:
-    """Count in words of the page: 1 pair, 2 pairs."""
+    """Write a count with its noun: 1 pair, 2 pairs."""
     return f"{count:,} {one if count == 1 else many or one + 's'}"
 
 
 def plain(name: str) -> str:
-    """Write a name out of a model as people do: binge_watchers, binge watchers."""
+    """Write a name from a model as people do: binge_watchers becomes binge watchers."""
     return name.replace("_", " ").replace("-", " ")
 
 
@@ -49,19 +44,21 @@ def note(words: str, names: Iterable[str]) -> list[str]:
 
 
 def folded(text: str, width: int, lines: int = 3) -> str:
-    """Break a text into lines of so many characters; the table has the whole of what ends in an ellipsis."""
+    """Break a text into lines of `width` characters; the table has the text in full."""
     return "\n".join(textwrap.wrap(text, width, max_lines=lines, placeholder=" …")) or "-"
 
 
 def told_apart(labels: Sequence[str]) -> list[str]:
-    """Number equal labels, so that two things never share a place on an axis."""
+    """Number equal labels, so that no two things share a place on an axis."""
     return [
         label if labels.count(label) == 1 else f"{label} ({labels[: place + 1].count(label)})"
         for place, label in enumerate(labels)
     ]
 
 
-def part_of(shown: Sequence[Any], found: Sequence[Any], thing: str, which: str = "") -> list[str]:
-    """Say how many are drawn where that is not all: on paper, and beside a table that ends too."""
+def part_of(
+    shown: Sequence[Any], found: Sequence[Any], one: str, which: str = "", *, many: str | None = None
+) -> list[str]:
+    """Say how many are shown if that is not all: on paper, and beside a table that ends too."""
     few = len(shown) < len(found)
-    return [f"Drawn: {len(shown):,} of {several(len(found), thing)}{which}."] if few else []
+    return [f"Shown: {len(shown):,} of {several(len(found), one, many)}{which}."] if few else []

@@ -1,4 +1,4 @@
-"""Campaigns: messages of flows against their peers, texts against e-mails."""
+"""Campaigns: flow messages compared with their peers, text messages with e-mails."""
 
 from typing import Any, Final
 
@@ -12,28 +12,29 @@ MOST_MESSAGES = 12  # of a trigger
 MOST_PAIRS = 12
 SECTION: Final = Section("Campaigns", feeds=("marts.rpt_campaigns",), vendor="klaviyo")
 
-CHANNELS: Final = {"email": "e-mail", "sms": "text"}
+CHANNELS: Final = {"email": "e-mail", "sms": "text message"}
 TRIGGERS: Final = {
     "Metric": "after an action",
     "Added to List": "on joining a list",
     "Date Based": "on a date",
-    "Price Drop": "as a price falls",
-    "Low Inventory": "as stock runs out",
+    "Price Drop": "when a price drops",
+    "Low Inventory": "when stock runs low",
 }
 
 
 @SECTION.figure(
     "flow-messages",
-    "Flow messages against their peers",
+    "Flow messages compared with their peers",
     "marts.fct_flow_messages",
     select="flow_name, message_name, channel, trigger_type, received_count, open_share,"
     " open_share_low, open_share_high, peer_open_share, click_share, click_share_low,"
     " click_share_high, peer_click_share, currency, revenue, net_revenue, is_compared,"
     " is_open_laggard, is_click_laggard, is_laggard, flow_message_id",
     tail="where received_count > 0 order by trigger_type, channel, received_count desc, flow_message_id",
-    definition="Opened or clicked, by no machine, per message received in the last 30 days, with the"
-    " 95 % interval. The tick is the median of live messages with the same trigger and channel; a message"
-    " lags when it is over a fifth, and surely among all that are compared, under it.",
+    definition="Share of the messages received in the last 30 days that people, not machines, opened or"
+    " clicked, with the 95% interval. The tick is the median of live messages with the same"
+    " trigger and channel. A message lags if it is more than a fifth, and significantly, below"
+    " that median.",
     job="flow-rewrites",
     is_wide=True,
 )
@@ -66,18 +67,18 @@ def flow_messages(rows: Rows, feeds: Feeds) -> Drawing:
         )
 
     chart = alt.hconcat(
-        panel("open", "opened, of those received", y),
-        panel("click", "clicked, of those received", silent),
+        panel("open", "share of received messages opened", y),
+        panel("click", "share of received messages clicked", silent),
         spacing=36,
     )
     keys = [
         Key("circle", draw.MAIN, "in line"),
         Key("diamond", draw.ALERT, "lags"),
-        Key("hollow", draw.REST, "too few to compare"),
+        Key("hollow", draw.REST, "too few recipients to compare"),
         Key("tick", draw.INK, "median of peers"),
     ]
     few = [row["message_name"] or row["flow_message_id"] for row in rows if not row["is_compared"]]
-    notes = [*note("Too few received, not judged:", few), *part_of(shown, rows, "message")]
+    notes = [*note("Too few recipients to compare:", few), *part_of(shown, rows, "message")]
     return Drawing(_lagging(rows, feeds["rpt_campaigns"][0]), chart, keys, notes)
 
 
@@ -93,21 +94,21 @@ def _lagging(rows: Rows, facts: Row) -> str:
 
 @SECTION.figure(
     "channels",
-    "Texts against e-mails",
+    "Text messages compared with e-mails",
     "marts.agg_channel_pairs",
     select="campaign_stem, email_clicked_share, email_clicked_share_low, email_clicked_share_high,"
     " email_received_count, sms_clicked_share, sms_clicked_share_low, sms_clicked_share_high,"
     " sms_received_count, click_outcome, conversion_outcome, click_p_value, is_small_sample,"
     " email_sent_at, email_campaign_id",
     tail="order by email_sent_at desc, email_campaign_id",
-    definition="Clicked per person who received it, with the 95 % interval, for an e-mail and a text"
-    " about the same within 48 hours. Nobody knows a text's opens. Texts go to those who agreed to"
-    " them: another audience.",
+    definition="Share of recipients who clicked, with the 95% interval, for an e-mail and a text message"
+    " on the same subject within 48 hours. Opens of text messages cannot be measured. Text"
+    " messages go only to people who agreed to receive them, so the two audiences differ.",
     job="channel-pairs",
     is_wide=True,
 )
 def channels(rows: Rows, feeds: Feeds) -> Drawing:
-    verdicts = {"sms": "text wins", "email": "e-mail wins", "tie": "tie", "undecided": "undecided"}
+    verdicts = {"sms": "text message wins", "email": "e-mail wins", "tie": "tie", "undecided": "undecided"}
     shown = rows[:MOST_PAIRS]
     labels = told_apart([
         f"{folded(plain(row['campaign_stem'] or '-'), 38, 1)}\n"
@@ -117,22 +118,25 @@ def channels(rows: Rows, feeds: Feeds) -> Drawing:
     measures = ("clicked_share", "clicked_share_low", "clicked_share_high")
     drawn = []
     for row, label in zip(shown, labels, strict=True):
-        for channel, colour, shape in (("email", draw.MAIN, "circle"), ("sms", draw.OTHER, "square")):
+        for channel, color, shape in (("email", draw.MAIN, "circle"), ("sms", draw.OTHER, "square")):
             part = {name: row[f"{channel}_{name}"] for name in measures}
             part |= {"label": label, "channel": channel}
-            drawn.append(draw.marked(part, colour, shape, hollow=row["is_small_sample"]) | {"colour": colour})
+            drawn.append(draw.marked(part, color, shape, hollow=row["is_small_sample"]) | {"color": color})
     chart = draw.with_intervals(
         draw.chart(drawn).encode(yOffset=alt.YOffset("channel:N", sort=["email", "sms"])),
         draw.names("label", labels),
         "clicked_share",
-        "clicked per person who received it",
+        "share of recipients who clicked",
     )
     few = [plain(row["campaign_stem"] or "-") for row in rows if row["is_small_sample"]]
     return Drawing(
         _won_pairs(feeds["rpt_campaigns"][0]),
         draw.fitted(chart, draw.height(labels, 42), draw.WIDE),
-        [Key("circle", draw.MAIN, "e-mail"), Key("square", draw.OTHER, "text")],
-        [*note("Few recipients, drawn hollow:", few), *part_of(shown, rows, "pair", ", the latest")],
+        [Key("circle", draw.MAIN, "e-mail"), Key("square", draw.OTHER, "text message")],
+        [
+            *note("Too few recipients to compare (drawn hollow):", few),
+            *part_of(shown, rows, "pair", ", the latest"),
+        ],
     )
 
 
@@ -141,6 +145,8 @@ def _won_pairs(facts: Row) -> str:
         facts[name] for name in ("channel_pair_count", "text_win_count", "email_win_count")
     )
     if not texts and not mails:
-        return f"By clicks, neither texts nor e-mails surely won any of {several(pairs, 'pair')}."
+        return f"By clicks, neither text messages nor e-mails won any of {several(pairs, 'pair')}."
     others = "; the others are ties or undecided" if facts["undecided_pair_count"] else ""
-    return f"By clicks, texts surely won {texts:,} of {several(pairs, 'pair')} and e-mails {mails:,}{others}."
+    return (
+        f"By clicks, text messages won {texts:,} of {several(pairs, 'pair')} and e-mails {mails:,}{others}."
+    )

@@ -30,18 +30,19 @@ SECTION: Final = Section(
     " currency, mean_predicted_clv, is_small_sample",
     tail="order by case clv_tier when 'top' then 1 when 'middle' then 2 when 'rest' then 3 else 4 end,"
     " case churn_band when 'low' then 1 when 'medium' then 2 when 'high' then 3 else 4 end",
-    definition="Customers by predicted value and probability of no further order, as Klaviyo predicts"
-    " both. A cell has the customers and their share of the tier; a larger share has a stronger colour.",
+    definition="Customers by predicted value and by the probability that they will not order again, both"
+    " as Klaviyo predicts. A cell shows customers and their share of the tier; the larger the"
+    " share, the stronger the color.",
     job="clv-tiers",
 )
 def clv_churn(rows: Rows, _: Feeds) -> Drawing:
     cells = [row for row in rows if row["clv_tier"] in TIERS and row["churn_band"] in BANDS]
     drawn = []
     for row in sorted(cells, key=lambda row: row["is_small_sample"]):  # their lines last: on top of all
-        colour, ink = draw.shade(row["tier_share"])
-        small = {"colour": draw.CARD, "ink": draw.INK, "line": draw.REST}
+        color, ink = draw.shade(row["tier_share"])
+        small = {"color": draw.CARD, "ink": draw.INK, "line": draw.REST}
         words = f"{row['customer_count']:,} · {percent(row['tier_share'])}"
-        look = small if row["is_small_sample"] else {"colour": colour, "ink": ink, "line": draw.CARD}
+        look = small if row["is_small_sample"] else {"color": color, "ink": ink, "line": draw.CARD}
         drawn.append(row | look | {"words": words})
     base = draw.chart(drawn).encode(
         x=alt.X(
@@ -59,21 +60,25 @@ def clv_churn(rows: Rows, _: Feeds) -> Drawing:
     )
     few = dict.fromkeys(row["clv_tier"] for row in cells if row["is_small_sample"])
     notes = [
-        f"{several(row['customer_count'], 'customer has', 'customers have')} no prediction and no place here."
+        f"Not shown: {several(row['customer_count'], 'customer')} without a prediction."
         for row in rows
         if row["clv_tier"] == "no_prediction"
     ]
     chart = draw.fitted(draw.cells(base, 2, 13), 230) if cells else None
-    return Drawing(_at_risk(cells), chart, notes=[*notes, *note("Few customers, drawn hollow: tier", few)])
+    return Drawing(
+        _at_risk(cells),
+        chart,
+        notes=[*notes, *note("Too few customers to compare (drawn hollow): tier", few)],
+    )
 
 
 def _at_risk(cells: Rows) -> str:
     top = {row["churn_band"]: row for row in cells if row["clv_tier"] == "top"}
     if at_risk := top.get("high"):
         count = several(at_risk["customer_count"], "customer")
-        return f"{count} of the top tier, {percent(at_risk['tier_share'])}, will probably not order again."
+        return f"{count} in the top tier ({percent(at_risk['tier_share'])}) will probably not order again."
     if top:
-        return "No customer of the top tier is at high risk of leaving."
+        return "No customer in the top tier is at high risk of leaving."
     return "No predictions: Klaviyo needs 500 customers and 180 days of orders."
 
 
@@ -85,8 +90,8 @@ def _at_risk(cells: Rows) -> str:
     " member_b_count, a_in_b_share, b_in_a_share, is_near_duplicate, is_contained, segment_a_id,"
     " segment_b_id",
     tail="order by jaccard_share desc nulls last, segment_a_id, segment_b_id",
-    definition="Jaccard index: people in both segments per person in either. From 0.8 on two segments"
-    " are nearly the same.",
+    definition="Jaccard index: people in both segments divided by people in either. From 0.8 on, two"
+    " segments are nearly the same.",
     job="segment-overlap",
 )
 def segments(rows: Rows, feeds: Feeds) -> Drawing:
@@ -101,10 +106,10 @@ def segments(rows: Rows, feeds: Feeds) -> Drawing:
     for row in sorted(rows, key=lambda row: bool(row["is_near_duplicate"])):  # as above: a frame lies on top
         pair = sorted((row["segment_a_id"], row["segment_b_id"]), key=found.index)
         if all(segment in letters for segment in pair) and row["jaccard_share"] is not None:
-            colour, ink = draw.shade(row["jaccard_share"])
+            color, ink = draw.shade(row["jaccard_share"])
             drawn.append({
                 "across": letters[pair[0]], "down": labels[pair[1]], "words": f"{row['jaccard_share']:.2f}",
-                "colour": colour, "ink": ink,
+                "color": color, "ink": ink,
                 "line": draw.ALERT if row["is_near_duplicate"] else draw.CARD,
             })  # fmt: skip
     base = draw.chart(drawn).encode(
@@ -129,8 +134,8 @@ def segments(rows: Rows, feeds: Feeds) -> Drawing:
         draw.fitted(draw.cells(base, 3, 11), draw.tall(shown, 30, 40)),
         [Key("hollow-square", draw.ALERT, "nearly the same")] if twins else [],
         [
-            *part_of(shown, found, "segment", ", those that share most"),
-            *note("One within another:", within),
+            *part_of(shown, found, "segment", ", those that overlap most"),
+            *note("Contained in another segment:", within),
         ],
     )
 
@@ -140,7 +145,7 @@ def _nearly_the_same(first: Row, twins: Rows) -> str:
         pairs = (f"“{row['segment_a_name']}” and “{row['segment_b_name']}”" for row in twins)
         return f"Nearly the same people: {listed(pairs)}."
     both = f"“{first['segment_a_name']}” and “{first['segment_b_name']}”"
-    return f"No two segments are nearly the same; {both} share most, {first['jaccard_share'] or 0:.2f}."
+    return f"No two segments are nearly the same; {both} overlap most ({first['jaccard_share'] or 0:.2f})."
 
 
 @SECTION.figure(
@@ -152,9 +157,10 @@ def _nearly_the_same(first: Row, twins: Rows) -> str:
     " is_offered, is_small_sample, judged_pair_count, product_a_id, product_b_id",
     tail="where lift_low > 0 order by is_affinity desc, lift desc, product_a_id, product_b_id",
     unlisted="is_small_sample",
-    definition="Lift: how many more customers bought both within 90 days than chance would have it, where"
-    " who buys much buys more of everything. 1 is chance; the line is the 95 % interval of a pair by itself."
-    " Many pairs are looked at: of those surely above it, one in twenty may be chance at most.",
+    definition="Lift: customers who bought both within 90 days, divided by as many as chance predicts"
+    " given that frequent buyers buy more of everything. 1 is chance; the line is the 95%"
+    " interval of one pair. Of the pairs significantly above chance, at most one in twenty is"
+    " expected to be chance.",
     job="product-affinity",
 )
 def products(rows: Rows, feeds: Feeds) -> Drawing:
@@ -175,24 +181,27 @@ def products(rows: Rows, feeds: Feeds) -> Drawing:
         for row, label in zip(shown, labels, strict=True)
     ]
     base = draw.chart(drawn).encode(y=draw.names("label", labels))
-    keys = [Key("dashed", draw.INK, "chance"), Key("hollow", draw.REST, "under 30 joint buyers")]
+    keys = [Key("dashed", draw.INK, "chance"), Key("hollow", draw.REST, "fewer than 30 joint buyers")]
     few = [pair for row, pair in zip(shown, pairs, strict=True) if row["is_small_sample"]]
     return Drawing(
         _strongest(rows[0], feeds["rpt_customers"][0]),
         draw.fitted(draw.ratios(base, shown), draw.height(labels, 24)),
         keys,
         [
-            *note("Few joint buyers, drawn hollow:", few),
-            *part_of(shown, sure or rows, "pair", " surely above chance, the strongest" if sure else ""),
+            *note("Too few joint buyers to be sure (drawn hollow):", few),
+            *part_of(
+                shown, sure or rows, "pair", " significantly above chance, the strongest" if sure else ""
+            ),
         ],
     )
 
 
 def _strongest(best: Row, facts: Row) -> str:
     if not best["is_affinity"]:
-        return "No pair is surely bought together more often than chance."
+        return "No pair is bought together significantly more often than chance predicts."
+    sure = several(facts["affinity_count"], "pair is", "pairs are")
     return (
-        f"Strongest: {best['product_a_name']} with {best['product_b_name']}, {best['lift']:.1f} times as"
-        f" often as chance; {several(facts['affinity_count'], 'pair is', 'pairs are')} surely above it,"
-        f" of {best['judged_pair_count']:,} looked at."
+        f"Strongest pair: {best['product_a_name']} with {best['product_b_name']}, bought together"
+        f" {best['lift']:.1f} times as often as chance predicts. {sure} significantly above chance,"
+        f" of {best['judged_pair_count']:,} compared."
     )

@@ -1,4 +1,4 @@
-"""Data: freshness, what could not be read, reconciliation with the vendors, runs."""
+"""Data: freshness, unreadable values, comparison with the vendors' own numbers, runs."""
 
 from typing import Final
 
@@ -16,13 +16,13 @@ SECTION: Final = Section(
 
 @SECTION.figure(
     "freshness",
-    "How fresh the data are",
+    "Data freshness",
     "marts.fct_source_freshness",
     select="vendor, resource, hours_old, limit_hours, is_late, newest_row_at, last_loaded_at,"
     " last_outcome, new_row_count, changed_row_count, late_row_count, world, measured_at",
     tail="order by hours_old desc nulls last, vendor, resource",
-    definition="Hours from the newest row to the last load of anything; the tick is the limit."
-    " Statistics by day carry midnight.",
+    definition="Hours between the newest row and the last load of any source; the tick is the limit."
+    " Daily statistics are dated midnight.",
 )
 def freshness(rows: Rows, _: Feeds) -> Drawing:
     aged = [row for row in rows if row["hours_old"] is not None]
@@ -32,16 +32,16 @@ def freshness(rows: Rows, _: Feeds) -> Drawing:
         sentence = f"Late: {listed(late)}."
     elif aged:
         oldest = f"{names[0]}, whose newest row is {aged[0]['hours_old']:,.0f} hours old"
-        sentence = f"Every source is within its limit; the slowest is {oldest}."
+        sentence = f"Every source is within its limit; the oldest is {oldest}."
     else:
-        sentence = "No source has brought a row yet."
+        sentence = "No source has delivered a row yet."
     drawn = [
-        row | {"label": name, "colour": draw.ALERT if row["is_late"] else draw.MAIN}
+        row | {"label": name, "color": draw.ALERT if row["is_late"] else draw.MAIN}
         for row, name in zip(aged, names, strict=True)
     ]
     base = draw.chart(drawn).encode(y=draw.names("label", names))
     axis = alt.Axis(title="hours", tickCount=5, format=",.0f")
-    bars = base.mark_bar(height=12).encode(x=alt.X("hours_old:Q", axis=axis), color=draw.colour("colour"))
+    bars = base.mark_bar(height=12).encode(x=alt.X("hours_old:Q", axis=axis), color=draw.color("color"))
     ticks = base.mark_tick(color=draw.INK, thickness=2, height=20).encode(x=alt.X("limit_hours:Q", axis=axis))
     keys = [
         Key("square", draw.MAIN, "within the limit"),
@@ -56,7 +56,7 @@ def freshness(rows: Rows, _: Feeds) -> Drawing:
         keys if drawn else [],
         [
             *note("No rows yet:", silent),
-            *note("Rows that came later than newer ones, and were taken:", behind),
+            *note("Rows that arrived after newer ones and were loaded:", behind),
         ],
     )
 
@@ -67,20 +67,20 @@ def _source(row: Row) -> str:
 
 @SECTION.figure(
     "set-aside",
-    "What could not be read",
+    "Unreadable values",
     "marts.fct_quarantined_rows",
     select="vendor, table_name, field, reason, row_count, total_count",
     tail="order by row_count desc, vendor, table_name, field, reason",
-    definition="Values that cannot be, such as NaN or the year 9999, are null; rows without a readable key"
-    " are left out. Both are counted by table, field and reason.",
+    definition="Impossible values, such as NaN or the year 9999, become null. Rows without a readable"
+    " key are left out. Both are counted by table, field and reason.",
 )
 def set_aside(rows: Rows, feeds: Feeds) -> Drawing:
     (facts,) = feeds["rpt_data"]
-    sentence = "Everything that the vendors served could be read."
+    sentence = "Everything that the vendors sent could be read."
     if facts["unread_table_count"]:
         unread = several(facts["unread_count"], "value or row", "values and rows")
         tables = several(facts["unread_table_count"], "table")
-        sentence = f"{unread} of {tables} could not be read and count nowhere."
+        sentence = f"{unread} in {tables} could not be read and are not counted anywhere."
     tables_found = grouped([row for row in rows if row["row_count"]], "vendor", "table_name")
     items = [
         (
@@ -94,14 +94,14 @@ def set_aside(rows: Rows, feeds: Feeds) -> Drawing:
 
 @SECTION.figure(
     "reconciliation",
-    "What the vendors count themselves",
+    "Comparison with the vendors' own numbers",
     "marts.fct_reconciliation",
     select="vendor, subject_kind, subject_name, measure, period, currency, verdict, ours, theirs, difference,"
     " tolerance, tolerance_reason, not_compared_reason, message, is_total, measured_on, subject_id",
     tail="order by verdict = 'outside' desc, is_total desc, verdict = 'within' desc,"
     " vendor, subject_kind, measure, subject_id, period",
-    definition="Each number that a vendor tells as well, counted by the vendor's own definition: machines'"
-    " opens and clicks included, all currencies added as they stand.",
+    definition="Numbers that a vendor reports as well, counted by the vendor's own definition: opens and"
+    " clicks by machines are included, and currencies are added up without conversion.",
 )
 def reconciliation(rows: Rows, feeds: Feeds) -> Drawing:
     items = [
@@ -131,8 +131,8 @@ def _agreement(rows: Rows, facts: Row) -> str:
             f" {differ:,} {'does' if differ == 1 else 'do'} not: {first['message']}."
         )
     if agree:
-        return f"All {several(agree, 'number')} that the vendors tell as well agree with theirs."
-    return "No number is compared with a vendor's own yet."
+        return f"All {several(agree, 'number')} that the vendors report as well agree with theirs."
+    return "No number has been compared with a vendor's own yet."
 
 
 @SECTION.figure(
@@ -142,30 +142,34 @@ def _agreement(rows: Rows, facts: Row) -> str:
     select="step, outcome, started_at, duration_seconds, row_count, request_count, wait_count,"
     " credits, scope, detail, run_id",
     tail="order by started_at desc, run_id",
-    definition="The latest runs of each step and how long they took. A build is not in its own report:"
-    " it ends after it.",
+    definition="The latest runs and how long they took. A build is missing from its own report because"
+    " it ends later.",
 )
 def runs(rows: Rows, feeds: Feeds) -> Drawing:
     (facts,) = feeds["rpt_data"]
     unwell = next((row for row in rows if row["outcome"] != "well"), None)
-    last = f"; {unwell['step']} {unwell['outcome']} on {day(unwell['started_at'])}" if unwell else ""
+    last = (
+        f"; last problem: {unwell['step']}, {unwell['outcome']}, {day(unwell['started_at'])}"
+        if unwell
+        else ""
+    )
     latest = several(facts["run_count"], "run")
     shown = [row for row in rows if row["duration_seconds"] is not None][:MOST_RUNS]
     labels = told_apart(
         [f"{row['step']}, {day(row['started_at'])} {row['started_at']:%H:%M:%S}" for row in shown]
     )
     drawn = [
-        row | {"label": label, "colour": draw.MAIN if row["outcome"] == "well" else draw.ALERT}
+        row | {"label": label, "color": draw.MAIN if row["outcome"] == "well" else draw.ALERT}
         for row, label in zip(shown, labels, strict=True)
     ]
     base = draw.chart(drawn).encode(
         y=draw.names("label", labels), x=draw.counts("duration_seconds", "seconds", shown)
     )
-    bars = base.mark_bar(height=12).encode(color=draw.colour("colour"))
+    bars = base.mark_bar(height=12).encode(color=draw.color("color"))
     chart = draw.bars_with_numbers(base, bars, "duration_seconds")
-    keys = [Key("square", draw.MAIN, "ended well"), Key("square", draw.ALERT, "did not")]
+    keys = [Key("square", draw.MAIN, "succeeded"), Key("square", draw.ALERT, "did not succeed")]
     return Drawing(
-        f"{facts['well_run_count']:,} of the latest {latest} ended well{last}.",
+        f"{facts['well_run_count']:,} of the latest {latest} succeeded{last}.",
         draw.fitted(chart, draw.height(labels, 20)) if shown else None,
         keys if shown else [],
         part_of(shown, rows, "run"),

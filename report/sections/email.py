@@ -6,7 +6,7 @@ import altair as alt
 
 from report import drawing as draw
 from report.figures import Drawing, Feeds, Key, Row, Rows, Section, grouped
-from report.words import day, folded, listed, note, part_of, percent, plain, several, told_apart
+from report.words import day, folded, note, part_of, percent, plain, several, told_apart
 
 MOST_GROUPS = 20
 MOST_TESTS = 8
@@ -20,21 +20,22 @@ SECTION: Final = Section("E-mail", feeds=("marts.rpt_email",), vendor="sendgrid"
     select="happened_on, delivered_count, daily_unique_open_count, mean_daily_unique_open_count,"
     " daily_unique_click_count, mean_daily_unique_click_count",
     tail="order by happened_on desc limit 90",
-    definition="Messages that were opened or clicked on a day, whenever they were delivered: counts,"
-    " no rates. Dots are days, the line is the mean of seven. Apple Mail opens some by itself.",
+    definition="Messages opened or clicked on a day, whenever they were delivered. These are counts, not"
+    " rates. Dots are days; the line is the seven-day mean. Apple Mail opens some messages by"
+    " itself.",
 )
 def opens_by_day(rows: Rows, feeds: Feeds) -> Drawing:
     opened, clicked = "daily_unique_open_count", "daily_unique_click_count"
     now, (facts,) = rows[0], feeds["rpt_email"]
     if now[f"mean_{opened}"] is None:
         sentence = (
-            f"SendGrid has told of {several(facts['mail_day_count'], 'day')} so far; a mean needs seven."
+            f"SendGrid has reported {several(facts['mail_day_count'], 'day')} so far; the mean needs seven."
         )
     else:
         opens, clicks = facts["mean_open_count_before"], facts["mean_click_count_before"]
-        before = "" if opens is None else f"; {opens:,.0f} and {clicks:,.0f} in the seven before"
+        before = "" if opens is None else f"; {opens:,.0f} and {clicks:,.0f} in the seven days before"
         sentence = (
-            f"In the last seven days {now[f'mean_{opened}']:,.0f} messages a day were opened and"
+            f"In the last seven days, {now[f'mean_{opened}']:,.0f} messages a day were opened and"
             f" {now[f'mean_{clicked}']:,.0f} clicked{before}."
         )
     days = [row["happened_on"].isoformat() for row in rows]
@@ -44,10 +45,10 @@ def opens_by_day(rows: Rows, feeds: Feeds) -> Drawing:
         draw.days_and_mean(drawn, clicked, draw.OTHER, "Clicked"),
         spacing=14,
     )
-    return Drawing(sentence, chart, notes=[f"{day(now['happened_on'])} may not be over yet."])
+    return Drawing(sentence, chart, notes=[f"{day(now['happened_on'])} may not be complete yet."])
 
 
-# Colours of SG-1's personas: mobile first, desktop focused, hybrid.
+# Colors of SG-1's personas: mobile first, desktop focused, hybrid.
 DEVICES: Final = {
     "Phone": (draw.MAIN, "var(--on-main)"),
     "Tablet": (draw.SOFT, "var(--on-soft)"),
@@ -56,7 +57,11 @@ DEVICES: Final = {
     "Other": (draw.PALE, "var(--on-soft)"),
 }
 UNNAMED: Final = (draw.PALE, "var(--on-soft)")
-CHANGES: Final = {"more": ", more than the", "less": ", less than the", "unclear": ", no sure change from"}
+CHANGES: Final = {
+    "more": ", significantly more than the",
+    "less": ", significantly less than the",
+    "unclear": ", no significant change from",
+}
 
 
 @SECTION.figure(
@@ -67,8 +72,8 @@ CHANGES: Final = {"more": ", more than the", "less": ", less than the", "unclear
     " summed_daily_unique_open_count, total_count, day_count, is_small_sample, is_first_week, is_last_week",
     tail="order by week_from, device_class",
     unlisted="is_first_week is_last_week",
-    definition="Share of a week's opens, account level: SendGrid ties devices to no single send and to"
-    " no person. Webmail is read in a browser, on whatever device.",
+    definition="Share of a week's opens over the whole account: SendGrid does not report the device of a"
+    " person or a single send. Webmail is read in a browser, on any device.",
     job="device-geography",
 )
 def devices(rows: Rows, feeds: Feeds) -> Drawing:
@@ -81,7 +86,7 @@ def devices(rows: Rows, feeds: Feeds) -> Drawing:
             "unique_open_share": row["unique_open_share"] or 0,
             "week": day(row["week_from"]),
             "place": places[row["device_class"]],
-            "colour": DEVICES.get(row["device_class"], UNNAMED)[0],
+            "color": DEVICES.get(row["device_class"], UNNAMED)[0],
             "ink": DEVICES.get(row["device_class"], UNNAMED)[1],
             "words": percent(row["unique_open_share"] or 0)
             if row["is_first_week"] or row["is_last_week"]
@@ -92,12 +97,12 @@ def devices(rows: Rows, feeds: Feeds) -> Drawing:
     ]
     weeks = list(dict.fromkeys(row["week"] for row in drawn))
     few = dict.fromkeys(day(row["week_from"]) for row in rows if row["is_small_sample"])
-    notes = [f"Few opens in the week of {listed(few)}: drawn pale, not judged."] if few else []
+    notes = note("Too few opens to compare (drawn pale): week of", few)
     if facts["is_last_week_partial"]:
         days = several(facts["last_week_day_count"], "day")
         notes.append(f"The week of {day(facts['last_week_from'])} has {days} so far.")
     found = {row["device_class"] for row in rows}
-    keys = [Key("square", colour, name) for name, (colour, _) in DEVICES.items() if name in found]
+    keys = [Key("square", color, name) for name, (color, _) in DEVICES.items() if name in found]
     return Drawing(_leading_device(facts), draw.stacked(drawn, weeks), keys, notes)
 
 
@@ -119,9 +124,9 @@ def _leading_device(facts: Row) -> str:
     select="single_send_name, outcome, criterion, criterion_share, criterion_share_low, criterion_share_high,"
     " delivered_count, p_value, words, is_sent_to_rest, is_small_sample, sent_at, single_send_id",
     tail="order by sent_at desc, single_send_id, criterion_share desc",
-    definition="Who opened (or clicked, where that decided) of those in the test phase, with the 95 %"
-    " interval. Best and worst are a winner and a loser only where a two-proportion z-test is sure of"
-    " it.",
+    definition="Share of messages in the test phase that were opened (or clicked, where clicks decided),"
+    " with the 95% interval. The best and the worst variation are a winner and a loser only if"
+    " their difference is significant.",
     job="ab-tests",
 )
 def ab_tests(rows: Rows, feeds: Feeds) -> Drawing:
@@ -141,16 +146,16 @@ def ab_tests(rows: Rows, feeds: Feeds) -> Drawing:
     ]  # fmt: skip
     base = draw.chart(drawn).encode(yOffset=alt.YOffset("place:O"))  # each variation has a line of its own
     chart = draw.with_intervals(
-        base, draw.names("label", labels), "criterion_share", "opened or clicked, of those delivered"
+        base, draw.names("label", labels), "criterion_share", "share of delivered messages opened or clicked"
     )
     keys = [
         Key("circle", draw.MAIN, "winner"),
         Key("diamond", draw.ALERT, "loser"),
-        Key("square", draw.WAIT, "tie, or in between"),
-        Key("hollow", draw.REST, "too few to decide"),
+        Key("square", draw.WAIT, "tie or in between"),
+        Key("hollow", draw.REST, "too few messages to decide"),
     ]
     few = dict.fromkeys(row["single_send_name"] for row in rows if row["outcome"] == "undecided")
-    notes = note("Not decided, too few were delivered:", few)
+    notes = note("Undecided because too few messages were delivered:", few)
     return Drawing(
         _lost_tests(rows, feeds["rpt_email"][0]),
         draw.fitted(chart, draw.height(labels, 46)),
@@ -172,7 +177,7 @@ def _lost_tests(rows: Rows, facts: Row) -> str:
     )
     did = "clicked" if loser["criterion"] == "click" else "opened"
     most, least = percent(winner["criterion_share"]), percent(loser["criterion_share"])
-    return f"{count}; of “{loser['single_send_name']}” {most} {did} the one and {least} the other."
+    return f"{count}. In “{loser['single_send_name']}”, {most} {did} the winner and {least} the loser."
 
 
 @SECTION.figure(
@@ -182,8 +187,9 @@ def _lost_tests(rows: Rows, facts: Row) -> str:
     select="role, industry, contact_count, contact_share, size_position, is_selected, is_small_group,"
     " is_small_sample, grouped_contact_count, total_contact_count",
     tail="order by contact_count desc, size_position",
-    definition="Contacts by the role and industry that they state in SendGrid. The largest become"
-    " personas, of nearly one size the first by name; a group under the smallest size never does.",
+    definition="Contacts by role and industry, as SendGrid has them. The largest groups become personas;"
+    " of groups of nearly equal size, the first by name. Groups below the smallest size never"
+    " do.",
     job="contact-groups",
 )
 def contact_groups(rows: Rows, feeds: Feeds) -> Drawing:
@@ -192,7 +198,7 @@ def contact_groups(rows: Rows, feeds: Feeds) -> Drawing:
     chosen, small = facts["selected_contact_group_count"], facts["small_contact_group_count"]
     sentence = (
         f"{f'{chosen:,}' if chosen else 'None'} of {several(facts['contact_group_count'], 'group')} can"
-        f" {'become a persona' if chosen == 1 else 'become personas'}; the largest is"
+        f" {'become personas' if chosen and chosen != 1 else 'become a persona'}; the largest is"
         f" {plain(top['role'])}, {plain(top['industry'])} with {top['contact_count']:,} contacts."
     )
     labels = told_apart([folded(f"{plain(row['role'])}, {plain(row['industry'])}", 24, 2) for row in shown])
@@ -200,7 +206,7 @@ def contact_groups(rows: Rows, feeds: Feeds) -> Drawing:
         row
         | {
             "label": label,
-            "colour": draw.MAIN if row["is_selected"] else draw.REST,
+            "color": draw.MAIN if row["is_selected"] else draw.REST,
             "fill": draw.CARD if row["is_small_sample"] else draw.MAIN if row["is_selected"] else draw.REST,
         }
         for row, label in zip(shown, labels, strict=True)
@@ -209,13 +215,13 @@ def contact_groups(rows: Rows, feeds: Feeds) -> Drawing:
         y=draw.names("label", labels), x=draw.counts("contact_count", "contacts", shown)
     )
     bars = base.mark_bar(height=11, strokeWidth=1.5).encode(
-        color=draw.colour("colour"), fill=draw.filled("fill"), stroke=draw.outlined("colour")
+        color=draw.color("color"), fill=draw.filled("fill"), stroke=draw.outlined("color")
     )
     chart = draw.bars_with_numbers(base, bars, "contact_count")
     keys = [Key("square", draw.MAIN, "becomes a persona"), Key("square", draw.REST, "does not")]
-    few = f"{several(small, 'group has', 'groups have')} few contacts: drawn hollow."
+    few = f"Too few contacts to compare (drawn hollow): {several(small, 'group')}."
     notes = [
-        f"{top['grouped_contact_count']:,} of {top['total_contact_count']:,} contacts state both.",
+        f"{top['grouped_contact_count']:,} of {top['total_contact_count']:,} contacts have both.",
         *([few] if small else []),
         *part_of(shown, rows, "group", ", the largest"),
     ]

@@ -22,8 +22,8 @@ SECTION: Final = Section("Video", feeds=("marts.rpt_video",), vendor="wistia")
     " mean_watched_share_high, identified_share, identified_share_low, identified_share_high,"
     " mean_media_count, mobile_share, is_small_sample, rule_position",
     tail="where viewer_share is not null order by viewer_count desc, rule_position",
-    definition="A viewer is a browser, and belongs to the first rule that fits: how many videos it"
-    " watched, and how much of each. Lines are 95 % intervals.",
+    definition="A viewer is a browser and belongs to the first rule that fits: how many videos it"
+    " watched and how much of each. Lines are 95% intervals.",
     job="viewer-clusters",
     is_wide=True,
 )
@@ -45,7 +45,7 @@ def viewer_clusters(rows: Rows, feeds: Feeds) -> Drawing:
     silent = alt.Y("label:N", sort=order, axis=None)
     squares = draw.chart([row | {"shape": "square"} for row in drawn])
     watched = draw.with_intervals(base, silent, "mean_watched_share", "mean share watched")
-    known = draw.with_intervals(squares, silent, "identified_share", "share whose e-mail is known")
+    known = draw.with_intervals(squares, silent, "identified_share", "share with a known e-mail address")
     few = [plain(row["viewer_cluster"]) for row in rows if row["is_small_sample"]]
     return Drawing(
         _largest_and_keenest(rows, feeds["rpt_video"][0]),
@@ -55,7 +55,7 @@ def viewer_clusters(rows: Rows, feeds: Feeds) -> Drawing:
             known.properties(width=205, height=height),
             spacing=36,
         ),
-        notes=note("Few viewers, not judged:", few),
+        notes=note("Too few viewers to compare:", few),
     )
 
 
@@ -64,11 +64,11 @@ def _largest_and_keenest(rows: Rows, facts: Row) -> str:
     if not largest:
         return "No cluster has enough viewers to be compared."
     (keen,) = (row for row in rows if row["viewer_cluster"] == facts["keenest_cluster"])
-    watches = f"watch most: {percent(keen['mean_watched_share'])} of a video."
-    also = f"; {plain(keen['viewer_cluster'])}, {percent(keen['viewer_share'])}, {watches}"
+    watches = f"watch the most, {percent(keen['mean_watched_share'])} of a video on average."
+    also = f". {plain(keen['viewer_cluster']).capitalize()} ({percent(keen['viewer_share'])}) {watches}"
     name, share = plain(largest["viewer_cluster"]).capitalize(), percent(largest["viewer_share"])
-    end = f", and {watches}" if keen is largest else also
-    return f"{name} are the largest of {facts['cluster_count']} clusters, {share} of viewers{end}"
+    end = f" and {watches}" if keen is largest else also
+    return f"{name} are the largest of {facts['cluster_count']} clusters with {share} of viewers{end}"
 
 
 @SECTION.figure(
@@ -78,8 +78,9 @@ def _largest_and_keenest(rows: Rows, facts: Row) -> str:
     select="media_name, position_seconds, retention_share, starting_play_count, drop_off_number,"
     " drop_off_to_seconds, lost_share, is_small_sample, media_id, media_position",
     tail="order by media_position, cell_place",
-    definition="Share of plays that are still watching, of the most played videos that lose many at"
-    " once. A drop-off loses over ten points within five seconds, and lasts for as long as it goes on so.",
+    definition="Share of plays still watching, for the most played videos with a drop-off. A drop-off"
+    " loses more than ten points within five seconds and lasts as long as viewers keep leaving"
+    " that fast.",
     job="drop-offs",
     is_wide=True,
 )
@@ -92,7 +93,7 @@ def drop_offs(rows: Rows, feeds: Feeds) -> Drawing:
         )
     else:
         count = several(facts["reported_media_count"], "most played video")
-        sentence = f"None of the {count} loses over ten points within five seconds."
+        sentence = f"None of the {count} loses more than ten points within five seconds."
     panels = []
     for (media,), mine in grouped(rows, "media_id").items():
         title = folded(mine[0]["media_name"] or media, 34, 2).split("\n")
@@ -101,13 +102,13 @@ def drop_offs(rows: Rows, feeds: Feeds) -> Drawing:
     few = dict.fromkeys(row["media_name"] for row in rows if row["is_small_sample"])
     keys = [
         Key("line", draw.MAIN, "still watching"),
-        Key("dashed", draw.ALERT, "a drop-off begins; what it loses until the shade ends"),
+        Key("dashed", draw.ALERT, "start of a drop-off, with what it loses until the shade ends"),
     ]
     return Drawing(
         sentence,
         alt.hconcat(*panels, spacing=24),
         keys,
-        note("Few plays, not judged:", few),
+        note("Too few plays to compare:", few),
         listed=[row for row in rows if row["drop_off_number"] is not None],
     )
 
@@ -121,19 +122,20 @@ def drop_offs(rows: Rows, feeds: Feeds) -> Drawing:
     " is_surely_below_median, media_id",
     tail="where action_share is not null"
     " order by has_enough_impressions desc, action_share_high - median_action_share, media_id, action_type",
-    definition="Taken per time shown, with the 95 % interval; the tick is the median of the kind over"
-    " videos with enough impressions. Under it means surely under it, among all of them.",
+    definition="Share of impressions that viewers acted on, with the 95% interval. The tick is the"
+    " median of the same type over videos with enough impressions.",
     job="calls-to-action",
 )
 def calls_to_action(rows: Rows, feeds: Feeds) -> Drawing:
     (facts,) = feeds["rpt_video"]
     low, compared = facts["low_action_count"], facts["compared_action_count"]
-    sentence = "No call to action was shown often enough to be judged"
+    sentence = "No call to action was shown often enough to be compared"
     if compared:
-        count = several(low, "call is", "calls are") if low else "No call is"
-        sentence = f"{count} surely under the median, of {compared:,} with enough impressions"
+        of_all = f"{several(compared, 'call', 'calls')} to action with enough impressions"
+        verdict = f"{'is' if low in (0, 1) else 'are'} significantly below the median"
+        sentence = f"{f'{low:,}' if low else 'None'} of {of_all} {verdict}"
     lowest = next((row for row in rows if row["is_surely_below_median"]), None)
-    follow = f"; in “{lowest['media_name']}” {percent(lowest['action_share'])} follow it" if lowest else ""
+    follow = f"; in “{lowest['media_name']}”, {percent(lowest['action_share'])} act on it" if lowest else ""
     shown = rows[:MOST_ACTIONS]
     labels = told_apart(
         [f"{folded(row['media_name'] or row['media_id'], 28, 1)}\n{row['action_type']}" for row in shown]
@@ -150,17 +152,20 @@ def calls_to_action(rows: Rows, feeds: Feeds) -> Drawing:
     )
     y = draw.names("label", labels)
     ticks = base.mark_tick(color=draw.INK, thickness=2, height=20).encode(
-        x=draw.shares("median_action_share", "taken per time shown"), y=y
+        x=draw.shares("median_action_share", "share of impressions acted on"), y=y
     )
-    chart = alt.layer(ticks, draw.with_intervals(base, y, "action_share", "taken per time shown"))
+    chart = alt.layer(ticks, draw.with_intervals(base, y, "action_share", "share of impressions acted on"))
     keys = [
-        Key("circle", draw.MAIN, "as the others"),
-        Key("diamond", draw.ALERT, "surely under the median"),
+        Key("circle", draw.MAIN, "in line with the others"),
+        Key("diamond", draw.ALERT, "significantly below the median"),
         Key("hollow", draw.REST, "too few impressions"),
     ]
     few = [row["media_name"] or row["media_id"] for row in rows if not row["has_enough_impressions"]]
-    which = ", the furthest under their median first" if compared else ""
-    notes = [*note("Shown too seldom to be judged:", few), *part_of(shown, rows, "call", which)]
+    which = ", the farthest below their median first" if compared else ""
+    notes = [
+        *note("Too few impressions to compare:", few),
+        *part_of(shown, rows, "call to action", which, many="calls to action"),
+    ]
     return Drawing(f"{sentence}{follow}.", draw.fitted(chart, draw.height(labels, 30)), keys, notes)
 
 
@@ -171,9 +176,9 @@ def calls_to_action(rows: Rows, feeds: Feeds) -> Drawing:
     select="cohort, cohort_media_name, cohort_stage, cohort_watched, recent_lead_count, mailable_lead_count,"
     " lead_count, cohort_person_count, is_written, last_viewed_at",
     tail="order by recent_lead_count desc, cohort",
-    definition="People with a known address who watched a video nearly whole, of late, by what is true"
-    " of enough of them to be written to. A text is for those who may be mailed: their consent is known, and"
-    " nothing refuses mail to them. Addresses stay on this machine.",
+    definition="People with a known address who recently watched nearly all of a video, in groups with"
+    " enough in common for one text. Texts are for people who may be mailed: they have given"
+    " their consent, and no list suppresses mail to them. Addresses stay on this machine.",
     job="viewer-follow-ups",
 )
 def leads(rows: Rows, feeds: Feeds) -> Drawing:
@@ -183,18 +188,18 @@ def leads(rows: Rows, feeds: Feeds) -> Drawing:
         row
         | {
             "label": label,
-            "colour": draw.MAIN if row["is_written"] else draw.REST if row["cohort"] == "none" else draw.WAIT,
+            "color": draw.MAIN if row["is_written"] else draw.REST if row["cohort"] == "none" else draw.WAIT,
         }
         for row, label in zip(shown, labels, strict=True)
     ]
     base = draw.chart(drawn).encode(
         y=draw.names("label", labels), x=draw.counts("recent_lead_count", "recent leads", shown)
     )
-    bars = base.mark_bar(height=14).encode(color=draw.colour("colour"))
+    bars = base.mark_bar(height=14).encode(color=draw.color("color"))
     chart = draw.bars_with_numbers(base, bars, "recent_lead_count")
     keys = [
         Key("square", draw.MAIN, "has a text"),
-        Key("square", draw.WAIT, "has none"),
+        Key("square", draw.WAIT, "has no text yet"),
         Key("square", draw.REST, "too few alike for one"),
     ]
     return Drawing(
@@ -206,7 +211,9 @@ def leads(rows: Rows, feeds: Feeds) -> Drawing:
 
 
 def _cohort(row: Row) -> str:
-    watched = {"whole": "seen whole", "nearly_whole": "seen nearly whole"}.get(row["cohort_watched"])
+    watched = {"whole": "watched in full", "nearly_whole": "watched nearly in full"}.get(
+        row["cohort_watched"]
+    )
     parts = [row["cohort_stage"], row["cohort_media_name"], watched]
     return folded(", ".join(part for part in parts if part) or "too few alike", 34, 2)
 
@@ -217,21 +224,21 @@ def _largest_cohort(rows: Rows, facts: Row) -> str:
         return f"{several(rows[0]['recent_lead_count'], 'recent lead')}, too few alike for a text."
     sentence = f"The largest group has {several(largest['recent_lead_count'], 'recent lead')}"
     if largest["mailable_lead_count"] is None:
-        return f"{sentence}; who may be mailed is unknown: no consent was read from Klaviyo."
-    waiting = "every group with leads that may be mailed has its text"
+        return f"{sentence}. Nobody is mailed, because no consent was read from Klaviyo."
+    waiting = "every group that may be mailed has its text"
     if facts["unwritten_cohort_count"]:
-        waiting = f"{several(facts['unwritten_cohort_count'], 'group has', 'groups have')} no text"
+        waiting = f"{several(facts['unwritten_cohort_count'], 'group has', 'groups have')} no text yet"
     return f"{sentence}, {largest['mailable_lead_count']:,} of whom may be mailed; {waiting}."
 
 
 @SECTION.figure(
     "brand-voice",
-    "The voice of the videos",
+    "Brand voice of the videos",
     "marts.dim_brand_voices",
     select="voice_label, status, voice_summary, adjectives, dos, donts, preferred_terms,"
     " avoided_terms, media_count, asked_at",
     tail="where is_current or record_key is not null order by is_current desc, asked_at desc limit 1",
-    definition="What Mavera made of the transcripts: words to brief a writer with.",
+    definition="What Mavera derived from the transcripts: guidance for a writer.",
     fill=f"MAVERA_TRANSCRIPTS_MAY_LEAVE=true, then {SEND}",
     job="brand-voice",
 )
@@ -245,11 +252,13 @@ def brand_voice(rows: Rows, _: Feeds) -> Drawing:
     parts = [
         ("Sounds", "adjectives"),
         ("Do", "dos"),
-        ("Do not", "donts"),
+        ("Don't", "donts"),
         ("Words to use", "preferred_terms"),
         ("Words to avoid", "avoided_terms"),
     ]
     items = [(name, words(column)) for name, column in parts if words(column)]
-    sentence = voice["voice_summary"] or f"Mavera is at work on it ({voice['status'] or 'no state'})."
-    made = f"Made from {several(voice['media_count'] or 0, 'transcript')}, of the most played videos."
+    sentence = (
+        voice["voice_summary"] or f"Mavera is still working on it (status: {voice['status'] or 'none'})."
+    )
+    made = f"Made from {several(voice['media_count'] or 0, 'transcript')} of the most played videos."
     return Drawing(sentence, items=items, notes=[made])

@@ -125,8 +125,8 @@ def test_groups_that_are_too_small_to_be_published_are_counted(small: Path, tmp_
             update lineage.withheld set row_count = 5 where relation = 'marts.agg_viewer_clusters';
         """)
     text = report.draw(copy, 10_000, NOW).text
-    assert "Left out here: 1 group of fewer people than SMALLEST_COHORT." in text
-    assert "No group has as many people as SMALLEST_COHORT." in text
+    assert "Not shown: 1 group with fewer people than SMALLEST_COHORT." in text
+    assert "Every group has fewer people than SMALLEST_COHORT." in text
     assert "No rows in <code>marts.agg_viewer_clusters</code> yet." not in text
 
 
@@ -163,5 +163,5 @@ def test_a_copy_of_another_version_is_one_line(tmp_path: Path) -> None:
     ran = run(tmp_path / "published.duckdb", "--to", str(tmp_path / "report.html"))
     assert ran.returncode == 2
     assert re.fullmatch(
-        r"error: the published copy is of another version .*Run make transform.*\n", ran.stderr
+        r"error: the published copy was written by another version .*Run make transform.*\n", ran.stderr
     )

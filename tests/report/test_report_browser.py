@@ -59,20 +59,20 @@ def test_the_page_asks_for_nothing_complains_of_nothing_and_fits(
     assert tab.evaluate("document.querySelectorAll('script, img, link, iframe').length") == 0
 
 
-# Each text with its colour and with what is behind it: of a text in a chart, the mark under its middle.
+# Each text with its color and with what is behind it: of a text in a chart, the mark under its middle.
 CONTRAST = """() => {
     const number = text => text.match(/[\\d.]+/g).map(Number);
     const over = (top, alpha, below) =>
         top.slice(0, 3).map((part, at) => part * alpha + below[at] * (1 - alpha));
-    const light = colour => {
+    const light = color => {
         const linear = part => part <= 0.03928 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-        const [r, g, b] = colour.map(part => linear(part / 255));
+        const [r, g, b] = color.map(part => linear(part / 255));
         return 0.2126 * r + 0.7152 * g + 0.0722 * b;
     };
     const behind = element => {
         for (let at = element; at; at = at.parentElement) {
-            const colour = number(getComputedStyle(at).backgroundColor);
-            if (colour.length === 3 || colour[3] === 1) return colour.slice(0, 3);
+            const color = number(getComputedStyle(at).backgroundColor);
+            if (color.length === 3 || color[3] === 1) return color.slice(0, 3);
         }
     };
     const worst = [];
