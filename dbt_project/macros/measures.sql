@@ -102,9 +102,9 @@
     case when {{ value }} >= 10 then {{ step }} * power(10, floor(log10({{ value }})) - 1) else 1 end
 {%- endmacro %}
 
-{# A share as people read it: 45 %. #}
+{# A share as people read it: 45%. #}
 {% macro percent(value) -%}
-    concat(cast(cast(round(100 * {{ value }}) as bigint) as {{ dbt.type_string() }}), ' %')
+    concat(cast(cast(round(100 * {{ value }}) as bigint) as {{ dbt.type_string() }}), '%')
 {%- endmacro %}
 
 {# What a campaign is about: its name without the words for a channel, small letters and digits joined by hyphens; null

@@ -869,7 +869,7 @@ def test_each_job_has_one_row_of_what_it_found_sent_and_got_back(small: duckdb.D
     assert results == [
         ("brand-voice", "1 transcript, 3 words in all", 1, 100, 0, 1, 0, 0, 0),
         ("viewer-follow-ups", "no leads yet", 2, 23, 0, 0, 0, 0, 2),
-        ("clv-tiers", "the top tier holds 36 % of value", 1, 300, 1, 0, 0, 0, 0),
+        ("clv-tiers", "the top tier holds 36% of value", 1, 300, 1, 0, 0, 0, 0),
         ("flow-rewrites", "1 of 4 messages of flows lag", 1, 15, 0, 0, 0, 0, 1),
         ("segment-overlap", "1 near duplicate, 3 within another", 1, 20, 0, 0, 1, 0, 0),
         ("product-affinity", "no two products have enough buyers to be judged", 1, 70, 0, 0, 0, 3, 0),

@@ -236,7 +236,7 @@ select
                 else ''
             end,
             ': ', {{ counted('judged.person_count') }}, ' of ', {{ counted('judged.segment_person_count') }}, ' people, ',
-            {{ percent('judged.person_share') }}, ' (95 % interval ',
+            {{ percent('judged.person_share') }}, ' (95% interval ',
             {{ percent('judged.person_share_low') }}, ' to ', {{ percent('judged.person_share_high') }}, '), by ',
             {{ counted('judged.segment_event_count') }}, ' events'
         )
