@@ -1,4 +1,4 @@
-"""Draws the report: `python -m report` writes build/report.html from the published copy alone."""
+"""Writes the report: `python -m report` makes build/report.html from the published copy alone."""
 
 from common import terminal  # isort: split
 

@@ -1,7 +1,7 @@
-"""Turns an Altair chart into SVG that takes its colors from the page: one drawing for light, dark and paper.
+"""Turns Altair charts into SVG that takes its colors from the page: one drawing for light, dark and paper.
 
-Colors are written as CSS variables, which no scale can blend: each mark carries its own. Legends are the
-page's, where text wraps; an SVG holds marks and axes only.
+Colors are CSS variables. No scale can blend these, so each mark carries its own color. Legends are part of
+the page, where text wraps; an SVG has marks and axes only.
 """
 
 import re
@@ -12,24 +12,24 @@ from typing import Any, Final
 import altair as alt
 import vl_convert
 
-HALF, WIDE = 440, 960  # pixels across; half is as wide as a phone can show legibly
-BESIDE_NAMES = HALF - 150  # of bars in half of the page whose names are beside them
+HALF, WIDE = 440, 960  # pixels wide; a phone can still show a half legibly
+BESIDE_NAMES = HALF - 150  # width of bars with names beside them, in half of the page
 LINE = 14  # pixels from one line of a label to the next
 
-# What a color says is the same on the whole page.
-MAIN: Final = "var(--main)"  # what is measured; e-mail; what is well
-OTHER: Final = "var(--other)"  # the second measure beside it; clicks; texts
-ALERT: Final = "var(--alert)"  # what somebody should look at
-WAIT: Final = "var(--wait)"  # not decided, not finished
-REST: Final = "var(--rest)"  # what is left: too few data, not chosen, unrecognized
+# A color has one meaning on the whole page.
+MAIN: Final = "var(--main)"  # measured values; e-mail; good states
+OTHER: Final = "var(--other)"  # a second measure; clicks; text messages
+ALERT: Final = "var(--alert)"  # needs attention
+WAIT: Final = "var(--wait)"  # undecided or unfinished
+REST: Final = "var(--rest)"  # the rest: too little data, not chosen, unrecognized
 PALE: Final = "var(--pale)"
 SOFT: Final = "var(--soft)"  # the main color, lighter
 CARD: Final = "var(--card)"
 INK: Final = "var(--ink)"
 MUTED: Final = "var(--muted)"
-STEPS: Final = tuple(f"var(--s{number})" for number in range(1, 7))  # little to much
-ON_STEPS: Final = tuple(f"var(--t{number})" for number in range(1, 7))  # text on each
-BANDS: Final = tuple(f"var(--b{number})" for number in range(1, 6))  # low to high, neither the better
+STEPS: Final = tuple(f"var(--s{number})" for number in range(1, 7))  # low to high
+ON_STEPS: Final = tuple(f"var(--t{number})" for number in range(1, 7))  # text on each of these
+BANDS: Final = tuple(f"var(--b{number})" for number in range(1, 6))  # low to high; neither is better
 
 _FONT = "DejaVu Sans, Verdana, sans-serif"
 _AXIS = {
@@ -71,7 +71,7 @@ _CONFIG = {
 
 
 def svg(chart: alt.TopLevelMixin, name: str, label: str) -> str:
-    """Return `chart` as an `<svg>` with a text for those who do not see it; `name` keeps its ids apart."""
+    """Return `chart` as an `<svg>` with `label` for screen readers; `name` keeps its ids unique."""
     spec = chart.to_dict(validate=False) | {"config": _CONFIG}
     text = vl_convert.vegalite_to_svg(spec)
     text = re.sub(
@@ -92,7 +92,7 @@ def svg(chart: alt.TopLevelMixin, name: str, label: str) -> str:
 
 
 def _centered(found: re.Match[str]) -> str:
-    """Move a label of several lines up: Vega puts its first line where the middle belongs."""
+    """Center a label of several lines: Vega puts the first line where the middle belongs."""
     lines = max(1, found[3].count("<tspan"))
     return f"{found[1]}{float(found[2]) - (lines - 1) * LINE / 2:g}{found[3]}"
 
@@ -104,7 +104,7 @@ def _escaped(text: str) -> str:
 
 
 def chart(rows: list[dict[str, Any]]) -> alt.Chart:
-    """Return a chart over rows that it carries itself; days and times as text."""
+    """Return a chart that carries its rows; days and times become text."""
     written = [
         {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()}
         for row in rows
@@ -113,28 +113,28 @@ def chart(rows: list[dict[str, Any]]) -> alt.Chart:
 
 
 def fitted(layers: Any, height: int, width: int = HALF) -> Any:
-    """Give a chart its whole size, axes and their labels included."""
+    """Set the size of a chart including its axes and labels."""
     size: Mapping[str, Any] = {"width": width, "height": height}
     return layers.properties(**size, autosize=alt.AutoSizeParams(type="fit", contains="padding"))
 
 
 def color(field: str) -> alt.Color:
-    """Encode a color that the rows carry."""
+    """Encode the color that each row carries."""
     return alt.Color(f"{field}:N", scale=None, legend=None)
 
 
 def filled(field: str) -> alt.Fill:
-    """Encode a filling that the rows carry; few data are hollow."""
+    """Encode the fill that each row carries; too little data is hollow."""
     return alt.Fill(f"{field}:N", scale=None, legend=None)
 
 
 def shaped(field: str) -> alt.Shape:
-    """Encode a shape that the rows carry."""
+    """Encode the shape that each row carries."""
     return alt.Shape(f"{field}:N", scale=None, legend=None)
 
 
 def names(field: str, order: list[str], **more: Any) -> alt.Y:
-    """Encode names from top to bottom; a line break in one starts a line of its label."""
+    """Encode names from top to bottom; line breaks in a name are kept."""
     axis = alt.Axis(title=None, labelExpr="split(datum.label, '\\n')", labelColor=INK, labelPadding=12)
     return alt.Y(f"{field}:N", sort=order, axis=axis, **more)
 
@@ -143,52 +143,52 @@ PERCENT: Final = "format(datum.value, '.0%')"
 
 
 def bars_with_numbers(base: alt.Chart, bars: alt.Chart, field: str) -> Any:
-    """Draw a bar per row with its number behind it."""
+    """Draw the number of each row behind its bar."""
     text = base.mark_text(align="left", dx=5, color=INK).encode(text=alt.Text(f"{field}:Q", format=",.0f"))
     return alt.layer(bars, text)
 
 
 def outlined(field: str) -> alt.Stroke:
-    """Encode the color of an outline that the rows carry."""
+    """Encode the outline color that each row carries."""
     return alt.Stroke(f"{field}:N", scale=None, legend=None)
 
 
 def look(is_alert: bool) -> tuple[str, str]:
-    """Return color and shape of what somebody should look at, or of what is as the others."""
+    """Return the color and shape of a mark that needs attention, or of any other."""
     return (ALERT, "diamond") if is_alert else (MAIN, "circle")
 
 
 def marked(row: dict[str, Any], color: str, shape: str, *, hollow: bool) -> dict[str, Any]:
-    """Give a row the look of its mark; few data are hollow and gray, whatever they say."""
+    """Add the look of its mark to a row; too little data is always hollow and gray."""
     look = {"color": REST, "fill": CARD, "shape": "circle"}
     return row | (look if hollow else {"color": color, "fill": color, "shape": shape})
 
 
 def shade(share: float) -> tuple[str, str]:
-    """Return the color of a cell by its share, and that of a text on it."""
+    """Return the colors of a cell and of the text on it, by its share."""
     step = min(5, int(6 * share))
     return STEPS[step], ON_STEPS[step]
 
 
 def cells(base: alt.Chart, line: int, size: int) -> Any:
-    """Draw a box with a text per row; rows carry color, line, ink and words."""
+    """Draw a box with text per row; rows carry color, line, ink and words."""
     boxes = base.mark_rect(strokeWidth=line).encode(color=color("color"), stroke=outlined("line"))
     return alt.layer(boxes, base.mark_text(fontSize=size).encode(text="words:N", color=color("ink")))
 
 
 def height(labels: list[str], least: int) -> int:
-    """Return how tall a chart with these names is: each has room for its lines."""
+    """Return the height of a chart in which each of these names has room for its lines."""
     lines = max(label.count("\n") + 1 for label in labels)
     return 60 + len(labels) * max(least, LINE * lines + 8)
 
 
 def tall(rows: Sized, each: int, more: int = 0) -> int:
-    """Return how tall a chart is that gives each row so many pixels."""
+    """Return the height of a chart that gives `each` pixels to each row."""
     return more + each * len(rows)
 
 
 def shares(field: str, title: str) -> alt.X:
-    """Encode a part of a whole, in percent from 0."""
+    """Encode a share, in percent from 0."""
     axis = alt.Axis(labelExpr=PERCENT, title=title, tickCount=5)
     return alt.X(f"{field}:Q", axis=axis, scale=alt.Scale(zero=True, nice=True))
 
@@ -220,7 +220,7 @@ def with_intervals(base: alt.Chart, y: alt.Y, value: str, title: str, size: int 
 
 
 def days_and_mean(rows: list[dict[str, Any]], count: str, color: str, title: str) -> Any:
-    """Draw a dot per day and a line for the mean of seven; `rows` are the latest first."""
+    """Draw a dot per day and a line for the seven-day mean; `rows` come latest first."""
     days = [row["day"] for row in rows]
     ticks = dates([*days[-1:0:-15], days[0]] if len(days) > 15 else days)
     base = chart(rows).encode(x=alt.X("day:T", axis=ticks))
@@ -234,7 +234,7 @@ LEAST_WITH_WORDS: Final = 0.06  # of a whole: in less of a bar a text has no roo
 
 
 def stacked(rows: list[dict[str, Any]], weeks: list[str]) -> Any:
-    """Draw a bar per week, a piece per row; rows carry color, ink, words, opacity and their place."""
+    """Draw a stacked bar per week; rows carry color, ink, words, opacity and place."""
     base = chart([
         row | {"words": row["words"] if row["unique_open_share"] >= LEAST_WITH_WORDS else ""} for row in rows
     ]).encode(
@@ -254,9 +254,9 @@ def stacked(rows: list[dict[str, Any]], weeks: list[str]) -> Any:
 
 
 def retention(rows: list[dict[str, Any]], title: list[str], most_flags: int) -> Any:
-    """Draw how a video loses its viewers, with a flag at each drop-off; rows of one carry their words.
+    """Draw the retention of a video, with a flag at each drop-off; rows carry the words of their flag.
 
-    `most_flags` is how many flags any of the panels beside it has, so that all have room for as many.
+    `most_flags` is the most flags that any panel of the figure has, so that all panels are equally tall.
     """
     thinned = [
         row
@@ -296,7 +296,7 @@ def retention(rows: list[dict[str, Any]], title: list[str], most_flags: int) -> 
 
 
 def ratios(base: alt.Chart, rows: list[dict[str, Any]]) -> Any:
-    """Draw a lift per row with its interval, on a scale of ratios around 1."""
+    """Draw the lift of each row with its interval, on a logarithmic scale around 1."""
     scale = alt.Scale(
         type="log", nice=False, padding=8, domainMin=min(0.9, *(row["lift_low"] for row in rows))
     )
@@ -314,9 +314,9 @@ def ratios(base: alt.Chart, rows: list[dict[str, Any]]) -> Any:
 
 
 def diverging(labels: list[str], bars: list[dict[str, Any]]) -> Any:
-    """Draw questions in two columns, their bars to either side of the middle of the scale.
+    """Draw questions in two columns, with bars to either side of the middle of the scale.
 
-    Each bar carries from_share, to_share, color, opacity and, as `question`, the place of its label.
+    Each bar carries from_share, to_share, color, opacity and, as `question`, the position of its label.
     """
     widest = max(max(-bar["from_share"], bar["to_share"]) for bar in bars)
     axis = alt.Axis(
@@ -362,7 +362,7 @@ def _questions(labels: list[str], bars: list[dict[str, Any]], numbers: range, x:
 
 
 def credits_over_time(rows: list[dict[str, Any]], budget: int) -> Any:
-    """Draw what a month cost up to each day, beside the budget; rows carry their day as `from` and `to`."""
+    """Draw the cost of a month up to each day, with the budget as a line."""
     x = alt.X(
         "from:T",
         scale=alt.Scale(

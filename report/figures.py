@@ -1,4 +1,4 @@
-"""What a figure is, and the section of the page that it belongs to."""
+"""Figures of the report, and the sections that they belong to."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any, Final
 Row = dict[str, Any]
 Rows = list[Row]
 Feeds = Mapping[str, Rows]
-"""The rows of each feed of a section, by the feed's name. Those with a section's numbers have one row."""
+"""The rows of each feed of a section by its name; a feed with the numbers of sentences has one row."""
 
 LOAD: Final = "make ingest transform"
 SEND: Final = "make activate results"
@@ -15,7 +15,7 @@ SEND: Final = "make activate results"
 
 @dataclass(frozen=True)
 class Key:
-    """An entry of a figure's legend: a shape, its color, what it stands for."""
+    """An entry of a legend: a shape, its color and its meaning."""
 
     shape: str  # square, circle, diamond, hollow, line or dashed
     color: str
@@ -24,14 +24,14 @@ class Key:
 
 @dataclass(frozen=True)
 class Drawing:
-    """What a function makes of its rows; `items` are shown in words where there is nothing to draw."""
+    """The result of drawing a figure; figures without a chart show `items` as text."""
 
     sentence: str
     chart: Any = None
     keys: Sequence[Key] = ()
     notes: Sequence[str] = ()
     items: Sequence[tuple[str, str]] = ()
-    listed: Sequence[Row] | None = None  # rows of the table, where they are not the first of all
+    listed: Sequence[Row] | None = None  # rows of the table, if not the first of all
 
 
 Draw = Callable[[Rows, Feeds], Drawing]
@@ -39,7 +39,7 @@ Draw = Callable[[Rows, Feeds], Drawing]
 
 @dataclass(frozen=True)
 class Figure:
-    """A place on the page: where its rows come from, and the function that draws them."""
+    """A figure: the query of its rows and the function that draws them."""
 
     name: str
     title: str
@@ -47,10 +47,10 @@ class Figure:
     select: str
     tail: str
     definition: str
-    fill: str  # what to run while there are no rows
+    fill: str  # the command that fills it
     job: str
     is_wide: bool
-    unlisted: frozenset[str]  # columns for the chart alone, not in the table
+    unlisted: frozenset[str]  # columns for the chart only, not in the table
     draw: Draw = field(repr=False)
 
     @property
@@ -60,10 +60,10 @@ class Figure:
 
 @dataclass(frozen=True)
 class Section:
-    """A part of the page: its figures, and the feeds that hold the numbers of its sentences."""
+    """A part of the page: its figures, and the feeds with the numbers of its sentences."""
 
     name: str
-    feeds: tuple[str, ...] = ()  # each a model, and its order where that matters
+    feeds: tuple[str, ...] = ()  # a model each, with its order
     vendor: str = ""  # whose key its figures need
     figures: list[Figure] = field(default_factory=list)
 
@@ -85,7 +85,7 @@ class Section:
         job: str = "",
         is_wide: bool = False,
     ) -> Callable[[Draw], Draw]:
-        """Put the decorated function on the page, in the order of the section's file."""
+        """Add the decorated function to the section, in the order of its file."""
 
         def register(draw: Draw) -> Draw:
             hidden = frozenset(unlisted.split())
@@ -98,7 +98,7 @@ class Section:
 
 
 def grouped(rows: Rows, *columns: str) -> dict[tuple[Any, ...], Rows]:
-    """Return the rows by their values in these columns, in the order in which the values first come."""
+    """Return the rows by their values in these columns, in order of first appearance."""
     groups: dict[tuple[Any, ...], Rows] = {}
     for row in rows:
         groups.setdefault(tuple(row[column] for column in columns), []).append(row)

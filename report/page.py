@@ -1,4 +1,4 @@
-"""The page: everything that it shows, read from the published copy and put into page.html.j2."""
+"""Reads everything that the page shows from the published copy and renders page.html.j2."""
 
 from collections.abc import Mapping
 from datetime import date, datetime
@@ -25,19 +25,19 @@ class ReportError(Exception):
 
 
 class Shown(NamedTuple):
-    """A figure with its drawing, or without one where its model has no rows; `row_count` are all of them."""
+    """A figure with its drawing, or without one if its model has no rows; `row_count` counts all rows."""
 
     figure: Figure
     drawn: Drawing | None
     svg: str
     rows: Rows
     row_count: int
-    keyless: str = ""  # the vendor that would have to fill it, where no run had a key for it
-    small_group_count: int = 0  # rows that are not published, as they are about too few people
+    keyless: str = ""  # the vendor that its rows come from, if no run had a key for it
+    small_group_count: int = 0  # rows that are not published because they are about too few people
 
 
 class Page(NamedTuple):
-    """The page as it is written, how many figures it has, and how many of them wait for rows."""
+    """The text of the page, its number of figures, and how many of these have no rows."""
 
     text: str
     figures: int
@@ -59,14 +59,14 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str) -> Rows:
 
 
 def _number(value: Any) -> Any:
-    """Money as a number: a chart takes no decimals; a text without signs that hide or turn letters."""
+    """Return decimals as floats, which charts need, and text without invisible characters."""
     if isinstance(value, str):
         return outside.printable(value)
     return float(value) if isinstance(value, Decimal) else value
 
 
 def draw(copy: Path, budget: int, now: datetime) -> Page:
-    """Return the page of a published copy. Raises ReportError or WarehouseError where it cannot be read."""
+    """Return the page of a published copy. Raises ReportError or WarehouseError if it cannot be read."""
     with warehouse.read_copy(copy) as connection:
         connection.execute("set variable credit_budget = ?", [budget])
         sections = _sections(connection)
@@ -106,7 +106,7 @@ def draw(copy: Path, budget: int, now: datetime) -> Page:
 
 
 def _sections(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, list[Shown]]]:
-    """Return the figures of each section, drawn."""
+    """Return the drawn figures of each section."""
     vendors = {row["vendor"]: row for row in rows(connection, "select * from marts.dim_vendors")}
     small_groups = {
         row["relation"]: row["row_count"]
@@ -141,7 +141,7 @@ def _shown(figure: Figure, found: Rows, feeds: Feeds, vendor: Mapping[str, Any] 
 
 
 def cell(value: Any, column: str) -> str:
-    """Write a value of a table by what its column's name says it is."""
+    """Write a value of a table in the format that its column name implies."""
     if value is None:
         return "–"
     if isinstance(value, bool):

@@ -1,4 +1,4 @@
-"""How the report writes numbers, days, names and lists."""
+"""Formats of numbers, days, names and lists in the report."""
 
 import textwrap
 from collections.abc import Iterable, Sequence
@@ -31,7 +31,7 @@ def plain(name: str) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """Name up to three and count the rest."""
+    """Name up to three things and count the rest."""
     all_names = list(names)
     shown = ", ".join(all_names[:3])
     return f"{shown} and {len(all_names) - 3} more" if len(all_names) > 3 else shown

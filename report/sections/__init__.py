@@ -1,7 +1,7 @@
 """The sections of the report, in the order of the page: each a file with its figures.
 
-A section computes nothing. It asks for columns of one model per figure, and the numbers of its sentences
-come from the feeds of `dbt_project/models/marts/report`; where marks and labels go is for `drawing`.
+Sections compute no numbers. A figure selects columns of one model, the numbers of its sentences come from
+the feeds in `dbt_project/models/marts/report`, and `drawing` places marks and labels.
 """
 
 from typing import Final

@@ -8,7 +8,7 @@ from report import drawing as draw
 from report.figures import Drawing, Feeds, Key, Row, Rows, Section
 from report.words import folded, listed, note, part_of, percent, several, told_apart
 
-MOST_SEGMENTS = 10  # what a half of the page can hold with numbers in the cells
+MOST_SEGMENTS = 10  # as many as fit in half of the page with numbers in the cells
 MOST_PAIRS = 12
 LETTERS = "ABCDEFGHIJ"
 TIERS, BANDS = ["top", "middle", "rest"], ["low", "medium", "high"]
@@ -38,7 +38,9 @@ SECTION: Final = Section(
 def clv_churn(rows: Rows, _: Feeds) -> Drawing:
     cells = [row for row in rows if row["clv_tier"] in TIERS and row["churn_band"] in BANDS]
     drawn = []
-    for row in sorted(cells, key=lambda row: row["is_small_sample"]):  # their lines last: on top of all
+    for row in sorted(
+        cells, key=lambda row: row["is_small_sample"]
+    ):  # drawn last, so that no neighbor covers their outline
         color, ink = draw.shade(row["tier_share"])
         small = {"color": draw.CARD, "ink": draw.INK, "line": draw.REST}
         words = f"{row['customer_count']:,} · {percent(row['tier_share'])}"
@@ -103,7 +105,7 @@ def segments(rows: Rows, feeds: Feeds) -> Drawing:
     letters = dict(zip(shown, LETTERS, strict=False))
     labels = {segment: f"{letters[segment]}  {folded(titles[segment] or '-', 22, 1)}" for segment in shown}
     drawn = []
-    for row in sorted(rows, key=lambda row: bool(row["is_near_duplicate"])):  # as above: a frame lies on top
+    for row in sorted(rows, key=lambda row: bool(row["is_near_duplicate"])):  # near duplicates last, as above
         pair = sorted((row["segment_a_id"], row["segment_b_id"]), key=found.index)
         if all(segment in letters for segment in pair) and row["jaccard_share"] is not None:
             color, ink = draw.shade(row["jaccard_share"])

@@ -301,7 +301,7 @@ PRESSED: dict[Command, str] = {
     ("doctor",): "stopped; nothing was changed",
     ("query", "select sum(a.range * b.range) from range(9999999) a, range(9999999) b"): "stopped: no answer",
     ("activate", "plan"): "stopped; the ledger knows what was sent, make activate goes on from there",
-    ("report",): "stopped; the page is the one before",
+    ("report",): "stopped; the previous page is unchanged",
 }
 
 
