@@ -1,7 +1,6 @@
 """What a browser makes of the report."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
@@ -9,15 +8,16 @@ from playwright.sync_api import Page as Tab
 
 from report import page as report
 from report.sections import FIGURES
+from tests import needs
 
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = needs.program("chromium", "chromium-browser", "google-chrome")
 CONTAINED = ["--no-sandbox", "--disable-dev-shm-usage"]  # as root, and with a small /dev/shm
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    if not CHROMIUM.exists():
-        pytest.skip("needs Chromium: apt-get install chromium")
+    if CHROMIUM is None:
+        needs.absent("Chromium: apt-get install chromium")
     with sync_playwright() as playwright:
         yield playwright.chromium.launch(executable_path=str(CHROMIUM), args=CONTAINED)
 
