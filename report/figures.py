@@ -71,7 +71,7 @@ class Section:
         """Return the query of each feed by its name, without the schema."""
         return {feed.split()[0].split(".")[1]: f"select * from {feed}" for feed in self.feeds}
 
-    def figure(
+    def figure(  # noqa: PLR0913 - each is a part of the figure
         self,
         name: str,
         title: str,

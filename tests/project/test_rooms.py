@@ -12,7 +12,7 @@ FILE_LINES = 600
 FUNCTION_LINES = 60
 METHODS = 20
 
-BEING_SPLIT = ("ingest", "report", "transform", "operate")
+BEING_SPLIT = ("ingest", "transform", "operate")
 """Temporary: nothing in these rooms is measured while they are being split."""
 
 EXCEPTIONS: dict[str, str] = {
@@ -23,7 +23,7 @@ EXCEPTIONS: dict[str, str] = {
                 "tests/activate/test_activate_faults.py",
                 "tests/hazards.py",
             ),
-            *("tests/common/test_terminal.py", "tests/ingest/test_ingest.py", "tests/report/test_report.py"),
+            *("tests/common/test_terminal.py", "tests/ingest/test_ingest.py"),
             *("tests/sandbox/test_sandbox_klaviyo.py", "tests/sandbox/test_sandbox_mavera.py"),
             *("tests/project/test_end_to_end.py", "tests/transform/test_dbt_project.py"),
             "tests/project/test_end_to_end.py::test_campaigns_and_their_pairs_are_those_of_the_world",
