@@ -18,11 +18,14 @@ TILES: Final = {
 }
 
 
+SIGNS: Final = {"more": "▲", "less": "▼"}
+
+
 def tiles(headlines: Sequence[Mapping[str, Any]], budget: int) -> list[dict[str, str]]:
     """Return the numbers of the first screen in words, each beside its value before."""
     found = {row["measure"]: row for row in headlines}
     return [
-        {"name": title, "value": _written(shape, row["amount"]), **_beside(row, shape, budget)}
+        {"name": title, "value": shape.format(row["amount"]), **_beside(row, shape, budget)}
         for measure, (title, plain) in TILES.items()
         if (row := found.get(measure)) and row["amount"] is not None
         for shape in [_in_currency(plain, row["currency"])]
@@ -36,13 +39,9 @@ def _in_currency(shape: str, currency: str | None) -> str:
     return shape if currency in (None, "unknown") else f"{shape}\u00a0{currency}"
 
 
-def _written(shape: str, value: float) -> str:
-    return shape.format(value)
-
-
 def _beside(row: Mapping[str, Any], shape: str, budget: int) -> dict[str, str]:
     if row["measure"] == "credits":
-        before = _written(shape, row["amount_before"] or 0)
+        before = shape.format(row["amount_before"] or 0)
         spent = f"of {budget:,}; {before} the month before"
         return {"window": f"{row['measured_to']:%B}", "change": spent, "sign": ""}
     change = _counted(row, shape) if row["is_surely_different"] is None else _tested(row, shape)
@@ -62,31 +61,27 @@ def _tested(row: Mapping[str, Any], shape: str) -> dict[str, str]:
     if row["is_small_sample"]:
         verdict = "too few to compare"
     elif row["is_surely_different"]:
-        rose = row["amount"] > row["amount_before"]
-        verdict, sign = ("significantly more", "▲") if rose else ("significantly less", "▼")
-    before = _written(shape, row["amount_before"] or 0)
+        verdict, sign = f"significantly {row['direction']}", SIGNS[row["direction"]]
+    before = shape.format(row["amount_before"] or 0)
     return {"change": f"{verdict}; {before}{'' if row['window_days'] == 7 else ' in'} {ago}", "sign": sign}
 
 
 def _counted(row: Mapping[str, Any], shape: str) -> dict[str, str]:
     """Describe a change that is not tested, because the numbers come in batches."""
-    ago, share = _ago(row["window_days"]), row["change_share"]
-    before = _written(shape, row["amount_before"] or 0)
+    ago, before = _ago(row["window_days"]), shape.format(row["amount_before"] or 0)
+    change = "" if row["change_share"] is None else f"{row['change_share']:.0%}".lstrip("-")
     # A few orders move the revenue; the tile of orders beside it says whether there are significantly more.
-    if share is None or round(100 * share) == 0 or row["measure"] == "revenue":
+    if change in ("", "0%") or row["measure"] == "revenue":
         others = f"; plus {row['other_currency_revenue']}" if row["other_currency_revenue"] else ""
         return {"change": f"{_net(row, shape)}{before} {ago}{others}", "sign": ""}
-    return {
-        "change": f"{_written('{:.0%}', abs(share))} from {before} {ago}",
-        "sign": "▲" if share > 0 else "▼",
-    }
+    return {"change": f"{change} from {before} {ago}", "sign": SIGNS[row["direction"]]}
 
 
 def _net(row: Mapping[str, Any], shape: str) -> str:
     """Return the revenue after cancellations and refunds in words, or nothing without any."""
     if row["net_amount"] in (None, row["amount"]):
         return ""
-    return f"{_written(shape, row['net_amount'])} after cancellations and refunds; "
+    return f"{shape.format(row['net_amount'])} after cancellations and refunds; "
 
 
 def since_last_run(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
@@ -109,5 +104,5 @@ def _brought(run: Mapping[str, Any]) -> str:
         if run[name] is not None
     ]
     if run["outcome"] != "well":
-        parts.append(f"{run['outcome']}{': ' + run['detail'] if run['detail'] else ''}")
+        parts.append(": ".join(filter(None, (run["outcome"], run["detail"]))))
     return ", ".join(parts) or run["detail"] or "succeeded"

@@ -221,6 +221,7 @@ def test_the_first_screen_says_how_things_changed_and_what_to_do(small: Path) ->
 
 def test_a_change_of_a_rate_is_told_only_where_it_is_sure() -> None:
     rate = {"measure": "open_rate", "window_days": 28, "amount": 0.6, "amount_before": 0.4, "is_rate": True}
+    rate["direction"] = "more"
     rate |= {
         "is_small_sample": False,
         "is_surely_different": True,

@@ -209,6 +209,7 @@ judged as (
 
 select
     judged.measure,
+    case sign(case when is_tested then z_score else amount - amount_before end) when 1 then 'more' when -1 then 'less' end as direction,
     case when judged.measure = 'revenue' then account.currency end as currency,
     case when judged.measure = 'revenue' then left_out.other_currency_revenue end as other_currency_revenue,
     case when judged.measure = 'revenue' then left_out.other_currency_order_count end as other_currency_order_count,
