@@ -344,6 +344,7 @@ def publish(
         _publish_lineage(connection)
         _publish_known_people(connection, salt_path)
         _publish_earlier_names(connection, kept)
+        _publish_feeds(connection)
         connection.execute("detach copy")
     return len(kept)
 
@@ -384,6 +385,19 @@ def _publish_earlier_names(connection: duckdb.DuckDBPyConnection, kept: Any) -> 
     for relation, view in earlier:
         if relation in names:
             connection.execute(f"create view {view} as from {relation}")
+    connection.execute(f'use "{warehouse_name}"')
+
+
+def _publish_feeds(connection: duckdb.DuckDBPyConnection) -> None:
+    """Write the report's feeds that are views as views, so that they count only what the copy has."""
+    views = connection.execute(
+        "select sql from duckdb_views() where database_name = current_database()"
+        " and schema_name in ('marts', 'activation') and starts_with(view_name, 'rpt_')"
+    ).fetchall()
+    (warehouse_name,) = connection.execute("select current_database()").fetchone()  # type: ignore[misc]
+    connection.execute("use copy")
+    for (text,) in views:
+        connection.execute(text)
     connection.execute(f'use "{warehouse_name}"')
 
 
