@@ -32,9 +32,8 @@ TRIGGERS: Final = {
     " is_open_laggard, is_click_laggard, is_laggard, flow_message_id",
     tail="where received_count > 0 order by trigger_type, channel, received_count desc, flow_message_id",
     definition="Share of the messages received in the last 30 days that people, not machines, opened or"
-    " clicked, with the 95% interval. The tick is the median of live messages with the same"
-    " trigger and channel. A message lags if it is more than a fifth, and significantly, below"
-    " that median.",
+    " clicked, with the 95% interval. The tick is the median of live messages with the same trigger and"
+    " channel. A message lags if it is more than a fifth, and significantly, below that median.",
     job="flow-rewrites",
     is_wide=True,
 )
@@ -101,9 +100,9 @@ def _lagging(rows: Rows, facts: Row) -> str:
     " sms_received_count, click_outcome, conversion_outcome, click_p_value, is_small_sample,"
     " email_sent_at, email_campaign_id",
     tail="order by email_sent_at desc, email_campaign_id",
-    definition="Share of recipients who clicked, with the 95% interval, for an e-mail and a text message"
-    " on the same subject within 48 hours. Opens of text messages cannot be measured. Text"
-    " messages go only to people who agreed to receive them, so the two audiences differ.",
+    definition="Share of recipients who clicked, with the 95% interval, for an e-mail and a text message on"
+    " the same subject within 48 hours. Opens of text messages cannot be measured. Text messages go only to"
+    " people who agreed to receive them, so the two audiences differ.",
     job="channel-pairs",
     is_wide=True,
 )

@@ -30,9 +30,9 @@ SECTION: Final = Section(
     " currency, mean_predicted_clv, is_small_sample",
     tail="order by case clv_tier when 'top' then 1 when 'middle' then 2 when 'rest' then 3 else 4 end,"
     " case churn_band when 'low' then 1 when 'medium' then 2 when 'high' then 3 else 4 end",
-    definition="Customers by predicted value and by the probability that they will not order again, both"
-    " as Klaviyo predicts. A cell shows customers and their share of the tier; the larger the"
-    " share, the stronger the color.",
+    definition="Customers by predicted value and by the probability that they will not order again, both as"
+    " Klaviyo predicts. A cell shows customers and their share of the tier; the larger the share, the"
+    " stronger the color.",
     job="clv-tiers",
 )
 def clv_churn(rows: Rows, _: Feeds) -> Drawing:
@@ -159,10 +159,9 @@ def _nearly_the_same(first: Row, twins: Rows) -> str:
     " is_offered, is_small_sample, judged_pair_count, product_a_id, product_b_id",
     tail="where lift_low > 0 order by is_affinity desc, lift desc, product_a_id, product_b_id",
     unlisted="is_small_sample",
-    definition="Lift: customers who bought both within 90 days, divided by as many as chance predicts"
-    " given that frequent buyers buy more of everything. 1 is chance; the line is the 95%"
-    " interval of one pair. Of the pairs significantly above chance, at most one in twenty is"
-    " expected to be chance.",
+    definition="Lift: customers who bought both within 90 days, divided by as many as chance predicts given"
+    " that frequent buyers buy more of everything. 1 is chance; the line is the 95% interval of one pair."
+    " Of the pairs significantly above chance, at most one in twenty is expected to be chance.",
     job="product-affinity",
 )
 def products(rows: Rows, feeds: Feeds) -> Drawing:

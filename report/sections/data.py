@@ -21,8 +21,8 @@ SECTION: Final = Section(
     select="vendor, resource, hours_old, limit_hours, is_late, newest_row_at, last_loaded_at,"
     " last_outcome, new_row_count, changed_row_count, late_row_count, world, measured_at",
     tail="order by hours_old desc nulls last, vendor, resource",
-    definition="Hours between the newest row and the last load of any source; the tick is the limit."
-    " Daily statistics are dated midnight.",
+    definition="Hours between the newest row and the last load of any source; the tick is the limit. Daily"
+    " statistics are dated midnight.",
 )
 def freshness(rows: Rows, _: Feeds) -> Drawing:
     aged = [row for row in rows if row["hours_old"] is not None]
@@ -71,8 +71,8 @@ def _source(row: Row) -> str:
     "marts.fct_quarantined_rows",
     select="vendor, table_name, field, reason, row_count, total_count",
     tail="order by row_count desc, vendor, table_name, field, reason",
-    definition="Impossible values, such as NaN or the year 9999, become null. Rows without a readable"
-    " key are left out. Both are counted by table, field and reason.",
+    definition="Impossible values, such as NaN or the year 9999, become null. Rows without a readable key"
+    " are left out. Both are counted by table, field and reason.",
 )
 def set_aside(rows: Rows, feeds: Feeds) -> Drawing:
     (facts,) = feeds["rpt_data"]
@@ -142,8 +142,8 @@ def _agreement(rows: Rows, facts: Row) -> str:
     select="step, outcome, started_at, duration_seconds, row_count, request_count, wait_count,"
     " credits, scope, detail, run_id",
     tail="order by started_at desc, run_id",
-    definition="The latest runs and how long they took. A build is missing from its own report because"
-    " it ends later.",
+    definition="The latest runs and how long they took. A build is missing from its own report because it"
+    " ends later.",
 )
 def runs(rows: Rows, feeds: Feeds) -> Drawing:
     (facts,) = feeds["rpt_data"]

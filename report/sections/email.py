@@ -21,8 +21,7 @@ SECTION: Final = Section("E-mail", feeds=("marts.rpt_email",), vendor="sendgrid"
     " daily_unique_click_count, mean_daily_unique_click_count",
     tail="order by happened_on desc limit 90",
     definition="Messages opened or clicked on a day, whenever they were delivered. These are counts, not"
-    " rates. Dots are days; the line is the seven-day mean. Apple Mail opens some messages by"
-    " itself.",
+    " rates. Dots are days; the line is the seven-day mean. Apple Mail opens some messages by itself.",
 )
 def opens_by_day(rows: Rows, feeds: Feeds) -> Drawing:
     opened, clicked = "daily_unique_open_count", "daily_unique_click_count"
@@ -125,8 +124,8 @@ def _leading_device(facts: Row) -> str:
     " delivered_count, p_value, words, is_sent_to_rest, is_small_sample, sent_at, single_send_id",
     tail="order by sent_at desc, single_send_id, criterion_share desc",
     definition="Share of messages in the test phase that were opened (or clicked, where clicks decided),"
-    " with the 95% interval. The best and the worst variation are a winner and a loser only if"
-    " their difference is significant.",
+    " with the 95% interval. The best and the worst variation are a winner and a loser only if their"
+    " difference is significant.",
     job="ab-tests",
 )
 def ab_tests(rows: Rows, feeds: Feeds) -> Drawing:
@@ -187,9 +186,8 @@ def _lost_tests(rows: Rows, facts: Row) -> str:
     select="role, industry, contact_count, contact_share, size_position, is_selected, is_small_group,"
     " is_small_sample, grouped_contact_count, total_contact_count",
     tail="order by contact_count desc, size_position",
-    definition="Contacts by role and industry, as SendGrid has them. The largest groups become personas;"
-    " of groups of nearly equal size, the first by name. Groups below the smallest size never"
-    " do.",
+    definition="Contacts by role and industry, as SendGrid has them. The largest groups become personas; of"
+    " groups of nearly equal size, the first by name. Groups below the smallest size never do.",
     job="contact-groups",
 )
 def contact_groups(rows: Rows, feeds: Feeds) -> Drawing:

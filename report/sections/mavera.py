@@ -26,9 +26,9 @@ SECTION: Final = Section(
     select="question, question_type, band, answer_count, answer_share, response_count, job,"
     " is_small_sample, focus_group_id, question_id",
     tail="order by job, focus_group_id, question_number, band",
-    definition="The respondents are synthetic, not customers: read their answers as a hypothesis to"
-    " test. Bars are centered on the middle of the scale. For NPS the middle is 7 and 8; below"
-    " it is 0 to 6, above it 9 and 10. The color says how high an answer is, not how good.",
+    definition="The respondents are synthetic, not customers: read their answers as a hypothesis to test."
+    " Bars are centered on the middle of the scale. For NPS the middle is 7 and 8; below it is 0 to 6,"
+    " above it 9 and 10. The color says how high an answer is, not how good.",
     fill=SEND,
     is_wide=True,
 )
@@ -139,8 +139,8 @@ def records(_: Rows, feeds: Feeds) -> Drawing:
     " getvariable('credit_budget') as credit_budget, drawn_to, month_to, is_last_day",
     tail="order by called_on desc, month_credits desc, kind",
     unlisted="drawn_to month_to is_last_day",
-    definition="Cost of the requests of a calendar month. The dashed line is CREDIT_BUDGET, which a"
-    " month never exceeds.",
+    definition="Cost of the requests of a calendar month. The dashed line is CREDIT_BUDGET, which a month"
+    " never exceeds.",
     fill=SEND,
 )
 def month_of_credits(rows: Rows, _: Feeds) -> Drawing:

@@ -22,8 +22,8 @@ SECTION: Final = Section("Video", feeds=("marts.rpt_video",), vendor="wistia")
     " mean_watched_share_high, identified_share, identified_share_low, identified_share_high,"
     " mean_media_count, mobile_share, is_small_sample, rule_position",
     tail="where viewer_share is not null order by viewer_count desc, rule_position",
-    definition="A viewer is a browser and belongs to the first rule that fits: how many videos it"
-    " watched and how much of each. Lines are 95% intervals.",
+    definition="A viewer is a browser and belongs to the first rule that fits: how many videos it watched"
+    " and how much of each. Lines are 95% intervals.",
     job="viewer-clusters",
     is_wide=True,
 )
@@ -78,9 +78,8 @@ def _largest_and_keenest(rows: Rows, facts: Row) -> str:
     select="media_name, position_seconds, retention_share, starting_play_count, drop_off_number,"
     " drop_off_to_seconds, lost_share, is_small_sample, media_id, media_position",
     tail="order by media_position, cell_place",
-    definition="Share of plays still watching, for the most played videos with a drop-off. A drop-off"
-    " loses more than ten points within five seconds and lasts as long as viewers keep leaving"
-    " that fast.",
+    definition="Share of plays still watching, for the most played videos with a drop-off. A drop-off loses"
+    " more than ten points within five seconds and lasts as long as viewers keep leaving that fast.",
     job="drop-offs",
     is_wide=True,
 )
@@ -122,8 +121,8 @@ def drop_offs(rows: Rows, feeds: Feeds) -> Drawing:
     " is_surely_below_median, media_id",
     tail="where action_share is not null"
     " order by has_enough_impressions desc, action_share_high - median_action_share, media_id, action_type",
-    definition="Share of impressions that viewers acted on, with the 95% interval. The tick is the"
-    " median of the same type over videos with enough impressions.",
+    definition="Share of impressions that viewers acted on, with the 95% interval. The tick is the median"
+    " of the same type over videos with enough impressions.",
     job="calls-to-action",
 )
 def calls_to_action(rows: Rows, feeds: Feeds) -> Drawing:
@@ -177,8 +176,8 @@ def calls_to_action(rows: Rows, feeds: Feeds) -> Drawing:
     " lead_count, cohort_person_count, is_written, last_viewed_at",
     tail="order by recent_lead_count desc, cohort",
     definition="People with a known address who recently watched nearly all of a video, in groups with"
-    " enough in common for one text. Texts are for people who may be mailed: they have given"
-    " their consent, and no list suppresses mail to them. Addresses stay on this machine.",
+    " enough in common for one text. Texts are for people who may be mailed: they have given their consent,"
+    " and no list suppresses mail to them. Addresses stay on this machine.",
     job="viewer-follow-ups",
 )
 def leads(rows: Rows, feeds: Feeds) -> Drawing:
