@@ -1,20 +1,6 @@
 """Every error of this room: the class says what may happen next, the text what a person has to do.
 
-ActivationError
-├── NotStarted            nothing was sent: do what the text says, then run the same command again
-│   ├── UsageError        the command cannot mean what was typed
-│   ├── RecordsError      the rows or the words of a record cannot be used
-│   ├── TwoRows           two rows ask for one record
-│   └── ApprovalError     the plan file cannot be applied
-├── LedgerError           nothing more is sent until the ledger can be used
-└── MaveraError           a request failed
-    ├── TryAgain          nothing was done: send the same request again
-    ├── Refused           the same request would be refused again: go on with the next record
-    │   ├── Withheld      nothing was sent: the firewall objects to the request
-    │   └── KeyRefused    every other request would be refused as well: stop
-    ├── OutOfCredits      nothing more can be bought: stop
-    ├── OutcomeUnknown    the work may have been done and charged: look it up, never send it blindly
-    └── NotUnderstood     Mavera's objects have other fields: stop, and set what the text names
+docs/architecture.md has the whole tree.
 """
 
 from typing import Any

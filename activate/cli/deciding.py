@@ -6,19 +6,8 @@ from typing import Annotated
 import typer
 
 from activate import account, drift, records
-from activate.cli import screen, shapes
-from activate.cli.arguments import (
-    AsJson,
-    Kinds,
-    agrees,
-    chosen_kinds,
-    key_of,
-    mavera_of,
-    reading,
-    required,
-    wanted_record,
-    writing,
-)
+from activate.cli import arguments, screen, shapes
+from activate.cli.arguments import AsJson, Kinds
 from activate.errors import UsageError
 from activate.kinds import KINDS
 from activate.ledger import opening
@@ -57,10 +46,10 @@ def settle(
         return
     if as_json:
         raise UsageError("--json lists what is unknown; a decision is told in words alone")
-    with writing(settings) as ledger:
+    with arguments.writing(settings) as ledger:
         if accept_key:
-            if not ledger.account.accepts(key_of(settings)):
-                ledger.account.accept(key_of(settings))
+            if not ledger.account.accepts(arguments.key_of(settings)):
+                ledger.account.accept(arguments.key_of(settings))
             typer.echo("MAVERA_API_KEY is accepted as one of this ledger's account")
         elif from_mavera:
             _adopt_all(settings, ledger)
@@ -71,19 +60,21 @@ def settle(
             calls = "1 call" if count == 1 else f"{count} calls"
             typer.echo(f"? {key:<36}{calls} decided: {charged:,} credits count")
         elif forget:
-            asked = mavera_of(settings) if settings.mavera_api_key else None
-            drift.forget(key, ledger, wanted_record(settings, key) if asked else None, asked)
+            asked = arguments.mavera_of(settings) if settings.mavera_api_key else None
+            drift.forget(key, ledger, arguments.wanted_record(settings, key) if asked else None, asked)
             typer.echo(f"? {key:<36}forgotten: make plan shows what it costs to create it")
         elif adopt:
-            remote_id = drift.adopt(required(settings, key), ledger, mavera_of(settings), adopt)
+            remote_id = drift.adopt(
+                arguments.required(settings, key), ledger, arguments.mavera_of(settings), adopt
+            )
             typer.echo(f"? {key:<36}adopted {remote_id}")
     typer.echo("To see what is left to do: make plan")
 
 
 def _adopt_all(settings: environment.Settings, ledger: Ledger) -> None:
     """Adopt all that carries our reference; end with 1 where objects that bear a name of ours are left."""
-    wanted, mavera = records.load(settings, list(KINDS)), mavera_of(settings)
-    account.require(ledger, mavera, key_of(settings))
+    wanted, mavera = records.load(settings, list(KINDS)), arguments.mavera_of(settings)
+    account.require(ledger, mavera, arguments.key_of(settings))
     for adopted, remote_id in drift.adopt_all(wanted, ledger, mavera):
         typer.echo(f"? {adopted:<36}adopted {remote_id}")
     left = drift.unadopted(wanted, ledger, mavera)
@@ -114,13 +105,13 @@ def show_drift(
     as_json: AsJson = False,
 ) -> None:
     """Compare Mavera with the ledger: what was deleted, edited, is unknown or stands twice. Costs nothing."""
-    settings, chosen = environment.load(), chosen_kinds(kinds)
+    settings, chosen = environment.load(), arguments.chosen_kinds(kinds)
     way = policy or settings.mavera_drift
-    mavera = mavera_of(settings)
+    mavera = arguments.mavera_of(settings)
     writes = way != "leave" or bool(let_be)
-    with writing(settings) if writes else reading(settings) as ledger:
+    with arguments.writing(settings) if writes else arguments.reading(settings) as ledger:
         if writes:
-            account.require(ledger, mavera, key_of(settings))
+            account.require(ledger, mavera, arguments.key_of(settings))
         findings = drift.find(ledger, mavera, chosen, settings.mavera_settle_seconds)
         if let_be:
             done = [(found, "let be") for found in drift.let_be(let_be, findings, ledger)]
@@ -141,10 +132,10 @@ def import_(
     yes: Annotated[bool, typer.Option("--yes", help="Take over every clear match without asking.")] = False,
 ) -> None:
     """Take over what an earlier script made in Mavera, by its name, once you have seen the match."""
-    settings, chosen = environment.load(), chosen_kinds(kinds)
-    mavera = mavera_of(settings)
-    with writing(settings) as ledger:
-        account.require(ledger, mavera, key_of(settings))
+    settings, chosen = environment.load(), arguments.chosen_kinds(kinds)
+    mavera = arguments.mavera_of(settings)
+    with arguments.writing(settings) as ledger:
+        account.require(ledger, mavera, arguments.key_of(settings))
         matches = drift.matches(records.load(settings, chosen), ledger, mavera, chosen)
         for match in matches:
             start = f"{'?' if match.is_clear else '!'} {match.record.key:<36}"
@@ -156,7 +147,7 @@ def import_(
         clear = [match for match in matches if match.is_clear]
         if not clear:
             typer.echo("Nothing to take over: no record that is new has the name of one object there.")
-        elif yes or agrees(f"Take over {len(clear)}?"):
+        elif yes or arguments.agrees(f"Take over {len(clear)}?"):
             for match in clear:
                 typer.echo(f"? {match.record.key:<36}adopted {drift.take(match, ledger, mavera)}")
             typer.echo("To see what follows: make plan")

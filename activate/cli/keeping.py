@@ -7,10 +7,8 @@ from typing import Annotated
 
 import typer
 
-from activate.cli.arguments import (
-    AsJson,
-    writing,
-)
+from activate.cli import arguments
+from activate.cli.arguments import AsJson
 from activate.errors import UsageError
 from activate.ledger import opening
 from common import settings as environment
@@ -56,6 +54,6 @@ def restore(file: Annotated[Path, typer.Argument(help="What `ledger export` wrot
     settings = environment.load()
     if not file.is_file():
         raise UsageError(f"there is no file {file}")
-    with writing(settings, is_noted=False) as ledger, file.open(encoding="utf-8") as lines:
+    with arguments.writing(settings, is_noted=False) as ledger, file.open(encoding="utf-8") as lines:
         count = ledger.chain.restore(lines)
     typer.echo(f"{count:,} rows restored, each as it was written")

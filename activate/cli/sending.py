@@ -7,22 +7,8 @@ from typing import Annotated
 import typer
 
 from activate import account, approval, engine, planning, records
-from activate.cli import screen, shapes
-from activate.cli.arguments import (
-    AsJson,
-    Budget,
-    Creations,
-    Kinds,
-    KindsOrFile,
-    chosen_kinds,
-    key_of,
-    limits_of,
-    mavera_of,
-    saved_plan,
-    sealing,
-    unclaimed_in_mavera,
-    writing,
-)
+from activate.cli import arguments, screen, shapes
+from activate.cli.arguments import AsJson, Budget, Creations, Kinds, KindsOrFile
 from activate.errors import UsageError
 from activate.ledger import opening
 from common import runs, terminal
@@ -41,18 +27,20 @@ def plan(
 
     With MAVERA_API_KEY it asks Mavera what is there already before it plans to pay for anything, for free.
     """
-    settings, chosen = environment.load(), chosen_kinds(kinds)
+    settings, chosen = environment.load(), arguments.chosen_kinds(kinds)
     ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
-    mark, limits = ledger.chain.mark() if save else None, limits_of(settings, budget, creations)
+    mark, limits = ledger.chain.mark() if save else None, arguments.limits_of(settings, budget, creations)
     wanted = records.load(settings, chosen)
     planned = planning.plan(wanted, ledger, chosen, limits)
-    unclaimed, unseen = unclaimed_in_mavera(settings, planned, ledger)
+    unclaimed, unseen = arguments.unclaimed_in_mavera(settings, planned, ledger)
     if unclaimed:
         planned = planning.plan(wanted, ledger, chosen, limits, unclaimed=unclaimed)
     left = planning.credits_left(ledger, limits._replace(run=None))
     if save and mark:
-        seen = approval.look(mavera_of(settings), chosen, ledger) if settings.mavera_api_key else None
-        with sealing(settings, ledger) as sealer:
+        seen = (
+            approval.look(arguments.mavera_of(settings), chosen, ledger) if settings.mavera_api_key else None
+        )
+        with arguments.sealing(settings, ledger) as sealer:
             approval.write(approval.of(planned, settings, chosen, budget, mark, seen, sealer), save)
     if as_json:
         typer.echo(json.dumps(shapes.of_plan(planned, limits, left, unseen)))
@@ -76,20 +64,20 @@ def apply(
     Of a FILE that plan --save wrote, send exactly what it says, or nothing where something has moved since.
     """
     settings = environment.load()
-    file = saved_plan(kinds)
+    file = arguments.saved_plan(kinds)
     with runs.recorded(settings, "activate", kinds or ()) as record:
         approved = approval.read(file, settings) if file else None
         for name, given in (("budget", budget), ("creations", creations)):
             if approved and given is not None:
                 again = f"plan --save {file} --{name} N"
                 raise UsageError(f"{file} was planned with its {name}. For another one: {again}")
-        chosen = list(approved.kinds) if approved else chosen_kinds(kinds)
-        mavera = mavera_of(settings)
+        chosen = list(approved.kinds) if approved else arguments.chosen_kinds(kinds)
+        mavera = arguments.mavera_of(settings)
         wanted = records.load(settings, chosen)
         width = screen.key_width(wanted)
-        limits = limits_of(settings, approved.budget if approved else budget, creations)
-        with writing(settings) as ledger:
-            account.require(ledger, mavera, key_of(settings))
+        limits = arguments.limits_of(settings, approved.budget if approved else budget, creations)
+        with arguments.writing(settings) as ledger:
+            account.require(ledger, mavera, arguments.key_of(settings))
             if file and approved:
                 now = planning.plan(wanted, ledger, chosen, limits._replace(month=0, run=None))
                 approval.require_unmoved(approved, file, settings, now, ledger, mavera)

@@ -6,14 +6,8 @@ from typing import Annotated
 import typer
 
 from activate import origins, planning, records
-from activate.cli import screen, shapes
-from activate.cli.arguments import (
-    AsJson,
-    RecordKey,
-    limits_of,
-    not_asked_for,
-    wanted_record,
-)
+from activate.cli import arguments, screen, shapes
+from activate.cli.arguments import AsJson, RecordKey
 from activate.kinds import KINDS
 from activate.ledger import opening
 from activate.ledger.rows import BY_HAND
@@ -25,7 +19,7 @@ def status(as_json: AsJson = False) -> None:
     """Show what stands in Mavera and what it cost, from the ledger and the published copy alone."""
     settings, chosen = environment.load(), list(KINDS)
     ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
-    limits = limits_of(settings, None)
+    limits = arguments.limits_of(settings, None)
     missing, witnesses = origins.missing_metrics(settings), origins.witnesses(settings)
     planned = planning.plan(records.load(settings, chosen), ledger, chosen, limits)
     entries, last = ledger.entries(), ledger.last_run()
@@ -67,12 +61,12 @@ def explain(
 ) -> None:
     """Follow one record back: its facts, the marts and rows behind them, its words, what was sent, paid."""
     settings = environment.load()
-    record = wanted_record(settings, key)
+    record = arguments.wanted_record(settings, key)
     ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
     calls, entry = ledger.calls(), ledger.entries().get(key)
     own = [call for call in calls if call.key == key]
     if record is None and not own:
-        raise not_asked_for(key)
+        raise arguments.not_asked_for(key)
     answers = {call.call_id: ledger.answer(call.call_id) for call in own}
     made = {call.remote_id for call in own if call.remote_id}
     # Ids stand in texts as JSON has them: one that is part of another cannot be meant.

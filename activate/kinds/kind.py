@@ -78,41 +78,28 @@ class Listing(NamedTuple):
 class Kind(ABC):
     """One kind of Mavera object. Stateless: one instance serves every account."""
 
-    name: str
-    """How ledger, plan files and `--json` spell it; never changed."""
+    name: str  # as ledger, plan files and `--json` spell it; never changed
     terms: Terms
-    thing: str
-    """What one object is called in a message."""
-    path: str
-    """Where objects are created and listed."""
-    seconds: float
-    """How long a creation may take without a byte."""
-    words_file: str
-    """The template in the folder of a job."""
-    name_field: str
-    reference_field: str
-    """Where a listed object shows its name, and where our reference."""
-    echo: tuple[str, ...]
-    """The fields that are sent, and shown again by a list."""
-    choice_file: str = ""
-    """A file in the folder of a job with what it chose beside its words."""
-    columns: tuple[str, ...] = ()
-    """Columns that only this kind's sync model has."""
-    has_paragraphs: bool = False
-    """Whether only the empty lines of a template count."""
-    tells_words: bool = False
-    """Whether a fingerprint covers the words, so that new wording reaches Mavera."""
+    thing: str  # what one object is called in a message
+    path: str  # where objects are created and listed
+    seconds: float  # how long a creation may take without a byte
     page: int | None = PAGE
-    is_listed_whole: bool = True
-    """Whether a list shows the words of its objects; otherwise it shows threads, which have to be opened."""
-    has_own: bool = False
-    """Whether accounts usually have objects of their own that are counted and left alone."""
+    words_file: str  # the template in the folder of a job
+    choice_file: str = ""  # beside it, what the job chose
+    columns: tuple[str, ...] = ()  # that only this kind's sync model has
+    has_paragraphs: bool = False  # only the empty lines of its template count
+    tells_words: bool = False  # the fingerprint covers the words, so that new wording reaches Mavera
+    name_field: str  # where a listed object shows its name,
+    reference_field: str  # and where our reference
+    echo: tuple[str, ...]  # the fields that are sent, and shown again by a list
+    is_listed_whole: bool = True  # or else a list shows threads, which have to be opened
+    has_own: bool = False  # accounts have objects of their own, which are counted and left alone
     waits: Waits | None = None
     remedies: Remedies
-    aside: str = ""
-    """What a plan shows of a record beside its people; `{count}` is how many records it refers to."""
-    likeness: str = "the beginning of its name, or an earlier one"
-    """How an object that bears a record's name was recognized, where it is not the whole name."""
+    aside: str = ""  # what a plan shows beside the people; {count} is how many records it refers to
+    likeness: str = (
+        "the beginning of its name, or an earlier one"  # how an object without the name was matched
+    )
 
     # Before it is sent
 
