@@ -37,7 +37,7 @@ class Difference(NamedTuple):
         # Rounded, for 0.36 - 0.35 is a little more than 0.01.
         return not self.step or round(self.distance / self.step, 6) > 1
 
-    def is_told_by(self, share_of_people: float) -> bool:
+    def is_revealed_by(self, share_of_people: float) -> bool:
         """Whether so many of the people can have made half of the move, or of the step.
 
         They can move a share by no more than their part; what is none, such as money, one alone can at will.

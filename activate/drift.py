@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 from activate.answers import Answer, is_proof
 from activate.errors import NotStarted
 from activate.kinds import KINDS
-from activate.kinds.kind import LONG_AGO, Held, Kind, shown_id, unclaimed
+from activate.kinds.kind import LONG_AGO, Kind, RemoteObject, shown_id, unclaimed
 from activate.ledger.journal import Ledger
 from activate.ledger.rows import Call
 from activate.likeness import letters
@@ -40,7 +40,7 @@ class Drift:
     state: State
     shown_id: str
     text: str
-    held: Held | None = None
+    remote: RemoteObject | None = None
     call: Call | None = None
 
 
@@ -56,7 +56,7 @@ class Findings:
     own: int
     unread: int
     drifts: tuple[Drift, ...]
-    strays: tuple[Held, ...] = ()
+    strays: tuple[RemoteObject, ...] = ()
 
     def counts(self) -> Counter[str]:
         return Counter(drift.state for drift in self.drifts)
@@ -70,22 +70,22 @@ def find(ledger: Ledger, mavera: Mavera, kinds: Sequence[str], settle_seconds: i
     settled = ledger.now() - timedelta(seconds=settle_seconds)
     ours = own = unread = 0
     drifts: list[Drift] = []
-    strays: list[Held] = []
+    strays: list[RemoteObject] = []
     calls = ledger.calls()
     for kind in map(KINDS.__getitem__, kinds):
         listing = kind.listing(mavera, calls, LONG_AGO, THREADS_TO_OPEN)
         unread += listing.unread
-        new = [one for one in unclaimed(listing.held, calls) if not one.record_key]
+        new = [one for one in unclaimed(listing.objects, calls) if not one.record_key]
         strays += new
         own += len(new) if kind.has_own else 0
         ours += sum(call.kind == kind.name for call in ledger.accepted().values())
         drifts += _of_known(ledger, kind, listing.present, settled)
-        drifts += _of_unknown(ledger, kind, listing.held)
+        drifts += _of_unknown(ledger, kind, listing.objects)
     return Findings(ours, own, unread, tuple(drifts), tuple(strays))
 
 
 def _of_known(
-    ledger: Ledger, kind: Kind, present: Mapping[str, Held | None], settled: datetime
+    ledger: Ledger, kind: Kind, present: Mapping[str, RemoteObject | None], settled: datetime
 ) -> Iterator[Drift]:
     entries = ledger.entries()
     for key, call in ledger.accepted().items():
@@ -95,13 +95,13 @@ def _of_known(
             continue
         if known not in present and call.begun_at <= settled:
             yield Drift(key, "deleted", known, "is gone from Mavera", call=call)
-        elif (held := present.get(known)) and entry.state == "done":
-            fields = _edited(ledger, call, held)
+        elif (remote := present.get(known)) and entry.state == "done":
+            fields = _edited(ledger, call, remote)
             if fields:
-                yield Drift(key, "edited", known, f"has another {' and '.join(fields)}", held, call)
+                yield Drift(key, "edited", known, f"has another {' and '.join(fields)}", remote, call)
 
 
-def _edited(ledger: Ledger, call: Call, held: Held) -> list[str]:
+def _edited(ledger: Ledger, call: Call, remote: RemoteObject) -> list[str]:
     """Name the fields that read otherwise than Mavera answered, or than was sent where it did not say.
 
     What Mavera makes of a text when it accepts it is no edit, so its own answer counts first.
@@ -111,12 +111,12 @@ def _edited(ledger: Ledger, call: Call, held: Held) -> list[str]:
     return [
         field
         for field in KINDS[call.kind].echo
-        if field in held.body and expected.get(field) is not None
-        and _plain(held.body[field]) != _plain(expected[field])
+        if field in remote.body and expected.get(field) is not None
+        and _plain(remote.body[field]) != _plain(expected[field])
     ]  # fmt: skip
 
 
-def _of_unknown(ledger: Ledger, kind: Kind, held: Sequence[Held]) -> Iterator[Drift]:
+def _of_unknown(ledger: Ledger, kind: Kind, objects: Sequence[RemoteObject]) -> Iterator[Drift]:
     calls, entries = ledger.calls(), ledger.entries()
     standing = {entry.remote_id: key for key, entry in entries.items() if entry.remote_id}
     # What cannot be edited is made anew when its facts have moved: then it differs in its fingerprint.
@@ -126,10 +126,10 @@ def _of_unknown(ledger: Ledger, kind: Kind, held: Sequence[Held]) -> Iterator[Dr
         for key, entry in entries.items()
         if entry.remote_id
     }
-    strangers = {one.remote_id for one in unclaimed(held, calls) if one.record_key}
+    strangers = {one.remote_id for one in unclaimed(objects, calls) if one.record_key}
     let_be = {call.remote_id for call in calls if call.action == "let be"}
     settled = standing.keys() | let_be
-    ours = [one for one in held if one.record_key and one.remote_id not in settled]
+    ours = [one for one in objects if one.record_key and one.remote_id not in settled]
     for one in sorted(ours, key=lambda one: one.made_at, reverse=True):
         which = (one.key, "" if edits else one.fingerprint)
         is_stranger = one.remote_id in strangers
@@ -174,9 +174,9 @@ def _settle(drift: Drift, policy: DriftPolicy, record: Record | None, ledger: Le
                 "to be made again, at its price" if record else "no row asks for it any more: not made again"
             )
         case "restore", "edited":
-            if drift.held is None or not drift.held.of.terms.update_edits:
+            if drift.remote is None or not drift.remote.of.terms.update_edits:
                 return "left: only a persona can be put back"
-            _decide(drift, "restore", "edited by hand in Mavera", drift.held.remote_id, ledger)
+            _decide(drift, "restore", "edited by hand in Mavera", drift.remote.remote_id, ledger)
             return "to be put back"
         case "adopt", "deleted":
             _decide(drift, "give up", "deleted in Mavera, and left so", None, ledger)
@@ -184,8 +184,8 @@ def _settle(drift: Drift, policy: DriftPolicy, record: Record | None, ledger: Le
         case "adopt", "edited":
             _accept(drift, ledger, mavera)
             return "accepted as it stands"
-        case "adopt", "unknown" if drift.held:
-            _adopt(drift.held, drift.held.of.answer_of(mavera, drift.held), record, ledger)
+        case "adopt", "unknown" if drift.remote:
+            _adopt(drift.remote, drift.remote.of.answer_of(mavera, drift.remote), record, ledger)
             return "adopted"
     return ""
 
@@ -204,8 +204,8 @@ def _decide(
 
 def _accept(drift: Drift, ledger: Ledger, mavera: Mavera) -> None:
     """Take what somebody wrote in Mavera for what was sent; it stands until the facts move."""
-    if drift.call and drift.held:
-        call, body = drift.call, drift.held.body
+    if drift.call and drift.remote:
+        call, body = drift.call, drift.remote.body
         echoed = {field: body[field] for field in KINDS[call.kind].echo if field in body}
         ledger.take_over(
             kind=call.kind,
@@ -214,10 +214,10 @@ def _accept(drift: Drift, ledger: Ledger, mavera: Mavera) -> None:
             fingerprint=call.fingerprint,
             facts=call.facts,
             payload={**call.payload, **echoed},
-            remote_id=drift.held.remote_id,
+            remote_id=drift.remote.remote_id,
             thread_id=call.thread_id,
             state="done",
-            answer=drift.held.of.answer_of(mavera, drift.held).body,
+            answer=drift.remote.of.answer_of(mavera, drift.remote).body,
             person_count=call.person_count,
             wording=call.wording,
         )
@@ -231,7 +231,7 @@ def let_be(ids: Sequence[str], findings: Findings, ledger: Ledger) -> Iterator[D
     strange = {
         found.shown_id: found
         for found in findings.drifts
-        if found.held and found.state in {"unknown", "twice"}
+        if found.remote and found.state in {"unknown", "twice"}
     }
     own = "is the account's own"
     strange |= {one.shown_id: Drift(one.kind, "unknown", one.shown_id, own, one) for one in findings.strays}
@@ -240,15 +240,15 @@ def let_be(ids: Sequence[str], findings: Findings, ledger: Ledger) -> Iterator[D
             f"{nowhere[0]} is no object with our reference, nor any other, that the ledger does not know"
         )
     for drift in map(strange.__getitem__, ids):
-        if drift.held:
+        if drift.remote:
             ledger.decide(
                 "let be",
-                kind=drift.held.kind,
-                record_key=drift.held.record_key,
-                job=_job_of(drift.held.record_key),
+                kind=drift.remote.kind,
+                record_key=drift.remote.record_key,
+                job=_job_of(drift.remote.record_key),
                 reason="not of this ledger",
-                remote_id=drift.held.remote_id,
-                thread_id=drift.held.answer.thread_id if drift.held.answer else None,
+                remote_id=drift.remote.remote_id,
+                thread_id=drift.remote.answer.thread_id if drift.remote.answer else None,
             )
             yield drift
 
@@ -262,10 +262,10 @@ def adopt(record: Record, ledger: Ledger, mavera: Mavera, remote_id: str) -> str
     Where a call is unknown this is how it ended. Where the ledger knows nothing, what Mavera holds counts as
     paid for earlier. Raises NotStarted where Mavera has no such object.
     """
-    held = KINDS[record.kind].fetched(mavera, remote_id)
-    if held is None:
+    remote = KINDS[record.kind].fetched(mavera, remote_id)
+    if remote is None:
         raise NotStarted(f"Mavera has no custom persona {remote_id}, or no answer yet in such a thread")
-    _adopt(held, held.of.answer_of(mavera, held), record, ledger)
+    _adopt(remote, remote.of.answer_of(mavera, remote), record, ledger)
     return remote_id
 
 
@@ -280,8 +280,8 @@ def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera) -> Itera
     taken = {key for key, entry in ledger.entries().items() if entry.remote_id}
     taken |= {call.key for call in ledger.unknown()}
     for kind in KINDS.values():
-        held = kind.listing(mavera).held
-        strangers = [one for one in unclaimed(held, ledger.calls()) if one.record_key]
+        objects = kind.listing(mavera).objects
+        strangers = [one for one in unclaimed(objects, ledger.calls()) if one.record_key]
         for one in sorted(strangers, key=lambda one: one.made_at):
             if one.key not in taken:
                 _adopt(one, one.of.answer_of(mavera, one), records.get(one.key), ledger)
@@ -328,7 +328,7 @@ def forget(key: str, ledger: Ledger, record: Record | None = None, mavera: Maver
     )
 
 
-def _bearers(record: Record, ledger: Ledger, mavera: Mavera) -> list[Held]:
+def _bearers(record: Record, ledger: Ledger, mavera: Mavera) -> list[RemoteObject]:
     return [one for one in _strays(record.kind, ledger, mavera) if one.of.bears(one, record)]
 
 
@@ -347,25 +347,25 @@ def charged(key: str, credits_spent: int, ledger: Ledger) -> int:
     return len(lost)
 
 
-def _strays(kind: str, ledger: Ledger, mavera: Mavera) -> list[Held]:
+def _strays(kind: str, ledger: Ledger, mavera: Mavera) -> list[RemoteObject]:
     """Return what Mavera has of a kind, without our reference and unknown to the ledger."""
-    held = KINDS[kind].listing(mavera, ledger.calls(), LONG_AGO, THREADS_TO_OPEN).held
-    return [one for one in unclaimed(held, ledger.calls()) if not one.record_key]
+    objects = KINDS[kind].listing(mavera, ledger.calls(), LONG_AGO, THREADS_TO_OPEN).objects
+    return [one for one in unclaimed(objects, ledger.calls()) if not one.record_key]
 
 
 def _stands(entry: Entry | None) -> bool:
     return bool(entry and (entry.remote_id or entry.state in {"unknown", "waiting"}))
 
 
-def _adopt(held: Held, answer: Answer, record: Record | None, ledger: Ledger) -> None:
+def _adopt(remote: RemoteObject, answer: Answer, record: Record | None, ledger: Ledger) -> None:
     """Write that an object is a record: as the end of its unknown call, else as paid for earlier.
 
     Without a reference in it nobody knows the facts that it was made from, and it counts as made from none.
     """
-    record_key = record.record_key if record else held.record_key
-    key = f"{held.kind}/{record_key}"
-    is_current = bool(record and held.fingerprint and record.fingerprint.startswith(held.fingerprint))
-    fingerprint = record.fingerprint if record and is_current else held.fingerprint
+    record_key = record.record_key if record else remote.record_key
+    key = f"{remote.kind}/{record_key}"
+    is_current = bool(record and remote.fingerprint and record.fingerprint.startswith(remote.fingerprint))
+    fingerprint = record.fingerprint if record and is_current else remote.fingerprint
     call = next((call for call in ledger.unknown() if call.key == key), None)
     if call:
         ledger.end(
@@ -380,7 +380,7 @@ def _adopt(held: Held, answer: Answer, record: Record | None, ledger: Ledger) ->
             answer=answer.body,
         )
     else:
-        _take_over(held.kind, record_key, record if is_current else None, fingerprint, answer, ledger)
+        _take_over(remote.kind, record_key, record if is_current else None, fingerprint, answer, ledger)
 
 
 def _take_over(
@@ -417,13 +417,13 @@ class Match(NamedTuple):
     """
 
     record: Record
-    held: Sequence[Held]
+    objects: Sequence[RemoteObject]
     how: str
     is_shared: bool
 
     @property
     def is_clear(self) -> bool:
-        return len(self.held) == 1 and not self.is_shared
+        return len(self.objects) == 1 and not self.is_shared
 
 
 def matches(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera, kinds: Sequence[str]) -> list[Match]:
@@ -435,16 +435,18 @@ def matches(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera, kinds: Seq
     found: list[Match] = []
     for kind in kinds:
         missing = [one for one in wanted if one.kind == kind and not _stands(entries.get(one.key))]
-        held = _strays(kind, ledger, mavera) if missing else []
-        closest = {one.remote_id: _closest(one, missing) for one in held}
+        objects = _strays(kind, ledger, mavera) if missing else []
+        closest = {one.remote_id: _closest(one, missing) for one in objects}
         for record in missing:
-            own = [one for one in held if record.key in closest[one.remote_id]]
+            own = [one for one in objects if record.key in closest[one.remote_id]]
             found += [_match(record, own)] if own else []
-    times = Counter(one.remote_id for match in found for one in match.held)
-    return [match._replace(is_shared=any(times[one.remote_id] > 1 for one in match.held)) for match in found]
+    times = Counter(one.remote_id for match in found for one in match.objects)
+    return [
+        match._replace(is_shared=any(times[one.remote_id] > 1 for one in match.objects)) for match in found
+    ]
 
 
-def _closest(one: Held, records: Sequence[Record]) -> set[str]:
+def _closest(one: RemoteObject, records: Sequence[Record]) -> set[str]:
     """Return the records whose name an object bears; of several, those whose texts it shows the most of."""
     bearing = [record for record in records if one.of.bears(one, record)]
     exact = [record for record in bearing if letters(one.name) in map(letters, record.names)]
@@ -452,7 +454,7 @@ def _closest(one: Held, records: Sequence[Record]) -> set[str]:
     return {key for key, score in scores.items() if score == max(scores.values())}
 
 
-def _agreement(one: Held, record: Record) -> int:
+def _agreement(one: RemoteObject, record: Record) -> int:
     """Count the letters that what an object shows has in common with what a record would send."""
     sent = [letters(text) for text in record.payload.values() if isinstance(text, str)]
     shown = [letters(text) for text in one.shown]
@@ -465,12 +467,12 @@ def _common(one: str, other: str) -> int:
     return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
 
-def _match(record: Record, held: Sequence[Held]) -> Match:
-    if same := [one for one in held if one.name == record.name]:
+def _match(record: Record, objects: Sequence[RemoteObject]) -> Match:
+    if same := [one for one in objects if one.name == record.name]:
         return Match(record, same, "same name", is_shared=False)
-    if alike := [one for one in held if one.name and letters(one.name) == letters(record.name)]:
+    if alike := [one for one in objects if one.name and letters(one.name) == letters(record.name)]:
         return Match(record, alike, "same letters and digits", is_shared=False)
-    return Match(record, held, KINDS[record.kind].likeness, is_shared=False)
+    return Match(record, objects, KINDS[record.kind].likeness, is_shared=False)
 
 
 def take(match: Match, ledger: Ledger, mavera: Mavera) -> str:
@@ -480,9 +482,9 @@ def take(match: Match, ledger: Ledger, mavera: Mavera) -> str:
     reference in. What cannot be edited counts as made from the facts as they are: it is not paid for anew
     before they move.
     """
-    (held,) = match.held
-    record = None if held.of.terms.update_edits else match.record
+    (remote,) = match.objects
+    record = None if remote.of.terms.update_edits else match.record
     fingerprint = record.fingerprint if record else ""
-    answer = held.of.answer_of(mavera, held)
+    answer = remote.of.answer_of(mavera, remote)
     _take_over(match.record.kind, match.record.record_key, record, fingerprint, answer, ledger)
-    return held.shown_id
+    return remote.shown_id

@@ -7,7 +7,7 @@ from activate.errors import LedgerError, MaveraError, NotStarted, OutOfCredits
 from activate.ledger.journal import Ledger
 from activate.mavera import Mavera
 from activate.plan import Plan, Price, Record
-from activate.planning import Limits, brake, look_for_unclaimed, plan
+from activate.planning import Limits, brake, find_unclaimed, plan
 from activate.reconcile import Reconciler
 from activate.run import Outcome, Result, Run, State
 from activate.send import Sender
@@ -110,4 +110,4 @@ class _Apply:
             self.run.ledger.chain.verify()
         except LedgerError as error:
             raise NotStarted(str(error)) from None
-        self.unclaimed = look_for_unclaimed(plan_now, self.run.ledger, self.run.mavera)
+        self.unclaimed = find_unclaimed(plan_now, self.run.ledger, self.run.mavera)

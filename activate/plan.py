@@ -114,8 +114,8 @@ class Record:
         return (*filter(None, (self.name, title if isinstance(title, str) else "")), *self.earlier_names)
 
 
-class Told(NamedTuple):
-    """Facts that Mavera was told, and how many people they were about."""
+class SentFacts(NamedTuple):
+    """Facts that were sent to Mavera, and the number of people they describe."""
 
     facts: Facts
     person_count: int | None
@@ -123,14 +123,14 @@ class Told(NamedTuple):
 
 @dataclass(frozen=True)
 class Entry:
-    """How a record stands according to the ledger.
+    """The state of a record in the ledger.
 
-    `fingerprint`, `facts`, `person_count`, `wording` and the ids are those that Mavera accepted last, empty
-    where the ledger does not know them; the rest belongs to the last call, which may have failed since. Of an
-    object that was adopted without a row that asks for it, `fingerprint` is as much as its reference holds.
-    `broken_id` is an object that Mavera took, and charged, but could not finish. What `drifted` was deleted
-    or edited in Mavera and is to be as it was; what is `gone` was deleted there and is to stay so.
-    `perhaps` is what edits since told whose answers were lost: Mavera may hold that.
+    `fingerprint`, `facts`, `person_count`, `wording` and the ids are those that Mavera accepted last; they are
+    empty if the ledger does not know them. The other fields belong to the last call, which may have failed. For
+    an object that was adopted although no row asks for it, only the 12 digits in its reference are known.
+    `broken_id`: an object that Mavera charged for and could not finish. `drifted`: somebody deleted or edited
+    the object in Mavera, and it is to be restored; `gone`: it was deleted there and stays deleted.
+    `unconfirmed_edits`: edits that were sent but never answered. Mavera may have applied them.
     """
 
     state: Literal["done", "failed", "unknown", "waiting", "drifted", "gone"]
@@ -145,15 +145,15 @@ class Entry:
     sent_fingerprint: str = ""
     error: str = ""
     broken_id: str | None = None
-    perhaps: tuple[Told, ...] = ()
+    unconfirmed_edits: tuple[SentFacts, ...] = ()
 
 
 @dataclass(frozen=True)
 class Step:
     """What happens to one wanted record, and why.
 
-    `stands` where a record is withheld and what Mavera has of it may be asked and used all the same; `edits`
-    where an update edits the object in place.
+    `is_usable`: the record is withheld, but other records may refer to its remote object. `edits`: the update
+    edits the remote object in place.
     """
 
     action: Action
@@ -161,7 +161,7 @@ class Step:
     price: Price = FREE
     reason: str = ""
     entry: Entry | None = None
-    stands: bool = False
+    is_usable: bool = False
     edits: bool = False
 
     @property
@@ -303,7 +303,7 @@ def _step(
     if entry and (few := _few(record, entry, smallest_cohort)):
         people = "person" if few == 1 else "people"
         reason = f"only {few} {people} joined or left since it was sent; an update would tell about them"
-        return Step("hold", record, reason=reason, entry=entry, stands=entry.remote_id is not None)
+        return Step("hold", record, reason=reason, entry=entry, is_usable=entry.remote_id is not None)
     if entry and entry.state == "drifted":
         return replace(step, reason=entry.error)
     if entry and entry.state == "failed" and entry.error:
@@ -357,7 +357,7 @@ def _doubted(step: Step) -> Step:
     """Hold what would be paid for; what stands in Mavera goes on to stand, for others to refer to."""
     reason = f"its numbers are in doubt: {step.record.doubt}"
     stands = bool(step.entry and step.entry.remote_id)
-    return Step("hold", step.record, reason=reason, entry=step.entry, stands=stands)
+    return Step("hold", step.record, reason=reason, entry=step.entry, is_usable=stands)
 
 
 def _is_material(record: Record, entry: Entry) -> bool:
@@ -378,11 +378,11 @@ def _few(record: Record, entry: Entry, smallest_cohort: int) -> int:
 
     Of all that Mavera may hold, the nearest counts.
     """
-    told = (Told(entry.facts, entry.person_count), *entry.perhaps)
+    told = (SentFacts(entry.facts, entry.person_count), *entry.unconfirmed_edits)
     return min(filter(None, (_few_since(record, one, smallest_cohort) for one in told)), default=0)
 
 
-def _few_since(record: Record, told: Told, smallest_cohort: int) -> int:
+def _few_since(record: Record, told: SentFacts, smallest_cohort: int) -> int:
     """Count those few from what Mavera was told.
 
     There are none where only shares moved, of a group so large that they can hardly have moved them.
@@ -393,7 +393,7 @@ def _few_since(record: Record, told: Told, smallest_cohort: int) -> int:
     if few >= smallest_cohort or not few:
         return 0
     share = few / max(1, min(record.person_count, told.person_count))
-    return few if any(each.is_told_by(share) for each in _differences(told.facts, record)) else 0
+    return few if any(each.is_revealed_by(share) for each in _differences(told.facts, record)) else 0
 
 
 def _lasts(record: Record, entry: Entry, since: datetime | None) -> bool:
@@ -408,7 +408,7 @@ def _behind(steps: Mapping[str, Step], ledger: Mapping[str, Entry]) -> dict[str,
     for step in steps.values():
         for key in step.record.references if step.sends else ():
             before, entry = steps.get(key), ledger.get(key)
-            if before and before.action in {"hold", "look up"} and not before.stands:
+            if before and before.action in {"hold", "look up"} and not before.is_usable:
                 reason = f"after {key}: {before.reason}"
             elif (before and before.sends) or (entry and entry.remote_id):
                 continue

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from activate import kinds
 from activate.errors import NotStarted
 from activate.kinds import KINDS
-from activate.kinds.kind import CLOCKS_APART, LONG_AGO, Held, unclaimed
+from activate.kinds.kind import CLOCKS_APART, LONG_AGO, RemoteObject, unclaimed
 from activate.ledger.journal import Journal
 from activate.mavera import Mavera
 from activate.plan import Plan, Record, Step, diff
@@ -61,7 +61,7 @@ def plan(
     """Return what apply would do; with a budget of 0, what it would do with one that suffices.
 
     Of an approved plan it sends what was approved, and holds what has come up since. `unclaimed` is what
-    `look_for_unclaimed` found.
+    `find_unclaimed` found.
     """
     planned = diff(
         wanted,
@@ -99,7 +99,7 @@ def brake(planned: Plan, limits: Limits) -> str:
     )
 
 
-def look_for_unclaimed(plan_now: Plan, ledger: Journal, mavera: Mavera) -> dict[str, str]:
+def find_unclaimed(plan_now: Plan, ledger: Journal, mavera: Mavera) -> dict[str, str]:
     """Return by record key why an object in Mavera may be a record that is to be created. Free calls only.
 
     Each kind that is to be paid for is listed once. Of threads those are opened that were touched since the
@@ -110,11 +110,11 @@ def look_for_unclaimed(plan_now: Plan, ledger: Journal, mavera: Mavera) -> dict[
     calls = ledger.calls()
     since = calls[-1].begun_at - CLOCKS_APART if calls else LONG_AGO
     found = {
-        name: unclaimed(kind.listing(mavera, calls, since, THREADS_TO_OPEN).held, calls)
+        name: unclaimed(kind.listing(mavera, calls, since, THREADS_TO_OPEN).objects, calls)
         for name, kind in KINDS.items()
         if any(record.kind == name for record in paid)
     }
-    strangers = [one for held in found.values() for one in held if one.record_key]
+    strangers = [one for objects in found.values() for one in objects if one.record_key]
     if strangers:
         age, remedy = (
             ("older than Mavera", "python -m activate drift lists them and takes your decision")
@@ -134,7 +134,7 @@ def look_for_unclaimed(plan_now: Plan, ledger: Journal, mavera: Mavera) -> dict[
     }
 
 
-def _may_be_it(one: Held) -> str:
+def _may_be_it(one: RemoteObject) -> str:
     shown = f'"{one.name}" ({one.shown_id})' if one.name else one.shown_id
     return (
         f"{shown} in Mavera may be it: python -m activate import adopts it for nothing, "

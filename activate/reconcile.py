@@ -83,7 +83,7 @@ class Reconciler:
             return Found(doubt=f"Mavera answered {what}, and may have charged; {doubt}. Decide: {decide}")
         return found
 
-    def look_at_once(self, step: Step, call_id: str, done: State, error: str) -> Result | None:
+    def search_at_once(self, step: Step, call_id: str, done: State, error: str) -> Result | None:
         """Search for what a call may have made whose answer was lost just now; None while it is at work."""
         key = step.record.key
         if step.edits:
@@ -140,7 +140,7 @@ class Reconciler:
         for call in self._running():
             remote_id = str(call.remote_id)
             try:
-                answer = KINDS[call.kind].standing(self.run.mavera, remote_id)
+                answer = KINDS[call.kind].current(self.run.mavera, remote_id)
             except KeyRefused:
                 raise
             except Refused as error:

@@ -237,7 +237,7 @@ def _wording(environment: jinja2.Environment, kind: Kind, template: str, draft: 
 
     Where it covers the words, these are the name and the templates that the facts are put into.
     """
-    if not kind.tells_words:
+    if not kind.covers_words:
         return _hash(draft.documents) if draft.documents else ""
     files = [words_of(kind.name, template), f"{_folder(template)}/{kind.choice_file}"]
     return _hash([draft.name, *(source for file in files for source in _sources(environment, file))])

@@ -118,7 +118,7 @@ class Sender:
             answer = self._call(kind, payload, remote_id)
         except OutcomeUnknown as error:
             self._keep(call_id, error)
-            if result := self._reconciler.look_at_once(step, call_id, done, str(error)):
+            if result := self._reconciler.search_at_once(step, call_id, done, str(error)):
                 self.run.note(result)
         except MaveraError as error:
             ledger.end(call_id, "failed", credits_spent=0, error=str(error))

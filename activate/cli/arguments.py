@@ -16,7 +16,7 @@ from activate.ledger.journal import Ledger
 from activate.ledger.lock import lock
 from activate.mavera import Mavera
 from activate.plan import Plan, Record
-from activate.planning import Limits, look_for_unclaimed
+from activate.planning import Limits, find_unclaimed
 from common import settings as environment
 
 Kinds = Annotated[list[str] | None, typer.Argument(help=f"Which kinds: {', '.join(KINDS)}. All by default.")]
@@ -64,7 +64,7 @@ def unclaimed_in_mavera(
     if settings.mavera_api_key is None:
         return {}, "MAVERA_API_KEY is not set: nobody looked whether some of these are in Mavera already"
     try:
-        return look_for_unclaimed(planned, ledger, mavera_of(settings)), ""
+        return find_unclaimed(planned, ledger, mavera_of(settings)), ""
     except (MaveraError, NotStarted) as error:
         return {}, str(error)
 

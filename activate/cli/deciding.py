@@ -139,9 +139,9 @@ def import_(
         matches = drift.matches(records.load(settings, chosen), ledger, mavera, chosen)
         for match in matches:
             start = f"{'?' if match.is_clear else '!'} {match.record.key:<36}"
-            for held in match.held:
-                age = (ledger.now() - held.made_at).days
-                typer.echo(f'{start}"{held.name}" {held.shown_id}, {age} days old: {match.how}')
+            for remote in match.objects:
+                age = (ledger.now() - remote.made_at).days
+                typer.echo(f'{start}"{remote.name}" {remote.shown_id}, {age} days old: {match.how}')
             if not match.is_clear:
                 typer.echo("      ambiguous: left alone. python -m activate settle RECORD --adopt ID decides")
         clear = [match for match in matches if match.is_clear]

@@ -17,10 +17,10 @@ from activate.kinds.kind import (
     WORKSPACE,
     Draft,
     Found,
-    Held,
     Kind,
     Known,
     Listing,
+    RemoteObject,
     lacking,
     may_come_from,
     reference_of,
@@ -146,10 +146,10 @@ class Analyses(Kind):
     def rows(self, mavera: Mavera) -> list[dict[str, Any]]:
         return threads(mavera)
 
-    def asked(self, thread: Mapping[str, Any]) -> list[Held]:
+    def asked(self, thread: Mapping[str, Any]) -> list[RemoteObject]:
         """Return the answered questions of a thread, oldest first."""
         return [
-            Held(self, answer.remote_id, words, thread, answer)
+            RemoteObject(self, answer.remote_id, words, thread, answer)
             for words, answer in asked_in(thread)
             if answer
         ]
@@ -163,14 +163,14 @@ class Analyses(Kind):
     ) -> Listing:
         rows = threads(mavera)
         ids, unread = to_open(rows, calls, since, at_most)
-        held = [one for thread_id in ids for one in self.asked(opened(mavera, thread_id))]
-        return Listing(held, dict.fromkeys((str(row["id"]) for row in rows), None), unread)
+        objects = [one for thread_id in ids for one in self.asked(opened(mavera, thread_id))]
+        return Listing(objects, dict.fromkeys((str(row["id"]) for row in rows), None), unread)
 
-    def answer_of(self, mavera: Mavera, held: Held) -> Answer:
-        assert held.answer  # noqa: S101
-        return held.answer
+    def answer_of(self, mavera: Mavera, remote: RemoteObject) -> Answer:
+        assert remote.answer  # noqa: S101
+        return remote.answer
 
-    def fetched(self, mavera: Mavera, remote_id: str) -> Held | None:
+    def fetched(self, mavera: Mavera, remote_id: str) -> RemoteObject | None:
         return next(reversed(self.asked(opened(mavera, remote_id))), None)
 
     def opened_since(
@@ -213,7 +213,7 @@ class Analyses(Kind):
 
     def _look_in(self, thread: Mapping[str, Any], call: Call, known: Known, ledger: Journal) -> Found | None:
         """Search one thread for a question; None where nothing in it can have come from that call."""
-        asked = [Held(self, a.remote_id if a else "", w, thread, a) for w, a in asked_in(thread)]
+        asked = [RemoteObject(self, a.remote_id if a else "", w, thread, a) for w, a in asked_in(thread)]
         new = [one for one in asked if not (one.answer and one in known)]
         for one in new:
             if one.reference == reference_of(call):
@@ -226,12 +226,12 @@ class Analyses(Kind):
             return Found(doubt=may_come_from(str(thread["id"]), call))
         return None
 
-    def bears(self, held: Held, record: Record) -> bool:
+    def bears(self, remote: RemoteObject, record: Record) -> bool:
         """Whether it is a question that a record would ask, in any form."""
-        if held.record_key:
-            return held.record_key == record.record_key
+        if remote.record_key:
+            return remote.record_key == record.record_key
         message = str(record.payload.get("message"))
-        return len(letters(held.words)) >= SURE_QUESTION and may_be(held.words, message)
+        return len(letters(remote.words)) >= SURE_QUESTION and may_be(remote.words, message)
 
 
 def _shows_all(thread: Mapping[str, Any], ledger: Journal) -> Found:

@@ -70,8 +70,8 @@ class Found(NamedTuple):
 class Listing(NamedTuple):
     """The remote objects of a kind: `present` by the ids that a list shows, `unread` those not opened."""
 
-    held: Sequence["Held"]
-    present: Mapping[str, "Held | None"]
+    objects: Sequence["RemoteObject"]
+    present: Mapping[str, "RemoteObject | None"]
     unread: int = 0
 
 
@@ -88,7 +88,7 @@ class Kind(ABC):
     choice_file: str = ""  # beside it, what the job chose
     columns: tuple[str, ...] = ()  # that only this kind's sync model has
     has_paragraphs: bool = False  # only the empty lines of its template count
-    tells_words: bool = False  # the fingerprint covers the words, so that new wording reaches Mavera
+    covers_words: bool = False  # the fingerprint covers the words, so that new wording reaches Mavera
     name_field: str  # where a listed object shows its name,
     reference_field: str  # and where our reference
     echo: tuple[str, ...]  # the fields that are sent, and shown again by a list
@@ -177,25 +177,25 @@ class Kind(ABC):
         Where each has to be opened, only the `at_most` newest that were touched `since`, and that `calls` do
         not explain.
         """
-        held = [
-            Held(self, str(row["id"]), str(row.get(self.reference_field) or ""), row)
+        objects = [
+            RemoteObject(self, str(row["id"]), str(row.get(self.reference_field) or ""), row)
             for row in self.rows(mavera)
         ]
-        return Listing(held, {one.remote_id: one for one in held})
+        return Listing(objects, {one.remote_id: one for one in objects})
 
-    def standing(self, mavera: Mavera, remote_id: str) -> Answer:
+    def current(self, mavera: Mavera, remote_id: str) -> Answer:
         """Return how an object stands by now."""
         return self.answered(mavera.one(self.path, remote_id))
 
-    def answer_of(self, mavera: Mavera, held: "Held") -> Answer:
+    def answer_of(self, mavera: Mavera, remote: "RemoteObject") -> Answer:
         """Return a listed object as if it were the answer to its creation, with what it holds by now."""
-        return self.standing(mavera, held.remote_id)
+        return self.current(mavera, remote.remote_id)
 
-    def fetched(self, mavera: Mavera, remote_id: str) -> "Held | None":
+    def fetched(self, mavera: Mavera, remote_id: str) -> "RemoteObject | None":
         """Return one object by the id that a person named; None where Mavera has none."""
-        answer = self.standing(mavera, remote_id)
+        answer = self.current(mavera, remote_id)
         words = str(answer.body.get(self.reference_field) or "")
-        return Held(self, answer.remote_id, words, answer.body)
+        return RemoteObject(self, answer.remote_id, words, answer.body)
 
     def opened_since(
         self, mavera: Mavera, since: datetime, known: frozenset[str]
@@ -208,7 +208,7 @@ class Kind(ABC):
     def find_lost(self, call: Call, ledger: Journal, mavera: Mavera) -> Found:
         """Search Mavera for what an unresolved call may have made; known objects are others."""
         known = Known(ledger.calls())
-        listed = self.listing(mavera).held
+        listed = self.listing(mavera).objects
         new = [one for one in listed if one not in known]
         for one in new:
             if one.reference == reference_of(call):
@@ -218,17 +218,17 @@ class Kind(ABC):
                 return Found(doubt=may_come_from(one.shown_id, call))
         return lacking(self, ledger, {one.remote_id for one in listed})
 
-    def bears(self, held: "Held", record: Record) -> bool:
+    def bears(self, remote: "RemoteObject", record: Record) -> bool:
         """Whether an object goes by a name of a record, in any form."""
-        if held.record_key:
-            return held.record_key == record.record_key
-        return bears(held.name, map(without_reference, record.names))
+        if remote.record_key:
+            return remote.record_key == record.record_key
+        return bears(remote.name, map(without_reference, record.names))
 
 
 # --- remote objects ----------------------------------------------------------------------------------
 
 
-class Held(NamedTuple):
+class RemoteObject(NamedTuple):
     """One remote object as a list shows it; of an analysis, one question of a thread with its answer."""
 
     of: Kind
@@ -298,7 +298,7 @@ class Known:
         self._objects = {call.remote_id for call in closed}
         self._by_thread = [call for call in closed if call.remote_id and call.remote_id == call.thread_id]
 
-    def __contains__(self, one: Held) -> bool:
+    def __contains__(self, one: RemoteObject) -> bool:
         return one.remote_id in self._objects or any(
             one.answer
             and one.answer.thread_id == call.thread_id
@@ -307,12 +307,12 @@ class Known:
         )
 
 
-def unclaimed(held: Sequence[Held], calls: Sequence[Call]) -> list[Held]:
+def unclaimed(objects: Sequence[RemoteObject], calls: Sequence[Call]) -> list[RemoteObject]:
     """Return the objects that the ledger does not know; those of an unresolved call are looked up."""
     known, unresolved = Known(calls), [call for call in calls if call.state == "unknown"]
     return [
         one
-        for one in held
+        for one in objects
         if one not in known
         and not any(one.kind == call.kind and one.reference == reference_of(call) for call in unresolved)
     ]

@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from activate.answers import Answer, answered
-from activate.kinds.kind import WORKSPACE, Draft, Held, Kind
+from activate.kinds.kind import WORKSPACE, Draft, Kind, RemoteObject
 from activate.mavera import Mavera
 from activate.plan import Price, Terms
 from common import assumptions
@@ -120,7 +120,7 @@ class Personas(Kind):
     reference_field = "description"
     echo = ("name", "description")
     has_paragraphs = True
-    tells_words = True
+    covers_words = True
     has_own = True
     remedies = (
         (("psychographic",), "Take [psychographic] out of the job's persona.toml"),
@@ -166,9 +166,9 @@ class Personas(Kind):
         """Return every custom persona of the account."""
         return [row for row in super().rows(mavera) if row.get(assumptions.CUSTOM, True)]
 
-    def answer_of(self, mavera: Mavera, held: Held) -> Answer:
+    def answer_of(self, mavera: Mavera, remote: RemoteObject) -> Answer:
         """Return what the list shows, which is a whole persona."""
-        return self.answered(held.body)
+        return self.answered(remote.body)
 
-    def fetched(self, mavera: Mavera, remote_id: str) -> Held | None:
-        return next((one for one in self.listing(mavera).held if one.remote_id == remote_id), None)
+    def fetched(self, mavera: Mavera, remote_id: str) -> RemoteObject | None:
+        return next((one for one in self.listing(mavera).objects if one.remote_id == remote_id), None)

@@ -32,7 +32,7 @@ from activate.ledger.rows import (
     ended,
     journal,
 )
-from activate.plan import FREE, Entry, Price, Told
+from activate.plan import FREE, Entry, Price, SentFacts
 
 
 class Journal:
@@ -343,17 +343,17 @@ def _after(before: Entry, call: Call) -> Entry:
             fingerprint=call.fingerprint,
             remote_id=call.remote_id,
             thread_id=call.thread_id,
-            perhaps=(),
+            unconfirmed_edits=(),
         )
     if call.is_edit:
         # Mavera holds the old words or the new ones: sending them again settles it and makes nothing twice.
-        lost = (Told(call.facts, call.person_count),) if call.state == "unknown" else ()
+        lost = (SentFacts(call.facts, call.person_count),) if call.state == "unknown" else ()
         return replace(
             entry,
             state="failed",
             fingerprint=None,
             error=call.error or "no answer",
-            perhaps=(*before.perhaps, *lost),
+            unconfirmed_edits=(*before.unconfirmed_edits, *lost),
         )
     if call.state == "failed" and call.remote_id:
         return replace(entry, broken_id=call.remote_id)

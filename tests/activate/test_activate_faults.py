@@ -467,7 +467,7 @@ def test_an_id_that_leads_elsewhere_is_refused_before_anything_is_sent(kind: str
     client = Mavera("http://127.0.0.1:9/api/v1", "key")
     asked = {"analyses": KINDS[kind].fetched, "personas": partial(KINDS[kind].update, payload={})}
     with pytest.raises(Refused, match="no object can have the id"):
-        asked.get(kind, KINDS[kind].standing)(client, object_id)
+        asked.get(kind, KINDS[kind].current)(client, object_id)
     assert client.calls == 0
 
 

@@ -15,7 +15,7 @@ from activate.errors import LedgerError
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
 from activate.ledger.lock import lock, owner
-from activate.plan import Price, Told
+from activate.plan import Price, SentFacts
 
 MAVERA = "http://127.0.0.1:8790/mavera/api/v1"
 KEY = "personas/clv-tiers:top"
@@ -104,9 +104,9 @@ def test_what_a_lost_edit_told_may_be_held_until_mavera_accepts_another(ledger: 
     refused = begun(ledger, action="update", person_count=130, remote_id="per_1")
     ledger.end(refused, "failed", error="400")
     entry = ledger.entries()[KEY]
-    assert (entry.person_count, entry.perhaps) == (100, (Told({"customer_count": 820}, 120),))
+    assert (entry.person_count, entry.unconfirmed_edits) == (100, (SentFacts({"customer_count": 820}, 120),))
     done(ledger, begun(ledger, action="update", person_count=140, remote_id="per_1"), 0)
-    assert (ledger.entries()[KEY].person_count, ledger.entries()[KEY].perhaps) == (140, ())
+    assert (ledger.entries()[KEY].person_count, ledger.entries()[KEY].unconfirmed_edits) == (140, ())
 
 
 def test_an_unanswered_analysis_is_looked_up_also_when_it_was_asked_before(ledger: Ledger) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from activate.differences import Change, differences
 from activate.errors import TwoRows
 from activate.kinds import KINDS, terms
-from activate.plan import Entry, Price, Record, Told, diff, learned
+from activate.plan import Entry, Price, Record, SentFacts, diff, learned
 
 
 def record(key: str = "personas/clv-tiers:top", people: int | None = 820, **changes: Any) -> Record:
@@ -363,7 +363,12 @@ def test_an_update_that_would_tell_of_a_few_is_held_until_they_are_many(
 def test_the_few_are_counted_from_all_that_mavera_may_hold(people: int, few: int) -> None:
     facts = {number: {"share": number / 1000} for number in (100, 120, people)}
     entry = Entry(
-        "failed", None, "per_1", facts=facts[100], person_count=100, perhaps=(Told(facts[120], 120),)
+        "failed",
+        None,
+        "per_1",
+        facts=facts[100],
+        person_count=100,
+        unconfirmed_edits=(SentFacts(facts[120], 120),),
     )
     (step,) = plan_of(record(people=people, facts=facts[people]), ledger={TOP.key: entry}).steps
     assert step.action == ("hold" if few else "update")
@@ -387,7 +392,7 @@ def test_what_drifted_is_put_back_only_where_that_tells_of_nobody(remote_id: str
     drifted = Entry("drifted", None, remote_id, **before)
     now = record(people=101, facts={"share": 0.4})
     (held,) = plan_of(now, ledger={TOP.key: drifted}).steps
-    assert (held.action, held.stands) == ("hold", remote_id is not None)
+    assert (held.action, held.is_usable) == ("hold", remote_id is not None)
     (step,) = plan_of(record(people=100, facts={"share": 0.3}), ledger={TOP.key: drifted}).steps
     assert (step.action, step.reason) == (action, "deleted in Mavera")
 
