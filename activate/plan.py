@@ -125,9 +125,9 @@ class SentFacts(NamedTuple):
 class Entry:
     """The state of a record in the ledger.
 
-    `fingerprint`, `facts`, `person_count`, `wording` and the ids are those that Mavera accepted last; they are
-    empty if the ledger does not know them. The other fields belong to the last call, which may have failed. For
-    an object that was adopted although no row asks for it, only the 12 digits in its reference are known.
+    `fingerprint`, `facts`, `person_count`, `wording` and the ids are those that Mavera accepted last, and
+    empty if the ledger does not know them. The other fields belong to the last call, which may have failed.
+    For an object that was adopted although no row asks for it, only the 12 digits in its reference are known.
     `broken_id`: an object that Mavera charged for and could not finish. `drifted`: somebody deleted or edited
     the object in Mavera, and it is to be restored; `gone`: it was deleted there and stays deleted.
     `unconfirmed_edits`: edits that were sent but never answered. Mavera may have applied them.
