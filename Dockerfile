@@ -1,5 +1,5 @@
-# The project as a container: `docker compose up -d` runs it once a day beside a PostgreSQL that keeps the ledger.
-# An extra: `make demo` and `make scheduled` need no container.
+# The project as a container: `docker compose up -d` runs it once a day, next to a PostgreSQL server with the ledger.
+# It is optional: `make demo` and `make scheduled` need no container.
 FROM python:3.12-slim-bookworm
 
 RUN apt-get update \
@@ -13,7 +13,7 @@ RUN python3 -m venv .venv \
   && .venv/bin/python -m pip install --quiet --no-cache-dir --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 
 COPY . .
-# dbt writes what it compiles below its project. The environment is newer than its lock, so that make leaves it alone.
+# dbt writes compiled files into its project. The environment must be newer than its lock, or make builds it again.
 RUN mkdir -p data published build dbt_project/target dbt_project/logs \
   && chown -R warehouse:warehouse data published build docs dbt_project \
   && touch .venv/.ready

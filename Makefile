@@ -126,7 +126,7 @@ sbom: .venv/.ready build/audit/.ready ## list every package that runs, with vers
 	  --output-file build/sbom.json
 	@build/audit/bin/pip-licenses --python $(PY) --from mixed --format markdown --order license --with-urls \
 	  --packages $$(sed -n 's/==.*//p' requirements.lock) --output-file build/licenses.md >/dev/null
-	@{ printf '# Licenses\n\nOf every package that the project runs on; `make sbom` writes this page.\n\n'; cat build/licenses.md; } > docs/licenses.md
+	@{ printf '# Licenses\n\nThe license of every package that the project runs on. `make sbom` writes this page.\n\n'; cat build/licenses.md; } > docs/licenses.md
 	@echo "build/sbom.json, docs/licenses.md"
 
 lock: ## renew the locks from pyproject.toml (needs uv)

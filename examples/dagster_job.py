@@ -1,6 +1,6 @@
-"""The whole way as a Dagster job of one op, `make scheduled`, on a schedule.
+"""A scheduled Dagster job with one op, `make scheduled`.
 
-Run `dagster dev -f dagster_job.py` and change PROJECT. Keys stand in the clone's `.env`.
+Change PROJECT and run `dagster dev -f dagster_job.py`. The keys are in the clone's `.env`.
 """
 
 import subprocess
@@ -10,7 +10,7 @@ import dagster
 PROJECT = "/srv/mavera-warehouse"
 
 
-# It may be run again as it is: nothing is loaded twice or paid twice.
+# Retries are safe: nothing is loaded or paid for twice.
 @dagster.op(out=dagster.Out(dagster.Nothing), retry_policy=dagster.RetryPolicy(max_retries=2, delay=600))
 def scheduled(context: dagster.OpExecutionContext) -> None:
     command = ["make", "--silent", "scheduled"]

@@ -1,4 +1,4 @@
--- What won our A/B tests, and by how much?
+-- Which variations won our A/B tests, and by how much?
 select
     single_send_name, tested, words, outcome, delivered_count, round(criterion_share, 3) as criterion_share,
     round(p_value, 4) as p_value

@@ -1,6 +1,6 @@
--- Which top-tier customers may leave?
--- Needs PUBLISH_PEOPLE=true: it reads a row per customer.
--- By key, as the published copy holds no address: Klaviyo opens a profile by it.
+-- Which top-tier customers may stop buying?
+-- Needs PUBLISH_PEOPLE=true: it reads one row per customer.
+-- Customers are listed by key, because the published copy has no addresses. Klaviyo opens a profile by its key.
 select
     customer_id, predicted_clv, currency, churn_band, churn_probability,
     next_order_expected_at::date as next_order_on

@@ -1,4 +1,4 @@
--- Which messages of flows lag behind those with the same trigger?
+-- Which flow messages lag behind others with the same trigger?
 select
     flow_name, message_name, channel, received_count, round(open_share, 3) as open_share,
     round(peer_open_share, 3) as peers_open, round(click_share, 3) as click_share,

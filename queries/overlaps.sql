@@ -1,4 +1,4 @@
--- Which segments hold nearly the same people?
+-- Which segments contain nearly the same people?
 select
     segment_a_name, segment_b_name, member_a_count, member_b_count, shared_count,
     round(jaccard_share, 2) as jaccard_share

@@ -1,4 +1,4 @@
--- How is the value of our customers spread, and how much of it may leave?
+-- How is customer value distributed, and how much of it is at risk?
 select clv_tier, churn_band, customer_count, round(tier_share, 2) as tier_share, predicted_clv, currency
 from marts.agg_customers_by_tier
 where predicted_clv is not null
