@@ -9,6 +9,11 @@ from report.figures import Drawing, Feeds, Key, Row, Rows, Section, grouped
 from report.words import day, listed, note, part_of, plain, several, told_apart
 
 MOST_RUNS = 20
+VERDICTS: Final = {
+    "within": ("agrees", "agree"),
+    "outside": ("differs", "differ"),
+    "not_compared": ("not compared", "not compared"),
+}
 SECTION: Final = Section(
     "Data", feeds=("marts.rpt_data", "marts.rpt_reconciliation order by vendor, subject_kind, measure")
 )
@@ -108,8 +113,8 @@ def reconciliation(rows: Rows, feeds: Feeds) -> Drawing:
         (
             f"{row['vendor']} {plain(row['subject_kind'])}, {plain(row['measure'])}",
             ", ".join(
-                f"{row[f'{verdict}_count']:,} {plain(verdict)}"
-                for verdict in ("within", "outside", "not_compared")
+                several(row[f"{verdict}_count"], *words)
+                for verdict, words in VERDICTS.items()
                 if row[f"{verdict}_count"]
             ),
         )
