@@ -177,4 +177,4 @@ def test_every_text_and_figure_says_the_accounts_currency(shop: Shop) -> None:
     assert drawn.code == 0, drawn.err
     page = (shop.project.folder / "report.html").read_text(encoding="utf-8")
     assert "EUR" in page
-    assert not re.search(r"USD|dollar|_usd", re.sub(r"besides [^<]*", "", page))
+    assert not re.search(r"USD|dollar|_usd", re.sub(r"plus [^<]*", "", page))
