@@ -1,6 +1,6 @@
 """Finds out what became of requests: those without an answer, and those that take Mavera its time.
 
-What has no known end is looked up in Mavera before anything else is sent, so that nothing is paid for twice.
+Before anything is sent, every call whose outcome is unknown is looked up, so that nothing is paid for twice.
 """
 
 import math
@@ -35,7 +35,7 @@ class Reconciler:
 
     def _settle(self, call: Call) -> None:
         """Find out what became of a call that an earlier run left without an answer."""
-        young = self._too_young(call)  # before the look: what it does not see may come while it lasts
+        young = self._too_young(call)  # before the search, for what it misses may appear while it lasts
         found = self._resolved(call)
         if found.answer:
             self.run.close(call.call_id, found.answer, call.credits_high, "look up")
@@ -89,7 +89,7 @@ class Reconciler:
         if step.edits:
             return Result(key, "failed", f"{error}; the next run sends it again")
         (call,) = (call for call in self.run.ledger.unknown() if call.call_id == call_id)
-        young = self._too_young(call)
+        young = self._too_young(call)  # before the search, as above
         found = self._resolved(call)
         has_no_id = call.is_answered and is_proof(self.run.ledger.answer(call_id))
         if found.answer:

@@ -4,7 +4,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, get_args
 
 from activate.answers import Answer
 from activate.ledger.journal import Ledger
@@ -19,10 +19,7 @@ LAST_CALL_SECONDS: Final = 30
 State = Literal[
     "created", "updated", "adopted", "unchanged", "waiting", "held", "unknown", "failed", "not sent"
 ]
-STATES: Final[tuple[State, ...]] = (
-    *("created", "updated", "adopted", "unchanged", "waiting"),
-    *("held", "unknown", "failed", "not sent"),
-)
+STATES: Final[tuple[State, ...]] = get_args(State)
 
 
 class Result(NamedTuple):
@@ -86,35 +83,28 @@ class Interrupt:
         self._say(f"stopping after the call in flight, in {LAST_CALL_SECONDS} s at most")
 
 
+@dataclass
 class Run:
     """What the parts of one run share: the ledger, Mavera, the limits, and the outcome so far."""
 
-    def __init__(
-        self,
-        wanted: Sequence[Record],
-        ledger: Ledger,
-        mavera: Mavera,
-        kinds: Sequence[str],
-        limits: Limits,
-        tell: Callable[[Result], None],
-        say: Callable[[str], None],
-    ) -> None:
-        self.wanted = wanted
-        self.ledger = ledger
-        self.mavera = mavera
-        self.kinds = kinds
-        self.limits = limits
-        self.say = say
-        self.run_id: str | None = None
-        self.outcome = Outcome()
-        self.interrupt = Interrupt(say)
-        self._tell = tell
+    wanted: Sequence[Record]
+    ledger: Ledger
+    mavera: Mavera
+    kinds: Sequence[str]
+    limits: Limits
+    tell: Callable[[Result], None]
+    say: Callable[[str], None]
+    run_id: str | None = None
+    outcome: Outcome = field(default_factory=Outcome)
+
+    def __post_init__(self) -> None:
+        self.interrupt = Interrupt(self.say)
 
     def note(self, result: Result) -> None:
         """Keep the result of a record, and tell it."""
         self.outcome.credits += result.credits
         self.outcome.results[result.key] = result
-        self._tell(result)
+        self.tell(result)
 
     def stop_if_told(self) -> None:
         """Raise KeyboardInterrupt between two requests, once somebody asked for it."""
