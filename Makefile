@@ -8,6 +8,8 @@ PLAN ?=
 Q ?=
 BACKUP ?= backup/mavera-warehouse.backup
 AS :=
+NAME ?=
+KIND ?=
 PY := .venv/bin/python
 # A file's tests share what they build. A worker that dies is not replaced: xdist would give it the same test again
 # and again, or wait for ever.
@@ -20,7 +22,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint faults bench doctor ingest transform plan activate results scheduled drift status shell query forget backup restore publish \
-  report docs column-lineage zones sandbox audit sbom lock clean
+  report docs new-job column-lineage zones sandbox audit sbom lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -106,6 +108,9 @@ report: .venv/.ready ## draw the read-only copy as one page, build/report.html
 
 docs: .venv/.ready ## write lineage and descriptions of every model as one page, build/docs.html; renews docs/dictionary.md
 	@$(PY) -m transform docs
+
+new-job: .venv/.ready ## write the folder of a new job: NAME=segment-members KIND=personas, or another kind; it is off until you switch it on
+	@$(PY) -m operate.scaffold job -- "$$NAME" "$$KIND"
 
 column-lineage: .venv/.lineage docs ## show which column comes from which, build/column-lineage/index.html; installs the tool
 	@.venv/bin/colibri generate --light --disable-telemetry --output-dir build/column-lineage \

@@ -16,7 +16,9 @@ import duckdb
 import jinja2
 import jinja2.meta
 import jinja2.sandbox
+import yaml
 
+from activate import declarations
 from activate.errors import RecordsError
 from activate.kinds import KINDS, REFERRED
 from activate.kinds.focus_groups import field as study_field
@@ -29,8 +31,6 @@ from privacy import firewall, pseudonyms
 
 JOBS: Final = ROOT / "dbt_project" / "models" / "jobs"
 NAMES: Final = "names.toml"  # names that records had in versions before, by kind
-DECLARED: Final = "facts.toml"  # and which facts may be put into the words, by kind
-EARLIER: Final = "earlier"  # the table in it of names that facts had before, by kind
 TEXT_FACT_CHARACTERS: Final = 200
 LATER_COLUMNS: Final = frozenset({"withheld_reason", "mailable_count", "doubt"})
 OWN_COLUMNS: Final = frozenset({"documents"})  # that the models of some kinds alone have
@@ -351,26 +351,14 @@ def _declared(
 
     That names the first which is not declared, or is something else; it is empty where none is.
     """
-    path = f"{_folder(template)}/{DECLARED}"
+    path = declarations.file_of(template)
     with _told(kind, record_key, path):
         assert environment.loader  # noqa: S101
         source, _, _ = environment.loader.get_source(environment, path)
-        read = tomllib.loads(source)
-        declared, earlier = read.get(kind, {}), read.get(EARLIER, {}).get(kind, {})
-        wrong = firewall.undeclared(facts, declared, "facts")
+        declared = declarations.read(source).get(kind, declarations.Declared())
+        wrong = firewall.undeclared(facts, declared.types, "facts")
     said = f"{wrong} in {shown(path)}" if wrong else ""
-    return dict(_by_path(declared)), earlier, said
-
-
-def _by_path(declared: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Give each declaration with its path, as in `outer[].inner`."""
-    if isinstance(declared, Mapping):
-        for name, inner in declared.items():
-            yield from _by_path(inner, f"{path}.{name}" if path else name)
-    elif isinstance(declared, list):
-        yield from _by_path(declared[0], f"{path}[]")
-    else:
-        yield path, declared
+    return declared.by_path(), dict(declared.earlier), said
 
 
 def _filled(environment: jinja2.Environment, source: str, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -400,6 +388,8 @@ def _told(kind: str, record_key: str, path: str) -> Iterator[None]:
         raise RecordsError(f"{file}, line {error.lineno}: {error.message}") from None
     except tomllib.TOMLDecodeError as error:
         raise RecordsError(f"{file} is not TOML: {error}") from None
+    except yaml.YAMLError as error:
+        raise RecordsError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
     except (jinja2.TemplateError, TypeError, ValueError) as error:
         raise RecordsError(f"{file} does not fit the facts of {kind}/{record_key}: {error}") from None
 

@@ -2,7 +2,6 @@
 
 import copy
 import json
-import tomllib
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,11 +9,11 @@ from typing import Any
 
 import duckdb
 
-from activate import kinds
+from activate import declarations, kinds
 from activate.kinds import KINDS
 from activate.kinds.analyses import asked_in, opened, threads
 from activate.mavera import Mavera
-from activate.records import DECLARED, JOBS, MARKER
+from activate.records import JOBS, MARKER
 from privacy.firewall import undeclared
 from sandbox import mavera
 from sandbox.mavera.account import WORKSPACES
@@ -262,8 +261,8 @@ def misdeclared(connection: duckdb.DuckDBPyConnection) -> tuple[list[str], set[t
             f"select job, list(facts) from activation.sync_mavera__{kind.replace('-', '_')} group by job"
         ).fetchall()
         for job, texts in rows:
-            path = JOBS / job.replace("-", "_") / DECLARED
-            declared = tomllib.loads(path.read_text(encoding="utf-8"))[kind]
+            text = (JOBS / declarations.file_of(job)).read_text(encoding="utf-8")
+            declared = declarations.read(text)[kind].types
             given = [json.loads(text) for text in texts]
             field = f"{kind}/{job}"
             differ += [wrong for facts in given if (wrong := undeclared(facts, declared, field))]

@@ -47,6 +47,7 @@ class Project:
     url: str
     today: str = "2026-11-21"
     extra: dict[str, str] = field(default_factory=dict)
+    root: Path = settings.ROOT  # where its code is
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -75,7 +76,7 @@ class Project:
     def start(self, module: str, *arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             [sys.executable, "-m", ROOMS.get(module, module), *arguments],
-            cwd=settings.ROOT,
+            cwd=self.root,
             env=self.environment,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -95,7 +96,7 @@ class Project:
         termios.tcsetwinsize(theirs, (24, 80))
         with subprocess.Popen(
             [sys.executable, "-m", ROOMS.get(module, module), *arguments],
-            cwd=settings.ROOT,
+            cwd=self.root,
             env={**self.environment, "TERM": "xterm-256color", **self.extra},
             stdin=theirs,
             stdout=theirs,

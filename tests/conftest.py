@@ -13,7 +13,8 @@ OURS = {name.upper() for name in settings.Settings.model_fields}
 # make tells every make below it how it was called, dbt and dlt take options from names that begin like these,
 # and by the rest Click, Rich and Typer count columns and colours, or take any stream for a terminal.
 BEGINNINGS = ("MAKE", "DBT_", "DLT_", "RUNTIME__", "GITHUB_", "TYPER_", "_TYPER_")
-OTHERS = {"PEOPLE", "PORT", "PLAN", "Q", "AS", "SEEDS", "MFLAGS", "GNUMAKEFLAGS", "COLUMNS", "LINES"}
+OTHERS = {"PEOPLE", "PORT", "PLAN", "Q", "AS", "SEEDS", "NAME", "KIND"}
+OTHERS |= {"MFLAGS", "GNUMAKEFLAGS", "COLUMNS", "LINES"}
 OTHERS |= {"NO_COLOR", "FORCE_COLOR", "PY_COLORS", "CLICOLOR", "CLICOLOR_FORCE"}
 
 for name in list(os.environ):

@@ -45,3 +45,52 @@
 {% macro known_currency(column) -%}
     nullif({{ column }}, 'unknown')
 {%- endmacro %}
+
+{# The facts that the jobs that are on declare, a mapping each. A job declares them in the YAML of its models, `<job>__<kind>`, as meta:
+     origins: by a name, mostly the mart's, what is behind facts. `mart` is the model where that is another name; `key` is the SQL that
+              tells the rows of an entity, in which slug(column) is the macro; without one all rows are behind it. `count` is the column
+              that was counted, `from` and `to` are those that say when.
+     facts:   by name, `type` (privacy/firewall.py), `from` (<origin>.<column>, or vars.<var>), `interval: true` where <column>_low and
+              <column>_high stand beside the column, and `earlier_names`.
+   Empty while dbt parses, when it has read no YAML yet. #}
+{% macro declared_facts() -%}
+    {%- set declared = [] -%}
+    {%- for job, its in var('jobs').items() if execute and its.enabled -%}
+        {%- for kind in its.sends -%}
+            {%- set model = (job ~ '__' ~ kind) | replace('-', '_') -%}
+            {%- set meta = graph.nodes['model.' ~ project_name ~ '.' ~ model].config.meta -%}
+            {%- set seen = [] -%}
+            {%- for name, fact in meta.facts.items() -%}
+                {%- set origin, column = fact.from.split('.') -%}
+                {%- set behind = meta.origins.get(origin, {}) -%}
+                {%- set mart = behind.mart or origin -%}
+                {%- do declared.append({
+                    'job': job,
+                    'kind': kind,
+                    'name': name,
+                    'model': 'dbt_project.yml' if origin == 'vars' else mart,
+                    'column': column,
+                    'count': behind.count,
+                    'key': with_slugs(behind.key) if behind.key else none,
+                    'measured_from': behind.from,
+                    'measured_to': behind.to,
+                    'interval': fact.interval,
+                    'origin': model ~ '.' ~ origin,
+                    'is_first': origin not in seen,
+                    'relation': graph.nodes['model.' ~ project_name ~ '.' ~ mart].relation_name if origin != 'vars',
+                }) -%}
+                {%- do seen.append(origin) -%}
+            {%- endfor -%}
+        {%- endfor -%}
+    {%- endfor -%}
+    {{ return(declared) }}
+{%- endmacro %}
+
+{# SQL in which slug(column) is what the macro gives. #}
+{% macro with_slugs(sql) -%}
+    {%- set found = namespace(sql=sql) -%}
+    {%- for column in modules.re.findall('slug\\((\\w+)\\)', sql) -%}
+        {%- set found.sql = found.sql | replace('slug(' ~ column ~ ')', slug(column)) -%}
+    {%- endfor -%}
+    {{ return(found.sql) }}
+{%- endmacro %}

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from activate import drift, engine, records
+from activate import declarations, drift, engine, records
 from activate.errors import NotStarted
 from activate.kinds import KINDS, generations
 from activate.ledger import opening
@@ -70,12 +70,12 @@ class Desk:
         words = templates / "viewer_follow_ups" / "generation.toml"
         words.parent.mkdir(parents=True, exist_ok=True)
         words.write_text(self.template, encoding="utf-8")
-        shutil.copy(records.JOBS / "viewer_follow_ups" / records.DECLARED, words.parent)
+        shutil.copy(records.JOBS / declarations.file_of("viewer_follow_ups"), words.parent)
         for row in personas:
             job = row["record_key"].split(":")[0].replace("-", "_")
             (templates / job).mkdir(exist_ok=True)
             (templates / job / "persona.md.j2").write_text("{{ name }}", encoding="utf-8")
-            shutil.copy(records.JOBS / job / records.DECLARED, templates / job)
+            shutil.copy(records.JOBS / declarations.file_of(job), templates / job)
         chosen = settings.Settings(_env_file=None, published_path=published, **changes)
         return records.load(chosen, list(KINDS), templates)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from activate import records
+from activate import declarations, records
 from activate.answers import state_of
 from activate.errors import RecordsError
 from activate.kinds import KINDS, focus_groups
@@ -151,7 +151,7 @@ def test_new_words_reach_a_persona_but_do_not_buy_an_analysis_again(published: P
         path = tmp_path / "templates" / job / KINDS[kind].words_file
         path.parent.mkdir(parents=True)
         path.write_text("Other words for {{ name }}.", encoding="utf-8")
-        shutil.copy(records.JOBS / job / records.DECLARED, path.parent)
+        shutil.copy(records.JOBS / declarations.file_of(job), path.parent)
     reworded = records.load(configured(published), list(KINDS), tmp_path / "templates")
     after = [record.fingerprint for record in reworded]
     assert [old == new for old, new in zip(before, after, strict=True)] == [False, True]

@@ -80,7 +80,7 @@ def test_a_fact_that_no_job_declares_holds_the_record(published: Path) -> None:
     extra = {**activation.TOP["facts"], "favourite_colour": "green"}
     record = loaded(published, {**activation.TOP, "facts": extra})
     assert record.objection == (
-        "facts.favourite_colour is not declared in dbt_project/models/jobs/clv_tiers/facts.toml"
+        "facts.favourite_colour is not declared in dbt_project/models/jobs/clv_tiers/_clv_tiers.yml"
     )
 
 

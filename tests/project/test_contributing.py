@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,9 +21,21 @@ from tests.transform.test_dbt_project import SMALL, create_raw
 
 TEXT = (settings.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 STEP = re.compile(
-    r"(?:New\s+file\s+`(?P<new>[^`]+)`|In\s+`(?P<old>[^`]+)`,\s+(?P<where>after|before|instead\s+of)\s+the\s+line\s+`(?P<line>[^`]+)`):"
+    r"(?:(?P<run>Run)|New\s+file\s+`(?P<new>[^`]+)`|In\s+`(?P<old>[^`]+)`,\s+(?P<where>after|before|instead\s+of)\s+the\s+line\s+`(?P<line>[^`]+)`):"
     r"\n\n(?P<indent> +)```\w+\n(?P<block>.*?)\n(?P=indent)```",
     re.DOTALL,
+)
+ROOMS = (
+    "activate",
+    "common",
+    "dbt_project",
+    "ingest",
+    "operate",
+    "privacy",
+    "report",
+    "sandbox",
+    "tests",
+    "transform",
 )
 ANSWERS = [
     {"id": f"a{number}", "survey": "Winter", "score": number, "answered_at": f"2026-01-0{number}T10:00:00Z"}
@@ -31,8 +44,9 @@ ANSWERS = [
 
 
 class Step(NamedTuple):
-    """A file that is new, or a place in one that stands, and what goes there."""
+    """A command, a file that is new, or a place in one that stands, and what goes there."""
 
+    run: str | None
     new: str | None
     old: str | None
     where: str | None
@@ -40,6 +54,12 @@ class Step(NamedTuple):
     block: str
 
     def follow(self, project: Path) -> None:
+        if self.run:
+            make, *words = shlex.split(self.block)
+            # With this environment, which needs no renewal.
+            followed = [make, f"PY={sys.executable}", "-o", ".venv/.ready", *words]
+            subprocess.run(followed, cwd=project, check=True, stdout=subprocess.DEVNULL)
+            return
         if self.new:
             path = project / self.new
             assert not path.exists(), f"{self.new} is there already"
@@ -60,7 +80,7 @@ def steps() -> Iterator[Step]:
         shift = len(found["indent"])
         block = "".join(f"{line[shift:]}\n" for line in found["block"].split("\n"))
         where = " ".join(found["where"].split()) if found["where"] else None
-        yield Step(found["new"], found["old"], where, found["line"], block)
+        yield Step(found["run"], found["new"], found["old"], where, found["line"], block)
 
 
 def test_every_block_belongs_to_a_step() -> None:
@@ -98,10 +118,12 @@ def surveys() -> Iterator[str]:
 def clone(tmp_path: Path) -> Path:
     """A copy of the project, with every step followed and CLV tiers switched off."""
     project = tmp_path / "clone"
-    unneeded = shutil.ignore_patterns("target", "logs", "__pycache__")
-    for folder in ("activate", "common", "dbt_project", "ingest", "privacy", "transform"):
+    unneeded = shutil.ignore_patterns("target", "logs", "__pycache__", "demos", "layouts")
+    for folder in ROOMS:
         shutil.copytree(settings.ROOT / folder, project / folder, ignore=unneeded)
-    shutil.copy(settings.ROOT / ".env.example", project)
+    shutil.copytree(settings.ROOT / "docs", project / "docs")
+    for file in (".env.example", "Makefile", "pyproject.toml"):
+        shutil.copy(settings.ROOT / file, project)
     for step in steps():
         step.follow(project)
     config = project / "dbt_project" / "dbt_project.yml"
@@ -149,8 +171,8 @@ def test_job_measure_and_vendor_are_added_by_the_steps_alone(clone: Path, survey
         halves = connection.execute(
             "select viewer_count, half_watched_count from marts.media_half_watched where media_id = 'm1'"
         ).fetchone()
-    unit_test = ("dbt.cli.main", "test", "-s", "media_half_watched")
-    run(clone, surveys, *unit_test, "--project-dir", "dbt_project", "--profiles-dir", "dbt_project")
+    unit_tests = ("dbt.cli.main", "test", "-s", "media_half_watched", "segment_members,test_type:unit")
+    run(clone, surveys, *unit_tests, "--project-dir", "dbt_project", "--profiles-dir", "dbt_project")
     assert answered == (6,)
     assert halves == (4, 2)
 
@@ -160,6 +182,7 @@ def test_job_measure_and_vendor_are_added_by_the_steps_alone(clone: Path, survey
     assert sorted(own.values()) == [5, 20, 42, 43]
     assert not any(key.startswith("personas/clv-tiers:") for key in people)
     shown = run(clone, surveys, "activate", "explain", next(key for key in own if own[key] == 43))
-    assert "segment Buyers, member_count 43\n" in shown
+    assert "segment Buyers, member_count 43, only_here_share " in " ".join(shown.split())
     assert "marts.dim_segments, member_count 43" in shown
     assert "words     dbt_project/models/jobs/segment_members/persona.md.j2\n" in shown
+    run(clone, surveys, "pytest", "tests/transform/test_jobs.py")

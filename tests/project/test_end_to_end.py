@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import statistics
-import tomllib
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -22,7 +21,7 @@ import pytest
 import requests
 import yaml
 
-from activate import origins, records
+from activate import declarations, origins, records
 from activate.kinds import KINDS
 from common import settings
 from privacy import pseudonyms
@@ -1171,8 +1170,8 @@ def test_an_instruction_in_any_words_of_others_stays_one_quoted_line(walked: Wal
             model = f"activation.sync_mavera__{kind.replace('-', '_')}"
             rows = connection.execute(f"select record_key, template, facts from {model}").fetchall()
             for key, template, facts in rows:
-                file = records.JOBS / template.replace("-", "_") / "facts.toml"
-                declared = tomllib.loads(file.read_text(encoding="utf-8"))[kind]
+                file = records.JOBS / declarations.file_of(template)
+                declared = declarations.read(file.read_text(encoding="utf-8"))[kind].types
                 connection.execute(
                     f"update {model} set facts = ? where record_key = ?",
                     [json.dumps(planted(json.loads(facts), declared)), key],

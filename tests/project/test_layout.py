@@ -63,7 +63,7 @@ def test_the_plan_is_pure() -> None:
 
 
 ACTIVATION = (
-    *("errors", "differences", "plan", "likeness", "reader", "answers"),
+    *("errors", "differences", "plan", "declarations", "likeness", "reader", "answers"),
     *("ledger.rows", "ledger.lock", "ledger.chain", "ledger.identity", "ledger.journal", "ledger.opening"),
     *("mavera", "kinds", "records", "planning", "run", "reconcile", "send", "engine"),
     *("drift", "account", "origins", "approval"),

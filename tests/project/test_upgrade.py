@@ -7,16 +7,22 @@ adds its own and changes none.
 """
 
 import gzip
+import json
+import re
+import shutil
 import tarfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 import pytest
 
+from activate import declarations
+from activate.kinds import KINDS
 from common import settings
 from ingest.vendors import klaviyo, sendgrid, wistia
 from sandbox.server import Sandbox, serving
@@ -94,30 +100,177 @@ def test_what_an_earlier_version_left_is_loaded_on_modelled_and_not_paid_again(k
     assert "create" not in steps.values()
 
 
-@pytest.fixture(params=DEMOS, ids=lambda path: path.stem)
-def demo(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Project]:
+@pytest.fixture(scope="module", params=DEMOS, ids=lambda path: path.stem)
+def upgraded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a whole demo of an earlier version left, loaded on and modelled by this one."""
+    folder = tmp_path_factory.mktemp("upgraded")
     with tarfile.open(request.param) as packed:
-        packed.extractall(tmp_path, filter="data")
-    for file in tmp_path.glob("*.gz"):
-        (tmp_path / file.stem).write_bytes(gzip.decompress(file.read_bytes()))
-    with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as warehouse:
-        raw = tmp_path / "raw"
+        packed.extractall(folder, filter="data")
+    for file in folder.glob("*.gz"):
+        (folder / file.stem).write_bytes(gzip.decompress(file.read_bytes()))
+    with duckdb.connect(str(folder / "warehouse.duckdb")) as warehouse:
+        raw = folder / "raw"
         warehouse.execute((raw / "schema.sql").read_text(encoding="utf-8"))
         warehouse.execute((raw / "load.sql").read_text(encoding="utf-8").replace("FROM '", f"FROM '{raw}/"))
         warehouse.execute("delete from raw_ops.builds")  # the models were left out, to be built anew
-    sandbox = Sandbox(World(2000, 7, DEMO_DAY), limits="off", state=tmp_path / "mavera.sqlite")
-    with serving(sandbox, DEMO_PORT) as url:
-        yield Project(tmp_path, url, today=str(DEMO_DAY))
+    with serving(world_of(folder), DEMO_PORT) as url:
+        project = Project(folder, url, today=str(DEMO_DAY))
+        project.well("ingest")
+        project.well("transform")
+    return folder
+
+
+def world_of(folder: Path) -> Sandbox:
+    return Sandbox(World(2000, 7, DEMO_DAY), limits="off", state=folder / "mavera.sqlite")
+
+
+@pytest.fixture
+def demo(upgraded: Path, tmp_path: Path) -> Iterator[Project]:
+    """The same once more, to be changed."""
+    folder = shutil.copytree(upgraded, tmp_path / "demo", ignore=shutil.ignore_patterns("raw", "*.gz"))
+    with serving(world_of(folder), DEMO_PORT) as url:
+        yield Project(folder, url, today=str(DEMO_DAY), extra={"MAVERA_STUDY_DAYS": "0"})
+
+
+def paid_in(planned: Mapping[str, Any]) -> list[str]:
+    return [
+        step["key"]
+        for step in planned["steps"]
+        if step["action"] in {"create", "update"} and step["credits_low"]
+    ]
 
 
 def test_an_upgrade_pays_for_nothing_but_numbers_that_were_wrong(demo: Project) -> None:
-    demo.well("ingest")
-    demo.well("transform")
     planned = demo.well("activate", "plan")
-    paid = [
-        step for step in planned["steps"] if step["action"] in {"create", "update"} and step["credits_low"]
-    ]
-    assert [step["key"] for step in paid if not step["reason"]] == []
+    assert paid_in(planned) == []
     assert len(planned["steps"]) == 42
-    sent = demo.well("activate", "apply")
-    assert sent["credits"] == sum(step["credits_low"] for step in paid) == 0
+    assert demo.well("activate", "apply")["credits"] == 0
+
+
+# --- facts that a version renames, adds and drops ----------------------------------------------------
+
+NUMBERS = ("count", "share", "number", "money")
+WORDS = {
+    "persona.md.j2": ("", "Their number is {{ facts.added_count }}.\n\n"),
+    "voice.md.j2": ("", "Its number is {{ facts.added_count }}.\n\n"),
+    "analysis.md.j2": ("Task: ", "Your task: "),
+    "study.toml": ('question = "', 'question = "Think of it. '),
+    "generation.toml": ('tone = "', 'tone = "quite '),
+}
+
+
+class Version(NamedTuple):
+    """Of the facts of one job and kind: which is renamed and which dropped, with what each may be."""
+
+    renamed: str
+    dropped: str
+    declared: Mapping[str, Any]
+
+    @property
+    def name(self) -> str:
+        return f"{self.renamed}_now"
+
+    def of(self, facts: dict[str, Any]) -> dict[str, Any]:
+        new = {self.name if name == self.renamed else name: value for name, value in facts.items()}
+        del new[self.dropped]
+        return {**new, "added_count": 7}
+
+    def counted(self, facts: dict[str, Any]) -> dict[str, Any]:
+        return {**facts, "added_count": 9}
+
+    def moved(self, facts: dict[str, Any]) -> dict[str, Any]:
+        before = facts[self.name] or 0
+        if self.declared[self.renamed] == "share":
+            return {**facts, self.name: before - 0.5 if before > 0.5 else before + 0.5}
+        return {**facts, self.name: 3 * before + 100}
+
+
+def renamed_and_dropped(declared: Mapping[str, Any]) -> Version:
+    numbers = [name for name, what in declared.items() if what in NUMBERS]
+    others = [name for name, what in declared.items() if what == "word"]
+    renamed, dropped, *_ = [*numbers, *others]
+    return Version(renamed, dropped, declared)
+
+
+def another_version(project: Path) -> dict[tuple[str, str], Version]:
+    """Rename a fact of every job and kind in a copy of the project, add one, drop one, change the words."""
+    versions = {}
+    for folder in (project / "dbt_project" / "models" / "jobs").iterdir():
+        if not folder.is_dir():
+            continue
+        file = folder / f"_{folder.name}.yml"
+        text = file.read_text(encoding="utf-8")
+        for kind, declared in declarations.read(text).items():
+            if not declared.types:  # what the job found
+                continue
+            version = renamed_and_dropped(declared.types)
+            versions[folder.name.replace("_", "-"), kind] = version
+            head, model, rest = text.partition(f"  - name: {folder.name}__{kind.replace('-', '_')}\n")
+            rest = re.sub(
+                rf"( +){version.renamed}: \{{(.*?)(?:, earlier_names: \[(.*)\])?\}}",
+                rf"\1{version.name}: {{\2, earlier_names: [{version.renamed}, \3]}}"
+                r"\n\1added_count: {type: count, from: vars.small_sample}",
+                rest,
+                count=1,
+            )
+            rest = re.sub(rf" +{version.dropped}: \{{.*\n", "", rest, count=1)
+            text = head + model + rest
+            words = folder / KINDS[kind].words_file
+            source = re.sub(
+                rf"\bfacts\.{version.renamed}\b", f"facts.{version.name}", words.read_text("utf-8")
+            )
+            source = re.sub(rf"\bfacts\.{version.dropped}\b", "none", source)
+            words.write_text(source.replace(*WORDS[words.name], 1), encoding="utf-8")
+        file.write_text(text, encoding="utf-8")
+    return versions
+
+
+def rewrite(
+    project: Project,
+    versions: Mapping[tuple[str, str], Version],
+    change: Callable[[Version, dict[str, Any]], dict[str, Any]],
+) -> None:
+    """Change the facts of every record in the published copy."""
+    with duckdb.connect(str(project.folder / "published.duckdb")) as connection:
+        for kind in KINDS:
+            model = f"activation.sync_mavera__{kind.replace('-', '_')}"
+            rows = connection.execute(f"select record_key, job, facts, fact_steps from {model}").fetchall()
+            for key, job, facts, steps in rows:
+                version = versions[job, kind]
+                named = steps.replace(f'"{version.renamed}"', f'"{version.name}"')
+                connection.execute(
+                    f"update {model} set facts = ?, fact_steps = ? where record_key = ?",
+                    [json.dumps(change(version, json.loads(facts))), named, key],
+                )
+
+
+def test_facts_that_are_renamed_added_or_dropped_are_no_move_and_other_words_buy_nothing(
+    demo: Project, tmp_path: Path
+) -> None:
+    assert demo.well("activate", "apply")["credits"] == 0
+    code = tmp_path / "code"
+    for room in ("activate", "common", "privacy", "dbt_project/models/jobs"):
+        shutil.copytree(settings.ROOT / room, code / room)
+    versions = another_version(code)
+    assert len(versions) == 15
+    other = replace(demo, root=code)
+    rewrite(demo, versions, Version.of)
+
+    planned = other.well("activate", "plan")
+    assert paid_in(planned) == []
+    assert {step["action"] for step in planned["steps"]} <= {"leave", "update", "hold"}
+    changed = {change["fact"] for step in planned["steps"] for change in step["changes"]}
+    assert not changed & {"added_count", *(version.dropped for version in versions.values())}
+    assert other.well("activate", "apply")["credits"] == 0
+
+    # Another fact moves, and Mavera accepts all facts with it; from then on the one that was added counts.
+    rewrite(demo, versions, Version.moved)
+    bought = other.well("activate", "apply", "--creations", "100")
+    accepted = {result["key"] for result in bought["results"] if result["state"] == "updated"}
+    assert {key.split(":")[0] for key in accepted} == {f"{kind}/{job}" for job, kind in versions}
+    assert paid_in(other.well("activate", "plan")) == []
+    rewrite(demo, versions, Version.counted)
+    moved = {step["key"]: step["changes"] for step in other.well("activate", "plan")["steps"]}
+    assert {key: moved[key] for key in accepted} == {
+        key: [{"fact": "added_count", "before": 7, "after": 9}] for key in accepted
+    }

@@ -1,4 +1,4 @@
-"""The jobs: the table of them in docs/jobs.md."""
+"""The jobs: what each declares in its folder, and the table of them in docs/jobs.md."""
 
 import json
 import re
@@ -8,13 +8,18 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from activate import declarations
 from activate.kinds import KINDS
+from activate.records import JOBS as FOLDER
+from activate.records import words_of
 from common import settings
+from privacy.firewall import DECLARABLE
 from tests.transform.test_dbt_project import PROJECT, dbt
 
-JOBS: Mapping[str, Any] = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"][
-    "jobs"
-]
+VARS: Mapping[str, Any] = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
+JOBS: Mapping[str, Any] = VARS["jobs"]
+SENT = [(job, kind) for job, its in JOBS.items() for kind in its["sends"]]
+FACT = re.compile(r"^        (?:\[|figure\(|measure\()'(\w+)'", re.MULTILINE)  # in a model's facts_with_steps
 
 
 class Row(NamedTuple):
@@ -46,6 +51,58 @@ def manifest(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
     dbt(folder / "warehouse.duckdb", folder, "parse")
     read: Mapping[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     return read
+
+
+def model_of(job: str, kind: str) -> str:
+    return f"{job}__{kind}".replace("-", "_")
+
+
+def declared(job: str, kind: str) -> Mapping[str, Any]:
+    """Return the origins and facts in a job's YAML."""
+    text = (FOLDER / declarations.file_of(job)).read_text(encoding="utf-8")
+    (model,) = [one for one in yaml.safe_load(text)["models"] if one["name"] == model_of(job, kind)]
+    meta: Mapping[str, Any] = model["config"]["meta"]
+    return meta
+
+
+@pytest.mark.parametrize(("job", "kind"), SENT)
+def test_the_facts_of_a_jobs_sql_are_those_that_its_yaml_declares_and_its_words_lie_beside(
+    job: str, kind: str
+) -> None:
+    sql = (FOLDER / job.replace("-", "_") / f"{model_of(job, kind)}.sql").read_text(encoding="utf-8")
+    given = FACT.findall(sql.split("{{ facts_with_steps([\n")[1].split("\n    ]) }}")[0])
+    assert given == list(declared(job, kind)["facts"])
+    assert (FOLDER / words_of(kind, job)).is_file()
+
+
+@pytest.mark.parametrize(("job", "kind"), SENT)
+def test_a_fact_is_declared_with_its_type_and_the_column_that_it_comes_from(
+    job: str, kind: str, manifest: Mapping[str, Any]
+) -> None:
+    meta = declared(job, kind)
+    marts = {name: origin.get("mart", name) for name, origin in meta["origins"].items()}
+    read = manifest["parent_map"][f"model.mavera_warehouse.{model_of(job, kind)}"]
+    assert {f"model.mavera_warehouse.{mart}" for mart in marts.values()} <= set(read)
+    assert set(declarations.Declared(_types(meta)).by_path().values()) <= DECLARABLE.keys()
+    for name, fact in meta["facts"].items():
+        origin, column = fact["from"].split(".")
+        assert column in VARS if origin == "vars" else origin in marts, name
+        assert not {*fact.get("earlier_names", ())} & meta["facts"].keys(), name
+        assert fact.keys() <= {"type", "from", "interval", "earlier_names"}, name
+    assert marts.keys() <= {fact["from"].split(".")[0] for fact in meta["facts"].values()}
+
+
+def _types(meta: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: fact["type"] for name, fact in meta["facts"].items()}
+
+
+def test_a_folder_holds_nothing_but_its_job() -> None:
+    words = {(job, words_of(kind, job).split("/")[1]) for job, kind in SENT}
+    for folder in FOLDER.iterdir():
+        for file in folder.iterdir() if folder.is_dir() else ():
+            its_own = file.name.removeprefix("_").startswith((f"{folder.name}.yml", f"{folder.name}__"))
+            chosen = file.name in {"persona.toml", "names.toml"}
+            assert its_own or chosen or (folder.name.replace("_", "-"), file.name) in words, file
 
 
 def models_of(job: str) -> list[str]:

@@ -1,0 +1,15 @@
+select
+    'sendgrid' as vendor,
+    coalesce(
+        case
+            when count(*) = 0 then null
+            when count(*) = count(*) filter (where outcome = 'undecided')
+                then concat('none of ', {{ one_or_many('count(distinct single_send_id)', 'A/B test', 'A/B tests') }}, ' could be decided')
+            else concat(
+                {{ counted("count(distinct case when outcome = 'loser' then single_send_id end)") }}, ' of ',
+                {{ one_or_many('count(distinct single_send_id)', 'A/B test has', 'A/B tests have') }}, ' a loser'
+            )
+        end,
+        'no A/B tests yet'
+    ) as finding
+from {{ ref('fct_ab_tests') }}

@@ -1,0 +1,15 @@
+select
+    'wistia' as vendor,
+    coalesce(
+        case
+            when count(*) = 0 then null
+            {%- if 'unknown' not in var('mailed_consents') %}
+            -- Consent stands in Klaviyo alone: without it, who may be mailed is unknown, and nobody is.
+            when not (select max(is_people_read) from {{ ref('dim_vendors') }} where vendor = 'klaviyo') then
+                concat({{ one_or_many('count(*)', 'lead', 'leads') }}, ', consent unknown without Klaviyo''s profiles')
+            {%- endif %}
+            else concat({{ one_or_many('count(*)', 'lead', 'leads') }}, ', ', {{ counted('count(*) filter (where may_be_mailed)') }}, ' may be mailed')
+        end,
+        'no leads yet'
+    ) as finding
+from {{ ref('fct_viewer_leads') }}

@@ -1,0 +1,97 @@
+"""What `make new-job` writes: a job of each kind, green at once, and nothing over what is there."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from activate.kinds import KINDS
+from common import settings
+from operate import scaffold
+
+STRUCTURE = (
+    "test_jobs or begins or grain or described or contract or leads or layers or exposure or engine"
+    " or threshold"
+)
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    """A copy of the project, without its environment and what it made."""
+    unneeded = shutil.ignore_patterns(
+        ".*", "build", "data", "published", "target", "logs", "__pycache__", "demos", "layouts"
+    )
+    shutil.copytree(settings.ROOT, tmp_path / "clone", ignore=unneeded)
+    return tmp_path / "clone"
+
+
+def run(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=clone, capture_output=True, text=True, check=False
+    )
+
+
+def test_a_new_job_of_each_kind_passes_the_structural_tests_at_once(clone: Path) -> None:
+    for kind in KINDS:
+        written = run(clone, "operate.scaffold", "job", f"new-{kind}", kind)
+        assert written.returncode == 0, written.stderr
+        for line in written.stdout.splitlines()[:4]:
+            assert "TODO" in (clone / line).read_text(encoding="utf-8"), line
+    config = (clone / "dbt_project" / "dbt_project.yml").read_text(encoding="utf-8")
+    assert config.count("{enabled: false, sends: [") == len(KINDS)
+    tests = ("tests/transform/test_jobs.py", "tests/transform/test_dbt_project.py")
+    passed = run(clone, "pytest", *tests, "-k", STRUCTURE)
+    assert passed.returncode == 0, passed.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "said"),
+    [
+        (
+            "Segment members",
+            "personas",
+            "NAME must be at most 40 lower-case letters and digits, in words joined",
+        ),
+        ("segment--members", "personas", "NAME must be "),
+        ("../members", "personas", "NAME must be "),
+        ("", "personas", "NAME must be "),
+        ("x" * 41, "personas", "NAME must be "),
+        (
+            "segment-members",
+            "persona",
+            "KIND must be one of personas, brand-voices, analyses, focus-groups, ",
+        ),
+        ("segment-members", "", "KIND must be "),
+        (
+            "clv-tiers",
+            "personas",
+            "NAME=clv-tiers is taken: dbt_project/models/jobs/clv_tiers/_clv_tiers.yml has",
+        ),
+        ("report", "personas", "NAME=report is taken: dbt_project/models/"),
+    ],
+)
+def test_a_name_that_cannot_be_or_is_taken_is_one_line_and_nothing_is_written(
+    name: str, kind: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaffold, "write", lambda files: pytest.fail(f"writes {files.keys()}"))
+    with pytest.raises(scaffold.ScaffoldError) as caught:
+        scaffold.job(name, kind)
+    assert str(caught.value).startswith(said)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_is_there_is_not_written_over(clone: Path) -> None:
+    folder = clone / "dbt_project" / "models" / "jobs" / "segment_members"
+    folder.mkdir()
+    (folder / "persona.md.j2").write_text("Mine.", encoding="utf-8")
+    before = (clone / "docs" / "jobs.md").read_text(encoding="utf-8")
+    refused = run(clone, "operate.scaffold", "job", "segment-members", "personas")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        "error: NAME=segment-members is taken: dbt_project/models/jobs/segment_members is there."
+        " Choose another one\n"
+    )
+    assert [file.name for file in folder.iterdir()] == ["persona.md.j2"]
+    assert (clone / "docs" / "jobs.md").read_text(encoding="utf-8") == before
