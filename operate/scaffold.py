@@ -36,7 +36,7 @@ class ScaffoldError(Exception):
 
 
 class Shown(NamedTuple):
-    """What a kind of object is called here, the page of Mavera's app that shows it, the mart of its results."""
+    """What we call a kind of object, the page of Mavera's app that shows it, the mart of its results."""
 
     word: str
     page: str
