@@ -189,6 +189,29 @@ def test_a_record_knows_as_what_its_facts_are_declared(published: Path) -> None:
     assert [record.fact_types[path] for path in paths] == ["number", "word", "share", "share", "name"]
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "said"),
+    [
+        ("{type: word, from", "{from", "clv_tiers__personas declares clv_tier without a type"),
+        ("{type: word, from", "{type: words, from", "facts.clv_tier is declared as words, which is none of "),
+        ("{type: word, from", "{type: word from", "_clv_tiers.yml is not YAML: "),
+    ],
+)
+def test_a_slip_in_what_a_job_declares_is_one_line(
+    published: Path, tmp_path: Path, before: str, after: str, said: str
+) -> None:
+    activation.publish(published, (activation.TOP,))
+    shutil.copytree(records.JOBS, tmp_path / "jobs")
+    file = tmp_path / "jobs" / declarations.file_of("clv-tiers")
+    text = file.read_text(encoding="utf-8")
+    assert before in text
+    file.write_text(text.replace(before, after, 1), encoding="utf-8")
+    with pytest.raises(RecordsError, match=re.escape(said)) as caught:
+        records.load(configured(published), ["personas"], tmp_path / "jobs")
+    assert "clv_tiers/_clv_tiers.yml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_a_template_that_asks_for_an_unknown_fact_is_named(published: Path) -> None:
     row = activation.but(activation.TOP)
     del row["facts"]["share_of_predicted_value"]
