@@ -4,7 +4,6 @@ Mavera has no idempotency key, no upsert and no balance to ask for, so the calle
 whether work can have been done. The class of the error says it.
 """
 
-import email.utils
 import json
 import math
 import time
@@ -30,6 +29,7 @@ from activate.errors import (
 )
 from activate.reader import Reader, Unreadable
 from common import assumptions
+from common.pace import number, retry_after
 from privacy.firewall import Firewall
 
 REQUESTS_A_MINUTE: Final = {"starter": 60, "basic": 120, "professional": 240, "enterprise": 600}
@@ -295,7 +295,7 @@ class Pace:
         self._made: deque[float] = deque(maxlen=count)
         self._closed_until = 0.0
         self._clock = clock
-        self.pause = sleep
+        self._sleep = sleep
 
     def await_room(self) -> None:
         now = self._clock()
@@ -303,7 +303,7 @@ class Pace:
         # Mavera's clock may differ from ours, and no window is longer than one minute.
         seconds = min(max(full_until, self._closed_until) - now, WINDOW_SECONDS)
         if seconds > 0:
-            self.pause(seconds)
+            self._sleep(seconds)
         self._closed_until = 0.0
 
     def wait(self) -> None:
@@ -311,8 +311,8 @@ class Pace:
         self._made.append(self._clock())
 
     def heed(self, headers: Mapping[str, str]) -> None:
-        reset = _number(headers.get("X-RateLimit-Reset"))
-        if _number(headers.get("X-RateLimit-Remaining")) == 0 and reset is not None:
+        reset = number(headers.get("X-RateLimit-Reset"))
+        if number(headers.get("X-RateLimit-Remaining")) == 0 and reset is not None:
             self._closed_until = reset
 
 
@@ -352,7 +352,7 @@ def _failure(
         )
     if status == 401 or category == "authentication_error":
         return KeyRefused(f"mavera refused MAVERA_API_KEY ({status} {code or category})".replace(" )", ")"))
-    wait = _seconds(response.headers.get("Retry-After"), now)
+    wait = retry_after(response.headers.get("Retry-After"), now)
     if status == 429 or category == "rate_limit_error":
         return TryAgain(text, RETRY_AFTER_SECONDS if wait is None else wait)
     if status == 503 and doubtful is TryAgain:
@@ -384,22 +384,3 @@ def _of_whole_characters(body: Any) -> Any:
     JSON lets them through, and no ledger could be written of them after the object was paid for.
     """
     return json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))
-
-
-def _seconds(header: str | None, now: float) -> float | None:
-    """Return how long Retry-After says to wait: it has seconds, perhaps in fractions, or a moment."""
-    seconds = _number(header)
-    if seconds is None and header:
-        try:
-            seconds = email.utils.parsedate_to_datetime(header).timestamp() - now
-        except ValueError:
-            return None
-    return None if seconds is None else max(seconds, 0.0)
-
-
-def _number(header: str | None) -> float | None:
-    try:
-        number = float(header or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None

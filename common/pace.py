@@ -60,7 +60,7 @@ class Pace:
         `X-RateLimit-Reset` is a Unix time.
         """
         windows = re.findall(r"\b(\d{1,9});w=(\d{1,9})\b", headers.get("RateLimit-Limit", ""))
-        left = _number(headers.get("RateLimit-Remaining"))
+        left = number(headers.get("RateLimit-Remaining"))
         # An allowance that our own request did not lessen is not being counted.
         if windows and left is not None and left < int(windows[0][0]):
             with self._lock:
@@ -69,7 +69,7 @@ class Pace:
                     if int(count) and float(seconds) <= LONGEST_WINDOW_SECONDS:
                         known.setdefault((int(count), float(seconds)), deque(maxlen=int(count)))
         if headers.get("RateLimit-Remaining") == "0":
-            self.hold(bucket, _number(headers.get("RateLimit-Reset")) or 0.0)
+            self.hold(bucket, number(headers.get("RateLimit-Reset")) or 0.0)
         elif headers.get("X-RateLimit-Remaining") == "0":
             self.hold(bucket, reset_in(headers) or 0.0)
 
@@ -77,7 +77,8 @@ class Pace:
         return self._sent.setdefault(bucket, {window: deque(maxlen=window[0]) for window in self._given})
 
 
-def _number(text: str | None) -> float | None:
+def number(text: str | None) -> float | None:
+    """Return a number of a header, 0 for one below; None if it is none."""
     try:
         number = float(text) if text else math.nan
     except ValueError:
@@ -94,12 +95,18 @@ def _moment(text: str | None) -> datetime | None:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
+def retry_after(header: str | None, now: float) -> float | None:
+    """Return the seconds that Retry-After names, as a number or as a moment; None if it names neither."""
+    seconds = number(header)
+    if seconds is None and (named := _moment(header)):
+        return max(named.timestamp() - now, 0.0)
+    return seconds
+
+
 def reset_in(headers: Mapping[str, str]) -> float | None:
     """Seconds until the vendor wants to hear from us again, None where it does not say."""
-    after = _number(headers.get("Retry-After"))
+    after = retry_after(headers.get("Retry-After"), time.time())
     if after is not None:
         return after
-    if named := _moment(headers.get("Retry-After")):
-        return max((named - datetime.now(UTC)).total_seconds(), 0.0)
-    reset = _number(headers.get("X-RateLimit-Reset"))
+    reset = number(headers.get("X-RateLimit-Reset"))
     return None if reset is None else max(reset - time.time(), 0.0) + 0.1

@@ -16,11 +16,12 @@ from activate.kinds.analyses import threads
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
 from activate.likeness import bears, letters, may_be, reference_in
-from activate.mavera import Mavera, _seconds
+from activate.mavera import Mavera
 from activate.planning import Limits
 from activate.reader import Reader
 from activate.run import Outcome
 from common import settings
+from common.pace import retry_after
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
 from sandbox.mavera.account import WORKSPACES
@@ -479,7 +480,7 @@ def test_an_answer_without_text_is_said(account: Account) -> None:
 )
 def test_retry_after_is_read_in_each_form(header: str | None, seconds: float | None) -> None:
     now = datetime(2026, 11, 21, tzinfo=UTC).timestamp()
-    assert _seconds(header, now) == seconds
+    assert retry_after(header, now) == seconds
 
 
 def test_every_manner_is_played_here() -> None:
