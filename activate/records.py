@@ -117,16 +117,10 @@ def guard(settings: Settings) -> firewall.Firewall:
         except duckdb.CatalogException:
             raise RecordsError(f"{file} has no activation.known_people yet. Run make transform") from None
     salt = pseudonyms.salt(settings.salt_path)
-    keys = [
-        settings.sendgrid_api_key,
-        settings.wistia_api_token,
-        settings.klaviyo_api_key,
-        settings.mavera_api_key,
-    ]
     wall = firewall.Firewall(
         array("q", (each for (each,) in people)),
         salt,
-        (key.get_secret_value() for key in keys if key),
+        settings.vendor_keys(),
         (study_field(settings.mavera_study_fields, name) for name in ("workspace_id", "persona_ids")),
     )
     if people and not wall.knows(pseudonyms.SALTED):

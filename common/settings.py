@@ -178,6 +178,13 @@ class Settings(BaseSettings):
         password = urlsplit(self.ledger_url).password
         return [*held, *([password, unquote(password)] if password else [])]
 
+    def vendor_keys(self) -> list[str]:
+        """Return the keys of all vendors: the secrets of each that has a base URL."""
+        urls = (name for name in type(self).model_fields if name.endswith("_base_url"))
+        vendors = tuple(name.removesuffix("base_url") for name in urls)
+        secrets = {name: value for name, value in self if isinstance(value, SecretStr)}
+        return [value.get_secret_value() for name, value in secrets.items() if name.startswith(vendors)]
+
     @property
     def salt_path(self) -> Path:
         """The salt of all hashes that stand for people, beside the tombstones."""

@@ -22,12 +22,12 @@ from rich.text import Text
 
 from common import runs, settings
 from common.warehouse import WarehouseError
+from ingest import vendors
 from ingest.errors import BrokenOffError, NotStartedError
 from ingest.model import Job, Summary
 from ingest.pipeline import run
-from ingest.vendors import SOURCES
 
-NAMES = [source.name for source in SOURCES]
+NAMES = [source.name for source in vendors.SOURCES]
 WIDTH = 80 - len("06:00:04 ")
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -191,7 +191,7 @@ def ingest(
     try:
         loaded = settings.load()
         with runs.recorded(loaded, "ingest", sources or ()) as record:
-            summary = run(loaded, SOURCES, sources or NAMES, report, deep=deep, believe=believe or ())
+            summary = run(loaded, vendors.SOURCES, sources or NAMES, report, deep=deep, believe=believe or ())
             totals = _totals(summary)
             record.row_count, record.request_count, record.wait_count = (
                 totals["rows_new"],

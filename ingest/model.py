@@ -40,8 +40,7 @@ class Resource:
 
     `parent` is the column that parts a replaced table into lists which are judged one by one; `count` asks
     the vendor how many rows a list has, or all of it. What a whole read no longer lists is `gone`: things get
-    `gone_at` and keep their rows, people are removed with all that is theirs. `owner` is the column of the
-    person whose row it is, where the vendor gives rows of a merged person to another.
+    `gone_at` and keep their rows, people are removed with all that is theirs.
     """
 
     table: Table
@@ -57,7 +56,12 @@ class Resource:
     parent: str = ""
     count: Callable[[Client, str], int | None] | None = None
     gone: Literal["", "people", "things"] = ""
-    owner: str = ""
+
+    @property
+    def owner(self) -> str:
+        """The column of the person, where the vendor gives rows of a merged person to another."""
+        people = self.table.people
+        return people.key if people and people.given_on else ""
 
     @property
     def is_read_deeply(self) -> bool:
@@ -65,24 +69,46 @@ class Resource:
         return self.daily or (bool(self.overlap) and not self.forgets)
 
 
+class Remark(NamedTuple):
+    """Something that a vendor says of a key it accepted, and how good that is."""
+
+    state: Literal["ok", "warn", "fail"]
+    text: str
+
+
+def _untold(_get: Callable[[str], Any], _settings: Settings, scopes: str) -> Iterator[Remark]:
+    yield Remark("ok", f"{scopes}; rights to write are not told")
+
+
 @dataclass(frozen=True)
 class Source:
-    """A vendor: how to reach it with a key, and its resources.
+    """A vendor, declared once: its key, how to reach it, its scopes, its resources.
 
-    `probes` gives for each scope of the resources a path whose GET needs just that, is cheap and changes
-    nothing; `{today}` in it is a date.
+    `key_name` is the setting of the key; `<NAME>_BASE_URL` is that of its address. `key_like` is an invented
+    key, from which the firewall is tested to know the form. `probes` gives for each scope of the resources a
+    path whose GET needs just that, is cheap and changes nothing; `{today}` in it is a date. `tell` asks a
+    vendor that took the key what else the key may do, and `explain` says what a refusal means, where that is
+    particular. Columns that hold people are declared with the tables (`Table.people`).
     """
 
     name: str
+    title: str
     key_name: str
+    key_like: str
     connect: Callable[[Settings, str], Vendor]
     resources: Callable[[Settings], Sequence[Resource]]
+    probes: Mapping[str, str]
     explain: Callable[[RefusedError, Settings], str | None] = lambda _error, _settings: None
-    probes: Mapping[str, str] = field(default_factory=dict)
+    tell: Callable[[Callable[[str], Any], Settings, str], Iterator[Remark]] = _untold
 
     def key(self, settings: Settings) -> str | None:
+        """Return the key that is set, None where none is."""
         secret = getattr(settings, self.key_name.lower())
         return secret.get_secret_value() if secret else None
+
+    def has_people(self, settings: Settings) -> bool:
+        """Whether any of its tables is about people."""
+        return any(resource.table.people for resource in self.resources(settings))
 
 
 class Changes(NamedTuple):

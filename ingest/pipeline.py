@@ -65,13 +65,13 @@ def run(
         tables = [resource.table for source in every for resource in source.resources(settings)]
         file.prepare(tables)
         file.keep_to_addresses()
-        file.strip(tables, now)
+        file.strip(now)
         file.claim(keyed)
         for name, reason in skipped.items():
             report.skip(name, reason)
         _set_out(jobs, file, deep=deep)
         _read_and_write(jobs, file, report, settings.believe_shrink_share)
-        file.cut_captions()
+        file.derive()
     except Exception as error:
         if terminal.was_interrupted():
             raise KeyboardInterrupt from error  # of which DuckDB and dlt make errors of their own

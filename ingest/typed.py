@@ -15,13 +15,15 @@ import re
 import threading
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, Literal
 
 import duckdb
 import pyarrow as pa
+
+from privacy.traces import Trace
 
 Type = Literal["text", "scalar", "bool", "bigint", "double", "timestamptz", "date", "json", "any"]
 
@@ -235,6 +237,10 @@ class Table:
     to the rows that count, as JSON in `row`. `newest` is the column that tells which of two rows with one key
     is the newer, where the vendor has one. A row of a `sparse` table may lack every listed field; of another
     table, that is not the object that was asked for.
+
+    `people` says how a table tells whose a row is, where rows are about people. Tables of what this project
+    sent and got back are `is_ours`: nobody's address is in them. `derive` renews tables that are made of
+    this one.
     """
 
     schema: str
@@ -246,10 +252,17 @@ class Table:
     unfolds: str = ""
     newest: str = ""
     sparse: bool = False
+    people: Trace | None = None
+    is_ours: bool = False
+    derive: Callable[[duckdb.DuckDBPyConnection], None] | None = None
 
     @property
     def full_name(self) -> str:
         return f"{self.schema}.{self.name}"
+
+    @property
+    def vendor(self) -> str:
+        return self.schema.removeprefix("raw_")
 
     @cached_property
     def arrow_schema(self) -> pa.Schema:

@@ -188,6 +188,12 @@ def _copy_raw(path: Path, target: Path) -> None:
             if (schema, table) == ("raw_ops", "builds"):
                 continue  # no model is in here: the next transform builds them all
             connection.execute(f'insert into "{schema}"."{table}" from whole."{schema}"."{table}"')
+        views = connection.execute(
+            "select sql from duckdb_views()"
+            " where database_name = 'whole' and starts_with(schema_name, 'raw_')"
+        ).fetchall()
+        for (sql,) in views:
+            connection.execute(sql)
 
 
 def _restore_ledger(settings: environment.Settings, exported: Path) -> str:

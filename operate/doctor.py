@@ -14,12 +14,12 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from importlib import metadata
 from pathlib import Path
 from platform import python_version
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 import duckdb
@@ -30,24 +30,15 @@ from activate.errors import LedgerError
 from activate.ledger import lock, opening
 from common import settings as environment
 from common import warehouse
+from ingest import vendors
 from ingest.errors import RefusedError
 from ingest.model import Source
-from ingest.vendors import SOURCES
-from ingest.vendors.klaviyo import KLAVIYO
-from ingest.vendors.mavera import MAVERA
-from ingest.vendors.sendgrid import SENDGRID
-from ingest.vendors.wistia import WISTIA
-from ingest.vendors.wistia import reads as wistia
 from privacy import outside, pseudonyms
 from transform import build as transform
 
 PACKAGES: Final = ("dlt", "dbt-core", "duckdb")
 PATIENCE_SECONDS: Final = 10.0
 CLOCK_SECONDS: Final = 60  # further off, and what vendors date now looks late, or is refused as of the future
-REVISION_LIVES: Final = 2  # years, by Klaviyo's policy: one stable, one deprecated
-SOON: Final = timedelta(days=90)  # Klaviyo brings a revision a quarter
-# The last part of a scope of SendGrid that allows more than to look.
-WRITING: Final = frozenset({"create", "update", "delete", "send", "write"})
 COLUMNS: Final = 80
 LEAST_ROOM_BYTES: Final = 200_000_000  # less does not take a first load, its models and their copy
 
@@ -75,17 +66,18 @@ class Heard:
 def examine(settings: environment.Settings) -> Iterator[Check]:
     """Give every check in the order of a run: the program, the vendors, this machine, the files."""
     yield _versions()
-    if not any(source.key(settings) for source in SOURCES):
+    if not any(source.key(settings) for source in vendors.SOURCES):
         yield Check(
             "fail",
             "keys",
             "no vendor key is set. Copy .env.example to .env, or try make demo, which needs none",
         )
-    pool = ThreadPoolExecutor(len(SOURCES))  # as a block, it would keep a Ctrl-C waiting for the slowest
-    heard = list(pool.map(lambda source: _ask(source, settings), SOURCES))
+    # As a block, it would keep a Ctrl-C waiting for the slowest.
+    pool = ThreadPoolExecutor(len(vendors.SOURCES))
+    heard = list(pool.map(lambda source: _ask(source, settings), vendors.SOURCES))
     for each in heard:
         yield from each.checks
-    yield from _clock(settings, {s.name: h.ahead for s, h in zip(SOURCES, heard, strict=True)})
+    yield from _clock(settings, {s.name: h.ahead for s, h in zip(vendors.SOURCES, heard, strict=True)})
     yield from _disk(settings)
     yield from _writable(settings)
     yield _rights(settings)
@@ -150,7 +142,9 @@ def _ask(source: Source, settings: environment.Settings) -> Heard:
                         tuple(checks), ahead
                     )  # it is not about this scope: others would answer alike
         if good:
-            checks += _told(source, settings, get, good)
+            scopes = f"{good} of {len(source.probes)} scopes"
+            told = source.tell(lambda path: get(path).json(), settings, scopes)
+            checks += [Check(state, source.name, text) for state, text in told]
         checks += [Check("warn", source.name, outside.words(notice)) for notice in vendor.notices]
     except RefusedError as error:
         checks.append(Check("warn", source.name, f"does not tell what the key may do: {error}"))
@@ -190,68 +184,6 @@ def _refused(source: Source, scope: str, error: RefusedError, settings: environm
     if error.status == requests.codes.not_found or error.status < requests.codes.bad_request:
         return Check("fail", name, f"{error}: check {name.upper()}_BASE_URL")
     return Check("fail", name, str(error))
-
-
-def _told(source: Source, settings: environment.Settings, get: Any, good: int) -> Iterator[Check]:
-    """Say what a vendor tells of a key that it took: rights to write, version, what else it is good for."""
-    scopes = f"{good} of {len(source.probes)} scopes"
-    if source is SENDGRID:
-        rights = [right for right in get("scopes").json()["scopes"] if right.split(".")[-1] in WRITING]
-        if rights:
-            more = f" and {len(rights) - 1} more" if len(rights) > 1 else ""
-            yield Check(
-                "warn",
-                source.name,
-                f"the key can write ({outside.words(rights[0])}{more}): read scopes are enough",
-            )
-        yield Check("ok", source.name, f"{scopes}{'' if rights else ', none to write'}")
-    elif source is WISTIA and wistia.is_modern(settings.wistia_base_url):
-        token = get("token").json()
-        rights = [right for right in token["scopes"] if not right.endswith(":read")]
-        if rights:
-            yield Check(
-                "warn", source.name, f"the token can do more than read ({outside.words(', '.join(rights))})"
-            )
-        until = f", expires {outside.words(token['expires_at'])[:10]}" if token.get("expires_at") else ""
-        yield Check(
-            "ok", source.name, f"{scopes}{until}; release {settings.wistia_api_version}, of about a year each"
-        )
-    elif source is WISTIA:
-        yield Check("ok", source.name, f"{scopes}; v1 is frozen, and tells no rights to write")
-    elif source is KLAVIYO:
-        yield Check("ok", source.name, f"{scopes}; rights to write are not told")
-        yield _revision(settings)
-    elif source is MAVERA:
-        yield _workspace(settings, get("workspaces").json())
-    else:
-        yield Check("ok", source.name, f"{scopes}; rights to write are not told")
-
-
-def _revision(settings: environment.Settings) -> Check:
-    """Say when the configured revision of Klaviyo ends: two years after its date."""
-    year, month, day = (int(part) for part in settings.klaviyo_revision.removesuffix(".pre").split("-"))
-    left = date(year + REVISION_LIVES, month, min(day, 28)) - settings.now().date()
-    ends = f"retires in {left.days:,} days" if left.days >= 0 else f"retired {-left.days:,} days ago"
-    text = f"revision {settings.klaviyo_revision}, {ends}"
-    if left > SOON:
-        return Check("ok", KLAVIYO.name, text)
-    return Check("warn", KLAVIYO.name, f"{text}: set KLAVIYO_REVISION to a newer one")
-
-
-def _workspace(settings: environment.Settings, listed: Mapping[str, Any]) -> Check:
-    workspaces = {row["id"] for row in listed["data"]}
-    chosen = settings.mavera_workspace_id
-    if chosen is None:
-        return Check(
-            "ok", MAVERA.name, "the key is good; without MAVERA_WORKSPACE_ID no focus group, no brand voice"
-        )
-    if chosen not in workspaces and not listed.get("has_more"):
-        return Check(
-            "fail",
-            MAVERA.name,
-            f"MAVERA_WORKSPACE_ID is none of {outside.words(', '.join(sorted(workspaces))) or 'any'}",
-        )
-    return Check("ok", MAVERA.name, f"the key is good, and so is workspace {chosen}")
 
 
 # --- this machine ------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from common import terminal  # isort: split
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -21,14 +21,15 @@ import typer
 
 from common import settings as environment
 from common import warehouse
-from ingest import people
-from ingest.vendors.klaviyo import KLAVIYO
-from ingest.vendors.sendgrid import SENDGRID
-from ingest.vendors.wistia import WISTIA
-from privacy import pseudonyms
+from ingest import vendors
+from ingest.store import people
+from ingest.store.tables import name_people
+from ingest.typed import Table
+from privacy import pseudonyms, traces
+from privacy.addresses import Addresses
+from privacy.forgotten import Forgotten, tombstones_of
 from transform import build as transform
 
-SOURCES = (SENDGRID, WISTIA, KLAVIYO)
 MADE_BY_MODELS = ("staging", "intermediate", "marts", "addressed", "activation")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -45,20 +46,24 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
     """
     if "@" not in address:
         raise ForgetError("that is no e-mail address")
-    forgotten = people.Forgotten(settings.forgotten_path)
+    forgotten = Forgotten(settings.forgotten_path)
     path = settings.warehouse_path
-    addresses = people.Addresses(settings)
+    tables = vendors.tables_of(settings)
+    addresses = Addresses(settings.emails_in_warehouse == "hashed", settings.salt_path)
     kept_as = addresses.of(address)
     with warehouse.connect(path) as connection:
-        _require_raw(connection, path)
+        _require_raw(connection, path, tables)
         _require_salt(connection, addresses, settings)
-        phones = people.phones_of(connection, kept_as)
-        keys = people.keys_of(connection, kept_as, phones)
-        remembered = [each for phone in phones for each in people.tombstones_of(phone)]
-        forgotten.add([people.normal(address), *keys, *remembered], now)
+        phones = people.phones_of(connection, tables, kept_as)
+        keys = people.keys_of(connection, tables, kept_as, phones)
+        remembered = [each for phone in phones for each in tombstones_of(phone)]
+        forgotten.add([traces.normal(address), *keys, *remembered], now)
         connection.begin()
-        _remove_set_aside(connection, settings, kept_as, keys, phones)
-        removed = people.remove(connection, kept_as, keys, phones)
+        if _has_set_aside(connection):
+            salt = pseudonyms.salt(settings.salt_path)
+            people.remove_set_aside(connection, tables, kept_as, keys, phones, salt)
+        removed = people.remove(connection, tables, kept_as, keys, phones)
+        name_people(connection, tables)  # which a warehouse of an earlier version lacks
         for schema in MADE_BY_MODELS:
             connection.execute(f"drop schema if exists {schema} cascade")
         connection.commit()
@@ -73,15 +78,15 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
     warehouse.remove_drafts(path)  # a killed run of this command may have left a whole copy
     ids = [*keys, pseudonyms.person_id(pseudonyms.salt(settings.salt_path), kept_as)]
     left = [
-        *_mentions(path, [address, kept_as], ids, phones),
-        *_mentions(settings.published_path, [address, kept_as], ids, phones),
+        *_mentions(path, tables, [address, kept_as], ids, phones),
+        *_mentions(settings.published_path, tables, [address, kept_as], ids, phones),
         *_in_runs(settings.runs_path, address),
         *_in_ledger(settings.ledger_url, address, keys),
     ]
     if left:
         raise ForgetError(f"still named in {', '.join(left)}: docs/operating.md, Forget a person")
     return {
-        "tombstone": forgotten.tombstone(people.normal(address)),
+        "tombstone": forgotten.tombstone(traces.normal(address)),
         "forgotten_at": now.isoformat(),
         "rows_removed": removed,
         "models": built.models,
@@ -90,33 +95,22 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
     }
 
 
-def _require_raw(connection: duckdb.DuckDBPyConnection, path: Path) -> None:
+def _require_raw(connection: duckdb.DuckDBPyConnection, path: Path, tables: Sequence[Table]) -> None:
     known = {f"{schema}.{name}" for schema, name in connection.execute(
         "select table_schema, table_name from information_schema.tables"
     ).fetchall()}  # fmt: skip
-    if missing := sorted(people.TRACES.keys() - known):
+    if missing := sorted({table.full_name for table, _ in people.about_people(tables)} - known):
         raise ForgetError(f"{path.name} has no {missing[0]} yet. Run make ingest first")
 
 
-def _remove_set_aside(
-    connection: duckdb.DuckDBPyConnection,
-    settings: environment.Settings,
-    kept_as: str,
-    keys: list[str],
-    phones: list[str],
-) -> None:
-    """Remove what was set aside of the person's rows; a warehouse of an earlier version has no such table."""
-    if connection.execute(
-        "select 1 from information_schema.tables where (table_schema, table_name) = ('raw_ops', 'set_aside')"
-    ).fetchone():
-        tables = [resource.table for source in SOURCES for resource in source.resources(settings)]
-        row_keys = {table.full_name: table.key for table in tables}
-        salt = pseudonyms.salt(settings.salt_path)
-        people.remove_set_aside(connection, kept_as, keys, phones, row_keys, salt)
+def _has_set_aside(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the warehouse notes what was set aside; one of an earlier version has no such table."""
+    query = "select 1 from duckdb_tables() where (schema_name, table_name) = ('raw_ops', 'set_aside')"
+    return connection.execute(query).fetchone() is not None
 
 
 def _require_salt(
-    connection: duckdb.DuckDBPyConnection, addresses: people.Addresses, settings: environment.Settings
+    connection: duckdb.DuckDBPyConnection, addresses: Addresses, settings: environment.Settings
 ) -> None:
     """Refuse where the address would be looked for in another form than the warehouse has it in."""
     tables = connection.execute(
@@ -142,16 +136,19 @@ def _redraw(settings: environment.Settings) -> None:
         transform.write_docs(settings)
 
 
-def _mentions(path: Path, addresses: list[str], ids: list[str], phones: list[str]) -> Iterator[str]:
+def _mentions(
+    path: Path, tables: Sequence[Table], addresses: list[str], ids: list[str], phones: list[str]
+) -> Iterator[str]:
     """Name the tables of a DuckDB file in which an address, a phone number, a hash or an id still stands."""
-    texts = [people.normal(address) for address in addresses]
+    known = {table.full_name: trace for table, trace in people.about_people(tables)}
+    texts = [traces.normal(address) for address in addresses]
     # Models of 0.1.0 had the hash without a key.
     wanted = [*(hashlib.md5(text.encode()).hexdigest() for text in texts), *ids]  # noqa: S324
     with warehouse.connect(path) as connection:  # dbt still has it open, to write as well
-        tables = connection.execute(
+        every = connection.execute(
             "select table_schema, table_name from information_schema.tables where table_type = 'BASE TABLE'"
         ).fetchall()
-        for schema, table in tables:
+        for schema, table in every:
             entries = f'"{schema}"."{table}" as entry'
             found = connection.execute(
                 f"select 1 from {entries}, unnest($wanted) as wanted(text)"
@@ -159,16 +156,16 @@ def _mentions(path: Path, addresses: list[str], ids: list[str], phones: list[str
                 {"wanted": wanted},
             ).fetchone() or any(
                 connection.execute(
-                    f"select 1 from {entries} where {people.mentions('entry')} limit 1", {"address": text}
+                    f"select 1 from {entries} where {traces.mentions('entry')} limit 1", {"address": text}
                 ).fetchone()
                 for text in texts
             )
             found = found or any(
                 connection.execute(
-                    f"select 1 from {entries} where {named} limit 1", {"phone": people.written(phone)}
+                    f"select 1 from {entries} where {named} limit 1", {"phone": traces.written(phone)}
                 ).fetchone()
                 for phone in phones
-                if (named := people.names_phone("entry", f"{schema}.{table}", "$phone"))
+                if (named := traces.names_phone("entry", known.get(f"{schema}.{table}"), "$phone"))
             )
             if found:
                 yield f"{path.name}: {schema}.{table}"
@@ -176,7 +173,7 @@ def _mentions(path: Path, addresses: list[str], ids: list[str], phones: list[str
 
 def _in_runs(path: Path, address: str) -> Iterator[str]:
     """Name the history of runs where it mentions the person. What failed is kept there without values."""
-    if path.exists() and people.normal(address) in path.read_text(encoding="utf-8").lower():
+    if path.exists() and traces.normal(address) in path.read_text(encoding="utf-8").lower():
         yield path.name
 
 
@@ -193,7 +190,7 @@ def _in_ledger(url: str, address: str, keys: list[str]) -> Iterator[str]:
         )
         for row in rows:
             text = " ".join(str(each) for each in row[1:]).lower()
-            if any(value.lower() in text for value in (people.normal(address), *keys)):
+            if any(value.lower() in text for value in (traces.normal(address), *keys)):
                 yield f"the ledger, row {row.entry_id}"
 
 
@@ -221,7 +218,8 @@ def main(
     typer.echo(
         f"kept out   {certificate['tombstones']} tombstones in {certificate['tombstones_file']}: back it up"
     )
-    typer.echo("not ours   SendGrid, Wistia and Klaviyo keep their own: delete the person there as well")
+    *others, last = [source.title for source in vendors.SOURCES if source.has_people(settings)]
+    typer.echo(f"not ours   {', '.join(others)} and {last} keep their own: delete the person there as well")
 
 
 if __name__ == "__main__":

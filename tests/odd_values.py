@@ -22,7 +22,7 @@ import typer
 from common import settings
 from ingest.store.warehouse import Warehouse
 from ingest.typed import Table
-from ingest.vendors import SOURCES
+from ingest.vendors import tables_of
 from transform import build as transform
 
 HERE: Final = Path(__file__).parent
@@ -97,7 +97,7 @@ def prepare(warehouse: Path) -> None:
         runs_path=warehouse.with_name("runs.jsonl"),
         pipelines_path=warehouse.with_name("pipelines"),
     )
-    tables = [resource.table for source in SOURCES for resource in source.resources(ours)]
+    tables = tables_of(ours)
     file = Warehouse(ours)
     file.prepare(tables)
     file.close()
@@ -118,7 +118,7 @@ def cases(connection: duckdb.DuckDBPyConnection) -> list[Case]:
     """Every case for the rows that `connection` has; what the ledger holds is our own, not a vendor's."""
     ours = settings.Settings(_env_file=None)
     found: list[Case] = []
-    for table in (resource.table for source in SOURCES for resource in source.resources(ours)):
+    for table in tables_of(ours):
         if table.name == "ledger":
             continue
         columns = {column.name: column.type for column in table.columns if not column.known}

@@ -1,6 +1,6 @@
 """What is loaded of the objects in which vendors send whatever there is, recipients' addresses included.
 
-The allow-list stands here and nowhere else. A name that is not on it is counted in
+The allow-lists are part of each table's declaration. A name that is not on one is counted in
 `raw_ops.dropped_properties`, and its value never reaches the warehouse. `strip` treats rows that an earlier
 version loaded alike.
 """
@@ -9,8 +9,7 @@ import hashlib
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -19,122 +18,18 @@ from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 import duckdb
 import pyarrow as pa
 
-from ingest.people import TRACES
 from ingest.typed import Table
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What is kept of a JSON object.
-
-    `names` are kept where their value is text, a number, true or false, or a list of those, and holds neither
-    an e-mail address nor a phone number. Of `links` the path and the harmless parameters are kept. `inside`
-    gives the fields that are kept of objects and of lists of objects. `products` are kept where there is a
-    product's id: elsewhere the same name may be a person's. `named` are kept whole: a setting asks for them.
-    A `known` object is about a person by design, so its texts are not checked. A column that `is_link` is no
-    object but a link.
-    """
-
-    names: tuple[str, ...] = ()
-    links: tuple[str, ...] = ()
-    inside: Mapping[str, "Kept"] = field(default_factory=dict, hash=False)
-    products: tuple[str, ...] = ()
-    named: tuple[str, ...] = ()
-    known: bool = False
-    is_link: bool = False
-
-
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(name.strip() for name in text.split(",") if name.strip())
-
-
-PRODUCT_IDS: Final = _names(
-    "ProductID, Product ID, Product Id, product_id, SKU, VariantID, VariantId, Variant ID"
-)
-_PRODUCT: Final = _names(
-    """
-    ProductName, Product Name, Categories, ProductCategories, Product Categories, Collections, Brand, Vendor,
-    Product Type, Price, ItemPrice, Item Price, RowTotal, Row Total, Quantity, CompareAtPrice,
-    Compare At Price, Variant Name, VariantName, Variant Title, Discount, Total Discount, Tags, tags,
-    Currency, currency
-"""
-)
-_PRODUCT_LINKS: Final = _names("URL, ProductURL, Product URL, ImageURL, Image URL")
-_ITEM: Final = Kept(
-    names=(*PRODUCT_IDS, *_PRODUCT, "Name", "Title", "id", "sku", "name", "title", "price", "quantity"),
-    links=_PRODUCT_LINKS,
-)
-_MESSAGE: Final = _names(
-    """
-    $event_id, $message, $flow, $variation, $message_interaction, $group_ids, $campaign, $campaign_channel,
-    $flow_channel, $_cohort$message_send_cohort, $_cohort$variation_send_cohort, $cohort$message_send_cohort,
-    $cohort$variation_send_cohort, $attributed_message, $attributed_flow, $attributed_channel,
-    $attributed_variation, Campaign Name, Flow Name, Message Name, Message Type, Message Format, Subject,
-    Segment Count, List, Method, form_id, Form ID
-"""
-)
-_READING: Final = _names(
-    """
-    Email Domain, Inbox Provider, Client Type, Client OS, Client OS Family, Client Name, Client Canonical,
-    machine_open, Bot Click, Bounce Type, Failure Source, Failure Type, From Phone Region, To Phone Region,
-    browser, os, Browser, OS, Device Type, $is_session_activity
-"""
-)
-_ORDER: Final = _names(
-    """
-    $value, $value_currency, value_currency, $currency_code, currency_code, Currency Code,
-    presentment_currency, OrderId, Order ID, order_id, Item Count, ItemNames, Item Names, Brands,
-    Discount Codes, Discount Code, Discount Value, Total Discounts, Subtotal, Total Tax, Total Shipping,
-    Total Price, Refund Amount, Refunded Amount, Cancel Reason, Fulfillment Status, FulfillmentStatus,
-    Financial Status, FinancialStatus, HasPartialFulfillments, Source Name, AddedItemProductName,
-    AddedItemProductID, AddedItemSKU, AddedItemCategories, AddedItemPrice, AddedItemQuantity
-"""
-)
-EVENT_PROPERTIES: Final = Kept(
-    names=(*_MESSAGE, *_READING, *_ORDER, *PRODUCT_IDS, *_PRODUCT),
-    links=(*_PRODUCT_LINKS, *_names("url, page, Page, Page URL, AddedItemURL, AddedItemImageURL")),
-    inside={
-        "$attribution": Kept(
-            _names("""
-            $attributed_event_id, $message, $flow, $campaign, $variation, $send_ts, $channel,
-            $attributed_channel
-        """)
-        ),
-        "Items": _ITEM,
-        "items": _ITEM,
-        "Discount Codes": Kept(_names("code, amount, type")),
-    },
-    products=("Name", "Title"),
-)
-NOTHING: Final = Kept()
-LINK: Final = Kept(is_link=True)
-RULES: Final[Mapping[str, Mapping[str, Kept]]] = {
-    "raw_klaviyo.events": {"event_properties": EVENT_PROPERTIES},
-    # Neither streets nor positions: no model needs to know more than the city.
-    "raw_klaviyo.profiles": {"location": Kept(_names("city, region, country, timezone"), known=True)},
-    "raw_wistia.events": {
-        "conversion_data": Kept(_names("email, first_name, last_name, is_new_lead"), known=True),
-        "embed_url": LINK,
-    },
-    "raw_wistia.visitors": {
-        "visitor_identity": Kept(
-            _names("name, email"), inside={"org": Kept(_names("name, title"), known=True)}, known=True
-        )
-    },
-}
-"""Table to column to what of it is kept."""
-OTHER_IS_NEEDED: Final = frozenset({"raw_sendgrid.contacts"})
-"""The fields that the account made up stand there: a job groups contacts by them."""
+from privacy.traces import NOTHING, PRODUCT_IDS, Kept, names_in
 
 # An e-mail address, its sign perhaps encoded as in a link, or a phone number with its country.
 _PERSONAL: Final = re.compile(
     r"[^\s@]+(?:@|%(?:25)*40)[^\s@]+\.[a-z]|\+[0-9](?:[ ().-]*[0-9]){7}", re.IGNORECASE
 )
 _HARMLESS: Final = frozenset(
-    _names(
+    names_in(
         "utm_source, utm_medium, utm_campaign, utm_content, utm_term, utm_id, variant, sku, product_id, pid"
     )
-    + _names("category, collection, page")
+    + names_in("category, collection, page")
 )
 """Parameters of a link that say nothing of who followed it."""
 _MOST_NAMES: Final = 500
@@ -240,17 +135,11 @@ Dropped = Counter[tuple[str, str]]
 
 
 class Allowances:
-    """What of the rows about people may be loaded, with what a setting names besides."""
+    """What of the rows about people may be loaded, as their tables say."""
 
-    def __init__(self, named: Sequence[str] = ()) -> None:
-        properties = replace(EVENT_PROPERTIES, named=tuple(dict.fromkeys(named)))
-        self._rules: dict[str, dict[str, Kept]] = {
-            table: {"other": NOTHING} for table in TRACES if table not in OTHER_IS_NEEDED
-        }
-        for table, columns in RULES.items():
-            self._rules[table] |= columns
-        self._rules["raw_klaviyo.events"]["event_properties"] = properties
-        self.named = sorted(properties.named)
+    def __init__(self, tables: Iterable[Table]) -> None:
+        about_people = ((table.full_name, table.people.rules) for table in tables if table.people)
+        self._rules = {name: rules for name, rules in about_people if rules}
 
     @property
     def mark(self) -> str:

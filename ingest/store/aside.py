@@ -9,8 +9,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ingest import people
 from ingest.model import Batch
+from ingest.store.people import row_key
 from ingest.typed import Aside
 from privacy import pseudonyms
 
@@ -42,7 +42,7 @@ def note(
     if not (held or values.num_rows or batch.keyless or gone):
         return
     salt = pseudonyms.salt(salt_path, create=True)
-    key = people.row_key(connection, table.full_name, table.key, salt)
+    key = row_key(connection, table, salt)
     now: list[Any] = [run_id, datetime.now(UTC)]
     connection.register("noted", rows.select([*table.key, SET_ASIDE]))
     connection.execute(
@@ -63,14 +63,14 @@ def note(
     connection.unregister("noted")
     others = [(name, why, pseudonyms.of_address(salt, digest)) for digest, name, why in batch.keyless]
     others += [(kind, GONE, id_) for kind, id_ in gone]
-    for name, why, row_key in dict.fromkeys(others):
+    for name, why, row in dict.fromkeys(others):
         connection.execute(
             "delete from raw_ops.set_aside where (vendor, resource, field, row_key) = (?, ?, ?, ?)",
-            [*about, name, row_key],
+            [*about, name, row],
         )
         connection.execute(
             "insert into raw_ops.set_aside values (?, ?, ?, ?, ?, ?, ?)",
-            [*about, name, why, row_key, *now],
+            [*about, name, why, row, *now],
         )
     if batch.is_last and job.start is None:  # all was read: what this run did not note is no more
         connection.execute(

@@ -4,13 +4,14 @@ The keys of a whole read are collected while it is written. A row whose owner ch
 was merged into another: rows that are older than what the vendor was asked for follow.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
 import duckdb
 import pyarrow as pa
 
-from ingest.people import TRACES
+from ingest.store.people import about_people
 from ingest.typed import Column, Table
 
 GONE_AT: Final = Column("gone_at", "timestamptz", known=True)
@@ -64,10 +65,13 @@ def things(connection: duckdb.DuckDBPyConnection, table: Table, now: datetime) -
     return int(marked[0]) if marked else 0
 
 
-def people(connection: duckdb.DuckDBPyConnection, table: Table, now: datetime) -> int:
-    """Remove the people whom a whole read lacked, and their rows in the vendor's other tables.
+def people(
+    connection: duckdb.DuckDBPyConnection, table: Table, tables: Sequence[Table], now: datetime
+) -> int:
+    """Remove the people whom a whole read lacked, and their rows in the vendor's other `tables`.
 
-    Rows that have an `owner` wait for `follow`: they may be somebody else's by now. Returns how many people.
+    Rows that may be `given_on` wait for `follow`: they may be somebody else's by now. Returns how
+    many people.
     """
     (key,) = table.key
     query = f'select "{key}" from {table.full_name} where {_unseen(table)}'
@@ -76,19 +80,16 @@ def people(connection: duckdb.DuckDBPyConnection, table: Table, now: datetime) -
     if not keys:
         return 0
     connection.begin()
-    for name, trace in TRACES.items():
-        if not trace.key or not name.startswith(f"{table.schema}."):
+    for other, trace in about_people(tables):
+        name = other.full_name
+        if not trace.key or other.schema != table.schema:
             continue
-        if name in FOLLOWED:
+        if trace.given_on:
             connection.execute("insert into raw_ops.gone_people select unnest($1), $2, $3", [keys, name, now])
         else:
             connection.execute(f"delete from {name} where {trace.key} in (select unnest($1))", [keys])
     connection.commit()
     return len(keys)
-
-
-FOLLOWED: Final = frozenset({"raw_klaviyo.events"})
-"""Tables whose rows a merge gives to another person."""
 
 
 def follow(connection: duckdb.DuckDBPyConnection, table: Table, owner: str) -> int:

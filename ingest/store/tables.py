@@ -5,7 +5,9 @@ from collections.abc import Sequence
 import duckdb
 
 from ingest import belief
+from ingest.store.people import about_people
 from ingest.typed import Table
+from privacy.traces import Trace
 
 OPERATIONS = """
     create table if not exists raw_ops.origins (vendor text primary key, world text, base_url text);
@@ -60,8 +62,37 @@ def prepare(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> N
                 connection.execute(f'alter table {table.full_name} add column "{name}" {kind}')
     connection.execute(OPERATIONS)
     connection.execute(belief.MEMORY)
+    name_people(connection, tables)
     for table in widened:  # rows that an earlier version loaded lack the new columns: they are read anew
         connection.execute(
             "update raw_ops.loads set deep_at = null where concat('raw_', vendor, '.', resource) = ?",
             [table.full_name],
         )
+
+
+def name_people(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
+    """Create `raw_ops.people`, a view of every name and vendor's key of a person in `tables`.
+
+    The firewall knows people by it. It holds no copy, so nothing in it has to be forgotten.
+    """
+    selects = [
+        f"select '{table.vendor}' as vendor, '{table.name}' as resource, '{kind}' as kind, {sql} as known_by"
+        f" from {table.full_name}"
+        for table, trace in about_people(tables)
+        for kind, sql in (*(("name", _full_name(parts)) for parts in trace.names), *_keys(trace))
+    ]
+    nobody = "select '' as vendor, '' as resource, '' as kind, '' as known_by"
+    connection.execute(
+        "create or replace view raw_ops.people as "
+        f"select distinct * from ({' union all '.join([nobody, *selects])}) where known_by <> ''"
+    )
+
+
+def _full_name(parts: Sequence[str]) -> str:
+    return f"trim(concat_ws(' ', {', '.join(f'trim({part})' for part in parts)}))"
+
+
+def _keys(trace: Trace) -> list[tuple[str, str]]:
+    """The keys of people in a table. The key column of a table that is no owner repeats the owner's keys."""
+    keys = [trace.key, *trace.other_keys] if trace.is_owner else trace.other_keys
+    return [("key", f'trim("{key}"::varchar)') for key in keys]

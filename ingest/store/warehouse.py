@@ -18,15 +18,15 @@ from common.settings import Settings
 from ingest import belief
 from ingest.errors import NotStartedError
 from ingest.model import Batch, Cursor, Job
-from ingest.people import Addresses, Forgotten
 from ingest.store import allowed, aside, gone
 from ingest.store.aside import with_aside
 from ingest.store.changes import changes, new_rows
 from ingest.store.packages import Packages, make_writable
 from ingest.store.tables import prepare
 from ingest.typed import Table
-from ingest.vendors.wistia import captions
 from privacy import outside, pseudonyms
+from privacy.addresses import Addresses
+from privacy.forgotten import Forgotten
 
 
 class Warehouse:
@@ -39,22 +39,25 @@ class Warehouse:
         make_writable(settings.pipelines_path)
         self._connection = warehouse.connect(settings.warehouse_path, create=True)
         self._packages = Packages(self._connection, settings)
-        self._addresses = Addresses(settings)
-        self._allowances = allowed.Allowances(settings.klaviyo_event_properties)
+        self._addresses = _addresses(settings)
+        self._tables: Sequence[Table] = ()
+        self._allowances = allowed.Allowances(())
         self._dropped: dict[str, allowed.Dropped] = {}
 
     def close(self) -> None:
         self._connection.close()
 
     def prepare(self, tables: Sequence[Table]) -> None:
-        """Create what is missing of `tables`."""
+        """Create what is missing of `tables`, which are all that the run may write."""
+        self._tables, self._allowances = tables, allowed.Allowances(tables)
         prepare(self._connection, tables)
-        if captions.TABLE in (table.full_name for table in tables):
-            self.cut_captions()
+        self.derive()
 
-    def cut_captions(self) -> None:
-        """Cut captions that are new or changed into cues; those of earlier versions are cut as well."""
-        captions.cut(self._connection)
+    def derive(self) -> None:
+        """Bring tables that are made of others, such as cues of captions, in line with them."""
+        for table in self._tables:
+            if table.derive:
+                table.derive(self._connection)
 
     def claim(self, vendors: Sequence[str]) -> None:
         """Write down which world each vendor's rows are from.
@@ -99,7 +102,7 @@ class Warehouse:
             held = ("",)  # written before there was a choice
         if held is None:
             pseudonyms.salt(self._settings.salt_path, create=True)  # person ids need it, too
-        ours = Addresses(self._settings)
+        ours = _addresses(self._settings)
         if held and bool(held[0]) != (self._settings.emails_in_warehouse == "hashed"):
             kept = "hashed" if held[0] else "plain"
             raise NotStartedError(
@@ -131,8 +134,11 @@ class Warehouse:
         if job.doubts or job.remembered:
             belief.remember(self._connection, (job.source.name, job.resource.table.name), job.doubts)
         if job.resource.gone and job.before and not job.doubts:
-            sweep = gone.things if job.resource.gone == "things" else gone.people
-            job.outcome.rows_changed += sweep(self._connection, job.resource.table, job.client.started_at)
+            table, now = job.resource.table, job.client.started_at
+            if job.resource.gone == "things":
+                job.outcome.rows_changed += gone.things(self._connection, table, now)
+            else:
+                job.outcome.rows_changed += gone.people(self._connection, table, self._tables, now)
 
     def follow(self, jobs: Sequence[Job]) -> None:
         """Give the rows of people who are gone to whom the vendor gave them, or remove them."""
@@ -146,34 +152,38 @@ class Warehouse:
                     [changed, self._run_id, job.source.name, job.resource.table.name],
                 )
 
-    def strip(self, tables: Sequence[Table], now: datetime) -> None:
+    def strip(self, now: datetime) -> None:
         """Take out of rows loaded by other rules what may not be loaded by these, then write the file anew.
 
-        What a setting names now was dropped before: events are then read anew.
+        What a setting allows now was dropped before: the tables that it widens are then read anew.
         """
         connection, mark = self._connection, f"{self._allowances.mark} {self._addresses.mark}".strip()
         held = connection.execute("select mark from raw_ops.allowances").fetchone()
         if held and held[0] == mark:
             return
         if connection.execute("select 1 from raw_ops.loads limit 1").fetchone():
-            self._allowances.strip(connection, tables, now)
-            self._hash(tables)
+            self._allowances.strip(connection, self._tables, now)
+            self._hash()
             connection.close()
             warehouse.rewrite(self._settings.warehouse_path)
             self._connection = connection = warehouse.connect(self._settings.warehouse_path)
             self._packages = Packages(connection, self._settings)
-        if held:
-            connection.execute(
-                "update raw_ops.loads set deep_at = null where (vendor, resource) = ('klaviyo', 'events')"
-            )
+        for table in self._tables if held else ():
+            if table.people and table.people.widened_by:
+                connection.execute(
+                    "update raw_ops.loads set deep_at = null where (vendor, resource) = (?, ?)",
+                    [table.vendor, table.name],
+                )
         connection.execute("delete from raw_ops.allowances")
         connection.execute("insert into raw_ops.allowances values (?, ?)", [mark, now])
 
-    def _hash(self, tables: Sequence[Table]) -> None:
+    def _hash(self) -> None:
         """Hash what an earlier version left plain where addresses are hashed: phone numbers."""
-        for table in tables if self._addresses.is_hashed else ():
+        for table in self._tables if self._addresses.is_hashed else ():
+            if table.is_ours:
+                continue
             rows: Any = self._connection.execute(f"from {table.full_name}").to_arrow_table()
-            kept = self._addresses.kept(table.full_name, rows)
+            kept = self._addresses.kept(table.people, rows)
             texts = [
                 field.name
                 for place, field in enumerate(rows.schema)
@@ -226,16 +236,16 @@ class Warehouse:
         Hashes are looked at, too: of who was forgotten, only the hash of a phone number may be known.
         """
         table = batch.job.resource.table
-        rows = self._forgotten.without(self._connection, table.full_name, batch.rows)
+        rows = self._forgotten.without(self._connection, table.people, batch.rows)
         rows, dropped = self._allowances.kept(table.full_name, rows)
         if any(dropped):
             self._dropped[batch.job.name] = sum(
                 (dropped[row] for row in new_rows(self._connection, table, rows)), allowed.Dropped()
             )
-        if not self._addresses.is_hashed:
+        if not self._addresses.is_hashed or table.is_ours:
             return rows
-        rows = self._addresses.kept(table.full_name, rows)
-        return self._forgotten.without(self._connection, table.full_name, rows)
+        rows = self._addresses.kept(table.people, rows)
+        return self._forgotten.without(self._connection, table.people, rows)
 
     def record(self, job: Job) -> None:
         """Append how a resource ended to `raw_ops.loads`."""
@@ -255,6 +265,10 @@ class Warehouse:
     def forget(self, name: str) -> None:
         """Take a source's cursor and schema from the warehouse again: a package of it was not loaded."""
         self._packages.forget(name)
+
+
+def _addresses(settings: Settings) -> Addresses:
+    return Addresses(settings.emails_in_warehouse == "hashed", settings.salt_path)
 
 
 def _forgotten(path: Path) -> Forgotten:

@@ -11,9 +11,12 @@ import pyarrow as pa
 import pytest
 
 from common.settings import Settings
-from ingest import people
-from ingest.vendors import SOURCES
+from ingest.store import people
+from ingest.vendors import tables_of
 from privacy import pseudonyms
+from privacy.addresses import Addresses
+from privacy.forgotten import Forgotten
+from privacy.traces import normal
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
 from tests import shapes
@@ -49,8 +52,13 @@ def somebody(project: Project) -> str:
     return str(address)
 
 
+TABLES = tables_of(Settings(_env_file=None))
+KEYED = {table.full_name: table for table in TABLES}
+TRACES = {table.full_name: trace for table, trace in people.about_people(TABLES)}
+
+
 def counts(project: Project) -> dict[str, int]:
-    return {table: project.rows(f"select count(*) from {table}")[0][0] for table in people.TRACES}
+    return {table: project.rows(f"select count(*) from {table}")[0][0] for table in TRACES}
 
 
 def holders(folder: Path, text: str) -> list[str]:
@@ -65,7 +73,7 @@ def test_a_person_is_taken_out_everywhere_and_stays_out(project: Project, somebo
     certificate = project.well("forget", f" {somebody.upper()} ")
     assert shapes.amiss("forget", certificate) == []
     removed = certificate["rows_removed"]
-    assert all(removed[table] > 0 for table in people.TRACES if people.TRACES[table].names)
+    assert all(removed[table] > 0 for table, trace in TRACES.items() if trace.is_owner)
     assert removed["raw_klaviyo.events"] > 0
     assert removed["raw_sendgrid.suppressions"] > 0
     assert removed["raw_wistia.events"] > 0
@@ -104,9 +112,9 @@ PERSONAL = {"email", "profile_id", "visitor_key", "contact_id", "visitor_identit
 def test_every_raw_table_that_says_who_somebody_is_has_its_trace(tmp_path: Path) -> None:
     create_raw(tmp_path / "warehouse.duckdb")
     ours = Settings(_env_file=None, warehouse_path=tmp_path / "warehouse.duckdb")
-    tables = [resource.table for source in SOURCES for resource in source.resources(ours)]
+    tables = tables_of(ours)
     named = {table.full_name for table in tables if PERSONAL & {column.name for column in table.columns}}
-    assert named | {"raw_klaviyo.profiles"} == set(people.TRACES)
+    assert named | {"raw_klaviyo.profiles"} == set(TRACES)
 
 
 ADA = "ada+news@example.com"
@@ -135,29 +143,29 @@ def test_a_row_that_names_the_address_in_a_link_or_a_note_goes_and_stays_away(tm
         connection.execute(
             "insert into raw_sendgrid.contacts (contact_id, email) values ('c1', ?)", [f"{ADA}\t"]
         )
-        before = {table: connection.sql(f"from {table}").to_arrow_table() for table in people.TRACES}
+        before = {table: connection.sql(f"from {table}").to_arrow_table() for table in TRACES}
 
-        removed = people.remove(connection, ADA, [])
+        removed = people.remove(connection, TABLES, ADA, [])
         assert {table: count for table, count in removed.items() if count} == {
             "raw_wistia.events": 3, "raw_klaviyo.events": 1, "raw_sendgrid.contacts": 1,
         }  # fmt: skip
-        left = {table: connection.sql(f"from {table}").to_arrow_table() for table in people.TRACES}
+        left = {table: connection.sql(f"from {table}").to_arrow_table() for table in TRACES}
 
-        forgotten = people.Forgotten(tmp_path / "forgotten.json")
-        forgotten.add([people.normal(ADA)], datetime(2026, 11, 21, tzinfo=UTC))
+        forgotten = Forgotten(tmp_path / "forgotten.json")
+        forgotten.add([normal(ADA)], datetime(2026, 11, 21, tzinfo=UTC))
         for table, rows in before.items():
-            assert forgotten.without(connection, table, rows).equals(left[table]), table
+            assert forgotten.without(connection, TRACES[table], rows).equals(left[table]), table
 
 
-def hashing(tmp_path: Path) -> people.Addresses:
+def hashing(tmp_path: Path) -> Addresses:
     ours = Settings(_env_file=None, emails_in_warehouse="hashed", forgotten_path=tmp_path / "forgotten.json")
     pseudonyms.salt(ours.salt_path, create=True)
-    return people.Addresses(ours)
+    return Addresses(True, ours.salt_path)
 
 
-def kept(addresses: people.Addresses, table: str, column: str, value: str) -> str:
+def kept(addresses: Addresses, table: str, column: str, value: str) -> str:
     rows = pa.table({column: pa.array([value], pa.string())})
-    return str(addresses.kept(table, rows).column(0)[0].as_py())
+    return str(addresses.kept(TRACES[table], rows).column(0)[0].as_py())
 
 
 @pytest.mark.parametrize(
@@ -214,7 +222,7 @@ def test_tombstones_hold_neither_address_nor_key(project: Project, somebody: str
 
 def test_what_was_set_aside_of_a_persons_rows_goes_with_them(tmp_path: Path) -> None:
     create_raw(tmp_path / "warehouse.duckdb")
-    keys = {"raw_klaviyo.profiles": ["id"], "raw_sendgrid.suppressions": ["list", "email", "created"]}
+    named = ("raw_klaviyo.profiles", "raw_sendgrid.suppressions")
     salt, noted = b"salt", "create table raw_ops.set_aside (vendor text, resource text, row_key text)"
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
         connection.execute("create schema if not exists raw_ops; drop table if exists raw_ops.set_aside")
@@ -222,17 +230,16 @@ def test_what_was_set_aside_of_a_persons_rows_goes_with_them(tmp_path: Path) -> 
         for email in (ADA, "bob@example.com"):
             connection.execute("insert into raw_klaviyo.profiles (id, email) values ($1, $1)", [email])
             connection.execute("insert into raw_sendgrid.suppressions (list, email) values ('b', ?)", [email])
-        for table, key in keys.items():
+        for table in named:
             vendor, resource = table.removeprefix("raw_").split(".")
-            hashed = people.row_key(connection, table, key, salt)
+            hashed = people.row_key(connection, KEYED[table], salt)
             connection.execute(
                 f"insert into raw_ops.set_aside select '{vendor}', '{resource}', {hashed} from {table}"
             )
-        row_keys = {table: keys.get(table, ["_dlt_load_id"]) for table in people.TRACES}
-        people.remove_set_aside(connection, ADA, [], [], row_keys, salt)
-        people.remove(connection, ADA, [])
-        for table, key in keys.items():
-            hashed = people.row_key(connection, table, key, salt)
+        people.remove_set_aside(connection, TABLES, ADA, [], [], salt)
+        people.remove(connection, TABLES, ADA, [])
+        for table in named:
+            hashed = people.row_key(connection, KEYED[table], salt)
             held = connection.execute(f"select {hashed} from {table}").fetchall()
             resource = table.partition(".")[2]
             left = connection.execute(

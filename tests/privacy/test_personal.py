@@ -11,17 +11,21 @@ import pyarrow as pa
 import pytest
 
 from common.settings import Settings
-from ingest import people
-from ingest.store import allowed
+from ingest.store import allowed, people
 from ingest.store.warehouse import Warehouse
-from ingest.vendors import SOURCES
+from ingest.vendors import tables_of
+from ingest.vendors.klaviyo import tables as klaviyo
 from ingest.vendors.klaviyo.tables import EVENTS
 from privacy import pseudonyms
+from privacy.addresses import Addresses
+from privacy.forgotten import Forgotten, tombstones_of
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
 from tests.commands import Project
 from tests.transform.test_dbt_project import create_raw
 
+TABLES = tables_of(Settings(_env_file=None))
+TRACES = {table.full_name: trace for table, trace in people.about_people(TABLES)}
 NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
 PHONE = "+15550000123"
 PERSONAL: Mapping[str, Any] = {
@@ -53,7 +57,7 @@ STANDS = ("ada@", "Ada", "0000123", "9999999", "Elm Street", "203.0.113", "Grand
 def kept(properties: Any, *named: str) -> tuple[Any, dict[str, int]]:
     """What is loaded of an event's properties, and what is dropped."""
     rows = EVENTS.from_rows([{"id": "1", "metric_id": "m", "event_properties": json.dumps(properties)}])
-    loaded, (dropped,) = allowed.Allowances(named).kept("raw_klaviyo.events", rows)
+    loaded, (dropped,) = allowed.Allowances([klaviyo.events(named)]).kept("raw_klaviyo.events", rows)
     text = loaded.column("event_properties")[0].as_py()
     return text and json.loads(text), {name: count for (_, name), count in dropped.items()}
 
@@ -126,8 +130,8 @@ def test_a_link_keeps_its_page_and_nothing_of_who_followed_it(given: str, stays:
 
 
 def test_what_is_unlisted_about_a_person_is_dropped_everywhere_but_for_the_accounts_own_fields() -> None:
-    allowances = allowed.Allowances()
-    for table in people.TRACES:
+    allowances = allowed.Allowances(TABLES)
+    for table in TRACES:
         rows = pa.table({name: pa.array([None, None], pa.string()) for name in _columns(table)})
         rows = rows.set_column(rows.column_names.index("other"), "other", [['{"age": 36}', None]])
         loaded, dropped = allowances.kept(table, rows)
@@ -137,9 +141,7 @@ def test_what_is_unlisted_about_a_person_is_dropped_everywhere_but_for_the_accou
 
 
 def _columns(table: str) -> list[str]:
-    ours = Settings(_env_file=None)
-    tables = [resource.table for source in SOURCES for resource in source.resources(ours)]
-    (found,) = [each for each in tables if each.full_name == table]
+    (found,) = [each for each in TABLES if each.full_name == table]
     return found.arrow_schema.names
 
 
@@ -167,12 +169,12 @@ def test_rows_of_an_earlier_version_are_stripped_once_and_the_file_is_written_an
         )
         connection.execute("checkpoint")
     assert b"Elm Street" in ours.warehouse_path.read_bytes()
-    tables = [resource.table for source in SOURCES for resource in source.resources(ours)]
+    tables = tables_of(ours)
     for _ in range(2):
         file = Warehouse(ours)
         file.prepare(tables)
         file.keep_to_addresses()
-        file.strip(tables, NOW)
+        file.strip(NOW)
         file.close()
         held = ours.warehouse_path.read_bytes()
         assert [text for text in STANDS if text.encode() in held] == (["Ada", "parcel"] if named else [])
@@ -195,7 +197,7 @@ FORMS = ("+1 555 000 0123", "+1 (555) 000-0123", "15550000123", "001 555 000 012
 def test_a_hashed_phone_number_joins_however_it_is_written(tmp_path: Path) -> None:
     ours = Settings(_env_file=None, emails_in_warehouse="hashed", forgotten_path=tmp_path / "forgotten.json")
     pseudonyms.salt(ours.salt_path, create=True)
-    addresses = people.Addresses(ours)
+    addresses = Addresses(True, ours.salt_path)
     stands_for = addresses.of_phone(PHONE)
     assert len(stands_for) == 64
     assert addresses.of_phone(stands_for) == stands_for
@@ -210,7 +212,7 @@ def test_a_hashed_phone_number_joins_however_it_is_written(tmp_path: Path) -> No
             ] * 4,
         }
     )  # fmt: skip
-    held = addresses.kept("raw_klaviyo.profiles", rows).to_pylist()
+    held = addresses.kept(TRACES["raw_klaviyo.profiles"], rows).to_pylist()
     assert [row["phone_number"] for row in held[:3]] == [stands_for, "", None]
     assert json.loads(held[0]["properties"]) == {
         "Mobile": stands_for, "note": f"call {stands_for} or {stands_for}.", "points": 5,
@@ -239,20 +241,20 @@ def test_a_person_is_forgotten_by_phone_number_too_in_all_its_forms(tmp_path: Pa
             "insert into raw_klaviyo.events (id, event_properties) values (?, ?)",
             [(text, json.dumps({"Gift Note": text})) for text in (*NAMING, *OTHERS)],
         )
-        before = {table: connection.sql(f"from {table}").to_arrow_table() for table in people.TRACES}
-        phones = people.phones_of(connection, "ada@example.com")
+        before = {table: connection.sql(f"from {table}").to_arrow_table() for table in TRACES}
+        phones = people.phones_of(connection, TABLES, "ada@example.com")
         assert phones == [PHONE]
-        keys = people.keys_of(connection, "ada@example.com", phones)
+        keys = people.keys_of(connection, TABLES, "ada@example.com", phones)
         assert sorted(keys) == ["p1", "p2"]  # whoever shares the number and has an address is somebody else
-        people.remove(connection, "ada@example.com", keys, phones)
-        left = {table: connection.sql(f"from {table}").to_arrow_table() for table in people.TRACES}
+        people.remove(connection, TABLES, "ada@example.com", keys, phones)
+        left = {table: connection.sql(f"from {table}").to_arrow_table() for table in TRACES}
         assert {row["id"] for row in left["raw_klaviyo.events"].to_pylist()} == set(OTHERS)
         assert left["raw_klaviyo.profiles"].column("id").to_pylist() == ["p3"]
-        forgotten = people.Forgotten(tmp_path / "forgotten.json")
-        remembered = [each for phone in phones for each in people.tombstones_of(phone)]
+        forgotten = Forgotten(tmp_path / "forgotten.json")
+        remembered = [each for phone in phones for each in tombstones_of(phone)]
         forgotten.add(["ada@example.com", *keys, *remembered], NOW)
         for table, rows in before.items():
-            kept_out = forgotten.without(connection, table, rows)
+            kept_out = forgotten.without(connection, TRACES[table], rows)
             ids = kept_out.column(0).to_pylist()
             assert set(ids) - set(left[table].column(0).to_pylist()) <= {'"5550000123"'}, table
 

@@ -21,7 +21,7 @@ import yaml
 
 from common import settings
 from ingest.store.warehouse import Warehouse
-from ingest.vendors import SOURCES
+from ingest.vendors import tables_of
 from operate import forget
 from privacy import pseudonyms
 from tests import activation
@@ -68,7 +68,7 @@ def create_raw(warehouse: Path) -> None:
         pipelines_path=warehouse.with_name("pipelines"),
     )
     written = Warehouse(ours)
-    written.prepare([resource.table for source in SOURCES for resource in source.resources(ours)])
+    written.prepare(tables_of(ours))
     written.close()
     transform.load_runs(ours)
 

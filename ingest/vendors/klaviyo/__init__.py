@@ -1,15 +1,16 @@
 """Klaviyo: profiles, predictions, segments and lists with members, flows, campaigns, metrics, events."""
 
-from collections.abc import Callable
-from datetime import timedelta
+from collections.abc import Callable, Iterator
+from datetime import date, timedelta
 from functools import partial
+from typing import Any
 
 import requests
 
 from common.settings import Settings
 from ingest.errors import RefusedError
 from ingest.http import Client, Vendor
-from ingest.model import Pages, Resource, Source
+from ingest.model import Pages, Remark, Resource, Source
 from ingest.typed import Table
 from ingest.vendors.klaviyo import reads, tables
 
@@ -17,6 +18,10 @@ MEDIA_TYPE = "application/vnd.api+json"
 """The only type that Klaviyo's description offers; gateways refuse another."""
 NEWEST_REVISION = "2026-07-15"
 """The newest revision that these resources were written against."""
+REVISION_LIVES_YEARS = 2
+"""By Klaviyo's policy: one stable, one deprecated."""
+SOON = timedelta(days=90)
+"""Klaviyo brings a revision a quarter."""
 EVENTS_LATE = timedelta(days=7)
 """Events arrive days after they happened; four were seen, attribution takes five."""
 PROFILES_LATE = timedelta(hours=1)
@@ -53,12 +58,11 @@ def resources(settings: Settings) -> list[Resource]:
             gone="people",
         ),
         Resource(
-            tables.EVENTS,
+            tables.events(settings.klaviyo_event_properties),
             partial(reads.events, history_days=days),
             "events:read",
             cursor="datetime",
             overlap=EVENTS_LATE,
-            owner="profile_id",
         ),
         THINGS(tables.FLOWS, reads.flows, "flows:read"),
         THINGS(tables.FLOW_ACTIONS, reads.flow_actions, "flows:read"),
@@ -125,12 +129,28 @@ def explain(error: RefusedError, settings: Settings) -> str | None:
     return f"klaviyo retired revision {revision}. Set KLAVIYO_REVISION={NEWEST_REVISION}, then make doctor"
 
 
+def tell(_get: Callable[[str], Any], settings: Settings, scopes: str) -> Iterator[Remark]:
+    """When the configured revision ends: two years after its date."""
+    yield Remark("ok", f"{scopes}; rights to write are not told")
+    year, month, day = (int(part) for part in settings.klaviyo_revision.removesuffix(".pre").split("-"))
+    left = date(year + REVISION_LIVES_YEARS, month, min(day, 28)) - settings.now().date()
+    ends = f"retires in {left.days:,} days" if left.days >= 0 else f"retired {-left.days:,} days ago"
+    text = f"revision {settings.klaviyo_revision}, {ends}"
+    if left > SOON:
+        yield Remark("ok", text)
+    else:
+        yield Remark("warn", f"{text}: set KLAVIYO_REVISION to a newer one")
+
+
 KLAVIYO = Source(
-    "klaviyo",
-    "KLAVIYO_API_KEY",
-    connect,
-    resources,
-    explain,
+    name="klaviyo",
+    title="Klaviyo",
+    key_name="KLAVIYO_API_KEY",
+    key_like="pk_0123456789abcdef0123456789abcdef01",
+    connect=connect,
+    resources=resources,
+    explain=explain,
+    tell=tell,
     # Without a page size: older revisions do not know it.
     probes={
         "accounts:read": "accounts",

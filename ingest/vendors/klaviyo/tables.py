@@ -1,13 +1,18 @@
 """The raw tables of Klaviyo."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from ingest.store.gone import GONE_AT
 from ingest.typed import Column, Table, each, listed
+from ingest.vendors.klaviyo.properties import EVENT_PROPERTIES
+from privacy.traces import Kept, Trace
 
 SCHEMA = "raw_klaviyo"
 attribute = partial(Column, at="attributes")
 attributes = partial(each, at="attributes")
+BY_PROFILE = Trace(key="profile_id")
 ENVELOPE = "type relationships links"
 
 
@@ -60,6 +65,16 @@ PROFILES = Table(
     ],
     drops=ENVELOPE,
     newest="updated",
+    people=Trace(
+        addresses=("email",),
+        phones=("phone_number",),
+        names=(("first_name", "last_name"),),
+        key="id",
+        other_keys=("external_id",),
+        is_owner=True,
+        # Neither streets nor positions: no model needs to know more than the city.
+        kept={"location": Kept(("city", "region", "country", "timezone"), known=True)},
+    ),
 )
 PREDICTIONS = Table(
     SCHEMA,
@@ -78,6 +93,7 @@ PREDICTIONS = Table(
         Column("ranked_channel_affinity", "json", "attributes.predictive_analytics"),
     ],
     drops=ENVELOPE,
+    people=BY_PROFILE,
 )
 SEGMENTS = Table(
     SCHEMA,
@@ -176,6 +192,7 @@ SEGMENT_MEMBERS = Table(
         attribute("joined_group_at", "timestamptz"),
     ],
     drops=ENVELOPE,
+    people=BY_PROFILE,
 )
 METRICS = Table(
     SCHEMA,
@@ -257,7 +274,22 @@ EVENTS = Table(
         ) as row
         from around left join told on row ->> '$.id' = event_id
     """,
+    people=replace(
+        BY_PROFILE,
+        kept={"event_properties": EVENT_PROPERTIES},
+        widened_by="KLAVIYO_EVENT_PROPERTIES",
+        given_on=True,
+    ),
 )
+
+
+def events(named: Sequence[str]) -> Table:
+    """Return the table of events with further properties that the setting names."""
+    people = BY_PROFILE if EVENTS.people is None else EVENTS.people
+    kept = {"event_properties": replace(EVENT_PROPERTIES, named=tuple(dict.fromkeys(named)))}
+    return replace(EVENTS, people=replace(people, kept=kept))
+
+
 LISTS = Table(
     SCHEMA,
     "lists",
@@ -280,6 +312,7 @@ LIST_MEMBERS = Table(
         attribute("joined_group_at", "timestamptz"),
     ],
     drops=ENVELOPE,
+    people=BY_PROFILE,
 )
 CAMPAIGNS = Table(
     SCHEMA,

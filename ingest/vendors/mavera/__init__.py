@@ -1,11 +1,15 @@
 """Mavera: personas, threads, studies, voices, generations; and the ledger of what was sent, our database."""
 
+from collections.abc import Callable, Iterator
+from typing import Any
+
 from common.pace import Pace
 from common.settings import Settings
 from ingest.http import Vendor
-from ingest.model import Resource, Source
+from ingest.model import Remark, Resource, Source
 from ingest.paging import Whole
 from ingest.vendors.mavera import reads, tables
+from privacy import outside
 
 
 def resources(settings: Settings) -> list[Resource]:
@@ -38,4 +42,26 @@ def connect(settings: Settings, key: str) -> Vendor:
     )
 
 
-MAVERA = Source("mavera", "MAVERA_API_KEY", connect, resources, probes={"": "workspaces"})
+def tell(get: Callable[[str], Any], settings: Settings, _scopes: str) -> Iterator[Remark]:
+    """Whether the configured workspace is one of the account's."""
+    listed, chosen = get("workspaces"), settings.mavera_workspace_id
+    workspaces = {row["id"] for row in listed["data"]}
+    if chosen is None:
+        yield Remark("ok", "the key is good; without MAVERA_WORKSPACE_ID no focus group, no brand voice")
+    elif chosen not in workspaces and not listed.get("has_more"):
+        known = outside.words(", ".join(sorted(workspaces))) or "any"
+        yield Remark("fail", f"MAVERA_WORKSPACE_ID is none of {known}")
+    else:
+        yield Remark("ok", f"the key is good, and so is workspace {chosen}")
+
+
+MAVERA = Source(
+    name="mavera",
+    title="Mavera",
+    key_name="MAVERA_API_KEY",
+    key_like="mvra_live_0123456789abcdef",
+    connect=connect,
+    resources=resources,
+    tell=tell,
+    probes={"": "workspaces"},
+)

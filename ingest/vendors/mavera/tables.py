@@ -1,11 +1,12 @@
 """The raw tables of Mavera."""
 
+from functools import partial
+
 from ingest.typed import Column, Table, each
 
-SCHEMA = "raw_mavera"
+OUR_TABLE = partial(Table, "raw_mavera", is_ours=True)
 
-PERSONAS = Table(
-    SCHEMA,
+PERSONAS = OUR_TABLE(
     "personas",
     ("id",),
     [
@@ -17,8 +18,7 @@ PERSONAS = Table(
     ],
     drops="object",
 )
-THREADS = Table(
-    SCHEMA,
+THREADS = OUR_TABLE(
     "threads",
     ("id",),
     [
@@ -32,8 +32,7 @@ THREADS = Table(
     drops="object",
     newest="updated_at",
 )
-FOCUS_GROUPS = Table(
-    SCHEMA,
+FOCUS_GROUPS = OUR_TABLE(
     "focus_groups",
     ("id",),
     [
@@ -45,8 +44,7 @@ FOCUS_GROUPS = Table(
     drops="object",
     newest="updated_at",
 )
-BRAND_VOICES = Table(
-    SCHEMA,
+BRAND_VOICES = OUR_TABLE(
     "brand_voices",
     ("id",),
     [
@@ -57,8 +55,7 @@ BRAND_VOICES = Table(
     drops="object",
     newest="updated_at",
 )
-GENERATIONS = Table(
-    SCHEMA,
+GENERATIONS = OUR_TABLE(
     "generations",
     ("id",),
     [
@@ -70,8 +67,7 @@ GENERATIONS = Table(
     drops="object",
     newest="updated_at",
 )
-LEDGER = Table(
-    SCHEMA,
+LEDGER = OUR_TABLE(
     "ledger",
     ("entry_id",),
     [

@@ -5,16 +5,20 @@ Account-level stats count all mail of the account and cannot be joined to a sing
 the advanced ones within days, so the rows stay in the warehouse when they are no longer served.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from common.settings import Settings
 from ingest.http import Vendor
-from ingest.model import Resource, Source
+from ingest.model import Remark, Resource, Source
 from ingest.typed import Table
 from ingest.vendors.sendgrid import reads, tables
+from privacy import outside
 
+WRITING = frozenset({"create", "update", "delete", "send", "write"})
+"""The last part of a scope that allows more than reading."""
 LATE = timedelta(days=7)
 """Late opens and clicks move the figures of past days; each run reads a week of them again."""
 
@@ -76,11 +80,24 @@ def connect(settings: Settings, key: str) -> Vendor:
     )
 
 
+def tell(get: Callable[[str], Any], _settings: Settings, scopes: str) -> Iterator[Remark]:
+    """Whether the key can write, which SendGrid says of every key."""
+    rights = [right for right in get("scopes")["scopes"] if right.split(".")[-1] in WRITING]
+    if rights:
+        more = f" and {len(rights) - 1} more" if len(rights) > 1 else ""
+        first = outside.words(rights[0])
+        yield Remark("warn", f"the key can write ({first}{more}): read scopes are enough")
+    yield Remark("ok", f"{scopes}{'' if rights else ', none to write'}")
+
+
 SENDGRID = Source(
-    "sendgrid",
-    "SENDGRID_API_KEY",
-    connect,
-    resources,
+    name="sendgrid",
+    title="SendGrid",
+    key_name="SENDGRID_API_KEY",
+    key_like="SG.aBcDeFgHiJkLmNoPqRsTuV.0123456789abcdefghij",
+    connect=connect,
+    resources=resources,
+    tell=tell,
     probes={
         "marketing.read": "marketing/lists?page_size=1",
         "stats.read": "devices/stats?start_date={today}&end_date={today}&limit=1",

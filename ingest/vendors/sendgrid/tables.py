@@ -2,6 +2,7 @@
 
 from ingest.store.gone import GONE_AT
 from ingest.typed import Column, Table, each
+from privacy.traces import Trace
 
 SCHEMA = "raw_sendgrid"
 
@@ -98,6 +99,13 @@ CONTACTS = Table(
     # No model needs to know how else to reach somebody. The account's own fields are what is left: `other`.
     drops="address_line_1 address_line_2 postal_code phone_number phone_number_id alternate_emails whatsapp "
     "line facebook unique_name external_id anonymous_id",
+    people=Trace(
+        addresses=("email",),
+        names=(("first_name", "last_name"),),
+        key="contact_id",
+        is_owner=True,
+        keeps_other=True,  # the fields that the account made up: a job groups contacts by them
+    ),
 )
 EXPORTS = Table(
     SCHEMA,
@@ -105,6 +113,7 @@ EXPORTS = Table(
     ("id",),
     [*each("text", "id status message"), Column("contact_count", "bigint"), Column("urls", "json")],
 )
+BY_ADDRESS = Trace(addresses=("email",))
 SUPPRESSED = each("text", "email") + each("timestamptz", "created")
 NOT_KEPT = "ip reason"
 """Of a suppression: the sender's own address, and words in which servers quote whom they like."""
@@ -114,8 +123,11 @@ SUPPRESSIONS = Table(
     ("list", "email", "created"),
     [Column("list", "text", known=True), *SUPPRESSED, Column("status", "scalar")],
     drops=NOT_KEPT,
+    people=BY_ADDRESS,
 )
-INVALID_EMAILS = Table(SCHEMA, "invalid_emails", ("email", "created"), SUPPRESSED, drops=NOT_KEPT)
+INVALID_EMAILS = Table(
+    SCHEMA, "invalid_emails", ("email", "created"), SUPPRESSED, drops=NOT_KEPT, people=BY_ADDRESS
+)
 UNSUBSCRIBE_GROUPS = Table(
     SCHEMA,
     "unsubscribe_groups",
@@ -133,6 +145,7 @@ GROUP_SUPPRESSIONS = Table(
     "group_suppressions",
     ("group_id", "email"),
     [Column("group_id", "bigint"), *each("text", "email group_name"), Column("created_at", "timestamptz")],
+    people=BY_ADDRESS,
 )
 CONTACT_COUNTS = Table(
     SCHEMA,

@@ -3,16 +3,18 @@
 Both tracks are read alike; the end of the base URL, /v1 or /modern, says which one is.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
+from typing import Any
 
 from common.pace import Pace
 from common.settings import Settings
 from ingest.http import Client, Vendor
-from ingest.model import Pages, Resource, Source
+from ingest.model import Pages, Remark, Resource, Source
 from ingest.paging import Paging
 from ingest.typed import Table
 from ingest.vendors.wistia import reads, tables
+from privacy import outside
 
 READ_DATA = "Read all folder and media data"
 READ_STATS = "Read detailed stats"
@@ -99,10 +101,26 @@ def connect(settings: Settings, key: str) -> Vendor:
     )
 
 
+def tell(get: Callable[[str], Any], settings: Settings, scopes: str) -> Iterator[Remark]:
+    """What the token may do and when it expires, which the modern track says."""
+    if not reads.is_modern(settings.wistia_base_url):
+        yield Remark("ok", f"{scopes}; v1 is frozen, and tells no rights to write")
+        return
+    token = get("token")
+    rights = [right for right in token["scopes"] if not right.endswith(":read")]
+    if rights:
+        yield Remark("warn", f"the token can do more than read ({outside.words(', '.join(rights))})")
+    until = f", expires {outside.words(token['expires_at'])[:10]}" if token.get("expires_at") else ""
+    yield Remark("ok", f"{scopes}{until}; release {settings.wistia_api_version}, of about a year each")
+
+
 WISTIA = Source(
-    "wistia",
-    "WISTIA_API_TOKEN",
-    connect,
-    resources,
+    name="wistia",
+    title="Wistia",
+    key_name="WISTIA_API_TOKEN",
+    key_like="0123456789abcdef" * 4,
+    connect=connect,
+    resources=resources,
+    tell=tell,
     probes={READ_DATA: "medias?per_page=1", READ_STATS: "stats/events?per_page=1"},
 )

@@ -2,6 +2,8 @@
 
 from ingest.store.gone import GONE_AT
 from ingest.typed import Column, Table, Type, each
+from ingest.vendors.wistia import captions
+from privacy.traces import LINK, Kept, Trace
 
 SCHEMA = "raw_wistia"
 
@@ -37,6 +39,17 @@ VISITORS = Table(
         *each("json", "visitor_identity user_agent_details"),
     ],
     newest="last_active_at",
+    people=Trace(
+        addresses=("visitor_identity ->> 'email'",),
+        names=(("visitor_identity ->> 'name'",),),
+        key="visitor_key",
+        is_owner=True,
+        kept={
+            "visitor_identity": Kept(
+                ("name", "email"), inside={"org": Kept(("name", "title"), known=True)}, known=True
+            )
+        },
+    ),
 )
 EVENTS = Table(
     SCHEMA,
@@ -52,6 +65,15 @@ EVENTS = Table(
         *each("json", "conversion_data user_agent_details"),
     ],
     drops="ip lat lon iframe_heatmap_url thumbnail attributes",  # personal, or of no use to any model
+    people=Trace(
+        addresses=("email", "conversion_data ->> 'email'"),
+        names=(("conversion_data ->> 'first_name'", "conversion_data ->> 'last_name'"),),
+        key="visitor_key",
+        kept={
+            "conversion_data": Kept(("email", "first_name", "last_name", "is_new_lead"), known=True),
+            "embed_url": LINK,
+        },
+    ),
 )
 MEDIA_STATS = Table(
     SCHEMA,
@@ -87,6 +109,7 @@ CAPTIONS = Table(
         *each("text", "language id english_name native_name text"),
         Column("is_draft", "bool"),
     ],
+    derive=captions.cut,
 )
 
 CUSTOMIZATIONS = Table(

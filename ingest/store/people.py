@@ -1,0 +1,112 @@
+"""Rows about people: whose they are, and how all rows of one person are found and removed."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import duckdb
+
+from ingest.typed import Table
+from privacy.traces import Trace, mentions, names_phone, normal, same_address, written
+
+
+def about_people(tables: Sequence[Table]) -> Iterator[tuple[Table, Trace]]:
+    """Give the tables whose rows are about people, each with its trace."""
+    yield from ((table, table.people) for table in tables if table.people)
+
+
+def row_key(connection: duckdb.DuckDBPyConnection, table: Table, salt: bytes) -> str:
+    """SQL of a row's key as `raw_ops.set_aside` has it: a salted hash in tables about people.
+
+    The salt is bound to the connection, so that no error can quote it.
+    """
+    connection.execute("set variable row_salt = ?", [salt.hex()])
+    names = ", ".join(f'"{name}"::varchar' for name in table.key)
+    joined = f"concat_ws(' ', {names})"
+    return f"sha256(concat(getvariable('row_salt'), {joined}))" if table.people else joined
+
+
+def keys_of(
+    connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], address: str, phones: Sequence[str] = ()
+) -> list[str]:
+    """Return the vendors' keys of the person with this address, a browser's among them.
+
+    A profile with one of the person's phone numbers and no address is the person's, too.
+    """
+    keys: list[str] = []
+    for table, trace in about_people(tables):
+        if trace.is_owner:
+            owned = [f"{same_address(each)} = $address" for each in trace.addresses]
+            owned += [f"{trace.nobodys} and {each} in (select unnest($phones))" for each in trace.phones]
+            parameters: dict[str, Any] = {"address": normal(address)}
+            if trace.phones:
+                parameters["phones"] = list(phones)
+            query = f"select {trace.key} from {table.full_name} where {' or '.join(owned)}"
+            keys += [key for (key,) in connection.execute(query, parameters).fetchall()]
+    return keys
+
+
+def phones_of(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], address: str) -> list[str]:
+    """Return the phone numbers of the person with this address, as the warehouse has them."""
+    phones: dict[str, None] = {}
+    for table, trace in about_people(tables):
+        owned = " or ".join(f"{same_address(each)} = $1" for each in trace.addresses)
+        for phone in trace.phones:
+            query = f"select {phone} from {table.full_name} where ({owned}) and trim({phone}) <> ''"
+            phones |= dict.fromkeys(
+                each for (each,) in connection.execute(query, [normal(address)]).fetchall()
+            )
+    return list(phones)
+
+
+def remove(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Sequence[Table],
+    address: str,
+    keys: list[str],
+    phones: Sequence[str] = (),
+) -> dict[str, int]:
+    """Delete the rows that name this address or phone number or have one of these keys.
+
+    Returns how many there were per raw table.
+    """
+    removed = {}
+    for table, trace in about_people(tables):
+        where, parameters = _owned(trace, address, keys, phones)
+        deleted = connection.execute(
+            f"delete from {table.full_name} as entry where {where}", parameters
+        ).fetchone()
+        removed[table.full_name] = int(deleted[0]) if deleted else 0
+    return removed
+
+
+def remove_set_aside(
+    connection: duckdb.DuckDBPyConnection,
+    tables: Sequence[Table],
+    address: str,
+    keys: list[str],
+    phones: Sequence[str],
+    salt: bytes,
+) -> None:
+    """Delete what was set aside of the rows that `remove` deletes."""
+    for table, trace in about_people(tables):
+        where, parameters = _owned(trace, address, keys, phones)
+        connection.execute(
+            f"""
+            delete from raw_ops.set_aside
+            where vendor = '{table.vendor}' and resource = '{table.name}' and row_key in (
+                select {row_key(connection, table, salt)} from {table.full_name} as entry where {where}
+            )
+            """,
+            parameters,
+        )
+
+
+def _owned(trace: Trace, address: str, keys: list[str], phones: Sequence[str]) -> tuple[str, dict[str, Any]]:
+    """SQL of whether a row, as `entry`, is of the person, and its parameters."""
+    owned = [f"{same_address(each)} = $address" for each in trace.addresses]
+    owned += [mentions("entry")]
+    owned += [f"{trace.key} in (select unnest($keys))"] if trace.key else []
+    owned += [names_phone("entry", trace, f"$phone_{n}") for n in range(len(phones))]
+    parameters: dict[str, Any] = {"keys": keys} if trace.key else {}
+    parameters |= {f"phone_{n}": written(phone) for n, phone in enumerate(phones)}
+    return " or ".join(owned), parameters | {"address": normal(address)}
