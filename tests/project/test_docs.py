@@ -10,6 +10,7 @@ import pytest
 import typer
 
 from common import settings
+from ingest import vendors
 
 PAGES = [
     settings.ROOT / "README.md",
@@ -119,7 +120,8 @@ def test_the_readme_begins_with_one_screen_of_what_it_is() -> None:
 
 
 def test_the_readme_is_short() -> None:
-    assert len((settings.ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+    lines = (settings.ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    assert len(lines) <= 146 + len(vendors.SOURCES)  # which have a row each
 
 
 def test_every_setting_is_explained_in_the_example() -> None:
