@@ -8,7 +8,6 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from activate.answers import Answer, answered, state_of
 from activate.errors import Refused
 from activate.kinds.kind import WORKSPACE, Draft, Kind
 from activate.ledger.journal import Journal
@@ -89,6 +88,7 @@ class BrandVoices(Kind):
     path = "/brand-voices"
     seconds = assumptions.VOICE_SECONDS
     page = None  # no paging of theirs is documented
+    results_field = "voice_summary"
     words_file = "voice.md.j2"
     name_field = "label"
     reference_field = "usage_context"
@@ -117,7 +117,3 @@ class BrandVoices(Kind):
             uploaded(mavera, one.name, one.text, workspace_id) for one in step.record.documents
         ]
         return payload
-
-    def answered(self, body: Mapping[str, Any]) -> Answer:
-        """Return a brand voice, created or listed; none tells its price."""
-        return answered(self.thing, body, state_of(body.get("status"), body.get("voice_summary")))

@@ -7,7 +7,6 @@ fields can be replaced by MAVERA_STUDY_FIELDS.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from activate.answers import Answer, answered, state_of
 from activate.kinds.kind import WORKSPACE, Draft, Kind, Waits, marked
 from activate.plan import Price, Terms
 from common import assumptions
@@ -102,6 +101,7 @@ class FocusGroups(Kind):
     thing = "focus group"
     path = "/focus-groups"
     seconds = assumptions.STUDY_SECONDS
+    results_field = "results"
     words_file = "study.toml"
     name_field = reference_field = "name"
     echo = ("name",)
@@ -123,6 +123,3 @@ class FocusGroups(Kind):
 
     def references_field(self, settings: Settings) -> str:
         return field(settings.mavera_study_fields, "persona_ids")
-
-    def answered(self, body: Mapping[str, Any]) -> Answer:
-        return answered(self.thing, body, state_of(body.get("status"), body.get("results")))

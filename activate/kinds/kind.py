@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from activate.answers import Answer, created_at
+from activate.answers import Answer, answered, created_at, state_of
 from activate.differences import Facts
 from activate.errors import Refused
 from activate.ledger.journal import Journal
@@ -92,14 +92,13 @@ class Kind(ABC):
     name_field: str  # where a listed object shows its name,
     reference_field: str  # and where our reference
     echo: tuple[str, ...]  # the fields that are sent, and shown again by a list
+    results_field: str = ""  # where it has its results, if Mavera takes its time for them
     is_listed_whole: bool = True  # or else a list shows threads, which have to be opened
     has_own: bool = False  # accounts have objects of their own, which are counted and left alone
     waits: Waits | None = None
     remedies: Remedies
     aside: str = ""  # what a plan shows beside the people; {count} is how many records it refers to
-    likeness: str = (
-        "the beginning of its name, or an earlier one"  # how an object without the name was matched
-    )
+    likeness: str = "the beginning of its name, or an earlier one"  # how an object was matched
 
     # Before it is sent
 
@@ -151,9 +150,11 @@ class Kind(ABC):
         """Edit it in place. The credits of the answer are the sum until now."""
         raise NotImplementedError(f"{self.name} cannot be edited")
 
-    @abstractmethod
     def answered(self, body: Mapping[str, Any]) -> Answer:
         """Return an object, created or listed, as the answer to its creation."""
+        results = self.results_field
+        state = state_of(body.get("status"), body.get(results)) if results else "done"
+        return answered(self.thing, body, state)
 
     def identified(self, body: Any) -> Answer | None:
         """Return an incomplete answer under whatever identifies it; None where nothing does."""

@@ -21,7 +21,7 @@ are in Mavera's reference; what is inferred about their fields stands in assumpt
 from collections.abc import Mapping
 from typing import Any, Final
 
-from activate.answers import Answer, answered
+from activate.answers import Answer
 from activate.kinds.kind import WORKSPACE, Draft, Kind, RemoteObject
 from activate.mavera import Mavera
 from activate.plan import Price, Terms
@@ -158,9 +158,6 @@ class Personas(Kind):
     def update(self, mavera: Mavera, remote_id: str, payload: Mapping[str, Any]) -> Answer:
         edited = {name: value for name, value in payload.items() if name not in assumptions.FIXED}
         return self.answered(mavera.edit(self.path, remote_id, edited, self.seconds))
-
-    def answered(self, body: Mapping[str, Any]) -> Answer:
-        return answered(self.thing, body)
 
     def rows(self, mavera: Mavera) -> list[dict[str, Any]]:
         """Return every custom persona of the account."""

@@ -13,7 +13,6 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from activate import drift, engine, planning
-from activate.answers import Answer, answered
 from activate.cli import screen
 from activate.kinds import KINDS
 from activate.kinds.kind import WORKSPACE, Draft, Kind
@@ -46,9 +45,6 @@ class Memos(Kind):
 
     def complaint(self, draft: Draft, payload: Any, settings: settings.Settings) -> str:
         return "" if draft.name else "a memo needs a name"
-
-    def answered(self, body: Any) -> Answer:
-        return answered(self.thing, body)
 
 
 class Desk:
