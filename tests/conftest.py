@@ -2,6 +2,7 @@
 
 import os
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck
@@ -47,3 +48,24 @@ def pytest_runtest_setup() -> None:
     left = 86_400 - time.time() % 86_400
     if left < LAST_SECONDS:
         time.sleep(left)
+
+
+@pytest.fixture(scope="session")
+def small_warehouses(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Both small warehouses, built by whichever worker needs them first. Tests only read them."""
+    from tests import small  # no test of anything else waits for dbt and DuckDB
+
+    base = tmp_path_factory.getbasetemp()
+    return small.build_once((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small")
+
+
+@pytest.fixture(scope="session")
+def small_warehouse(small_warehouses: tuple[Path, Path]) -> Path:
+    """The models over rows that can be counted by hand, built and tested."""
+    return small_warehouses[0]
+
+
+@pytest.fixture(scope="session")
+def whole_warehouse(small_warehouses: tuple[Path, Path]) -> Path:
+    """The same with rows beside them, so that every column of a mart has a value."""
+    return small_warehouses[1]

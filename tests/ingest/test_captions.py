@@ -7,7 +7,7 @@ import pytest
 
 from ingest.vendors.wistia import captions
 from ingest.vendors.wistia.captions import cues
-from tests.transform.test_dbt_project import create_raw
+from tests.small import create_raw
 
 SAID = [(0.0, 2.5, "Hello"), (2.5, 64.0, "Bye, you & I")]
 SPELLINGS = {

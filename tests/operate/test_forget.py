@@ -21,7 +21,7 @@ from sandbox.server import Sandbox, serving
 from sandbox.world import World
 from tests import shapes
 from tests.commands import Project
-from tests.transform.test_dbt_project import create_raw
+from tests.small import create_raw
 from transform import build as transform
 
 TODAY = date(2026, 11, 21)

@@ -22,7 +22,7 @@ from privacy.forgotten import Forgotten, tombstones_of
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
 from tests.commands import Project
-from tests.transform.test_dbt_project import create_raw
+from tests.small import create_raw
 
 TABLES = tables_of(Settings(_env_file=None))
 TRACES = {table.full_name: trace for table, trace in people.about_people(TABLES)}

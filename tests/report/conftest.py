@@ -7,11 +7,9 @@ import duckdb
 import pytest
 
 from report import page
-from tests import models
 from tests.report.copies import CROWD, NOW
-from tests.transform.test_dbt_project import SMALL, create_raw
+from tests.small import SMALL, create_raw
 from transform import build as transform
-from transform import publish
 
 
 @pytest.fixture(scope="session")
@@ -35,8 +33,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert {result.status for result in results} == {"success"}
     copy = path.with_name("published.duckdb")
-    models.record_all(path)
-    publish.publish(path, copy, path.with_name("salt"), smallest_cohort=1)
+    transform.publish(path, copy, path.with_name("salt"), smallest_cohort=1)
     return copy
 
 

@@ -17,7 +17,7 @@ from report import page as report
 from report.sections import FIGURES, SECTIONS
 from tests import shapes
 from tests.report.copies import NOW
-from tests.transform.test_dbt_project import PROJECT
+from tests.small import PROJECT
 
 
 def test_every_job_has_a_figure_and_every_figure_one_model() -> None:

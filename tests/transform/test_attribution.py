@@ -15,7 +15,7 @@ import pytest
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
 from tests.commands import Project
-from tests.transform.test_dbt_project import dbt
+from tests.small import dbt
 
 PEOPLE = 200
 TODAY = date(2026, 11, 21)

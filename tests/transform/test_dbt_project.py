@@ -5,10 +5,7 @@ import hashlib
 import hmac
 import json
 import math
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from datetime import date, timedelta
 from decimal import Decimal
@@ -19,15 +16,13 @@ import duckdb
 import pytest
 import yaml
 
-from common import settings
-from ingest.store.warehouse import Warehouse
-from ingest.vendors import tables_of
+from operate import forget
 from privacy import pseudonyms
 from tests import activation
+from tests.small import PROJECT, create_raw, dbt
 from transform import build as transform
-from transform import docs, publish
+from transform import dictionary
 
-PROJECT = settings.ROOT / "dbt_project"
 # Words of one engine or another: they belong into macros/engine.sql.
 ENGINE = re.compile(
     r"\b(duckdb|spark|qualify|asof|exclude|pivot|timestamptz|varchar|hugeint|unnest|explode|list_\w+(?=\()|struct_pack"
@@ -37,39 +32,6 @@ ENGINE = re.compile(
 )
 
 Node = Mapping[str, Any]
-
-
-def dbt(warehouse: Path, target: Path, *arguments: str) -> None:
-    """Run dbt with files of its own. It must end well."""
-    where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target)]
-    quiet = ["--no-use-colors", "--log-level-file", "none"]
-    ran = subprocess.run(
-        [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *quiet, *arguments, *where],
-        env={
-            "WAREHOUSE_PATH": str(warehouse),
-            "FORGOTTEN_PATH": str(warehouse.with_name("forgotten.json")),
-            "ENV_FILE": os.devnull,
-            "PYTHONPATH": str(settings.ROOT),
-            "DO_NOT_TRACK": "1",
-            "PATH": "/usr/bin:/bin",
-        },
-        cwd=warehouse.parent, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-
-
-def create_raw(warehouse: Path) -> None:
-    """Make every raw table, empty, as a first run of ingest does."""
-    ours = settings.Settings(
-        _env_file=None,
-        warehouse_path=warehouse,
-        runs_path=warehouse.with_name("runs.jsonl"),
-        pipelines_path=warehouse.with_name("pipelines"),
-    )
-    written = Warehouse(ours)
-    written.prepare(tables_of(ours))
-    written.close()
-    transform.load_runs(ours)
 
 
 # --- what is written in the project ------------------------------------------------------------------
@@ -133,7 +95,7 @@ def test_every_seed_is_described_and_tests_its_key(manifest: Mapping[str, Any]) 
 
 
 def test_the_dictionary_is_current(manifest: Mapping[str, Any]) -> None:
-    assert docs.DICTIONARY.read_text(encoding="utf-8") == docs.render(manifest), "make docs renews it"
+    assert dictionary.PATH.read_text(encoding="utf-8") == dictionary.render(manifest), "make docs renews it"
 
 
 def test_every_mart_and_sync_model_keeps_a_contract(models: list[Node]) -> None:
@@ -164,21 +126,6 @@ def earlier_names(models: list[Node]) -> dict[str, str]:
         for node in models
         if "earlier_name" in node["config"]["meta"]
     }
-
-
-def test_every_mart_with_a_row_per_person_is_marked(models: list[Node]) -> None:
-    marts = [node for node in models if node["schema"] == "marts"]
-    by_key = {node["name"] for node in marts if {*transform.PERSONAL_KEYS} & {*node["columns"]}}
-    assert {node["name"] for node in marts if node["config"]["meta"].get("people")} == by_key
-    assert len(by_key) >= 5
-
-
-def test_every_group_of_people_that_is_withheld_exists_with_its_counts(models: list[Node]) -> None:
-    cohorts = {node["name"]: node for node in models if "cohort" in node["config"]["meta"]}
-    assert len(cohorts) >= 9
-    for name, node in cohorts.items():
-        assert node["schema"] == "marts"
-        assert {*node["config"]["meta"]["cohort"]} <= {*node["columns"]}, name
 
 
 def test_money_stands_beside_its_currency_and_shares_are_no_percentages(models: list[Node]) -> None:
@@ -329,19 +276,10 @@ def test_a_query_of_an_earlier_version_finds_the_same_rows(
         assert small.execute(f"from {before}").fetchall() == small.execute(f"from {after}").fetchall()
 
 
-SMALL = (Path(__file__).parents[1] / "small_warehouse.sql").read_text(encoding="utf-8")
-
-
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+def small(small_warehouse: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """The models over rows that can be counted by hand."""
-    warehouse = tmp_path_factory.mktemp("small") / "warehouse.duckdb"
-    create_raw(warehouse)
-    with duckdb.connect(str(warehouse)) as connection:
-        connection.execute(SMALL)
-    pseudonyms.salt(warehouse.with_name("salt"), create=True)
-    dbt(warehouse, warehouse.parent / "target", "build", "--exclude-resource-type", "unit_test")
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
+    with duckdb.connect(str(small_warehouse), read_only=True) as connection:
         yield connection
 
 
@@ -902,11 +840,11 @@ def test_every_job_says_what_it_found(small: duckdb.DuckDBPyConnection) -> None:
 def test_a_model_with_addresses_is_in_no_schema_that_is_published(models: list[Node]) -> None:
     addressed = [node for node in models if "email" in node["columns"]]
     assert "fct_viewer_follow_ups" in {node["name"] for node in addressed}
-    assert not [node["name"] for node in addressed if node["schema"] in publish.PUBLISHED_SCHEMAS]
+    assert not [node["name"] for node in addressed if node["schema"] in transform.PUBLISHED_SCHEMAS]
 
 
 def test_every_schema_of_the_models_is_made_anew_when_somebody_is_forgotten(models: list[Node]) -> None:
-    assert {node["schema"] for node in models} == set(transform.MODEL_SCHEMAS)
+    assert {node["schema"] for node in models} == set(forget.MADE_BY_MODELS)
 
 
 def test_no_address_stands_in_what_is_published(small: duckdb.DuckDBPyConnection) -> None:

@@ -14,7 +14,7 @@ from activate.records import JOBS as FOLDER
 from activate.records import words_of
 from common import settings
 from privacy.firewall import DECLARABLE
-from tests.transform.test_dbt_project import PROJECT, dbt
+from tests.small import PROJECT, dbt
 
 VARS: Mapping[str, Any] = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
 JOBS: Mapping[str, Any] = VARS["jobs"]

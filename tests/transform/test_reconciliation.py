@@ -11,9 +11,8 @@ from activate import records
 from activate.kinds import terms
 from activate.plan import Entry, Record, diff
 from common import settings
-from tests import models
-from tests.transform.test_dbt_project import SMALL, create_raw, dbt
-from transform import publish
+from tests.small import SMALL, create_raw, dbt
+from transform import build as transform
 
 # Beside the small warehouse: history from before the report of flows, twenty orders more by message M4 and by
 # campaign c1, and what Klaviyo tells of all of it.
@@ -82,8 +81,7 @@ class Built:
 
     def wanted(self) -> list[Record]:
         ours = self.settings
-        models.record_all(ours.warehouse_path)
-        publish.publish(ours.warehouse_path, ours.published_path, ours.salt_path)
+        transform.publish(ours.warehouse_path, ours.published_path, ours.salt_path)
         return records.load(ours, ASKED)
 
     def withheld(self) -> dict[str, str]:

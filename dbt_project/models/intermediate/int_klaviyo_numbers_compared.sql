@@ -376,4 +376,17 @@ told as (
 
 )
 
-{{ numbers_compared('klaviyo', has_orders=true) }}
+select
+    'klaviyo' as vendor,
+    subject_kind,
+    subject_id,
+    subject_name,
+    measure,
+    period,
+    reason,
+    cast(ours as decimal(18, 2)) as ours,
+    cast(theirs as decimal(18, 2)) as theirs,
+    cast(order_count as bigint) as order_count,
+    cast(unread_count as bigint) as unread_count,
+    measured_on
+from told

@@ -195,9 +195,15 @@ tested as (
 
 ),
 
+ranked as (
+
+    select *, {{ ranked_p('p_value', 'is_tested') }} as ranked_p from tested
+
+),
+
 judged as (
 
-    {{ with_adjusted_p('tested', [['', 'is_tested']]) }}
+    select *, {{ adjusted_p('p_value', 'ranked_p', 'is_tested') }} as adjusted_p_value from ranked
 
 )
 

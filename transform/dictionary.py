@@ -1,0 +1,55 @@
+"""Writes docs/dictionary.md: each table of the published copy, its grain, and each column's type and meaning.
+
+Everything in it stands in the dbt project's YAML; `make docs` renews it, and a test keeps it current.
+"""
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from pathlib import Path
+from typing import Any, Final
+
+from common import settings
+
+PATH: Final[Path] = settings.ROOT / "docs" / "dictionary.md"
+PUBLISHED: Final = ("marts", "activation")
+HEAD: Final = """# Dictionary
+
+Every table of the published copy, as `make docs` takes it from the dbt project. Money stands in the row's
+`currency`, `_share` and `_rate` go from 0 to 1, `_count` counts, `_at` is a time in UTC, `_on` a date.
+"""
+
+
+def render(manifest: Mapping[str, Any]) -> str:
+    """Return the whole page from a manifest as dbt writes it (`target/manifest.json`)."""
+    models = [
+        node
+        for node in manifest["nodes"].values()
+        if node["resource_type"] == "model"
+        and node["schema"] in PUBLISHED
+        and node["config"]["materialized"] == "table"
+    ]
+    models.sort(key=lambda node: (PUBLISHED.index(node["schema"]), _topic(node), node["name"]))
+    parts = [HEAD]
+    for topic, nodes in groupby(models, key=_topic):
+        parts.append(f"## {topic.replace('_', ' ').capitalize()}\n")
+        parts.extend(line for node in nodes for line in _table(node))
+    return "\n".join(parts) + "\n"
+
+
+def _topic(node: Mapping[str, Any]) -> str:
+    """Return the folder that a model stands in, which says what it is about."""
+    return str(node["fqn"][2]) if len(node["fqn"]) > 3 else "what Mavera should hold"
+
+
+def _table(node: Mapping[str, Any]) -> Iterator[str]:
+    yield f"### `{node['schema']}.{node['name']}`\n"
+    yield f"{_line(node['description'])}\n"
+    yield "| column | type | meaning |\n|---|---|---|"
+    for column in node["columns"].values():
+        meaning = _line(column["description"]).replace("|", "\\|")
+        yield f"| `{column['name']}` | {column['data_type']} | {meaning} |"
+    yield ""
+
+
+def _line(text: str) -> str:
+    return " ".join(text.split())
