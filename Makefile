@@ -22,7 +22,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint faults bench doctor ingest transform plan activate results scheduled drift status shell query forget backup restore publish \
-  report docs new-job column-lineage zones sandbox audit sbom lock clean
+  report docs new-job new-vendor column-lineage zones sandbox audit sbom lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -111,6 +111,9 @@ docs: .venv/.ready ## write lineage and descriptions of every model as one page,
 
 new-job: .venv/.ready ## write the folder of a new job: NAME=segment-members KIND=personas, or another kind; it is off until you switch it on
 	@$(PY) -m operate.scaffold job -- "$$NAME" "$$KIND"
+
+new-vendor: .venv/.ready ## write the folder of a new vendor, its staging model and its settings: NAME=acme
+	@$(PY) -m operate.scaffold vendor -- "$$NAME"
 
 column-lineage: .venv/.lineage docs ## show which column comes from which, build/column-lineage/index.html; installs the tool
 	@.venv/bin/colibri generate --light --disable-telemetry --output-dir build/column-lineage \

@@ -1,13 +1,14 @@
-"""Writes what a new job needs, with a TODO at each place to fill in: `make new-job NAME=… KIND=…`.
+"""Writes what a new job or a new vendor needs, with a TODO at each place to fill in.
 
-It builds and passes every structural test at once. The job is off, so that nothing is sent before somebody
-switches it on.
+`make new-job NAME=… KIND=…`, `make new-vendor NAME=…`. The result builds and passes every structural test at
+once. A new job is off, so that nothing is sent before somebody switches it on.
 """
 
 from common import terminal  # isort: split
 
 import re
 from collections.abc import Mapping
+from keyword import iskeyword
 from pathlib import Path
 from typing import Annotated, Any, Final, NamedTuple
 
@@ -16,7 +17,7 @@ import typer
 
 from activate.kinds import KINDS
 from activate.records import JOBS
-from common.settings import ROOT
+from common.settings import ROOT, Settings
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 NAME_CHARACTERS: Final = 40
@@ -27,6 +28,21 @@ EXPOSURES: Final = re.compile(r"^exposures:\n(?:(?:[ #].*)?\n)+", re.MULTILINE)
 # The lines after which a job's own go: the last switch in the vars, the last row of the table of jobs.
 SWITCHES: Final = re.compile(r"^ +jobs:\n(?: +(?:#|[\w-]+: \{enabled: ).*\n)+", re.MULTILINE)
 ROWS: Final = re.compile(r"^## All jobs\n(?:.*\n)*?(?:\| `.*\n)+", re.MULTILINE)
+
+README: Final = ROOT / "README.md"
+VENDOR_CHARACTERS: Final = 20
+VENDOR: Final = re.compile(rf"[a-z][a-z0-9]{{0,{VENDOR_CHARACTERS - 1}}}")
+VENDORS: Final = ROOT / "ingest" / "vendors"
+REGISTRY: Final = VENDORS / "__init__.py"
+SETTINGS: Final = ROOT / "common" / "settings.py"
+EXAMPLE: Final = ROOT / ".env.example"
+# The lines after which a vendor's own go.
+KEYS: Final = re.compile(r"^(?:    \w+_api_(?:key|token): SecretStr.*\n)+", re.MULTILINE)
+URLS: Final = re.compile(r"^(?:    \w+_base_url: BaseUrl.*\n)+", re.MULTILINE)
+BEFORE_MONEY: Final = re.compile(r"\A(?:.*\n)*?(?=\n# --- Money )")
+EXAMPLE_URLS: Final = re.compile(r"^(?:#\w+_BASE_URL=.*\n)+", re.MULTILINE)
+VENDOR_ROWS: Final = re.compile(r"^\| Vendor \|.*\n(?:\|.*\n)+", re.MULTILINE)
+VENDOR_IMPORTS: Final = re.compile(r"^(?:from ingest\.vendors\.\w+ import \w+\n)+", re.MULTILINE)
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -83,9 +99,12 @@ def checked(name: str, example: str) -> str:
     return name
 
 
-def after(file: Path, lines: re.Pattern[str], line: str) -> str:
-    """Return the text of a file with a line after those that `lines` finds, as far in as the last of them."""
-    text = file.read_text(encoding="utf-8")
+def after(file: Path, lines: re.Pattern[str], line: str, text: str = "") -> str:
+    """Return the text of a file, or `text` in its place, with a line after those that `lines` finds.
+
+    It is as far in as the last of them.
+    """
+    text = text or file.read_text(encoding="utf-8")
     found = lines.search(text)
     if not found:
         raise ScaffoldError(f"{file.relative_to(ROOT)} has no place for it: no lines like {lines.pattern}")
@@ -151,6 +170,54 @@ def job(
     typer.echo(
         f"Fill in each TODO, then switch {name} on in {VARS.relative_to(ROOT)} and run make transform plan"
     )
+
+
+@app.command(epilog=terminal.DEBUG_HELP)
+def vendor(name: Annotated[str, typer.Argument(help="Of the vendor, such as acme.")]) -> None:
+    """Write the folder of a vendor, its staging model, its settings and its rows in the docs."""
+    if not VENDOR.fullmatch(name) or iskeyword(name):
+        raise ScaffoldError(
+            f"NAME must be at most {VENDOR_CHARACTERS} lower-case letters and digits, for example NAME=acme"
+        )
+    folder, staging = VENDORS / name, MODELS / "staging" / name
+    taken = [f"{path.relative_to(ROOT)} is there" for path in (folder, staging) if path.exists()]
+    taken += [f"{each.upper()} is a setting" for each in Settings.model_fields if each.startswith(f"{name}_")]
+    taken += ["raw_ops is a schema of our own"] if name == "ops" else []
+    if taken:
+        raise ScaffoldError(f"NAME={name} is taken: {taken[0]}. Choose another one")
+    title, constant = name.capitalize(), name.upper()
+    rule = "-" * (93 - len(title))
+    texts = rendered("vendor", {"name": name, "title": title, "constant": constant, "rule": rule})
+    settings = after(SETTINGS, KEYS, f"{name}_api_key: SecretStr | None = None")
+    settings = after(SETTINGS, URLS, f'{name}_base_url: BaseUrl = "https://api.{name}.example/v1"', settings)
+    example = after(EXAMPLE, BEFORE_MONEY, texts["example.j2"].rstrip("\n"))
+    example = after(EXAMPLE, EXAMPLE_URLS, f"#{constant}_BASE_URL=https://api.{name}.example/v1", example)
+    write(
+        {
+            folder / "__init__.py": texts["declaration.py.j2"],
+            folder / "tables.py": texts["tables.py.j2"],
+            folder / "reads.py": texts["reads.py.j2"],
+            folder / "README.md": texts["page.md.j2"],
+            staging / f"stg_{name}__people.sql": texts["staging.sql.j2"],
+            staging / f"_{name}.yml": texts["staging.yml.j2"],
+            REGISTRY: registered(name, constant),
+            SETTINGS: settings,
+            EXAMPLE: example,
+            README: after(README, VENDOR_ROWS, f"| {title} | TODO | TODO: people, read only |"),
+        }
+    )
+    typer.echo(f"Fill in each TODO, set {constant}_API_KEY in .env, and run make doctor ingest transform")
+
+
+def registered(name: str, constant: str) -> str:
+    """Return the registry with one more vendor, its imports in order."""
+    text = REGISTRY.read_text(encoding="utf-8")
+    imports = VENDOR_IMPORTS.search(text)
+    if not imports:
+        raise ScaffoldError(f"{REGISTRY.relative_to(ROOT)} imports no vendors")
+    lines = sorted([*imports[0].splitlines(), f"from ingest.vendors.{name} import {constant}"])
+    text = text.replace(imports[0], "".join(f"{line}\n" for line in lines))
+    return re.sub(r"^SOURCES = \((.*)\)$", rf"SOURCES = (\1, {constant})", text, flags=re.MULTILINE)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What `make new-job` writes: a job of each kind, green at once, and nothing over what is there."""
+"""What `make new-job` and `make new-vendor` write: green at once, and nothing is overwritten."""
 
 import shutil
 import subprocess
@@ -95,3 +95,43 @@ def test_a_folder_that_is_there_is_not_written_over(clone: Path) -> None:
     )
     assert [file.name for file in folder.iterdir()] == ["persona.md.j2"]
     assert (clone / "docs" / "jobs.md").read_text(encoding="utf-8") == before
+
+
+def test_a_new_vendor_passes_the_structural_tests_at_once(clone: Path) -> None:
+    written = run(clone, "operate.scaffold", "vendor", "acme")
+    assert written.returncode == 0, written.stderr
+    for line in written.stdout.splitlines()[:6]:
+        is_plain = line.endswith((".sql", "reads.py"))
+        assert is_plain or "TODO" in (clone / line).read_text(encoding="utf-8"), line
+    of_vendors = (
+        "tests/project/test_vendors.py",
+        "tests/common/test_settings.py",
+        "tests/project/test_layout.py",
+    )
+    structure = f"test_vendors or test_settings or test_layout or {STRUCTURE}"
+    passed = run(clone, "pytest", *of_vendors, "tests/transform/test_dbt_project.py", "-k", structure)
+    assert passed.returncode == 0, passed.stdout
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("Acme", "NAME must be at most 20 lower-case letters and digits, for example NAME=acme"),
+        ("acme-shop", "NAME must be "),
+        ("../acme", "NAME must be "),
+        ("class", "NAME must be "),
+        ("", "NAME must be "),
+        ("a" * 21, "NAME must be "),
+        ("klaviyo", "NAME=klaviyo is taken: ingest/vendors/klaviyo is there. Choose another one"),
+        ("operations", "NAME=operations is taken: dbt_project/models/staging/operations is there."),
+        ("notice", "NAME=notice is taken: NOTICE_URL is a setting. Choose another one"),
+        ("ops", "NAME=ops is taken: raw_ops is a schema of our own. Choose another one"),
+    ],
+)
+def test_a_vendors_name_that_cannot_be_or_is_taken_is_one_line_and_nothing_is_written(
+    name: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scaffold, "write", lambda files: pytest.fail(f"writes {files.keys()}"))
+    with pytest.raises(scaffold.ScaffoldError) as caught:
+        scaffold.vendor(name)
+    assert str(caught.value).startswith(said)

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, urlsplit
 import duckdb
 import pytest
 
+from activate import records
 from common import settings
 from tests.small import SMALL, create_raw
 
@@ -37,9 +38,16 @@ ROOMS = (
     "tests",
     "transform",
 )
-ANSWERS = [
-    {"id": f"a{number}", "survey": "Winter", "score": number, "answered_at": f"2026-01-0{number}T10:00:00Z"}
-    for number in (1, 2, 3)
+PEOPLE = [
+    {
+        "id": f"person-000000{number}",
+        "email": f"{first.lower()}@example.com",
+        "first_name": first,
+        "last_name": "Quillfeather",
+        "score": number,
+        "updated_at": f"2026-01-0{number}T10:00:00Z",
+    }
+    for number, first in enumerate(("Zora", "Max", "Ida"), 1)
 ]
 
 
@@ -87,17 +95,17 @@ def test_every_block_belongs_to_a_step() -> None:
     assert len(list(steps())) == len(re.findall(r"^ *```\w", TEXT, re.MULTILINE))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def surveys() -> Iterator[str]:
-    """The invented vendor: answers by limit and offset, to who has its key."""
+    """The invented vendor: people by limit and offset, to who has its key."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             url = urlsplit(self.path)
             asked = {name: values[0] for name, values in parse_qs(url.query).items()}
-            assert url.path == "/v1/answers"
+            assert url.path == "/v1/people"
             assert self.headers["Authorization"] == "Bearer survey-key"
-            rows = [row for row in ANSWERS if row["answered_at"] >= asked.get("since", "")]  # type: ignore[operator]
+            rows = [row for row in PEOPLE if row["updated_at"] >= asked.get("since", "")]  # type: ignore[operator]
             start, size = int(asked["offset"]), int(asked["limit"])
             body = json.dumps(rows[start : start + size]).encode()
             self.send_response(200)
@@ -114,15 +122,15 @@ def surveys() -> Iterator[str]:
         server.shutdown()
 
 
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """A copy of the project, with every step followed and CLV tiers switched off."""
-    project = tmp_path / "clone"
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory, surveys: str) -> Path:
+    """A copy of the project with every step followed, CLV tiers switched off, loaded and built."""
+    project = tmp_path_factory.mktemp("contributing") / "clone"
     unneeded = shutil.ignore_patterns("target", "logs", "__pycache__", "demos", "layouts")
     for folder in ROOMS:
         shutil.copytree(settings.ROOT / folder, project / folder, ignore=unneeded)
     shutil.copytree(settings.ROOT / "docs", project / "docs")
-    for file in (".env.example", "Makefile", "pyproject.toml"):
+    for file in (".env.example", "Makefile", "README.md", "pyproject.toml"):
         shutil.copy(settings.ROOT / file, project)
     for step in steps():
         step.follow(project)
@@ -132,10 +140,17 @@ def clone(tmp_path: Path) -> Path:
     config.write_text(
         text.replace("    clv-tiers: {enabled: true,", "    clv-tiers: {enabled: false,"), encoding="utf-8"
     )
+    warehouse = project / "data" / "warehouse.duckdb"
+    create_raw(warehouse)
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(SMALL)
+    loaded = json.loads(run(project, surveys, "ingest", "surveys", "--json"))
+    assert loaded["totals"]["rows_new"] == 3
+    run(project, surveys, "transform", "--full")
     return project
 
 
-def run(project: Path, url: str, *arguments: str) -> str:
+def run(project: Path, url: str, *arguments: str, code: int = 0) -> str:
     ran = subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=project,
@@ -152,22 +167,15 @@ def run(project: Path, url: str, *arguments: str) -> str:
         text=True,
         check=False,
     )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert ran.returncode == code, ran.stdout + ran.stderr
     return ran.stdout
 
 
 def test_job_measure_and_vendor_are_added_by_the_steps_alone(clone: Path, surveys: str) -> None:
-    loaded = json.loads(run(clone, surveys, "ingest", "surveys", "--json"))
-    assert loaded["totals"]["rows_new"] == 3
     again = json.loads(run(clone, surveys, "ingest", "surveys", "--json"))
     assert again["totals"]["rows_new"] == 0
-    warehouse = clone / "data" / "warehouse.duckdb"
-    create_raw(warehouse)
-    with duckdb.connect(str(warehouse)) as connection:
-        connection.execute(SMALL)
-    run(clone, surveys, "transform", "--full")
-    with duckdb.connect(str(warehouse), read_only=True) as connection:
-        answered = connection.execute("select sum(score) from staging.stg_surveys__answers").fetchone()
+    with duckdb.connect(str(clone / "data" / "warehouse.duckdb"), read_only=True) as connection:
+        answered = connection.execute("select sum(score) from staging.stg_surveys__people").fetchone()
         halves = connection.execute(
             "select viewer_count, half_watched_count from marts.media_half_watched where media_id = 'm1'"
         ).fetchone()
@@ -185,4 +193,31 @@ def test_job_measure_and_vendor_are_added_by_the_steps_alone(clone: Path, survey
     assert "segment Buyers, member_count 43, only_here_share " in " ".join(shown.split())
     assert "marts.dim_segments, member_count 43" in shown
     assert "words     dbt_project/models/jobs/segment_members/persona.md.j2\n" in shown
-    run(clone, surveys, "pytest", "tests/transform/test_jobs.py")
+    run(clone, surveys, "pytest", "tests/transform/test_jobs.py", "tests/project/test_vendors.py")
+
+
+def test_the_new_vendors_key_is_probed_and_its_people_are_withheld_and_forgotten(
+    clone: Path, surveys: str
+) -> None:
+    # Mavera is not reached from here, so the doctor ends with 1.
+    examined = json.loads(run(clone, surveys, "operate.doctor", "--json", code=1))
+    said = [(check["state"], check["text"]) for check in examined["checks"] if check["name"] == "surveys"]
+    assert said == [("ok", "1 of 1 scopes; rights to write are not told")]
+
+    published = clone / "published" / "published.duckdb"
+    ours = settings.Settings(
+        _env_file=None, published_path=published, forgotten_path=clone / "data" / "forgotten.json"
+    )
+    wall = records.guard(ours)
+    assert wall.looks_personal("Write as Zora Quillfeather would") == "the name of a person"
+    assert wall.looks_personal("as person-0000002 said") == "an id of a person or a browser"
+
+    certificate = json.loads(run(clone, surveys, "operate.forget", "zora@example.com", "--json"))
+    assert {table: count for table, count in certificate["rows_removed"].items() if count} == {
+        "raw_surveys.people": 1
+    }
+    assert records.guard(ours).looks_personal("Write as Zora Quillfeather would") == ""
+    run(clone, surveys, "ingest", "surveys", "--deep")
+    with duckdb.connect(str(clone / "data" / "warehouse.duckdb"), read_only=True) as connection:
+        left = connection.execute("select first_name from raw_surveys.people order by id").fetchall()
+    assert left == [("Max",), ("Ida",)]
