@@ -5,6 +5,7 @@ UV ?= uv
 PEOPLE ?= 2000
 PORT ?= 8790
 PLAN ?=
+ARGS ?=
 Q ?=
 BACKUP ?= backup/mavera-warehouse.backup
 AS :=
@@ -22,7 +23,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint faults bench doctor ingest transform plan activate results scheduled drift status shell query forget backup restore publish \
-  report docs new-job new-vendor column-lineage zones sandbox audit sbom lock clean
+  report docs dbt new-job new-vendor column-lineage zones sandbox audit sbom lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -38,6 +39,7 @@ check: .venv/.dev lint ## run lint, type checks, and the tests that start no pro
 
 lint: .venv/.dev ## check style and types
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
+	@$(PY) -m sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests queries
 
 faults: .venv/.dev ## play every fault and every death of a run, and show the result; SEEDS=0:2835 plays more
 	@$(PY) -m tests.faults $(if $(SEEDS),--seeds $(SEEDS))
@@ -108,6 +110,9 @@ report: .venv/.ready ## draw the read-only copy as one page, build/report.html
 
 docs: .venv/.ready ## write lineage and descriptions of every model as one page, build/docs.html; renews docs/dictionary.md
 	@$(PY) -m transform docs
+
+dbt: .venv/.ready ## run dbt on the warehouse of your settings: make dbt ARGS="ls --select fct_campaigns+"
+	@$(PY) -m transform dbt $(ARGS)
 
 new-job: .venv/.ready ## write the folder of a new job: NAME=segment-members KIND=personas, or another kind; it is off until you switch it on
 	@$(PY) -m operate.scaffold job -- "$$NAME" "$$KIND"

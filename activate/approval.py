@@ -213,8 +213,7 @@ def look(mavera: Mavera, kinds: Collection[str], ledger: Ledger) -> Seen:
     hidden = [created_at(row) for kind, row in rows if not kind.is_listed_whole]
     found = [_standing(kind, row, known) for kind, row in rows]
     return Seen(
-        objects=tuple(standing for standing in found if standing.key),
-        threads_until=max(hidden, default=None),
+        objects=tuple(standing for standing in found if standing.key), threads_until=max(hidden, default=None)
     )
 
 
@@ -231,12 +230,7 @@ def _standing(kind: Kind, row: Mapping[str, Any], known: Mapping[str, str]) -> S
 
 
 def require_unmoved(
-    approval: Approval,
-    file: Path,
-    settings: Settings,
-    wanted: Plan,
-    ledger: Ledger,
-    mavera: Mavera,
+    approval: Approval, file: Path, settings: Settings, wanted: Plan, ledger: Ledger, mavera: Mavera
 ) -> None:
     """Raise ApprovalError, with a line per thing that has moved, where something has since it was planned.
 
@@ -333,10 +327,7 @@ def _told_by(ledger: Ledger, kinds: Collection[str]) -> Seen:
     """Return what should stand in Mavera by the ledger, for a plan that was made without a key."""
     standing = (
         Standing(
-            kind=key.split("/")[0],
-            object_id=entry.thread_id or str(entry.remote_id),
-            key=key,
-            text_sha256="",
+            kind=key.split("/")[0], object_id=entry.thread_id or str(entry.remote_id), key=key, text_sha256=""
         )
         for key, entry in ledger.entries().items()
         if entry.remote_id and key.split("/")[0] in kinds

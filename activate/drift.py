@@ -191,11 +191,7 @@ def _settle(drift: Drift, policy: DriftPolicy, record: Record | None, ledger: Le
 
 
 def _decide(
-    drift: Drift,
-    action: Literal["restore", "give up"],
-    reason: str,
-    remote_id: str | None,
-    ledger: Ledger,
+    drift: Drift, action: Literal["restore", "give up"], reason: str, remote_id: str | None, ledger: Ledger
 ) -> None:
     if drift.call:
         of_record = {"kind": drift.call.kind, "record_key": drift.call.record_key, "job": drift.call.job}

@@ -287,11 +287,7 @@ def learned(documented: Price, paid: Sequence[int]) -> Price:
 
 
 def _step(
-    record: Record,
-    entry: Entry | None,
-    smallest_cohort: int,
-    lasting_since: datetime | None,
-    terms: Terms,
+    record: Record, entry: Entry | None, smallest_cohort: int, lasting_since: datetime | None, terms: Terms
 ) -> Step:
     if entry and (undecided := _undecided(record, entry)):
         return undecided
@@ -440,11 +436,7 @@ def _by_priority(steps: Iterable[Step], order: Mapping[str, int]) -> list[Step]:
     """Return the steps that send: updates first, then kinds in their order, then the larger group."""
     return sorted(
         (step for step in steps if step.sends),
-        key=lambda step: (
-            step.action != "update",
-            order[step.record.kind],
-            -(step.record.person_count or 0),
-        ),
+        key=lambda step: (step.action != "update", order[step.record.kind], -(step.record.person_count or 0)),
     )
 
 

@@ -34,7 +34,7 @@ from ingest import vendors
 from ingest.errors import RefusedError
 from ingest.model import Source
 from privacy import outside, pseudonyms
-from transform import build as transform
+from transform import docs, stale
 
 PACKAGES: Final = ("dlt", "dbt-core", "duckdb")
 PATIENCE_SECONDS: Final = 10.0
@@ -237,7 +237,7 @@ def _written(settings: environment.Settings) -> dict[str, Path]:
         "PIPELINES_PATH": settings.pipelines_path,
         "FORGOTTEN_PATH": settings.forgotten_path,
         "RUNS_PATH": settings.runs_path,
-        "the folder of reports and docs": transform.DOCS,
+        "the folder of reports and docs": docs.DOCS,
     }
     if ledger := lock.file_of(settings.ledger_url):
         written["LEDGER_URL"] = Path(ledger)
@@ -281,7 +281,7 @@ def _warehouse(settings: environment.Settings) -> Iterator[Check]:
         return
     try:
         _require_unlocked(path)
-        fingerprint = transform.project_fingerprint(pseudonyms.salt(settings.salt_path))
+        fingerprint = stale.project_fingerprint(pseudonyms.salt(settings.salt_path))
         with warehouse.connect(path, read_only=True, is_copy=False) as connection:
             since = _not_published(connection, fingerprint)
     except warehouse.WarehouseError as error:

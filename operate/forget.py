@@ -29,8 +29,7 @@ from privacy import pseudonyms, traces
 from privacy.addresses import Addresses
 from privacy.forgotten import Forgotten, tombstones_of
 from transform import build as transform
-
-MADE_BY_MODELS = ("staging", "intermediate", "marts", "addressed", "activation")
+from transform import docs, publish
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -64,7 +63,7 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
             people.remove_set_aside(connection, tables, kept_as, keys, phones, salt)
         removed = people.remove(connection, tables, kept_as, keys, phones)
         name_people(connection, tables)  # which a warehouse of an earlier version lacks
-        for schema in MADE_BY_MODELS:
+        for schema in transform.MODEL_SCHEMAS:
             connection.execute(f"drop schema if exists {schema} cascade")
         connection.commit()
     warehouse.rewrite(path)
@@ -73,7 +72,7 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
     built = transform.build(path, None)
     if built.failures:
         raise ForgetError(f"the models could not be built anew ({built.failures[0]}). Then run this again")
-    transform.publish_by(settings)
+    publish.publish_by(settings)
     _redraw(settings)
     warehouse.remove_drafts(path)  # a killed run of this command may have left a whole copy
     ids = [*keys, pseudonyms.person_id(pseudonyms.salt(settings.salt_path), kept_as)]
@@ -132,8 +131,8 @@ def _redraw(settings: environment.Settings) -> None:
         page = draw(settings.published_path, settings.credit_budget, datetime.now(UTC))
         with warehouse.beside(PAGE, is_shared=True) as draft:
             draft.write_text(page.text, encoding="utf-8")
-    if transform.DOCS.exists():
-        transform.write_docs(settings)
+    if docs.DOCS.exists():
+        docs.write_docs(settings)
 
 
 def _mentions(

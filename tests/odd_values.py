@@ -24,6 +24,7 @@ from ingest.store.warehouse import Warehouse
 from ingest.typed import Table
 from ingest.vendors import tables_of
 from transform import build as transform
+from transform import publish
 
 HERE: Final = Path(__file__).parent
 CASES_A_BUILD: Final = 600
@@ -211,7 +212,8 @@ class Builder:
             return [str(error)]
         if not done.failures:
             folder = self.built.parent
-            transform.publish(self.built, folder / "published.duckdb", folder / "salt")
+            transform.record_models(self.built, self.manifest)
+            publish.publish(self.built, folder / "published.duckdb", folder / "salt")
         return done.failures
 
     def lay_out(self, chosen: Sequence[Case]) -> None:

@@ -1,8 +1,139 @@
+"""Run dbt on what came in, publish the read-only copy, and write the docs."""
+
 from common import terminal  # isort: split
 
+import json
+import os
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import duckdb
+import typer
+
+from common import runs, warehouse
 from common import settings as environment
-from common import warehouse
-from transform.build import TransformError, app
+from privacy import pseudonyms
+from transform import build, docs, publish, stale
+from transform.build import Build, TransformError
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.callback(invoke_without_command=True, epilog=terminal.DEBUG_HELP)
+def main(
+    context: typer.Context,
+    full: Annotated[bool, typer.Option(help="Build everything, whether or not something came in.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The same numbers for a machine.")] = False,
+) -> None:
+    """Model and test what came in, then publish. With nothing new it says so and is done."""
+    if context.invoked_subcommand:
+        return
+    settings = environment.load()
+    with runs.recorded(settings, "transform") as record:
+        _build_and_publish(settings, record, full, as_json)
+
+
+@app.command("publish")
+def publish_command() -> None:
+    """Write the read-only copy again, from the models as they stand."""
+    settings = environment.load()
+    tables = publish.publish_by(settings)
+    typer.echo(f"{tables} tables in {settings.published_path}")
+
+
+@app.command("docs")
+def docs_command() -> None:
+    """Write lineage and descriptions of every model as one page, and the dictionary of the published copy."""
+    docs.write_docs(environment.load())
+    typer.echo(f"{docs.DOCS.relative_to(environment.ROOT)}: open it in a browser")
+
+
+@app.command("dbt", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def dbt_command(context: typer.Context) -> None:
+    """Run dbt itself on the warehouse of the settings, for example `dbt ls --select fct_campaigns+`."""
+    os.environ |= {"WAREHOUSE_PATH": str(environment.load().warehouse_path), "DO_NOT_TRACK": "1"}
+    os.chdir(build.PROJECT)  # where dbt finds the project and its profile
+    from dbt.cli.main import cli
+
+    cli(context.args, prog_name="dbt")
+
+
+def _take_over_copy(settings: environment.Settings) -> None:
+    """Move a copy that an earlier version kept beside the warehouse to where other users can reach it."""
+    before, now = environment.ROOT / "data" / "published.duckdb", settings.published_path
+    if before.exists() and now == environment.ROOT / "published" / "published.duckdb" and not now.exists():
+        terminal.make_shared_folder(now.parent)
+        terminal.share(before)
+        before.rename(now)
+
+
+def _build_and_publish(settings: environment.Settings, record: runs.Run, full: bool, as_json: bool) -> None:
+    started = time.monotonic()
+    _take_over_copy(settings)
+    warehouse.connect(settings.warehouse_path).close()  # makes no salt for a warehouse that is not there
+    fingerprint = stale.project_fingerprint(pseudonyms.salt(settings.salt_path, create=True))
+    sources, loads = stale.stale_sources(settings.warehouse_path, fingerprint)
+    if sources == [] and not full:
+        record.detail = "nothing new came in: models and published copy stand"
+        if not _can_be_read(settings.published_path):
+            publish.publish_by(settings)
+            record.detail = "nothing new came in: models stand, and were published again"
+        _say(_numbers(Build(0, 0, [], []), time.monotonic() - started), record.detail, as_json)
+        return
+    try:
+        build.load_runs(settings)
+        done = build.build(settings.warehouse_path, None if full else sources)
+    except duckdb.Error as error:
+        if not warehouse.is_full(error):
+            raise
+        done = Build(0, 0, [], [warehouse.explain(settings.warehouse_path, error)])
+    if not done.failures:
+        done = done._replace(set_aside=build.set_aside(settings.warehouse_path))
+        done.warnings.extend(build.missing_metrics(settings.warehouse_path))
+    record.detail = done.summary()
+    record.fail(done.failures)
+    seconds = time.monotonic() - started
+    dropped = [f"{name}: no model makes it any more" for name in done.dropped]
+    said = {"aside": done.set_aside, "drop": dropped, "warn": done.warnings, "fail": done.failures}
+    for kind, lines in said.items():
+        for line in lines:
+            typer.echo(f"{kind:<6}{line}", err=as_json)
+    if done.failures:
+        stands = (
+            "The published copy is the one before"
+            if _can_be_read(settings.published_path)
+            else "Nothing published"
+        )
+        _say(_numbers(done, seconds), f"{done.summary()}. {stands}: docs/operating.md, Transform", as_json)
+        raise typer.Exit(1)
+    publish.publish_by(settings)
+    stale.record_build(settings.warehouse_path, fingerprint, loads, done)
+    _say(_numbers(done, seconds), done.summary(), as_json)
+
+
+def _can_be_read(path: Path) -> bool:
+    try:
+        warehouse.require_whole(path)
+    except warehouse.WarehouseError:
+        return False
+    return True
+
+
+def _numbers(done: Build, seconds: float) -> dict[str, Any]:
+    return {
+        "models": done.models,
+        "tests": done.passed + len(done.warnings) + len(done.failures),
+        "warnings": done.warnings,
+        "failures": done.failures,
+        "set_aside": [one._asdict() for one in done.set_aside],
+        "seconds": round(seconds, 1),
+    }
+
+
+def _say(numbers: dict[str, Any], sentence: str, as_json: bool) -> None:
+    typer.echo(json.dumps(numbers) if as_json else sentence)
+
 
 if __name__ == "__main__":
     terminal.run(

@@ -15,9 +15,7 @@ app.add_typer(ledger, name="ledger")
 
 
 @app.callback()
-def activate(
-    debug: Annotated[bool, typer.Option(help="Show where an error came from.")] = False,
-) -> None:
+def activate(debug: Annotated[bool, typer.Option(help="Show where an error came from.")] = False) -> None:
     """Bring Mavera in line with the warehouse, and pay for each object once."""
 
 

@@ -54,10 +54,7 @@ def plan(
 
 
 def apply(
-    kinds: KindsOrFile = None,
-    budget: Budget = None,
-    creations: Creations = None,
-    as_json: AsJson = False,
+    kinds: KindsOrFile = None, budget: Budget = None, creations: Creations = None, as_json: AsJson = False
 ) -> None:
     """Send the plan, one record at a time, within CREDIT_BUDGET for the calendar month.
 

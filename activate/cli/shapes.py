@@ -91,12 +91,7 @@ def of_status(
 
 def of_steps(latest: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {
-            "step": step,
-            "ended_at": line["happened_at"],
-            "outcome": line["outcome"],
-            "detail": line["detail"],
-        }
+        {"step": step, "ended_at": line["happened_at"], "outcome": line["outcome"], "detail": line["detail"]}
         for step, line in latest.items()
     ]
 

@@ -25,8 +25,7 @@ REFERRED: Final = PERSONAS.name  # the kind whose record keys stand in reference
 
 
 def terms(
-    paid: Mapping[str, Sequence[int]] | None = None,
-    paid_for_edits: Mapping[str, Sequence[int]] | None = None,
+    paid: Mapping[str, Sequence[int]] | None = None, paid_for_edits: Mapping[str, Sequence[int]] | None = None
 ) -> dict[str, Terms]:
     """Return the terms of each kind, with the prices that Mavera's answers teach (oldest first)."""
     paid, edits = paid or {}, paid_for_edits or {}

@@ -235,13 +235,7 @@ class Ledger(Journal):
         )
 
     def take_over(
-        self,
-        *,
-        remote_id: str,
-        thread_id: str | None,
-        state: State,
-        answer: Any,
-        **record: Unpack[Announced],
+        self, *, remote_id: str, thread_id: str | None, state: State, answer: Any, **record: Unpack[Announced]
     ) -> None:
         """Write that an object in Mavera is this record, for nothing: announced and ended in one commit."""
         begun = begin_row(BY_HAND, "adopt", FREE, record)
@@ -329,11 +323,7 @@ def _after(before: Entry, call: Call) -> Entry:
     )
     if call.action == "restore":
         return replace(
-            entry,
-            state="drifted",
-            fingerprint=None,
-            remote_id=call.remote_id,
-            thread_id=call.thread_id,
+            entry, state="drifted", fingerprint=None, remote_id=call.remote_id, thread_id=call.thread_id
         )
     if call.action == "give up":
         return replace(entry, state="gone", remote_id=None, thread_id=None)

@@ -10,6 +10,18 @@
 {% macro wilson_low(part, whole, z=none) -%}{{ _wilson(part, whole, '-', z) }}{%- endmacro %}
 {% macro wilson_high(part, whole, z=none) -%}{{ _wilson(part, whole, '+', z) }}{%- endmacro %}
 
+{# Columns: both ends of the interval of a share that is called `name`. #}
+{% macro interval(part, whole, name) -%}
+    {{ wilson_low(part, whole) }} as {{ name }}_low,
+    {{ wilson_high(part, whole) }} as {{ name }}_high
+{%- endmacro %}
+
+{# Columns: a share and both ends of its interval. #}
+{% macro share_with_interval(part, whole, name) -%}
+    {{ share(part, whole) }} as {{ name }},
+    {{ interval(part, whole, name) }}
+{%- endmacro %}
+
 {% macro _wilson(part, whole, sign, z=none) -%}
     {%- set z = z or var('confidence_z') -%}
     {%- set n = 'cast(' ~ whole ~ ' as double)' -%}
@@ -65,6 +77,24 @@
     case when {{ family }} then
         least(1, min({{ ranked_p }}) over (partition by {{ family }} order by {{ p }} desc))
     end
+{%- endmacro %}
+
+{# The rows of a CTE with the two steps taken: `comparisons` are a name before `_p_value` and the column that says which rows
+   are judged. Of each comes `<name>_adjusted_p_value`; an empty name stands for `p_value` alone. #}
+{% macro with_adjusted_p(rows, comparisons, count=none) -%}
+    select
+        *
+        {%- for name, family in comparisons %},
+        {{ adjusted_p(name ~ 'p_value', name ~ 'ranked_p', family) }} as {{ name }}adjusted_p_value
+        {%- endfor %}
+    from (
+        select
+            *
+            {%- for name, family in comparisons %},
+            {{ ranked_p(name ~ 'p_value', family, count) }} as {{ name }}ranked_p
+            {%- endfor %}
+        from {{ rows }}
+    ) as ranked
 {%- endmacro %}
 
 {% macro is_small(count) -%}
@@ -169,4 +199,22 @@
         when currency is null then cast(cast({{ number }} as bigint) as {{ dbt.type_string() }})
         else concat(currency, ' ', cast({{ number }} as {{ dbt.type_string() }}))
     end
+{%- endmacro %}
+
+{# The columns of int_<vendor>_numbers_compared, from the CTE `told`. #}
+{% macro numbers_compared(vendor, measure='measure', has_orders=false) -%}
+select
+    '{{ vendor }}' as vendor,
+    subject_kind,
+    subject_id,
+    subject_name,
+    {{ measure }}{{ '' if measure == 'measure' else ' as measure' }},
+    period,
+    reason,
+    cast(ours as decimal(18, 2)) as ours,
+    cast(theirs as decimal(18, 2)) as theirs,
+    cast({{ 'order_count' if has_orders else 'null' }} as bigint) as order_count,
+    cast({{ 'unread_count' if has_orders else '0' }} as bigint) as unread_count,
+    measured_on
+from told
 {%- endmacro %}

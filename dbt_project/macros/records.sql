@@ -92,3 +92,15 @@ where 1 = 0
 {% macro titled(title, entity) -%}
     concat('{{ title }}: ', replace(replace(replace({{ entity }}, '_', ' '), '-', ' '), '/', ', '))
 {%- endmacro %}
+
+{# A row of rpt_next_steps: what to do about the rows of `relation` for which `where` is true, and why, as the caller says. #}
+{% macro next_step(step, urgency, figure, relation, where, count='count(*)') -%}
+    select
+        '{{ step }}' as step,
+        {{ urgency }} as urgency,
+        '{{ figure }}' as figure,
+        cast({{ count }} as bigint) as affected_count,
+        {{ caller() }}
+    from {{ relation }}
+    where {{ where }}
+{%- endmacro %}

@@ -28,9 +28,10 @@ from privacy import pseudonyms
 from sandbox import klaviyo, mavera, sendgrid, wistia
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
-from tests import shapes
+from tests import models, shapes
 from tests.commands import Project
 from transform import build as transform
+from transform import publish, stale
 
 # All here goes by the real clock: the sandbox lives today, and the revision is one of last year's, which is
 # good for most of next.
@@ -62,11 +63,12 @@ def project(tmp_path: Path, url: str) -> Project:
             create table marts.agg_viewer_clusters as select 'skimmers' as viewer_cluster;
         """)
     path = tmp_path / "warehouse.duckdb"
+    models.record(path)
     pseudonyms.salt(tmp_path / "salt", create=True)
-    transform.publish(path, tmp_path / "published.duckdb", tmp_path / "salt")
-    transform.stale_sources(path, "")
-    fingerprint = transform.project_fingerprint(pseudonyms.salt(tmp_path / "salt"))
-    transform.record_build(path, fingerprint, 1, transform.Build(1, 1, [], []))
+    publish.publish(path, tmp_path / "published.duckdb", tmp_path / "salt")
+    stale.stale_sources(path, "")
+    fingerprint = stale.project_fingerprint(pseudonyms.salt(tmp_path / "salt"))
+    stale.record_build(path, fingerprint, 1, transform.Build(1, 1, [], []))
     pay(project)
     return project
 

@@ -177,9 +177,9 @@ def test_job_measure_and_vendor_are_added_by_the_steps_alone(clone: Path, survey
     with duckdb.connect(str(clone / "data" / "warehouse.duckdb"), read_only=True) as connection:
         answered = connection.execute("select sum(score) from staging.stg_surveys__people").fetchone()
         halves = connection.execute(
-            "select viewer_count, half_watched_count from marts.media_half_watched where media_id = 'm1'"
+            "select viewer_count, half_watched_count from marts.fct_media_half_watched where media_id = 'm1'"
         ).fetchone()
-    unit_tests = ("dbt.cli.main", "test", "-s", "media_half_watched", "segment_members__*,test_type:unit")
+    unit_tests = ("dbt.cli.main", "test", "-s", "fct_media_half_watched", "segment_members__*,test_type:unit")
     run(clone, surveys, *unit_tests, "--project-dir", "dbt_project", "--profiles-dir", "dbt_project")
     assert answered == (6,)
     assert halves == (4, 2)

@@ -1,5 +1,6 @@
 """Every command, setting, table and file that the docs name exists; read out of their text."""
 
+import ast
 import importlib
 import re
 import struct
@@ -117,6 +118,30 @@ def test_the_readme_begins_with_one_screen_of_what_it_is() -> None:
     order = ["<img ", "```sh\nmake demo\n", "\n$ make demo\n", "```mermaid", "<details>", "## Your data"]
     places = [text.index(part) for part in order]
     assert places == sorted(places)
+
+
+def test_the_map_names_functions_that_exist_and_every_error() -> None:
+    text = (settings.ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    steps = re.findall(r"^\| \d+ \| `([^`]+)` \| `(\w+)` \|", text, re.MULTILINE)
+    assert len(steps) > 20
+    for file, function in steps:
+        assert f"def {function}(" in (settings.ROOT / file).read_text(encoding="utf-8"), f"{file} {function}"
+    tree = text.split("\n## Errors\n")[1].split("\n## ")[0]
+    assert set(re.findall(r"─ ([A-Z]\w+)", tree)) == set(errors())
+
+
+def errors() -> Iterator[str]:
+    """Give the name of every class of errors in every room."""
+    known = {"Exception", "OSError", "ValueError", "RuntimeError"}
+    rooms = [path.parent for path in settings.ROOT.glob("*/__init__.py")]
+    trees = [ast.parse(path.read_text(encoding="utf-8")) for room in rooms for path in room.rglob("*.py")]
+    classes = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    more = True
+    while more:
+        found = {node.name for node in classes if {ast.unparse(b).split(".")[-1] for b in node.bases} & known}
+        more = bool(found - known)
+        known |= found
+    yield from known - {"Exception", "OSError", "ValueError", "RuntimeError"}
 
 
 def test_the_readme_is_short() -> None:

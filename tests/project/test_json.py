@@ -20,7 +20,7 @@ from sandbox.faults import Fault
 from tests import activation, shapes
 from tests.activate import test_activate
 from tests.activate.test_activate import TOP, Desk
-from transform import build as transform
+from transform.__main__ import app as transform
 
 sandbox, desk = test_activate.sandbox, test_activate.desk
 
@@ -35,7 +35,7 @@ def commands(command: Any, name: str) -> Iterator[str]:
 
 def test_every_command_with_json_is_documented_and_no_other() -> None:
     apps = {
-        "doctor": doctor.app, "ingest": ingest.app, "transform": transform.app, "activate": cli.app,
+        "doctor": doctor.app, "ingest": ingest.app, "transform": transform, "activate": cli.app,
         "forget": forget.app, "query": query.app, "report": report.app, "sandbox": sandbox_commands.app,
     }  # fmt: skip
     taking = {called for name, app in apps.items() for called in commands(typer.main.get_command(app), name)}

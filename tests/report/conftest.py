@@ -7,9 +7,11 @@ import duckdb
 import pytest
 
 from report import page
+from tests import models
 from tests.report.copies import CROWD, NOW
 from tests.small import SMALL, create_raw
 from transform import build as transform
+from transform import publish
 
 
 @pytest.fixture(scope="session")
@@ -33,7 +35,8 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert {result.status for result in results} == {"success"}
     copy = path.with_name("published.duckdb")
-    transform.publish(path, copy, path.with_name("salt"), smallest_cohort=1)
+    models.record_all(path)
+    publish.publish(path, copy, path.with_name("salt"), smallest_cohort=1)
     return copy
 
 

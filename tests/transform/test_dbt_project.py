@@ -16,12 +16,11 @@ import duckdb
 import pytest
 import yaml
 
-from operate import forget
 from privacy import pseudonyms
 from tests import activation
 from tests.small import PROJECT, create_raw, dbt
 from transform import build as transform
-from transform import dictionary
+from transform import docs, publish
 
 # Words of one engine or another: they belong into macros/engine.sql.
 ENGINE = re.compile(
@@ -95,7 +94,7 @@ def test_every_seed_is_described_and_tests_its_key(manifest: Mapping[str, Any]) 
 
 
 def test_the_dictionary_is_current(manifest: Mapping[str, Any]) -> None:
-    assert dictionary.PATH.read_text(encoding="utf-8") == dictionary.render(manifest), "make docs renews it"
+    assert docs.DICTIONARY.read_text(encoding="utf-8") == docs.render(manifest), "make docs renews it"
 
 
 def test_every_mart_and_sync_model_keeps_a_contract(models: list[Node]) -> None:
@@ -126,6 +125,21 @@ def earlier_names(models: list[Node]) -> dict[str, str]:
         for node in models
         if "earlier_name" in node["config"]["meta"]
     }
+
+
+def test_every_mart_with_a_row_per_person_is_marked(models: list[Node]) -> None:
+    marts = [node for node in models if node["schema"] == "marts"]
+    by_key = {node["name"] for node in marts if {*transform.PERSONAL_KEYS} & {*node["columns"]}}
+    assert {node["name"] for node in marts if node["config"]["meta"].get("people")} == by_key
+    assert len(by_key) >= 5
+
+
+def test_every_group_of_people_that_is_withheld_exists_with_its_counts(models: list[Node]) -> None:
+    cohorts = {node["name"]: node for node in models if "cohort" in node["config"]["meta"]}
+    assert len(cohorts) >= 9
+    for name, node in cohorts.items():
+        assert node["schema"] == "marts"
+        assert {*node["config"]["meta"]["cohort"]} <= {*node["columns"]}, name
 
 
 def test_money_stands_beside_its_currency_and_shares_are_no_percentages(models: list[Node]) -> None:
@@ -840,11 +854,11 @@ def test_every_job_says_what_it_found(small: duckdb.DuckDBPyConnection) -> None:
 def test_a_model_with_addresses_is_in_no_schema_that_is_published(models: list[Node]) -> None:
     addressed = [node for node in models if "email" in node["columns"]]
     assert "fct_viewer_follow_ups" in {node["name"] for node in addressed}
-    assert not [node["name"] for node in addressed if node["schema"] in transform.PUBLISHED_SCHEMAS]
+    assert not [node["name"] for node in addressed if node["schema"] in publish.PUBLISHED_SCHEMAS]
 
 
 def test_every_schema_of_the_models_is_made_anew_when_somebody_is_forgotten(models: list[Node]) -> None:
-    assert {node["schema"] for node in models} == set(forget.MADE_BY_MODELS)
+    assert {node["schema"] for node in models} == set(transform.MODEL_SCHEMAS)
 
 
 def test_no_address_stands_in_what_is_published(small: duckdb.DuckDBPyConnection) -> None:

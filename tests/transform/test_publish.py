@@ -1,6 +1,8 @@
 """What the published copy shows of people, and what it keeps back."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,16 @@ import pytest
 
 from common import settings, warehouse
 from operate import query
+from tests import models
 from transform import build as transform
+from transform import publish
+
+MARKS: dict[str, dict[str, Any]] = {
+    "dim_people": {"is_about_people": True},
+    "dim_viewers": {"is_about_people": True},
+    "agg_contact_groups": {"cohort_counts": ["contact_count"]},
+    "agg_reading_habits": {"cohort_counts": ["segment_person_count", "person_count"]},
+}
 
 
 @pytest.fixture
@@ -32,12 +43,13 @@ def path(tmp_path: Path) -> Path:
             create table raw_mavera.ledger as select 1 as entry_id, 'k' as record_key, '{}' as payload,
                 '{"url": "https://files.example/transcript.txt"}' as answer, 'ada@example.com' as error;
         """)
+    models.record(path, **MARKS)
     return path
 
 
 def published(path: Path, **options: Any) -> Path:
     copy = path.with_name("published.duckdb")
-    transform.publish(path, copy, path.with_name("salt"), **options)
+    publish.publish(path, copy, path.with_name("salt"), **options)
     return copy
 
 
@@ -79,17 +91,6 @@ def test_the_ledger_is_published_without_what_was_sent_and_answered(path: Path) 
     assert rows(published(path), "from raw_mavera.ledger") == [(1, "k")]
 
 
-def test_every_group_of_people_that_is_kept_back_exists_with_its_counts() -> None:
-    described = "\n".join(
-        file.read_text(encoding="utf-8") for file in (transform.PROJECT / "models" / "marts").rglob("*.yml")
-    )
-    for mart, counts in transform.COHORTS.items():
-        model = re.search(rf"- name: {mart}\n(.*?)(?=\n  - name: \w+\n    desc|\Z)", described, re.DOTALL)
-        assert model, mart
-        for count in counts:
-            assert f"name: {count}," in model[1], f"{mart}.{count}"
-
-
 def test_what_a_killed_publish_left_is_removed(path: Path) -> None:
     left = [path.with_name(name) for name in (".published.duckdb.12345", ".published.duckdb.1.wal")]
     for draft in left:
@@ -108,17 +109,137 @@ def test_a_ready_query_that_needs_people_is_marked() -> None:
 
 
 def test_the_name_of_the_version_before_is_a_view_in_the_copy(path: Path) -> None:
-    with duckdb.connect(str(path)) as connection:
-        connection.execute("""
-            create schema raw_ops;
-            create table raw_ops.earlier_names as from (values
-                ('marts.agg_contact_groups', 'marts.contact_groups'), ('marts.dim_people', 'marts.people')
-            ) as t(relation, earlier);
-            create view marts.contact_groups as from marts.agg_contact_groups;
-            create view marts.people as from marts.dim_people;
-        """)
+    earlier = {"agg_contact_groups": "contact_groups", "dim_people": "people"}
+    models.record(path, **{name: {**MARKS[name], "earlier_name": old} for name, old in earlier.items()})
     copy = published(path)
     assert rows(copy, "from marts.contact_groups") == [("ceo", 20)]  # no way around the smallest cohort
     views = "select table_name from information_schema.tables where table_type = 'VIEW'"
     assert rows(copy, views) == [("contact_groups",)]
     assert sorted(rows(published(path, people=True), views)) == [("contact_groups",), ("people",)]
+
+
+def test_only_what_the_manifest_names_is_published_and_a_view_stays_a_view(path: Path) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create view marts.rpt_large as from warehouse.marts.fct_campaigns")
+        connection.execute("create view marts.agg_larger as from warehouse.marts.rpt_large")
+        connection.execute("create schema staging; create table staging.stg_sends as select 7 as send_count")
+        connection.execute("create view marts.rpt_sends as from staging.stg_sends")
+    models.record(path, **MARKS)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table marts.left_over as select 1 as x")
+        connection.execute("""
+            create table raw_ops.lineage as from (values
+                ('marts.rpt_large', 'marts.fct_campaigns'), ('marts.agg_larger', 'marts.rpt_large'),
+                ('marts.rpt_sends', 'staging.stg_sends')
+            ) as t(relation, parent);
+            create table raw_ops.loads (vendor text, resource text, outcome text, finished_at timestamptz);
+        """)
+    copy = published(path)
+    asked = (
+        "select table_name, table_type from information_schema.tables where table_schema = 'marts' order by 1"
+    )
+    assert rows(copy, asked) == [
+        ("agg_contact_groups", "BASE TABLE"),
+        ("agg_larger", "VIEW"),
+        ("agg_reading_habits", "BASE TABLE"),
+        ("fct_campaigns", "BASE TABLE"),
+        ("rpt_large", "VIEW"),
+        ("rpt_sends", "BASE TABLE"),
+    ]
+    assert rows(copy, "from marts.agg_larger") == [("c1", 3)]
+    assert rows(copy, "from marts.rpt_sends") == [(7,)]
+
+
+def test_every_client_shows_the_descriptions(path: Path) -> None:
+    copy = published(path)
+    asked = "select comment from duckdb_tables() where table_name = 'fct_campaigns'"
+    columns = (
+        "select column_name, comment from duckdb_columns() where table_name = 'fct_campaigns' order by 1"
+    )
+    for file in (path, copy):
+        assert rows(file, asked) == [("One row per thing of fct_campaigns.",)]
+        assert rows(file, columns) == [
+            ("campaign_id", "What campaign_id is."),
+            ("recipient_count", "What recipient_count is."),
+        ]
+
+
+def test_a_copy_of_an_unrecorded_warehouse_says_what_to_run(path: Path) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("drop table raw_ops.models")
+    with pytest.raises(transform.TransformError, match="Run python -m transform --full first"):
+        published(path)
+
+
+class Breaking:
+    """A connection that breaks at one of its statements."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, at: int) -> None:
+        self.connection, self.left = connection, at
+
+    def __enter__(self) -> "Breaking":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.connection, name)
+
+    def execute(self, *arguments: Any) -> Any:
+        if not self.left:
+            raise duckdb.IOException("the disk is gone")
+        self.left -= 1
+        return self.connection.execute(*arguments)
+
+
+def test_publishing_that_breaks_at_any_step_leaves_the_old_copy(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = published(path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("update marts.fct_campaigns set recipient_count = 4")
+    connect = warehouse.connect
+    for step in range(500):
+        monkeypatch.setattr(warehouse, "connect", lambda path, at=step: Breaking(connect(path), at))
+        try:
+            published(path)
+        except duckdb.IOException:
+            monkeypatch.undo()
+            assert rows(copy, "from marts.fct_campaigns") == [("c1", 3)], step
+            assert [file.name for file in path.parent.glob(".published*")] == [], step
+        else:
+            break
+    monkeypatch.undo()
+    assert step > 20
+    assert rows(copy, "from marts.fct_campaigns") == [("c1", 4)]
+
+
+KILLED = """
+import os, sys
+from pathlib import Path
+from common import warehouse
+from tests.transform.test_publish import Breaking, published
+
+class Killed(Breaking):
+    def execute(self, *arguments):
+        if not self.left:
+            os.kill(os.getpid(), 9)
+        return super().execute(*arguments)
+
+connect = warehouse.connect
+warehouse.connect = lambda path: Killed(connect(path), int(sys.argv[2]))
+published(Path(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("step", [0, 6, 12, 18])
+def test_a_publish_that_is_killed_leaves_the_old_copy(path: Path, step: int) -> None:
+    copy = published(path)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("update marts.fct_campaigns set recipient_count = 4")
+    command = [sys.executable, "-c", KILLED, str(path), str(step)]
+    ran = subprocess.run(command, cwd=settings.ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == -9, ran.stderr
+    assert rows(copy, "from marts.fct_campaigns") == [("c1", 3)]
+    assert rows(published(path), "from marts.fct_campaigns") == [("c1", 4)]

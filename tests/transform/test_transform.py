@@ -10,7 +10,9 @@ import duckdb
 import pytest
 
 from common import settings, warehouse
+from tests import models
 from transform import build as transform
+from transform import publish, stale
 
 
 @pytest.fixture
@@ -26,6 +28,7 @@ def loaded(tmp_path: Path) -> Path:
             create table addressed.fct_viewer_follow_ups as select 'ada@example.com' as email;
             create table marts.agg_viewer_clusters as select 'skimmers' as viewer_cluster, 3 as viewer_count;
         """)
+    models.record(path)
     return path
 
 
@@ -61,8 +64,8 @@ def came_in(path: Path, vendor: str, new: int, changed: int) -> None:
 
 def built(path: Path) -> None:
     """Do what a good build leaves behind."""
-    _, loads = transform.stale_sources(path, "models")
-    transform.record_build(path, "models", loads, transform.Build(1, 1, [], []))
+    _, loads = stale.stale_sources(path, "models")
+    stale.record_build(path, "models", loads, transform.Build(1, 1, [], []))
 
 
 @pytest.mark.parametrize(
@@ -100,33 +103,63 @@ def test_a_slip_in_a_yaml_file_is_one_line(
 
 
 def test_the_first_build_takes_everything(loaded: Path) -> None:
-    assert transform.stale_sources(loaded, "models") == (None, 1)
+    assert stale.stale_sources(loaded, "models") == (None, 1)
 
 
 def test_nothing_is_built_when_nothing_came_in(loaded: Path) -> None:
     built(loaded)
     came_in(loaded, "wistia", 0, 0)
-    assert transform.stale_sources(loaded, "models")[0] == []
+    assert stale.stale_sources(loaded, "models")[0] == []
 
 
 @pytest.mark.parametrize(("new", "changed"), [(1, 0), (0, 1)])
 def test_only_what_hangs_on_a_changed_source_is_built(loaded: Path, new: int, changed: int) -> None:
     built(loaded)
     came_in(loaded, "klaviyo", new, changed)
-    assert transform.stale_sources(loaded, "models")[0] == ["raw_klaviyo"]
+    assert stale.stale_sources(loaded, "models")[0] == ["raw_klaviyo"]
 
 
 def test_a_build_that_failed_is_made_again(loaded: Path) -> None:
     built(loaded)
     came_in(loaded, "wistia", 2, 0)
-    transform.stale_sources(loaded, "models")  # this build fails: nothing is recorded
+    stale.stale_sources(loaded, "models")  # this build fails: nothing is recorded
     came_in(loaded, "klaviyo", 2, 0)
-    assert transform.stale_sources(loaded, "models")[0] == ["raw_klaviyo", "raw_wistia"]
+    assert stale.stale_sources(loaded, "models")[0] == ["raw_klaviyo", "raw_wistia"]
+
+
+def test_what_no_model_makes_any_more_is_dropped_and_named(loaded: Path) -> None:
+    models.record(loaded, agg_viewer_clusters={"earlier_name": "viewer_clusters"})
+    with duckdb.connect(str(loaded)) as connection:
+        connection.execute("""
+            create view marts.viewer_clusters as from marts.agg_viewer_clusters;
+            create table marts.renamed as select 1 as x; create view marts.was_view as select 1 as x;
+        """)
+    assert transform.drop_orphans(loaded) == [
+        "addressed.fct_viewer_follow_ups", "marts.renamed", "marts.was_view"
+    ]  # fmt: skip
+    with duckdb.connect(str(loaded)) as connection:
+        left = connection.execute(
+            "select table_schema || '.' || table_name from information_schema.tables"
+            " where table_schema not in ('raw_ops') order by 1"
+        ).fetchall()
+    assert left == [("marts.agg_viewer_clusters",), ("marts.viewer_clusters",), ("raw_wistia.visitors",)]
+
+
+def test_a_mart_of_people_that_is_not_marked_stops_the_build(loaded: Path) -> None:
+    column = SimpleNamespace(name="person_id", description="")
+    config = SimpleNamespace(materialized="table", meta={})
+    node = SimpleNamespace(
+        schema="marts", name="dim_fans", resource_type="model", description="", config=config,
+        depends_on=SimpleNamespace(nodes=[]), columns={"person_id": column},
+    )  # fmt: skip
+    manifest = SimpleNamespace(nodes={"model.dim_fans": node}, sources={})
+    with pytest.raises(transform.TransformError, match=r"marts\.dim_fans has a row per person \(person_id\)"):
+        transform.record_models(loaded, manifest)
 
 
 def test_a_changed_model_builds_everything_again(loaded: Path) -> None:
     built(loaded)
-    assert transform.stale_sources(loaded, "other models")[0] is None
+    assert stale.stale_sources(loaded, "other models")[0] is None
 
 
 def test_the_published_copy_tells_its_lineage_and_when_raw_rows_were_loaded(
@@ -143,7 +176,7 @@ def test_the_published_copy_tells_its_lineage_and_when_raw_rows_were_loaded(
                 ('wistia', 'visitors', timestamptz '2026-11-21 06:00:00+00', 'failed')
             ) as loads(vendor, resource, finished_at, outcome)
         """)
-    transform.publish(loaded, tmp_path / "published.duckdb", tmp_path / "salt")
+    publish.publish(loaded, tmp_path / "published.duckdb", tmp_path / "salt")
     with duckdb.connect(str(tmp_path / "published.duckdb"), read_only=True) as connection:
         tables = connection.execute(
             "select relation, row_count, strftime(loaded_at at time zone 'UTC', '%d %H:%M')"
@@ -156,7 +189,7 @@ def test_the_published_copy_tells_its_lineage_and_when_raw_rows_were_loaded(
 
 def test_the_published_copy_holds_marts_and_no_raw_rows(loaded: Path, tmp_path: Path) -> None:
     copy = tmp_path / "published.duckdb"
-    transform.publish(loaded, copy, loaded.with_name("salt"))
+    publish.publish(loaded, copy, loaded.with_name("salt"))
     with duckdb.connect(str(copy), read_only=True) as connection:
         tables = connection.execute(
             "select table_schema, table_name from information_schema.tables"
@@ -168,11 +201,11 @@ def test_the_published_copy_holds_marts_and_no_raw_rows(loaded: Path, tmp_path: 
 
 def test_a_reader_of_the_old_copy_does_not_stop_the_new_one(loaded: Path, tmp_path: Path) -> None:
     copy = tmp_path / "published.duckdb"
-    transform.publish(loaded, copy, loaded.with_name("salt"))
+    publish.publish(loaded, copy, loaded.with_name("salt"))
     with duckdb.connect(str(copy), read_only=True) as reader:
         with duckdb.connect(str(loaded)) as writer:
             writer.execute("update marts.agg_viewer_clusters set viewer_count = 4")
-        transform.publish(loaded, copy, loaded.with_name("salt"))
+        publish.publish(loaded, copy, loaded.with_name("salt"))
         assert reader.execute("select viewer_count from marts.agg_viewer_clusters").fetchone() == (3,)
     with duckdb.connect(str(copy), read_only=True) as reader:
         assert reader.execute("select viewer_count from marts.agg_viewer_clusters").fetchone() == (4,)

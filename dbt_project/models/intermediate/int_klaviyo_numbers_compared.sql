@@ -376,17 +376,4 @@ told as (
 
 )
 
-select
-    'klaviyo' as vendor,
-    subject_kind,
-    subject_id,
-    subject_name,
-    measure,
-    period,
-    reason,
-    cast(ours as decimal(18, 2)) as ours,
-    cast(theirs as decimal(18, 2)) as theirs,
-    cast(order_count as bigint) as order_count,
-    cast(unread_count as bigint) as unread_count,
-    measured_on
-from told
+{{ numbers_compared('klaviyo', has_orders=true) }}

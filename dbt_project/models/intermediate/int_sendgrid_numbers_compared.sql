@@ -121,17 +121,4 @@ told as (
 
 )
 
-select
-    'sendgrid' as vendor,
-    subject_kind,
-    subject_id,
-    subject_name,
-    measure,
-    period,
-    reason,
-    cast(ours as decimal(18, 2)) as ours,
-    cast(theirs as decimal(18, 2)) as theirs,
-    cast(null as bigint) as order_count,
-    cast(0 as bigint) as unread_count,
-    measured_on
-from told
+{{ numbers_compared('sendgrid') }}

@@ -68,26 +68,9 @@ chances as (
 
 ),
 
-ranked_chances as (
-
-    select
-        *,
-        {% for measure in measures -%}
-        {{ ranked_p(measure ~ '_p_value', 'is_decidable') }} as {{ measure }}_ranked_p{{ ',' if not loop.last }}
-        {% endfor %}
-    from chances
-
-),
-
 judged as (
 
-    select
-        *,
-        {% for measure in measures -%}
-        {{ adjusted_p(measure ~ '_p_value', measure ~ '_ranked_p', 'is_decidable') }}
-            as {{ measure }}_adjusted_p_value{{ ',' if not loop.last }}
-        {% endfor %}
-    from ranked_chances
+    {{ with_adjusted_p('chances', [['click_', 'is_decidable'], ['conversion_', 'is_decidable']]) }}
 
 )
 
@@ -113,8 +96,7 @@ select
     {%- set part, whole = channel ~ '_' ~ did ~ '_count', channel ~ '_received_count' -%}
     {{ part }},
     {{ channel }}_{{ did }}_share,
-    {{ wilson_low(part, whole) }} as {{ channel }}_{{ did }}_share_low,
-    {{ wilson_high(part, whole) }} as {{ channel }}_{{ did }}_share_high,
+    {{ interval(part, whole, channel ~ '_' ~ did ~ '_share') }},
     {% endfor -%}
     {{ measure }}_z_score,
     {{ measure }}_p_value,

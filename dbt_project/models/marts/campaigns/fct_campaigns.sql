@@ -81,9 +81,7 @@ select
     cast(measured.returned_amount as decimal(18, 2)) as returned_amount,
     cast(measured.revenue - measured.returned_amount as decimal(18, 2)) as net_revenue,
     {% for part in ['opened', 'clicked', 'converted'] -%}
-    {{ share('measured.' ~ part ~ '_count', 'measured.received_count') }} as {{ part }}_share,
-    {{ wilson_low('measured.' ~ part ~ '_count', 'measured.received_count') }} as {{ part }}_share_low,
-    {{ wilson_high('measured.' ~ part ~ '_count', 'measured.received_count') }} as {{ part }}_share_high,
+    {{ share_with_interval('measured.' ~ part ~ '_count', 'measured.received_count', part ~ '_share') }},
     {% endfor -%}
     cast({{ share('measured.revenue', 'measured.received_count') }} as decimal(18, 2)) as revenue_per_recipient,
     reports.received_count as reported_received_count,

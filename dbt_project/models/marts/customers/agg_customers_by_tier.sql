@@ -25,9 +25,7 @@ select
     churn_band,
     account.currency,
     customer_count,
-    {{ share('customer_count', 'tier_count') }} as tier_share,
-    {{ wilson_low('customer_count', 'tier_count') }} as tier_share_low,
-    {{ wilson_high('customer_count', 'tier_count') }} as tier_share_high,
+    {{ share_with_interval('customer_count', 'tier_count', 'tier_share') }},
     cast(predicted_clv as decimal(18, 2)) as predicted_clv,
     cast(mean_predicted_clv as decimal(18, 2)) as mean_predicted_clv,
     {{ is_small('tier_count') }} as is_small_sample

@@ -107,19 +107,16 @@ tested as (
 
 ),
 
-ranked as (
+adjusted as (
 
-    select *, {{ ranked_p('p_value', 'is_judged', count='judged_pair_count') }} as ranked_p from tested
+    {{ with_adjusted_p('tested', [['', 'is_judged']], count='judged_pair_count') }}
 
 ),
 
 judged as (
 
-    select
-        *,
-        {{ adjusted_p('p_value', 'ranked_p', 'is_judged') }} as adjusted_p_value,
-        joint_customer_count / nullif(chance_customer_count, 0) as lift
-    from ranked
+    select *, joint_customer_count / nullif(chance_customer_count, 0) as lift
+    from adjusted
 
 )
 

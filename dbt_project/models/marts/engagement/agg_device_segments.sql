@@ -65,9 +65,7 @@ measured as (
         windowed.summed_daily_unique_open_count,
         coalesce(account.total_count, 0) as total_count,
         coalesce(busiest.busiest_day_open_count, 0) as busiest_day_open_count,
-        {{ share('windowed.summed_daily_unique_open_count', 'account.total_count') }} as share,
-        {{ wilson_low('windowed.summed_daily_unique_open_count', 'account.total_count') }} as share_low,
-        {{ wilson_high('windowed.summed_daily_unique_open_count', 'account.total_count') }} as share_high,
+        {{ share_with_interval('windowed.summed_daily_unique_open_count', 'account.total_count', 'share') }},
         account.measured_from,
         account.measured_to
     from windowed

@@ -30,12 +30,8 @@ select
     summed.delivered_count,
     summed.unique_open_count,
     summed.unique_click_count,
-    {{ share('summed.unique_open_count', 'summed.delivered_count') }} as unique_open_share,
-    {{ wilson_low('summed.unique_open_count', 'summed.delivered_count') }} as unique_open_share_low,
-    {{ wilson_high('summed.unique_open_count', 'summed.delivered_count') }} as unique_open_share_high,
-    {{ share('summed.unique_click_count', 'summed.delivered_count') }} as unique_click_share,
-    {{ wilson_low('summed.unique_click_count', 'summed.delivered_count') }} as unique_click_share_low,
-    {{ wilson_high('summed.unique_click_count', 'summed.delivered_count') }} as unique_click_share_high,
+    {{ share_with_interval('summed.unique_open_count', 'summed.delivered_count', 'unique_open_share') }},
+    {{ share_with_interval('summed.unique_click_count', 'summed.delivered_count', 'unique_click_share') }},
     {{ is_small('summed.delivered_count') }} as is_small_sample,
     windows.measured_to
 from summed

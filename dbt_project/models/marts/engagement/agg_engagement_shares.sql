@@ -69,9 +69,7 @@ select
     end as measure,
     summed_daily_count,
     total_count,
-    {{ share('summed_daily_count', 'total_count') }} as share,
-    {{ wilson_low('summed_daily_count', 'total_count') }} as share_low,
-    {{ wilson_high('summed_daily_count', 'total_count') }} as share_high,
+    {{ share_with_interval('summed_daily_count', 'total_count', 'share') }},
     {{ is_small('total_count') }} as is_small_sample,
     first_measured_on as measured_from,
     measured_to

@@ -13,12 +13,8 @@ select
     spam_report_count,
     spam_report_drop_count,
     unsubscribe_count,
-    {{ share('unique_open_count', 'delivered_count') }} as unique_open_share,
-    {{ wilson_low('unique_open_count', 'delivered_count') }} as unique_open_share_low,
-    {{ wilson_high('unique_open_count', 'delivered_count') }} as unique_open_share_high,
-    {{ share('unique_click_count', 'delivered_count') }} as unique_click_share,
-    {{ wilson_low('unique_click_count', 'delivered_count') }} as unique_click_share_low,
-    {{ wilson_high('unique_click_count', 'delivered_count') }} as unique_click_share_high,
+    {{ share_with_interval('unique_open_count', 'delivered_count', 'unique_open_share') }},
+    {{ share_with_interval('unique_click_count', 'delivered_count', 'unique_click_share') }},
     step_id = 'all' as is_whole,
     {{ is_small('delivered_count') }} as is_small_sample
 from {{ ref('stg_sendgrid__automation_stats') }}

@@ -12,9 +12,7 @@ select
     daily_unique_open_count,
     click_count,
     daily_unique_click_count,
-    {{ share('delivered_count', 'processed_count') }} as delivered_share,
-    {{ wilson_low('delivered_count', 'processed_count') }} as delivered_share_low,
-    {{ wilson_high('delivered_count', 'processed_count') }} as delivered_share_high,
+    {{ share_with_interval('delivered_count', 'processed_count', 'delivered_share') }},
     {{ is_small('processed_count') }} as is_small_sample,
     happened_on
 from {{ ref('stg_sendgrid__mailbox_provider_stats') }}

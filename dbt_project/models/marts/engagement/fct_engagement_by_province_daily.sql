@@ -1,29 +1,8 @@
-with provinces as (
-
-    select
-        country_filter as country,
-        place as province,
-        open_count,
-        daily_unique_open_count,
-        click_count,
-        daily_unique_click_count,
-        sum(daily_unique_open_count) over (partition by country_filter, happened_on) as total_count,
-        happened_on
-    from {{ ref('stg_sendgrid__geo_stats') }}
-    where stat_type = 'province'
-
-)
-
-select
-    country,
-    province,
-    open_count,
-    daily_unique_open_count,
-    click_count,
-    daily_unique_click_count,
-    {{ share('daily_unique_open_count', 'total_count') }} as unique_open_share,
-    {{ wilson_low('daily_unique_open_count', 'total_count') }} as unique_open_share_low,
-    {{ wilson_high('daily_unique_open_count', 'total_count') }} as unique_open_share_high,
-    {{ is_small('total_count') }} as is_small_sample,
-    happened_on
-from provinces
+{{ shares_by_day(
+    ref('stg_sendgrid__geo_stats'),
+    labels={'country': 'country_filter', 'province': 'place'},
+    counts=['open_count', 'daily_unique_open_count', 'click_count', 'daily_unique_click_count'],
+    part='daily_unique_open_count',
+    within=['country'],
+    where="stat_type = 'province'",
+) }}

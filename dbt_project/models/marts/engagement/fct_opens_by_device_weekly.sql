@@ -23,9 +23,7 @@ select
     device_class,
     summed_daily_unique_open_count,
     total_count,
-    {{ share('summed_daily_unique_open_count', 'total_count') }} as unique_open_share,
-    {{ wilson_low('summed_daily_unique_open_count', 'total_count') }} as unique_open_share_low,
-    {{ wilson_high('summed_daily_unique_open_count', 'total_count') }} as unique_open_share_high,
+    {{ share_with_interval('summed_daily_unique_open_count', 'total_count', 'unique_open_share') }},
     day_count,
     {{ is_small('total_count') }} as is_small_sample,
     week_from

@@ -38,12 +38,8 @@ select
     {%- for count in counts %}
     totals.{{ count }},
     {%- endfor %}
-    {{ share('totals.unique_open_count', 'totals.delivered_count') }} as unique_open_share,
-    {{ wilson_low('totals.unique_open_count', 'totals.delivered_count') }} as unique_open_share_low,
-    {{ wilson_high('totals.unique_open_count', 'totals.delivered_count') }} as unique_open_share_high,
-    {{ share('totals.unique_click_count', 'totals.delivered_count') }} as unique_click_share,
-    {{ wilson_low('totals.unique_click_count', 'totals.delivered_count') }} as unique_click_share_low,
-    {{ wilson_high('totals.unique_click_count', 'totals.delivered_count') }} as unique_click_share_high,
+    {{ share_with_interval('totals.unique_open_count', 'totals.delivered_count', 'unique_open_share') }},
+    {{ share_with_interval('totals.unique_click_count', 'totals.delivered_count', 'unique_click_share') }},
     sends.is_ab_test,
     {{ is_small('totals.delivered_count') }} as is_small_sample,
     sends.sent_at,

@@ -66,12 +66,8 @@ rated as (
         flows.flow_name,
         flows.trigger_type,
         flows.flow_status,
-        {{ share('messages.opened_count', 'messages.received_count') }} as open_share,
-        {{ wilson_low('messages.opened_count', 'messages.received_count') }} as open_share_low,
-        {{ wilson_high('messages.opened_count', 'messages.received_count') }} as open_share_high,
-        {{ share('messages.clicked_count', 'messages.received_count') }} as click_share,
-        {{ wilson_low('messages.clicked_count', 'messages.received_count') }} as click_share_low,
-        {{ wilson_high('messages.clicked_count', 'messages.received_count') }} as click_share_high,
+        {{ share_with_interval('messages.opened_count', 'messages.received_count', 'open_share') }},
+        {{ share_with_interval('messages.clicked_count', 'messages.received_count', 'click_share') }},
         cast(messages.revenue / nullif(messages.received_count, 0) as double) as revenue_per_recipient,
         coalesce(flows.flow_status = 'live' and not flows.is_archived and flows.gone_at is null, false)
             and messages.gone_at is null
@@ -130,26 +126,9 @@ tested as (
 
 ),
 
-ranked as (
-
-    select
-        *,
-        {%- for rate in ['open', 'click'] %}
-        {{ ranked_p(rate ~ '_p_value', 'is_' ~ rate ~ '_judged') }} as {{ rate }}_ranked_p{{ ',' if not loop.last }}
-        {%- endfor %}
-    from tested
-
-),
-
 adjusted as (
 
-    select
-        *,
-        {%- for rate in ['open', 'click'] %}
-        {{ adjusted_p(rate ~ '_p_value', rate ~ '_ranked_p', 'is_' ~ rate ~ '_judged') }}
-            as {{ rate }}_adjusted_p_value{{ ',' if not loop.last }}
-        {%- endfor %}
-    from ranked
+    {{ with_adjusted_p('tested', [['open_', 'is_open_judged'], ['click_', 'is_click_judged']]) }}
 
 ),
 

@@ -195,15 +195,9 @@ tested as (
 
 ),
 
-ranked as (
-
-    select *, {{ ranked_p('p_value', 'is_tested') }} as ranked_p from tested
-
-),
-
 judged as (
 
-    select *, {{ adjusted_p('p_value', 'ranked_p', 'is_tested') }} as adjusted_p_value from ranked
+    {{ with_adjusted_p('tested', [['', 'is_tested']]) }}
 
 )
 

@@ -16,9 +16,7 @@ select
     views.media_id,
     medias.media_name,
     views.viewer_count,
-    {{ share('views.viewer_count', 'clusters.viewer_count') }} as viewer_share,
-    {{ wilson_low('views.viewer_count', 'clusters.viewer_count') }} as viewer_share_low,
-    {{ wilson_high('views.viewer_count', 'clusters.viewer_count') }} as viewer_share_high,
+    {{ share_with_interval('views.viewer_count', 'clusters.viewer_count', 'viewer_share') }},
     views.mean_watched_share,
     {{ is_small('clusters.viewer_count') }} as is_small_sample
 from views

@@ -63,9 +63,7 @@ select
     summed.mean_watched_share,
     summed.mean_watched_share_low,
     summed.mean_watched_share_high,
-    {{ share('summed.identified_viewer_count', 'summed.viewer_count') }} as identified_share,
-    {{ wilson_low('summed.identified_viewer_count', 'summed.viewer_count') }} as identified_share_low,
-    {{ wilson_high('summed.identified_viewer_count', 'summed.viewer_count') }} as identified_share_high,
+    {{ share_with_interval('summed.identified_viewer_count', 'summed.viewer_count', 'identified_share') }},
     summed.mobile_share,
     {{ is_small('summed.viewer_count') }} as is_small_sample,
     summed.last_viewed_at

@@ -79,15 +79,9 @@ tested as (
 
 ),
 
-ranked as (
-
-    select *, {{ ranked_p('p_value', 'has_enough_impressions') }} as ranked_p from tested
-
-),
-
 judged as (
 
-    select *, {{ adjusted_p('p_value', 'ranked_p', 'has_enough_impressions') }} as adjusted_p_value from ranked
+    {{ with_adjusted_p('tested', [['', 'has_enough_impressions']]) }}
 
 )
 
@@ -100,8 +94,7 @@ select
     judged.impression_count,
     judged.action_count,
     judged.action_share,
-    {{ wilson_low('judged.action_count', 'judged.impression_count') }} as action_share_low,
-    {{ wilson_high('judged.action_count', 'judged.impression_count') }} as action_share_high,
+    {{ interval('judged.action_count', 'judged.impression_count', 'action_share') }},
     judged.median_action_share,
     judged.adjusted_p_value,
     coalesce(converted.converted_session_count, 0) as converted_session_count,

@@ -1,22 +1,38 @@
-"""Writes docs/dictionary.md: each table of the published copy, its grain, and each column's type and meaning.
+"""Writes the page of lineage and descriptions, and docs/dictionary.md.
 
-Everything in it stands in the dbt project's YAML; `make docs` renews it, and a test keeps it current.
+The dictionary lists each table of the published copy, its grain, and each column's type and meaning. All of
+it comes from the dbt project's YAML, and a test keeps it current.
 """
 
+import json
+import shutil
 from collections.abc import Iterator, Mapping
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Final
 
-from common import settings
+from common import settings as environment
+from common import warehouse
+from transform.build import PROJECT, dbt
+from transform.publish import PUBLISHED_SCHEMAS
 
-PATH: Final[Path] = settings.ROOT / "docs" / "dictionary.md"
-PUBLISHED: Final = ("marts", "activation")
+DOCS: Final = environment.ROOT / "build" / "docs.html"
+DICTIONARY: Final = environment.ROOT / "docs" / "dictionary.md"
 HEAD: Final = """# Dictionary
 
 Every table of the published copy, as `make docs` takes it from the dbt project. Money stands in the row's
 `currency`, `_share` and `_rate` go from 0 to 1, `_count` counts, `_at` is a time in UTC, `_on` a date.
 """
+
+
+def write_docs(settings: environment.Settings) -> None:
+    """Write the page of docs and the dictionary."""
+    # Its error is clearer than dbt's.
+    warehouse.connect(settings.warehouse_path, read_only=True, is_copy=False).close()
+    dbt(settings.warehouse_path, "docs", "generate", "--static")
+    with warehouse.beside(DOCS, is_shared=True) as draft:
+        shutil.copyfile(PROJECT / "target" / "static_index.html", draft)
+    manifest = json.loads((PROJECT / "target" / "manifest.json").read_text(encoding="utf-8"))
+    DICTIONARY.write_text(render(manifest), encoding="utf-8")
 
 
 def render(manifest: Mapping[str, Any]) -> str:
@@ -25,10 +41,10 @@ def render(manifest: Mapping[str, Any]) -> str:
         node
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model"
-        and node["schema"] in PUBLISHED
+        and node["schema"] in PUBLISHED_SCHEMAS
         and node["config"]["materialized"] == "table"
     ]
-    models.sort(key=lambda node: (PUBLISHED.index(node["schema"]), _topic(node), node["name"]))
+    models.sort(key=lambda node: (PUBLISHED_SCHEMAS.index(node["schema"]), _topic(node), node["name"]))
     parts = [HEAD]
     for topic, nodes in groupby(models, key=_topic):
         parts.append(f"## {topic.replace('_', ' ').capitalize()}\n")

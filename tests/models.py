@@ -1,0 +1,49 @@
+"""What a build records of the models, for warehouses that a test makes itself."""
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from transform import build
+
+
+@cache
+def manifest() -> Any:
+    """The manifest of the project's own models."""
+    return build.dbt(Path("warehouse.duckdb"), "parse", build.UNWRITTEN)
+
+
+def record_all(path: Path) -> None:
+    """Record the project's models, as a build by `python -m transform` does before it begins."""
+    build.record_models(path, manifest())
+
+
+def record(path: Path, **marks: dict[str, Any]) -> None:
+    """Record the tables and views that are in marts and activation, each with its `marks`."""
+    with duckdb.connect(str(path)) as connection:
+        found = connection.execute(
+            "select table_schema || '.' || table_name, table_name, table_type, list(column_name)"
+            " from information_schema.tables join information_schema.columns using (table_schema, table_name)"
+            " where table_schema in ('marts', 'activation') group by all order by all"
+        ).fetchall()
+        models = [
+            {
+                "relation": relation,
+                "materialized": "view" if kind == "VIEW" else "table",
+                "description": f"One row per thing of {name}.",
+                "columns": {column: f"What {column} is." for column in columns},
+                "is_about_people": False,
+                "cohort_counts": [],
+                **marks.get(name, {}),
+            }
+            for relation, name, kind, columns in found
+        ]
+        connection.execute("create schema if not exists raw_ops")
+        connection.execute(
+            "create or replace table raw_ops.models as"
+            f" select unnest(from_json(?, '[{json.dumps(build.MODEL_COLUMNS)}]'), max_depth := 2)",
+            [json.dumps(models)],
+        )

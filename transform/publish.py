@@ -1,0 +1,256 @@
+"""Writes the read-only copy for readers: the marts and activation models that the last build recorded.
+
+The copy is written beside the old one and moved into its place when it is whole, so no writer can block a
+reader, and a reader finds a whole copy at every moment.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import duckdb
+import pyarrow as pa
+
+from common import settings as environment
+from common import warehouse
+from privacy import pseudonyms
+from transform.build import TransformError
+
+PUBLISHED_SCHEMAS = ("marts", "activation")
+# Of the ledger everything but what was sent and answered, word for word.
+LEDGER_WORDS = ("payload", "answer", "error")
+# A file in DuckDB 2.0's own format is refused by every 1.x client, and most tools still carry one of those.
+PUBLISHED_FORMAT = "v1.2.0"
+
+
+class Model(NamedTuple):
+    """A model as the build recorded it in `raw_ops.models`; descriptions are those of its columns."""
+
+    relation: str
+    is_view: bool
+    description: str
+    columns: dict[str, str]
+    is_about_people: bool
+    cohort_counts: list[str]
+    earlier_name: str | None
+
+    @property
+    def schema(self) -> str:
+        return self.relation.split(".")[0]
+
+    @property
+    def earlier(self) -> str:
+        return f"{self.schema}.{self.earlier_name}"
+
+
+def publish(
+    path: Path, target: Path, salt_path: Path, *, people: bool = False, smallest_cohort: int = 20
+) -> int:
+    """Copy marts, activation and the ledger's rows into `target`; return the number of tables.
+
+    No raw data, no address and no name is in the copy, but its lineage: which model reads which, and of each
+    table how many rows it has and when it was loaded. A model marked `people` has a row per person: it is
+    there only with `people`. Of a model marked `cohort`, groups of fewer than `smallest_cohort` people never
+    are; `lineage.withheld` counts both. Hashes stand for those whom the warehouse knows, by the salt at
+    `salt_path`, so that activation can tell when a text names one. Readers of the copy before keep it until
+    they close it.
+    """
+    with warehouse.connect(path) as connection, warehouse.beside(target, is_shared=True) as draft:
+        warehouse.remove_drafts(target)  # the open warehouse keeps other publishers away
+        models = _built_models(connection, path)
+        kept = [model for model in models if people or not model.is_about_people]
+        views = _views(connection, kept)
+        _comment(connection, models)
+        connection.execute(f"attach {warehouse.quoted(draft)} as copy (storage_version '{PUBLISHED_FORMAT}')")
+        for schema in ("activation", "lineage", "marts"):
+            connection.execute(f"create schema copy.{schema}")
+        for model in kept:
+            if model.relation not in views:
+                connection.execute(_copied(model, smallest_cohort))
+        has_ledger = _publish_ledger(connection)
+        _publish_lineage(connection)
+        _publish_known_people(connection, salt_path)
+        # A view is written inside the copy: its text must not name a database.
+        with _inside_copy(connection):
+            for text in views.values():
+                connection.execute(text)
+            for model in kept:
+                if model.earlier_name:
+                    connection.execute(f"create view {model.earlier} as from {model.relation}")
+            _comment(connection, kept)
+        _publish_withheld(connection, models, kept)
+        connection.execute("detach copy")
+    return len(kept) + has_ledger
+
+
+def publish_by(settings: environment.Settings) -> int:
+    """Publish as the settings say; return the number of tables."""
+    return publish(
+        settings.warehouse_path,
+        settings.published_path,
+        settings.salt_path,
+        people=settings.publish_people,
+        smallest_cohort=settings.smallest_cohort,
+    )
+
+
+def _built_models(connection: duckdb.DuckDBPyConnection, path: Path) -> list[Model]:
+    """Return the models of the published schemas that the last build recorded and that were built."""
+    stored = _relations(connection)
+    if "raw_ops.models" not in stored:
+        raise TransformError(f"{path.name} holds no marts. Run python -m transform --full first")
+    rows = connection.execute(
+        "select relation, materialized = 'view', description, columns, is_about_people, cohort_counts,"
+        " earlier_name from raw_ops.models order by relation"
+    ).fetchall()
+    models = [Model(*row) for row in rows if row[0] in stored and row[0].split(".")[0] in PUBLISHED_SCHEMAS]
+    if not any(model.schema == "marts" for model in models):
+        raise TransformError(f"{path.name} holds no marts. Run python -m transform --full first")
+    return models
+
+
+def _relations(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    rows = connection.execute(
+        "select table_schema || '.' || table_name from information_schema.tables"
+        " where table_catalog = current_database()"
+    ).fetchall()
+    return {name for (name,) in rows}
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> None:
+    """Write the descriptions of models and columns into the current database, for every client to show."""
+    rows = connection.execute(
+        "select table_schema || '.' || table_name, column_name from information_schema.columns"
+        " where table_catalog = current_database()"
+    ).fetchall()
+    stored = {*rows}  # a build that failed may have left an earlier table of the model
+    said = []
+    for model in models:
+        kind = "view" if model.is_view else "table"
+        said.append(f"comment on {kind} {model.relation} is {warehouse.quoted(model.description)}")
+        said += [
+            f'comment on column {model.relation}."{column}" is {warehouse.quoted(description)}'
+            for column, description in model.columns.items()
+            if (model.relation, column) in stored
+        ]
+        if model.earlier_name and any(relation == model.earlier for relation, _ in rows):
+            said.append(f"comment on view {model.earlier} is 'Earlier name of {model.relation}'")
+    connection.execute("begin; " + "; ".join([*said, "commit"]))
+
+
+@contextmanager
+def _inside_copy(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Make the copy the database that names without one belong to."""
+    name = _database(connection)
+    connection.execute("use copy")
+    yield
+    connection.execute(f'use "{name}"')
+
+
+def _database(connection: duckdb.DuckDBPyConnection) -> str:
+    ((name,),) = connection.execute("select current_database()").fetchall()
+    return str(name)
+
+
+def _views(connection: duckdb.DuckDBPyConnection, kept: Sequence[Model]) -> dict[str, str]:
+    """Return the statement for each model that is a view in the copy as well, in the order to run them.
+
+    Such a view hides no groups and reads only what the copy has; of any other view, the rows are copied.
+    """
+    here = rf'"?\b{re.escape(_database(connection))}"?\.(?="?({"|".join(PUBLISHED_SCHEMAS)})\b)'
+    left = {model.relation: model.cohort_counts for model in kept if model.is_view}
+    known = {model.relation for model in kept} - left.keys()
+    views: dict[str, str] = {}
+    for _ in range(len(left)):
+        for name in left.keys() - views.keys():
+            read = connection.execute(
+                "select parent from raw_ops.lineage where relation = ?", [name]
+            ).fetchall()
+            if not left[name] and {parent for (parent,) in read} <= known | views.keys():
+                written = "select sql from duckdb_views() where schema_name || '.' || view_name = ?"
+                ((text,),) = connection.execute(written, [name]).fetchall()
+                views[name] = re.sub(here, "", text)
+    return views
+
+
+def _copied(model: Model, smallest_cohort: int) -> str:
+    """Return the statement that copies the rows of a model, without groups that are too small."""
+    large = [f"coalesce({count}, 0) >= {smallest_cohort:d}" for count in model.cohort_counts]
+    return (
+        f"create table copy.{model.relation} as from {model.relation} where {' and '.join(large) or 'true'}"
+    )
+
+
+def _publish_ledger(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Copy the ledger's rows without what was sent and answered; return whether there are any."""
+    if "raw_mavera.ledger" not in _relations(connection):
+        return False
+    columns = connection.execute("describe raw_mavera.ledger").fetchall()
+    left_out = ", ".join(name for name, *_ in columns if name in LEDGER_WORDS)
+    excluded = f"exclude ({left_out})" if left_out else ""
+    connection.execute("create schema copy.raw_mavera")
+    connection.execute(f"create table copy.raw_mavera.ledger as select * {excluded} from raw_mavera.ledger")
+    return True
+
+
+def _publish_withheld(
+    connection: duckdb.DuckDBPyConnection, models: Sequence[Model], kept: Sequence[Model]
+) -> None:
+    """Write into the copy which marts are not in it, and how many groups were too small."""
+    connection.execute("create table copy.lineage.withheld (relation text, row_count bigint, reason text)")
+    for model in models:
+        if model not in kept:
+            connection.execute(
+                f"insert into copy.lineage.withheld select ?, count(*), 'people' from {model.relation}",
+                [model.relation],
+            )
+        elif model.cohort_counts:
+            connection.execute(
+                "insert into copy.lineage.withheld"
+                " select ?, before.row_count - after.row_count, 'small groups'"
+                f" from (select count(*) as row_count from {model.relation}) as before,"
+                f" (select count(*) as row_count from copy.{model.relation}) as after",
+                [model.relation],
+            )
+
+
+def _publish_lineage(connection: duckdb.DuckDBPyConnection) -> None:
+    """Write `lineage.reads` and `lineage.tables` into the copy."""
+    tables = {name for (name,) in connection.execute(
+        "select schema_name || '.' || table_name from duckdb_tables()"
+        " where database_name = current_database()"
+    ).fetchall()}  # fmt: skip
+    if "raw_ops.lineage" not in tables:
+        return
+    named = "select relation from raw_ops.lineage union select parent from raw_ops.lineage order by 1"
+    counts = " union all ".join(
+        f"select '{name}' as relation, count(*) as row_count from {name}"
+        for (name,) in connection.execute(named).fetchall()
+        if name in tables
+    )
+    connection.execute("create table copy.lineage.reads as from raw_ops.lineage")
+    connection.execute(
+        "create table copy.lineage.tables as select relation, row_count, max(finished_at) as loaded_at"
+        f" from ({counts}) left join raw_ops.loads"
+        # Cues are cut from captions as these are loaded.
+        " on replace(relation, 'caption_cues', 'captions') = concat('raw_', vendor, '.', resource)"
+        " and outcome = 'loaded' group by all"
+    )
+
+
+def _publish_known_people(connection: duckdb.DuckDBPyConnection, salt_path: Path) -> None:
+    """Write what stands for names and keys of people, with one more by which the salt can be recognised."""
+    is_built = "intermediate.int_known_people" in _relations(connection)
+    asked = "select known_by, kind from intermediate.int_known_people"
+    people = connection.execute(asked).fetchall() if is_built else []
+    hashes = []
+    if people:
+        salt = pseudonyms.salt(salt_path, create=True)
+        texts = {pseudonyms.SALTED}.union(*(pseudonyms.known_by(text, kind) for text, kind in people))
+        hashes = sorted(pseudonyms.of_text(salt, text) for text in texts)
+    table = pa.table({"stands_for": pa.array(hashes, pa.int64())})
+    connection.register("known_people", table)
+    connection.execute("create or replace table copy.activation.known_people as from known_people")
+    connection.unregister("known_people")

@@ -1,0 +1,60 @@
+"""Decides what to build. A build takes seconds even with nothing new, so it runs only for what changed."""
+
+import hmac
+from pathlib import Path
+
+from common import warehouse
+from privacy import pseudonyms
+from transform.build import PROJECT, Build, TransformError
+
+
+def project_fingerprint(salt: bytes) -> str:
+    """Hash all that can change every model: the files of the dbt project, and by the salt of person ids.
+
+    What dbt writes there does not count, nor the words of jobs, which only activate reads.
+    """
+    digest = hmac.new(pseudonyms.person_key(salt), digestmod="sha256")
+    for path in sorted(PROJECT.rglob("*")):
+        inside = path.relative_to(PROJECT)
+        is_words = path.suffix in {".j2", ".toml"}
+        if path.is_file() and not is_words and inside.parts[0] not in {"target", "logs"}:
+            digest.update(str(inside).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def stale_sources(path: Path, fingerprint: str) -> tuple[list[str] | None, int]:
+    """Return the raw schemas that changed since the last good build, and how many loads have been seen.
+
+    None stands for everything: there was no good build yet, or the project itself has changed.
+    """
+    with warehouse.connect(path) as connection:
+        known = {row[0] for row in connection.execute(
+            "select table_name from information_schema.tables where table_schema = 'raw_ops'"
+        ).fetchall()}  # fmt: skip
+        if "loads" not in known:
+            raise TransformError(f"{path.name} holds no loads yet. Run make ingest first")
+        loads = connection.execute("select count(*) from raw_ops.loads").fetchone()[0]  # type: ignore[index]
+        if "builds" not in known:
+            connection.execute(
+                "create table raw_ops.builds (built_at timestamptz, fingerprint text, loads_seen bigint,"
+                " models bigint, tests_passed bigint, warnings bigint)"
+            )
+        last = connection.execute(
+            "select fingerprint, loads_seen from raw_ops.builds order by built_at desc limit 1"
+        ).fetchone()
+        if last is None or last[0] != fingerprint:
+            return None, loads
+        changed = connection.execute(
+            "select distinct 'raw_' || vendor from raw_ops.loads"
+            " where rowid >= ? and rows_new + rows_changed > 0 order by 1",
+            [last[1]],
+        ).fetchall()
+        return [row[0] for row in changed], loads
+
+
+def record_build(path: Path, fingerprint: str, loads: int, build: Build) -> None:
+    with warehouse.connect(path) as connection:
+        connection.execute(
+            "insert into raw_ops.builds values (now(), ?, ?, ?, ?, ?)",
+            [fingerprint, loads, build.models, build.passed, len(build.warnings)],
+        )
