@@ -63,6 +63,8 @@ globals().update(
     numbers_compared=lambda *_, **__: "select * from told",
     wanted_records=lambda *_, **__: "select 1 as record_key",
     next_step=lambda *_, caller, **__: f"select 'step' as step, {caller()} from x",
+    # Conditions without their left side.
+    in_roles=lambda _: "in ('role')",
     # Lists.
     figure=_fact,
     measure=_fact,
