@@ -206,7 +206,7 @@ class Builder:
         self.lay_out(chosen)
         try:
             # A build changes the manifest that it is given.
-            self.manifest = transform.dbt(self.built, "parse", transform.UNWRITTEN)
+            self.manifest = transform.dbt(Path(self.built.name), "parse", transform.UNWRITTEN)
             done = transform._built(self.built, self.manifest, [])
         except transform.TransformError as error:
             return [str(error)]

@@ -35,7 +35,7 @@ from sandbox.server import Sandbox, serving
 from sandbox.world import World
 from tests import shapes
 from tests.commands import PATIENCE_SECONDS, ROOMS, Project, Ran
-from tests.ingest.test_ingest import Changed
+from tests.ingest.test_ingest_days import Changed
 from tests.project.test_docs import app_of
 
 TODAY = date(2026, 11, 21)
