@@ -34,7 +34,7 @@ update raw_sendgrid.unsubscribe_groups set description = 'What we write on Frida
 insert into raw_sendgrid.unsubscribe_groups (id, name, is_default, unsubscribes) values (3, 'Tips', false, 9);
 insert into raw_sendgrid.group_suppressions (group_id, email, created_at) values
     (3, 'c4@example.com', '2026-01-04 10:00:00+00'), (3, 'nobody@example.com', '2026-01-04 11:00:00+00');
-insert into raw_sendgrid.contact_counts (measured_on, contact_count) values ('2026-01-02', 61);
+insert into raw_sendgrid.contact_counts (measured_on, contact_count) values ('2026-01-02', 71);
 
 -- A third group of contacts, in an industry of its own, who are customers and viewers as well.
 insert into raw_sendgrid.contacts (contact_id, email, first_name, updated_at, other)
@@ -436,3 +436,21 @@ insert into raw_klaviyo.profiles (id, email, location, created, updated, subscri
         '{"email": {"marketing": {"can_receive_email_marketing": true, "consent": "UNSUBSCRIBED", "suppression": []}}}');
 insert into raw_klaviyo.segments (id, name, created, updated) values ('h', 'Nobody', '2025-07-01 10:00:00+00', '2025-07-02 10:00:00+00');
 insert into raw_klaviyo.predictive_analytics (profile_id, measured_on, predicted_clv) values ('missing', '2026-01-02', 500);
+
+-- A week before the last day of mail; a product of few buyers; views at both edges of the year that habits are read in.
+insert into raw_sendgrid.global_stats (date, requests, delivered, opens, unique_opens, clicks, unique_clicks) values
+    ('2025-12-26', 150, 140, 85, 70, 14, 11);
+insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties)
+    select concat('few ', range), concat('p', range), 'ORDERED', '2025-11-10 12:00:00+00', '{"ProductID": "P4", "Name": "Lid", "$value": 3}'
+    from range(40, 46);
+insert into raw_wistia.events (event_key, visitor_key, media_id, media_name, percent_viewed, email, country, region, received_at) values
+    ('a year ago', 'w10', 'm7', 'Recipe', 0.2, null, 'US', 'Ohio', '2025-01-03 12:00:00+00'),
+    ('not yet a year ago', 'w11', 'm7', 'Recipe', 0.2, null, 'US', 'Ohio', '2025-01-04 12:00:00+00');
+
+-- Days of a media and of a single send that are listed no more, and what the media said.
+insert into raw_wistia.media_stats_by_date (media_id, date, load_count, play_count, hours_watched) values
+    ('m9', '2025-12-30', 8, 3, 0.125);
+insert into raw_sendgrid.single_send_daily_stats (id, date, delivered, opens, unique_opens) values ('s9', '2025-12-30', 12, 8, 7);
+insert into raw_wistia.captions (media_id, language, text) values ('m9', 'eng', E'1\n00:00:00,000 --> 00:00:02,000\nGone now.\n');
+insert into raw_wistia.caption_cues (media_id, language, cue_number, started_seconds, ended_seconds, text) values
+    ('m9', 'eng', 1, 0, 2, 'Gone now.');
