@@ -7,7 +7,6 @@ whether work can have been done. The class of the error says it.
 import json
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -29,7 +28,7 @@ from activate.errors import (
 )
 from activate.reader import Reader, Unreadable
 from common import assumptions
-from common.pace import number, retry_after
+from common.pace import Pace, Turn, retry_after
 from privacy.firewall import Firewall
 
 REQUESTS_A_MINUTE: Final = {"starter": 60, "basic": 120, "professional": 240, "enterprise": 600}
@@ -80,7 +79,7 @@ class Mavera:
         # create unknown. At about one call a second a new connection each costs little.
         self._session.headers["Connection"] = "close"
         self._firewall = firewall
-        self._pace = Pace(math.floor(REQUESTS_A_MINUTE[tier] * HEADROOM), clock, sleep)
+        self._pace = pace(tier, clock)
         self._clock = clock
         self.pause = sleep
         self._most_seconds = most_seconds
@@ -128,7 +127,11 @@ class Mavera:
 
     def await_turn(self) -> None:
         """Wait until the pace lets the next call leave at once, a minute at most."""
-        self._pace.await_room()
+        self._await(self._pace.room(""))
+
+    def _await(self, turn: Turn) -> None:
+        if turn.seconds > 0:
+            self.pause(turn.seconds)
 
     def wait_out(self, failure: TryAgain, attempt: int) -> None:
         """Wait before the next of `ATTEMPTS` attempts, for as long as Mavera said, or longer each time."""
@@ -234,12 +237,12 @@ class Mavera:
         """
         request = self._session.prepare_request(requests.Request(method, self._base_url + path, **arguments))
         self._check(request.body)
-        self._pace.wait()
+        self._await(self._pace.turn(""))
         self.calls += 1
         where = f"{method} {path}"
         response = self._send(request, where, timeout, doubtful)
         content = _content_of(response, where, doubtful)
-        self._pace.heed(response.headers)
+        self._pace.learn("", response.headers)
         body = self._read(content, path, is_list=is_list)
         # An object with a status of its own may tell in `error` why it failed: then the call has not.
         is_object = response.ok and isinstance(body, dict)
@@ -288,32 +291,10 @@ def _content_of(response: requests.Response, where: str, doubtful: type[MaveraEr
         raise (OutcomeUnknown(lost, {}) if is_kept else doubtful(lost)) from None
 
 
-class Pace:
-    """Keeps at most `count` calls in any 60 seconds, and waits out a window that Mavera says is used up."""
-
-    def __init__(self, count: int, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
-        self._made: deque[float] = deque(maxlen=count)
-        self._closed_until = 0.0
-        self._clock = clock
-        self._sleep = sleep
-
-    def await_room(self) -> None:
-        now = self._clock()
-        full_until = self._made[0] + WINDOW_SECONDS if len(self._made) == self._made.maxlen else 0.0
-        # Mavera's clock may differ from ours, and no window is longer than one minute.
-        seconds = min(max(full_until, self._closed_until) - now, WINDOW_SECONDS)
-        if seconds > 0:
-            self._sleep(seconds)
-        self._closed_until = 0.0
-
-    def wait(self) -> None:
-        self.await_room()
-        self._made.append(self._clock())
-
-    def heed(self, headers: Mapping[str, str]) -> None:
-        reset = number(headers.get("X-RateLimit-Reset"))
-        if number(headers.get("X-RateLimit-Remaining")) == 0 and reset is not None:
-            self._closed_until = reset
+def pace(tier: str, clock: Callable[[], float]) -> Pace:
+    """Return the pace of a plan. Mavera's clock may differ from ours: no pause is longer than its window."""
+    count = math.floor(REQUESTS_A_MINUTE[tier] * HEADROOM)
+    return Pace([(count, WINDOW_SECONDS)], longest=WINDOW_SECONDS, is_exact=True, clock=clock, wall=clock)
 
 
 def path_to(list_path: str, object_id: str) -> str:

@@ -5,12 +5,14 @@ import re
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 LONGEST_WAIT_SECONDS = 90.0
+SPARE_SECONDS = 0.1
+"""How long after a window begins anew the next request leaves."""
 LONGEST_WINDOW_SECONDS = 3_600.0
 """Of a rate limit that a vendor states in a header; a longer one is not a pace but a refusal."""
 
@@ -26,11 +28,24 @@ class Pace:
     """When the next request to a bucket may leave: windows that the vendor counts, and pauses it asked for.
 
     Windows are sliding: no stretch of a window's length has more requests than it allows, wherever the vendor
-    starts counting. A turn is counted before it is slept out, so threads queue in order.
+    starts counting. A turn is counted before it is slept out, so threads queue in order. No pause is longer
+    than `longest` seconds. `is_exact` adds no slack, where the counts leave room already. `wall` is the clock
+    that a vendor's resets are compared with.
     """
 
-    def __init__(self, windows: Sequence[tuple[int, float]] = ()) -> None:
+    def __init__(
+        self,
+        windows: Sequence[tuple[int, float]] = (),
+        *,
+        longest: float = LONGEST_WAIT_SECONDS,
+        is_exact: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
         self._given = tuple(windows)
+        self._longest = longest
+        self._slack, self._spare_seconds = (1.0, 0.0) if is_exact else (1.02, SPARE_SECONDS)
+        self._clock, self._wall = clock, wall
         self._sent: dict[str, dict[tuple[int, float], deque[float]]] = {}
         self._hold: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -38,19 +53,29 @@ class Pace:
     def turn(self, bucket: str) -> Turn:
         """Count a request to `bucket`, and return how long it has to wait before it may leave."""
         with self._lock:
-            now = time.monotonic()
-            at, reason = max(now, self._hold.get(bucket, 0.0)), "the vendor asked for it"
-            for (count, seconds), sent in self._windows(bucket).items():
-                if len(sent) == count and sent[0] + seconds * 1.02 > at:
-                    at, reason = sent[0] + seconds * 1.02, f"{count} in {seconds:.0f} s reached"
+            now = self._clock()
+            turn = self._turn(bucket, now)
             for sent in self._windows(bucket).values():
-                sent.append(at)
+                sent.append(now + turn.seconds)
+        return turn
+
+    def room(self, bucket: str) -> Turn:
+        """Return how long a request to `bucket` would have to wait, without counting one."""
+        with self._lock:
+            return self._turn(bucket, self._clock())
+
+    def _turn(self, bucket: str, now: float) -> Turn:
+        at, reason = max(now, self._hold.get(bucket, 0.0)), "the vendor asked for it"
+        for (count, seconds), sent in self._windows(bucket).items():
+            free = sent[0] + seconds * self._slack if len(sent) == count else 0.0
+            if free > at:
+                at, reason = free, f"{count} in {seconds:.0f} s reached"
         return Turn(at - now, reason)
 
     def hold(self, bucket: str, seconds: float) -> None:
         """Let nothing leave to `bucket` for so long."""
         with self._lock:
-            until = time.monotonic() + min(seconds, LONGEST_WAIT_SECONDS)
+            until = self._clock() + min(seconds, self._longest)
             self._hold[bucket] = max(until, self._hold.get(bucket, 0.0))
 
     def learn(self, bucket: str, headers: Mapping[str, str]) -> None:
@@ -70,8 +95,8 @@ class Pace:
                         known.setdefault((int(count), float(seconds)), deque(maxlen=int(count)))
         if headers.get("RateLimit-Remaining") == "0":
             self.hold(bucket, number(headers.get("RateLimit-Reset")) or 0.0)
-        elif headers.get("X-RateLimit-Remaining") == "0":
-            self.hold(bucket, reset_in(headers) or 0.0)
+        elif number(headers.get("X-RateLimit-Remaining")) == 0:
+            self.hold(bucket, reset_in(headers, self._wall(), self._spare_seconds) or 0.0)
 
     def _windows(self, bucket: str) -> dict[tuple[int, float], deque[float]]:
         return self._sent.setdefault(bucket, {window: deque(maxlen=window[0]) for window in self._given})
@@ -103,10 +128,13 @@ def retry_after(header: str | None, now: float) -> float | None:
     return seconds
 
 
-def reset_in(headers: Mapping[str, str]) -> float | None:
+def reset_in(
+    headers: Mapping[str, str], now: float | None = None, spare_seconds: float = SPARE_SECONDS
+) -> float | None:
     """Seconds until the vendor wants to hear from us again, None where it does not say."""
-    after = retry_after(headers.get("Retry-After"), time.time())
+    now = time.time() if now is None else now
+    after = retry_after(headers.get("Retry-After"), now)
     if after is not None:
         return after
     reset = number(headers.get("X-RateLimit-Reset"))
-    return None if reset is None else max(reset - time.time(), 0.0) + 0.1
+    return None if reset is None else max(reset - now, 0.0) + spare_seconds

@@ -14,7 +14,7 @@ from activate.errors import LedgerError
 from activate.kinds import KINDS
 from activate.ledger import opening
 from activate.ledger.lock import Hold
-from activate.mavera import Mavera, Pace
+from activate.mavera import Mavera, pace
 from activate.planning import Limits
 from common import settings
 from sandbox import mavera as sandbox_mavera
@@ -42,10 +42,10 @@ class Clock:
 
 def test_calls_are_spread_so_that_no_minute_has_more_than_the_pace() -> None:
     clock = Clock()
-    pace = Pace(54, clock, clock.sleep)
+    turns = pace("starter", clock)
     times = []
     for _ in range(200):
-        pace.wait()
+        clock.sleep(turns.turn("").seconds)
         times.append(clock.now)
     assert all(later - earlier >= 60 for earlier, later in zip(times, times[54:], strict=False))
     assert times[-1] - times[0] == 180
@@ -53,17 +53,17 @@ def test_calls_are_spread_so_that_no_minute_has_more_than_the_pace() -> None:
 
 def test_a_window_that_mavera_calls_used_up_is_waited_out() -> None:
     clock = Clock()
-    pace = Pace(54, clock, clock.sleep)
-    pace.heed({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1042"})
-    pace.wait()
+    turns = pace("starter", clock)
+    turns.learn("", {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1042"})
+    clock.sleep(turns.turn("").seconds)
     assert clock.now == 1_042
 
 
 def test_a_clock_that_disagrees_with_mavera_costs_a_minute_at_most() -> None:
     clock = Clock()
-    pace = Pace(54, clock, clock.sleep)
-    pace.heed({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9999999999"})
-    pace.wait()
+    turns = pace("starter", clock)
+    turns.learn("", {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9999999999"})
+    clock.sleep(turns.turn("").seconds)
     assert clock.now == 1_060
 
 
