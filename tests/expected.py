@@ -23,8 +23,8 @@ import typer
 import yaml
 
 from report import page
-from tests import small
-from transform import build as transform
+from tests import models, small
+from transform import publish
 
 FOLDER = small.HERE / "transform" / "expected"
 REPORT = FOLDER / "report.txt"
@@ -175,7 +175,8 @@ def said(html: str) -> str:
 def report_of(warehouse: Path, folder: Path) -> str:
     """Return what the report says of a warehouse, which is published into `folder`."""
     copy = folder / "published.duckdb"
-    transform.publish(warehouse, copy, warehouse.with_name("salt"), people=True, smallest_cohort=1)
+    models.record_all(warehouse)
+    publish.publish(warehouse, copy, warehouse.with_name("salt"), people=True, smallest_cohort=1)
     return said(page.draw(copy, 1000, NOW).text)
 
 
