@@ -127,11 +127,7 @@ class Mavera:
 
     def await_turn(self) -> None:
         """Wait until the pace lets the next call leave at once, a minute at most."""
-        self._await(self._pace.room(""))
-
-    def _await(self, turn: Turn) -> None:
-        if turn.seconds > 0:
-            self.pause(turn.seconds)
+        _await(self._pace.room(""), self.pause)
 
     def wait_out(self, failure: TryAgain, attempt: int) -> None:
         """Wait before the next of `ATTEMPTS` attempts, for as long as Mavera said, or longer each time."""
@@ -237,7 +233,7 @@ class Mavera:
         """
         request = self._session.prepare_request(requests.Request(method, self._base_url + path, **arguments))
         self._check(request.body)
-        self._await(self._pace.turn(""))
+        _await(self._pace.turn(""), self.pause)
         self.calls += 1
         where = f"{method} {path}"
         response = self._send(request, where, timeout, doubtful)
@@ -295,6 +291,11 @@ def pace(tier: str, clock: Callable[[], float]) -> Pace:
     """Return the pace of a plan. Mavera's clock may differ from ours: no pause is longer than its window."""
     count = math.floor(REQUESTS_A_MINUTE[tier] * HEADROOM)
     return Pace([(count, WINDOW_SECONDS)], longest=WINDOW_SECONDS, is_exact=True, clock=clock, wall=clock)
+
+
+def _await(turn: Turn, pause: Callable[[float], None]) -> None:
+    if turn.seconds > 0:
+        pause(turn.seconds)
 
 
 def path_to(list_path: str, object_id: str) -> str:
