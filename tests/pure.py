@@ -37,7 +37,13 @@ def imports_of(path: Path) -> frozenset[str]:
 
 
 def files() -> list[Path]:
-    return [path for path in sorted(TESTS.rglob("test_*.py")) if not imports_of(path) & SLOW]
+    """The test files that import nothing slow, nor do the fixtures of their folder."""
+    found = []
+    for path in sorted(TESTS.rglob("test_*.py")):
+        beside = [file for file in (path, path.with_name("conftest.py")) if file.exists()]
+        if not any(imports_of(file) & SLOW for file in beside):
+            found.append(path)
+    return found
 
 
 if __name__ == "__main__":
