@@ -12,10 +12,8 @@ FILE_LINES = 600
 FUNCTION_LINES = 60
 METHODS = 20
 
-BEING_SPLIT = ("ingest", "transform", "operate")
-"""Temporary: nothing in these rooms is measured while they are being split."""
-
 EXCEPTIONS: dict[str, str] = {
+    "ingest/typed.py::Table": "one method over the limit: all that one description of columns is asked for",
     "tests/activate/test_faults.py::Life": "a state machine of hypothesis, with a method for each rule",
     "tests/common/test_terminal.py": "all its tests share one project that was loaded and modelled",
     "tests/hazards.py": "one simulation of Mavera, with all that goes wrong on the way to it",
@@ -29,8 +27,7 @@ EXCEPTIONS: dict[str, str] = {
 
 
 def python_files() -> list[Path]:
-    rooms = [room for room in (*BELOW, "tests", "examples") if room not in BEING_SPLIT]
-    return sorted(path for room in rooms for path in (ROOT / room).rglob("*.py"))
+    return sorted(path for room in (*BELOW, "tests", "examples") for path in (ROOT / room).rglob("*.py"))
 
 
 def too_large(path: Path) -> Iterator[str]:
