@@ -24,6 +24,7 @@ def clone(tmp_path: Path) -> Path:
         ".*", "build", "data", "published", "target", "logs", "__pycache__", "demos", "layouts"
     )
     shutil.copytree(settings.ROOT, tmp_path / "clone", ignore=unneeded)
+    shutil.copy(settings.ROOT / ".env.example", tmp_path / "clone")
     return tmp_path / "clone"
 
 
