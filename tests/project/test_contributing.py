@@ -130,7 +130,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory, surveys: str) -> Path:
     for folder in ROOMS:
         shutil.copytree(settings.ROOT / folder, project / folder, ignore=unneeded)
     shutil.copytree(settings.ROOT / "docs", project / "docs")
-    for file in (".env.example", "Makefile", "README.md", "pyproject.toml"):
+    for file in (".env.example", "Makefile", "README.md", "pyproject.toml", "requirements.lock"):
         shutil.copy(settings.ROOT / file, project)
     for step in steps():
         step.follow(project)
