@@ -19,8 +19,9 @@ DOCS: Final = environment.ROOT / "build" / "docs.html"
 DICTIONARY: Final = environment.ROOT / "docs" / "dictionary.md"
 HEAD: Final = """# Dictionary
 
-Every table of the published copy, as `make docs` takes it from the dbt project. Money stands in the row's
-`currency`, `_share` and `_rate` go from 0 to 1, `_count` counts, `_at` is a time in UTC, `_on` a date.
+Every table and view of the published copy; `make docs` writes this page from the dbt project. Money is in
+the row's `currency`; `_share` and `_rate` go from 0 to 1, `_count` counts, `_at` is a time in UTC,
+`_on` a date.
 """
 
 
@@ -42,7 +43,7 @@ def render(manifest: Mapping[str, Any]) -> str:
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model"
         and node["schema"] in PUBLISHED_SCHEMAS
-        and node["config"]["materialized"] == "table"
+        and node["config"]["materialized"] in {"table", "view"}
     ]
     models.sort(key=lambda node: (PUBLISHED_SCHEMAS.index(node["schema"]), _topic(node), node["name"]))
     parts = [HEAD]

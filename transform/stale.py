@@ -7,6 +7,9 @@ from common import warehouse
 from privacy import pseudonyms
 from transform.build import PROJECT, Build, TransformError
 
+CREATED_BY_INGEST = {"set_aside", "people"}
+"""Relations of `raw_ops` that models read and earlier versions did not have."""
+
 
 def project_fingerprint(salt: bytes) -> str:
     """Hash all that can change every model: the files of the dbt project, and by the salt of person ids.
@@ -33,6 +36,8 @@ def stale_sources(path: Path, fingerprint: str) -> tuple[list[str] | None, int]:
         ).fetchall()}  # fmt: skip
         if "loads" not in known:
             raise TransformError(f"{path.name} holds no loads yet. Run make ingest first")
+        if CREATED_BY_INGEST - known:
+            raise TransformError(f"{path.name} was last loaded by an earlier version. Run make ingest first")
         loads = connection.execute("select count(*) from raw_ops.loads").fetchone()[0]  # type: ignore[index]
         if "builds" not in known:
             connection.execute(

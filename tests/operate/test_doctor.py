@@ -59,6 +59,7 @@ def project(tmp_path: Path, url: str) -> Project:
         connection.execute("""
             create schema raw_ops; create schema marts;
             create table raw_ops.loads (vendor text, rows_new bigint, rows_changed bigint);
+            create table raw_ops.set_aside (vendor text); create table raw_ops.people (kind text);
             insert into raw_ops.loads values ('wistia', 3, 0);
             create table marts.agg_viewer_clusters as select 'skimmers' as viewer_cluster;
         """)

@@ -23,6 +23,7 @@ def loaded(tmp_path: Path) -> Path:
         connection.execute("""
             create schema raw_ops; create schema raw_wistia; create schema marts; create schema addressed;
             create table raw_ops.loads (vendor text, rows_new bigint, rows_changed bigint);
+            create table raw_ops.set_aside (vendor text); create table raw_ops.people (kind text);
             insert into raw_ops.loads values ('wistia', 3, 0);
             create table raw_wistia.visitors as select 'ada@example.com' as email;
             create table addressed.fct_viewer_follow_ups as select 'ada@example.com' as email;
@@ -66,6 +67,13 @@ def built(path: Path) -> None:
     """Do what a good build leaves behind."""
     _, loads = stale.stale_sources(path, "models")
     stale.record_build(path, "models", loads, transform.Build(1, 1, [], []))
+
+
+def test_a_warehouse_that_an_earlier_version_loaded_names_the_step_that_comes_first(loaded: Path) -> None:
+    with duckdb.connect(str(loaded)) as connection:
+        connection.execute("drop table raw_ops.people")
+    with pytest.raises(transform.TransformError, match=r"by an earlier version\. Run make ingest first$"):
+        stale.stale_sources(loaded, "models")
 
 
 @pytest.mark.parametrize(
