@@ -1,8 +1,8 @@
-"""What the vendors said, typed, in `raw_<vendor>`: one dlt pipeline per source, one writer.
+"""Loads the vendors' answers, typed, into `raw_<vendor>`: one dlt pipeline per source, one writer.
 
-dlt takes its settings from the environment, so they are put there before any module imports it: no telemetry,
-no log lines of its own, a load id on every row, no pause between packages, no rows left in its staging
-tables.
+dlt reads its settings from the environment, so they are set before any module imports it. They turn off
+telemetry, dlt's own log lines, pauses between packages and rows left in staging tables, and add a load id to
+every row.
 """
 
 import os

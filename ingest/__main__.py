@@ -1,4 +1,4 @@
-"""python -m ingest [SOURCE...]: load what the vendors have, then say what came in."""
+"""python -m ingest [SOURCE...]: load the vendors' data, then report the rows that came in."""
 
 from common import terminal  # isort: split
 
@@ -33,10 +33,10 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 class Lines:
-    """Progress as one plain line per finished resource; failures are said at the end, each reason once."""
+    """Progress as one plain line per finished resource; failures are reported at the end, by reason."""
 
     def begin(self, jobs: Sequence[Job]) -> None:
-        """Say nothing: the first line comes with the first result."""
+        """Print nothing: the first line comes with the first result."""
 
     def skip(self, source: str, reason: str) -> None:
         self.say(f"{source:<8} skipped: {reason}")
@@ -46,14 +46,14 @@ class Lines:
             self.say(_line(job))
 
     def end(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
     def say(self, text: str) -> None:
         typer.echo(f"{datetime.now():%H:%M:%S} {text}", err=True)
 
 
 class Length(ProgressColumn):
-    """How much of its list a job has dealt with; a bar that only moves where the vendor gave no total."""
+    """How much of its list a job has read; the bar only pulses where the vendor gave no total."""
 
     def render(self, task: Task) -> ProgressBar:
         tally = task.fields["job"].client.tally
@@ -61,7 +61,7 @@ class Length(ProgressColumn):
 
 
 class Standing(ProgressColumn):
-    """What a job has read so far and when it ends, where that can be known, or what it waits for."""
+    """The rows read so far and the time left where known, or the reason for waiting."""
 
     def render(self, task: Task) -> Text:
         tally = task.fields["job"].client.tally
@@ -71,15 +71,15 @@ class Standing(ProgressColumn):
 
 
 def clock(seconds: float) -> str:
-    """As a clock shows it, without leading zeros: 0:41, 1:02:03."""
+    """Format seconds as a clock does, without leading zeros: 0:41, 1:02:03."""
     return f"{timedelta(seconds=ceil(seconds))}".removeprefix("0:").removeprefix("0")
 
 
 class Bars(Lines):
-    """Progress on a terminal: a moving line per resource, above it the lines of the finished ones."""
+    """Progress on a terminal: a moving line per resource, with the lines of finished ones above it."""
 
     def __init__(self, console: Console) -> None:
-        # What is not wrapped keeps its width; on a narrow terminal the bars give way.
+        # Columns without wrapping keep their width; on a narrow terminal the bars shrink.
         standing = Standing(Column(no_wrap=True))
         self._progress = Progress(
             TextColumn("{task.description}"), Length(), standing, console=console, transient=True
@@ -122,7 +122,7 @@ def _line(job: Job) -> str:
 
 
 def _aside(job: Job) -> str:
-    """What of a table was set aside in this run, by field and reason."""
+    """Return the values and rows of a table that this run set aside, by field and reason."""
     counts = job.outcome.set_aside
     total = sum(each["count"] for each in counts)
     said = [f"{each['field']} {each['reason']} {each['count']:,}" for each in counts]
@@ -162,7 +162,7 @@ def _as_json(summary: Summary) -> str:
 
 
 def _end_at_once(words: str) -> NoReturn:
-    """Say why and end: threads that still read have nothing to save, and would be waited for."""
+    """Print the reason and exit at once: reading threads have nothing to save, and would delay the exit."""
     typer.echo(words, err=True)
     sys.stderr.flush()
     os._exit(1)
@@ -180,7 +180,7 @@ def ingest(
     deep: Annotated[bool, typer.Option(help="Read all of what may come late, as once a week.")] = False,
     debug: Annotated[bool, typer.Option(help="Show where an error was raised.")] = False,
 ) -> None:
-    """Load what the vendors and Mavera have into the warehouse; may be run again at any time."""
+    """Load the vendors' and Mavera's data into the warehouse. Safe to run again at any time."""
     unknown = set(sources or ()) - set(NAMES)
     if unknown:
         raise typer.BadParameter(

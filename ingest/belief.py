@@ -1,8 +1,8 @@
-"""Whether an answer is believed that is much emptier than what the warehouse has from before.
+"""Decides whether to believe an answer that is much emptier than the rows already in the warehouse.
 
-Nothing that removes or replaces rows trusts an empty answer alone, for a slip of the vendor's would take
-everybody out. It needs a second witness: the vendor's own count, the same answer again at least an hour
-later, or a person who says `--believe`. Until then the rows from before stay, and the run says so.
+Nothing that removes or replaces rows trusts an empty answer alone, because a vendor's error would then remove
+everybody. It needs a second witness: the vendor's own count, the same answer again at least an hour later, or
+a person who passes `--believe`. Until then the existing rows are kept, and the run says so.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ NEAR: Final = 0.1
 
 @dataclass(frozen=True)
 class Doubt:
-    """An answer that is not believed, about the list `parent` within the resource; "" is all of it."""
+    """An answer that is not believed, for the list `parent` within the resource; "" means all of it."""
 
     vendor: str
     resource: str
@@ -49,7 +49,7 @@ def is_near(count: int, other: int) -> bool:
 
 
 def is_doubtful(before: int, now: int, share: float, fewest: int = FEWEST) -> bool:
-    """Whether so many rows are gone that one answer is not enough."""
+    """Return whether so many rows are gone that one answer is not enough."""
     lost = before - now
     return lost >= fewest and lost > share * before
 
@@ -63,9 +63,9 @@ def doubts(
     remembered: Mapping[str, Doubt],
     count: Callable[[str], int | None],
 ) -> list[Doubt]:
-    """Return what is not believed of an answer; `count` asks the vendor for its own count of a parent."""
+    """Return the doubtful parts of an answer; `count` asks the vendor for its own count of a parent."""
     found = []
-    # Where all lists together are too empty, a short one that is empty is as doubtful as the others.
+    # If all lists together are too empty, a short empty list is as doubtful as the others.
     fewest = 1 if is_doubtful(sum(before.values()), sum(now.values()), share) else FEWEST
     for parent, rows_before in before.items():
         rows_now = now.get(parent, 0)
@@ -84,7 +84,7 @@ def doubts(
 
 
 def lines(found: Iterable[Doubt]) -> list[str]:
-    """One line for each resource of which something is not believed."""
+    """Return one line for each resource with an answer that is not believed."""
     by_name: dict[str, list[Doubt]] = {}
     for doubt in found:
         by_name.setdefault(doubt.name, []).append(doubt)
@@ -105,9 +105,9 @@ def _line(name: str, of_name: Sequence[Doubt]) -> str:
 
 
 def chosen(asked: Sequence[str], known: Sequence[str]) -> frozenset[str]:
-    """Return the full names, such as `klaviyo lists`, of what `--believe` names.
+    """Return the full names, such as `klaviyo lists`, of the resources that `believe` names.
 
-    Raises ValueError, which names the nearest one, for a name that is none or more than one.
+    Raises ValueError, with the nearest name, for an unknown or ambiguous name.
     """
     found = set()
     for text in asked:
@@ -133,13 +133,13 @@ MEMORY: Final = """
 
 
 def remembered(connection: duckdb.DuckDBPyConnection, name: tuple[str, str]) -> dict[str, Doubt]:
-    """Return what was not believed of a resource at its last load, by parent."""
+    """Return the doubts of a resource's last load, by parent."""
     query = "from raw_ops.doubts where (vendor, resource) = ($1, $2)"
     return {row[2]: Doubt(*row) for row in connection.execute(query, list(name)).fetchall()}
 
 
 def remember(connection: duckdb.DuckDBPyConnection, name: tuple[str, str], found: Sequence[Doubt]) -> None:
-    """Write down what is not believed, in place of what was not at the load before."""
+    """Store the doubts of this load in place of those of the load before."""
     connection.begin()
     connection.execute("delete from raw_ops.doubts where (vendor, resource) = ($1, $2)", list(name))
     for each in found:

@@ -1,7 +1,7 @@
-"""How much a vendor may send: bytes, seconds per request, nested JSON, and where export links may lead.
+"""Limits on an answer: bytes, seconds per request, nesting of JSON, and hosts that export links may lead to.
 
-A vendor that is wrong, or somebody in its place, must not fill the memory, hold a run for ever or lead it to
-another host of the network that it runs in.
+A vendor that misbehaves, or somebody impersonating it, must not fill the memory, block a run forever or
+direct it to another host on its own network.
 """
 
 import ipaddress
@@ -28,12 +28,12 @@ _STEP = {ord("["): 1, ord("{"): 1, ord("]"): -1, ord("}"): -1}
 
 
 class TooMuchError(Exception):
-    """An answer passes a ceiling: it was not read to its end, and asking again would give the same."""
+    """An answer exceeds a limit: it was not read to its end, and asking again would give the same."""
 
 
 @dataclass(frozen=True)
 class Ceilings:
-    """The most that one answer, one exported file and one request may take."""
+    """The limits for one answer, one exported file and one request."""
 
     answer_bytes: int = 100 * MEGABYTE
     export_bytes: int = 2_000 * MEGABYTE
@@ -48,7 +48,7 @@ class Ceilings:
         )
 
     def read(self, answer: requests.Response, *, is_export: bool = False) -> bytes:
-        """Return the body of an answer asked for with `stream=True`, unpacked as its headers say.
+        """Return the body of an answer requested with `stream=True`, unpacked as its headers say.
 
         Raises TooMuchError when it is larger, or takes longer, than allowed.
         """
@@ -57,7 +57,7 @@ class Ceilings:
             most, name = self.export_bytes, "LARGEST_EXPORT_MB"
         blocks: list[bytes] = []
         size = 0
-        # A vendor that sends a byte now and then never runs into the timeout of a silence.
+        # A vendor that sends a byte now and then never triggers the timeout for silence.
         is_late = threading.Event()
         watch = threading.Timer(self.seconds, _cut_off, (answer, is_late))
         watch.daemon = True
@@ -81,15 +81,15 @@ class Ceilings:
 
 def _cut_off(answer: requests.Response, is_late: threading.Event) -> None:
     is_late.set()
-    with suppress(OSError, ValueError, RuntimeError):  # it ended in the same moment
+    with suppress(OSError, ValueError, RuntimeError):  # it ended at the same moment
         answer.raw.shutdown()
 
 
 def check_depth(body: bytes) -> None:
     """Raise TooMuchError when JSON is nested deeper than DEEPEST_NESTING.
 
-    The common case costs a few passes over the brackets alone: pairs that close at once are taken out until
-    none is left. Where texts hold brackets of their own, the texts are taken out first.
+    The common case costs a few passes over the brackets alone: adjacent pairs are removed until none is left.
+    If texts contain brackets, the texts are removed first.
     """
     if _is_shallow(body):
         return
@@ -100,7 +100,7 @@ def check_depth(body: bytes) -> None:
 
 def _is_shallow(body: bytes) -> bool:
     brackets = body.translate(None, _NOT_BRACKETS)
-    for _ in range(DEEPEST_NESTING // 2):  # each takes out one level or two
+    for _ in range(DEEPEST_NESTING // 2):  # each pass removes one or two levels
         if not brackets:
             return True
         left = brackets.replace(b"[]", b"").replace(b"{}", b"")
@@ -111,10 +111,10 @@ def _is_shallow(body: bytes) -> bool:
 
 
 def check_link(link: str, base_url: str) -> SplitResult:
-    """Return the parts of a link to an exported file. Raises TooMuchError where it must not be followed.
+    """Return the parts of a link to an exported file. Raises TooMuchError if it must not be followed.
 
-    It is signed, so it may be any host's. But it is https where the vendor's own address is, it names no
-    user, and it leads to this machine or a private network only where the vendor's own address does.
+    The link is signed, so any host is allowed. It must be https if the vendor's own address is, and must not
+    name a user. It may lead to this machine or a private network only if the vendor's own address does.
     """
     try:
         parts, base = urlsplit(link), urlsplit(base_url)
@@ -131,7 +131,7 @@ def check_link(link: str, base_url: str) -> SplitResult:
 
 
 def _addresses(host: str) -> set[str]:
-    """Return what a name resolves to here; nothing where a proxy alone can resolve it."""
+    """Return the addresses that a name resolves to here; empty if only a proxy can resolve it."""
     try:
         return {str(found[4][0]).partition("%")[0] for found in socket.getaddrinfo(host, None)}
     except (OSError, UnicodeError):
@@ -139,7 +139,7 @@ def _addresses(host: str) -> set[str]:
 
 
 def _is_inside(host: str) -> bool:
-    """Whether a host, by its name or address, is this machine or in a private network."""
+    """Return whether a host, by its name or address, is this machine or on a private network."""
     name = host.rstrip(".")
     try:
         return not ipaddress.ip_address(name).is_global

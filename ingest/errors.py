@@ -1,4 +1,4 @@
-"""The errors of a load, by what the caller may do next."""
+"""The errors of a load, grouped by what the caller can do next."""
 
 from urllib.parse import urlsplit
 
@@ -16,11 +16,11 @@ class BrokenOffError(Exception):
 
 
 class SourceError(Exception):
-    """The resource could not be read to its end. What was read is not kept; the next run reads it again."""
+    """The resource could not be read to its end. Its rows are discarded; the next run reads it again."""
 
 
 class OutageError(SourceError):
-    """The vendor gave no good answer for as long as we were patient; `problem` is the last one."""
+    """The vendor gave no good answer within the time allowed; `problem` is the last failure."""
 
     def __init__(self, problem: str, path: str, times: int) -> None:
         super().__init__(outside.words(f"{problem} on {path}, {times} times"))
@@ -35,12 +35,12 @@ class RefusedError(SourceError):
         super().__init__(outside.words(f"{answer.status_code} on {path}{': ' if said else ''}{said}"))
         self.status = answer.status_code
         self.path = outside.words(path)
-        # Wistia answers 401 to a good key without the permission, and tells the two apart by a code.
+        # Wistia answers 401 to a valid key without the permission; a code tells the two cases apart.
         self.lacks_scope = self.status == requests.codes.forbidden or code == "unauthorized_scope"
 
 
 def _said(answer: requests.Response) -> tuple[str, str]:
-    """The vendor's words about a refusal, as they came, and its code, where it gives any."""
+    """Return the vendor's words about a refusal, unchanged, with its code if there is one."""
     if answer.is_redirect:
         return f"redirects to {_host(answer.headers['Location'])}; check the base URL", ""
     try:

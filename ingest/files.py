@@ -1,8 +1,8 @@
-"""An exported file to pages of JSON rows, whatever it turns out to be: packed or not, CSV or JSON lines, in
-UTF-8, UTF-16 or Latin-1, with or without the first line that tells spreadsheets the separator.
+"""Turns an exported file into pages of JSON rows, whatever its form: packed or not, CSV or JSON lines, in
+UTF-8, UTF-16 or Latin-1, with or without the first line that gives spreadsheets the separator.
 
-Names and headers of such files have been wrong, so that the bytes decide. A row that has more or fewer fields
-than the heading is null in its page: which field is missing, nobody can know.
+Names and headers of such files have been wrong, so the bytes decide. A row with more or fewer fields than the
+heading becomes null in its page, because nobody can know which field is missing.
 """
 
 import codecs
@@ -23,16 +23,15 @@ BLOCK_BYTES = 4_000_000
 
 
 _SEPARATOR = re.compile(rb'"?sep=([,;|\t])"?\r?\n', re.IGNORECASE)
-# Letters and quotes of Latin-1 as Windows has it, beside a letter: anything else may be of any encoding.
+# Letters and quotes of Latin-1 as encoded by Windows, next to a letter: anything else may be of any encoding.
 _LETTER = rb"[\xc0-\xd6\xd8-\xf6\xf8-\xff\x8a\x8c\x8e\x9a\x9c\x9e\x9f\x91-\x94\x96]"
 _LATIN = re.compile(rb"(?<=[A-Za-z])" + _LETTER + rb"{1,2}|" + _LETTER + rb"{1,2}(?=[A-Za-z])")
 
 
 def pages(content: bytes) -> Iterator[str]:
-    """Yield the rows of a file as JSON arrays: field names in lower case, fields without a value left out.
+    """Yield the rows of a file as JSON arrays, with field names in lower case and without empty fields.
 
-    Raises BrokenBodyError where the file is cut off, is neither CSV nor JSON, or is in no encoding that is
-    sure.
+    Raises BrokenBodyError if the file is cut off, is neither CSV nor JSON, or its encoding is uncertain.
     """
     try:
         plain = _utf8(gzip.decompress(content) if content.startswith(PACKED) else content)
@@ -50,7 +49,7 @@ def pages(content: bytes) -> Iterator[str]:
 
 
 def _utf8(plain: bytes) -> bytes:
-    """The same text in UTF-8. Raises BrokenBodyError where it is not sure what it is encoded in."""
+    """Return the same text in UTF-8. Raises BrokenBodyError if its encoding is uncertain."""
     plain = plain.removeprefix(codecs.BOM_UTF8)
     encoding = "utf-16" if plain.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else ""
     if not encoding and b"\0" in plain[:4]:
@@ -83,7 +82,7 @@ def _lines(plain: bytes) -> Iterator[str]:
 
 
 def _csv(plain: bytes) -> Iterator[str]:
-    """Every value is text here: what it means is said where the raw table is declared."""
+    """Return CSV rows with every value as text: the raw table's declaration gives the types."""
     separator = _SEPARATOR.match(plain)
     plain = plain[separator.end() :] if separator else plain
     uneven = 0

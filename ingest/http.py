@@ -1,8 +1,7 @@
-"""Asking a vendor: what is asked again, what is final, and how the pages of a list are read.
+"""Sends requests to a vendor: which failures are retried, which are final, and how pages of a list are read.
 
-dlt's RESTClient is not used: it builds a Python object per row to find the rows and the next page, which
-costs more than everything else together at 1,000 rows a page, and it follows a `next` link to whatever host
-it names.
+dlt's RESTClient is not used. It builds a Python object per row to find the rows and the next page, which
+costs more than everything else together at 1,000 rows a page. It also follows a `next` link to any host.
 """
 
 import json
@@ -47,8 +46,8 @@ T = TypeVar("T")
 
 @dataclass
 class Tally:
-    """What reading one resource took so far; the report shows it while it grows. `gone` are the kinds and ids
-    of things that were listed, and were gone when they were read.
+    """Counts for one resource, shown while they grow. `gone` lists the kinds and ids of objects that were
+    listed but no longer existed when they were read.
     """
 
     requests: int = 0
@@ -61,18 +60,18 @@ class Tally:
     since: float = 0.0
 
     def follow(self, total: int, since: float) -> None:
-        """Count from now on what is done of a list of `total` rows, read since that `time.monotonic()`."""
+        """Start counting progress on a list of `total` rows, read since that `time.monotonic()`."""
         self.total, self.done, self.since = total, 0, since
 
     @property
     def seconds_left(self) -> float | None:
-        """How long the rest of that list takes at the speed so far, None where the vendor gave no total."""
+        """Return how long the rest of that list takes at this speed; None if the vendor gave no total."""
         if not 0 < self.done < self.total:
             return None
         return (time.monotonic() - self.since) / self.done * (self.total - self.done)
 
     def wait(self, seconds: float, reason: str) -> None:
-        """Sleep, and say meanwhile what for."""
+        """Sleep, and report the reason meanwhile."""
         if seconds > NOTICED_SECONDS:
             self.waits += 1
             self.waiting = f"waiting {seconds:.0f} s: {reason}"
@@ -81,10 +80,10 @@ class Tally:
 
 
 class Vendor(requests.Session):
-    """One vendor: where it is, the key, the pace, and what is done about each way in which it can fail.
+    """One vendor: its address, key and pace, and how each of its failures is handled.
 
-    The key is sent to the configured host only: redirects are not followed, links are not either, and a
-    `.netrc` is never asked.
+    The key is sent to the configured host only: redirects and links are not followed, and `.netrc` is never
+    read.
     """
 
     def __init__(
@@ -106,7 +105,7 @@ class Vendor(requests.Session):
         self.notices: list[str] = []
         self.ceilings = Ceilings()
         self.mount(base_url, HTTPAdapter(pool_maxsize=32))
-        # On loopback nobody is served by politeness: the sandbox answers at once or breaks on purpose.
+        # On loopback nobody needs politeness: the sandbox answers at once or breaks on purpose.
         self._timeout = NEAR_SECONDS if is_near else FAR_SECONDS
         self._backoff_seconds = (0.02, 0.5) if is_near else (1.0, 60.0)
 
@@ -119,10 +118,10 @@ class Vendor(requests.Session):
         tally: Tally,
         body: Mapping[str, Any] | None = None,
     ) -> Page:
-        """Return the first good answer; a `body` makes the request a POST. `read` turns text to rows and
+        """Return the first good answer; a `body` makes the request a POST. `read` turns text into rows and
         raises BrokenBodyError if it cannot.
 
-        Raises RefusedError when the answer is final, SourceError when patience has run out.
+        Raises RefusedError when the answer is final, SourceError when the time allowed has run out.
         """
 
         def send(patience: tuple[float, float]) -> requests.Response:
@@ -144,10 +143,10 @@ class Vendor(requests.Session):
         return self._insist(send, take, bucket, urlsplit(f"{self.base_url}/{path}").path, tally)
 
     def fetch(self, link: str, read: Callable[[bytes], list[pa.Table]], tally: Tally) -> list[pa.Table]:
-        """Return the rows of a file behind a signed link. The key stays here: storage refuses what brings two
-        permissions, and it may be anybody's host.
+        """Return the rows of a file behind a signed link. The key is not sent: storage refuses requests with
+        two permissions, and the host may be anyone's.
 
-        Raises SourceError: what storage refuses, a new link may open.
+        Raises SourceError if storage refuses: a new link may work.
         """
         try:
             address = check_link(link, self.base_url)
@@ -170,7 +169,9 @@ class Vendor(requests.Session):
             raise SourceError(f"a file of the export was refused: {error}") from None
 
     def back_off(self, failures: int) -> None:
-        """Sleep before the next try, twice as long after each failure, and not all clients as long."""
+        """Sleep before the next try, twice as long after each failure, plus a random part that spreads
+        clients.
+        """
         first, longest = self._backoff_seconds
         time.sleep(random.uniform(0.5, 1.0) * min(first * 2**failures, longest))  # noqa: S311
 
@@ -198,7 +199,7 @@ class Vendor(requests.Session):
             try:
                 answer = send(self._patience(failures))
                 self.pace.learn(bucket, answer.headers)
-                # What requests would read itself, however much it is.
+                # The body that requests would otherwise read itself, however large.
                 answer._content = self.ceilings.read(answer, is_export=is_export)
                 answer._content_consumed = True  # type: ignore[attr-defined]
                 if answer.status_code in GOOD:
@@ -230,13 +231,13 @@ class Vendor(requests.Session):
 
 
 def _decoded(content: bytes) -> str:
-    """The text of an answer. A byte that is none of its encoding becomes U+FFFD, and costs no page."""
+    """Return the text of an answer. A byte that is invalid in its encoding becomes U+FFFD."""
     encoding = json.detect_encoding(content)
     return content.decode(encoding, errors="replace")
 
 
 def _without_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """In place of the vendor's key; being an `auth`, it keeps requests from looking for another."""
+    """Replaces the vendor's key; being an `auth`, it keeps requests from looking for another."""
     return request
 
 
@@ -253,7 +254,7 @@ class _Bearer(requests.auth.AuthBase):
 
 @dataclass
 class Client:
-    """A vendor as one resource sees it, with a tally of its own and the moment at which the run began."""
+    """A vendor as one resource sees it, with its own tally and the time at which the run began."""
 
     vendor: Vendor
     started_at: datetime
@@ -275,10 +276,10 @@ class Client:
         known: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | Callable[[Parameters], Mapping[str, Any]] | None = None,
     ) -> Iterator[pa.Table]:
-        """Yield the pages of a list, typed as `table`; none of something in `ids` that is gone meanwhile.
+        """Yield the pages of a list, typed as `table`; none if something in `ids` no longer exists.
 
-        `path` may hold `{names}` of `ids`; `known` gives the columns that no answer has; a `body` makes the
-        request a POST, and as a function takes the parameters of the page into itself. Raises SourceError,
+        `path` may contain `{names}` of `ids`; `known` gives the columns that no answer has. A `body` makes
+        the request a POST; a function as `body` receives the parameters of the page. Raises SourceError,
         which names the path, when the list does not end as the vendor says lists end.
         """
         if ids and not all(map(is_path_segment, ids.values())):
@@ -316,7 +317,7 @@ class Client:
         seen: list[Parameters] = []
         before: pa.Table | None = None
         count, since = 0, time.monotonic()
-        leads = not self.tally.total  # what is read for the rows of such a list is counted with them
+        leads = not self.tally.total  # requests for the rows of such a list are counted with them
         while place is not None:
             seen.append(place)
             for _ in range(1 + CONFIRM):
@@ -357,25 +358,25 @@ class Client:
         return pages
 
     def wait(self, times: int, reason: str) -> None:
-        """Sleep until it may be time to ask again whether a vendor is done, having asked so many times."""
+        """Sleep until it is time to poll again, given how many times the vendor has been asked."""
         self.tally.waiting = f"waiting: {reason}"
         self.vendor.back_off(times)
         self.tally.waiting = ""
 
 
 def is_path_segment(id_: str) -> bool:
-    """Whether an id can stand in a path: dots alone would lead to the address above."""
+    """Return whether an id can be part of a path: dots alone would lead to the address above."""
     return id_.strip(".") != ""
 
 
 def _repeats(rows: pa.Table, before: pa.Table | None, table: Table) -> bool:
-    """Whether a page has the very rows of the one before it, which no list has."""
+    """Return whether a page has exactly the rows of the one before it, which no list has."""
     keys = list(table.key)
     return before is not None and rows.num_rows > 0 and rows.select(keys).equals(before.select(keys))
 
 
 def side_by_side(reads: Iterable[Callable[[], Iterator[pa.Table]]], at_once: int) -> Iterator[list[pa.Table]]:
-    """Yield the pages of each read, in the order of the reads, with up to `at_once` of them under way."""
+    """Yield the pages of each read, in the order of the reads, with up to `at_once` of them in progress."""
     with ThreadPoolExecutor(at_once) as pool:
         under_way: deque[Future[list[pa.Table]]] = deque()
         for read in reads:

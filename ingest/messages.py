@@ -1,4 +1,4 @@
-"""What a run says about failures, missing scopes and the clock: one line each, with what to do."""
+"""What a run says about failures, missing scopes and the clock: one line each, with the remedy."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from privacy import outside
 
 
 def clock(jobs: Sequence[Job]) -> list[str]:
-    """One line where the clock is behind what was loaded before."""
+    """Return one line if the clock is behind rows that were loaded before."""
     ahead = [job for job in jobs if job.last is not None and job.last > job.now]
     if not ahead:
         return []
@@ -29,7 +29,7 @@ def clock(jobs: Sequence[Job]) -> list[str]:
 
 
 def lacking(jobs: Sequence[Job]) -> list[str]:
-    """One line for each optional scope that a key lacks, with the tables that were not read for it."""
+    """Return one line for each optional scope that a key lacks, with the tables that were not read."""
     lacking: dict[tuple[str, str], list[str]] = {}
     for job in jobs:
         if job.is_skipped:
@@ -41,8 +41,8 @@ def lacking(jobs: Sequence[Job]) -> list[str]:
 
 
 def errors(jobs: Sequence[Job], settings: Settings) -> list[str]:
-    """One line for each thing that went wrong: what, then what to do. What a vendor answers alike to several
-    resources, as in an outage or to a wrong key, is said once for it.
+    """Return one line for each failure: what happened, then the remedy. An answer that several resources
+    share, as in an outage or with a wrong key, is reported once.
     """
     said: dict[str, None] = {}
     failed = [job for job in jobs if job.error is not None and job.has_failed]
@@ -59,7 +59,7 @@ def errors(jobs: Sequence[Job], settings: Settings) -> list[str]:
 
 
 def _cause(job: Job) -> str:
-    """Return what is the same of resources that failed for one reason."""
+    """Return the part that is the same for resources that failed for one reason."""
     name, error = job.source.name, job.error
     if isinstance(error, OutageError):
         return f"{name} outage"
@@ -67,7 +67,7 @@ def _cause(job: Job) -> str:
 
 
 def _said_once(failed: Sequence[Job], jobs: Sequence[Job], settings: Settings) -> str:
-    """Say in one line what a vendor answers to all of `failed`; "" where each has a line of its own."""
+    """Return one line for an answer shared by all of `failed`; "" if each needs a line of its own."""
     source, error = failed[0].source, failed[0].error
     asked = [job for job in jobs if job.source is source and job.resource.needs_key]
     host, base_url = urlsplit(failed[0].client.vendor.base_url).netloc, f"{source.name.upper()}_BASE_URL"
@@ -92,7 +92,7 @@ def _said_once(failed: Sequence[Job], jobs: Sequence[Job], settings: Settings) -
 
 
 def _error(job: Job, jobs: Sequence[Job], settings: Settings) -> str:
-    """Say in one line why one resource failed, and what to do."""
+    """Return one line that says why a resource failed, with the remedy."""
     loaded = {each.source.name for each in jobs if each.error is None}
     others = ", the other sources were" if loaded - {job.source.name} else ""
     name, error = job.source.name, job.error
@@ -116,6 +116,6 @@ def _error(job: Job, jobs: Sequence[Job], settings: Settings) -> str:
     if isinstance(error, PipelineStepFailed | duckdb.Error):
         said, *_ = [*str(error).splitlines(), type(error).__name__]
         return f"{job.name}: {outside.words(said)}. Not loaded; the next run reads it again"
-    # A mistake of this program, whose words say nothing to whoever reads them.
+    # A bug in this program, whose wording would not help the reader.
     what = f"an answer that this version cannot read ({type(error).__name__})"
     return f"{job.name}: {what}. Not loaded; python -m ingest {name} --debug shows where"

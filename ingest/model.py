@@ -1,4 +1,4 @@
-"""What a load is made of: vendors with resources, a job for each resource, batches and outcomes."""
+"""The parts of a load: vendors with resources, a job for each resource, batches and outcomes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,17 +30,17 @@ Pages = Iterator[pa.Table | None]
 class Resource:
     """One raw table and how it is read.
 
-    `read` gets the client and where to start (None: at the beginning). It yields pages, and None where a
-    later run may go on from the newest row so far. `cursor` is the column that tells how new a row is,
-    `overlap` how much is read again because the vendor delivers or changes it late; what has one is read
-    whole every DEEP_EVERY, unless the vendor `forgets` old rows. A `daily` resource is measured once a day,
-    and again by a deep read. A `replaced` one is the vendor's current list, without what has gone. `scope` is
-    what the key must be allowed. An `optional` resource may be refused for lack of it: keys that were made
-    for an earlier version do not have the scope yet. The run says so and ends well.
+    `read` gets the client and the starting point (None: the beginning). It yields pages, and None wherever a
+    later run may continue from the newest row so far. `cursor` is the column that orders rows by age.
+    `overlap` is how much is read again because the vendor delivers or changes it late. A resource with an
+    overlap is read completely every DEEP_EVERY, unless the vendor `forgets` old rows. A `daily` resource is
+    measured once a day, and again by a deep read. A `replaced` one is the vendor's current list, without
+    removed rows. `scope` is the permission that the key needs. An `optional` resource may be refused for lack
+    of it, because keys made for an earlier version lack the scope: the run says so and succeeds.
 
-    `parent` is the column that parts a replaced table into lists which are judged one by one; `count` asks
-    the vendor how many rows a list has, or all of it. What a whole read no longer lists is `gone`: things get
-    `gone_at` and keep their rows, people are removed with all that is theirs.
+    `parent` is the column that splits a replaced table into lists that are judged separately. `count` asks
+    the vendor for the size of one list or of all. Rows missing from a complete read are `gone`: objects get
+    `gone_at` and keep their rows, people are removed with all their rows.
     """
 
     table: Table
@@ -59,7 +59,7 @@ class Resource:
 
     @property
     def owner(self) -> str:
-        """The column of the person, where the vendor gives rows of a merged person to another."""
+        """The column of the person, if the vendor can move rows of a merged person to another."""
         people = self.table.people
         return people.key if people and people.given_on else ""
 
@@ -70,7 +70,7 @@ class Resource:
 
 
 class Remark(NamedTuple):
-    """Something that a vendor says of a key it accepted, and how good that is."""
+    """A remark by a vendor on a key that it accepted, and how serious it is."""
 
     state: Literal["ok", "warn", "fail"]
     text: str
@@ -82,13 +82,14 @@ def _untold(_get: Callable[[str], Any], _settings: Settings, scopes: str) -> Ite
 
 @dataclass(frozen=True)
 class Source:
-    """A vendor, declared once: its key, how to reach it, its scopes, its resources.
+    """A vendor, declared once: its key, address, scopes and resources.
 
-    `key_name` is the setting of the key; `<NAME>_BASE_URL` is that of its address. `key_like` is an invented
-    key, from which the firewall is tested to know the form. `probes` gives for each scope of the resources a
-    path whose GET needs just that, is cheap and changes nothing; `{today}` in it is a date. `tell` asks a
-    vendor that took the key what else the key may do, and `explain` says what a refusal means, where that is
-    particular. Columns that hold people are declared with the tables (`Table.people`).
+    `key_name` is the setting of the key; `<NAME>_BASE_URL` is the setting of the address. `key_like` is an
+    invented key; tests use it to check that the firewall recognizes the form. `probes` gives a path for each
+    scope of the resources: its GET needs exactly that scope, is cheap and changes nothing. `{today}` in it is
+    a date. `tell` asks a vendor that accepted the key for its other permissions, and `explain` says what a
+    refusal means where that is specific to the vendor. Columns about people are declared with the tables
+    (`Table.people`).
     """
 
     name: str
@@ -102,7 +103,7 @@ class Source:
     tell: Callable[[Callable[[str], Any], Settings, str], Iterator[Remark]] = _untold
 
     def key(self, settings: Settings) -> str | None:
-        """Return the key that is set, None where none is."""
+        """Return the key, or None if it is not set."""
         secret = getattr(settings, self.key_name.lower())
         return secret.get_secret_value() if secret else None
 
@@ -112,7 +113,7 @@ class Source:
 
 
 class Changes(NamedTuple):
-    """What a batch adds to the warehouse: the rows to write, None for nothing, and how many of which kind."""
+    """What a batch adds to the warehouse: the rows to write (None for none) and how many of each kind."""
 
     rows: pa.Table | None
     read: int
@@ -124,8 +125,8 @@ class Changes(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What one resource came to in this run; a row of `raw_ops.loads`, a line of the report. `deep_at` is the
-    run's moment where all of the history has been read. `set_aside` counts by field and reason.
+    """The outcome of one resource in this run: a row of `raw_ops.loads` and a line of the report. `deep_at`
+    is the run's time if all of the history was read. `set_aside` counts by field and reason.
     """
 
     vendor: str
@@ -153,13 +154,13 @@ class Outcome:
 
     @property
     def seconds(self) -> float:
-        """From the start of reading to the last row written."""
+        """Seconds from the start of reading to the last row written."""
         return ((self.finished_at or self.started_at) - self.started_at).total_seconds()
 
 
 @dataclass
 class Job:
-    """One resource being read: its client, where it starts, what came of it. A deep one starts anew."""
+    """One resource being read: its client, starting point and outcome. A deep job rereads everything."""
 
     source: Source
     resource: Resource
@@ -175,23 +176,23 @@ class Job:
 
     @property
     def is_whole(self) -> bool:
-        """Whether all that the vendor has is read, so that what is not in the answer is gone."""
+        """Whether everything the vendor has is read, so that rows missing from the answer are gone."""
         return self.start is None and not self.is_measured
 
     @property
     def is_measured(self) -> bool:
-        """Whether it is read once a day, and was today."""
+        """Whether it is read once a day, and was read today."""
         return self.resource.daily and self.last == self.client.today and not self.is_deep
 
     @property
     def is_guarded(self) -> bool:
-        """Whether rows may go because an answer lacks them."""
+        """Whether rows may be removed because an answer lacks them."""
         return self.is_whole and bool(self.resource.replaced or self.resource.gone)
 
     @property
     def start(self) -> Cursor | None:
-        """Where reading starts, None at the beginning. A clock that was set back is followed, lest its days
-        are read by nobody.
+        """The starting point of the read, None for the beginning. If the clock was set back, reading starts
+        there, so that no day is skipped.
         """
         if self.last is None or self.is_deep:
             return None
@@ -199,7 +200,7 @@ class Job:
 
     @property
     def now(self) -> Cursor:
-        """The start of the run, as the cursor tells time."""
+        """The start of the run, in the cursor's type."""
         return self.client.started_at if isinstance(self.last, datetime) else self.client.today
 
     @property
@@ -213,7 +214,7 @@ class Job:
 
     @property
     def is_skipped(self) -> bool:
-        """Whether it was left out because the key lacks a scope that this resource does not insist on."""
+        """Whether it was skipped because the key lacks an optional scope."""
         return self.resource.optional and self.is_refused
 
     @property
@@ -223,8 +224,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows that were read; `until` is where the cursor may move to once they are in the warehouse. `keyless`
-    are those that cannot be loaded: a digest of each, the field and the reason.
+    """Rows that were read; `until` is the new cursor once they are in the warehouse. `keyless` lists the rows
+    that cannot be loaded: a digest of each, the field and the reason.
     """
 
     job: Job
@@ -236,21 +237,21 @@ class Batch:
 
 
 class Report(Protocol):
-    """Where progress goes."""
+    """Receives progress."""
 
     def begin(self, jobs: Sequence[Job]) -> None:
         """Reading starts."""
 
     def skip(self, source: str, reason: str) -> None:
-        """A source is left out."""
+        """A source is skipped."""
 
     def finish(self, job: Job) -> None:
-        """A resource is done, one way or the other."""
+        """A resource is finished or failed."""
 
 
 @dataclass
 class Summary:
-    """What a run came to; `errors` and `notices` are lines for people."""
+    """The result of a run; `errors` and `notices` are lines for people."""
 
     jobs: Sequence[Job]
     skipped: dict[str, str]
@@ -259,5 +260,5 @@ class Summary:
 
     @property
     def doubts(self) -> list[belief.Doubt]:
-        """What was not believed."""
+        """The answers that were not believed."""
         return [doubt for job in self.jobs for doubt in job.doubts]

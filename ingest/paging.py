@@ -1,4 +1,4 @@
-"""How lists go on and end: whole, by number, by offset, by link."""
+"""How lists continue and end: all at once, by number, by offset, by link."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,42 +18,42 @@ Parameters = Mapping[str, str | int]
 
 
 class Page(NamedTuple):
-    """One answer: its text, for what the envelope says of the list, and its rows."""
+    """One answer: its rows, and its text for the envelope's facts about the list."""
 
     text: str
     rows: pa.Table
 
     @property
     def row_count(self) -> int:
-        """How many rows the vendor gave, with those that could not be read."""
+        """The number of rows the vendor sent, including those that could not be read."""
         return int(self.rows.num_rows) + Aside.of(self.rows).row_count
 
 
 class Paging(Protocol):
-    """How one list goes on and ends."""
+    """How one list continues and ends."""
 
     @property
     def empty_ends(self) -> bool:
-        """Whether a page without rows is a sign of the end: it is then asked again before it is believed."""
+        """Whether a page without rows means the end: it is then requested again before it is believed."""
 
     @property
     def total(self) -> str | None:
-        """Where an answer says how many rows the whole list has; a list that ends before them is broken."""
+        """Where an answer gives the total number of rows; a list that ends before them is broken."""
 
     def first(self) -> Parameters:
         """Return the parameters of the first page."""
 
     def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:
-        """Return the parameters of the page after `page`, with which `count` rows are read; None at the end.
+        """Return the parameters of the page after `page`, given that `count` rows are read; None at the end.
 
-        Raises SourceError where the list cannot go on or end so.
+        Raises SourceError if the list cannot continue or end there.
         """
 
 
 @dataclass(frozen=True)
 class Whole:
-    """Everything in one answer. Where it holds at most `most` different values of the column `of`, a full one
-    may have been cut.
+    """Everything in one answer. If it can contain at most `most` different values of the column `of`, a full
+    one may have been cut.
     """
 
     empty_ends: bool = True
@@ -71,15 +71,15 @@ class Whole:
 
 
 def _may_go_on(rows: int, size: int) -> bool:
-    """Whether a page of so many rows may have one after it. It need not be full: a vendor that lowers its cap
-    without a word gives round pages.
+    """Return whether a page with this many rows can have a successor. It need not be full: a vendor that
+    silently lowers its cap gives round pages.
     """
     return rows >= size or (rows > 0 and rows % ROUND == 0)
 
 
 @dataclass(frozen=True)
 class Numbered:
-    """Pages by number; the first page that is not full is the last. `size` must not pass the vendor's cap."""
+    """Pages by number; the first page that is not full is the last. `size` must not exceed the cap."""
 
     size: int
     empty_ends: bool = True
@@ -95,8 +95,8 @@ class Numbered:
 
 @dataclass(frozen=True)
 class Offset:
-    """Pages by how many rows come before them; the first that is not full is the last, even an overfull one,
-    which a vendor gives that does not know `limit`. `size` must not pass the vendor's cap.
+    """Pages by the number of rows before them. The first page that is not full is the last, even an overfull
+    one from a vendor that ignores `limit`. `size` must not exceed the vendor's cap.
     """
 
     size: int
@@ -113,7 +113,7 @@ class Offset:
 
 @dataclass(frozen=True)
 class Linked:
-    """Pages by a link to the next, of which only the token is taken: the key goes nowhere else."""
+    """Pages by a link to the next, from which only the token is used: the key goes to no other host."""
 
     link: str
     token: str
@@ -128,7 +128,7 @@ class Linked:
         link = value(page.text, self.link)
         try:
             tokens = parse_qs(urlsplit(link or "").query, keep_blank_values=True).get(self.token)
-        except ValueError:  # a host that is none
+        except ValueError:  # an invalid host
             tokens = None
         if link and tokens is None:
             raise SourceError(f"the link to the next page has no {self.token}")
@@ -136,12 +136,12 @@ class Linked:
 
 
 def total_of(text: str, path: str | None) -> int | None:
-    """How many rows the whole list has, where the answer says so."""
+    """Return the total number of rows of the list, if the answer gives it."""
     told = value(text, path) if path else None
     return int(told) if told and told.isascii() and told.isdigit() else None
 
 
 def check_total(count: int, promised: int | None) -> None:
-    """Raise SourceError when a list ends before the number of rows that the vendor said it has."""
+    """Raise SourceError when a list ends before the number of rows that the vendor announced."""
     if promised is not None and count < promised:
         raise SourceError(f"the list ended after {count:,} of {promised:,} rows")

@@ -1,9 +1,9 @@
-"""Read every source side by side, write to the warehouse one package at a time, say what came in.
+"""Reads all sources in parallel, writes to the warehouse one package at a time and reports the rows.
 
-Reading threads turn pages into batches. The writer (`store/warehouse.py`) leaves out what the warehouse
+Reading threads turn pages into batches. The writer (`store/warehouse.py`) leaves out rows that the warehouse
 already has and gives the rest to the source's dlt pipeline as one package. The cursor counts only once all
 rows of the package are committed, and existing rows are not loaded again, so a run may be killed at any
-instant. A resource whose reading failed is in no package.
+instant. A resource that failed to read is in no package.
 """
 
 import queue
@@ -48,13 +48,13 @@ def run(
     deep: bool = False,
     believe: Sequence[str] = (),
 ) -> Summary:
-    """Load the `chosen` of `every` source and return what came in.
+    """Load the `chosen` of `every` source and return a summary.
 
-    `deep` reads all of what may come late; an emptier answer of a resource that `believe` names needs no
+    `deep` also reads all rows that can arrive late. `believe` names resources whose emptier answers need no
     second witness.
 
-    Raises NotStartedError when there is no key, the warehouse is in use, or it holds another world's rows,
-    BrokenOffError when it cannot be written.
+    Raises NotStartedError if there is no key, the warehouse is in use, or it contains rows of another world;
+    BrokenOffError if it cannot be written.
     """
     now = settings.now()
     jobs, skipped = _chosen(settings, every, chosen, believe, now)
@@ -74,7 +74,7 @@ def run(
         file.derive()
     except Exception as error:
         if terminal.was_interrupted():
-            raise KeyboardInterrupt from error  # of which DuckDB and dlt make errors of their own
+            raise KeyboardInterrupt from error  # DuckDB and dlt turn it into errors of their own
         if isinstance(error, PipelineStepFailed | duckdb.Error | OSError):
             raise BrokenOffError(warehouse.explain(settings.warehouse_path, error)) from error
         raise
@@ -94,7 +94,7 @@ def run(
 def _chosen(
     settings: Settings, every: Sequence[Source], chosen: Sequence[str], believe: Sequence[str], now: datetime
 ) -> tuple[list[Job], dict[str, str]]:
-    """Return a job for each resource to read, and why the other chosen sources are skipped."""
+    """Return a job for each resource to read, and the reasons why other chosen sources are skipped."""
     sources = [source for source in every if source.name in chosen]
     keys = {source.name: source.key(settings) for source in every}
     skipped = {source.name: f"{source.key_name} is not set" for source in sources if not keys[source.name]}
@@ -125,7 +125,7 @@ def _jobs(source: Source, key: str | None, settings: Settings, now: datetime) ->
 
 
 def _set_out(jobs: Sequence[Job], file: Warehouse, *, deep: bool) -> None:
-    """Find out where each job starts, and which read all of their history."""
+    """Set where each job starts, and which jobs read all of their history."""
     read = file.deep_reads()
     for job in jobs:
         job.last = file.last(job)
@@ -138,8 +138,8 @@ def _set_depth(job: Job, read: Mapping[str, datetime | None], *, deep: bool) -> 
     """Decide whether a job reads all of its history."""
     if job.resource.is_read_deeply:
         now, at = job.client.started_at, read.get(job.name)
-        is_first = job.name not in read  # or goes on where a first load was interrupted
-        # A deep read in the future is of a clock that was wrong, and proves nothing.
+        is_first = job.name not in read  # or continues an interrupted first load
+        # A deep read in the future comes from a wrong clock, and proves nothing.
         is_due = not is_first and (at is None or not timedelta() <= now - at < DEEP_EVERY)
         job.is_deep = deep or is_due
         if is_first or job.is_deep:
@@ -147,7 +147,7 @@ def _set_depth(job: Job, read: Mapping[str, datetime | None], *, deep: bool) -> 
 
 
 def _read_and_write(jobs: Sequence[Job], file: Warehouse, report: Report, share: float) -> None:
-    """Read every job in a thread of its own, and write in this one what the threads bring."""
+    """Read every job in its own thread, and write the batches in this thread."""
     batches: queue.Queue[Batch] = queue.Queue(BATCHES_WAITING)
     report.begin(jobs)
     threads = [threading.Thread(target=_read, args=(job, batches, share), daemon=True) for job in jobs]
@@ -169,12 +169,12 @@ def _read_and_write(jobs: Sequence[Job], file: Warehouse, report: Report, share:
     file.follow(jobs)
     for (
         thread
-    ) in threads:  # each has put its last batch; DuckDB complains of cursors that outlive the program
+    ) in threads:  # all have delivered their last batch; DuckDB complains of cursors that outlive the program
         thread.join()
 
 
 def _gathered(batches: "queue.Queue[Batch]", open_jobs: int) -> list[Batch]:
-    """What comes within a moment of the first batch, or until nobody is left to wait for."""
+    """Return the batches that arrive within a moment of the first, or until no job is left to wait for."""
     taken = [batches.get()]
     until = time.monotonic() + GATHER_SECONDS
     while (
@@ -189,8 +189,8 @@ def _gathered(batches: "queue.Queue[Batch]", open_jobs: int) -> list[Batch]:
 
 
 def _joined(taken: Sequence[Batch]) -> list[Batch]:
-    """One batch per job, in the order of reading. Those of a job that failed are left out, now and later: its
-    cursor would pass rows that were not kept.
+    """Return one batch per job, in the order of reading. Batches of a failed job are left out, now and later:
+    its cursor would skip rows that were not kept.
     """
     joined: dict[str, Batch] = {}
     for batch in taken:
@@ -203,12 +203,12 @@ def _joined(taken: Sequence[Batch]) -> list[Batch]:
 
 
 def _write(batches: Sequence[Batch], file: Warehouse) -> None:
-    """Write batches of one source in one package; where that fails, one by one, to find whose fault it is."""
+    """Write batches of one source in one package; if that fails, one by one, to find the one at fault."""
     try:
         file.write(batches)
     except Exception as error:
         if isinstance(error, OSError) or warehouse.is_full(error) or terminal.was_interrupted():
-            raise  # it is nobody's rows
+            raise  # no row is at fault
         file.forget(batches[0].job.source.name)
         if len(batches) == 1:
             batches[0].job.error = error
@@ -218,7 +218,7 @@ def _write(batches: Sequence[Batch], file: Warehouse) -> None:
 
 
 def _read(job: Job, batches: "queue.Queue[Batch]", share: float) -> None:
-    """Put everything that `job` has to read into `batches`; the last one comes even when reading fails."""
+    """Put all batches of `job` into the queue; the last one comes even when reading fails."""
     resource = job.resource
     rows = nothing = with_aside(resource.table.arrow_schema.empty_table())
     keyless: list[tuple[str, str, str]] = []
@@ -244,17 +244,17 @@ def _read(job: Job, batches: "queue.Queue[Batch]", share: float) -> None:
         form.check()
         job.doubts = _doubts(job, sizes, share)
         batches.put(Batch(job, rows, newest, is_last=True, keyless=tuple(keyless)))
-    except Exception as error:  # a thread has no caller: whatever it is, the writer reports it
+    except Exception as error:  # a thread has no caller: the writer reports any error
         batches.put(Batch(job, nothing, is_last=True, error=error))
 
 
 def _sizes(page: pa.Table, parent: str) -> Counter[str]:
-    """How many rows a page has, by the list that they belong to."""
+    """Return how many rows a page has, by the list that they belong to."""
     return Counter(page.column(parent).to_pylist()) if parent else Counter({"": page.num_rows})
 
 
 def _doubts(job: Job, sizes: belief.Sizes, share: float) -> list[belief.Doubt]:
-    """What of a whole answer is too empty to be believed alone."""
+    """Return the parts of a complete answer that are too empty to be believed alone."""
     if not job.is_guarded or job.is_believed:
         return []
     resource, name = job.resource, (job.source.name, job.resource.table.name)
@@ -267,7 +267,7 @@ def _doubts(job: Job, sizes: belief.Sizes, share: float) -> list[belief.Doubt]:
 
 
 def _newest(newest: Cursor | None, page: pa.Table, cursor: str, settled: datetime) -> Cursor | None:
-    """The highest cursor value so far; a row that claims to be from the future does not count."""
+    """Return the highest cursor value so far; a row with a date in the future does not count."""
     if not cursor or not page.num_rows:
         return newest
     moments = page.column(cursor)

@@ -1,12 +1,11 @@
-"""A page of a vendor's answer, as text, to a typed Arrow table: declared once per raw table, done by DuckDB.
+"""Turns a page of a vendor's answer into a typed Arrow table: declared once per raw table, done by DuckDB.
 
-Python never builds an object per row: DuckDB takes the page apart with its JSON functions, at a third of the
-CPU that `json` needs. Nested values stay the vendor's own text. Fields that nobody listed go into the column
-`other`.
+Python never builds an object per row: DuckDB parses the page with its JSON functions, at a third of the CPU
+that `json` needs. Nested values remain the vendor's text. Unlisted fields go into the column `other`.
 
-A value that its column cannot hold becomes null and its row stays; a row without a key is left out. Both are
-set aside: noted in the metadata of the page, with the field and the reason. Only where a share of a column is
-like that (see `Form`) has the vendor changed its type, which is an error.
+If a column cannot store a value, the value becomes null and its row stays; a row without a key is left out.
+Both are set aside: noted in the metadata of the page, with the field and the reason. Only if this affects a
+share of a column (see `Form`) has the vendor changed its type, which is an error.
 """
 
 import json
@@ -90,8 +89,8 @@ _ROWS = """found as (
         case json_type(found) when 'ARRAY' then found else json_array(found) end, '["JSON"]'
     )) as row from found
 )"""
-# Escapes one after the other, so that an escaped backslash hides none: a pair that is one character, half of
-# one that stands alone (the group), any other.
+# Escapes one after the other, so that an escaped backslash hides none: a pair that is one character, a lone
+# half of one (the group), any other.
 _ESCAPES = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
@@ -126,20 +125,20 @@ SAID = {
 
 
 class BrokenBodyError(Exception):
-    """The body is not JSON, or not the rows that were asked for: ask again."""
+    """The body is not JSON, or not the requested rows: ask again."""
 
 
 class ChangedTypeError(Exception):
-    """A column is not of its type any more: nothing of this read is kept until a person has looked."""
+    """A column is no longer of its type: this read is discarded until a person has checked."""
 
 
 @dataclass(frozen=True)
 class Aside:
-    """What of a page was set aside.
+    """The values and rows of a page that were set aside.
 
-    `values` maps the position of a row to its null fields and the reason for each. `rows` tells of the
-    `row_count` rows that were left out a digest of the content, the field and the reason. `complaints` holds
-    for each field the line to show should the load turn out to have changed its form.
+    `values` maps the position of a row to its null fields and the reason for each. `rows` gives a digest of
+    the content, the field and the reason for each of the `row_count` rows that were left out. `complaints`
+    has the line to show for each field, should the load turn out to have changed its form.
     """
 
     values: dict[int, dict[str, str]] = field(default_factory=dict)
@@ -171,7 +170,7 @@ class Form:
         self._complaints: dict[str, str] = {}
 
     def take(self, page: pa.Table, cursor: str) -> None:
-        """Count the values of one page. Raises ChangedTypeError where no row of it has a cursor."""
+        """Count the values of one page. Raises ChangedTypeError if no row of it has a cursor."""
         aside = Aside.of(page)
         for column in self._table.columns:
             self._values[column.name] += page.num_rows - page.column(column.name).null_count
@@ -186,7 +185,7 @@ class Form:
             raise ChangedTypeError(aside.complaints.get(cursor) or self._table.complaint(cursor, "null"))
 
     def check(self) -> None:
-        """Raise ChangedTypeError where too many values of a column were set aside, or every row was."""
+        """Raise ChangedTypeError if too many values of a column, or all rows, were set aside."""
         for name, unread in self._unread.items():
             count = self._values[name]
             is_key = name in self._table.key
@@ -197,11 +196,10 @@ class Form:
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a raw table and where a row of the vendor has it.
+    """A column of a raw table and its place in the vendor's row.
 
-    `at` is the object inside the row that holds the field, `field` the field's name where it is not the
-    column's. A `known` column is in no answer: it comes from the request (the segment that was asked, the
-    day).
+    `at` is the object inside the row that has the field; `field` is the field's name if it differs from the
+    column's. A `known` column is in no answer: it comes from the request (the segment or day it asked for).
     """
 
     name: str
@@ -224,23 +222,23 @@ def _paths_of(columns: list[Column]) -> str:
 
 
 def each(type: Type, names: str, at: str = "") -> list[Column]:  # noqa: A002
-    """Several columns of one type; `names` parts them with blanks."""
+    """Return several columns of one type; `names` is separated by blanks."""
     return [Column(name, type, at) for name in names.split()]
 
 
 @dataclass(frozen=True)
 class Table:
-    """A raw table: where it is, what identifies a row, its columns, and what of a row is left out on purpose.
+    """A raw table: its name, key and columns, and the fields that are left out on purpose.
 
-    `opens` names an array inside each row whose elements are the rows that count; fields around it are
-    repeated. Where they lie deeper, `unfolds` is SQL from `around`, whose `row` is each object of the answer,
-    to the rows that count, as JSON in `row`. `newest` is the column that tells which of two rows with one key
-    is the newer, where the vendor has one. A row of a `sparse` table may lack every listed field; of another
-    table, that is not the object that was asked for.
+    `opens` names an array inside each row whose elements are the rows that count; the fields around it are
+    repeated. If they are nested deeper, `unfolds` is SQL from `around`, whose `row` is each object of the
+    answer, to the rows that count, as JSON in `row`. `newest` is the column that says which of two rows with
+    one key is newer, if there is one. A row of a `sparse` table may lack every listed field; in other tables
+    such a row is not the requested object.
 
-    `people` says how a table tells whose a row is, where rows are about people. Tables of what this project
-    sent and got back are `is_ours`: nobody's address is in them. `derive` renews tables that are made of
-    this one.
+    `people` says how to find the owner of a row, if rows are about people. Tables of this project's own
+    requests and their results are `is_ours`: they contain nobody's address. `derive` renews tables that are
+    made of this one.
     """
 
     schema: str
@@ -271,7 +269,7 @@ class Table:
 
     @cached_property
     def sql_columns(self) -> dict[str, str]:
-        """Column to DuckDB type, as the table stands in the warehouse."""
+        """Return each column's DuckDB type, as stored in the warehouse."""
         return {c.name: SQL[c.type] for c in self.columns} | {"other": "json", "_dlt_load_id": "varchar"}
 
     @cached_property
@@ -293,10 +291,10 @@ class Table:
 
     @cached_property
     def _query(self) -> str:
-        """SQL from `$page` to the columns it holds, `other`, and whether anything in a row is to set aside.
+        """Return SQL from `$page` to its columns, `other`, and whether anything in a row must be set aside.
 
-        Scalars are taken out in one pass over the row, their JSON types in another, so that a number where
-        text was promised is seen; nested values are copied as they stand.
+        Scalars are extracted in one pass over the row and their JSON types in another, so that a number in a
+        text field is noticed. Nested values are copied unchanged.
         """
         cells = {c.name: (f"text_of[{n}]", f"type_of[{n}]") for n, c in enumerate(self._scalars, 1)}
         copied = [f"row -> '{_path(c)}' as {c.name}" for c in self._nested]
@@ -326,8 +324,9 @@ class Table:
 
     @cached_property
     def _rows(self) -> str:
-        """SQL: the rows of an answer: a bare array, an array in an envelope, or one object in place of
-        either, whose own `results` are no rows. Where a row should be and is none, null is."""
+        """Return SQL for the rows of an answer: a bare array, an array in an envelope, or one object in place
+        of either. The object's own `results` are not rows. A missing row becomes null.
+        """
         if self.unfolds:
             return f"{_ROWS.format('around')}, rows as ({self.unfolds})"
         if not self.opens:
@@ -345,7 +344,7 @@ class Table:
 
     @cached_property
     def _first_fields(self) -> list[str]:
-        """The names that columns have at the outside of a row."""
+        """Return the names that columns have at the top level of a row."""
         return [column.path[0] for column in self._read]
 
     @cached_property
@@ -366,7 +365,7 @@ class Table:
 
     @cached_property
     def _rest(self) -> str:
-        """What `_listed` leaves of a row in which nothing is unlisted."""
+        """Return the part that `_listed` leaves of a row in which nothing is unlisted."""
 
         def emptied(patch: dict[str, Any]) -> dict[str, Any]:
             return {name: emptied(inner) for name, inner in patch.items() if inner is not None}
@@ -374,11 +373,12 @@ class Table:
         return json.dumps(emptied(json.loads(self._listed)), separators=(",", ":"))
 
     def rows(self, page: str, known: Mapping[str, Any]) -> pa.Table:
-        """The rows of one page, typed, in the vendor's order; `Aside.of` tells what was set aside of it.
+        """Return the rows of one page, typed, in the vendor's order; `Aside.of` gives what was set aside of
+        it.
 
-        Half of a character, as a text that was cut has it, becomes U+FFFD. Raises BrokenBodyError when the
-        page is not JSON or has none of the rows that were asked for, and ChangedTypeError when it has two or
-        more, of which none has a key.
+        Half a character, as left by a cut text, becomes U+FFFD. Raises BrokenBodyError when the page is not
+        JSON or has none of the requested rows. Raises ChangedTypeError when two or more rows have no key at
+        all.
         """
         page = _of_whole_characters(page)
         try:
@@ -401,11 +401,11 @@ class Table:
         return aside.noted_on(rows) if aside else rows
 
     def from_rows(self, rows: Iterable[dict[str, Any]]) -> pa.Table:
-        """The same table from Python values, for the one source that is no web service."""
+        """Return the same table from Python values, for the one source that is not a web service."""
         return pa.Table.from_pylist(list(rows), schema=self.arrow_schema)
 
     def _without_bare(self, found: pa.Table) -> pa.Table:
-        """Values in place of objects and lists become null; this is for pages that have such."""
+        """Return the page with null in place of bare values where objects or lists belong."""
         for column in self._nested:
             if column.type == "json":
                 texts = [t if t and t[0] in "{[" else None for t in found.column(column.name).to_pylist()]
@@ -415,7 +415,7 @@ class Table:
 
     @cached_property
     def _examine(self) -> str:
-        """SQL from `$page` to the rows at the positions `$wrong`: shape, fields, values, types, what fits."""
+        """Return SQL that examines the rows at the positions `$wrong`: shape, fields, values and types."""
         columns = [*self._scalars, *self._nested]
         paths = _paths_of(columns)
         fits = ", ".join(
@@ -437,7 +437,7 @@ class Table:
         """
 
     def _examined(self, page: str, wrong: list[int], count: int) -> tuple[Aside, set[int]]:
-        """What to set aside of the rows at the positions `wrong`, and which of them to leave out."""
+        """Return what to set aside of the rows at the positions `wrong`, and which of them to leave out."""
         aside, left_out, strange = Aside(), set[int](), 0
         columns, fields = [*self._scalars, *self._nested], list[str]()
         told = {column.name for column in columns}
@@ -475,14 +475,16 @@ class Table:
         return replace(aside, row_count=len(left_out)), left_out
 
     def _which(self, texts: Mapping[str, str | None]) -> str:
-        """The row as a message names it, by its key; an address is for no message."""
+        """Return a row's key as shown in a message; never an address."""
         keys = [
             text for name in self.key if name != "email" and (text := texts.get(name)) and "@" not in text
         ]
         return f"{self.name.removesuffix('s').replace('_', ' ')} {' '.join(keys)}".rstrip()
 
     def complaint(self, name: str, said: str | None, text: str | None = None, which: str = "") -> str:
-        """The line that names a changed column; says a value only where it cannot be about a person."""
+        """Return the line that names a changed column; its value is shown only if it cannot be about a
+        person.
+        """
         (before,) = [DLT[column.type] for column in self.columns if column.name == name]
         now = "missing" if said is None else SAID.get(said, said.lower())
         shown = f'"{text}"' if text and now == "text" and _QUOTABLE.fullmatch(text) else ""
@@ -494,7 +496,7 @@ class Table:
 
 
 def listed(path: str) -> str:
-    """SQL for the elements of the list at `path` of `row`; a null in place of all where there is no list."""
+    """Return SQL for the elements of the list at `path` of `row`; one null if there is no list."""
     return (
         f"case when json_type(row, '{path}') = 'ARRAY' then from_json(row -> '{path}', '[\"JSON\"]') "
         "else ['null'::json] end"
@@ -502,7 +504,7 @@ def listed(path: str) -> str:
 
 
 def _reason(kind: Type, text: str | None, said: str | None, is_fit: bool) -> str:
-    """Why a value that is `said` to be of a JSON type is none of a column's; empty where it is one."""
+    """Return why a value with the JSON type `said` does not fit a column; empty if it fits."""
     is_nested = said in ("OBJECT", "ARRAY")
     if said in (None, "NULL") or kind == "any" or (is_nested if kind == "json" else is_fit):
         return ""
@@ -537,43 +539,43 @@ _MEMORY = duckdb.connect(config={"threads": 1})
 _THREAD = threading.local()
 
 
-# Arrow straight from `execute` copies the rows once more, which DuckDB warns of; its other way plans each
+# Arrow directly from `execute` copies the rows once more, and DuckDB warns of it; its other way plans each
 # query twice.
 warnings.filterwarnings("ignore", "Arrow output on a DB-API result")
 
 
 def _cursor() -> duckdb.DuckDBPyConnection:
-    """This thread's cursor on a database in memory: pages of several vendors are taken apart at once."""
+    """Return this thread's cursor on an in-memory database: several vendors' pages are parsed at once."""
     cursor: duckdb.DuckDBPyConnection | None = getattr(_THREAD, "cursor", None)
     if cursor is None:
         cursor = _THREAD.cursor = _MEMORY.cursor()
-        # There is nothing to optimize in taking one page apart, and trying took half of a small page's time.
+        # Parsing one page leaves nothing to optimize, and trying took half of a small page's time.
         cursor.execute("set timezone = 'UTC'; pragma disable_optimizer")
     return cursor
 
 
 def value(page: str, path: str) -> str | None:
-    """The text at a JSON path of a page, None where there is none: what a paging link says, a total."""
+    """Return the text at a JSON path of a page, such as a paging link or a total; None if there is none."""
     whole = _of_whole_characters(page)
     found: str | None = _cursor().execute("select $1::json ->> $2", [whole, path]).fetchall()[0][0]
     return found
 
 
 def _of_whole_characters(page: str) -> str:
-    """DuckDB refuses a whole page for one half of a character, and so would every later run."""
+    """Repair half characters: DuckDB refuses a whole page for one, and so would every later run."""
     if "\\ud" not in page and "\\uD" not in page:
         return page
     return _ESCAPES.sub(lambda found: r"\ufffd" if found[1] else found[0], page)
 
 
 def is_json(text: str) -> bool:
-    """Whether a text is JSON."""
+    """Return whether a text is JSON."""
     (row,) = _cursor().execute("select json_valid($1)", [_of_whole_characters(text)]).fetchall()
     return bool(row[0])
 
 
 def json_of(rows: pa.RecordBatch) -> str:
-    """The rows as the text of a JSON array of objects, which lack the fields that are null."""
+    """Return the rows as a JSON array of objects, without the fields that are null."""
     cursor = _cursor()
     cursor.register("rows", rows)
     query = "select json_group_array(json_merge_patch('{}', to_json(rows)))::varchar from rows"

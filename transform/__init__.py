@@ -1,1 +1,1 @@
-"""Run dbt on what came in, publish the read-only copy, and write the docs."""
+"""Runs dbt on the loaded rows, publishes the read-only copy, and writes the docs."""

@@ -1,4 +1,4 @@
-"""Run dbt on what came in, publish the read-only copy, and write the docs."""
+"""Run dbt on the loaded rows, publish the read-only copy, and write the docs."""
 
 from common import terminal  # isort: split
 
@@ -26,7 +26,7 @@ def main(
     full: Annotated[bool, typer.Option(help="Build everything, whether or not something came in.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="The same numbers for a machine.")] = False,
 ) -> None:
-    """Model and test what came in, then publish. With nothing new it says so and is done."""
+    """Model and test the loaded rows, then publish. If nothing is new, say so and stop."""
     if context.invoked_subcommand:
         return
     settings = environment.load()
@@ -36,7 +36,7 @@ def main(
 
 @app.command("publish")
 def publish_command() -> None:
-    """Write the read-only copy again, from the models as they stand."""
+    """Write the read-only copy again, from the existing models."""
     settings = environment.load()
     tables = publish.publish_by(settings)
     typer.echo(f"{tables} tables in {settings.published_path}")
@@ -71,7 +71,7 @@ def _take_over_copy(settings: environment.Settings) -> None:
 def _build_and_publish(settings: environment.Settings, record: runs.Run, full: bool, as_json: bool) -> None:
     started = time.monotonic()
     _take_over_copy(settings)
-    warehouse.connect(settings.warehouse_path).close()  # makes no salt for a warehouse that is not there
+    warehouse.connect(settings.warehouse_path).close()  # makes no salt for a missing warehouse
     fingerprint = stale.project_fingerprint(pseudonyms.salt(settings.salt_path, create=True))
     sources, loads = stale.stale_sources(settings.warehouse_path, fingerprint)
     if sources == [] and not full:

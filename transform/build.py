@@ -1,4 +1,4 @@
-"""Runs dbt: builds and tests the models, and says in one line each what failed."""
+"""Runs dbt: builds and tests the models, and reports each failure in one line."""
 
 from common import terminal  # isort: split
 
@@ -18,13 +18,13 @@ from common import settings as environment
 from privacy import outside
 
 PROJECT = environment.ROOT / "dbt_project"
-# The schemas that hold nothing but what models make. `addressed` is the one with addresses.
+# The schemas that contain only models. `addressed` is the one with addresses.
 MODEL_SCHEMAS = ("staging", "intermediate", "marts", "addressed", "activation")
 # Columns that identify a person: a mart with one of them must be marked `people`, which withholds it.
 PERSONAL_KEYS = ("person_id", "viewer_id", "visitor_key", "customer_id", "profile_id", "contact_id", "email")
-# dbt would write all it knows of the project to target/ after each command; nobody reads that but `docs`.
+# dbt would write its whole manifest to target/ after each command; only `docs` reads it.
 UNWRITTEN = "--no-write-json"
-LONGEST_CHARACTERS = 300  # of what dbt says of one failure
+LONGEST_CHARACTERS = 300  # of dbt's message about one failure
 RUN_COLUMNS = {
     **dict.fromkeys(("run_id", "event", "step", "scope", "happened_at", "outcome", "detail"), "VARCHAR"),
     **dict.fromkeys(("row_count", "request_count", "wait_count", "credits"), "BIGINT"),
@@ -72,7 +72,7 @@ class Build(NamedTuple):
 
 
 def load_runs(settings: environment.Settings) -> None:
-    """Load the lines of every run so far into `raw_ops.runs`, as they stand."""
+    """Load the lines of every run so far into `raw_ops.runs`, unchanged."""
     with warehouse.connect(settings.warehouse_path) as connection:
         connection.execute(
             "create or replace table raw_ops.runs as"
@@ -82,60 +82,60 @@ def load_runs(settings: environment.Settings) -> None:
 
 
 def _told_well(line: dict[str, Any]) -> dict[str, Any]:
-    """Return a line of the history with its words as they may be kept: an earlier version wrote any."""
+    """Return a line of the history in words that may be kept: an earlier version wrote any."""
     return {**line, "detail": outside.words(line["detail"])} if line.get("detail") else line
 
 
 def dbt(path: Path, *arguments: str, manifest: Any = None) -> Any:
     """Run one dbt command in this process, without its own log lines, and return its result.
 
-    Raises TransformError where dbt could not start; models and tests that fail are part of the result.
+    Raises TransformError if dbt could not start; failed models and tests are part of the result.
     """
     os.environ |= {"WAREHOUSE_PATH": str(path), "DO_NOT_TRACK": "1"}
     where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
     quiet = ["--quiet", "--log-level", "none", "--log-level-file", "none"]
-    # What it prints all the same, through a stream that it takes as it is imported, is in the exception, too.
+    # dbt still prints to a stream that it captures on import; the exception has the same text.
     with redirect_stdout(io.StringIO()):
-        from dbt.cli.main import dbtRunner  # four seconds of imports that a run with nothing to do saves
+        from dbt.cli.main import dbtRunner  # four seconds of imports, saved by a run with nothing to do
 
-        # It writes down what this process was called with, which may be an address that is to be forgotten.
+        # dbt stores the arguments of this process, which may include the address of a person to be forgotten.
         called_with, sys.argv = sys.argv, sys.argv[:1]
         try:
             outcome = dbtRunner(manifest=manifest).invoke([*quiet, *arguments, *where])
         finally:
             sys.argv = called_with
     if terminal.was_interrupted():
-        raise KeyboardInterrupt  # of which dbt makes a failure of its own
+        raise KeyboardInterrupt  # dbt turns it into a failure of its own
     if outcome.exception:
         raise TransformError(_why_not(str(outcome.exception)))
     return outcome.result
 
 
 def _why_not(message: str) -> str:
-    """Say in one line why dbt did not start; a slip in a YAML file is named by file and line."""
+    """Return one line that says why dbt did not start, with file and line of a mistake in YAML."""
     line = re.search(r"Syntax error near line (\d+)", message)
     if not line:
         return f"dbt could not start: {outside.words(_one_line(message), LONGEST_CHARACTERS)}"
     file = re.search(r"\S+\.ya?ml", message)
-    # The parser says what it was at and where, and then what it missed and where.
+    # The parser gives the context and its place, then the problem and its place.
     said = [part.strip() for part in message.splitlines() if part.strip() and "<unicode string>" not in part]
     named = f"models/{file[0]}" if file else "dbt_project.yml"
     return f"dbt_project/{named}, line {line[1]}: {said[-1]}. Mend it, then run the same command again"
 
 
 def build(path: Path, sources: list[str] | None) -> Build:
-    """Build and test everything below `sources`, or everything; then ask how fresh the sources are."""
+    """Build and test everything below `sources`, or everything; then check how fresh the sources are."""
     selection = ["--select", *(f"source:{s}+" for s in [*sources, "raw_ops"])] if sources else []
-    # The file's name alone: with another path dbt would read the whole project anew, which takes ten seconds.
+    # Only the file's name: with another path dbt would read the whole project again, which takes ten seconds.
     manifest = dbt(Path(path.name), "parse", UNWRITTEN)
-    gc.freeze()  # the manifest stays to the end: collections that walk through it are a tenth of a build
+    gc.freeze()  # the manifest stays to the end: collections that scan it are a tenth of a build
     try:
         record_models(path, manifest)
         done = _built(path, manifest, selection)
         is_whole = not selection and not done.failures
         return done._replace(dropped=tuple(drop_orphans(path))) if is_whole else done
     finally:
-        gc.unfreeze()  # or DuckDB says at the end that all of it has leaked
+        gc.unfreeze()  # otherwise DuckDB reports at the end that all of it has leaked
 
 
 def _built(path: Path, manifest: Any, selection: list[str]) -> Build:
@@ -144,21 +144,21 @@ def _built(path: Path, manifest: Any, selection: list[str]) -> Build:
     kinds = Counter(r.node.resource_type for r in results if r.status in {"success", "pass"})
     failures = [_named(r) for r in results if r.status in {"error", "fail"}]
     if full := next((line for line in map(OSError, failures) if warehouse.is_full(line)), None):
-        failures = [warehouse.explain(path, full)]  # every model said the same
+        failures = [warehouse.explain(path, full)]  # every model failed for the same reason
     warnings = [_named(r) for r in results if r.status == "warn"]
     fresh = dbt(path, "source", "freshness", UNWRITTEN, manifest=manifest)
     warnings += [
         f"{r.node.source_name}.{r.node.name}: newest row is {r.age / 3600:,.0f} h old"
         f" (limit {r.node.freshness.warn_after.count} {r.node.freshness.warn_after.period}s)"
         for r in fresh
-        # An empty table, as of a vendor without a key, reads as loaded in the year 1.
+        # An empty table, as of a vendor without a key, is reported as loaded in the year 1.
         if r.status in {"warn", "error"} and r.max_loaded_at.year > 1
     ]
     return Build(kinds["model"], kinds["test"], warnings, failures)
 
 
 def set_aside(path: Path) -> tuple[SetAside, ...]:
-    """Return what ingest and staging set aside, by table, most first."""
+    """Return what ingest and staging set aside, by table, most frequent first."""
     with warehouse.connect(path) as connection:
         rows = connection.execute(
             "select concat(vendor, '.', table_name), reason, row_count from marts.fct_quarantined_rows"
@@ -171,7 +171,7 @@ def set_aside(path: Path) -> tuple[SetAside, ...]:
 
 
 def missing_metrics(path: Path) -> list[str]:
-    """Return a line for each metric of Klaviyo that the account needs and has under no known name."""
+    """Return a line for each Klaviyo metric that the account needs but lacks under every known name."""
     with warehouse.connect(path) as connection:
         found = connection.execute(
             "select missing_message from marts.dim_metric_roles where is_missing order by metric_role"
@@ -180,7 +180,7 @@ def missing_metrics(path: Path) -> list[str]:
 
 
 def record_models(path: Path, manifest: Any) -> None:
-    """Write into `raw_ops` what publish needs of the manifest: the models, and which relation reads which."""
+    """Store what publish needs of the manifest in `raw_ops`: models, and which relation reads which."""
     nodes = {**manifest.nodes, **manifest.sources}
     names = {key: f"{node.schema}.{getattr(node, 'identifier', node.name)}" for key, node in nodes.items()}
     models = {key: node for key, node in manifest.nodes.items() if node.resource_type == "model"}
@@ -224,7 +224,7 @@ def record_models(path: Path, manifest: Any) -> None:
 
 
 def drop_orphans(path: Path) -> list[str]:
-    """Drop what earlier builds left in the schemas of the models and no model makes now; return the names."""
+    """Drop relations of earlier builds that no model makes now; return their names."""
     with warehouse.connect(path) as connection:
         orphans = connection.execute(
             "select table_schema || '.' || table_name, table_type from information_schema.tables"
@@ -247,12 +247,12 @@ def _named(result: Any) -> str:
 
 
 def _one_line(message: str | None) -> str:
-    """Keep what dbt says of the failure itself, without the chain of macros that led there."""
+    """Return dbt's message about the failure itself, without the chain of macros."""
     return " ".join((message or "no message").split(" > in macro")[0].split())
 
 
 def _without_values(line: str) -> str:
-    """Leave out what DuckDB quotes: a value that it could not read may be somebody's name or address."""
-    if line.startswith("Compilation Error"):  # of the project's own files
+    """Remove values that DuckDB quotes: an unreadable value may be somebody's name or address."""
+    if line.startswith("Compilation Error"):  # from the project's own files
         return line
     return re.sub(r"'.*'", "'...'", re.sub(r"\bInput: .*", "", line)).strip()

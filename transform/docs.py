@@ -37,7 +37,7 @@ def write_docs(settings: environment.Settings) -> None:
 
 
 def render(manifest: Mapping[str, Any]) -> str:
-    """Return the whole page from a manifest as dbt writes it (`target/manifest.json`)."""
+    """Return the whole page from dbt's manifest (`target/manifest.json`)."""
     models = [
         node
         for node in manifest["nodes"].values()
@@ -54,7 +54,7 @@ def render(manifest: Mapping[str, Any]) -> str:
 
 
 def _topic(node: Mapping[str, Any]) -> str:
-    """Return the folder that a model stands in, which says what it is about."""
+    """Return the folder of a model, which names its topic."""
     return str(node["fqn"][2]) if len(node["fqn"]) > 3 else "what Mavera should hold"
 
 

@@ -1,7 +1,7 @@
-"""The plugin by which dbt computes `person_id(address)`, a hash that is keyed by the salt of this project.
+"""The dbt plugin that computes `person_id(address)`, a hash keyed by the salt of this project.
 
-The key reaches DuckDB as a bound value of each connection, so neither SQL nor anything that dbt writes shows
-it. Before there is a salt, as in unit tests of the models alone, the key is empty.
+The key reaches DuckDB as a bound value of each connection, so neither SQL nor dbt's files show it. Before
+there is a salt, as in unit tests of the models alone, the key is empty.
 """
 
 from typing import Any, Final
@@ -12,7 +12,7 @@ from common import settings
 from privacy import pseudonyms
 
 BLOCK: Final = 64  # bytes of SHA-256 that a key of HMAC fills
-# HMAC-SHA-256 as RFC 2104 has it: the two keys are bound, and a macro cannot be.
+# HMAC-SHA-256 as in RFC 2104: the two keys are bound, which a macro cannot do.
 PERSON_ID: Final = f"""
 create or replace temporary macro person_id(address) as left(
     sha256(getvariable('outer_key') || unhex(sha256(getvariable('inner_key') || encode(address)))),
@@ -22,7 +22,7 @@ create or replace temporary macro person_id(address) as left(
 
 
 class Plugin(BasePlugin):
-    """Makes `person_id` known to every connection of dbt."""
+    """Adds `person_id` to every connection of dbt."""
 
     def configure_cursor(self, cursor: Any) -> None:
         key = pseudonyms.person_key(pseudonyms.salt(settings.load().salt_path)).ljust(BLOCK, b"\0")

@@ -1,7 +1,7 @@
 """Writes the read-only copy for readers: the marts and activation models that the last build recorded.
 
-The copy is written beside the old one and moved into its place when it is whole, so no writer can block a
-reader, and a reader finds a whole copy at every moment.
+The copy is written next to the old one and replaces it when complete. Writers never block readers, and
+readers always find a complete copy.
 """
 
 import re
@@ -19,9 +19,9 @@ from privacy import pseudonyms
 from transform.build import TransformError
 
 PUBLISHED_SCHEMAS = ("marts", "activation")
-# Of the ledger everything but what was sent and answered, word for word.
+# All columns of the ledger except the text of requests and answers.
 LEDGER_WORDS = ("payload", "answer", "error")
-# A file in DuckDB 2.0's own format is refused by every 1.x client, and most tools still carry one of those.
+# Every 1.x client, which most tools still include, refuses a file in DuckDB 2.0's own format.
 PUBLISHED_FORMAT = "v1.2.0"
 
 
@@ -50,12 +50,11 @@ def publish(
 ) -> int:
     """Copy marts, activation and the ledger's rows into `target`; return the number of tables.
 
-    No raw data, no address and no name is in the copy, but its lineage: which model reads which, and of each
-    table how many rows it has and when it was loaded. A model marked `people` has a row per person: it is
-    there only with `people`. Of a model marked `cohort`, groups of fewer than `smallest_cohort` people never
-    are; `lineage.withheld` counts both. Hashes stand for those whom the warehouse knows, by the salt at
-    `salt_path`, so that activation can tell when a text names one. Readers of the copy before keep it until
-    they close it.
+    The copy has no raw data, addresses or names. It has its lineage: which model reads which, and the number
+    of rows and time of load of each table. A model marked `people` has a row per person and is only copied
+    with `people`. Groups of fewer than `smallest_cohort` people in a model marked `cohort` are never copied.
+    `lineage.withheld` counts both. Hashes replace known people, by the salt at `salt_path`, so that
+    activation can recognize a text that names one. Readers of the previous copy keep it until they close it.
     """
     with warehouse.connect(path) as connection, warehouse.beside(target, is_shared=True) as draft:
         warehouse.remove_drafts(target)  # the open warehouse keeps other publishers away
@@ -72,7 +71,7 @@ def publish(
         has_ledger = _publish_ledger(connection)
         _publish_lineage(connection)
         _publish_known_people(connection, salt_path)
-        # A view is written inside the copy: its text must not name a database.
+        # A view is used inside the copy: its text must not name a database.
         with _inside_copy(connection):
             for text in views.values():
                 connection.execute(text)
@@ -86,7 +85,7 @@ def publish(
 
 
 def publish_by(settings: environment.Settings) -> int:
-    """Publish as the settings say; return the number of tables."""
+    """Publish according to the settings; return the number of tables."""
     return publish(
         settings.warehouse_path,
         settings.published_path,
@@ -97,7 +96,7 @@ def publish_by(settings: environment.Settings) -> int:
 
 
 def _built_models(connection: duckdb.DuckDBPyConnection, path: Path) -> list[Model]:
-    """Return the models of the published schemas that the last build recorded and that were built."""
+    """Return the models of the published schemas that the last build recorded and built."""
     stored = _relations(connection)
     if "raw_ops.models" not in stored:
         raise TransformError(f"{path.name} holds no marts. Run python -m transform --full first")
@@ -120,12 +119,12 @@ def _relations(connection: duckdb.DuckDBPyConnection) -> set[str]:
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> None:
-    """Write the descriptions of models and columns into the current database, for every client to show."""
+    """Write the descriptions of models and columns into the current database, visible in every client."""
     rows = connection.execute(
         "select table_schema || '.' || table_name, column_name from information_schema.columns"
         " where table_catalog = current_database()"
     ).fetchall()
-    stored = {*rows}  # a build that failed may have left an earlier table of the model
+    stored = {*rows}  # a failed build may have left an earlier table of the model
     said = []
     for model in models:
         kind = "view" if model.is_view else "table"
@@ -142,7 +141,7 @@ def _comment(connection: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> 
 
 @contextmanager
 def _inside_copy(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
-    """Make the copy the database that names without one belong to."""
+    """Make the copy the default database for names without one."""
     name = _database(connection)
     connection.execute("use copy")
     yield
@@ -157,7 +156,7 @@ def _database(connection: duckdb.DuckDBPyConnection) -> str:
 def _views(connection: duckdb.DuckDBPyConnection, kept: Sequence[Model]) -> dict[str, str]:
     """Return the statement for each model that is a view in the copy as well, in the order to run them.
 
-    Such a view hides no groups and reads only what the copy has; of any other view, the rows are copied.
+    Such a view hides no groups and reads only tables of the copy. Other views are copied as rows.
     """
     here = rf'"?\b{re.escape(_database(connection))}"?\.(?="?({"|".join(PUBLISHED_SCHEMAS)})\b)'
     left = {model.relation: model.cohort_counts for model in kept if model.is_view}
@@ -184,7 +183,7 @@ def _copied(model: Model, smallest_cohort: int) -> str:
 
 
 def _publish_ledger(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Copy the ledger's rows without what was sent and answered; return whether there are any."""
+    """Copy the ledger's rows without requests and answers; return whether there are any."""
     if "raw_mavera.ledger" not in _relations(connection):
         return False
     columns = connection.execute("describe raw_mavera.ledger").fetchall()
@@ -198,7 +197,7 @@ def _publish_ledger(connection: duckdb.DuckDBPyConnection) -> bool:
 def _publish_withheld(
     connection: duckdb.DuckDBPyConnection, models: Sequence[Model], kept: Sequence[Model]
 ) -> None:
-    """Write into the copy which marts are not in it, and how many groups were too small."""
+    """Write into the copy which marts are missing from it, and how many groups were too small."""
     connection.execute("create table copy.lineage.withheld (relation text, row_count bigint, reason text)")
     for model in models:
         if model not in kept:
@@ -234,14 +233,14 @@ def _publish_lineage(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         "create table copy.lineage.tables as select relation, row_count, max(finished_at) as loaded_at"
         f" from ({counts}) left join raw_ops.loads"
-        # Cues are cut from captions as these are loaded.
+        # Cues are cut when captions are loaded.
         " on replace(relation, 'caption_cues', 'captions') = concat('raw_', vendor, '.', resource)"
         " and outcome = 'loaded' group by all"
     )
 
 
 def _publish_known_people(connection: duckdb.DuckDBPyConnection, salt_path: Path) -> None:
-    """Write what stands for names and keys of people, with one more by which the salt can be recognised."""
+    """Write hashes of people's names and keys, with one more that identifies the salt."""
     is_built = "intermediate.int_known_people" in _relations(connection)
     asked = "select known_by, kind from intermediate.int_known_people"
     people = connection.execute(asked).fetchall() if is_built else []

@@ -1,4 +1,4 @@
-"""Decides what to build. A build takes seconds even with nothing new, so it runs only for what changed."""
+"""Decides what to build. A build takes seconds even with nothing new, so only changed sources are built."""
 
 import hmac
 from pathlib import Path
@@ -12,9 +12,9 @@ CREATED_BY_INGEST = {"set_aside", "people"}
 
 
 def project_fingerprint(salt: bytes) -> str:
-    """Hash all that can change every model: the files of the dbt project, and by the salt of person ids.
+    """Hash everything that can change all models: the files of the dbt project, and the salt of person ids.
 
-    What dbt writes there does not count, nor the words of jobs, which only activate reads.
+    dbt's own output does not count, nor do the texts of jobs, which only activate reads.
     """
     digest = hmac.new(pseudonyms.person_key(salt), digestmod="sha256")
     for path in sorted(PROJECT.rglob("*")):
@@ -28,7 +28,7 @@ def project_fingerprint(salt: bytes) -> str:
 def stale_sources(path: Path, fingerprint: str) -> tuple[list[str] | None, int]:
     """Return the raw schemas that changed since the last good build, and how many loads have been seen.
 
-    None stands for everything: there was no good build yet, or the project itself has changed.
+    None means everything: there was no good build yet, or the project itself has changed.
     """
     with warehouse.connect(path) as connection:
         known = {row[0] for row in connection.execute(

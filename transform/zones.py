@@ -1,8 +1,7 @@
-"""Writes the seed of local times: what clocks show in every IANA time zone, by one named release.
+"""Writes the seed of local times: the UTC offsets of every IANA time zone, from one named release.
 
-Engines bring zone tables of their own, which differ by version: with them, an upgrade of a database would
-move people's hours.
-`make zones` reads the `tzdata` package and writes `dbt_project/seeds/time_zone_offsets.csv`.
+Engines have zone tables of their own, which differ by version: with them, upgrading a database would move
+people's hours. `make zones` reads the `tzdata` package and writes `dbt_project/seeds/time_zone_offsets.csv`.
 """
 
 import csv
@@ -21,7 +20,7 @@ SEED: Final = seeds.FOLDER / "time_zone_offsets.csv"
 YAML: Final = seeds.FOLDER / "_seeds.yml"
 SINCE: Final = datetime(2015, 1, 1, tzinfo=UTC)
 UNTIL: Final = datetime(2041, 1, 1, tzinfo=UTC)
-STEP: Final = timedelta(days=7)  # no zone keeps an offset for less: in Morocco's Ramadan about 30 days
+STEP: Final = timedelta(days=7)  # no zone keeps an offset for less: Morocco's Ramadan takes about 30 days
 
 
 def names() -> list[str]:
@@ -30,7 +29,7 @@ def names() -> list[str]:
 
 
 def zone(name: str) -> ZoneInfo:
-    """Return a zone of the release, whatever the machine's own tables hold."""
+    """Return a zone of the release, regardless of the machine's own tables."""
     with resources.files(tzdata).joinpath("zoneinfo", *name.split("/")).open("rb") as file:
         return ZoneInfo.from_file(file, key=name)
 
@@ -41,7 +40,7 @@ def offset_seconds(of: ZoneInfo, moment: datetime) -> int:
 
 
 def spans(of: ZoneInfo) -> Iterator[tuple[datetime, datetime, int]]:
-    """Give from when until when, the end excluded, a zone is how many seconds ahead of UTC."""
+    """Yield the periods of a zone: start, end (excluded) and seconds ahead of UTC."""
     began, moment, offset = SINCE, SINCE, offset_seconds(of, SINCE)
     while moment < UNTIL:
         later = min(moment + STEP, UNTIL)

@@ -1,1 +1,1 @@
-"""What the warehouse keeps of a load: rows, cursors, counts, and what may not be kept."""
+"""What the warehouse stores of a load: rows, cursors, counts, and notes on values that were not loaded."""

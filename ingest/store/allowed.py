@@ -1,8 +1,8 @@
-"""What is loaded of the objects in which vendors send whatever there is, recipients' addresses included.
+"""Decides what is loaded from objects in which vendors send arbitrary fields, recipients' addresses included.
 
-The allow-lists are part of each table's declaration. A name that is not on one is counted in
-`raw_ops.dropped_properties`, and its value never reaches the warehouse. `strip` treats rows that an earlier
-version loaded alike.
+The allow-lists are part of each table's declaration. A name that is not listed is counted in
+`raw_ops.dropped_properties`, and its value never reaches the warehouse. `strip` applies the same rules to
+rows that an earlier version loaded.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ import pyarrow as pa
 from ingest.typed import Table
 from privacy.traces import NOTHING, PRODUCT_IDS, Kept, names_in
 
-# An e-mail address, its sign perhaps encoded as in a link, or a phone number with its country.
+# An e-mail address (its sign may be encoded as in a link) or a phone number with its country.
 _PERSONAL: Final = re.compile(
     r"[^\s@]+(?:@|%(?:25)*40)[^\s@]+\.[a-z]|\+[0-9](?:[ ().-]*[0-9]){7}", re.IGNORECASE
 )
@@ -41,10 +41,10 @@ _ROWS_AT_ONCE: Final = 50_000
 
 @lru_cache(100_000)
 def link(url: str) -> str:
-    """Return a link without whatever may tell who followed it.
+    """Return a link without the parts that may identify the person who followed it.
 
-    Scheme, host, path and the parameters that say nothing of a person stay. A part of the path that holds an
-    address, who is signed in, the fragment and every other parameter go; so does all of a link to a person.
+    Scheme, host, path and harmless parameters stay. Credentials, the fragment, other parameters and path
+    segments with an address are removed. A link to a person is removed entirely.
     """
     try:
         parts = urlsplit(url)
@@ -69,13 +69,13 @@ def _is_personal(text: str) -> bool:
 
 
 def _shown(name: str) -> str:
-    """A name as it is counted; one that is long or holds an address or a number is about somebody."""
+    """Return a name as it is counted; one that is long or contains an address or number is about a person."""
     is_about = len(name) > _LONGEST_NAME or "@" in name or _DIGITS.search(name)
     return _UNNAMED if is_about else name
 
 
 def _scalar(value: Any, kept: Kept) -> Any:
-    """Return a text, a number, a flag or a list of those; None for whatever else, and what is personal."""
+    """Return a text, a number, a flag or a list of those; None for anything else and for personal values."""
     if isinstance(value, list):
         return value if all(_scalar(each, kept) is not None for each in value) else None
     if isinstance(value, dict):
@@ -84,7 +84,7 @@ def _scalar(value: Any, kept: Kept) -> Any:
 
 
 def _inside(value: Any, inner: Kept, drop: Callable[[str], None]) -> Any:
-    """Return what stays of an object, a list of objects, or what else stands in their place."""
+    """Return the allowed part of an object, a list of objects, or any value in their place."""
     if isinstance(value, dict):
         return _object(value, inner, drop)
     if isinstance(value, list):
@@ -94,7 +94,7 @@ def _inside(value: Any, inner: Kept, drop: Callable[[str], None]) -> Any:
 
 
 def _object(given: Mapping[str, Any], kept: Kept, drop: Callable[[str], None]) -> dict[str, Any]:
-    """Return what is kept of an object, and give the names of what is not, if it had a value, to `drop`."""
+    """Return the allowed part of an object, and pass the names of dropped fields with a value to `drop`."""
     has_product = any(given.get(name) is not None for name in PRODUCT_IDS)
     found: dict[str, Any] = {}
     for name, value in given.items():
@@ -118,7 +118,7 @@ def _object(given: Mapping[str, Any], kept: Kept, drop: Callable[[str], None]) -
 
 
 def _column(text: str, kept: Kept, drop: Callable[[str], None]) -> str | None:
-    """Return what stays of a value of a column, as the warehouse has it."""
+    """Return the allowed part of a column's value, as the warehouse stores it."""
     if kept.is_link:
         return link(text)
     given = json.loads(text)
@@ -135,7 +135,7 @@ Dropped = Counter[tuple[str, str]]
 
 
 class Allowances:
-    """What of the rows about people may be loaded, as their tables say."""
+    """Which parts of rows about people may be loaded, as declared by their tables."""
 
     def __init__(self, tables: Iterable[Table]) -> None:
         about_people = ((table.full_name, table.people.rules) for table in tables if table.people)
@@ -143,11 +143,11 @@ class Allowances:
 
     @property
     def mark(self) -> str:
-        """What tells these rules from others."""
+        """The identity of this set of rules."""
         return hashlib.sha256(repr(sorted(self._rules.items())).encode()).hexdigest()[:16]
 
     def kept(self, table: str, rows: pa.Table) -> tuple[pa.Table, list[Dropped]]:
-        """Return `rows` of a raw table as they may be loaded, and what was dropped, row by row."""
+        """Return the loadable form of `rows` of a raw table, and what was dropped, row by row."""
         dropped: list[Dropped] = [Counter() for _ in range(rows.num_rows)]
         metrics = rows.column("metric_id").to_pylist() if "metric_id" in rows.column_names else None
         for name, kept in self._rules.get(table, {}).items():
@@ -164,7 +164,7 @@ class Allowances:
         return rows, dropped
 
     def strip(self, connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], now: datetime) -> None:
-        """Bring the rows that are in the warehouse down to what may be loaded, in one transaction."""
+        """Reduce rows already in the warehouse to what may be loaded, in one transaction."""
         connection.begin()
         for table in tables:
             columns = list(self._rules.get(table.full_name, {}))
@@ -185,7 +185,7 @@ def _counting(dropped: Dropped, metric_id: str | None, prefix: str) -> Callable[
 def _in_parts(
     connection: duckdb.DuckDBPyConnection, table: Table, columns: Sequence[str]
 ) -> Iterator[pa.Table]:
-    """The key of each row that has a value in one of `columns`, with those, so many rows at a time."""
+    """Yield the key and values of rows that have a value in one of `columns`, in parts of limited size."""
     names = dict.fromkeys(
         [*table.key, *columns, *(["metric_id"] if "metric_id" in table.sql_columns else [])]
     )
@@ -203,7 +203,7 @@ def _in_parts(
 
 
 def put(connection: duckdb.DuckDBPyConnection, table: Table, columns: Sequence[str], kept: pa.Table) -> None:
-    """Write `columns` of rows that are in a table already."""
+    """Write `columns` of rows that are already in a table."""
     connection.register("kept", kept)
     values = ", ".join(f'"{name}" = kept."{name}"' for name in columns)
     same = " and ".join(f'held."{name}" = kept."{name}"' for name in table.key)
@@ -212,7 +212,7 @@ def put(connection: duckdb.DuckDBPyConnection, table: Table, columns: Sequence[s
 
 
 def record(connection: duckdb.DuckDBPyConnection, table: str, dropped: Dropped, now: datetime) -> None:
-    """Add what was dropped to the counts in `raw_ops.dropped_properties`."""
+    """Add the dropped names to the counts in `raw_ops.dropped_properties`."""
     vendor, resource = table.removeprefix("raw_").split(".")
     ranked = dropped.most_common()
     counts = [(*names, count) for names, count in ranked[:_MOST_NAMES]]

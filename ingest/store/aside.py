@@ -1,4 +1,4 @@
-"""What could not be loaded, noted in `raw_ops.set_aside`: by field and reason, never with the value."""
+"""Notes what could not be loaded in `raw_ops.set_aside`: the field and the reason, never the value."""
 
 import json
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ GONE = "gone"
 
 
 def with_aside(page: pa.Table) -> pa.Table:
-    """A page with what was set aside of each row beside it, as JSON of field to reason."""
+    """Return a page with a further column: what was set aside of each row, as JSON of field to reason."""
     values = Aside.of(page).values
     noted = [json.dumps(values[place]) if place in values else None for place in range(page.num_rows)]
     column = pa.array(noted, pa.string()) if values else pa.nulls(page.num_rows, pa.string())
@@ -31,7 +31,7 @@ def with_aside(page: pa.Table) -> pa.Table:
 def note(
     connection: duckdb.DuckDBPyConnection, run_id: str, salt_path: Path, batch: Batch, rows: pa.Table
 ) -> None:
-    """Note what of a batch was set aside, in place of what earlier loads noted of the same rows."""
+    """Note what was set aside in a batch, in place of earlier notes on the same rows."""
     job, table = batch.job, batch.job.resource.table
     values = rows.filter(pc.is_valid(rows.column(SET_ASIDE)))
     gone = job.client.tally.gone if batch.is_last else []
@@ -72,7 +72,7 @@ def note(
             "insert into raw_ops.set_aside values (?, ?, ?, ?, ?, ?, ?)",
             [*about, name, why, row, *now],
         )
-    if batch.is_last and job.start is None:  # all was read: what this run did not note is no more
+    if batch.is_last and job.start is None:  # all was read: notes that this run did not repeat are obsolete
         connection.execute(
             "delete from raw_ops.set_aside where (vendor, resource) = (?, ?) and run_id <> ?",
             [*about, run_id],
@@ -82,7 +82,7 @@ def note(
 
 
 def _counted(connection: duckdb.DuckDBPyConnection, about: list[str], run_id: str) -> list[dict[str, Any]]:
-    """What this run set aside of a table, by field and reason, most first."""
+    """Return what this run set aside of a table, by field and reason, most frequent first."""
     found = connection.execute(
         """
         select field, reason, count(*) from raw_ops.set_aside

@@ -1,4 +1,4 @@
-"""What a batch adds to the warehouse: rows that are new or differ, each key once."""
+"""Finds what a batch adds to the warehouse: rows that are new or differ, each key once."""
 
 from datetime import datetime, timedelta
 
@@ -11,11 +11,11 @@ from ingest.typed import Table
 
 
 def changes(connection: duckdb.DuckDBPyConnection, job: Job, read: pa.Table) -> Changes:
-    """The rows of `read` that are new or differ from the warehouse's, each key once.
+    """Return the rows of `read` that are new or differ from the warehouse's, each key once.
 
-    One join on the key, which costs about as much as the merge it saves: most of what an overlap reads
-    again is there already. Of two rows with one key the one read last is the vendor's latest word, unless
-    a column says which is newer. A replaced table is written whole once a row is new, differs or is gone.
+    One join on the key costs about as much as the merge it saves, because most rows of an overlap already
+    exist. Of two rows with one key, the one read last wins, unless a column says which is newer. A replaced
+    table is rewritten as soon as a row is new, differs or is gone.
     """
     table, is_replaced = job.resource.table, job.resource.replaced
     names = [name for name in table.sql_columns if name != "_dlt_load_id"]
@@ -57,7 +57,7 @@ def changes(connection: duckdb.DuckDBPyConnection, job: Job, read: pa.Table) -> 
 
 
 def _gone(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
-    """How many rows of `table` are not among those that were read."""
+    """Count the rows of `table` that are not among the rows that were read."""
     keys = ", ".join(f'"{name}"' for name in table.key)
     found = connection.execute(
         f"select count(*) from {table.full_name} where ({keys}) not in (select ({keys}) from read)"
@@ -66,7 +66,7 @@ def _gone(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
 
 
 def new_rows(connection: duckdb.DuckDBPyConnection, table: Table, read: pa.Table) -> list[int]:
-    """Which of the rows that were read are not in the warehouse."""
+    """Return the rows that were read and are not in the warehouse."""
     keys = read.select(list(table.key))
     keys = keys.append_column("read_as", pa.array(range(read.num_rows), pa.int64()))
     connection.register("read", keys)

@@ -1,7 +1,7 @@
-"""What a vendor no longer lists: things keep their rows and get `gone_at`, people are removed entirely.
+"""Handles rows that a vendor no longer lists: objects keep theirs and get `gone_at`, people are removed.
 
-The keys of a whole read are collected while it is written. A row whose owner changed tells that one person
-was merged into another: rows that are older than what the vendor was asked for follow.
+The keys of a complete read are collected while it is written. If the owner of a row changed, one person was
+merged into another. Rows older than the requested period then follow.
 """
 
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ def _key(table: Table) -> str:
 
 
 def see(connection: duckdb.DuckDBPyConnection, table: Table, rows: pa.Table, owner: str) -> None:
-    """Note which rows a whole read has brought, and of those in the warehouse whose owner is another now."""
+    """Note the rows that a complete read brought, and the existing rows whose owner has changed."""
     connection.register("brought", rows.select(dict.fromkeys([*table.key, *([owner] if owner else [])])))
     key = _key(table)
     connection.execute(f"create temp table if not exists {_seen(table)} as select {key} from brought limit 0")
@@ -56,7 +56,7 @@ def _forget_seen(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
 
 
 def things(connection: duckdb.DuckDBPyConnection, table: Table, now: datetime) -> int:
-    """Mark the rows that a whole read lacked; return how many."""
+    """Mark the rows that a complete read lacked; return how many."""
     marked = connection.execute(
         f"update {table.full_name} set gone_at = $now where gone_at is null and {_unseen(table)}",
         {"now": now},
@@ -68,10 +68,10 @@ def things(connection: duckdb.DuckDBPyConnection, table: Table, now: datetime) -
 def people(
     connection: duckdb.DuckDBPyConnection, table: Table, tables: Sequence[Table], now: datetime
 ) -> int:
-    """Remove the people whom a whole read lacked, and their rows in the vendor's other `tables`.
+    """Remove the people whom a complete read lacked, and their rows in the vendor's other `tables`.
 
-    Rows that may be `given_on` wait for `follow`: they may be somebody else's by now. Returns how
-    many people.
+    Rows that may be `given_on` wait for `follow`: they may belong to somebody else by now. Returns the number
+    of people.
     """
     (key,) = table.key
     query = f'select "{key}" from {table.full_name} where {_unseen(table)}'
@@ -93,10 +93,10 @@ def people(
 
 
 def follow(connection: duckdb.DuckDBPyConnection, table: Table, owner: str) -> int:
-    """Settle the rows of people who are gone, after a whole read of `table`; return how many changed.
+    """Settle the rows of people who are gone, after a complete read of `table`; return how many changed.
 
-    Where one row of somebody went to another person, all of them do. Of the others, those that the vendor no
-    longer serves are removed with their person.
+    If one row of a person went to another person, all of them do. Otherwise, rows that the vendor no longer
+    serves are removed with their person.
     """
     seen, moved = _seen(table), _moved(table)
     if not _exists(connection, seen):

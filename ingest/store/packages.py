@@ -1,4 +1,4 @@
-"""Writing through dlt: a pipeline per source, whose state and schema live in the warehouse alone."""
+"""Writes through dlt: a pipeline per source, whose state and schema are stored in the warehouse alone."""
 
 import os
 import shutil
@@ -19,7 +19,7 @@ from ingest.model import Batch, Cursor, Job, Resource
 
 
 class Packages:
-    """The dlt pipelines of a run. What an interrupted run left in their folder is removed unread."""
+    """The dlt pipelines of a run. Files left by an interrupted run are removed unread."""
 
     def __init__(self, connection: duckdb.DuckDBPyConnection, settings: Settings) -> None:
         self._connection = connection
@@ -28,7 +28,7 @@ class Packages:
         self._pipelines: dict[str, dlt.Pipeline] = {}
 
     def last(self, job: Job) -> Cursor | None:
-        """The cursor value up to which the rows of `job` are in the warehouse."""
+        """Return the cursor value up to which the rows of `job` are in the warehouse."""
         state: Any = self._pipeline(job.source.name).state
         for step in ("sources", job.source.name, "resources", job.resource.table.name, "incremental"):
             state = state.get(step, {})
@@ -50,10 +50,10 @@ class Packages:
             pipeline.load()
 
     def _pipeline(self, name: str) -> dlt.Pipeline:
-        """The dlt pipeline of a source, with cursor and schema as the warehouse has them.
+        """Return the dlt pipeline of a source, with cursor and schema as stored in the warehouse.
 
-        Its folder is removed before dlt looks at it: what a run left there may be half written. Raises
-        WarehouseError where the warehouse's own memory cannot be read.
+        Its folder is removed before dlt reads it, because files of an earlier run may be half written. Raises
+        WarehouseError if the stored state cannot be read.
         """
         if name not in self._pipelines:
             shutil.rmtree(self._folder / name, ignore_errors=True)
@@ -77,12 +77,12 @@ class Packages:
         return self._pipelines[name]
 
     def forget(self, name: str) -> None:
-        """Take a source's cursor and schema from the warehouse again: a package of it was not loaded."""
+        """Remove a source's cursor and schema from memory: a package of it was not loaded."""
         self._pipelines.pop(name, None)
 
 
 def make_writable(folder: Path) -> None:
-    """Make dlt's working folder. Raises NotStartedError where nothing can be written to it."""
+    """Make dlt's working folder. Raises NotStartedError if it cannot be written."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         reason = "" if os.access(folder, os.W_OK) else "read-only"
@@ -95,10 +95,10 @@ def make_writable(folder: Path) -> None:
 
 
 def _package(resource: Resource, rows: pa.Table | None, until: Cursor | None) -> DltResource:
-    """The dlt resource that loads `rows` and moves the cursor to `until`.
+    """Return the dlt resource that loads `rows` and moves the cursor to `until`.
 
-    The rows were chosen by the vendor and compared already, so the incremental only remembers: advancing it
-    switches its own filter off.
+    The vendor has already selected the rows and they were compared, so the incremental only remembers:
+    advancing it switches its own filter off.
     """
     table = resource.table
     described: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""Rows about people: whose they are, and how all rows of one person are found and removed."""
+"""Rows about people: their owners, and how all rows of one person are found and removed."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -10,12 +10,12 @@ from privacy.traces import Trace, mentions, names_phone, normal, same_address, w
 
 
 def about_people(tables: Sequence[Table]) -> Iterator[tuple[Table, Trace]]:
-    """Give the tables whose rows are about people, each with its trace."""
+    """Return the tables whose rows are about people, each with its trace."""
     yield from ((table, table.people) for table in tables if table.people)
 
 
 def row_key(connection: duckdb.DuckDBPyConnection, table: Table, salt: bytes) -> str:
-    """SQL of a row's key as `raw_ops.set_aside` has it: a salted hash in tables about people.
+    """Return SQL for a row's key as stored in `raw_ops.set_aside`: a salted hash in tables about people.
 
     The salt is bound to the connection, so that no error can quote it.
     """
@@ -28,9 +28,9 @@ def row_key(connection: duckdb.DuckDBPyConnection, table: Table, salt: bytes) ->
 def keys_of(
     connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], address: str, phones: Sequence[str] = ()
 ) -> list[str]:
-    """Return the vendors' keys of the person with this address, a browser's among them.
+    """Return the vendors' keys of the person with this address, browsers included.
 
-    A profile with one of the person's phone numbers and no address is the person's, too.
+    A profile with one of the person's phone numbers and no address also belongs to the person.
     """
     keys: list[str] = []
     for table, trace in about_people(tables):
@@ -65,7 +65,7 @@ def remove(
     keys: list[str],
     phones: Sequence[str] = (),
 ) -> dict[str, int]:
-    """Delete the rows that name this address or phone number or have one of these keys.
+    """Delete the rows that contain this address or phone number or have one of these keys.
 
     Returns how many there were per raw table.
     """
@@ -87,7 +87,7 @@ def remove_set_aside(
     phones: Sequence[str],
     salt: bytes,
 ) -> None:
-    """Delete what was set aside of the rows that `remove` deletes."""
+    """Delete the notes on set-aside values of the rows that `remove` deletes."""
     for table, trace in about_people(tables):
         where, parameters = _owned(trace, address, keys, phones)
         connection.execute(
@@ -102,7 +102,7 @@ def remove_set_aside(
 
 
 def _owned(trace: Trace, address: str, keys: list[str], phones: Sequence[str]) -> tuple[str, dict[str, Any]]:
-    """SQL of whether a row, as `entry`, is of the person, and its parameters."""
+    """Return SQL that says whether a row, as `entry`, belongs to the person, and its parameters."""
     owned = [f"{same_address(each)} = $address" for each in trace.addresses]
     owned += [mentions("entry")]
     owned += [f"{trace.key} in (select unnest($keys))"] if trace.key else []

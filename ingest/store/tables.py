@@ -1,4 +1,4 @@
-"""The raw tables and those of `raw_ops`, which models find before anything was loaded."""
+"""Creates the raw tables and those of `raw_ops`, so that models find them before anything is loaded."""
 
 from collections.abc import Sequence
 
@@ -35,9 +35,9 @@ OPERATIONS = """
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
-    """Create what is missing of `tables`.
+    """Create whatever is missing of `tables`.
 
-    A table that gets a column counts as never read whole: its next load reads all of its history.
+    A table that gets a column counts as never read completely: its next load reads all of its history.
     """
     known = connection.execute(
         """
@@ -63,7 +63,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> N
     connection.execute(OPERATIONS)
     connection.execute(belief.MEMORY)
     name_people(connection, tables)
-    for table in widened:  # rows that an earlier version loaded lack the new columns: they are read anew
+    for table in widened:  # rows of an earlier version lack the new columns: they are read again
         connection.execute(
             "update raw_ops.loads set deep_at = null where concat('raw_', vendor, '.', resource) = ?",
             [table.full_name],
@@ -73,7 +73,7 @@ def prepare(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> N
 def name_people(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
     """Create `raw_ops.people`, a view of every name and vendor's key of a person in `tables`.
 
-    The firewall knows people by it. It holds no copy, so nothing in it has to be forgotten.
+    The firewall recognizes people by it. It is a view, so nothing in it has to be forgotten.
     """
     selects = [
         f"select '{table.vendor}' as vendor, '{table.name}' as resource, '{kind}' as kind, {sql} as known_by"
@@ -93,6 +93,6 @@ def _full_name(parts: Sequence[str]) -> str:
 
 
 def _keys(trace: Trace) -> list[tuple[str, str]]:
-    """The keys of people in a table. The key column of a table that is no owner repeats the owner's keys."""
+    """Return SQL for the keys of people in a table. A key that is not the owner's repeats the owner's."""
     keys = [trace.key, *trace.other_keys] if trace.is_owner else trace.other_keys
     return [("key", f'trim("{key}"::varchar)') for key in keys]

@@ -1,6 +1,6 @@
 """The warehouse as a load writes it: one connection, one thread, no other memory.
 
-Cursor and schema are taken from the warehouse before anything is read.
+Cursor and schema are read from the warehouse before any vendor is asked.
 """
 
 import uuid
@@ -30,7 +30,7 @@ from privacy.forgotten import Forgotten
 
 
 class Warehouse:
-    """The DuckDB file: held open, and so locked, for the whole run; written by one thread."""
+    """The DuckDB file, open and therefore locked for the whole run; written by one thread."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -48,21 +48,21 @@ class Warehouse:
         self._connection.close()
 
     def prepare(self, tables: Sequence[Table]) -> None:
-        """Create what is missing of `tables`, which are all that the run may write."""
+        """Create whatever is missing of `tables`, the only ones that the run may write."""
         self._tables, self._allowances = tables, allowed.Allowances(tables)
         prepare(self._connection, tables)
         self.derive()
 
     def derive(self) -> None:
-        """Bring tables that are made of others, such as cues of captions, in line with them."""
+        """Update tables that are derived from others, such as cues of captions."""
         for table in self._tables:
             if table.derive:
                 table.derive(self._connection)
 
     def claim(self, vendors: Sequence[str]) -> None:
-        """Write down which world each vendor's rows are from.
+        """Store which world each vendor's rows are from.
 
-        Raises NotStartedError when the file already holds rows of the other: invented and real people never
+        Raises NotStartedError if the file already contains rows of the other: invented and real people never
         mix.
         """
         origins = dict(self._connection.execute("select vendor, world from raw_ops.origins").fetchall())
@@ -82,7 +82,7 @@ class Warehouse:
             )
 
     def deep_reads(self) -> dict[str, datetime | None]:
-        """When all history of what was ever loaded was read for the last time, by the name of its job."""
+        """Return when the complete history of each job was last read, by the job's name."""
         found = self._connection.execute(
             """
             select vendor || ' ' || resource, max(deep_at) from raw_ops.loads
@@ -92,16 +92,16 @@ class Warehouse:
         return dict(found)
 
     def keep_to_addresses(self) -> None:
-        """Write down how e-mail addresses are kept, at the first load; keep to it from then on.
+        """Store how e-mail addresses are kept, at the first load; enforce it from then on.
 
-        Raises NotStartedError where the setting or the salt is another one: hashes and addresses do not join.
+        Raises NotStartedError if the setting or the salt has changed: hashes and addresses do not join.
         """
         name = self._settings.warehouse_path.name
         held = self._connection.execute("select hashed_with from raw_ops.addresses").fetchone()
         if held is None and self._connection.execute("select 1 from raw_ops.loads").fetchone():
-            held = ("",)  # written before there was a choice
+            held = ("",)  # stored before there was a choice
         if held is None:
-            pseudonyms.salt(self._settings.salt_path, create=True)  # person ids need it, too
+            pseudonyms.salt(self._settings.salt_path, create=True)  # person ids also need it
         ours = _addresses(self._settings)
         if held and bool(held[0]) != (self._settings.emails_in_warehouse == "hashed"):
             kept = "hashed" if held[0] else "plain"
@@ -119,7 +119,7 @@ class Warehouse:
         self._addresses = ours
 
     def look_back(self, job: Job) -> None:
-        """Give a job what its answer is compared with: the rows of each list, and what was not believed."""
+        """Give a job the facts that its answer is compared with: rows per list, and earlier doubts."""
         table, parent = job.resource.table, job.resource.parent
         by = f'"{parent}"' if parent else "''"
         there = "where gone_at is null" if job.resource.gone == "things" else ""
@@ -128,7 +128,7 @@ class Warehouse:
         job.remembered = belief.remembered(self._connection, (job.source.name, table.name))
 
     def settle(self, job: Job) -> None:
-        """End a whole read: mark things and remove people that were not in it, unless it is not believed."""
+        """End a complete read: mark objects and remove people that it lacked, unless it is not believed."""
         if not job.is_guarded or job.error is not None:
             return
         if job.doubts or job.remembered:
@@ -141,7 +141,7 @@ class Warehouse:
                 job.outcome.rows_changed += gone.people(self._connection, table, self._tables, now)
 
     def follow(self, jobs: Sequence[Job]) -> None:
-        """Give the rows of people who are gone to whom the vendor gave them, or remove them."""
+        """Move rows of people who are gone to their new owners at the vendor, or remove them."""
         for job in jobs:
             if job.resource.owner and job.is_deep and job.error is None:
                 changed = gone.follow(self._connection, job.resource.table, job.resource.owner)
@@ -153,9 +153,9 @@ class Warehouse:
                 )
 
     def strip(self, now: datetime) -> None:
-        """Take out of rows loaded by other rules what may not be loaded by these, then write the file anew.
+        """Apply the current rules to rows loaded under other rules, then rewrite the file.
 
-        What a setting allows now was dropped before: the tables that it widens are then read anew.
+        Values that a setting allows now were dropped before: the tables that it widens are read again.
         """
         connection, mark = self._connection, f"{self._allowances.mark} {self._addresses.mark}".strip()
         held = connection.execute("select mark from raw_ops.allowances").fetchone()
@@ -178,7 +178,7 @@ class Warehouse:
         connection.execute("insert into raw_ops.allowances values (?, ?)", [mark, now])
 
     def _hash(self) -> None:
-        """Hash what an earlier version left plain where addresses are hashed: phone numbers."""
+        """Hash values that an earlier version stored plainly although addresses are hashed: phone numbers."""
         for table in self._tables if self._addresses.is_hashed else ():
             if table.is_ours:
                 continue
@@ -193,13 +193,13 @@ class Warehouse:
                 allowed.put(self._connection, table, texts, kept)
 
     def last(self, job: Job) -> Cursor | None:
-        """The cursor value up to which the rows of `job` are in the warehouse."""
+        """Return the cursor value up to which the rows of `job` are in the warehouse."""
         return self._packages.last(job)
 
     def write(self, batches: Sequence[Batch]) -> None:
-        """Load in one package what `batches` of one source add, and move their cursors."""
+        """Load the changes from `batches` of one source in one package, and move their cursors."""
         known = [(batch, self._known(batch)) for batch in batches]
-        for batch, rows in known:  # before their rows, lest a kill loads values that nobody counts
+        for batch, rows in known:  # before their rows, so that a killed run never loads uncounted values
             aside.note(self._connection, self._run_id, self._settings.salt_path, batch, rows)
         compared = [
             (batch, changes(self._connection, batch.job, self._believed(batch, rows)))
@@ -213,7 +213,7 @@ class Warehouse:
                 allowed.record(self._connection, batch.job.resource.table.full_name, dropped, now)
 
     def _believed(self, batch: Batch, rows: pa.Table) -> pa.Table:
-        """The rows of a batch, with those from before in place of what is not believed."""
+        """Return the rows of a batch, with the existing rows in place of answers that are not believed."""
         job, table, parent = batch.job, batch.job.resource.table, batch.job.resource.parent
         if job.is_whole and ((job.resource.gone and job.before) or (job.resource.owner and job.is_deep)):
             gone.see(self._connection, table, rows, job.resource.owner)
@@ -231,9 +231,9 @@ class Warehouse:
         return pa.concat_tables([rows.filter(pc.invert(is_doubted)), kept])
 
     def _known(self, batch: Batch) -> pa.Table:
-        """The rows of a batch as they are kept, without those of people who asked to be forgotten.
+        """Return the rows of a batch in their stored form, without rows of forgotten people.
 
-        Hashes are looked at, too: of who was forgotten, only the hash of a phone number may be known.
+        Hashes are compared as well: only the hash of a forgotten person's phone number may be known.
         """
         table = batch.job.resource.table
         rows = self._forgotten.without(self._connection, table.people, batch.rows)
@@ -248,7 +248,7 @@ class Warehouse:
         return self._forgotten.without(self._connection, table.people, rows)
 
     def record(self, job: Job) -> None:
-        """Append how a resource ended to `raw_ops.loads`."""
+        """Append the outcome of a resource to `raw_ops.loads`."""
         outcome = job.outcome
         outcome.finished_at = datetime.now(UTC)
         outcome.requests, outcome.waits = job.client.tally.requests, job.client.tally.waits
@@ -263,7 +263,7 @@ class Warehouse:
         )
 
     def forget(self, name: str) -> None:
-        """Take a source's cursor and schema from the warehouse again: a package of it was not loaded."""
+        """Remove a source's cursor and schema from memory: a package of it was not loaded."""
         self._packages.forget(name)
 
 
@@ -272,7 +272,7 @@ def _addresses(settings: Settings) -> Addresses:
 
 
 def _forgotten(path: Path) -> Forgotten:
-    """Who must not come back. Raises NotStartedError where that cannot be read."""
+    """Return the forgotten people. Raises NotStartedError if they cannot be read."""
     try:
         return Forgotten(path)
     except ValueError:

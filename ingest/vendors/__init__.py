@@ -1,4 +1,4 @@
-"""The registry of vendors: the one list that loading, checking keys, the firewall and forgetting go by."""
+"""The registry of vendors: the one list that loading, checking keys, the firewall and forgetting use."""
 
 from common.settings import Settings
 from ingest.typed import Table

@@ -92,7 +92,7 @@ def resources(settings: Settings) -> list[Resource]:
 
 
 def _members(table: Table, read: Callable[[Client, None], Pages], group: str) -> Resource:
-    """Return who is in each segment or list, judged group by group against Klaviyo's own count."""
+    """Yield the members of each segment or list, judged per group against Klaviyo's own count."""
     count, parent = partial(reads.counted, group), f"{group}_id"
     return WHOLE(table, read, f"{group}s:read and profiles:read", parent=parent, count=count)
 
@@ -122,7 +122,7 @@ def connect(settings: Settings, key: str) -> Vendor:
 
 
 def explain(error: RefusedError, settings: Settings) -> str | None:
-    """A retired revision: every call with it is 410, because falling forward is opted out of."""
+    """Explain a retired revision: every call with it is 410, because falling forward is opted out of."""
     if error.status != requests.codes.gone:
         return None
     revision = settings.klaviyo_revision
@@ -130,7 +130,7 @@ def explain(error: RefusedError, settings: Settings) -> str | None:
 
 
 def tell(_get: Callable[[str], Any], settings: Settings, scopes: str) -> Iterator[Remark]:
-    """When the configured revision ends: two years after its date."""
+    """Say when the configured revision ends: two years after its date."""
     yield Remark("ok", f"{scopes}; rights to write are not told")
     year, month, day = (int(part) for part in settings.klaviyo_revision.removesuffix(".pre").split("-"))
     left = date(year + REVISION_LIVES_YEARS, month, min(day, 28)) - settings.now().date()
@@ -151,7 +151,7 @@ KLAVIYO = Source(
     resources=resources,
     explain=explain,
     tell=tell,
-    # Without a page size: older revisions do not know it.
+    # Without a page size: older revisions do not support it.
     probes={
         "accounts:read": "accounts",
         "profiles:read": "profiles",

@@ -1,4 +1,4 @@
-"""The properties of Klaviyo's events that models need; shops and apps put anything there, people included."""
+"""The properties of Klaviyo's events that models need; shops and apps add anything, even personal data."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""How the tables of Klaviyo are read."""
+"""Reads the tables of Klaviyo."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -73,7 +73,7 @@ REPORT_DAYS = 30
 
 
 def accounts(client: Client, _since: None) -> Pages:
-    """The account that the key belongs to: its currency and time zone, not whom to write to."""
+    """Yield the account that the key belongs to: its currency and time zone, not its contact."""
     asked = {"fields[account]": ",".join(column.name for column in ACCOUNTS.columns if column.at)}
     yield from client.pages("accounts", ACCOUNTS, Whole(), asked)
 
@@ -83,9 +83,9 @@ def metrics(client: Client, _since: None) -> Pages:
 
 
 def mapped_metrics(client: Client, _since: None = None) -> Iterator[pa.Table]:
-    """Which of its metrics the account takes for its orders, products, carts and refunds.
+    """Yield the metrics that the account uses for its orders, products, carts and refunds.
 
-    Yields nothing where Klaviyo does not say, as in old revisions: metrics are then known by their names.
+    Yields nothing if Klaviyo does not say, as in old revisions: metrics are then found by their names.
     """
     try:
         yield from client.pages(
@@ -104,7 +104,7 @@ def segments(client: Client, _since: None = None) -> Iterator[pa.Table]:
 
 
 def catalog_items(client: Client, _since: None) -> Pages:
-    """Every product that the shop lists, with the ids of its variants: a relation is told when included."""
+    """Yield every product in the shop, with its variants' ids: relations come only when included."""
     asked = {"include": "variants", "fields[catalog-variant]": "external_id"}
     yield from client.pages("catalog-items", CATALOG_ITEMS, list_of(100), asked)
 
@@ -118,7 +118,7 @@ def catalog_categories(client: Client, _since: None = None) -> Iterator[pa.Table
 
 
 def catalog_category_items(client: Client, _since: None) -> Pages:
-    """Which products stand in which category; an item itself does not tell, so each category is asked."""
+    """Yield the products of each category: items do not name their category, so each one is requested."""
     path = "catalog-categories/{category}/relationships/items"
     for page in catalog_categories(client):
         for category in page.column("id").to_pylist():
@@ -127,7 +127,7 @@ def catalog_category_items(client: Client, _since: None) -> Pages:
 
 
 def profiles(client: Client, since: datetime | None) -> Pages:
-    """Profiles in the order of their changes; one that changes while it is read comes again at the end."""
+    """Yield profiles in the order of their changes; one that changes during the read appears again."""
     asked = {"sort": "updated", "additional-fields[profile]": "subscriptions"}
     if since:
         asked["filter"] = f"greater-than(updated,{_utc(since)})"  # there is no greater-or-equal here
@@ -137,7 +137,7 @@ def profiles(client: Client, since: datetime | None) -> Pages:
 
 
 def predictive_analytics(client: Client, _since: None) -> Pages:
-    """What Klaviyo expects of every profile, nulls where it expects nothing.
+    """Yield Klaviyo's predictions for every profile, nulls where it has none.
 
     Apart from `profiles`, because the vendor allows a fifteenth of the requests and fails under load.
     """
@@ -150,7 +150,7 @@ def predictive_analytics(client: Client, _since: None) -> Pages:
 
 
 def segment_counts(client: Client, _since: None) -> Pages:
-    """Klaviyo's own count of each segment, one request a second each."""
+    """Yield Klaviyo's own count of each segment, at one request per second."""
     asked = {"fields[segment]": "profile_count", "additional-fields[segment]": "profile_count"}
     known = {"measured_on": client.today}
     for segment in _segment_ids(client):
@@ -160,7 +160,7 @@ def segment_counts(client: Client, _since: None) -> Pages:
 
 
 def counted(kind: str, client: Client, group: str) -> int | None:
-    """Klaviyo's own count of a segment or list: 0 of one that is gone, None where it gives none."""
+    """Return Klaviyo's own count of a segment or list: 0 if it no longer exists, None if not given."""
     asked = {f"fields[{kind}]": "profile_count", f"additional-fields[{kind}]": "profile_count"}
     try:
         (page,) = client.pages(f"{kind}s/{{group}}", GROUP_COUNT, Whole(), asked, ids={"group": group})
@@ -173,7 +173,7 @@ def counted(kind: str, client: Client, group: str) -> int | None:
 
 
 def segment_members(client: Client, _since: None) -> Pages:
-    """Who is in each segment now; leavers leave no trace, so the whole membership is read."""
+    """Yield the current members of each segment; leavers leave no trace, so the whole membership is read."""
     asked = {"fields[profile]": "joined_group_at"}
     path = "segments/{segment}/profiles"
     for segment in _segment_ids(client):
@@ -190,7 +190,7 @@ def lists(client: Client, _since: None = None) -> Iterator[pa.Table]:
 
 
 def list_counts(client: Client, _since: None) -> Pages:
-    """Klaviyo's own count of each list, one request a second each."""
+    """Yield Klaviyo's own count of each list, at one request per second."""
     asked = {"fields[list]": "profile_count", "additional-fields[list]": "profile_count"}
     known = {"measured_on": client.today}
     for list_id in _list_ids(client):
@@ -204,7 +204,7 @@ def _list_ids(client: Client) -> list[str]:
 
 
 def list_members(client: Client, _since: None) -> Pages:
-    """Who is on each list now, whether or not they may still be written to."""
+    """Yield the current members of each list, with or without consent."""
     asked = {"fields[profile]": "joined_group_at"}
     for list_id in _list_ids(client):
         ids, known = {"list": list_id}, {"list_id": list_id}
@@ -214,10 +214,10 @@ def list_members(client: Client, _since: None) -> Pages:
 
 
 def campaigns(client: Client, since: datetime | None, table: Table = CAMPAIGNS) -> Pages:
-    """Campaigns of each channel, or their messages, which come with them.
+    """Yield campaigns of each channel, or their messages, which come with them.
 
-    Klaviyo lists no campaign without its channel, does not say it in the row, and may hide what is archived
-    from who does not ask for it.
+    Klaviyo lists campaigns only by channel and omits the channel from the row. It may hide archived ones
+    unless they are requested.
     """
     after = f",greater-or-equal(updated_at,{_utc(since)})" if since else ""
     for channel in CHANNELS:
@@ -230,14 +230,14 @@ def campaigns(client: Client, since: datetime | None, table: Table = CAMPAIGNS) 
 
 
 def campaign_values(client: Client, _since: None) -> Pages:
-    """What became of the campaigns of the past year, in one report."""
+    """Yield the results of the past year's campaigns, in one report."""
     yield from _report(client, "campaign", CAMPAIGN_VALUES, {"key": "last_365_days"})
 
 
 def events(client: Client, since: datetime | None, history_days: int) -> Pages:
-    """Every tracked action in the order in which it happened, from `since` to just before the run began.
+    """Yield every tracked action in the order of time, from `since` to just before the run began.
 
-    The upper bound keeps an event that claims to be from the future out until its time has come.
+    The upper bound keeps an event with a date in the future out until that time has come.
     """
     end = client.started_at - SETTLED
     start = since or end - timedelta(days=history_days)
@@ -256,9 +256,9 @@ def _steps(start: Moment, end: Moment, step: timedelta) -> Iterator[Moment]:
 
 
 def _events_between(client: Client, start: datetime, end: datetime) -> Iterator[pa.Table]:
-    """Half-open, so that the windows touch without sharing a second. Profiles and metrics only as ids.
+    """Half-open, so that windows touch without sharing a second. Profiles and metrics only as ids.
 
-    An attribution may come up to three hours after its event, which the next run's overlap reads again.
+    An attribution may arrive up to three hours after its event; the next run's overlap reads it again.
     """
     asked = {
         "sort": "datetime",
@@ -275,19 +275,19 @@ def flows(client: Client, _since: None = None) -> Iterator[pa.Table]:
 
 
 def flow_actions(client: Client, _since: None = None) -> Iterator[pa.Table]:
-    """The steps of every flow, included with it: its own listing would be a request per flow."""
+    """Yield the steps of every flow, included with it: their own listing would be a request per flow."""
     yield from _flows(client, FLOW_ACTIONS, {"include": "flow-actions"})
 
 
 def _flows(client: Client, table: Table, asked: Mapping[str, str] | None = None) -> Iterator[pa.Table]:
-    """The listing of flows, read as `table`; archived ones are asked for, lest the vendor hides them."""
+    """Yield the listing of flows as `table`; archived flows are requested in case the vendor hides them."""
     for archived in ("false", "true"):
         params = {**(asked or {}), "filter": f"equals(archived,{archived})"}
         yield from client.pages("flows", table, list_of(50), params)
 
 
 def flow_messages(client: Client, _since: None) -> Pages:
-    """What each sending step sends, a request per step."""
+    """Yield the message of each sending step, one request per step."""
     path = "flow-actions/{action}/flow-messages"
     for page in flow_actions(client):
         for action in page.select(["id", "definition"]).to_pylist():
@@ -297,14 +297,14 @@ def flow_messages(client: Client, _since: None) -> Pages:
 
 
 def _kind(definition: str | None) -> str:
-    """The type that a definition names; empty where it names none."""
+    """Return the type that a definition names; empty if it names none."""
     told = json.loads(definition or "{}")
     kind = told.get("type") if isinstance(told, dict) else None
     return kind if isinstance(kind, str) else ""
 
 
 def metric_aggregates(client: Client, since: date | None, history_days: int) -> Pages:
-    """Klaviyo's own counts by day and message, from `since` to today: one query a metric and year."""
+    """Yield Klaviyo's own counts by day and message, from `since` to today: one query per metric and year."""
     metric_ids = _metric_ids(client)
     start, end = since or client.today - timedelta(days=history_days), client.today + timedelta(days=1)
     for at in _steps(start, end, timedelta(days=AGGREGATE_DAYS)):
@@ -319,7 +319,7 @@ def metric_aggregates(client: Client, since: date | None, history_days: int) -> 
 
 
 def _aggregated(client: Client, metric_id: str, by: list[str], start: date, end: date) -> Iterator[pa.Table]:
-    """One metric by day and by flow and message, the next page being asked for in the body."""
+    """Yield one metric by day and by flow and message; the body asks for the next page."""
 
     def body(page: Parameters) -> Mapping[str, Any]:
         asked = {
@@ -340,7 +340,7 @@ def _aggregated(client: Client, metric_id: str, by: list[str], start: date, end:
 
 
 def flow_values(client: Client, _since: None) -> Pages:
-    """What became of what flows sent in the last full days: a report, of which 225 a day are given."""
+    """Yield the results of flows over the last full days: a report, limited to 225 a day."""
     timeframe = {
         "start": f"{client.today - timedelta(days=REPORT_DAYS)}T00:00:00+00:00",
         "end": f"{client.today}T00:00:00+00:00",
@@ -349,7 +349,7 @@ def flow_values(client: Client, _since: None) -> Pages:
 
 
 def _report(client: Client, kind: str, table: Table, timeframe: Mapping[str, str]) -> Pages:
-    """The values of a kind of message, orders being the conversions; a report for each metric of orders."""
+    """Yield the values of a kind of message, with orders as conversions; one report per metric of orders."""
     for metric_id in _metric_ids(client).get(ORDER_ROLE, []):
         asked = {
             "statistics": [column.name for column in table.columns if column.at == "statistics"],
@@ -364,7 +364,7 @@ def _report(client: Client, kind: str, table: Table, timeframe: Mapping[str, str
 
 
 def _metric_ids(client: Client) -> dict[str, list[str]]:
-    """The ids of metrics by their role: as the account maps them, else by name.
+    """Return the ids of metrics by role: as mapped by the account, otherwise by name.
 
     Several names, and several integrations with one name, may have the same role.
     """
@@ -378,7 +378,7 @@ def _metric_ids(client: Client) -> dict[str, list[str]]:
 
 
 def _mapped_ids(client: Client) -> dict[str, list[str]]:
-    """The ids of the metrics that the account maps to a role; of one that it made itself, those it sums."""
+    """Return the ids of the metrics mapped to a role; for a custom metric, the ids of those it sums."""
     roles = {mapped: role for role, mapped in seeds.rows("klaviyo_metric_roles", "role", "mapped_metric")}
     found: dict[str, list[str]] = {}
     for page in mapped_metrics(client):
@@ -391,5 +391,5 @@ def _mapped_ids(client: Client) -> dict[str, list[str]]:
 
 
 def _utc(moment: datetime) -> str:
-    """The form that is safe in a filter: no blank, no plus sign, whole seconds."""
+    """Return the form that is safe in a filter: no blank, no plus sign, whole seconds."""
     return f"{moment.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"

@@ -17,7 +17,7 @@ ENVELOPE = "type relationships links"
 
 
 def included(kind: str, owner: str) -> str:
-    """SQL that unfolds a list to what is included with its rows, which alone tell whose it is: as `owner`."""
+    """Return SQL that unfolds a list to objects included with its rows; only the row gives the `owner`."""
     pointers = f"$.relationships.{kind}s.data"
     pointed = f"from_json(row -> '{pointers}', '[\"JSON\"]')"
     return f"""
@@ -49,7 +49,7 @@ ACCOUNTS = Table(
         *attributes("text", "timezone preferred_currency locale industry"),
         attribute("test_account", "bool"),
     ],
-    drops=f"{ENVELOPE} attributes",  # the rest says who to write to: nothing that a model needs
+    drops=f"{ENVELOPE} attributes",  # the rest is contact data that no model needs
 )
 PROFILES = Table(
     SCHEMA,
@@ -72,7 +72,7 @@ PROFILES = Table(
         key="id",
         other_keys=("external_id",),
         is_owner=True,
-        # Neither streets nor positions: no model needs to know more than the city.
+        # Neither streets nor positions: no model needs more than the city.
         kept={"location": Kept(("city", "region", "country", "timezone"), known=True)},
     ),
 )
@@ -220,7 +220,7 @@ MAPPED_METRICS = Table(
         Column("metric_groups", "json"),
     ],
     drops=ENVELOPE,
-    # A metric of the account's own making is a sum of others, which are told with it.
+    # A custom metric of the account is a sum of others, which come with it.
     unfolds="""
         select json_merge_patch(row, json_object('metric_groups', (
             select any_value(one -> '$.attributes.definition.metric_groups')
@@ -246,7 +246,7 @@ EVENTS = Table(
         Column("attributions", "json"),
     ],
     drops=ENVELOPE,
-    # What an event is attributed to is included with it: none, one or several.
+    # The attributions of an event are included with it: none, one or several.
     unfolds="""
         with pointers as (
             select
@@ -284,7 +284,7 @@ EVENTS = Table(
 
 
 def events(named: Sequence[str]) -> Table:
-    """Return the table of events with further properties that the setting names."""
+    """Return the table of events with the additional properties from the setting."""
     people = BY_PROFILE if EVENTS.people is None else EVENTS.people
     kept = {"event_properties": replace(EVENT_PROPERTIES, named=tuple(dict.fromkeys(named)))}
     return replace(EVENTS, people=replace(people, kept=kept))
@@ -353,7 +353,7 @@ CAMPAIGN_VALUES = Table(
         Column("conversion_metric_id", "text", known=True),
         Column("measured_on", "date", known=True),
         *each(
-            "double",  # counts, too
+            "double",  # counts as well
             "recipients delivered opens_unique clicks_unique bounced conversions conversion_uniques "
             "conversion_value",
             "statistics",
@@ -417,7 +417,7 @@ METRIC_AGGREGATES = Table(
         Column("unique_count", "bigint", field="unique"),
         Column("sum_value", "double"),
     ],
-    # The answer has an array of days and, per message, arrays beside it. Days without an event are left out.
+    # The answer has an array of days and, per message, parallel arrays. Days without an event are omitted.
     # Events of no flow and no message have blanks, nulls or nothing in place of the two.
     unfolds=f"""
         select row from (
@@ -453,7 +453,7 @@ FLOW_VALUES = Table(
         Column("conversion_metric_id", "text", known=True),
         Column("measured_on", "date", known=True),
         *each(
-            "double",  # counts, too
+            "double",  # counts as well
             "recipients delivered opens opens_unique clicks clicks_unique bounced unsubscribes conversions "
             "conversion_value revenue_per_recipient",
             "statistics",

@@ -1,4 +1,4 @@
-"""Mavera: personas, threads, studies, voices, generations; and the ledger of what was sent, our database."""
+"""Mavera: personas, threads, studies, voices, generations; and the ledger of requests, our own database."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -19,7 +19,7 @@ def resources(settings: Settings) -> list[Resource]:
         Resource(
             tables.FOCUS_GROUPS, reads.each_whole("focus-groups", tables.FOCUS_GROUPS), cursor="updated_at"
         ),
-        # No paging of this list is documented; that it is empty is usual.
+        # No paging of this list is documented; an empty one is usual.
         Resource(
             tables.BRAND_VOICES,
             reads.each_whole("brand-voices", tables.BRAND_VOICES, Whole(empty_ends=False)),
@@ -43,7 +43,7 @@ def connect(settings: Settings, key: str) -> Vendor:
 
 
 def tell(get: Callable[[str], Any], settings: Settings, _scopes: str) -> Iterator[Remark]:
-    """Whether the configured workspace is one of the account's."""
+    """Return whether the configured workspace belongs to the account."""
     listed, chosen = get("workspaces"), settings.mavera_workspace_id
     workspaces = {row["id"] for row in listed["data"]}
     if chosen is None:

@@ -1,4 +1,4 @@
-"""How the tables of Mavera are read."""
+"""Reads the tables of Mavera."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,8 +22,7 @@ LEDGER_ROWS = 10_000
 
 @dataclass(frozen=True)
 class EitherWay:
-    """The two styles that Mavera's reference shows for one and the same list: by cursor, or by offset and
-    total."""
+    """The two styles that Mavera's reference shows for the same list: by cursor, or by offset and total."""
 
     empty_ends: bool = True
     total: str = "$.total"
@@ -41,14 +40,14 @@ class EitherWay:
 
 
 def personas(client: Client, _since: None) -> Pages:
-    """Base personas and the account's own; which are which is `is_custom`, not a filter."""
+    """Yield base personas and the account's own; `is_custom` tells them apart, there is no filter."""
     yield from client.pages("personas", PERSONAS, EitherWay())
 
 
 def each_whole(
     path: str, table: Table, paging: Paging = EitherWay()
 ) -> Callable[[Client, datetime | None], Pages]:
-    """Rows of a list, each asked for with all it holds, unless it has not moved since the last run."""
+    """Yield rows of a list, each requested in full unless it is unchanged since the last run."""
 
     def read(client: Client, since: datetime | None) -> Pages:
         for page in client.pages(path, table, paging):
@@ -60,9 +59,9 @@ def each_whole(
 
 
 def ledger(url: str) -> Iterator[pa.Table]:
-    """The journal as it stands, read-only; none where nothing was ever sent. The file is never created.
+    """Yield the journal, read-only; nothing if nothing was ever sent. The file is never created.
 
-    Raises SourceError where the ledger is damaged or cannot be reached.
+    Raises SourceError if the ledger is damaged or cannot be reached.
     """
     address = sa.make_url(url)
     if address.get_backend_name() == "sqlite":

@@ -37,7 +37,7 @@ FOCUS_GROUPS = OUR_TABLE(
     ("id",),
     [
         *each("text", "id name status workspace_id"),
-        # No reference of focus groups is known: their insides stay as they came.
+        # No reference of focus groups exists: their contents are stored unchanged.
         *each("any", "persona_ids questions results usage error"),
         *each("timestamptz", "created_at updated_at"),
     ],

@@ -81,7 +81,7 @@ def connect(settings: Settings, key: str) -> Vendor:
 
 
 def tell(get: Callable[[str], Any], _settings: Settings, scopes: str) -> Iterator[Remark]:
-    """Whether the key can write, which SendGrid says of every key."""
+    """Return whether the key can write, which SendGrid reports for every key."""
     rights = [right for right in get("scopes")["scopes"] if right.split(".")[-1] in WRITING]
     if rights:
         more = f" and {len(rights) - 1} more" if len(rights) > 1 else ""

@@ -1,4 +1,4 @@
-"""How the tables of SendGrid are read."""
+"""Reads the tables of SendGrid."""
 
 import json
 import time
@@ -53,12 +53,12 @@ FILE_MEGABYTES = 100
 
 
 def single_sends(client: Client, _since: object) -> Iterator[pa.Table]:
-    """Every single send: there is no filter on what changed."""
+    """Yield every single send: there is no filter for changes."""
     yield from client.pages("marketing/singlesends", SINGLE_SENDS, LIST)
 
 
 def single_send_details(client: Client, since: datetime | None) -> Pages:
-    """What the listing leaves out, a request for each single send that changed."""
+    """Yield the fields that the listing omits, a request for each single send that changed."""
     for send in _sends(client):
         if since is None or send["updated_at"] is None or send["updated_at"] >= since:
             path, ids = "marketing/singlesends/{id}", {"id": send["id"]}
@@ -66,13 +66,13 @@ def single_send_details(client: Client, since: datetime | None) -> Pages:
 
 
 def single_send_daily_stats(client: Client, since: date | None, history_days: int) -> Pages:
-    """Each single send by day from `since` on, a request for each that was sent in the READ_FOR before it."""
+    """Yield each single send by day from `since` on, a request for each sent in the READ_FOR before it."""
     first = since or client.today - timedelta(days=history_days)
     for send in _sends(client):
         if send["status"] != "triggered":
             continue
         sent = send["send_at"] or send["updated_at"]
-        sent_on = sent.date() if sent else first  # where no date could be read, it may be any day
+        sent_on = sent.date() if sent else first  # an unreadable date may be any day
         last = min(sent_on + READ_FOR, client.today) if sent else client.today
         if first <= last and sent_on <= last:
             days = {"start_date": f"{max(first, sent_on)}", "end_date": f"{last}"}
@@ -81,7 +81,7 @@ def single_send_daily_stats(client: Client, since: date | None, history_days: in
 
 
 def _sends(client: Client) -> Iterator[dict[str, Any]]:
-    """The single sends as the listing has them. Raises ChangedTypeError where a page of it has no dates."""
+    """Yield the single sends of the listing. Raises ChangedTypeError if a page of it has no dates."""
     for page in single_sends(client, None):
         Form(SINGLE_SENDS).take(page, "created_at")
         yield from page.to_pylist()
@@ -93,11 +93,11 @@ def single_send_stats(client: Client, _since: None) -> Pages:
 
 
 def single_send_variation_stats(client: Client, _since: None) -> Pages:
-    """Of each A/B test its totals by variation and phase, a request each: the listing has the whole only."""
+    """Yield totals of each A/B test by variation and phase, a request each: the listing has only the sum."""
     by_part = {"aggregated_by": "total", "group_by": "ab_variation,ab_phase"}
     for send in _sends(client):
         if send["is_abtest"] and send["status"] == "triggered":
-            # Without dates the vendor takes some of its own.
+            # Without dates the vendor uses its own.
             first = f"{send['created_at']:%Y-%m-%d}" if send["created_at"] else FIRST_DAY
             days = {"start_date": first, "end_date": f"{client.today}"}
             path, ids = "marketing/stats/singlesends/{id}", {"id": send["id"]}
@@ -105,7 +105,7 @@ def single_send_variation_stats(client: Client, _since: None) -> Pages:
 
 
 def automation_stats(client: Client, _since: None) -> Pages:
-    """Each automation's totals since it began, and those of its steps, a request for each automation."""
+    """Yield each automation's totals since it began, and those of its steps, one request per automation."""
     path = "marketing/stats/automations"
     for page in client.pages(path, AUTOMATION_STATS, STATS):
         yield page
@@ -125,9 +125,9 @@ def automation_stats(client: Client, _since: None) -> Pages:
 
 
 def suppressions(client: Client, _since: None, *, table: Table, lists: Sequence[str]) -> Pages:
-    """The whole of each list: who was taken off leaves no trace. Newest first, so that who is added meanwhile
-    makes a row come twice and none be missed; up to a moment by our clock, who came since would be left out
-    when it is behind. An empty list is asked for again, for a slip of the vendor would take everybody off.
+    """Yield each list completely: removed people leave no trace. Newest first, so that people added meanwhile
+    repeat a row and none is missed. There is no end time: a slow clock would exclude new people. An empty
+    list is requested again, because a vendor's error would remove everybody.
     """
     for name in lists:
         yield from client.pages(f"suppression/{name}", table, BY_OFFSET, known={"list": name})
@@ -138,7 +138,7 @@ def unsubscribe_groups(client: Client, _since: None) -> Pages:
 
 
 def group_suppressions(client: Client, _since: None) -> Pages:
-    """Who left which group. How this list is paged is not documented; live, it takes what the others take."""
+    """Yield who left which group. Its paging is undocumented; live, it takes the others' parameters."""
     yield from client.pages("asm/suppressions", GROUP_SUPPRESSIONS, BY_OFFSET)
 
 
@@ -151,7 +151,7 @@ def daily(
     countries: Sequence[str],
     history_days: int,
 ) -> Pages:
-    """A stat by day from `since` to today, at most a year a request; an empty old day is no deletion."""
+    """Yield a stat by day from `since` to today, at most a year a request; empty old days delete nothing."""
     start = since or client.today - timedelta(days=history_days)
     while start <= client.today:
         end = min(start + timedelta(days=DAYS_A_REQUEST - 1), client.today)
@@ -171,20 +171,20 @@ def lists(client: Client, _since: None) -> Pages:
 
 
 def segments(client: Client, _since: None) -> Pages:
-    """Every segment, with the contacts that the vendor counted in it: one answer, no paging."""
+    """Yield every segment, with SendGrid's count of its contacts: one answer, no paging."""
     yield from client.pages("marketing/segments/2.0", SEGMENTS, Whole())
 
 
 def field_definitions(client: Client, _since: None) -> Pages:
-    """The fields that the account made up."""
+    """Yield the account's custom fields."""
     yield from client.pages("marketing/field_definitions", FIELD_DEFINITIONS, Whole())
 
 
 def contacts(client: Client, _since: None) -> Pages:
-    """Everybody, by way of an export: the listing stops at the 50 newest.
+    """Yield all contacts, through an export: the listing stops at the 50 newest.
 
-    Raises SourceError where the files have fewer contacts than the vendor counted, read again and again, or
-    where the vendor does not say how many there are.
+    Raises SourceError if the files repeatedly have fewer contacts than the vendor counted, or if the vendor
+    gives no count.
     """
     export = _exported(client)
     promised = export["contact_count"]
@@ -205,19 +205,19 @@ def contacts(client: Client, _since: None) -> Pages:
 
 
 def _counted(client: Client) -> int | None:
-    """SendGrid's own count of all contacts."""
+    """Return SendGrid's own count of all contacts."""
     counted = _only(client.pages("marketing/contacts/count", COUNT, Whole())).get("contact_count")
     return None if counted is None else int(counted)
 
 
 def contact_counts(client: Client, _since: None) -> Pages:
-    """SendGrid's own count of all contacts, one a day: a witness of how many were loaded."""
+    """Yield SendGrid's own count of all contacts, once a day: a witness for the number loaded."""
     known = {"measured_on": client.today}
     yield from client.pages("marketing/contacts/count", CONTACT_COUNTS, Whole(), known=known)
 
 
 def contact_count(client: Client, _parent: str) -> int | None:
-    """The same as a witness, None where it is not given."""
+    """Return the same count as a witness, None if it is not given."""
     try:
         return _counted(client)
     except (RefusedError, SourceError):
@@ -225,7 +225,7 @@ def contact_count(client: Client, _parent: str) -> int | None:
 
 
 def _exported(client: Client) -> dict[str, Any]:
-    """Run an export of all contacts to its end. One runs at a time: another, whoever began it, goes first."""
+    """Run an export of all contacts to its end. One runs at a time: an earlier one goes first."""
     path, once = "marketing/contacts/exports", Whole(empty_ends=False)
     for times in range(POLLS):
         jobs = [job for page in client.pages(path, EXPORTS, once) for job in page.to_pylist()]
@@ -248,5 +248,5 @@ def _exported(client: Client) -> dict[str, Any]:
 
 
 def _only(pages: Iterator[pa.Table]) -> dict[str, Any]:
-    """The first row of an answer that has one; empty where it could not be read."""
+    """Return the first row of an answer; empty if it could not be read."""
     return next((row for page in pages for row in page.to_pylist()), {})

@@ -29,9 +29,9 @@ SINGLE_SEND_DETAILS = Table(
         Column("id", "text"),
         Column("subject", "text", "email_config"),
         Column("updated_at", "timestamptz"),
-        *each("json", "send_to ab_test"),  # ab_test is in no document, but in live answers
+        *each("json", "send_to ab_test"),  # ab_test is undocumented, but in live answers
     ],
-    # The listing has the rest, and the whole text of every mail is of no use to any model.
+    # The listing has the rest, and no model needs the full text of every mail.
     drops="name status categories send_at is_abtest created_at email_config warnings",
 )
 FIGURES = [
@@ -51,7 +51,7 @@ DAILY_STATS = Table(
     "single_send_daily_stats",
     ("id", "date"),
     [Column("id", "text"), Column("date", "date", field="aggregation"), *FIGURES],
-    drops="ab_variation ab_phase",  # asked for the whole, so always "all"
+    drops="ab_variation ab_phase",  # the whole was requested, so always "all"
 )
 AUTOMATION_STATS = Table(
     SCHEMA,
@@ -96,7 +96,7 @@ CONTACTS = Table(
         *each("text", "contact_id email first_name last_name city state_province_region country"),
         *each("timestamptz", "created_at updated_at"),
     ],
-    # No model needs to know how else to reach somebody. The account's own fields are what is left: `other`.
+    # No model needs other ways to contact a person. The account's custom fields remain: `other`.
     drops="address_line_1 address_line_2 postal_code phone_number phone_number_id alternate_emails whatsapp "
     "line facebook unique_name external_id anonymous_id",
     people=Trace(
@@ -104,7 +104,7 @@ CONTACTS = Table(
         names=(("first_name", "last_name"),),
         key="contact_id",
         is_owner=True,
-        keeps_other=True,  # the fields that the account made up: a job groups contacts by them
+        keeps_other=True,  # the account's custom fields: a job groups contacts by them
     ),
 )
 EXPORTS = Table(
@@ -158,7 +158,7 @@ COUNT = Table(SCHEMA, "contact_count", ("contact_count",), [Column("contact_coun
 
 
 def by_day(name: str, metrics: str, *, is_split: bool = True) -> Table:
-    """A stat by day; a split one has several rows a day, told apart by type and name."""
+    """Return a stat by day; a split one has several rows a day, identified by type and name."""
     split = each("text", "type name") if is_split else []
     return Table(
         SCHEMA,

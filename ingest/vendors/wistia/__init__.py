@@ -1,6 +1,6 @@
 """Wistia (Data and Stats API): medias with stats, curves, captions and settings, visitors, viewing events.
 
-Both tracks are read alike; the end of the base URL, /v1 or /modern, says which one is.
+Both tracks are read alike; the end of the base URL, /v1 or /modern, selects the track.
 """
 
 from collections.abc import Callable, Iterator
@@ -87,9 +87,9 @@ def _of_each_media(path: str, table: Table, paging: Paging = reads.ONE) -> Calla
 
 def connect(settings: Settings, key: str) -> Vendor:
     is_near = settings.world_of("wistia") == "sandbox"
-    # On loopback the limit may be switched off; where it is not, the answers say so.
+    # On loopback the limit may be switched off; if it is not, the answers say so.
     pace = Pace() if is_near else Pace([(REQUESTS_A_MINUTE, 60.0)])
-    # The modern track answers as one of its monthly releases did; without a header, as the newest.
+    # The modern track answers as in one of its monthly releases; without a header, as in the newest.
     release = {"X-Wistia-API-Version": settings.wistia_api_version}
     return Vendor(
         settings.wistia_base_url,
@@ -102,7 +102,7 @@ def connect(settings: Settings, key: str) -> Vendor:
 
 
 def tell(get: Callable[[str], Any], settings: Settings, scopes: str) -> Iterator[Remark]:
-    """What the token may do and when it expires, which the modern track says."""
+    """Return the token's permissions and expiry, which the modern track reports."""
     if not reads.is_modern(settings.wistia_base_url):
         yield Remark("ok", f"{scopes}; v1 is frozen, and tells no rights to write")
         return

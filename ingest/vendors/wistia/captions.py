@@ -1,8 +1,8 @@
-"""Captions cut into cues: `raw_wistia.caption_cues`, beside the raw text of `raw_wistia.captions`.
+"""Cuts captions into cues: `raw_wistia.caption_cues`, beside the raw text of `raw_wistia.captions`.
 
-Wistia serves what people uploaded: SRT and WebVTT in every spelling. Lines are first brought into plain SRT,
-which pysubs2 reads; a text without any line of times is left to pysubs2 to recognize. Tags, positions and
-entities never reach a cue. A text that did not change is not cut again.
+Wistia serves uploaded files: SRT and WebVTT in every spelling. Lines are first converted to plain SRT, which
+pysubs2 reads; pysubs2 itself recognizes texts without any line of times. Tags, positions and entities never
+reach a cue. Unchanged texts are not cut again.
 """
 
 import html
@@ -18,14 +18,14 @@ CUT = 1
 """Raised when texts are cut in another way: all of them are then cut again."""
 _TIME = r"(?:(\d{1,3}):)?(\d{1,2}):(\d{1,2})(?:[.,](\d{1,3}))?"
 _TIMES = re.compile(rf"^\s*{_TIME}\s*-{{1,3}}>\s*{_TIME}(?:\s.*)?$")
-_NO_TEXT = re.compile(r"^(?:NOTE|STYLE|REGION)\b")  # blocks of WebVTT that nobody sees
-# What styles or places a text: tags such as <i> and <v Speaker>, times inside a cue, {\an8} and its like.
+_NO_TEXT = re.compile(r"^(?:NOTE|STYLE|REGION)\b")  # blocks of WebVTT that are not displayed
+# Styles and positions in a text: tags such as <i> and <v Speaker>, times inside a cue, {\an8} and the like.
 _STYLE = re.compile(r"</?[a-zA-Z][^<>\n]*>|<[\d:.]+>|\{\\[^{}]*\}|\{[a-zA-Z]:[^{}]*\}")
 _INVISIBLE = re.compile("[\u200b-\u200f\u202a-\u202e\u2060\ufeff]")
 
 
 class Cue(NamedTuple):
-    """What is said from one second of a media to another, in one line."""
+    """The words from one second of a media to another, in one line."""
 
     started_seconds: float
     ended_seconds: float
@@ -33,21 +33,21 @@ class Cue(NamedTuple):
 
 
 def cues(subtitles: str) -> list[Cue]:
-    """The cues of a text in the order in which they appear; none where it holds none."""
+    """Return the cues of a text in the order in which they appear; empty if it has none."""
     lines = re.split(r"\r\n|\r|\n", subtitles.replace("\x00", ""))
     if plain := "\n".join(_srt(lines)):
         file = pysubs2.SSAFile.from_string(plain, format_="srt", keep_html_tags=True)
     else:
         try:
             file = pysubs2.SSAFile.from_string(subtitles)
-        except (pysubs2.Pysubs2Error, ValueError):  # no format that anybody knows
+        except (pysubs2.Pysubs2Error, ValueError):  # an unknown format
             return []
     found = (Cue(event.start / 1000, event.end / 1000, _said(event.text)) for event in file)
     return sorted(cue for cue in found if cue.text)
 
 
 def _srt(lines: list[str]) -> Iterator[str]:
-    """The same cues as plain SRT: numbers, full times, a text of one line and an empty line."""
+    """Return the same cues as plain SRT: numbers, full times, a text of one line and an empty line."""
     found: list[tuple[int, Any]] = [
         (place, times.groups()) for place, line in enumerate(lines) if (times := _TIMES.match(line))
     ]
@@ -63,7 +63,7 @@ def _srt(lines: list[str]) -> Iterator[str]:
 
 
 def _first_block(lines: list[str]) -> Iterator[str]:
-    """The lines up to an empty one; empty lines before them are skipped."""
+    """Return the lines up to an empty one; empty lines before them are skipped."""
     is_begun = is_skipped = False
     for line in lines:
         if not line.strip():
@@ -82,13 +82,13 @@ def _time(hours: str | None, minutes: str, seconds: str, fraction: str | None) -
 
 
 def _said(text: str) -> str:
-    """The words of a cue without style, place and entities, in one line."""
+    """Return the words of a cue without style, position and entities, in one line."""
     plain = _STYLE.sub("", text.replace(r"\N", " ").replace(r"\h", " "))
     return " ".join(_INVISIBLE.sub("", html.unescape(plain)).split())
 
 
 def cut(connection: duckdb.DuckDBPyConnection) -> None:
-    """Bring `raw_wistia.caption_cues` in line with the captions that were loaded."""
+    """Update `raw_wistia.caption_cues` from the captions that were loaded."""
     connection.execute(
         """
         create table if not exists raw_wistia.caption_cues (

@@ -1,4 +1,4 @@
-"""How the tables of Wistia are read."""
+"""Reads the tables of Wistia."""
 
 from collections.abc import Iterator
 from datetime import date, datetime, timedelta
@@ -14,9 +14,9 @@ from ingest.paging import Numbered, Paging, Parameters, Whole
 from ingest.typed import Table
 from ingest.vendors.wistia.tables import ACCOUNT_STATS_BY_DATE, EVENTS, MEDIA_STATS_BY_DATE, MEDIAS, VISITORS
 
-PAGE = Numbered(100)  # a larger page is cut to 100 without a word
+PAGE = Numbered(100)  # a larger page is silently cut to 100
 ONE = Whole()
-SOME = Whole(empty_ends=False)  # a media without captions is no sign of trouble
+SOME = Whole(empty_ends=False)  # a media without captions is usual
 LATE = timedelta(days=3)
 CLOSED_DAYS = 14
 """Days older than the overlap are asked for this many at a time."""
@@ -29,28 +29,28 @@ def is_modern(base_url: str) -> bool:
 
 
 def on_track(client: Client, path: str) -> str:
-    """A path as the track that is read has it: those of v1 end in `.json`."""
+    """Return a path for the configured track: paths of v1 end in `.json`."""
     return path if is_modern(client.vendor.base_url) else f"{path}.json"
 
 
 def medias(client: Client, _since: None = None) -> Iterator[pa.Table]:
-    """Every media: there is no filter on what changed."""
+    """Yield every media: there is no filter for changes."""
     yield from client.pages(on_track(client, "medias"), MEDIAS, PAGE)
 
 
 def projects(client: Client, _since: None, table: Table) -> Pages:
-    """Every project, which the modern track calls a folder."""
+    """Yield every project, which the modern track calls a folder."""
     name = "folders" if is_modern(client.vendor.base_url) else "projects"
     yield from client.pages(on_track(client, name), table, PAGE)
 
 
 def visitors(client: Client, _since: None) -> Pages:
-    """Every browser that loaded a player. The list moves while it is read: the next run heals it."""
+    """Yield every browser that loaded a player. The list moves during the read: the next run repairs it."""
     yield from client.pages(on_track(client, "stats/visitors"), VISITORS, PAGE)
 
 
 def events(client: Client, since: datetime | None, history_days: int) -> Pages:
-    """One row per viewing session, oldest window first, because inside a window the newest row comes first.
+    """Yield one row per viewing session, oldest window first, because a window starts with its newest row.
 
     A session in progress still grows and some arrive days late, so the last days are read again, day by day.
     """
@@ -83,7 +83,7 @@ def of_each_media(
     paging: Paging = ONE,
     params: Parameters | None = None,
 ) -> Pages:
-    """What `path` says of every media in the catalogue."""
+    """Yield the answers of `path` for every media in the catalogue."""
     for page in medias(client):
         for media_id in page.column("hashed_id").to_pylist():
             ids = {"media_id": media_id}
@@ -92,8 +92,8 @@ def of_each_media(
 
 
 def media_stats_by_date(client: Client, since: date | None, history_days: int) -> Pages:
-    """A media's counts by day, zero days too. Late sessions are counted on their day: the last ones are read
-    again.
+    """Yield a media's counts by day, zero days included. Late sessions count on their own day, so the last
+    days are read again.
     """
     days = _days(client, since, history_days)
     path = "stats/medias/{media_id}/by_date"
@@ -101,7 +101,7 @@ def media_stats_by_date(client: Client, since: date | None, history_days: int) -
 
 
 def account_stats_by_date(client: Client, since: date | None, history_days: int) -> Pages:
-    """The account's counts by day, with those of deleted medias. Not every v1 account is served them."""
+    """Yield the account's counts by day, deleted medias included. Not every v1 account gets them."""
     days = _days(client, since, history_days)
     try:
         yield from client.pages(on_track(client, "stats/account/by_date"), ACCOUNT_STATS_BY_DATE, ONE, days)

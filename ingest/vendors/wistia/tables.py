@@ -122,7 +122,7 @@ CUSTOMIZATIONS = Table(
         Column("plugin", "json"),
     ],
     drops="email encrypted private",  # an address filled in beforehand, a password
-    sparse=True,  # it has what somebody changed, and nothing where nobody did
+    sparse=True,  # only changed settings are present, possibly none
 )
 
 MEDIA_STATS_BY_DATE = Table(
@@ -145,7 +145,7 @@ ACCOUNT_STATS_BY_DATE = Table(
 
 
 def projects_table(modern: bool) -> Table:
-    """The raw table of projects: v1 joins the words of its names by capitals, the modern track by `_`."""
+    """Return the raw table of projects: v1 joins words of names in camel case, the modern track with `_`."""
 
     def spelled(name: str) -> str:
         first, *rest = name.split("_")
