@@ -1,6 +1,6 @@
 """Which Mavera account a ledger belongs to, by keyed fingerprints of base URL and accepted keys.
 
-With the key of another account it would seem as if all that was paid for were gone.
+With another account's key, all objects that were paid for would seem to be gone.
 """
 
 from activate.errors import KeyRefused, LedgerError
@@ -10,10 +10,10 @@ from activate.mavera import Mavera
 
 
 def require(ledger: Ledger, mavera: Mavera, key: str) -> None:
-    """Accept a key of the account that the ledger belongs to. Raises LedgerError where it may be another's.
+    """Accept a key of the ledger's account. Raises LedgerError if it may belong to another account.
 
-    The first key of a ledger is accepted unasked, and a later one where Mavera lists with it an object that
-    the ledger knows. A key that Mavera refuses is not judged: no call with it can do anything.
+    The first key of a ledger is accepted unchecked. A later key is accepted if Mavera lists an object for it
+    that the ledger knows. A key that Mavera refuses is not judged: no call with it can do anything.
     """
     if ledger.account.accepts(key):
         return
@@ -31,7 +31,7 @@ def require(ledger: Ledger, mavera: Mavera, key: str) -> None:
 
 
 def _lists_what_is_known(ledger: Ledger, mavera: Mavera) -> bool:
-    """Whether any known object is listed; a ledger that knows none has nothing to lose."""
+    """Whether Mavera lists any known object; True for a ledger without objects."""
     known: dict[str, set[str]] = {}
     for key, entry in ledger.entries().items():
         if entry.remote_id:

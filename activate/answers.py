@@ -1,4 +1,4 @@
-"""What Mavera answers: an object with its id, its state, its credits and its times."""
+"""Mavera's answers: objects with their id, state, credits and times."""
 
 import math
 from collections.abc import Mapping
@@ -10,17 +10,17 @@ from activate.reader import lacking
 from common import assumptions
 from privacy import outside
 
-MOST_CREDITS: Final = 2**31 - 1  # that a row of the ledger holds
-MESSAGE_CHARACTERS: Final = 200  # of what Mavera says about a refusal
+MOST_CREDITS: Final = 2**31 - 1  # that fit a row of the ledger
+MESSAGE_CHARACTERS: Final = 200  # kept of Mavera's message about a refusal
 
 State = Literal["done", "failed", "waiting"]
 
 
 class Answer(NamedTuple):
-    """What Mavera made of a call. `credits` is None where it did not say, `body` its answer as it came.
+    """Mavera's answer to a call. `credits` is None if Mavera reported none; `body` is the unchanged answer.
 
     A study or a brand voice is `waiting` until it has its results, a generation until it has its text; each
-    may have `failed`. `is_wordless` where it lacks the text that was asked for.
+    may have `failed`. `is_wordless`: the requested text is missing.
     """
 
     remote_id: str
@@ -37,16 +37,16 @@ class Answer(NamedTuple):
 
 
 def answered(thing: str, body: Any, state: State = "done") -> Answer:
-    """Return an object, created or listed, as the answer to its creation; `thing` names it in an error."""
+    """Return a created or listed object as the answer to its creation; `thing` names it in an error."""
     if not body.get("id"):
         raise OutcomeUnknown(f"Mavera answered without the id of the {thing}", body)
     return Answer(str(body["id"]), None, credits_in(body), body, state)
 
 
 def state_of(status: object, results: object = None) -> State:
-    """Say whether an object has its results, came to nothing, or is still at work.
+    """Return whether an object is done, failed, or still running.
 
-    Results say more than a state's name, unless that says that they are not complete yet.
+    Results take precedence over the state's name, unless the name says that they are incomplete.
     """
     spelled = str(status).casefold()
     if spelled in assumptions.COMPLETED or (results and spelled not in assumptions.AT_WORK):
@@ -55,12 +55,12 @@ def state_of(status: object, results: object = None) -> State:
 
 
 def is_proof(body: Any) -> bool:
-    """Whether an answer shows that its work was done and charged, even where nothing identifies it."""
+    """Whether an answer shows that its work was done and charged, even if nothing identifies it."""
     return isinstance(body, Mapping) and any(body.get(field) for field in assumptions.PROOFS)
 
 
 def credits_in(body: Any) -> int | None:
-    """Return what an object cost, wherever its kind says it; None where it does not."""
+    """Return the credits of an object, from the field that its kind uses; None if it has none."""
     usage = body.get("usage")
     used = whole_credits(usage.get("credits_used")) if isinstance(usage, dict) else None
     return whole_credits(body.get("credits_charged")) if used is None else used
@@ -72,12 +72,12 @@ def created_at(row: Mapping[str, Any]) -> datetime:
 
 
 def touched_at(row: Mapping[str, Any]) -> datetime:
-    """Return when a listed object was last changed, as far as it says so."""
+    """Return when a listed object was last changed, or else made."""
     return _moment(row, "updated_at" if row.get("updated_at") else "created_at")
 
 
 def _moment(row: Mapping[str, Any], field: str) -> datetime:
-    """Read a time; Mavera writes Unix seconds here and ISO 8601 there."""
+    """Read a time; Mavera uses both Unix seconds and ISO 8601."""
     value = row.get(field)
     try:
         if isinstance(value, int | float):
@@ -92,7 +92,7 @@ def _moment(row: Mapping[str, Any], field: str) -> datetime:
 
 
 def whole_credits(value: Any) -> int | None:
-    """Return credits as Mavera tells them, parts of one as a whole; None where that can be no price."""
+    """Return Mavera's credits, rounded up to a whole number; None if the value cannot be a price."""
     if isinstance(value, bool):
         return None
     try:
@@ -103,6 +103,6 @@ def whole_credits(value: Any) -> int | None:
 
 
 def one_line(value: Any) -> str:
-    """Return what Mavera says as one short line that may be shown and kept."""
+    """Return a text of Mavera's as one short line that may be shown and kept."""
     text = value.replace('"', "'") if isinstance(value, str) else ""
     return outside.words(text, MESSAGE_CHARACTERS) if text.strip() else ""

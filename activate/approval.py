@@ -1,6 +1,6 @@
-"""A plan as somebody approved it: written to a file, and held against the present before it is applied.
+"""Approved plans: written to a file, and compared with the present before they are applied.
 
-The file has keys of records, hashes and prices; no fact, no text and no key of an account.
+The file has record keys, hashes and prices, but no facts, texts or account keys.
 """
 
 import hashlib
@@ -26,7 +26,7 @@ from activate.records import MARKER, canonical
 from common.settings import Settings
 
 LAYOUT: Final = 1
-# What a plan hangs on beside the rows: changed since, the plan would be another one.
+# The settings that a plan depends on: if they change, the plan would be another one.
 SETTINGS: Final = ("smallest_cohort", "credit_budget", "credit_budget_per_run", "mavera_study_days")
 LOOKED_AT: Final = frozenset({"look up", "wait"})
 DONE: Final = {"create": "created", "update": "updated", "adopt": "adopted", "forget": "forgotten"}
@@ -37,7 +37,7 @@ class _Part(BaseModel):
 
 
 class ApprovedStep(_Part):
-    """One wanted record as it was planned; prices in credits. `payload_sha256` is over what would be sent."""
+    """One wanted record as planned; prices in credits. `payload_sha256` is the hash of the planned body."""
 
     key: str
     action: Action
@@ -54,7 +54,7 @@ class ApprovedStep(_Part):
 
 
 class Standing(_Part):
-    """An object in Mavera that is ours; `text_sha256` is over its words, empty where nobody looked."""
+    """A remote object of ours; `text_sha256` is the hash of its words, empty if they were not read."""
 
     kind: str
     object_id: str
@@ -63,16 +63,16 @@ class Standing(_Part):
 
 
 class Seen(_Part):
-    """What Mavera listed as it was planned; no thread was newer than `threads_until`, by Mavera's clock."""
+    """Mavera's lists at planning time; no thread was newer than `threads_until`, by Mavera's clock."""
 
     objects: tuple[Standing, ...]
     threads_until: datetime | None
 
 
 class Approval(_Part):
-    """The contents of the file. `budget` is what `--budget` said; `sha256` is over all the rest.
+    """The contents of the file. `budget` is the value of `--budget`; `sha256` is the hash of all the rest.
 
-    `seal` is made of that by the ledger's secret.
+    `seal` is the hash sealed with the ledger's secret.
     """
 
     layout: Literal[1]
@@ -92,7 +92,7 @@ class Approval(_Part):
 
     @property
     def keys(self) -> frozenset[str]:
-        """The records that it sends."""
+        """The keys of the records that it sends."""
         return frozenset(step.key for step in self.steps if step.sends)
 
     def receipt(self) -> str:
@@ -111,7 +111,7 @@ def of(
     seen: Seen | None,
     ledger: Ledger,
 ) -> Approval:
-    """Return a plan as it can be approved, sealed by the ledger."""
+    """Return a plan for approval, sealed by the ledger."""
     approval = Approval(
         layout=LAYOUT,
         planned_at=ledger.now(),
@@ -131,7 +131,7 @@ def of(
 
 
 def write(approval: Approval, file: Path) -> None:
-    """Put the plan into `file`, in place of what it held. Raises ApprovalError where that cannot be."""
+    """Write the plan to `file`, replacing its contents. Raises ApprovalError if that fails."""
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     try:
         draft.write_text(approval.model_dump_json(indent=1) + "\n", encoding="utf-8")
@@ -143,7 +143,7 @@ def write(approval: Approval, file: Path) -> None:
 
 
 def read(file: Path, settings: Settings) -> Approval:
-    """Return the plan in `file`. Raises ApprovalError where it is none, changed by hand or of elsewhere."""
+    """Return the plan in `file`. Raises ApprovalError if it is invalid, edited or for another Mavera."""
     again = f"Plan again: {command('plan', file)}"
     try:
         approval = Approval.model_validate_json(file.read_bytes())
@@ -165,7 +165,7 @@ def read(file: Path, settings: Settings) -> Approval:
 
 
 def _require_sealed(approval: Approval, file: Path, ledger: Ledger) -> None:
-    """Raise ApprovalError where the file is not as `plan --save` of this very ledger wrote it."""
+    """Raise ApprovalError unless `plan --save` wrote the file with this ledger."""
     if not hmac.compare_digest(approval.seal.encode(), ledger.account.seal_of(approval.sha256).encode()):
         raise ApprovalError(
             f"{file} was changed after plan --save wrote it, or belongs to another ledger: nothing was sent. "
@@ -198,11 +198,11 @@ def _sha256(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-# --- what Mavera has ---------------------------------------------------------------------------------
+# --- remote objects ----------------------------------------------------------------------------------
 
 
 def look(mavera: Mavera, kinds: Collection[str], ledger: Ledger) -> Seen:
-    """List what is ours in Mavera: what the ledger knows, and what carries a reference. Costs nothing."""
+    """List our remote objects: those in the ledger, and those that carry a reference. Free."""
     known = {
         entry.thread_id or str(entry.remote_id): key
         for key, entry in ledger.entries().items()
@@ -218,7 +218,7 @@ def look(mavera: Mavera, kinds: Collection[str], ledger: Ledger) -> Seen:
 
 
 def _standing(kind: Kind, row: Mapping[str, Any], known: Mapping[str, str]) -> Standing:
-    """Return what a list shows of an object; what has to be opened tells only how many messages it has."""
+    """Return the listed state of an object; for a thread, that is only the number of its messages."""
     fields = kind.echo if kind.is_listed_whole else ("message_count",)
     words = [str(row.get(field) or "") for field in fields]
     reference = MARKER.search(words[-1])
@@ -226,18 +226,16 @@ def _standing(kind: Kind, row: Mapping[str, Any], known: Mapping[str, str]) -> S
     return Standing(kind=kind.name, object_id=row["id"], key=key, text_sha256=_sha256(words))
 
 
-# --- what has moved since ----------------------------------------------------------------------------
+# --- changes since the plan --------------------------------------------------------------------------
 
 
 def require_unmoved(
     approval: Approval, file: Path, settings: Settings, wanted: Plan, ledger: Ledger, mavera: Mavera
 ) -> None:
-    """Raise ApprovalError, with a line per thing that has moved, where something has since it was planned.
+    """Raise ApprovalError, with one line per change, if anything has changed since the plan.
 
-    So it does in one line where the file is not as this ledger sealed it.
-
-    `wanted` is the plan of now, for any budget. What this plan's own earlier runs did is no move: the next
-    one goes on where they ended.
+    It raises a single line if this ledger did not seal the file. `wanted` is the current plan, for any
+    budget. Earlier runs of this plan do not count as changes: the next one continues where they ended.
     """
     runs = set(ledger.runs_of(approval.sha256))
     own = [call for call in ledger.calls() if call.run_id in runs]
@@ -259,7 +257,7 @@ def require_unmoved(
 def _moved_settings(approval: Approval, settings: Settings) -> Iterator[str]:
     for name, now in _settings(settings).items():
         before = approval.settings.get(name)
-        # A plan made without a budget shows what one has to be.
+        # A plan made without a budget shows how large the budget must be.
         if before != now and not (name == "credit_budget" and before == 0):
             yield f"{name.upper()} was {_amount(before)} and is {_amount(now)}"
 
@@ -282,7 +280,7 @@ def _moved_records(approval: Approval, wanted: Plan, own: Sequence[Call]) -> Ite
         if step is None:
             yield f"{before.key} is wanted no more"
         elif not (before.sends or step.sends) and before.action == step.action:
-            continue  # nothing was to be sent of it, and nothing is
+            continue  # neither plan sends it
         elif before.fingerprint != step.record.fingerprint:
             yield f"{before.key} has other facts or words"
         elif before.payload_sha256 != _sha256(step.record.payload):
@@ -300,7 +298,7 @@ def _moved_records(approval: Approval, wanted: Plan, own: Sequence[Call]) -> Ite
 def _moved_objects(approval: Approval, ledger: Ledger, mavera: Mavera, own: Sequence[Call]) -> Iterator[str]:
     now = look(mavera, approval.kinds, ledger)
     done = {call.key for call in own}
-    # What was sent and never answered may have come to be at any time, and is told by its reference.
+    # Unanswered requests may have created objects at any time; the reference identifies them.
     expected = done | {step.key for step in approval.steps if step.action in LOOKED_AT}
     seen = approval.seen or _told_by(ledger, approval.kinds)
     before = {standing.object_id: standing for standing in seen.objects}
@@ -324,7 +322,7 @@ def _moved_objects(approval: Approval, ledger: Ledger, mavera: Mavera, own: Sequ
 
 
 def _told_by(ledger: Ledger, kinds: Collection[str]) -> Seen:
-    """Return what should stand in Mavera by the ledger, for a plan that was made without a key."""
+    """Return the expected remote objects from the ledger, for a plan that was made without a key."""
     standing = (
         Standing(
             kind=key.split("/")[0], object_id=entry.thread_id or str(entry.remote_id), key=key, text_sha256=""

@@ -1,4 +1,4 @@
-"""The facts that a job declares in its YAML: no other may leave for it."""
+"""The facts that a job declares in its YAML: no other facts may leave."""
 
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
@@ -11,15 +11,15 @@ LOADER: Final[type] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class Declared(NamedTuple):
-    """The facts of one kind of a job's records: `types` says as what each may leave (firewall.DECLARABLE),
-    `earlier` gives the names that facts had in earlier versions, each with the name of today.
+    """The facts of one kind of a job's records: `types` has the declared type of each (firewall.DECLARABLE),
+    `earlier` maps names in earlier versions to the current names.
     """
 
     types: Mapping[str, Any] = MappingProxyType({})
     earlier: Mapping[str, str] = MappingProxyType({})
 
     def by_path(self) -> dict[str, str]:
-        """Return the type of each value inside the facts by its path, as in `outer[].inner`."""
+        """Return the type of each value in the facts by its path, as in `outer[].inner`."""
         return dict(_by_path(self.types))
 
 
@@ -31,12 +31,12 @@ def file_of(template: str) -> str:
 
 @lru_cache(maxsize=64)
 def read(text: str) -> Mapping[str, Declared]:
-    """Return what the YAML of a job declares, by kind.
+    """Return the declarations in a job's YAML, by kind.
 
-    Raises yaml.YAMLError where it is not YAML, ValueError where a fact is declared without a type.
+    Raises yaml.YAMLError if it is not YAML, ValueError if a fact is declared without a type.
     """
     declared = {}
-    for model in (yaml.load(text, LOADER) or {}).get("models") or ():  # noqa: S506 - it is the safe one
+    for model in (yaml.load(text, LOADER) or {}).get("models") or ():  # noqa: S506 - LOADER is a safe loader
         facts = model.get("config", {}).get("meta", {}).get("facts") or {}
         for name, fact in facts.items():
             if not isinstance(fact, Mapping) or "type" not in fact:

@@ -1,4 +1,4 @@
-"""What moved between two sets of facts, how far, and whether it counts. Pure."""
+"""Compare two sets of facts: which values moved, how far, and whether that counts. Pure."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -7,8 +7,8 @@ from typing import Any, Final, NamedTuple, TypeGuard
 
 Facts = Mapping[str, Any]
 SHARE: Final = "share"
-NAMED: Final = frozenset({"name", "quote"})  # declared so, a text is somebody's and no measure of people
-LABEL_CHARACTERS: Final = 60  # of the texts that name an item of a list
+NAMED: Final = frozenset({"name", "quote"})  # declared types of texts that somebody gave
+LABEL_CHARACTERS: Final = 60  # kept of the texts that name an item of a list
 
 
 class Change(NamedTuple):
@@ -20,10 +20,9 @@ class Change(NamedTuple):
 
 
 class Difference(NamedTuple):
-    """A fact that moved, how far and what its step is: 0 where any move counts.
+    """A fact that moved, how far, and its step (0 if any move counts).
 
-    `is_measured` where people moved it, and not somebody who gave a thing another name; `is_share` where each
-    of them has the same part in it.
+    `is_measured`: people moved it, not a new name for a thing. `is_share`: every person has the same part.
     """
 
     change: Change
@@ -34,13 +33,14 @@ class Difference(NamedTuple):
 
     @property
     def is_material(self) -> bool:
-        # Rounded, for 0.36 - 0.35 is a little more than 0.01.
+        # Rounded because 0.36 - 0.35 is slightly more than 0.01 in floating point.
         return not self.step or round(self.distance / self.step, 6) > 1
 
     def is_revealed_by(self, share_of_people: float) -> bool:
-        """Whether so many of the people can have made half of the move, or of the step.
+        """Whether this share of the people can have caused half of the move, or of the step.
 
-        They can move a share by no more than their part; what is none, such as money, one alone can at will.
+        They can move a share by no more than their part. One person can move other numbers, such as money,
+        by any amount.
         """
         bound = share_of_people if self.is_share else math.inf
         return self.is_measured and bound >= min(self.distance, self.step) / 2
@@ -54,16 +54,15 @@ def differences(
     name: str = "",
     path: str = "",
 ) -> Iterator[Difference]:
-    """Name every value in which two sets of facts differ, as `outer.inner` or `outer[US].inner`.
+    """Yield every value in which two sets of facts differ, named as `outer.inner` or `outer[US].inner`.
 
-    `steps` says by path, as in `outer[].inner`, how far a number may move before that counts, `types` as what
-    the job declares it (firewall.DECLARABLE). A key that one side lacks is none that moved: a version added
-    or dropped it. Items of lists are the same where their texts are; of one that is listed on one side only,
-    the first number counts as `steps["outer[]"]` on the other, where that is given. Whatever has no step
-    counts at once.
+    `steps` gives by path, as in `outer[].inner`, how far a number may move before that counts. `types` gives
+    its declared type (firewall.DECLARABLE). A key on one side only did not move: a version added or dropped
+    it. List items are the same if their texts are. If an item is on one side only, its first number is
+    compared with `steps["outer[]"]`, if given. Any move of a value without a step counts.
     """
     if isinstance(before, Mapping | None) and isinstance(after, Mapping | None):
-        # A key on one side only is a fact that a version added or dropped: nobody measured a move.
+        # A key on one side only was added or dropped by a version: no move was measured.
         one_sided = before is None or after is None
         before, after = before or {}, after or {}
         for key in {**after, **before} if one_sided else (key for key in after if key in before):

@@ -1,8 +1,8 @@
-"""What a person decides about objects in Mavera: to adopt, to restore, to leave or to forget them.
+"""What a person decides about remote objects: to adopt, restore, leave or forget them.
 
-Nothing here changes or deletes anything in Mavera. What is decided is written into the ledger; plan shows
-what follows from it with its price, and apply does it within the budget. A persona that neither carries our
-reference nor stands in the ledger is the account's own: it is counted, and that is all.
+Nothing here changes or deletes anything in Mavera. Decisions are written to the ledger; plan then shows their
+effect and price, and apply carries them out within the budget. A persona without our reference that is not in
+the ledger is the account's own: it is only counted.
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ from common.settings import DriftPolicy
 
 State = Literal["deleted", "edited", "unknown", "twice"]
 
-# So many objects all gone at once are more likely another account's.
+# If this many objects are all gone at once, the key probably belongs to another account.
 ALL_GONE: Final = 3
 
 
@@ -34,7 +34,7 @@ ALL_GONE: Final = 3
 
 @dataclass(frozen=True)
 class Drift:
-    """One object that Mavera holds otherwise than the ledger says, with the call that made it, if any did."""
+    """One remote object that differs from the ledger, with the call that made it, if any."""
 
     key: str
     state: State
@@ -46,10 +46,10 @@ class Drift:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a look into Mavera found: how many objects are ours, how many personas are not, and the drift.
+    """The result of a comparison with Mavera: the drift, and the numbers of our objects and own personas.
 
-    `unread` threads are older than those that were opened, and may hold an analysis of ours. `strays` are all
-    objects that the ledger does not tell of and that carry no reference, the account's own among them.
+    `unread`: older threads that were not opened and may contain our analyses. `strays`: all objects that are
+    not in the ledger and have no reference, including the account's own.
     """
 
     objects: int
@@ -63,9 +63,9 @@ class Findings:
 
 
 def find(ledger: Ledger, mavera: Mavera, kinds: Sequence[str], settle_seconds: int) -> Findings:
-    """Compare what Mavera lists with what the ledger says that it accepted. Free calls only.
+    """Compare Mavera's lists with the objects in the ledger. Free calls only.
 
-    What was made within `settle_seconds` may not be listed yet, and is not taken for deleted.
+    Objects made within the last `settle_seconds` may not be listed yet and do not count as deleted.
     """
     settled = ledger.now() - timedelta(seconds=settle_seconds)
     ours = own = unread = 0
@@ -102,9 +102,9 @@ def _of_known(
 
 
 def _edited(ledger: Ledger, call: Call, remote: RemoteObject) -> list[str]:
-    """Name the fields that read otherwise than Mavera answered, or than was sent where it did not say.
+    """Return the fields that differ from Mavera's answer, or from the payload if the answer lacks them.
 
-    What Mavera makes of a text when it accepts it is no edit, so its own answer counts first.
+    Mavera may change a text when it accepts it. That is not an edit, so its answer takes precedence.
     """
     answered = ledger.answer(call.call_id) or {}
     expected = {**call.payload, **answered}
@@ -119,7 +119,7 @@ def _edited(ledger: Ledger, call: Call, remote: RemoteObject) -> list[str]:
 def _of_unknown(ledger: Ledger, kind: Kind, objects: Sequence[RemoteObject]) -> Iterator[Drift]:
     calls, entries = ledger.calls(), ledger.entries()
     standing = {entry.remote_id: key for key, entry in entries.items() if entry.remote_id}
-    # What cannot be edited is made anew when its facts have moved: then it differs in its fingerprint.
+    # An object that cannot be edited is replaced when its facts move: its fingerprint differs then.
     edits = kind.terms.update_edits
     beside = {
         (key, "" if edits else (entry.fingerprint or "")[:12]): entry.thread_id or entry.remote_id
@@ -150,9 +150,9 @@ def _plain(text: Any) -> str:
 def settle(
     drifts: Sequence[Drift], policy: DriftPolicy, wanted: Sequence[Record], ledger: Ledger, mavera: Mavera
 ) -> Iterator[tuple[Drift, str]]:
-    """Write into the ledger what `policy` makes of each drift, and yield what that means; "" where nothing.
+    """Apply `policy` to each drift in the ledger, and yield what follows; "" if nothing.
 
-    Raises NotStarted where everything seems deleted, which is what another account's key looks like.
+    Raises NotStarted if everything seems deleted: the key may belong to another account.
     """
     standing = sum(entry.remote_id is not None for entry in ledger.entries().values())
     deleted = sum(drift.state == "deleted" for drift in drifts)
@@ -199,7 +199,7 @@ def _decide(
 
 
 def _accept(drift: Drift, ledger: Ledger, mavera: Mavera) -> None:
-    """Take what somebody wrote in Mavera for what was sent; it stands until the facts move."""
+    """Accept an edit made in Mavera as if it had been sent; it stays until the facts move."""
     if drift.call and drift.remote:
         call, body = drift.call, drift.remote.body
         echoed = {field: body[field] for field in KINDS[call.kind].echo if field in body}
@@ -220,9 +220,9 @@ def _accept(drift: Drift, ledger: Ledger, mavera: Mavera) -> None:
 
 
 def let_be(ids: Sequence[str], findings: Findings, ledger: Ledger) -> Iterator[Drift]:
-    """Note that these unknown objects are not this ledger's business: they are no drift from now on.
+    """Record that these objects do not belong to this ledger: they no longer count as drift.
 
-    Raises NotStarted, with nothing noted, where the ledger knows one of them, or Mavera does not.
+    Raises NotStarted, and records nothing, if the ledger knows one of them or Mavera has no such object.
     """
     strange = {
         found.shown_id: found
@@ -253,10 +253,10 @@ def let_be(ids: Sequence[str], findings: Findings, ledger: Ledger) -> Iterator[D
 
 
 def adopt(record: Record, ledger: Ledger, mavera: Mavera, remote_id: str) -> str:
-    """Take a person's word that `remote_id` in Mavera is this record; return the id that was adopted.
+    """Accept a person's decision that `remote_id` in Mavera is this record; return the adopted id.
 
-    Where a call is unknown this is how it ended. Where the ledger knows nothing, what Mavera holds counts as
-    paid for earlier. Raises NotStarted where Mavera has no such object.
+    This ends an unresolved call of the record. Without one, the object counts as paid for earlier. Raises
+    NotStarted if Mavera has no such object.
     """
     remote = KINDS[record.kind].fetched(mavera, remote_id)
     if remote is None:
@@ -266,11 +266,10 @@ def adopt(record: Record, ledger: Ledger, mavera: Mavera, remote_id: str) -> str
 
 
 def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera) -> Iterator[tuple[str, str]]:
-    """Take over everything in Mavera that carries our reference and that the ledger does not know.
+    """Adopt every remote object that carries our reference and is not in the ledger.
 
-    Yields the record's key and the object's id. This is how a lost ledger is made again: of several objects
-    of one record the newest is the last to be taken over, and so the one that stands. A record that the
-    ledger holds already keeps its object.
+    Yields the record's key and the object's id. This rebuilds a lost ledger: of several objects of a record,
+    the newest is adopted last and so becomes current. A record that has an object in the ledger keeps it.
     """
     records = {record.key: record for record in wanted}
     taken = {key for key, entry in ledger.entries().items() if entry.remote_id}
@@ -285,7 +284,7 @@ def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera) -> Itera
 
 
 def unadopted(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera) -> list[tuple[Record, str]]:
-    """Return the records that the ledger does not know although an object in Mavera bears their name."""
+    """Return the records that are not in the ledger although a remote object has their name."""
     entries = ledger.entries()
     found = []
     for kind in KINDS:
@@ -297,9 +296,9 @@ def unadopted(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera) -> list[
 
 
 def forget(key: str, ledger: Ledger, record: Record | None = None, mavera: Mavera | None = None) -> None:
-    """Take a person's word that Mavera holds nothing of this record: the next run may pay for it anew.
+    """Accept a person's decision that Mavera has no object of this record: the next run may pay for it again.
 
-    Raises NotStarted where an object in Mavera bears its name, as far as `mavera` can be asked.
+    Raises NotStarted if `mavera` is given and an object there has the record's name.
     """
     entry = ledger.entries().get(key)
     if entry is None:
@@ -329,10 +328,9 @@ def _bearers(record: Record, ledger: Ledger, mavera: Mavera) -> list[RemoteObjec
 
 
 def charged(key: str, credits_spent: int, ledger: Ledger) -> int:
-    """Take a person's word what Mavera charged for the calls of a record that were taken as lost.
+    """Record what Mavera charged, according to a person, for a record's calls that were written off as lost.
 
-    Return how many they were; the first counts as charged, the others as free. Raises NotStarted where there
-    are none.
+    Return the number of calls: the first counts as charged, the others as free. Raises NotStarted if none.
     """
     lost = [call for call in ledger.written_off() if call.key == key]
     if not lost:
@@ -344,7 +342,7 @@ def charged(key: str, credits_spent: int, ledger: Ledger) -> int:
 
 
 def _strays(kind: str, ledger: Ledger, mavera: Mavera) -> list[RemoteObject]:
-    """Return what Mavera has of a kind, without our reference and unknown to the ledger."""
+    """Return the remote objects of a kind that have no reference of ours and are not in the ledger."""
     objects = KINDS[kind].listing(mavera, ledger.calls(), LONG_AGO, THREADS_TO_OPEN).objects
     return [one for one in unclaimed(objects, ledger.calls()) if not one.record_key]
 
@@ -354,9 +352,9 @@ def _stands(entry: Entry | None) -> bool:
 
 
 def _adopt(remote: RemoteObject, answer: Answer, record: Record | None, ledger: Ledger) -> None:
-    """Write that an object is a record: as the end of its unknown call, else as paid for earlier.
+    """Adopt an object for a record: it ends the record's unresolved call, or else counts as paid for earlier.
 
-    Without a reference in it nobody knows the facts that it was made from, and it counts as made from none.
+    The facts behind an object without a reference are unknown, so it counts as made from no facts.
     """
     record_key = record.record_key if record else remote.record_key
     key = f"{remote.kind}/{record_key}"
@@ -382,7 +380,7 @@ def _adopt(remote: RemoteObject, answer: Answer, record: Record | None, ledger: 
 def _take_over(
     kind: str, record_key: str, record: Record | None, fingerprint: str, answer: Answer, ledger: Ledger
 ) -> None:
-    """Write that an object is a record, as it is asked for by now, or as it once was (None)."""
+    """Adopt an object for a record in its wanted form, or in an unknown earlier form (None)."""
     ledger.take_over(
         kind=kind,
         record_key=record_key,
@@ -407,9 +405,9 @@ def _job_of(record_key: str) -> str:
 
 
 class Match(NamedTuple):
-    """A record that the ledger does not know, and what in Mavera has its name.
+    """A record that is not in the ledger, and the remote objects with its name.
 
-    With several objects, or one that another record matches as well, it is ambiguous: nothing is taken over.
+    If it has several objects or shares one with another record, it is ambiguous and nothing is adopted.
     """
 
     record: Record
@@ -423,9 +421,9 @@ class Match(NamedTuple):
 
 
 def matches(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera, kinds: Sequence[str]) -> list[Match]:
-    """Find by name what Mavera holds without our reference and no ledger row tells of. Free calls only.
+    """Match records by name with remote objects that have no reference and no ledger row. Free calls only.
 
-    A thread has no name of ours: there the question is compared.
+    A thread does not have our name, so its question is compared.
     """
     entries = ledger.entries()
     found: list[Match] = []
@@ -443,7 +441,7 @@ def matches(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera, kinds: Seq
 
 
 def _closest(one: RemoteObject, records: Sequence[Record]) -> set[str]:
-    """Return the records whose name an object bears; of several, those whose texts it shows the most of."""
+    """Return the keys of the records with the object's name; of several, those with the most common text."""
     bearing = [record for record in records if one.of.bears(one, record)]
     exact = [record for record in bearing if letters(one.name) in map(letters, record.names)]
     scores = {record.key: _agreement(one, record) for record in exact or bearing}
@@ -451,14 +449,14 @@ def _closest(one: RemoteObject, records: Sequence[Record]) -> set[str]:
 
 
 def _agreement(one: RemoteObject, record: Record) -> int:
-    """Count the letters that what an object shows has in common with what a record would send."""
+    """Count the letters that the texts of an object and of a record's payload have in common."""
     sent = [letters(text) for text in record.payload.values() if isinstance(text, str)]
     shown = [letters(text) for text in one.shown]
     return sum(max((_common(s, t) for s in sent), default=0) for t in shown)
 
 
 def _common(one: str, other: str) -> int:
-    """Return how many letters two texts begin with alike."""
+    """Return the length of the common beginning of two texts."""
     pairs = enumerate(zip(one, other, strict=False))
     return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
 
@@ -472,11 +470,10 @@ def _match(record: Record, objects: Sequence[RemoteObject]) -> Match:
 
 
 def take(match: Match, ledger: Ledger, mavera: Mavera) -> str:
-    """Take over what matches a record; return its id.
+    """Adopt the object that matches a record; return its id.
 
-    A persona counts as made from other facts, so that the next run edits it, for nothing, and puts our
-    reference in. What cannot be edited counts as made from the facts as they are: it is not paid for anew
-    before they move.
+    A persona counts as made from other facts, so that the next run edits it for free and adds our reference.
+    An object that cannot be edited counts as made from the current facts: it is not replaced until they move.
     """
     (remote,) = match.objects
     record = None if remote.of.terms.update_edits else match.record

@@ -1,4 +1,4 @@
-"""Runs a plan: looks up what is unresolved, sends, waits for what takes its time."""
+"""Run a plan: look up unresolved calls, send, wait for running objects."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
@@ -25,16 +25,16 @@ def apply(
     tell: Callable[[Result], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Outcome:
-    """Look up what is unknown, then send what the plan says. Raises NotStarted where nothing may be sent.
+    """Look up unresolved calls, then send the plan. Raises NotStarted if nothing may be sent.
 
-    `tell` gets each result as it comes, `say` what is worth knowing meanwhile. Run it under `ledger.lock`.
-    A second run on the same facts makes no call at all.
+    `tell` receives each result at once, `say` receives notices. Call it under `ledger.lock`. A second run on
+    the same facts makes no call at all.
     """
     return _Apply(Run(wanted, ledger, mavera, kinds, limits, tell, say)).apply()
 
 
 class _Apply:
-    """The order in which a run does things."""
+    """The steps of a run, in order."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
@@ -71,9 +71,9 @@ class _Apply:
         )
 
     def _complete(self) -> None:
-        """Give every wanted record its one result, so that the counts add up to what is wanted.
+        """Give every wanted record exactly one result, so that the counts add up.
 
-        What the plan held for its highest price stays held, although what was sent may have cost less.
+        A step withheld for its highest price stays withheld, even if the others cost less than planned.
         """
         rest: Mapping[str, State] = {
             "leave": "unchanged",
@@ -103,7 +103,7 @@ class _Apply:
             raise NotStarted(f"CREDIT_BUDGET is 0, nothing was sent. This plan costs {price}: set it in .env")
 
     def _refuse_a_doubtful_ledger(self, plan_now: Plan) -> None:
-        """Raise NotStarted where this ledger may not know what was paid for: altered, lost or restored."""
+        """Raise NotStarted if this ledger may lack payments: if it was altered, lost or restored."""
         if not any(step.pays for step in plan_now.steps):
             return
         try:

@@ -1,4 +1,4 @@
-"""Every error of this room: the class says what may happen next, the text what a person has to do.
+"""Every error of this room: the class says what may happen next, the text tells a person what to do.
 
 docs/architecture.md has the whole tree.
 """
@@ -7,31 +7,31 @@ from typing import Any
 
 
 class ActivationError(Exception):
-    """The text is one line without any secret, ready to be shown."""
+    """The base class. The text is one line without secrets, ready to be shown."""
 
 
 class NotStarted(ActivationError):
-    """Nothing was sent, and the text says what has to be done first."""
+    """Nothing was sent; the text says what to do first."""
 
 
 class UsageError(NotStarted):
-    """The command cannot mean what was typed; the text says what it can."""
+    """The command cannot be understood; the text says what to type instead."""
 
 
 class RecordsError(NotStarted):
-    """The rows or the templates cannot be used; the text names them and says what to do."""
+    """The rows or templates cannot be used; the text names them and says what to do."""
 
 
 class TwoRows(NotStarted):
-    """Two rows ask for one record: nothing can be planned until the model gives one."""
+    """Two rows ask for one record: nothing can be planned until the model returns one row for it."""
 
 
 class ApprovalError(NotStarted):
-    """The file cannot be applied, nothing was sent; the text says what has moved and what to do."""
+    """The plan file cannot be applied and nothing was sent; the text says what changed and what to do."""
 
 
 class LedgerError(ActivationError):
-    """The ledger cannot be used as it is, so nothing more may be sent; the text says what to do."""
+    """The ledger cannot be used, so nothing more may be sent; the text says what to do."""
 
 
 class MaveraError(ActivationError):
@@ -39,7 +39,7 @@ class MaveraError(ActivationError):
 
 
 class TryAgain(MaveraError):
-    """Nothing was done and nothing charged. The same call may be made after `seconds` (None: a while)."""
+    """Nothing was done or charged. The same call may be repeated after `seconds` (None: unspecified)."""
 
     def __init__(self, text: str, seconds: float | None = None) -> None:
         super().__init__(text)
@@ -47,9 +47,9 @@ class TryAgain(MaveraError):
 
 
 class Refused(MaveraError):
-    """Mavera read the call and said no; the same call would be refused again.
+    """Mavera refused the call and would refuse it again.
 
-    `field` is the field that Mavera named, if it named one, and `said` its own message.
+    `field` is the field that Mavera named, if any, and `said` is Mavera's message.
     """
 
     def __init__(self, text: str, field: str = "", said: str = "") -> None:
@@ -59,11 +59,11 @@ class Refused(MaveraError):
 
 
 class Withheld(Refused):
-    """Nothing was sent, because of what would have been; the text names the field, never its value."""
+    """The firewall withheld the body, so nothing was sent; the text names the field, never its value."""
 
 
 class KeyRefused(Refused):
-    """Every other call would be refused as well: stop."""
+    """Mavera would refuse every other call as well: stop."""
 
 
 class OutOfCredits(MaveraError):
@@ -71,9 +71,9 @@ class OutOfCredits(MaveraError):
 
 
 class OutcomeUnknown(MaveraError):
-    """The work may have been done and charged. Look first; never make the call again blindly.
+    """The work may have been done and charged. Look it up first; never repeat the call blindly.
 
-    `body` is what an answer of 2xx said that could not be used; None where no such answer came.
+    `body` is the content of an unusable 2xx answer; None if there was no such answer.
     """
 
     def __init__(self, text: str, body: Any = None) -> None:
@@ -82,4 +82,4 @@ class OutcomeUnknown(MaveraError):
 
 
 class NotUnderstood(MaveraError):
-    """Mavera's objects have other fields than expected: stop. The text names the setting that helps."""
+    """Mavera's objects have unexpected fields: stop. The text names the setting that helps."""

@@ -1,4 +1,4 @@
-"""Recognizes our texts in what Mavera shows, also where it cut, flattened or escaped them."""
+"""Recognize our texts in Mavera's lists, even if they were truncated, flattened or escaped."""
 
 import html
 import re
@@ -10,20 +10,20 @@ MARKER: Final = re.compile(r"(?:\| ?)?\bRef: (\S+) ([0-9a-f]{12})(?![0-9a-f])")
 ELLIPSIS: Final = re.compile(r"…|\.{3,}")
 TAG: Final = re.compile(r"</?[A-Za-z][^<>]{0,60}>")
 CUT_ENTITY: Final = re.compile(r"&#?\w{0,8}$")
-ESCAPES: Final = 3  # times that a text may have been escaped
+ESCAPES: Final = 3  # the most times that a text may have been escaped
 ESCAPED_SIGN: Final = re.compile(r"\\(?=[^\w\s])|\\(?=_)")
-SURE_LETTERS: Final = 8  # of a name that was cut: fewer may begin anybody's
+SURE_LETTERS: Final = 8  # letters of a truncated name: fewer could match any name
 
 
 class Reference(NamedTuple):
-    """The record that a text was made for, and as much of its fingerprint as a reference holds."""
+    """The record behind a text, and the part of its fingerprint that fits a reference."""
 
     record_key: str
     fingerprint: str
 
 
 def reference_in(text: str) -> Reference | None:
-    """Return the last reference in a text, wherever it stands: what we send ends with it."""
+    """Return the last reference anywhere in a text: our texts end with one."""
     found = MARKER.findall(plain(text))
     return Reference(*found[-1]) if found else None
 
@@ -40,13 +40,13 @@ def plain(text: str) -> str:
 
 
 def letters(text: str) -> str:
-    """Return the letters and digits of a text, in one case: what no reformatting changes."""
+    """Return the letters and digits of a text in one case: reformatting does not change them."""
     folded = unicodedata.normalize("NFKC", TAG.sub(" ", plain(text))).casefold()
     return "".join(sign for sign in folded if sign.isalnum())
 
 
 def may_be(shown: str, sent: str) -> bool:
-    """Whether `shown` can be what became of `sent`: the whole or its beginning, in any form."""
+    """Whether `shown` can come from `sent`: all of it or its beginning, in any form."""
     whole = letters(sent)
     first, *others = [letters(part) for part in ELLIPSIS.split(CUT_ENTITY.sub("", shown))]
     if not whole.startswith(first):
@@ -61,7 +61,7 @@ def may_be(shown: str, sent: str) -> bool:
 
 
 def bears(shown: str, names: Iterable[str]) -> bool:
-    """Whether a name is one of these, or so much of its beginning that it is hardly another's."""
+    """Whether a name is one of these, or a beginning long enough to be unlikely in another name."""
     own = letters(shown)
     is_cut = bool(ELLIPSIS.search(shown))
     return bool(own) and any(

@@ -1,7 +1,7 @@
-"""The HTTP client of Mavera: requests, lists, pace, and what each failure allows next (errors.py).
+"""The HTTP client for Mavera: requests, lists, pace, and the error class of each failure (errors.py).
 
-Mavera has no idempotency key, no upsert and no balance to ask for, so the caller has to know of every failure
-whether work can have been done. The class of the error says it.
+Mavera has no idempotency key, no upsert and no balance endpoint, so the caller must know after every failure
+whether work may have been done. The class of the error says so.
 """
 
 import json
@@ -32,27 +32,27 @@ from common.pace import Pace, Turn, retry_after
 from privacy.firewall import Firewall
 
 REQUESTS_A_MINUTE: Final = {"starter": 60, "basic": 120, "professional": 240, "enterprise": 600}
-HEADROOM: Final = 0.9  # part of the tier's rate that is used: the key may serve other programs as well
+HEADROOM: Final = 0.9  # used share of the tier's rate: other programs may use the same key
 WINDOW_SECONDS: Final = 60
 
 ATTEMPTS: Final = 5
-RETRY_AFTER_SECONDS: Final = 30  # where a 429 does not say; the vendor's own sample waits as long
+RETRY_AFTER_SECONDS: Final = 30  # for a 429 that names no time, as in the vendor's sample
 LONGEST_WAIT_SECONDS: Final = 120
 
-EXHAUSTED: Final = "credits_exhausted"  # the code of a 402 that needs no further word
+EXHAUSTED: Final = "credits_exhausted"  # the usual code of a 402; messages leave it out
 
 CONNECT_SECONDS: Final = 10
-PAGE_CHARACTERS: Final = 2_000  # that are kept of an answer that is no JSON
+PAGE_CHARACTERS: Final = 2_000  # kept of an answer that is not JSON
 
 T = TypeVar("T")
-NOTHING_KNOWN: Final = Firewall()  # looks for what anybody's data look like, and knows nobody
+NOTHING_KNOWN: Final = Firewall()  # recognizes personal data by its form only
 
 
 class Mavera:
-    """One account. `firewall` sees the bytes of every call; `clock` and `sleep` stand in for time.
+    """One account. `firewall` checks the bytes of every call; `clock` and `sleep` can replace real time.
 
-    `fields` are names of fields that Mavera has for ours, where they are others than assumptions.py expects.
-    A request that makes or changes an object is given up after `most_seconds` without a byte at most.
+    `fields` maps our field names to Mavera's where these differ from assumptions.py. A request that makes or
+    changes an object is abandoned after at most `most_seconds` without a byte.
     """
 
     def __init__(
@@ -74,9 +74,9 @@ class Mavera:
         self.calls = 0
         self._base_url = base_url
         self._session = requests.Session()
-        self._session.auth = with_key  # a header of the session would lose against a .netrc file
-        # A pooled connection that the server has dropped fails just as a lost answer does, and would leave a
-        # create unknown. At about one call a second a new connection each costs little.
+        self._session.auth = with_key  # a .netrc file would override a session header
+        # A pooled connection that the server dropped fails like a lost answer and would leave a create
+        # unresolved. At about one call per second, new connections cost little.
         self._session.headers["Connection"] = "close"
         self._firewall = firewall
         self._pace = pace(tier, clock)
@@ -89,13 +89,13 @@ class Mavera:
     # Requests
 
     def charge(self, path: str, payload: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """POST what costs credits, once: whoever sends it again announces it again (`wait_out`)."""
+        """POST a paid request once; the caller must announce each repetition (`wait_out`)."""
         return self._call(
             "POST", path, OutcomeUnknown, json=dict(payload), timeout=min(seconds, self._most_seconds)
         )
 
     def edit(self, path: str, object_id: str, fields: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """Set `fields` of an object; making the call twice changes nothing more than making it once."""
+        """Set `fields` of an object; the call is idempotent."""
         body = self._call(
             "PATCH",
             path_to(path, object_id),
@@ -106,11 +106,11 @@ class Mavera:
         return {"id": object_id, **body}
 
     def prepare(self, path: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """POST what costs nothing and may be sent any number of times."""
+        """POST a free request, which may be repeated any number of times."""
         return self._repeat("POST", path, json=dict(payload))
 
     def put(self, place: Mapping[str, Any], content: bytes) -> None:
-        """Put a file where Mavera said."""
+        """Upload a file to the address from Mavera."""
         self._attempt(lambda: self._put(place, content))
 
     def one(self, path: str, object_id: str) -> dict[str, Any]:
@@ -118,7 +118,7 @@ class Mavera:
         return self._repeat("GET", path_to(path, object_id))
 
     def whole(self, path: str, object_id: str) -> dict[str, Any]:
-        """Return one object with its messages. Raises NotUnderstood where it has no id."""
+        """Return one object with its messages. Raises NotUnderstood if it has no id."""
         where = path_to(path, object_id)
         try:
             return self._reader.row(self._repeat("GET", where), where)
@@ -126,27 +126,27 @@ class Mavera:
             raise NotUnderstood(str(error)) from None
 
     def await_turn(self) -> None:
-        """Wait until the pace lets the next call leave at once, a minute at most."""
+        """Wait, for at most a minute, until the pace allows the next call at once."""
         _await(self._pace.room(""), self.pause)
 
     def wait_out(self, failure: TryAgain, attempt: int) -> None:
-        """Wait before the next of `ATTEMPTS` attempts, for as long as Mavera said, or longer each time."""
+        """Wait before the next of `ATTEMPTS` attempts, as long as Mavera asked or longer each time."""
         seconds = 2.0**attempt / 2 if failure.seconds is None else failure.seconds
         self.pause(min(seconds, LONGEST_WAIT_SECONDS))
 
     # Lists
 
     def rows_once(self, path: str, limit: int | None) -> list[dict[str, Any]]:
-        """Return all rows of a list that does not change while this client lives."""
+        """Return all rows of a list that does not change during the life of this client."""
         if path not in self._once:
             self._once[path] = self.rows(path, limit)
         return self._once[path]
 
     def rows(self, path: str, limit: int | None) -> list[dict[str, Any]]:
-        """Return all rows of a list, in whichever of the two documented paging styles Mavera answers.
+        """Return all rows of a list, in either of Mavera's two documented paging styles.
 
-        A list with a hole would hide an object that exists, and have it paid for again. So a list with a page
-        that is empty although more is announced, or that repeats rows, is read again, in the end an error.
+        A gap in a list could hide an object, which would then be paid for again. So a list that ends before
+        its announced end or repeats rows is read again. Raises TryAgain if it is never complete.
         """
         for _ in range(ATTEMPTS):
             try:
@@ -178,7 +178,7 @@ class Mavera:
     # Transport
 
     def check(self, payload: Mapping[str, Any]) -> None:
-        """Look through a body as it would leave. Raises Withheld where it must not."""
+        """Check a body as it would be sent. Raises Withheld if it must not leave."""
         self._check(requests.Request("POST", self._base_url, json=dict(payload)).prepare().body)
 
     def _check(self, body: bytes | str | None) -> None:
@@ -186,7 +186,7 @@ class Mavera:
             raise Withheld(objection)
 
     def _repeat(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
-        """Make a call that may be made any number of times."""
+        """Make a call that may be repeated any number of times."""
         seconds = assumptions.LOOK_SECONDS
         return self._attempt(lambda: self._call(method, path, TryAgain, timeout=seconds, **arguments))
 
@@ -199,7 +199,7 @@ class Mavera:
         return call()
 
     def _put(self, place: Mapping[str, Any], content: bytes) -> None:
-        """Put a file where Mavera said: at a host of storage, which must never see the key."""
+        """Upload a file to the address from Mavera: a storage host, which must never see the key."""
         self._check(content)
         self.calls += 1
         try:
@@ -227,9 +227,9 @@ class Mavera:
         is_list: bool = False,
         **arguments: Any,
     ) -> dict[str, Any]:
-        """Make one call. Raises TryAgain where nothing was done, `doubtful` where something may have been.
+        """Make one call. Raises TryAgain if nothing was done, `doubtful` if something may have been done.
 
-        A 2xx to a call that costs credits is never taken for nothing: what it said is kept with the error.
+        A 2xx to a paid call always means work: if it cannot be used, the error keeps its content.
         """
         request = self._session.prepare_request(requests.Request(method, self._base_url + path, **arguments))
         self._check(request.body)
@@ -240,7 +240,7 @@ class Mavera:
         content = _content_of(response, where, doubtful)
         self._pace.learn("", response.headers)
         body = self._read(content, path, is_list=is_list)
-        # An object with a status of its own may tell in `error` why it failed: then the call has not.
+        # An object with its own status may explain its failure in `error`: the call itself has succeeded.
         is_object = response.ok and isinstance(body, dict)
         if is_object and (body.get("status") or body.get("id") or not body.get("error")):
             answer: dict[str, Any] = body
@@ -268,7 +268,7 @@ class Mavera:
             raise doubtful(f"{where}: {what}") from None
 
     def _read(self, content: bytes, path: str, *, is_list: bool) -> Any:
-        """Return an answer with the reference's names beside its own; None where it is no JSON."""
+        """Return an answer with the reference's names beside its own; None if it is not JSON."""
         try:
             body = self._reader.opened(_of_whole_characters(json.loads(content)))
         except (ValueError, RecursionError):
@@ -288,7 +288,7 @@ def _content_of(response: requests.Response, where: str, doubtful: type[MaveraEr
 
 
 def pace(tier: str, clock: Callable[[], float]) -> Pace:
-    """Return the pace of a plan. Mavera's clock may differ from ours: no pause is longer than its window."""
+    """Return the pace of a tier. As Mavera's clock may differ, no pause is longer than the window."""
     count = math.floor(REQUESTS_A_MINUTE[tier] * HEADROOM)
     return Pace([(count, WINDOW_SECONDS)], longest=WINDOW_SECONDS, is_exact=True, clock=clock, wall=clock)
 
@@ -299,14 +299,14 @@ def _await(turn: Turn, pause: Callable[[float], None]) -> None:
 
 
 def path_to(list_path: str, object_id: str) -> str:
-    """Return where one object of a list is. Raises Refused for an id that would lead somewhere else."""
+    """Return the path of one object of a list. Raises Refused for an id that would change the path."""
     if not str(object_id).strip(". "):
         raise Refused(f"{list_path}: no object can have the id {object_id!r}. Nothing was sent")
     return f"{list_path}/{quote(str(object_id), safe='')}"
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Let a request go without credentials, also where a .netrc file has some for its host."""
+    """Send a request without credentials, even if a .netrc file has some for its host."""
     return request
 
 
@@ -322,13 +322,13 @@ def _never_sent(error: requests.RequestException) -> bool:
 def _failure(
     where: str, response: requests.Response, body: Any, doubtful: type[MaveraError], now: float
 ) -> MaveraError:
-    """Say what an answer that is no success allows next; the body's `error` counts before the status."""
+    """Return the error for an unsuccessful answer; the body's `error` takes precedence over the status."""
     category, code, param, message = _said_in(body)
     status = response.status_code
     said = " ".join(filter(None, [str(status), code or category, param and f"({param})"]))
     text = f"{where}: {said}"
     if status == 402 or category == "insufficient_credits":
-        # Any other code names another remedy, such as budget_exceeded: a limit of the workspace.
+        # Other codes have other remedies; budget_exceeded, for example, is a limit of the workspace.
         return OutOfCredits(
             f"{status} out of credits" + (f" ({code})" if code not in {"", EXHAUSTED} else "")
         )
@@ -339,7 +339,7 @@ def _failure(
         return TryAgain(text, RETRY_AFTER_SECONDS if wait is None else wait)
     if status == 503 and doubtful is TryAgain:
         return TryAgain(text, wait)
-    # 408 is what a server, or one before it, says that has waited for something too long.
+    # 408 is a timeout of the server or of a proxy: the work may have been done.
     if status != 408 and (300 <= status < 500 or category == "invalid_request_error"):
         return Refused(f'{text}: "{message}"' if message else text, param, message)
     if response.ok and not _error_in(body):
@@ -353,7 +353,7 @@ def _error_in(body: Any) -> Mapping[str, Any]:
 
 
 def _said_in(body: Any) -> tuple[str, str, str, str]:
-    """Return type, code, parameter and message of an error as lines that may be shown."""
+    """Return the type, code, parameter and message of an error as lines that may be shown."""
     error = _error_in(body)
     category, code, param = (one_line(error.get(field)) for field in ("type", "code", "param"))
     message = one_line(error.get("message") or (body.get("message") if isinstance(body, dict) else ""))
@@ -361,8 +361,8 @@ def _said_in(body: Any) -> tuple[str, str, str, str]:
 
 
 def _of_whole_characters(body: Any) -> Any:
-    """Put ? for each half of a character that stands alone in an answer, as in a text that was cut.
+    """Replace each lone surrogate in an answer, such as from a truncated text, with `?`.
 
-    JSON lets them through, and no ledger could be written of them after the object was paid for.
+    JSON allows them, but the ledger could not store them after the object was paid for.
     """
     return json.loads(json.dumps(body, ensure_ascii=False).encode(errors="replace"))

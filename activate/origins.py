@@ -1,4 +1,4 @@
-"""Where a record's facts come from, as the published copy tells it: marts, rows, windows, raw tables."""
+"""The origin of a record's facts in the published copy: marts, rows, windows and raw tables."""
 
 from collections.abc import Sequence
 from datetime import date, datetime
@@ -23,7 +23,7 @@ ORIGINS = """
 
 
 class Origin(NamedTuple):
-    """The mart behind a fact: how many of its rows, what they count, the interval and the days."""
+    """The mart behind a fact: its number of rows, what they count, the interval and the days."""
 
     fact: str
     model: str
@@ -38,7 +38,7 @@ class Origin(NamedTuple):
 
 
 class RawTable(NamedTuple):
-    """A table of a vendor's rows; `loaded_at` is None where no load of it has ended well."""
+    """A raw table of a vendor; `loaded_at` is None if it was never loaded successfully."""
 
     name: str
     row_count: int
@@ -46,25 +46,25 @@ class RawTable(NamedTuple):
 
 
 class Origins(NamedTuple):
-    """All that stands behind a record. Both are empty in a copy that was published without."""
+    """The sources of a record. Both are empty if the copy was published without them."""
 
     facts: Sequence[Origin]
     raw: Sequence[RawTable]
 
 
 def missing_metrics(settings: Settings) -> list[str]:
-    """Return a line for each metric that the vendors lack by name; none where the copy does not tell."""
+    """Return a line for each metric that the vendors lack by name; empty if the copy has no such table."""
     with warehouse.read_copy(settings.published_path) as connection:
-        told = connection.execute(
+        is_there = connection.execute(
             "select 1 from information_schema.tables"
             " where (table_schema, table_name) = ('marts', 'dim_metric_roles')"
         ).fetchone()
         query = "select missing_message from marts.dim_metric_roles where is_missing order by metric_role"
-        return [line for (line,) in connection.execute(query).fetchall()] if told else []
+        return [line for (line,) in connection.execute(query).fetchall()] if is_there else []
 
 
 class Witnesses(NamedTuple):
-    """How many numbers the vendors tell as well as we count them, and how many of them agree."""
+    """The numbers that both the vendors and we report, and how many of them agree."""
 
     within: int = 0
     outside: int = 0
@@ -72,7 +72,7 @@ class Witnesses(NamedTuple):
     differences: Sequence[str] = ()
 
     def line(self) -> str:
-        """Say it in one line; empty where nothing is compared."""
+        """Return the comparison as one line; empty if nothing is compared."""
         if not self.within + self.outside:
             return ""
         numbers = "number agrees" if self.within == 1 else "numbers agree"
@@ -85,16 +85,16 @@ class Witnesses(NamedTuple):
 
 
 def witnesses(settings: Settings) -> Witnesses:
-    """Return how our numbers agree with the vendors' own; nothing where the copy does not tell.
+    """Compare our numbers with the vendors' own; empty if the copy has no comparison.
 
-    Totals are not counted, and are first among the differences.
+    Totals are not counted, but come first among the differences.
     """
     with warehouse.read_copy(settings.published_path) as connection:
-        told = connection.execute(
+        is_there = connection.execute(
             "select 1 from information_schema.tables"
             " where (table_schema, table_name) = ('marts', 'fct_reconciliation')"
         ).fetchone()
-        if not told:
+        if not is_there:
             return Witnesses()
         counts = connection.execute(
             "select verdict, count(*) from marts.fct_reconciliation where not is_total group by all"
@@ -108,7 +108,7 @@ def witnesses(settings: Settings) -> Witnesses:
 
 
 def of(settings: Settings, record: Record) -> Origins:
-    """Return what stands behind a record's facts, in the order in which the record has them."""
+    """Return the sources of a record's facts, in the order of the facts."""
     job_model = f"activation.{record.job}__{record.kind}".replace("-", "_")
     with warehouse.read_copy(settings.published_path) as connection:
         tables = {".".join(names) for names in connection.execute(
@@ -119,5 +119,5 @@ def of(settings: Settings, record: Record) -> Origins:
             facts = connection.execute(ORIGINS, [record.kind, record.record_key]).fetchall()
         if "lineage.reads" in tables:
             raw = connection.execute(RAW_BEHIND, [job_model]).fetchall()
-    told = {origin.fact: origin for origin in (Origin(*row) for row in facts)}
-    return Origins([told[name] for name in record.facts if name in told], [RawTable(*row) for row in raw])
+    found = {origin.fact: origin for origin in (Origin(*row) for row in facts)}
+    return Origins([found[name] for name in record.facts if name in found], list(map(RawTable._make, raw)))

@@ -1,6 +1,6 @@
-"""Works out what to send, and its price, from what is wanted and what the ledger says.
+"""Compute what to send, and its price, from the wanted records and the ledger.
 
-Pure: no clock, no file, no call.
+Pure: no clock, no files, no calls.
 """
 
 from collections import Counter
@@ -17,9 +17,9 @@ Action = Literal["create", "update", "look up", "wait", "hold", "leave"]
 
 
 class Price(NamedTuple):
-    """Credits that a call may cost. An undocumented one counts as `high` until Mavera has answered once.
+    """Credits that a call may cost. An undocumented price counts as `high` until Mavera has answered once.
 
-    A learned one is what Mavera's answers said, where that differs from what is documented.
+    A learned price comes from Mavera's answers, if these differ from the documentation.
     """
 
     low: int
@@ -38,11 +38,11 @@ SPEAKS_TO: Final = "personas"  # the fact with the keys of the records that a re
 
 
 class Terms(NamedTuple):
-    """What one kind of Mavera object costs (Mavera's credit guide), and whether an update edits it in place.
+    """The prices of one kind of object (from Mavera's credit guide), and whether an update edits in place.
 
-    Where it does, an update may be sent again blindly. Where not (an analysis is asked anew), it is as
-    dear as a create, and has to be looked up just the same when no answer came. What `lasts` is not asked
-    anew for some days, even where a fact has moved.
+    If it does, an update may be repeated blindly. If not (an analysis is asked again), it costs as much as a
+    create and must be looked up if no answer came. A kind that `lasts` is not asked again for some days, even
+    if a fact has moved.
     """
 
     create: Price
@@ -51,7 +51,7 @@ class Terms(NamedTuple):
     lasts: bool = False
 
     def learned(self, paid: Sequence[int], paid_for_edits: Sequence[int]) -> "Terms":
-        """Return the terms with the prices that Mavera's answers teach."""
+        """Return the terms with the prices learned from Mavera's answers."""
         create = learned(self.create, paid)
         update = learned(self.update, paid_for_edits) if self.update_edits else create
         return self._replace(create=create, update=update)
@@ -66,19 +66,19 @@ class Document(NamedTuple):
 
 @dataclass(frozen=True)
 class Record:
-    """One object that Mavera should hold: the row of a sync model, with the words it is sent in.
+    """One wanted record: a row of a sync model with its words.
 
-    `person_count` is None where the facts describe the whole account and no group of people. `objection` says
-    which field must not leave and why, never its value; such a record stays here. `references` are the keys
-    of the records that it speaks to, whose ids in Mavera are sent in the field `references_field`; of a
-    generation it is one, or none. It is made from `documents`.
+    `person_count` is None if the facts describe the whole account instead of a group of people. `objection`
+    names the field that must not leave and why, never its value; such a record is withheld. `references` are
+    the keys of the records it speaks to: their ids in Mavera are sent in `references_field`. A generation has
+    at most one. `documents` are uploaded first, and the object is made from them.
 
-    `fact_steps` says how far a number in the facts may move before that counts, `fact_types` as what each
-    fact is declared, both by path (`differences`); `earlier_facts` gives names that earlier versions told a
-    fact by, and its name now. `wording` is a hash of what else the fingerprint covers: where that changed,
-    the facts need not have moved. `withheld` says what it lacks to be worth its price, `earlier_names` are
-    the names it had in versions before, `mailable_count` says how many of its people may be mailed, None for
-    a record that is not about mail. `doubt` names a number behind it that the vendor tells otherwise.
+    `fact_steps` gives by path how far a number may move before that counts, and `fact_types` the declared
+    types (`differences`). `earlier_facts` maps fact names of earlier versions to the current ones. `wording`
+    is a hash of the other values that the fingerprint covers: when they change, the facts may be the same.
+    `withheld` says why it is not worth its price. `earlier_names` are its names in earlier versions.
+    `mailable_count` is the number of its people who may be mailed, None if it is not about mail. `doubt`
+    names a number behind it that disagrees with the vendor's.
     """
 
     kind: str
@@ -109,7 +109,7 @@ class Record:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names under which Mavera may have it: that of a text is its title."""
+        """The names that the remote object may have: for a text, its title."""
         title = self.payload.get("title")
         return (*filter(None, (self.name, title if isinstance(title, str) else "")), *self.earlier_names)
 
@@ -170,7 +170,7 @@ class Step:
 
     @property
     def pays(self) -> bool:
-        """Whether it makes a new object in Mavera, which is paid for and cannot be taken back."""
+        """Whether it creates a new remote object, which is paid for and cannot be undone."""
         return self.sends and not self.edits
 
     @property
@@ -179,14 +179,14 @@ class Step:
         return self.pays or (self.sends and self.price.high > 0)
 
     def changes(self) -> list[Change]:
-        """Return the facts that an update carries to Mavera; empty where only the wording changed."""
+        """Return the changed facts that an update sends; empty if only the wording changed."""
         before = self.entry.facts if self.entry else {}
         return [each.change for each in _differences(before, self.record)]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One step per wanted record, and the keys that stand in Mavera although no row asks for them."""
+    """One step per wanted record, and the keys of remote objects that no row asks for."""
 
     steps: tuple[Step, ...]
     unwanted: tuple[str, ...] = ()
@@ -218,18 +218,18 @@ def diff(
     unclaimed: Mapping[str, str] = MappingProxyType({}),
     creations: int | None = None,
 ) -> Plan:
-    """Return the steps that bring Mavera in line with `wanted`; their highest prices fit `credits_left`.
+    """Return the steps that bring Mavera in line with `wanted`, with highest prices within `credits_left`.
 
-    Where not all fit, updates come first (they keep what was paid for true), then kinds in their order, then
-    the larger group; what passes the budget is held, and a cheaper record behind it may still fit.
-    An `unknown` entry was sent and never answered: look first, for Mavera would charge a second time.
-    A record is held with the record that it refers to. It is left alone while its facts are within their
-    steps of those that Mavera accepted, and what lasts while it was asked since `lasting_since`. An update is
-    held where fewer than `smallest_cohort` people joined or left since and may show in what moved.
-    `terms` has every kind, in the order in which they are sent. `unclaimed` says by key why an object in
-    Mavera may be that record: it is withheld.
-    At most `creations` objects are paid for, in the same order of priority. A paid step whose record is in
-    doubt is held.
+    If not all fit, updates come first (they keep paid objects up to date), then kinds in their order, then
+    larger groups. A step that exceeds the budget is withheld; a cheaper one after it may still fit.
+    An `unknown` entry was sent but never answered. It is looked up first, as Mavera would charge again.
+    A record is withheld together with the record that it refers to. It is unchanged while its facts are
+    within their steps of the accepted facts or, for a kind that lasts, if it was asked after `lasting_since`.
+    An update is withheld if fewer than `smallest_cohort` people joined or left and it could reveal them.
+    `terms` has every kind, in the order of sending. `unclaimed` gives by key the remote object that may be
+    the record, which is then withheld.
+    At most `creations` objects are paid for, in the same order of priority. A paid step of a record in doubt
+    is withheld.
     """
     order = {kind: rank for rank, kind in enumerate(terms)}
     records = _by_key(wanted, order)
@@ -270,10 +270,10 @@ def _by_key(wanted: Iterable[Record], order: Mapping[str, int]) -> dict[str, Rec
 
 
 def learned(documented: Price, paid: Sequence[int]) -> Price:
-    """Return the price that Mavera's answers teach; the documented one where there are none.
+    """Return the price learned from Mavera's answers, or the documented price without any.
 
-    A fixed price is what it was last. A range only widens: what has not been seen may still come, and so
-    does a price that is not documented.
+    A fixed price becomes the latest price paid. A documented range only widens, because unseen prices may
+    still come. An undocumented price becomes the range of prices paid.
     """
     if not paid:
         return documented
@@ -308,7 +308,7 @@ def _step(
 
 
 def _undecided(record: Record, entry: Entry) -> Step | None:
-    """Return what happens to a record of which nothing may be sent, whatever its facts are by now."""
+    """Return the step of a record that must not be sent regardless of its facts; else None."""
     match entry:
         case Entry(state="waiting"):
             return Step("wait", record, reason="Mavera is at work on it", entry=entry)
@@ -326,7 +326,7 @@ def _undecided(record: Record, entry: Entry) -> Step | None:
 def _apart_from_people(
     record: Record, entry: Entry | None, lasting_since: datetime | None, terms: Terms
 ) -> Step:
-    """Create what Mavera does not have, update what it has otherwise, leave the rest."""
+    """Create a missing object, update one that differs, leave the rest."""
     if entry is None or entry.remote_id is None:
         return Step("create", record, terms.create, entry=entry)
     if entry.fingerprint and record.fingerprint.startswith(entry.fingerprint):
@@ -339,7 +339,7 @@ def _apart_from_people(
 
 
 def _objection(record: Record, smallest_cohort: int) -> str:
-    """Say why a record must not be sent, or is not worth it; or nothing."""
+    """Return why a record must not be sent or is not worth its price; or an empty string."""
     if record.objection:
         return record.objection
     if record.withheld:
@@ -350,14 +350,14 @@ def _objection(record: Record, smallest_cohort: int) -> str:
 
 
 def _doubted(step: Step) -> Step:
-    """Hold what would be paid for; what stands in Mavera goes on to stand, for others to refer to."""
+    """Withhold a paid step; other records may still refer to its existing remote object."""
     reason = f"its numbers are in doubt: {step.record.doubt}"
     stands = bool(step.entry and step.entry.remote_id)
     return Step("hold", step.record, reason=reason, entry=step.entry, is_usable=stands)
 
 
 def _is_material(record: Record, entry: Entry) -> bool:
-    """Whether what Mavera holds is no longer true within the steps of its facts, or unknown, or reworded."""
+    """Whether facts moved beyond their steps, or the accepted facts are unknown, or the wording changed."""
     if entry.fingerprint is None or entry.wording != record.wording or entry.facts in ({}, record.facts):
         return True
     return any(each.is_material for each in _differences(entry.facts, record))
@@ -370,36 +370,36 @@ def _unmoved(record: Record, entry: Entry) -> str:
 
 
 def _few(record: Record, entry: Entry, smallest_cohort: int) -> int:
-    """Return by how many people the group changed, where so few that an update would tell about them; else 0.
+    """Return the number of people who changed, if so few that an update would reveal who they are; else 0.
 
-    Of all that Mavera may hold, the nearest counts.
+    Of all the facts that Mavera may have, those with the smallest change count.
     """
-    told = (SentFacts(entry.facts, entry.person_count), *entry.unconfirmed_edits)
-    return min(filter(None, (_few_since(record, one, smallest_cohort) for one in told)), default=0)
+    sent = (SentFacts(entry.facts, entry.person_count), *entry.unconfirmed_edits)
+    return min(filter(None, (_few_since(record, one, smallest_cohort) for one in sent)), default=0)
 
 
-def _few_since(record: Record, told: SentFacts, smallest_cohort: int) -> int:
-    """Count those few from what Mavera was told.
+def _few_since(record: Record, sent: SentFacts, smallest_cohort: int) -> int:
+    """Count those few people against the facts that were sent.
 
-    There are none where only shares moved, of a group so large that they can hardly have moved them.
+    The result is 0 if only shares moved and the group is so large that so few could hardly move them.
     """
-    if record.person_count is None or told.person_count is None:
+    if record.person_count is None or sent.person_count is None:
         return 0
-    few = abs(record.person_count - told.person_count)
+    few = abs(record.person_count - sent.person_count)
     if few >= smallest_cohort or not few:
         return 0
-    share = few / max(1, min(record.person_count, told.person_count))
-    return few if any(each.is_revealed_by(share) for each in _differences(told.facts, record)) else 0
+    share = few / max(1, min(record.person_count, sent.person_count))
+    return few if any(each.is_revealed_by(share) for each in _differences(sent.facts, record)) else 0
 
 
 def _lasts(record: Record, entry: Entry, since: datetime | None) -> bool:
-    """Whether the same was asked of the same personas so lately that the answers still count."""
+    """Whether the same question went to the same personas so recently that the answers still count."""
     is_recent = bool(since and entry.called_at and entry.called_at >= since)
     return is_recent and entry.facts.get(SPEAKS_TO) == record.facts.get(SPEAKS_TO)
 
 
 def _behind(steps: Mapping[str, Step], ledger: Mapping[str, Entry]) -> dict[str, Step]:
-    """Hold what refers to a record that is not in Mavera and will not be, or that is held itself."""
+    """Withhold records that refer to a record that is withheld or will not be in Mavera."""
     held = {}
     for step in steps.values():
         for key in step.record.references if step.sends else ():
@@ -416,7 +416,7 @@ def _behind(steps: Mapping[str, Step], ledger: Mapping[str, Entry]) -> dict[str,
 
 
 def _beyond(credits_left: int, steps: Iterable[Step]) -> Iterator[Step]:
-    """Hold, of these in order of priority, every step whose highest price no longer fits."""
+    """Withhold every step, in order of priority, whose highest price no longer fits the budget."""
     for step in steps:
         if step.price.high > credits_left:
             reason = f"passes the budget by {step.price.high - credits_left:,} credits"
@@ -426,14 +426,14 @@ def _beyond(credits_left: int, steps: Iterable[Step]) -> Iterator[Step]:
 
 
 def _after_so_many(creations: int, steps: Iterable[Step]) -> Iterator[Step]:
-    """Hold, of these in order of priority, every step that pays once so many do."""
+    """Withhold every paid step, in order of priority, after the first `creations`."""
     paid = [step for step in steps if step.pays]
     for step in paid[creations:]:
         yield Step("hold", step.record, reason=f"after the first {creations:,} of this run", entry=step.entry)
 
 
 def _by_priority(steps: Iterable[Step], order: Mapping[str, int]) -> list[Step]:
-    """Return the steps that send: updates first, then kinds in their order, then the larger group."""
+    """Return the steps that send: updates first, then kinds in their order, then larger groups."""
     return sorted(
         (step for step in steps if step.sends),
         key=lambda step: (step.action != "update", order[step.record.kind], -(step.record.person_count or 0)),
@@ -444,11 +444,11 @@ def _by_priority(steps: Iterable[Step], order: Mapping[str, int]) -> list[Step]:
 
 
 def _differences(before: Facts, record: Record) -> Iterator[Difference]:
-    """Compare what Mavera was told with the facts of a record, whatever an earlier version called them."""
+    """Compare the facts that were sent, under names of any version, with those of a record."""
     earlier = record.earlier_facts
     told = {earlier[name]: value for name, value in before.items() if name in earlier}
     told |= {name: value for name, value in before.items() if name not in earlier}
-    # Whom a record speaks to is no declared fact: where there is nobody, the list is left out.
+    # The list of personas is not a declared fact, and it is left out when empty.
     nobody: dict[str, Any] = {SPEAKS_TO: []} if record.references_field else {}
     return differences(
         nobody | told if before else None, nobody | dict(record.facts), record.fact_steps, record.fact_types

@@ -1,4 +1,4 @@
-"""The plan of a run: what the ledger and the limits make of what is wanted."""
+"""The plan of a run, from the wanted records, the ledger and the limits."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from activate.mavera import Mavera
 from activate.plan import Plan, Record, Step, diff
 from common import assumptions
 
-# How many threads a run opens at most to see whether another ledger has asked in them.
+# The most threads that a run opens to see whether another ledger asked in them.
 THREADS_TO_OPEN: Final = 100
 
 
 class Approved(NamedTuple):
-    """A plan that somebody approved: which records its runs send, and for how many credits all together."""
+    """An approved plan: the records that its runs send, and their total credits."""
 
     plan_id: str
     keys: frozenset[str]
@@ -29,12 +29,11 @@ class Approved(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What binds a run. `month` and `run` are credits; `run` None leaves the month's as the only one.
+    """The limits of a run. `month` and `run` are credits; if `run` is None, only the month's budget counts.
 
     A run pays for at most `most_creations` objects, and at most `most_share` of all records, unless its plan
-    was approved or `creations` says how many it is to make. Answers of a study count for `study_days`. What
-    takes its time is looked at every `poll_seconds`, for as long as `poll_ceiling_seconds`, and then by the
-    next run.
+    was approved or `creations` gives the number. Answers of a study count for `study_days`. Running objects
+    are polled every `poll_seconds` for up to `poll_ceiling_seconds`, and then by the next run.
     """
 
     month: int
@@ -58,10 +57,10 @@ def plan(
     run_id: str | None = None,
     unclaimed: Mapping[str, str] = MappingProxyType({}),
 ) -> Plan:
-    """Return what apply would do; with a budget of 0, what it would do with one that suffices.
+    """Return the steps of apply; with a budget of 0, the steps with a sufficient budget.
 
-    Of an approved plan it sends what was approved, and holds what has come up since. `unclaimed` is what
-    `find_unclaimed` found.
+    With an approved plan, it sends the approved records and withholds later ones. `unclaimed` is the result
+    of `find_unclaimed`.
     """
     planned = diff(
         wanted,
@@ -85,7 +84,7 @@ def _as_approved(step: Step, approved: Approved | None) -> Step:
 
 
 def brake(planned: Plan, limits: Limits) -> str:
-    """Say why a run would pay for nothing of this plan: for too many objects at once; or nothing."""
+    """Return why a run would not pay for this plan (too many objects at once), or an empty string."""
     if limits.approved or limits.creations is not None or limits.most_creations is None:
         return ""
     paid = sum(step.pays for step in planned.steps)
@@ -100,11 +99,11 @@ def brake(planned: Plan, limits: Limits) -> str:
 
 
 def find_unclaimed(plan_now: Plan, ledger: Journal, mavera: Mavera) -> dict[str, str]:
-    """Return by record key why an object in Mavera may be a record that is to be created. Free calls only.
+    """Return, by key of a record to create, why a remote object may already be it. Free calls only.
 
-    Each kind that is to be paid for is listed once. Of threads those are opened that were touched since the
-    ledger's last row, the newest THREADS_TO_OPEN of them. Raises NotStarted where one carries our reference:
-    the ledger does not know what was paid for.
+    Each kind to be paid for is listed once. Of the threads, only the newest THREADS_TO_OPEN that changed
+    since the ledger's last row are opened. Raises NotStarted if an object unknown to the ledger carries our
+    reference: the ledger lacks payments.
     """
     paid = [step.record for step in plan_now.steps if step.pays]
     calls = ledger.calls()
@@ -143,7 +142,7 @@ def _may_be_it(one: RemoteObject) -> str:
 
 
 def credits_left(ledger: Journal, limits: Limits, run_id: str | None = None) -> int:
-    """Return what may still be spent; calls without a known end count at their highest price."""
+    """Return the credits that may still be spent; unresolved calls count at their highest price."""
     left = limits.month - ledger.spent()
     if limits.run is not None:
         left = min(left, limits.run - (ledger.spent(run_id) if run_id else 0))

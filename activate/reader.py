@@ -1,6 +1,6 @@
-"""Reads Mavera's answers, whatever an object's fields are called and however a list is wrapped.
+"""Read Mavera's answers under any names of fields and any wrapping of lists.
 
-Every object leaves here with the reference's names beside its own, so no other module asks for a name twice.
+Every object gets the reference's names beside its own, so that other modules need only one name.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,9 +11,9 @@ from privacy import outside
 
 Body = dict[str, Any]
 
-# Beside these, an envelope has nothing but what it wraps.
+# An envelope has only these keys and its contents.
 WRAPPERS: Final = frozenset({"object", "success", "ok", "message", "meta", "error", "status", "code"})
-FIELDS_NAMED: Final = 12  # in an error
+FIELDS_NAMED: Final = 12  # at most, in an error
 SETTING: Final = "MAVERA_FIELDS"
 
 
@@ -22,7 +22,7 @@ class Unreadable(Exception):
 
 
 class Reader:
-    """Knows where each field stands; `names` are the ones that the account's owner has set."""
+    """Find each field of an answer; `names` are those that the account's owner has set."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self._places = {
@@ -31,7 +31,7 @@ class Reader:
         }
 
     def opened(self, body: Any) -> Any:
-        """Return what an envelope such as {"data": {…}} wraps, with the usage that stands beside it."""
+        """Return the contents of an envelope such as {"data": {…}}, with the usage beside it."""
         while isinstance(body, dict) and isinstance(body.get("data"), dict):
             beside = {name: value for name, value in body.items() if name != "data"}
             if beside.keys() - WRAPPERS - {*assumptions.PROOFS}:
@@ -40,14 +40,14 @@ class Reader:
         return body
 
     def whole(self, body: Mapping[str, Any], path: str = "") -> Body:
-        """Return an object with every known field under the reference's name as well."""
+        """Return an object with every known field also under the reference's name."""
         known = {field: self._value(body, field, path) for field in self._places if field != "data"}
         return {**body, **{field: value for field, value in known.items() if value is not None}}
 
     def rows(self, page: Mapping[str, Any], path: str) -> list[Body] | None:
-        """Return the rows of a page of a list; None where it has none at all.
+        """Return the rows of a page of a list; None if it has no list.
 
-        Raises Unreadable where it has several lists, or a row without an id.
+        Raises Unreadable if it has several lists or a row without an id.
         """
         lists = {name: value for name, value in page.items() if isinstance(value, list)}
         named = [name for name in self._places["data"] if name in lists]
@@ -59,7 +59,7 @@ class Reader:
         return [self.row(row, path) for row in rows]
 
     def row(self, row: Any, path: str) -> Body:
-        """Return an object of a list with its messages. Raises Unreadable where it has no id."""
+        """Return an object of a list with its messages. Raises Unreadable if it has no id."""
         if not isinstance(row, Mapping):
             raise lacking(f"GET {path}", "data", {}, "rows that are objects")
         whole = self.whole(row, path)
@@ -78,7 +78,7 @@ class Reader:
 
 
 def lacking(where: str, field: str, body: Mapping[str, Any], what: str = "") -> Unreadable:
-    """Return the error for a field that was not found; it names the fields that there are, never a value."""
+    """Return the error for a missing field; it names the existing fields, never a value."""
     names = outside.words(", ".join(sorted(map(str, body))[:FIELDS_NAMED]))
     there = f" (its fields: {names})" if body else ""
     what = what or f"the field {field} of an object"

@@ -1,6 +1,6 @@
-"""Finds out what became of requests: those without an answer, and those that take Mavera its time.
+"""Settle unresolved calls, and wait for objects that Mavera is still working on.
 
-Before anything is sent, every call whose outcome is unknown is looked up, so that nothing is paid for twice.
+Before sending anything, a run looks up every unresolved call, so that nothing is paid for twice.
 """
 
 import math
@@ -19,11 +19,11 @@ from privacy import outside
 
 
 class Reconciler:
-    """Settles the unresolved calls of a run, and looks after what Mavera is at work on."""
+    """Settle the unresolved calls of a run, and poll the objects that Mavera is working on."""
 
     def __init__(self, run: Run) -> None:
         self.run = run
-        self._states: dict[str, str] = {}  # by id, the state in which Mavera shows what it is at work on
+        self._states: dict[str, str] = {}  # by id, the last state of running objects
 
     # Without an answer
 
@@ -34,8 +34,8 @@ class Reconciler:
                 self._settle(call)
 
     def _settle(self, call: Call) -> None:
-        """Find out what became of a call that an earlier run left without an answer."""
-        young = self._too_young(call)  # before the search, for what it misses may appear while it lasts
+        """Settle a call that an earlier run left without an answer."""
+        young = self._too_young(call)  # before the search: an object may appear during it
         found = self._resolved(call)
         if found.answer:
             self.run.close(call.call_id, found.answer, call.credits_high, "look up")
@@ -54,20 +54,20 @@ class Reconciler:
             )
 
     def _too_young(self, call: Call) -> str:
-        """Say how long Mavera may still be at work on a call, or nothing once that time is over."""
+        """Say how long Mavera may still be working on a call; empty once that time is over."""
         age = (self.run.ledger.now() - call.begun_at).total_seconds()
         wait = self.run.limits.settle_seconds - age
         return f"sent {age:,.0f} s ago, no answer yet; taken as lost in {wait:,.0f} s" if wait > 0 else ""
 
     def _write_off(self, call: Call) -> None:
-        """Take a call as lost. It may have been charged all the same, and counts as such until decided."""
+        """Write a call off as lost. It counts as charged until a person decides."""
         spent = call.credits_high
         self.run.ledger.end(call.call_id, "failed", action="look up", credits_spent=spent, error=WRITTEN_OFF)
 
     def _resolved(self, call: Call) -> Found:
-        """Find out what came of a call; one that was answered is never taken for lost.
+        """Find the outcome of a call; an answered call never counts as lost.
 
-        What Mavera answered says most, where that identifies what it made.
+        An answer that identifies its object takes precedence over a search.
         """
         said = self.run.ledger.answer(call.call_id) if call.is_answered else None
         found = KINDS[call.kind].find_lost(call, self.run.ledger, self.run.mavera)
@@ -84,7 +84,7 @@ class Reconciler:
         return found
 
     def search_at_once(self, step: Step, call_id: str, done: State, error: str) -> Result | None:
-        """Search for what a call may have made whose answer was lost just now; None while it is at work."""
+        """Search for the object of a call whose answer was just lost; None while it is running."""
         key = step.record.key
         if step.edits:
             return Result(key, "failed", f"{error}; the next run sends it again")
@@ -105,7 +105,7 @@ class Reconciler:
         self._write_off(call)
         return Result(key, "failed", f"{error}; not found, taken as lost")
 
-    # What Mavera takes its time for
+    # Running objects
 
     def _running(self, kind: str = "") -> list[Call]:
         return [
@@ -118,9 +118,9 @@ class Reconciler:
         return self.run.ledger.now() - call.begun_at >= timedelta(days=assumptions.WORK_DAYS)
 
     def await_ends(self, at_most: int, kind: str = "") -> bool:
-        """Look after what runs until `at_most` are left of `kind`, or of all; False where it took long.
+        """Poll running objects until `at_most` of `kind` (or of all) are left; False after the time limit.
 
-        What has been at work for days is looked at once, and waited for no longer.
+        An object that has been running for days is polled once per run and not waited for.
         """
         looks = max(1, math.ceil(self.run.limits.poll_ceiling_seconds / self.run.limits.poll_seconds))
         looked = 0
@@ -153,7 +153,7 @@ class Reconciler:
             self.run.note(self._ended(call, answer, spent))
 
     def _ended(self, call: Call, answer: Answer, spent: int) -> Result:
-        """Say how what took its time ended; what an earlier run paid for costs this one nothing."""
+        """Return the result of an object that has ended; earlier runs' credits do not count in this run."""
         spent = spent if call.run_id == self.run.run_id else 0
         if answer.state == "failed":
             return Result(call.key, "failed", f"Mavera charged for {answer.shown_id} and gave it up", spent)

@@ -1,4 +1,4 @@
-"""Turns rows of the activation models into Records: facts into words, and what keeps them here."""
+"""Turn rows of the activation models into Records: render facts as words and withhold what must not leave."""
 
 import hashlib
 import json
@@ -23,21 +23,21 @@ from activate.errors import RecordsError
 from activate.kinds import KINDS, REFERRED
 from activate.kinds.focus_groups import field as study_field
 from activate.kinds.kind import Draft, Kind
-from activate.likeness import MARKER as MARKER  # how a lost answer is found again
+from activate.likeness import MARKER as MARKER  # finds a lost answer again
 from activate.plan import SPEAKS_TO, Document, Record
 from common import warehouse
 from common.settings import ROOT, Settings
 from privacy import firewall, pseudonyms
 
 JOBS: Final = ROOT / "dbt_project" / "models" / "jobs"
-NAMES: Final = "names.toml"  # names that records had in versions before, by kind
+NAMES: Final = "names.toml"  # names of records in earlier versions, by kind
 TEXT_FACT_CHARACTERS: Final = 200
 LATER_COLUMNS: Final = frozenset({"withheld_reason", "mailable_count", "doubt"})
-OWN_COLUMNS: Final = frozenset({"documents"})  # that the models of some kinds alone have
+OWN_COLUMNS: Final = frozenset({"documents"})  # columns that only some kinds' models have
 
 
 class Row(NamedTuple):
-    """A row of a sync model. Its JSON columns are texts still."""
+    """A row of a sync model. Its JSON columns are not parsed yet."""
 
     record_key: str
     job: str
@@ -54,7 +54,7 @@ class Row(NamedTuple):
 
 
 class _Words(NamedTuple):
-    """What turns rows into records: settings, templates and the firewall."""
+    """The tools that turn rows into records: settings, templates and the firewall."""
 
     settings: Settings
     environment: jinja2.Environment
@@ -69,8 +69,8 @@ def marker(record_key: str, fingerprint: str) -> str:
 def load(settings: Settings, kinds: Sequence[str], jobs: Path = JOBS) -> list[Record]:
     """Return the records that the published activation models ask for.
 
-    Raises WarehouseError where there is no published copy, RecordsError where a model or template is missing
-    or the two do not fit each other.
+    Raises WarehouseError if there is no published copy, RecordsError if a model or template is missing or
+    the two do not fit each other.
     """
     words = _Words(settings, _environment(jobs), guard(settings))
     with warehouse.read_copy(settings.published_path) as connection:
@@ -104,9 +104,9 @@ def _rows(connection: duckdb.DuckDBPyConnection, kind: Kind, model: str, columns
 
 
 def guard(settings: Settings) -> firewall.Firewall:
-    """Return what looks through everything that leaves, with those whom the published copy knows.
+    """Return the firewall, with the people in the published copy.
 
-    Raises WarehouseError where there is no published copy, RecordsError where it was written by another salt.
+    Raises WarehouseError if there is no published copy, RecordsError if another salt wrote it.
     """
     file = settings.published_path.name
     with warehouse.read_copy(settings.published_path) as connection:
@@ -132,7 +132,7 @@ def guard(settings: Settings) -> firewall.Firewall:
 
 
 def _record(made_by: _Words, kind: Kind, row: Row) -> Record:
-    """Render one row; what its fingerprint covers decides what is asked for anew."""
+    """Render one row; when the values under its fingerprint change, the record is sent again."""
     settings, environment, wall = made_by
     values = {"name": row.name, "facts": _tidy(json.loads(row.facts)), "person_count": row.person_count}
     draft = _draft(made_by, kind, row, values)
@@ -200,16 +200,16 @@ def _references(row: Row) -> tuple[str, ...]:
 
 
 def _fields(row: Row, draft: Draft, kind: Kind) -> list[tuple[str, str]]:
-    """Return every text that would leave, with what it is called where it must not.
+    """Return every text that would leave, each with its name for an objection.
 
-    Facts come before the text, so that the field named is one that the model can leave out.
+    Facts come before the text, so that an objection names a field that the model can leave out.
     """
     return [
         ("record_key", row.record_key),
         ("name", row.name),
         *firewall.texts(draft.facts, "facts"),
         ("the text", draft.text),
-        # A template may put two facts side by side, and so may whoever reads them.
+        # A template or a reader may put two facts side by side.
         ("facts, side by side,", '", "'.join(_strings(draft.facts))),
         *firewall.texts(draft.choice, kind.choice_file),
         *(("the name of a document", document.name) for document in draft.documents),
@@ -218,18 +218,18 @@ def _fields(row: Row, draft: Draft, kind: Kind) -> list[tuple[str, str]]:
 
 
 def _withheld(wall: firewall.Firewall, kind: Kind, draft: Draft, payload: Mapping[str, Any]) -> str:
-    """Say what the last look at the bytes would hold, so that no plan shows it as sent, or nothing.
+    """Return why the final check of the bytes would withhold a record, so that no plan shows it as sent.
 
-    Only what Mavera gives on the way is not in them yet: ids of other objects, addresses of uploaded files.
+    These bytes lack only what Mavera provides during the run: ids of objects, addresses of uploaded files.
     """
     bodies = (*kind.leading_bodies(draft, payload), payload)
     return next(filter(None, (wall.objection_to(json.dumps(body)) for body in bodies)), "")
 
 
 def _wording(environment: jinja2.Environment, kind: Kind, template: str, draft: Draft) -> str:
-    """Return a hash of what a fingerprint covers beside the facts; empty where that is nothing.
+    """Return a hash of the values besides the facts that a fingerprint covers; empty if there are none.
 
-    Where it covers the words, these are the name and the templates that the facts are put into.
+    If it covers the words, these values are the name and the templates.
     """
     if not kind.covers_words:
         return _hash(draft.documents) if draft.documents else ""
@@ -238,7 +238,7 @@ def _wording(environment: jinja2.Environment, kind: Kind, template: str, draft: 
 
 
 def _sources(environment: jinja2.Environment, path: str) -> Iterator[str]:
-    """Give the text of a template and of those it is built from; nothing where there is none."""
+    """Yield the text of a template and of the templates it includes; nothing if it is missing."""
     assert environment.loader  # noqa: S101
     try:
         source, _, _ = environment.loader.get_source(environment, path)
@@ -254,7 +254,7 @@ def _hash(value: Any) -> str:
 
 
 def canonical(value: Any) -> str:
-    """Write a value as JSON in which the order of keys cannot make a difference."""
+    """Write a value as JSON that does not depend on the order of keys."""
     return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
@@ -262,7 +262,7 @@ def canonical(value: Any) -> str:
 
 
 def words_of(kind: str, template: str) -> str:
-    """Return the file below the folder of jobs that holds the words of a record."""
+    """Return the file with the words of a record, below the folder of jobs."""
     return f"{_folder(template)}/{KINDS[kind].words_file}"
 
 
@@ -300,7 +300,7 @@ def _render(environment: jinja2.Environment, kind: Kind, record_key: str, templa
 def _form(
     environment: jinja2.Environment, kind: Kind, record_key: str, template: str, **facts: Any
 ) -> dict[str, Any]:
-    """Read what is asked for; only its texts are templates, so that no fact can change the rest."""
+    """Read the request; only its texts are templates, so that no fact can change the rest."""
     path = words_of(kind.name, template)
     with _told(kind.name, record_key, path):
         assert environment.loader  # noqa: S101
@@ -311,7 +311,7 @@ def _form(
 def _choice(
     environment: jinja2.Environment, kind: Kind, record_key: str, template: str, **facts: Any
 ) -> dict[str, Any]:
-    """Read what a job chose beside its words; nothing where it did not choose."""
+    """Read a job's choices besides its words; empty if it made none."""
     path = f"{_folder(template)}/{kind.choice_file}"
     assert environment.loader  # noqa: S101
     try:
@@ -326,7 +326,7 @@ def _choice(
 def _earlier_names(
     environment: jinja2.Environment, kind: str, record_key: str, template: str, **facts: Any
 ) -> tuple[str, ...]:
-    """Return the names that a record had in versions before, as its job lists them by kind, or none."""
+    """Return a record's names in earlier versions, as its job lists them by kind."""
     path = f"{_folder(template)}/{NAMES}"
     assert environment.loader  # noqa: S101
     try:
@@ -340,10 +340,10 @@ def _earlier_names(
 def _declared(
     environment: jinja2.Environment, kind: str, record_key: str, template: str, facts: Mapping[str, Any]
 ) -> tuple[dict[str, str], dict[str, str], str]:
-    """Return as what the job declares each fact of this kind, by path, names that facts had in earlier
-    versions with those of today, and what is wrong with `facts`.
+    """Return the declared type of each fact of this kind by path, the earlier names of facts with the
+    current ones, and what is wrong with `facts`.
 
-    That names the first which is not declared, or is something else; it is empty where none is.
+    The last names the first fact that is undeclared or of another type; it is empty if all are fine.
     """
     path = declarations.file_of(template)
     with _told(kind, record_key, path):
@@ -372,7 +372,7 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
 
 @contextmanager
 def _told(kind: str, record_key: str, path: str) -> Iterator[None]:
-    """Turn what goes wrong with a template into a line that names its file."""
+    """Turn an error in a template into a line that names its file."""
     file = shown(path)
     try:
         yield
@@ -389,7 +389,7 @@ def _told(kind: str, record_key: str, path: str) -> Iterator[None]:
 
 
 def _paragraphs(text: str) -> str:
-    """Let a template break its lines where it likes: only empty lines count."""
+    """Join the lines of each paragraph of a template: only empty lines separate paragraphs."""
     paragraphs = (" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text))
     return "\n\n".join(filter(None, paragraphs))
 
@@ -404,7 +404,7 @@ def _percent(share: float | None, digits: int = 0) -> str:
 
 
 def _money(amount: float | None, currency: str | None) -> str:
-    """Write an amount with its currency; where nothing names the shop's, that is said."""
+    """Write an amount with its currency, or say that the shop's currency is unknown."""
     if amount is None:
         return "an unknown amount"
     written = f"{amount:,.0f}" if amount == round(amount) else f"{amount:,.2f}"
@@ -412,7 +412,7 @@ def _money(amount: float | None, currency: str | None) -> str:
 
 
 def _data(facts: Mapping[str, Any]) -> str:
-    """Write facts as JSON, one to a line. What was not measured is left out: null reads as none."""
+    """Write facts as JSON, one per line. Unmeasured facts are left out: null would read as none."""
     measured = _measured(facts)
     lines = (
         f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in measured.items()
@@ -435,7 +435,7 @@ def _said(value: str) -> str:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Give the texts among facts, in their order."""
+    """Yield the texts among facts, in order."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping | list):
@@ -444,7 +444,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 def _tidy(value: Any) -> Any:
-    """Bring text facts, which anyone may have written, into one bounded line without control signs."""
+    """Turn text facts, which anyone may have written, into one bounded line without control characters."""
     if isinstance(value, str):
         return _in_one_line(value)[:TEXT_FACT_CHARACTERS]
     if isinstance(value, Mapping):

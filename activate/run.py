@@ -1,4 +1,4 @@
-"""One run of `apply`: what its parts share, what comes of each record, and how it is told to stop."""
+"""One run of `apply`: its shared state, the result of each record, and its interruption."""
 
 import signal
 from collections import Counter
@@ -23,7 +23,7 @@ STATES: Final[tuple[State, ...]] = get_args(State)
 
 
 class Result(NamedTuple):
-    """How one record ended, with the credits of this run."""
+    """The result of one record, with its credits in this run."""
 
     key: str
     state: State
@@ -33,10 +33,10 @@ class Result(NamedTuple):
 
 @dataclass
 class Outcome:
-    """What a run did. `results` has one row per wanted record; `stopped` says what ended it early.
+    """The outcome of a run. `results` has one entry per wanted record; `stopped` says why it ended early.
 
-    `undecided` are records that wait for a person: an object in Mavera may be theirs, or never ends; `stuck`
-    are those that never end.
+    `undecided` records wait for a person's decision: a remote object may be theirs, or it never ends. `stuck`
+    records are those whose object never ends.
     """
 
     results: dict[str, Result] = field(default_factory=dict)
@@ -56,7 +56,7 @@ class Outcome:
 
 
 class Interrupt:
-    """Lets SIGINT or SIGTERM end a run after the call in flight; a second one, or 30 s, gives that up too."""
+    """Let SIGINT or SIGTERM end a run after the call in flight; a second signal, or 30 s, aborts the call."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.requested = False
@@ -85,7 +85,7 @@ class Interrupt:
 
 @dataclass
 class Run:
-    """What the parts of one run share: the ledger, Mavera, the limits, and the outcome so far."""
+    """The shared state of one run: the ledger, Mavera, the limits, and the outcome so far."""
 
     wanted: Sequence[Record]
     ledger: Ledger
@@ -101,18 +101,18 @@ class Run:
         self.interrupt = Interrupt(self.say)
 
     def note(self, result: Result) -> None:
-        """Keep the result of a record, and tell it."""
+        """Keep the result of a record, and report it."""
         self.outcome.credits += result.credits
         self.outcome.results[result.key] = result
         self.tell(result)
 
     def stop_if_told(self) -> None:
-        """Raise KeyboardInterrupt between two requests, once somebody asked for it."""
+        """Raise KeyboardInterrupt between two requests if a signal has arrived."""
         if self.interrupt.requested:
             raise KeyboardInterrupt
 
     def close(self, call_id: str, answer: Answer, highest: int, action: str) -> int:
-        """Write what Mavera answered; return its credits, at the highest price where it did not say."""
+        """Record Mavera's answer; return its credits, or the highest price if Mavera reported none."""
         source: CreditsSource = "documented" if answer.credits is None else "answered"
         spent = highest if answer.credits is None else answer.credits
         self.ledger.end(

@@ -1,4 +1,4 @@
-"""Sends what the plan says: each request announced in the ledger before it is made, and closed after it."""
+"""Send the steps of a plan: the ledger announces each request before it is made, and closes it after."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,7 +17,7 @@ from activate.run import Result, Run, State
 
 
 class Sender:
-    """Sends the steps of a plan, one record at a time."""
+    """Send the steps of a plan, one record at a time."""
 
     def __init__(self, run: Run, reconciler: Reconciler) -> None:
         self.run = run
@@ -25,7 +25,7 @@ class Sender:
         self._refused: dict[str, str] = {}  # by kind, the first record whose shape Mavera refused
 
     def send(self, planned: Plan, *, only_free: bool = False) -> None:
-        """Send what the plan creates and updates; with `only_free` nothing that is paid for."""
+        """Send the creates and updates of a plan; with `only_free`, no step that pays."""
         steps = [step for step in planned.of("create", "update") if not (only_free and step.pays)]
         if not steps:
             return
@@ -41,7 +41,7 @@ class Sender:
                 self._send_one(step, self.run.run_id)
 
     def _obstacle(self, step: Step) -> Result | None:
-        """Return why a step cannot be sent after all; None where nothing is in its way."""
+        """Return why a step cannot be sent after all; None if it can."""
         record, key, kind = step.record, step.record.key, KINDS[step.record.kind]
         short = step.price.high - credits_left(self.run.ledger, self.run.limits, self.run.run_id)
         if short > 0:
@@ -57,14 +57,14 @@ class Sender:
         return Result(key, "failed", unfit) if unfit else None
 
     def _priced_now(self, step: Step) -> Step:
-        """Count with what Mavera has charged in this very run, where that is more than was planned with."""
+        """Raise the price of a step to what Mavera has charged in this run, if that is more than planned."""
         paid, paid_for_edits = self.run.ledger.paid(), self.run.ledger.paid(edits=True)
         learned = kinds.terms(paid, paid_for_edits)[step.record.kind]
         now = learned.create if step.action == "create" else learned.update
         return replace(step, price=now) if now.high > step.price.high else step
 
     def _absent(self, record: Record) -> str:
-        """Name a record that this one refers to and that Mavera does not hold as it was to be."""
+        """Return the key of a referenced record that is not done in Mavera, or an empty string."""
         entries = self.run.ledger.entries() if record.references else {}
         missing = (key for key in record.references if key not in entries or entries[key].state != "done")
         return next(missing, "")
@@ -77,7 +77,7 @@ class Sender:
         except Withheld as error:
             self.run.note(Result(step.record.key, "held", str(error)))
             return
-        except MaveraError as error:  # before anything was asked for: the next run begins anew
+        except MaveraError as error:  # before the paid request: the next run starts again
             self._note_refusal(step.record.key, error)
             return
         for attempt in range(1, ATTEMPTS):
@@ -90,10 +90,10 @@ class Sender:
             self._note_refusal(step.record.key, refused)
 
     def _attempt(self, step: Step, run_id: str, payload: Mapping[str, Any]) -> TryAgain | None:
-        """Announce a call, make it, and note how it ended; return why it may simply be made again.
+        """Announce a call, make it, and record its end; return the failure if it may simply be repeated.
 
-        Each attempt is announced by itself: how long Mavera may still be at work on one counts from there. So
-        the pace is waited for before, and who is cut off meanwhile, or has been since, sends nothing.
+        Each attempt is announced separately, because the time to settle counts from its announcement. So the
+        wait for the pace comes first, and a process that has lost the lock by then sends nothing.
         """
         self.run.mavera.await_turn()
         record, kind, ledger = step.record, KINDS[step.record.kind], self.run.ledger
@@ -143,7 +143,7 @@ class Sender:
         return answer._replace(credits=self._risen(remote_id, answer.credits))
 
     def _keep(self, call_id: str, error: OutcomeUnknown) -> None:
-        """Note that the end of a call is unknown, with all that Mavera said of it, and the price it told."""
+        """Record that a call is unresolved, with Mavera's answer and the price in it, if any."""
         told = credits_in(error.body) if isinstance(error.body, Mapping) else None
         self.run.ledger.end(
             call_id,
@@ -155,7 +155,7 @@ class Sender:
         )
 
     def _note_refusal(self, key: str, error: MaveraError, remedy: str = "") -> None:
-        """Note that nothing came of a record; raises what every other record would meet as well."""
+        """Record that a record failed; raise the error if every other record would meet it as well."""
         stops = isinstance(error, KeyRefused) or not isinstance(error, Refused)
         said = f"{error}: stopping" if stops else f"{error}. {remedy}" if remedy else str(error)
         self.run.note(Result(key, "failed", said))
@@ -163,7 +163,7 @@ class Sender:
             raise error
 
     def _risen(self, persona_id: str, total: int | None) -> int | None:
-        """Return what an edit cost: what Mavera's sum for the persona rose by; None where it did not rise."""
+        """Return the credits of an edit: the rise of the persona's total; None if it did not rise."""
         made = [
             call for call in self.run.ledger.calls() if call.remote_id == persona_id and call.state == "done"
         ]

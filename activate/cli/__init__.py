@@ -1,1 +1,1 @@
-"""The commands of `python -m activate`: what they read, print and return."""
+"""The commands of `python -m activate`: their arguments, output and exit codes."""

@@ -1,4 +1,4 @@
-"""What the commands have in common: their arguments, and what the settings make of them."""
+"""The arguments that commands share, and the objects built from them and the settings."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -48,7 +48,7 @@ def chosen_kinds(kinds: list[str] | None) -> list[str]:
 
 
 def saved_plan(kinds: list[str] | None) -> Path | None:
-    """Return the file that was named in place of kinds."""
+    """Return the plan file that was named instead of kinds; None if kinds were named."""
     if not kinds or len(kinds) > 1 or kinds[0] in KINDS:
         return None
     file = Path(kinds[0])
@@ -58,7 +58,7 @@ def saved_plan(kinds: list[str] | None) -> Path | None:
 def unclaimed_in_mavera(
     settings: environment.Settings, planned: Plan, ledger: Ledger
 ) -> tuple[dict[str, str], str]:
-    """Return which records may be in Mavera already, and why nobody could look; both empty if none pays."""
+    """Return the records that may be in Mavera already, and why the check failed; empty if no step pays."""
     if not any(step.pays for step in planned.steps):
         return {}, ""
     if settings.mavera_api_key is None:
@@ -86,9 +86,9 @@ def limits_of(settings: environment.Settings, run: int | None, creations: int | 
 
 @contextmanager
 def writing(settings: environment.Settings, *, is_noted: bool = True) -> Iterator[Ledger]:
-    """Open the ledger to write, with every other writer kept away until the block ends.
+    """Open the ledger to write, and lock it against other writers until the block ends.
 
-    Where it was taken over from one who died, its first new row notes that, unless not even that may be new.
+    If the lock was taken over from a dead process, the first new row notes that, if `is_noted`.
     """
     with lock(settings.ledger_url) as hold:
         if hold.taken_from:
@@ -99,7 +99,7 @@ def writing(settings: environment.Settings, *, is_noted: bool = True) -> Iterato
 
 @contextmanager
 def sealing(settings: environment.Settings, ledger: Ledger) -> Iterator[Ledger]:
-    """Give a ledger that can seal a plan: the first time it is written, for its secret alone."""
+    """Yield a ledger that can seal a plan: the first time, write it to create its secret."""
     if ledger.account.seal_of(""):
         yield ledger
     else:
@@ -113,7 +113,7 @@ def reading(settings: environment.Settings) -> Iterator[Ledger]:
 
 
 def agrees(question: str) -> bool:
-    """Ask a person; where there is none to answer, the answer is no."""
+    """Ask a person; without a terminal, the answer is no."""
     try:
         return typer.confirm(question)
     except typer.Abort:

@@ -72,7 +72,7 @@ def settle(
 
 
 def _adopt_all(settings: environment.Settings, ledger: Ledger) -> None:
-    """Adopt all that carries our reference; end with 1 where objects that bear a name of ours are left."""
+    """Adopt all objects with our reference; exit with 1 if objects with one of our names are left."""
     wanted, mavera = records.load(settings, list(KINDS)), arguments.mavera_of(settings)
     account.require(ledger, mavera, arguments.key_of(settings))
     for adopted, remote_id in drift.adopt_all(wanted, ledger, mavera):

@@ -1,4 +1,4 @@
-"""What a person reads: plans, results and records in lines of text."""
+"""Plans, results and records as lines of text for people."""
 
 import json
 import textwrap
@@ -27,25 +27,25 @@ RESULT_SIGNS: Final = {
     "held": "!",
 }
 DRIFT_SIGNS: Final = {"deleted": "x", "edited": "~", "unknown": "?", "twice": "!"}
-ORDER: Final = ("create", "update"), ("hold",), ("look up", "wait"), ("leave",)  # in which a plan is read
+ORDER: Final = ("create", "update"), ("hold",), ("look up", "wait"), ("leave",)  # of the steps in a plan
 CHANGES_SHOWN: Final = 5
 PAYLOAD_SHOWN: Final = 24
 COLUMNS: Final = 80
 
 
 def named(name: str, text: str) -> str:
-    """Return a named line; what passes the screen's edge goes on below itself."""
+    """Return a named line; a long text continues below its own start."""
     lines = textwrap.wrap(text, COLUMNS - 10, break_long_words=False, break_on_hyphens=False)
     return f"{name:<10}" + f"\n{'':<10}".join(lines)
 
 
 def key_width(wanted: Iterable[Record]) -> int:
-    """Return the width of the column of keys, so that what follows stands in line."""
+    """Return the width of the column of keys, so that the next column is aligned."""
     return max([36, *(len(record.key) + 2 for record in wanted)])
 
 
 def record_lines(record: Record, behind: Origins) -> list[str]:
-    """Say what a record is made of: its facts, where each comes from, the words that they are put into."""
+    """Describe a record: its facts, the origin of each, and the template of its words."""
     model = f"activation.sync_mavera__{record.kind.replace('-', '_')}"
     return [
         named("held", record.objection) if record.objection else _facts_line(record.facts, behind.facts),
@@ -57,7 +57,7 @@ def record_lines(record: Record, behind: Origins) -> list[str]:
 
 
 def unwanted_lines(last: Call, entry: Entry | None) -> list[str]:
-    """Say what the ledger knows of a record that no row asks for, from the call that was accepted last."""
+    """Describe a record that no row asks for, from its last accepted call in the ledger."""
     at_large = {"unknown": "whether Mavera has it is not known", "waiting": "Mavera is at work on it"}
     settled = "kept in Mavera" if entry and entry.remote_id else "Mavera has nothing of it"
     how = at_large.get(entry.state, settled) if entry else settled
@@ -69,7 +69,7 @@ def unwanted_lines(last: Call, entry: Entry | None) -> list[str]:
 
 
 def after_unwanted(key: str, entry: Entry | None) -> str:
-    """Say what may be done about a record that no row asks for."""
+    """Say what can be done about a record that no row asks for."""
     if entry and entry.state == "unknown":
         return "make activate looks it up"
     if entry and entry.state == "waiting":
@@ -94,7 +94,7 @@ def _facts_line(facts: Mapping[str, Any], origins: Sequence[Origin]) -> str:
 
 
 def _origin_lines(origins: Sequence[Origin]) -> Iterator[str]:
-    """Name each mart once, with what it counted and when, and the facts that come from there."""
+    """List each mart once, with its counts and period, and the facts that come from it."""
     groups: dict[tuple[str, int], list[Origin]] = {}
     for origin in origins:
         groups.setdefault((origin.model, origin.row_count), []).append(origin)
@@ -115,7 +115,7 @@ def _days(origin: Origin) -> str:
 
 
 def _raw_lines(tables: Sequence[RawTable]) -> Iterator[str]:
-    """Name the raw tables, those together that were loaded in the same minute."""
+    """List the raw tables, grouped by the minute of loading."""
     groups: dict[str, list[RawTable]] = {}
     for table in tables:
         loaded = f"loaded {when(table.loaded_at)}" if table.loaded_at else "not loaded"
@@ -131,7 +131,7 @@ def sent_line(call: Call, *, whole: bool) -> str:
 
 
 def in_order(steps: Sequence[Step]) -> list[Step]:
-    """Return first what is sent, as it is sent, then what is held, unknown and unchanged."""
+    """Return the steps that send in their order, then the withheld, unresolved and unchanged ones."""
     return [step for actions in ORDER for step in steps if step.action in actions]
 
 
@@ -220,7 +220,7 @@ def next_step(outcome: Outcome) -> str:
 
 
 def run_lines(latest: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """Say of each step when it last ended, how, and in its own words what came of it."""
+    """Show for each step when it last ended, its outcome, and its own summary."""
     lines = []
     for step, line in latest.items():
         ended = f"{when(datetime.fromisoformat(line['happened_at']))}, {line['outcome']}"
@@ -262,7 +262,7 @@ def unknown_lines(calls: Sequence[Call], lost: Sequence[Call]) -> list[str]:
 
 
 def drift_lines(findings: Findings, done: Sequence[tuple[Drift, str]], policy: str) -> list[str]:
-    """Name what drifted, with what was done about it, and what to type next."""
+    """List each drift with its decision, and the next command."""
     lines = []
     for found, said in done:
         text = f"{found.shown_id} {found.text}" + (f": {said}" if said else "")
@@ -278,7 +278,7 @@ def drift_lines(findings: Findings, done: Sequence[tuple[Drift, str]], policy: s
 
 
 def _after_drift(counts: Mapping[str, int], policy: str, said: Sequence[str]) -> str:
-    """Say what to type next, once drift was shown."""
+    """Return the next command after drift was shown."""
     if any(said):
         return "To see what follows, and its price: make plan"
     if not any(counts.values()):
@@ -293,7 +293,7 @@ def _after_drift(counts: Mapping[str, int], policy: str, said: Sequence[str]) ->
 
 
 def way(call: Call) -> str:
-    """Say how a call went out, as Mavera's reference names it."""
+    """Return the method and path of a call, as in Mavera's reference."""
     if call.action == "adopt":
         return "taken over"
     kind = KINDS[call.kind]
@@ -316,5 +316,5 @@ def value_of(value: Any) -> str:
 
 
 def when(moment: datetime) -> str:
-    """Say when something was, in UTC as the budget's month is."""
+    """Write a moment in UTC, like the budget's month."""
     return f"{moment.day} {moment:%b %H:%M} UTC"

@@ -1,4 +1,4 @@
-"""`plan` and `apply`: what would be sent, and sending it."""
+"""`plan` and `apply`: show what would be sent, and send it."""
 
 import json
 from pathlib import Path
@@ -80,7 +80,7 @@ def apply(
                 approval.require_unmoved(approved, file, settings, now, ledger, mavera)
                 of_plan = planning.Approved(approved.sha256, approved.keys, approved.credits_high)
                 limits = limits._replace(approved=of_plan)
-            with terminal.left_to_command():  # it ends the call that it is in
+            with terminal.left_to_command():  # apply finishes the call in flight
                 outcome = engine.apply(
                     wanted,
                     ledger,

@@ -1,4 +1,4 @@
-"""What `--json` prints: the same numbers for a machine, each shape in docs/json.md."""
+"""The output of `--json`; docs/json.md documents each shape."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
@@ -27,7 +27,7 @@ def standing(kind: str, entries: Mapping[str, Entry], planned: Plan) -> dict[str
 
 
 def waiting_since(calls: Iterable[Call]) -> dict[str, datetime]:
-    """Return by kind when the oldest of these calls was made."""
+    """Return, by kind, the time of the oldest of these calls."""
     since: dict[str, datetime] = {}
     for call in calls:
         since.setdefault(call.kind, call.begun_at)
@@ -102,7 +102,7 @@ def of_record(record: Record, behind: Origins) -> dict[str, Any]:
         "key": record.key,
         "wanted": True,
         "job": record.job,
-        # What must not leave for what it says is not shown either.
+        # Texts that must not leave are not shown either.
         "name": "" if record.objection else record.name,
         "people": record.person_count,
         "held": record.objection,
@@ -119,7 +119,7 @@ def of_record(record: Record, behind: Origins) -> dict[str, Any]:
 
 
 def of_unwanted(last: Call) -> dict[str, Any]:
-    """Return what the ledger knows of a record that no row asks for: that of its last accepted call."""
+    """Return a record that no row asks for, from its last accepted call in the ledger."""
     return {
         "key": last.key,
         "wanted": False,

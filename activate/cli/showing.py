@@ -69,7 +69,7 @@ def explain(
         raise arguments.not_asked_for(key)
     answers = {call.call_id: ledger.answer(call.call_id) for call in own}
     made = {call.remote_id for call in own if call.remote_id}
-    # Ids stand in texts as JSON has them: one that is part of another cannot be meant.
+    # Ids are quoted in JSON, so an id cannot match a part of another id.
     users = {c.key for c in calls if c.key != key and any(f'"{i}"' in c.payload_text for i in made)}
     if record:
         behind = origins.of(settings, record)

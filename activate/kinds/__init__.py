@@ -1,4 +1,4 @@
-"""The kinds of Mavera objects, a file each. A new one is its file and its line here."""
+"""The kinds of Mavera objects, one file each. To add a kind, add its file and a line here."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -17,16 +17,16 @@ ANALYSES: Final = Analyses()
 FOCUS_GROUPS: Final = FocusGroups()
 GENERATIONS: Final = Generations()
 
-# By name, in the order in which they are sent.
+# By name, in the order of sending.
 KINDS: Final[Mapping[str, Kind]] = {
     kind.name: kind for kind in (PERSONAS, BRAND_VOICES, ANALYSES, FOCUS_GROUPS, GENERATIONS)
 }
-REFERRED: Final = PERSONAS.name  # the kind whose record keys stand in reference_keys
+REFERRED: Final = PERSONAS.name  # the kind that reference_keys refers to
 
 
 def terms(
     paid: Mapping[str, Sequence[int]] | None = None, paid_for_edits: Mapping[str, Sequence[int]] | None = None
 ) -> dict[str, Terms]:
-    """Return the terms of each kind, with the prices that Mavera's answers teach (oldest first)."""
+    """Return the terms of each kind, with the prices learned from Mavera's answers (oldest first)."""
     paid, edits = paid or {}, paid_for_edits or {}
     return {name: kind.terms.learned(paid.get(name, ()), edits.get(name, ())) for name, kind in KINDS.items()}

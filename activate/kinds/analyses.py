@@ -1,7 +1,7 @@
 """Analyses: questions to Mave, each with its answer in a thread.
 
-A list shows threads without their messages, so a thread is opened to see what was asked in it. Asked anew, a
-question goes on in the thread of the one before, so that Mave knows what it said.
+The list shows threads without their messages, so a thread must be opened to see its questions. A repeated
+question continues the thread of the previous one, so that Mave knows its earlier answer.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,7 +35,7 @@ from common.settings import Settings
 
 THREADS: Final = "/mave/threads"
 SPEAKERS: Final = frozenset({"user", "assistant"})
-SURE_QUESTION: Final = 20  # letters of a question that was cut: fewer may begin anybody's
+SURE_QUESTION: Final = 20  # letters of a truncated question: fewer could match any question
 
 
 def threads(mavera: Mavera) -> list[dict[str, Any]]:
@@ -49,9 +49,9 @@ def opened(mavera: Mavera, thread_id: str) -> dict[str, Any]:
 
 
 def asked_in(thread: Mapping[str, Any]) -> Iterator[tuple[str, Answer | None]]:
-    """Yield each question of a thread, oldest first, with its answer as if the call had got it.
+    """Yield each question of a thread, oldest first, with its answer as the call would have received it.
 
-    A thread tells its credits as one sum, so an answer has them only where it is the only one.
+    A thread reports one sum of credits, so an answer has credits only if it is the only one.
     """
     messages = [message for message in thread.get("messages") or () if message.get("role") in SPEAKERS]
     questions = [place for place, message in enumerate(messages) if message["role"] == "user"]
@@ -68,10 +68,10 @@ def asked_in(thread: Mapping[str, Any]) -> Iterator[tuple[str, Answer | None]]:
 def to_open(
     rows: Sequence[Mapping[str, Any]], calls: Sequence[Call], since: datetime, at_most: int | None
 ) -> tuple[list[str], int]:
-    """Choose from the list of threads those that may hold an analysis that `calls` do not tell of.
+    """Choose the threads that may contain an analysis missing from `calls`.
 
-    These are the threads that were touched since a moment, but for those that have as many messages as the
-    ledger's questions and answers in them; the newest first, and how many older ones are left unread.
+    These are the threads changed since `since` whose message count differs from the ledger's. Return their
+    ids, newest first, and the number of older threads left unread.
     """
     told: dict[str, int] = {}
     for call in calls:
@@ -95,7 +95,7 @@ class Analyses(Kind):
     seconds = assumptions.ANALYSIS_SECONDS
     words_file = "analysis.md.j2"
     name_field = "title"
-    reference_field = ""  # a thread has none: its questions are read
+    reference_field = ""  # a thread has no such field: its questions are read
     echo = ()
     is_listed_whole = False
     remedies = (WORKSPACE, (("",), "Change the job's analysis.md.j2"))
@@ -123,7 +123,7 @@ class Analyses(Kind):
         return payload
 
     def answered(self, body: Mapping[str, Any]) -> Answer:
-        """Return Mave's answer. One without an id goes by its thread's, which must not be missing then."""
+        """Return Mave's answer. Raises OutcomeUnknown if the id of the answer or of the thread is missing."""
         message_id, thread_id = body.get("id"), body.get("thread_id")
         if not (message_id and thread_id):
             raise OutcomeUnknown(
@@ -181,10 +181,10 @@ class Analyses(Kind):
                 for words, _ in asked_in(opened(mavera, row["id"])):
                     yield words, row["id"]
 
-    # Finding what was lost
+    # Finding lost answers
 
     def find_lost(self, call: Call, ledger: Journal, mavera: Mavera) -> Found:
-        """Search the thread in which a question was asked, or, if it was to begin one, the newer threads."""
+        """Search the thread that the question continued; for a first question, search the newer threads."""
         known = Known(ledger.calls())
         if continued := call.payload.get("thread_id"):
             thread = self._thread(mavera, continued)
@@ -203,7 +203,7 @@ class Analyses(Kind):
         return doubts[0] if doubts else lacking(self, ledger, {str(row["id"]) for row in rows})
 
     def _thread(self, mavera: Mavera, thread_id: str) -> Mapping[str, Any] | None:
-        """Return a thread with its messages; None where Mavera has it no longer."""
+        """Return a thread with its messages; None if Mavera no longer has it."""
         try:
             return opened(mavera, thread_id)
         except KeyRefused:
@@ -212,7 +212,7 @@ class Analyses(Kind):
             return None
 
     def _look_in(self, thread: Mapping[str, Any], call: Call, known: Known, ledger: Journal) -> Found | None:
-        """Search one thread for a question; None where nothing in it can have come from that call."""
+        """Search one thread for a question; None if nothing in it can come from that call."""
         asked = [RemoteObject(self, a.remote_id if a else "", w, thread, a) for w, a in asked_in(thread)]
         new = [one for one in asked if not (one.answer and one in known)]
         for one in new:
@@ -227,7 +227,7 @@ class Analyses(Kind):
         return None
 
     def bears(self, remote: RemoteObject, record: Record) -> bool:
-        """Whether it is a question that a record would ask, in any form."""
+        """Whether a remote question is the one that a record would ask, in any form."""
         if remote.record_key:
             return remote.record_key == record.record_key
         message = str(record.payload.get("message"))
@@ -235,7 +235,7 @@ class Analyses(Kind):
 
 
 def _shows_all(thread: Mapping[str, Any], ledger: Journal) -> Found:
-    """Doubt a thread that shows fewer questions than the ledger knows to have been answered in it."""
+    """Doubt a thread that shows fewer questions than the ledger has answers in it."""
     answered = sum(
         call.state == "done" and call.thread_id == thread["id"] and call.action != "let be"
         for call in ledger.calls()
@@ -246,7 +246,7 @@ def _shows_all(thread: Mapping[str, Any], ledger: Journal) -> Found:
 
 
 def _credits_of(answer: Answer, thread: Mapping[str, Any], ledger: Journal) -> int | None:
-    """Return what a thread cost beyond the answers that the ledger knows in it; None if it is not told."""
+    """Return a thread's credits minus those of the answers in the ledger; None if Mavera reports none."""
     total = whole_credits(thread.get("credits_used"))
     paid = sum(
         call.credits for call in ledger.calls() if call.thread_id == answer.thread_id and call.state == "done"

@@ -1,7 +1,7 @@
-"""What a brand voice is made of, and what keeps one from being made.
+"""Brand voices: the request bodies, and the reasons why one cannot be created.
 
-Fields are named as Mavera's reference does, those of a document as its guide: what neither says stands in
-assumptions.py. The two spell states differently; `answers.state_of` knows the words of both.
+Field names follow Mavera's reference, those of documents its guide. Anything that neither states is in
+assumptions.py. The two spell states differently; `answers.state_of` knows both spellings.
 """
 
 import re
@@ -16,12 +16,12 @@ from activate.plan import Document, Price, Step, Terms
 from common import assumptions
 from common.settings import Settings
 
-FILE_BYTES: Final = 10 * 2**20  # of anything but a video
+FILE_BYTES: Final = 10 * 2**20  # the limit for all files except videos
 FILE_TYPE: Final = "text/plain"
 
 
 def payload(label: str, usage_context: str, workspace_id: str | None) -> dict[str, Any]:
-    """Return the body that creates a brand voice, without its documents, which are uploaded first."""
+    """Return the body that creates a brand voice, without its documents: they are uploaded first."""
     return {"label": label, "usage_context": usage_context, "workspace_id": workspace_id}
 
 
@@ -31,9 +31,9 @@ def document(name: str, url: str, size: int) -> dict[str, Any]:
 
 
 def upload(name: str, size: int, workspace_id: str) -> dict[str, Any]:
-    """Return the body that asks where a file may be put.
+    """Return the body that requests an upload address.
 
-    The checksum is left out: that it is a SHA-256 is known, not how it is written.
+    It has no checksum: Mavera wants a SHA-256 but does not document its notation.
     """
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[: assumptions.FILE_NAME_CHARACTERS] or "document"
     return {
@@ -45,12 +45,12 @@ def upload(name: str, size: int, workspace_id: str) -> dict[str, Any]:
 
 
 def file(name: str, url: str, size: int, workspace_id: str) -> dict[str, Any]:
-    """Return the body that makes a file of the account out of what was put there."""
+    """Return the body that registers an uploaded file in the account."""
     return {"name": name, "type": FILE_TYPE, "url": url, "workspace_id": workspace_id, "file_size": size}
 
 
 def complaint(body: Mapping[str, Any], documents: Sequence[Document], may_leave: bool) -> str:
-    """Say what keeps a brand voice from being made, or nothing."""
+    """Return why a brand voice cannot be created, or an empty string."""
     if not may_leave:
         return "its transcripts would leave: set MAVERA_TRANSCRIPTS_MAY_LEAVE=true in .env to let them"
     if not body["workspace_id"]:
@@ -67,9 +67,9 @@ def complaint(body: Mapping[str, Any], documents: Sequence[Document], may_leave:
 
 
 def uploaded(mavera: Mavera, name: str, text: str, workspace_id: str) -> dict[str, Any]:
-    """Put a text where a brand voice can be made from it; return it as one of the voice's documents.
+    """Upload a text; return it as one of the `documents` of a brand voice.
 
-    Anybody who has its address can read it there. Files cost nothing, and one more does no harm.
+    Anyone with its address can read it. Files are free, and a duplicate does no harm.
     """
     content = text.encode()
     place = mavera.prepare("/files/upload-url", upload(name, len(content), workspace_id))
@@ -82,12 +82,12 @@ def uploaded(mavera: Mavera, name: str, text: str, workspace_id: str) -> dict[st
 
 class BrandVoices(Kind):
     name = "brand-voices"
-    # An update cannot change what a voice was made from: other transcripts make another voice.
+    # An update cannot replace a voice's documents: new transcripts need a new voice.
     terms = Terms(create=Price(50, 50), update=Price(50, 50), lasts=True)
     thing = "brand voice"
     path = "/brand-voices"
     seconds = assumptions.VOICE_SECONDS
-    page = None  # no paging of theirs is documented
+    page = None  # Mavera documents no paging for brand voices
     results_field = "voice_summary"
     words_file = "voice.md.j2"
     name_field = "label"

@@ -1,7 +1,7 @@
-"""What a focus group is made of, and what keeps one from being asked.
+"""Focus groups: the request bodies, and the reasons why one cannot be created.
 
-No reference page of focus groups could be read: what is taken to be so stands in assumptions.py, names of
-fields can be replaced by MAVERA_STUDY_FIELDS.
+The reference page of focus groups could not be read: assumptions.py lists what is assumed instead, and
+MAVERA_STUDY_FIELDS replaces names of fields.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,7 @@ from common.settings import Settings
 
 AT_ONCE: Final = 5  # [G] running focus groups per key
 
-# What a refusal says where it is about the name of one of our fields.
+# Words of a refusal that is about the name of one of our fields.
 STUDY_WORDS: Final = (
     "sample_size",
     "respondent",
@@ -30,7 +30,7 @@ BESIDE_TYPE: Final = frozenset({"type", "question"})
 def payload(
     study: Mapping[str, Any], name: str, workspace_id: str | None, names: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the body that creates a study, without its personas; `names` replaces some of ours."""
+    """Return the body that creates a study, without its personas; `names` replaces our field names."""
     questions = [
         {field(names, ours): value for ours, value in {"order": order, **question}.items()}
         for order, question in enumerate(study.get("questions", ()), start=1)
@@ -44,12 +44,12 @@ def payload(
 
 
 def field(names: Mapping[str, str], ours: str) -> str:
-    """Return what Mavera calls a field of ours; `complaint` names those that it has no name for."""
+    """Return Mavera's name for one of our fields; `complaint` reports fields without a name."""
     return names.get(ours) or assumptions.STUDY_FIELDS.get(ours, ours)
 
 
 def complaint(study: Mapping[str, Any], persona_count: int, workspace_id: str | None) -> str:
-    """Say what keeps a study from being asked, or nothing."""
+    """Return why a study cannot be created, or an empty string."""
     if not workspace_id:
         return "a focus group needs MAVERA_WORKSPACE_ID: set it in .env"
     questions: Sequence[Mapping[str, Any]] = study.get("questions", ())

@@ -1,7 +1,6 @@
-"""What a text that an app writes is made of, and what keeps one from being asked for.
+"""Generations (texts that an app writes): the request bodies, and the reasons why one cannot be requested.
 
-What Mavera's reference leaves open stands in assumptions.py, what an app wants to know in the job's
-`generation.toml`.
+assumptions.py fills the gaps in Mavera's reference; the app's inputs are in the job's `generation.toml`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -17,14 +16,14 @@ from common import assumptions
 from common.settings import Settings
 
 TITLE_CHARACTERS: Final = 100
-BRAND_VOICES: Final = "brand-voices"  # the kind whose newest object every text is written in
+BRAND_VOICES: Final = "brand-voices"  # every text uses the newest object of this kind
 PERSONAS: Final = (0, 1)  # a persona_id may be left out
 
 TEMPLATE_FIELDS: Final = frozenset({"app", "title", "input"})
 
 
 class App(NamedTuple):
-    """An app as Mavera lists it. `inputs` tells of each whether it is required; None: they cannot be read."""
+    """An app as Mavera lists it. `inputs`: whether each input is required; None if they cannot be read."""
 
     app_id: str
     inputs: Mapping[str, bool] | None
@@ -55,7 +54,7 @@ def chosen(apps: Sequence[App], app_id: str) -> App | None:
 
 
 def unfit(apps: Sequence[App], app_id: str, given: Mapping[str, Any]) -> str:
-    """Say why no app can be asked with what is `given`, and what there is instead; or nothing."""
+    """Return why no app accepts the `given` inputs, with the alternatives; or an empty string."""
     app = chosen(apps, app_id)
     if app is None:
         return f"Mavera has no app {app_id}. There are {', '.join(one.app_id for one in apps) or 'none'}"
@@ -72,7 +71,7 @@ def unfit(apps: Sequence[App], app_id: str, given: Mapping[str, Any]) -> str:
 def payload(
     generation: Mapping[str, Any], title: str, workspace_id: str | None, brand_voice_id: str | None
 ) -> dict[str, Any]:
-    """Return the body that has a text written, without its persona; the app's id is still the template's."""
+    """Return the body that requests a text, without its persona and with the app id of the template."""
     optional = {"workspace_id": workspace_id, "brand_voice_id": brand_voice_id}
     return {
         "app_id": generation.get("app"),
@@ -83,7 +82,7 @@ def payload(
 
 
 def complaint(generation: Mapping[str, Any], title: str, persona_count: int) -> str:
-    """Say what keeps a text from being asked for, or nothing."""
+    """Return why a text cannot be requested, or an empty string."""
     if unknown := sorted(generation.keys() - TEMPLATE_FIELDS):
         return f"a generation takes no {unknown[0]}"
     for field, kind in (("app", str), ("title", str), ("input", dict)):
@@ -101,13 +100,13 @@ def complaint(generation: Mapping[str, Any], title: str, persona_count: int) -> 
 
 
 def text_in(body: Mapping[str, Any]) -> str:
-    """Return the text of a generation; empty while its app is at work."""
+    """Return the text of a generation; empty while its app is running."""
     texts = (body.get(field) for field in assumptions.TEXT_FIELDS)
     return next((text for text in texts if isinstance(text, str) and text.strip()), "")
 
 
 def state_of(body: Mapping[str, Any]) -> State:
-    """Say how far a generation is; without its text, and no word that it failed, it is still at work."""
+    """Return the state of a generation; without a text or a failure, it is still running."""
     if text_in(body):
         return "done"
     return "failed" if state_of_status(body.get("status")) == "failed" else "waiting"
@@ -164,5 +163,5 @@ class Generations(Kind):
 
 
 def apps(mavera: Mavera) -> list[App]:
-    """Return the apps that write texts, asked for once."""
+    """Return the apps that write texts; they are requested once."""
     return [app_in(row) for row in mavera.rows_once("/generation-apps", PAGE)]

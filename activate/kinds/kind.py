@@ -1,7 +1,7 @@
-"""The protocol of a kind of Mavera object: all that the other modules ask of one.
+"""The interface that each kind of Mavera object implements.
 
-Each kind is a file in this folder and a line in `KINDS` (`__init__.py`). The base class has what most kinds
-share: a POST to their list creates them, the list shows them again, one of their fields has our reference.
+Each kind is a file in this folder and a line in `KINDS` (`__init__.py`). The base class has the behavior that
+most kinds share: a POST to a list creates an object, the list shows it, and one field has our reference.
 """
 
 from abc import ABC, abstractmethod
@@ -20,22 +20,22 @@ from activate.mavera import Mavera
 from activate.plan import Document, Entry, Record, Step, Terms
 from common.settings import Settings
 
-# Our clock and Mavera's may differ. An object counts as made by a call when it is at most so much older.
+# Our clock and Mavera's may differ. A call may have made an object that is at most this much older.
 CLOCKS_APART: Final = timedelta(days=1)
 LONG_AGO: Final = datetime(2000, 1, 1, tzinfo=UTC)
-PAGE: Final = 100  # rows that are asked for at once
+PAGE: Final = 100  # rows per request
 
-# The words that a refusal may name, and what a person can do then. The last entry is for any other refusal.
+# Words that a refusal may contain, each with its remedy. The last entry is for any other refusal.
 Remedies = tuple[tuple[tuple[str, ...], str], ...]
 WORKSPACE: Final = (("workspace",), "Set MAVERA_WORKSPACE_ID")
 
 
 @dataclass(frozen=True)
 class Draft:
-    """One row of a sync model with its words, before it is known how it is sent.
+    """One row of a sync model with its words, before its kind turns it into a request.
 
-    `form` is a template in TOML, filled in, `choice` what the job chose beside its words; each is empty where
-    the kind has none. `mark` is the reference that ends what is sent.
+    `form` is a filled-in TOML template and `choice` has the job's other choices; both are empty if the kind
+    has none. `mark` is the reference at the end of the text that is sent.
     """
 
     name: str
@@ -53,7 +53,7 @@ class Draft:
 
 
 class Waits(NamedTuple):
-    """Which objects must have ended before one more is asked for: at most `at_most` of `kind` may be left."""
+    """The limit before another request: at most `at_most` objects of `kind` may still be running."""
 
     kind: str
     at_most: int
@@ -61,14 +61,14 @@ class Waits(NamedTuple):
 
 
 class Found(NamedTuple):
-    """What a search in Mavera says of an unresolved call: its answer, why there is none, or neither."""
+    """The result of a search for an unresolved call: its answer, a doubt about it, or neither."""
 
     answer: Answer | None = None
     doubt: str = ""
 
 
 class Listing(NamedTuple):
-    """The remote objects of a kind: `present` by the ids that a list shows, `unread` those not opened."""
+    """The remote objects of a kind: `present` by listed id, `unread` the number of threads not opened."""
 
     objects: Sequence["RemoteObject"]
     present: Mapping[str, "RemoteObject | None"]
@@ -78,48 +78,48 @@ class Listing(NamedTuple):
 class Kind(ABC):
     """One kind of Mavera object. Stateless: one instance serves every account."""
 
-    name: str  # as ledger, plan files and `--json` spell it; never changed
+    name: str  # as the ledger, plan files and `--json` spell it; never change it
     terms: Terms
-    thing: str  # what one object is called in a message
+    thing: str  # the word for one object in a message
     path: str  # where objects are created and listed
-    seconds: float  # how long a creation may take without a byte
+    seconds: float  # timeout of a creation: the longest silence on the connection
     page: int | None = PAGE
     words_file: str  # the template in the folder of a job
-    choice_file: str = ""  # beside it, what the job chose
-    columns: tuple[str, ...] = ()  # that only this kind's sync model has
-    has_paragraphs: bool = False  # only the empty lines of its template count
+    choice_file: str = ""  # the file beside it with the job's other choices
+    columns: tuple[str, ...] = ()  # those that only this kind's sync model has
+    has_paragraphs: bool = False  # only empty lines break paragraphs in its template
     covers_words: bool = False  # the fingerprint covers the words, so that new wording reaches Mavera
-    name_field: str  # where a listed object shows its name,
-    reference_field: str  # and where our reference
-    echo: tuple[str, ...]  # the fields that are sent, and shown again by a list
-    results_field: str = ""  # where it has its results, if Mavera takes its time for them
-    is_listed_whole: bool = True  # or else a list shows threads, which have to be opened
-    has_own: bool = False  # accounts have objects of their own, which are counted and left alone
+    name_field: str  # the field of a listed object with its name
+    reference_field: str  # the field with our reference
+    echo: tuple[str, ...]  # the fields that are sent and that a list shows again
+    results_field: str = ""  # the field with the results, if Mavera needs time for them
+    is_listed_whole: bool = True  # False if a list shows threads, which must be opened
+    has_own: bool = False  # accounts have objects of their own, which are counted but not touched
     waits: Waits | None = None
     remedies: Remedies
-    aside: str = ""  # what a plan shows beside the people; {count} is how many records it refers to
+    aside: str = ""  # shown in a plan beside the people; {count}: the number of records it refers to
     likeness: str = "the beginning of its name, or an earlier one"  # how an object was matched
 
-    # Before it is sent
+    # Before sending
 
     @abstractmethod
     def payload(self, draft: Draft, settings: Settings) -> dict[str, Any]:
-        """Return the body that creates it, as far as it is known before the run."""
+        """Return the body that creates the object, as far as it is known before the run."""
 
     @abstractmethod
     def complaint(self, draft: Draft, payload: Mapping[str, Any], settings: Settings) -> str:
-        """Say why Mavera would not take it, and what to do; or nothing."""
+        """Return why Mavera would reject it, with the remedy; or an empty string."""
 
     def covered(self, draft: Draft, job: str) -> dict[str, Any]:
-        """Return what the fingerprint covers: an object is asked for anew when that changes."""
+        """Return the values that the fingerprint covers: when they change, the object is sent again."""
         return {"job": job, "facts": draft.facts}
 
     def chosen(self, choice: dict[str, Any], settings: Settings) -> dict[str, Any]:
-        """Return what the settings leave of a job's choice."""
+        """Return the part of a job's choice that the settings allow."""
         return choice
 
     def references_field(self, settings: Settings) -> str:
-        """Return the field for the ids of the records that it refers to; empty where there is none."""
+        """Return the field for the ids of referenced records; empty if there is none."""
         return ""
 
     def leading_bodies(self, draft: Draft, payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
@@ -129,13 +129,13 @@ class Kind(ABC):
     # Sending
 
     def unfit(self, payload: Mapping[str, Any], mavera: Mavera) -> str:
-        """Ask Mavera, for free, why it could not make this; nothing where it can."""
+        """Ask Mavera, for free, why it could not make this; return an empty string if it can."""
         return ""
 
     def completed(
         self, step: Step, ledger: Journal, mavera: Mavera, say: Callable[[str], None]
     ) -> dict[str, Any]:
-        """Return the payload with what only Mavera knows: ids of other objects, addresses of files."""
+        """Return the payload with the values that only Mavera has: ids of objects, addresses of files."""
         payload, record = dict(step.record.payload), step.record
         if record.references:
             entries = ledger.entries()
@@ -143,21 +143,21 @@ class Kind(ABC):
         return payload
 
     def create(self, mavera: Mavera, payload: Mapping[str, Any]) -> Answer:
-        """Create it, or ask anew where an update does not edit."""
+        """Create the object; also used for an update that does not edit in place."""
         return self.answered(mavera.charge(self.path, payload, self.seconds))
 
     def update(self, mavera: Mavera, remote_id: str, payload: Mapping[str, Any]) -> Answer:
-        """Edit it in place. The credits of the answer are the sum until now."""
+        """Edit the object in place. The credits of the answer are its total so far."""
         raise NotImplementedError(f"{self.name} cannot be edited")
 
     def answered(self, body: Mapping[str, Any]) -> Answer:
-        """Return an object, created or listed, as the answer to its creation."""
+        """Return a created or listed object as the answer to its creation."""
         results = self.results_field
         state = state_of(body.get("status"), body.get(results)) if results else "done"
         return answered(self.thing, body, state)
 
     def identified(self, body: Any) -> Answer | None:
-        """Return an incomplete answer under whatever identifies it; None where nothing does."""
+        """Return an incomplete answer under any id it has; None if it has none."""
         return None
 
     # Listing
@@ -175,8 +175,7 @@ class Kind(ABC):
     ) -> Listing:
         """Return the remote objects of the account, in Mavera's order.
 
-        Where each has to be opened, only the `at_most` newest that were touched `since`, and that `calls` do
-        not explain.
+        If they must be opened: only the `at_most` newest that changed `since` then and are not in `calls`.
         """
         objects = [
             RemoteObject(self, str(row["id"]), str(row.get(self.reference_field) or ""), row)
@@ -185,15 +184,15 @@ class Kind(ABC):
         return Listing(objects, {one.remote_id: one for one in objects})
 
     def current(self, mavera: Mavera, remote_id: str) -> Answer:
-        """Return how an object stands by now."""
+        """Return the current state of an object."""
         return self.answered(mavera.one(self.path, remote_id))
 
     def answer_of(self, mavera: Mavera, remote: "RemoteObject") -> Answer:
-        """Return a listed object as if it were the answer to its creation, with what it holds by now."""
+        """Return a listed object, with its current contents, as the answer to its creation."""
         return self.current(mavera, remote.remote_id)
 
     def fetched(self, mavera: Mavera, remote_id: str) -> "RemoteObject | None":
-        """Return one object by the id that a person named; None where Mavera has none."""
+        """Return one object by the id that a person named; None if Mavera has no such object."""
         answer = self.current(mavera, remote_id)
         words = str(answer.body.get(self.reference_field) or "")
         return RemoteObject(self, answer.remote_id, words, answer.body)
@@ -201,13 +200,13 @@ class Kind(ABC):
     def opened_since(
         self, mavera: Mavera, since: datetime, known: frozenset[str]
     ) -> Iterator[tuple[str, str]]:
-        """Yield words and id of what a list does not show, of objects created since and not `known`."""
+        """Yield the words and ids of objects that a list hides, if created since then and not `known`."""
         yield from ()
 
-    # Finding what was lost
+    # Finding lost answers
 
     def find_lost(self, call: Call, ledger: Journal, mavera: Mavera) -> Found:
-        """Search Mavera for what an unresolved call may have made; known objects are others."""
+        """Search Mavera for the object of an unresolved call, except among known objects."""
         known = Known(ledger.calls())
         listed = self.listing(mavera).objects
         new = [one for one in listed if one not in known]
@@ -220,7 +219,7 @@ class Kind(ABC):
         return lacking(self, ledger, {one.remote_id for one in listed})
 
     def bears(self, remote: "RemoteObject", record: Record) -> bool:
-        """Whether an object goes by a name of a record, in any form."""
+        """Whether an object has a name of a record, in any form."""
         if remote.record_key:
             return remote.record_key == record.record_key
         return bears(remote.name, map(without_reference, record.names))
@@ -230,7 +229,7 @@ class Kind(ABC):
 
 
 class RemoteObject(NamedTuple):
-    """One remote object as a list shows it; of an analysis, one question of a thread with its answer."""
+    """One remote object as a list shows it; for analyses, one question of a thread with its answer."""
 
     of: Kind
     remote_id: str
@@ -249,7 +248,7 @@ class RemoteObject(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What a person called it, without our reference."""
+        """The name without our reference."""
         return without_reference(str(self.body.get(self.of.name_field) or ""))
 
     @property
@@ -258,18 +257,18 @@ class RemoteObject(NamedTuple):
 
     @property
     def reference(self) -> Reference | None:
-        """The reference in its words or, where these were cut, in another text that it shows."""
+        """The reference in its words; if they were truncated, the one in another text that it shows."""
         texts = (self.words, *self.shown)
         return next((found for text in texts if (found := reference_in(text))), None)
 
     @property
     def record_key(self) -> str:
-        """The record whose reference it carries; empty where it carries none."""
+        """The key of the record whose reference it carries; empty if it carries none."""
         return self.reference.record_key if self.reference else ""
 
     @property
     def fingerprint(self) -> str:
-        """As much of that record's fingerprint as the reference holds."""
+        """The part of that record's fingerprint that is in the reference."""
         return self.reference.fingerprint if self.reference else ""
 
     @property
@@ -278,12 +277,12 @@ class RemoteObject(NamedTuple):
 
     @property
     def shown(self) -> list[str]:
-        """The texts of ours that it may show."""
+        """The texts in it that may be ours."""
         texts = map(self.body.get, self.of.echo) if self.of.is_listed_whole else [self.words]
         return [text for text in texts if isinstance(text, str) and text.strip()]
 
     def may_come_from(self, call: Call) -> bool:
-        """Whether nothing that it shows says that another call made it, or somebody else."""
+        """Whether nothing in it shows that another call or another author made it."""
         if self.reference:
             return self.reference == reference_of(call)
         sent = [text for text in call.payload.values() if isinstance(text, str)]
@@ -291,7 +290,7 @@ class RemoteObject(NamedTuple):
 
 
 class Known:
-    """What the ledger knows; a question is known also where its answer came without an id of its own."""
+    """The objects in the ledger; a question is known even if its answer had no id of its own."""
 
     def __init__(self, calls: Sequence[Call]) -> None:
         closed = [call for call in calls if call.state != "unknown"]
@@ -309,7 +308,7 @@ class Known:
 
 
 def unclaimed(objects: Sequence[RemoteObject], calls: Sequence[Call]) -> list[RemoteObject]:
-    """Return the objects that the ledger does not know; those of an unresolved call are looked up."""
+    """Return the objects that the ledger does not know, without those of an unresolved call."""
     known, unresolved = Known(calls), [call for call in calls if call.state == "unknown"]
     return [
         one
@@ -331,30 +330,30 @@ def may_come_from(shown_id: str, call: Call) -> str:
 
 
 def newest(ledger: Journal, kind: str) -> str | None:
-    """Return the id in Mavera of what was asked for last of a kind, if there is any."""
-    standing = [
+    """Return the id of the latest remote object of a kind, if there is one."""
+    sent = [
         (entry.called_at or LONG_AGO, entry.remote_id)
         for key, entry in ledger.entries().items()
         if key.startswith(f"{kind}/") and entry.remote_id
     ]
-    return max(standing)[1] if standing else None
+    return max(sent)[1] if sent else None
 
 
 def marked(name: str, mark: str, most: int) -> str:
-    """Put the reference at the end of a name that may have `most` characters; it is never cut itself."""
+    """Append the reference to a name and shorten the name, never the reference, to `most` characters."""
     kept = name[: max(0, most - len(mark) - 3)]
-    if kept.count('"') % 2:  # the cut took the sign that ends a quotation
+    if kept.count('"') % 2:  # the closing quotation mark was cut off
         kept = kept[:-1] + ("" if kept.endswith('"') else '"')
     return f"{kept} | {mark}"
 
 
 def shown_id(kind: Kind, entry: Entry) -> str | None:
-    """Return the id under which a list shows what the ledger knows."""
+    """Return the id under which a list shows a ledger entry."""
     return entry.remote_id if kind.is_listed_whole else entry.thread_id
 
 
 def lacking(kind: Kind, ledger: Journal, listed: Container[str]) -> Found:
-    """Doubt a list that lacks an object that the ledger knows: what it does not show may exist."""
+    """Doubt a list that lacks an object from the ledger: the searched object may be missing from it too."""
     entries = ledger.entries()
     for key, call in ledger.accepted().items():
         known = shown_id(kind, entries[key])
@@ -367,7 +366,7 @@ def lacking(kind: Kind, ledger: Journal, listed: Container[str]) -> Found:
 
 
 def remedy(kind: Kind, error: Exception) -> str:
-    """Say what to do about a refusal; nothing where Mavera said more than that a record is wrong."""
+    """Return the remedy for a refusal; empty unless Mavera refused the record itself."""
     if not isinstance(error, Refused) or type(error) is not Refused:
         return ""
     named = f"{error.field} {error.said}".casefold()

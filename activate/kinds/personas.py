@@ -1,6 +1,6 @@
-"""What makes a persona beside its words: a pipeline, and the fields that it takes.
+"""Personas: the pipeline of each and the fields that the pipeline accepts.
 
-A job chooses in the `persona.toml` of its templates, whose texts may be templates themselves:
+A job chooses them in the `persona.toml` of its templates. The texts in it may be templates themselves:
 
     pipeline = "intermediate"
     type = "B2B"  # where it differs from MAVERA_PERSONA_TYPE
@@ -9,13 +9,13 @@ A job chooses in the `persona.toml` of its templates, whose texts may be templat
     buying_stage = "SOLUTION_AWARE"
     goals = ["Decide within {{ facts.mean_days_between_orders }} days"]
 
-With MAVERA_PERSONA_SHAPE=examples it may have what Mavera's examples send beside name and description:
+With MAVERA_PERSONA_SHAPE=examples, the file may have the extra table of Mavera's examples:
 
     [psychographic]
     device = "Reads on {{ facts.device_classes | join(' and ') }}"
 
-Without that file a persona is made from name and description alone. The three pipelines and the two types
-are in Mavera's reference; what is inferred about their fields stands in assumptions.py.
+Without that file, a persona has a name and a description only. The three pipelines and the two types are in
+Mavera's reference; assumptions.py lists what is inferred about their fields.
 """
 
 from collections.abc import Mapping
@@ -47,7 +47,7 @@ CHOICES: Final = frozenset({"pipeline", "type", "fields"}) | EXAMPLE
 
 
 def payload(choice: Mapping[str, Any], usual_type: str, words: Mapping[str, str]) -> dict[str, Any]:
-    """Return the body that creates a persona; an entry of a list that came out empty is left out."""
+    """Return the body that creates a persona, without the empty entries of its lists."""
     fields = {
         name: [entry for entry in value if entry] if isinstance(value, list) else value
         for name, value in _fields(choice).items()
@@ -57,12 +57,12 @@ def payload(choice: Mapping[str, Any], usual_type: str, words: Mapping[str, str]
 
 
 def example(choice: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
-    """Return the body that Mavera's examples send, with the texts that a job chose for `psychographic`."""
+    """Return the body of Mavera's examples, with the texts that a job chose for `psychographic`."""
     return {**words, **{name: choice[name] for name in sorted(EXAMPLE) if choice.get(name)}}
 
 
 def complaint(choice: Mapping[str, Any]) -> str:
-    """Say what keeps a persona from being made as its job chose, or nothing."""
+    """Return why a persona cannot be created as its job chose, or an empty string."""
     if unknown := sorted(choice.keys() - CHOICES):
         return f"persona.toml has {unknown[0]}, it may have {', '.join(sorted(CHOICES))}"
     if not isinstance(choice.get("fields", {}), Mapping):
@@ -164,7 +164,7 @@ class Personas(Kind):
         return [row for row in super().rows(mavera) if row.get(assumptions.CUSTOM, True)]
 
     def answer_of(self, mavera: Mavera, remote: RemoteObject) -> Answer:
-        """Return what the list shows, which is a whole persona."""
+        """Return the listed object: the list shows complete personas."""
         return self.answered(remote.body)
 
     def fetched(self, mavera: Mavera, remote_id: str) -> RemoteObject | None:

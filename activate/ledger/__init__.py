@@ -1,1 +1,1 @@
-"""What was sent to Mavera and what it cost, in a database that outlives the warehouse."""
+"""The record of everything sent to Mavera and its cost, in a database that outlives the warehouse."""

@@ -1,6 +1,6 @@
-"""The receipts that chain the rows: each covers a row and the receipt before it.
+"""The receipts that chain the ledger's rows: each covers a row and the previous receipt.
 
-A row that was changed, taken out or put in afterwards shows.
+They reveal rows that were changed, removed or inserted later.
 """
 
 import hashlib
@@ -17,14 +17,14 @@ FIRST_RECEIPT: Final = ""
 
 
 class Mark(NamedTuple):
-    """A row of the journal by its number and receipt; 0 and nothing before the first."""
+    """A row of the journal by its number and receipt; 0 and an empty receipt before the first row."""
 
     entry_id: int
     receipt: str
 
 
 class Chain:
-    """The journal of `destination` as a whole: checked, exported, restored."""
+    """Verify, export and restore the whole journal of `destination`."""
 
     def __init__(self, engine: sa.Engine, destination: str, guard: Callable[[sa.Connection], None]) -> None:
         self._engine = engine
@@ -32,7 +32,7 @@ class Chain:
         self._guard = guard
 
     def mark(self) -> Mark:
-        """Return where the journal ends now. Raises LedgerError where its rows have no receipts yet."""
+        """Return the last row of the journal. Raises LedgerError if its rows have no receipts yet."""
         self._require_receipts()
         newest = sa.select(receipts).order_by(receipts.c.entry_id.desc()).limit(1)
         with self._engine.connect() as connection:
@@ -40,7 +40,7 @@ class Chain:
         return Mark(row.entry_id, row.receipt) if row else Mark(0, FIRST_RECEIPT)
 
     def holds(self, mark: Mark) -> bool:
-        """Whether this is the journal that ended at `mark`, or what it has grown to."""
+        """Whether this journal contains the row at `mark`."""
         if mark.entry_id == 0:
             return True
         own = sa.select(receipts.c.receipt).where(receipts.c.entry_id == mark.entry_id)
@@ -48,7 +48,7 @@ class Chain:
             return connection.execute(own).scalar() == mark.receipt
 
     def verify(self) -> int:
-        """Return the number of rows, each as it was written. Raises LedgerError at the first that is not."""
+        """Return the number of rows. Raises LedgerError at the first row that is not as it was written."""
         self._require_receipts()
         receipt, count = FIRST_RECEIPT, 0
         joined = sa.select(journal, receipts.c.receipt).outerjoin(
@@ -76,10 +76,9 @@ class Chain:
             )
 
     def export(self) -> Iterator[str]:
-        """Give every row as a line of JSON with its receipt, oldest first: any tool can read it.
+        """Yield every row as a line of JSON with its receipt, oldest first: any tool can read it.
 
-        A last line tells how many they are and the receipt that ends them, so that a part is not taken for
-        the whole.
+        A final line has the number of rows and the last receipt, so that a truncated export is noticed.
         """
         self._require_receipts()
         joined = sa.select(journal, receipts.c.receipt).join(
@@ -95,8 +94,8 @@ class Chain:
     def restore(self, lines: Iterable[str]) -> int:
         """Write exported lines into this ledger, which must be empty; return the number of rows.
 
-        All or nothing. Raises LedgerError at a line that is not as it was exported, or is of another Mavera,
-        and where the line that ends an export is missing.
+        Restores all rows or none. Raises LedgerError if a line was changed or belongs to another destination,
+        or if the final line of the export is missing.
         """
         count, written, is_whole = 0, FIRST_RECEIPT, False
         with self._engine.begin() as connection:
@@ -132,7 +131,7 @@ class Chain:
 
 
 def receipt_of(row: Mapping[str, Any], before: str) -> str:
-    """Return the receipt of a journal row: a hash over its values and the receipt of the row before."""
+    """Return the receipt of a journal row: a hash of its values and the previous row's receipt."""
     values = {column.name: row.get(column.name) for column in journal.columns if not column.primary_key}
     text = json.dumps(values, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(f"{before}\n{text}".encode()).hexdigest()
@@ -143,7 +142,7 @@ def _end_of_export(count: int, receipt: str) -> str:
 
 
 def append(connection: sa.Connection, row: Mapping[str, Any]) -> str:
-    """Write one row with its receipt; return that."""
+    """Write one row with its receipt; return the receipt."""
     newest = sa.select(receipts.c.receipt).order_by(receipts.c.entry_id.desc()).limit(1)
     before = connection.execute(newest).scalar() or FIRST_RECEIPT
     receipt = receipt_of(row, before)

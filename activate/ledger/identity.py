@@ -13,7 +13,7 @@ SEALED_BY: Final = "secret"
 
 
 class Identity:
-    """What only this ledger knows; the table is missing until its first writer makes it."""
+    """The secret and accounts of one ledger; the table is missing until the first writer creates it."""
 
     def __init__(self, engine: sa.Engine, destination: str, guard: Callable[[sa.Connection], None]) -> None:
         self._engine = engine
@@ -21,20 +21,20 @@ class Identity:
         self._guard = guard
 
     def seal_of(self, text: str) -> str:
-        """Return what only this ledger can make of a text; "" before it has a secret."""
+        """Return a text's seal, which only this ledger can compute; "" before it has a secret."""
         secret = self._rows().get(SEALED_BY, "")
         return hmac.digest(bytes.fromhex(secret), text.encode(), "sha256").hex() if secret else ""
 
     def has_account(self) -> bool:
-        """Whether any key was accepted yet."""
+        """Whether any key has been accepted."""
         return bool(self._rows().keys() - {SEALED_BY})
 
     def accepts(self, key: str) -> bool:
-        """Whether a key of Mavera was accepted as one of this ledger's account."""
+        """Whether a Mavera key was accepted as belonging to this ledger's account."""
         return self._fingerprint(key) in self._rows()
 
     def accept(self, key: str) -> None:
-        """Accept a key of Mavera as one of this ledger's account."""
+        """Accept a Mavera key as belonging to this ledger's account."""
         with self._engine.begin() as connection:
             self._guard(connection)
             row = {"name": self._fingerprint(key), "value": datetime.now(UTC).isoformat()}

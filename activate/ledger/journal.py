@@ -1,8 +1,7 @@
-"""What was sent to Mavera, how it ended and what it cost: an append-only journal in a database of its own.
+"""The append-only journal of requests to Mavera, their outcomes and costs, in its own database.
 
-Deleting the warehouse must not forget what was paid for. Every call is announced by a committed `begin` row
-and closed by an `end` row, so a process that dies at any instant leaves a call without an end, which reads as
-unknown.
+It survives the deletion of the warehouse. A committed `begin` row announces every call and an `end` row
+closes it, so a process that dies leaves a call without an end. Such a call is unresolved.
 """
 
 import json
@@ -36,9 +35,9 @@ from activate.plan import FREE, Entry, Price, SentFacts
 
 
 class Journal:
-    """The rows of one Mavera account, to read. `now` is the clock of the month that is spent.
+    """The rows of one Mavera account, read-only. `now` is the clock that sets the budget's month.
 
-    `chain` is the journal as a whole, `account` is whose it is.
+    `chain` covers the journal as a whole, `account` the Mavera account that it belongs to.
     """
 
     def __init__(
@@ -60,7 +59,7 @@ class Journal:
             return connection.execute(sa.select(journal.c.entry_id).limit(1)).first() is None
 
     def calls(self) -> list[Call]:
-        """Return every call in the order in which they were announced; among them the decisions."""
+        """Return every call and decision, in the order of their announcement."""
         calls: dict[str, Call] = {}
         with self._engine.connect() as connection:
             for row in connection.execute(sa.select(journal).order_by(journal.c.entry_id)):
@@ -73,7 +72,7 @@ class Journal:
         return list(calls.values())
 
     def calls_since(self, mark: Mark) -> list[Call]:
-        """Return the calls announced after `mark`, and those that a person decided about after it."""
+        """Return the calls that were announced, or decided about by a person, after `mark`."""
         later = sa.select(journal.c.call_id).where(
             journal.c.entry_id > mark.entry_id,
             journal.c.record_key.is_not(None),
@@ -84,7 +83,7 @@ class Journal:
         return [call for call in self.calls() if call.call_id in ids]
 
     def entries(self) -> dict[str, Entry]:
-        """Return how each record stands, by its key (`personas/clv-tiers:top`)."""
+        """Return the state of each record by its key (`personas/clv-tiers:top`)."""
         calls = self.calls()
         entries: dict[str, Entry] = {}
         for call in calls:
@@ -99,23 +98,23 @@ class Journal:
         }
 
     def accepted(self) -> dict[str, Call]:
-        """Return, by the key of its record, the call whose words Mavera accepted last."""
+        """Return, by record key, the last call that Mavera accepted."""
         return _accepted(self.calls())
 
     def unknown(self) -> list[Call]:
-        """Return the calls of which nobody knows whether Mavera did, and charged, what they asked for."""
+        """Return the unresolved calls: Mavera may have done and charged them, or not."""
         return [call for call in self.calls() if call.state == "unknown" and not call.is_edit]
 
     def written_off(self) -> list[Call]:
-        """Return the calls that were taken as lost and of which nobody has said what Mavera charged."""
+        """Return the calls that were written off as lost and whose charge no person has stated."""
         return [call for call in self.calls() if call.is_written_off]
 
     def waiting(self) -> list[Call]:
-        """Return the calls that Mavera accepted and is still at work on."""
+        """Return the calls that Mavera accepted and is still working on."""
         return [call for call in self.calls() if call.state == "waiting"]
 
     def paid(self, *, edits: bool = False) -> dict[str, list[int]]:
-        """Return what Mavera said that objects of each kind cost, or edits of them, oldest first."""
+        """Return the credits that Mavera reported for objects (or edits) of each kind, oldest first."""
         paid: dict[str, list[int]] = {}
         for call in self.calls():
             if call.is_edit == edits and call.state == "done" and call.credits_source == "answered":
@@ -125,7 +124,7 @@ class Journal:
     def spent(self, run_id: str | None = None) -> int:
         """Return the credits of this calendar month (UTC) or of one run.
 
-        A call without a known end counts at the highest price it can have had, unless Mavera told its price.
+        An unresolved call counts at its highest possible price, unless Mavera reported its price.
         """
         month = self.now().astimezone(UTC).strftime("%Y-%m")
         of_run_or_month = journal.c.run_id == run_id if run_id else journal.c.written_at.startswith(month)
@@ -164,7 +163,7 @@ class Journal:
         return [row.run_id for row in rows if as_object(row.payload).get("plan") == plan_id]
 
     def answer(self, call_id: str) -> Any:
-        """Return Mavera's last answer to a call as it came, or None."""
+        """Return Mavera's last answer to a call, unchanged, or None."""
         answers = sa.select(journal.c.answer).where(
             journal.c.call_id == call_id, journal.c.answer.is_not(None)
         )
@@ -174,10 +173,10 @@ class Journal:
 
 
 class Ledger(Journal):
-    """The journal to write as well; `now` is the clock of its rows. What a method wrote is committed."""
+    """The journal with write access; `now` is the clock of its rows. Every method commits its rows."""
 
     def start(self, steps: int, price: Price, plan_id: str | None = None) -> str:
-        """Note that a run sets out to do `steps`, of an approved plan if there is one; return its id."""
+        """Record the start of a run of `steps`, with the id of an approved plan; return the run's id."""
         run_id = uuid.uuid4().hex
         self._write(
             call_id=run_id,
@@ -190,7 +189,7 @@ class Ledger(Journal):
         return run_id
 
     def note_takeover(self, owner: str) -> None:
-        """Note that the lock was taken over from `owner`, who had stopped giving signs of life."""
+        """Record that the lock was taken over from `owner`, which had stopped responding."""
         call_id = uuid.uuid4().hex
         self._write(call_id=call_id, run_id=call_id, event="takeover", error=f"from {owner}")
 
@@ -203,13 +202,13 @@ class Ledger(Journal):
         remote_id: str | None = None,
         **record: Unpack[Announced],
     ) -> str:
-        """Announce a call before it is made; return the id under which it is ended."""
+        """Announce a call before it is made; return the id with which to end it."""
         begun = begin_row(run_id, action, price, record)
         self._write(**begun, remote_id=remote_id)
         return str(begun["call_id"])
 
     def end(self, call_id: str, state: State, **how: Unpack[Ending]) -> None:
-        """Say how a call ended, or, where it was unknown, how it turned out to have ended."""
+        """Record how a call ended, also later for an unresolved call."""
         announced = sa.select(journal).where(
             journal.c.call_id == call_id, journal.c.event.in_(("begin", "decision"))
         )
@@ -237,7 +236,7 @@ class Ledger(Journal):
     def take_over(
         self, *, remote_id: str, thread_id: str | None, state: State, answer: Any, **record: Unpack[Announced]
     ) -> None:
-        """Write that an object in Mavera is this record, for nothing: announced and ended in one commit."""
+        """Record that a remote object is this record, at no cost: announced and ended in one commit."""
         begun = begin_row(BY_HAND, "adopt", FREE, record)
         of_both = ("call_id", "run_id", "kind", "record_key", "job", "action", "fingerprint")
         self._write(
@@ -265,7 +264,7 @@ class Ledger(Journal):
         remote_id: str | None,
         thread_id: str | None = None,
     ) -> None:
-        """Write what a person wants of an object that drifted; plan and apply then do it."""
+        """Record a person's decision about an object that drifted; plan and apply carry it out."""
         self._write(
             call_id=uuid.uuid4().hex,
             run_id=BY_HAND,
@@ -287,7 +286,7 @@ class Ledger(Journal):
         )
 
     def require_hold(self) -> None:
-        """Raise LedgerError where this process may no longer write, and so may send nothing."""
+        """Raise LedgerError if this process may no longer write and therefore must not send."""
         self._write()
 
     def _write(self, *rows: Mapping[str, Any], **row: Any) -> None:
@@ -336,7 +335,7 @@ def _after(before: Entry, call: Call) -> Entry:
             unconfirmed_edits=(),
         )
     if call.is_edit:
-        # Mavera holds the old words or the new ones: sending them again settles it and makes nothing twice.
+        # Mavera has the old words or the new ones. Repeating the edit settles that and duplicates nothing.
         lost = (SentFacts(call.facts, call.person_count),) if call.state == "unknown" else ()
         return replace(
             entry,

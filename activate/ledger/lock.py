@@ -1,8 +1,8 @@
-"""One writer of a ledger at a time: on this machine by a lock on the file, across machines by a lease.
+"""One writer of a ledger at a time: a file lock on this machine, a lease across machines.
 
-A lease is a row in the PostgreSQL ledger with its owner and a heartbeat. Who dies stops beating, and the
-lease frees itself; who takes it over says so in the journal. Every row is written under the token of its
-lease, so a process that was cut off, and comes back after another took over, announces and sends nothing.
+A lease is a row in the PostgreSQL ledger with its owner and a heartbeat. If the owner dies, its heartbeat
+stops and the lease expires; the next owner notes the takeover in the journal. Every row is written under the
+token of its lease, so a process that comes back after another took over announces and sends nothing.
 """
 
 import fcntl
@@ -22,7 +22,7 @@ from activate.errors import LedgerError
 
 FILE_WAIT_SECONDS: Final = 30  # a reader such as ingest holds the file for milliseconds
 BEAT_SECONDS: Final = 10
-FREE_AFTER_SECONDS: Final = 60  # without a heartbeat; six missed ones are no slow network
+FREE_AFTER_SECONDS: Final = 60  # without a heartbeat; a slow network does not miss six
 
 metadata = sa.MetaData()
 leases = sa.Table(
@@ -30,9 +30,9 @@ leases = sa.Table(
     metadata,
     sa.Column("lease", sa.Text, primary_key=True),
     sa.Column("token", sa.Text, nullable=False),
-    # Host and process, for people.
+    # Host and process, for people to read.
     sa.Column("owner", sa.Text, nullable=False),
-    # By the server's clock: those of two machines may differ.
+    # By the server's clock: the clocks of two machines may differ.
     sa.Column("taken_at", sa.DateTime(timezone=True), nullable=False),
     sa.Column("beat_at", sa.DateTime(timezone=True), nullable=False),
 )
@@ -41,7 +41,7 @@ LEASE: Final = "apply"
 
 @dataclass(frozen=True)
 class Hold:
-    """The right to write. `guard` raises LedgerError once it is lost; `taken_from` is who left it behind."""
+    """The lock. `guard` raises LedgerError once it is lost; `taken_from` names the dead owner before it."""
 
     guard: Callable[[sa.Connection], None] = lambda _: None
     taken_from: str = ""
@@ -55,7 +55,7 @@ def is_sqlite(url: str) -> bool:
 
 
 def file_of(url: str) -> Path | None:
-    """Return the file of a SQLite ledger, None for one in memory or on a server."""
+    """Return the file of a SQLite ledger; None for one in memory or on a server."""
     database = sa.make_url(url).database
     return Path(database) if is_sqlite(url) and database else None
 
@@ -70,16 +70,16 @@ def open_engine(url: str) -> sa.Engine:
 
 
 def _make_durable(connection: Any, _: Any) -> None:
-    # FULL: a row that was committed survives a power cut. A rollback journal rather than a write-ahead log
-    # keeps everything in one file at rest, so a plain copy is a backup.
+    # FULL: committed rows survive a power cut. A rollback journal, unlike a write-ahead log, keeps everything
+    # in one file at rest, so a plain copy is a backup.
     connection.execute("pragma synchronous = full")
 
 
 @contextmanager
 def lock(url: str) -> Iterator[Hold]:
-    """Keep every other writer away from this ledger until the block ends or the process dies.
+    """Lock this ledger against other writers until the block ends or the process dies.
 
-    Raises LedgerError that names the owner where somebody else is at work, or why nothing can be written.
+    Raises LedgerError with the owner if another process has the lock, or with the reason if it cannot write.
     """
     path = file_of(url)
     if path is None and is_sqlite(url):
@@ -112,13 +112,13 @@ def lock(url: str) -> Iterator[Hold]:
 
 
 def _beside(path: Path) -> Path:
-    """Return the file that is locked for a ledger, one for all the names that lead to it."""
+    """Return the lock file of a ledger, the same for all names of the ledger's file."""
     path = path.resolve()
     return path.with_name(f"{path.name}.lock")
 
 
 def owner(url: str) -> str:
-    """Say who is at work on this ledger, or nothing; takes no lock and writes nothing.
+    """Return the process that has the lock of this ledger, or an empty string; takes no lock, writes nothing.
 
     Raises LedgerError where the server cannot be asked.
     """
@@ -141,7 +141,7 @@ def owner(url: str) -> str:
 
 
 def is_writable(url: str) -> bool:
-    """Whether rows could be written to this ledger by who runs this; writes nothing.
+    """Whether this process could write rows to this ledger; writes nothing.
 
     Raises LedgerError where the server cannot be asked.
     """
@@ -164,7 +164,7 @@ def is_writable(url: str) -> bool:
 
 @contextmanager
 def _asking(url: str) -> Iterator[sa.Connection]:
-    """Connect to a server's ledger to read. Raises LedgerError where it does not answer."""
+    """Connect to a server's ledger to read. Raises LedgerError if the server does not answer."""
     try:
         with open_engine(url).connect() as connection:
             yield connection
@@ -173,7 +173,7 @@ def _asking(url: str) -> Iterator[sa.Connection]:
 
 
 def unreachable(error: sa.exc.DBAPIError) -> LedgerError:
-    """Say why the database of a ledger on a server does not do what was asked."""
+    """Return the error for a failure of a ledger's database server."""
     said = str(error.orig).partition("\n")[0]
     return LedgerError(
         f"the ledger cannot be reached ({said}): see that its server runs and that LEDGER_URL leads to it"
@@ -203,10 +203,10 @@ def _leased(engine: sa.Engine) -> Iterator[Hold]:
 
 
 def _take(engine: sa.Engine, token: str, owner: str) -> str:
-    """Take the lease; return who held it and stopped beating, or nothing."""
+    """Take the lease; return the dead owner before us, or an empty string."""
     now = sa.func.clock_timestamp()
     with engine.begin() as connection:
-        # Who comes second waits here for the first to commit, then sees its row.
+        # A second process waits here for the first to commit, then sees its row.
         connection.execute(sa.text("lock table lease in exclusive mode"))
         silent = sa.func.extract("epoch", now - leases.c.beat_at)
         held = connection.execute(
@@ -231,11 +231,11 @@ def _beat(engine: sa.Engine, token: str, done: threading.Event) -> None:
             with engine.begin() as connection:
                 connection.execute(beat)
         except sa.exc.DBAPIError:
-            continue  # the server is away: the next write finds out, and the lease may run out meanwhile
+            continue  # the server is unreachable: the next write fails, and the lease may expire
 
 
 def _require(connection: sa.Connection, token: str) -> None:
-    """Raise LedgerError unless the lease is still ours; nobody can take it before this transaction ends."""
+    """Raise LedgerError unless the lease is still ours; it stays ours until this transaction ends."""
     ours = sa.select(leases.c.token).where(leases.c.token == token).with_for_update(read=True)
     if connection.execute(ours).first() is None:
         raise LedgerError(
@@ -249,4 +249,4 @@ def _give_back(engine: sa.Engine, token: str) -> None:
         with engine.begin() as connection:
             connection.execute(sa.delete(leases).where(leases.c.token == token))
     except sa.exc.DBAPIError:
-        pass  # it frees itself
+        pass  # the lease expires

@@ -18,11 +18,11 @@ NOWHERE: Final = "sqlite://"  # an empty ledger in memory
 
 
 def connect(url: str, destination: str, *, write: bool = False, hold: Hold = UNGUARDED) -> Ledger:
-    """Open the ledger of `destination` (Mavera's base URL). Raises LedgerError where that would be unsafe.
+    """Open the ledger of `destination` (Mavera's base URL). Raises LedgerError if that would be unsafe.
 
-    The first writer makes the tables, and a SQLite file; until then there is an empty ledger to read. A
-    ledger of an older layout is backed up, then brought up to this one, by its first writer. What is written
-    is written under `hold`, the lock that the writer took.
+    The first writer creates the tables and the SQLite file; until then, readers get an empty ledger. The
+    first writer of an older layout backs the ledger up and migrates it. Every row is written under `hold`,
+    the writer's lock.
     """
     path = file_of(url)
     if path and write:
@@ -65,7 +65,7 @@ def _check(engine: sa.Engine, destination: str, path: Path | None, write: bool) 
         with engine.begin() as connection:
             metadata.create_all(connection)
             _migrate(connection, version)
-            kept = engine.url.database or not is_sqlite(str(engine.url))  # not in memory, where nothing lasts
+            kept = engine.url.database or not is_sqlite(str(engine.url))  # not in memory
             if kept and not connection.execute(sa.select(identity.c.name)).first():
                 connection.execute(sa.insert(identity).values(name=SEALED_BY, value=secrets.token_hex(32)))
     with engine.connect() as connection:
@@ -80,7 +80,7 @@ def _check(engine: sa.Engine, destination: str, path: Path | None, write: bool) 
 
 
 def _back_up(engine: sa.Engine, path: Path | None, version: int) -> None:
-    """Keep the ledger as it was: a file beside it, or, on a server, a table beside the journal."""
+    """Back up the ledger: into a file beside it or, on a server, a table beside the journal."""
     if path:
         shutil.copy2(path, path.with_name(f"{path.name}.layout-{version}"))
     else:
@@ -89,11 +89,11 @@ def _back_up(engine: sa.Engine, path: Path | None, version: int) -> None:
 
 
 def _migrate(connection: sa.Connection, version: int | None) -> None:
-    """Bring a ledger of an older layout up to this one, within the caller's transaction."""
+    """Migrate a ledger of an older layout, within the caller's transaction."""
     if version is None:
         connection.execute(sa.insert(versions).values(version=SCHEMA_VERSION))
     elif version < SCHEMA_VERSION:
-        # 1 to 2: the rows get receipts.
+        # Layout 1 to 2: the rows get receipts.
         receipt = FIRST_RECEIPT
         rows = connection.execute(sa.select(journal).order_by(journal.c.entry_id)).mappings().all()
         for row in rows:

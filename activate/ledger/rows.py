@@ -1,4 +1,4 @@
-"""The rows of the ledger: the tables that keep them, and the calls that they are read as."""
+"""The tables of the ledger, and the calls that their rows describe."""
 
 import json
 import uuid
@@ -15,11 +15,11 @@ SCHEMA_VERSION: Final = 2
 
 State = Literal["done", "failed", "unknown", "waiting"]
 CreditsSource = Literal["answered", "documented"]
-# What a person may want of an object that drifted: put back what was sent, leave it deleted, or let an object
-# be that is not this ledger's business.
+# A person's decision about an object that drifted: put back what was sent, leave it deleted, or ignore an
+# object that does not belong to this ledger.
 Decision = Literal["restore", "give up", "let be"]
-BY_HAND: Final = "by hand"  # the run of what no run did
-WRITTEN_OFF: Final = "taken as lost"  # the error of a call of which nothing was found once its time was over
+BY_HAND: Final = "by hand"  # the run id of a person's decisions
+WRITTEN_OFF: Final = "taken as lost"  # the error of a call that was not found in time
 
 metadata = sa.MetaData()
 versions = sa.Table("schema_version", metadata, sa.Column("version", sa.Integer, nullable=False))
@@ -29,10 +29,10 @@ journal = sa.Table(
     sa.Column("entry_id", sa.Integer, primary_key=True, autoincrement=True),
     # Joins a begin row with its end rows, of which the last counts.
     sa.Column("call_id", sa.Text, nullable=False, index=True),
-    # begin, end; note: a run that set out, the number of its steps in payload; takeover: from whom, in error;
-    # decision: a person's word about an object that drifted, which makes no call.
+    # begin, end; note: the start of a run, with its number of steps in payload; takeover: the former owner is
+    # in error; decision: a person's decision about an object that drifted, without a call.
     sa.Column("event", sa.Text, nullable=False),
-    # ISO 8601 in UTC, by the real clock whatever RUN_AT says: money is spent in real time.
+    # ISO 8601 in UTC, by the real clock even if RUN_AT is set: money is spent in real time.
     sa.Column("written_at", sa.Text, nullable=False),
     sa.Column("run_id", sa.Text, nullable=False),
     sa.Column("destination", sa.Text, nullable=False),
@@ -56,29 +56,29 @@ journal = sa.Table(
     sa.Column("answer", sa.Text),
     sqlite_autoincrement=True,
 )
-# Beside the journal, so that one without receipts (layout 1) can still be read as it is.
+# A separate table, so that a journal without receipts (layout 1) can still be read.
 receipts = sa.Table(
     "receipts",
     metadata,
     sa.Column("entry_id", sa.Integer, primary_key=True, autoincrement=False),
-    # SHA-256 of the receipt before it and of the row's values but its number, as JSON.
+    # SHA-256 of the previous receipt and of the row's values without its number, as JSON.
     sa.Column("receipt", sa.Text, nullable=False),
 )
-# What binds plan files and accounts to this ledger. Beside the journal, so that older versions read on.
+# Binds plan files and accounts to this ledger. A separate table, so that older versions can still read it.
 identity = sa.Table(
     "identity",
     metadata,
-    # secret: 32 random bytes in hexadecimal; any other: the fingerprint of an account's key.
+    # secret: 32 random bytes in hexadecimal; any other name: the fingerprint of an account's key.
     sa.Column("name", sa.Text, primary_key=True),
     sa.Column("value", sa.Text, nullable=False),
 )
-# The key in a begin row's facts under which stands what is no fact and was sent with them.
+# The key in a begin row's facts for values that were sent with the facts but are none.
 SENT_WITH: Final = "sent_with"
 
 
 @dataclass(frozen=True)
 class Call:
-    """One call as the journal tells it: what was announced, and how it ended if it did."""
+    """One call in the journal: its announcement, and its end if there is one."""
 
     call_id: str
     run_id: str
@@ -98,8 +98,8 @@ class Call:
     credits: int = 0
     credits_source: str = ""
     error: str = ""
-    is_answered: bool = False  # by a 2xx, whatever it said
-    is_edit: bool = False  # of an object in place, so that it may be sent again blindly
+    is_answered: bool = False  # by a 2xx with any content
+    is_edit: bool = False  # of an object in place, so that it may be repeated blindly
 
     @property
     def key(self) -> str:
@@ -107,7 +107,7 @@ class Call:
 
     @property
     def is_written_off(self) -> bool:
-        """Whether it was taken as lost, and counts at its highest price until somebody decides."""
+        """Whether it was written off as lost and counts at its highest price until a person decides."""
         return self.error == WRITTEN_OFF and self.closed_by == "look up"
 
     @property
@@ -124,7 +124,7 @@ class Call:
 
     @property
     def _sent_with(self) -> dict[str, Any]:
-        """What stood with the facts; nothing in rows of older versions."""
+        """The values stored with the facts; empty in rows of older versions."""
         sent_with: dict[str, Any] = as_object(self.facts_text).get(SENT_WITH, {})
         return sent_with
 
@@ -134,9 +134,9 @@ class Call:
 
 
 class Announced(TypedDict):
-    """What a begin row tells of the record that a call is about.
+    """The fields of a begin row that describe the call's record.
 
-    `person_count` and `wording` stand with the facts, so that rows keep the layout they have receipts of.
+    `person_count` and `wording` are stored with the facts, because receipts fix the layout of rows.
     """
 
     kind: str
@@ -150,7 +150,7 @@ class Announced(TypedDict):
 
 
 class Ending(TypedDict, total=False):
-    """What an end row tells of how a call ended; what is left out is as it was announced, or not known."""
+    """The fields of an end row; omitted ones are as announced, or unknown."""
 
     action: str
     fingerprint: str
@@ -164,7 +164,7 @@ class Ending(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Run:
-    """One apply that had something to send: how many steps it set out with, and its calls."""
+    """One apply that had something to send: its number of steps at the start, and its calls."""
 
     run_id: str
     began_at: datetime
@@ -186,7 +186,7 @@ def begun(row: Any) -> Call:
         begun_at=datetime.fromisoformat(row.written_at),
         credits_high=row.credits_high,
         remote_id=row.remote_id,
-        # Only a call that edits in place is announced with the object that it is about.
+        # Only a call that edits in place is announced with its object's id.
         is_edit=row.action == "update" and row.remote_id is not None,
     )
 
