@@ -24,7 +24,7 @@ Port = Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 
 
 
 class Limits(StrEnum):
-    """Whether the vendors' documented rate limits are kept."""
+    """Whether the vendors' documented rate limits are enforced."""
 
     REAL = "real"
     OFF = "off"
@@ -86,12 +86,12 @@ def serve(  # noqa: PLR0913 - each is an option of the command
         for name, value in server.environment(host).items():
             typer.echo(f"{name}={value}")
         typer.echo(f"sandbox ready on {host}", err=True)
-        with suppress(KeyboardInterrupt), terminal.left_to_command():  # which is how it ends
+        with suppress(KeyboardInterrupt), terminal.left_to_command():  # the usual way to stop
             server.server(sandbox).run(sockets=[listening])
 
 
 def _end_with_parent() -> None:
-    """End this process once whoever started it is gone, however it went: then nobody holds our input open."""
+    """End this process once its parent is gone, however it ended: its end of our input is then closed."""
 
     def wait() -> None:
         while os.read(0, 1):
@@ -103,7 +103,7 @@ def _end_with_parent() -> None:
 
 @app.command(epilog=terminal.DEBUG_HELP)
 def demo(people: People = 2000, seed: Seed = 7, port: Port = 8790) -> None:
-    """Take the whole way once: serve, ingest, transform, plan, apply, fetch the results."""
+    """Run the whole demo once: serve, ingest, transform, plan, apply, fetch the results."""
     from sandbox.demo import run
 
     run(people, seed, port)

@@ -1,7 +1,7 @@
-"""The whole way once on this machine, without keys and without money: `make demo`.
+"""Runs the whole project once on this machine, without keys and without money: `make demo`.
 
-It runs the project's own commands as a person would, against the sandbox, and keeps its files below
-`build/demo`: a warehouse, a ledger and a Mavera of its own. Run again it finds them, and has nothing to send.
+It runs the project's own commands as a person would, against the sandbox. It keeps its files below
+`build/demo`: a warehouse, a ledger and its own Mavera. A second run finds them and has nothing to send.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ from common import settings, terminal
 BUILD = settings.ROOT / "build"
 CREDIT_BUDGET = 10_000
 ORPHAN_SECONDS = 10
-# What came back: columns of marts.rpt_job_results, without their _count, in words for one and for many.
+# Results: columns of marts.rpt_job_results without their _count suffix, with singular and plural.
 CAME_BACK = {
     "persona": ("persona", "personas"),
     "brand_voice": ("brand voice", "brand voices"),
@@ -40,15 +40,15 @@ CAME_BACK = {
 
 
 class StepFailed(Exception):
-    """A command of the demo failed; the text holds its name and what it said."""
+    """A command of the demo failed; the text has its name and output."""
 
 
 class DemoError(Exception):
-    """The demo cannot begin; the text says why and what to do. Nothing was touched."""
+    """The demo cannot begin; the text says why and what to do. No file was touched."""
 
 
 class World(NamedTuple):
-    """What the sandbox is made from; kept, so that a second demo meets the same world."""
+    """The parameters of the sandbox; stored, so that a second demo uses the same world."""
 
     people: int
     seed: int
@@ -57,14 +57,14 @@ class World(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a demo keeps its files, and the settings that lead commands there."""
+    """Where a demo keeps its files, and the settings that direct commands there."""
 
     home: Path
     env_file: Path
 
     @property
     def world(self) -> World | None:
-        """The world that was begun here; None where there is none, or nobody can read it."""
+        """Return the world that was begun here; None if there is none or it cannot be read."""
         try:
             return World(**json.loads((self.home / "world.json").read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError):
@@ -72,15 +72,15 @@ class Place(NamedTuple):
 
 
 FINISHED = Place(BUILD / "demo", BUILD / "demo.env")
-# Where another world is made while the one before stands.
+# Where another world is made while the current one stays in place.
 NEXT = Place(BUILD / "demo.next", BUILD / "demo.next.env")
 BEFORE = BUILD / "demo.before"
 
 
 def run(people: int, seed: int, port: int) -> None:
-    """Take every step, say what came of it, end with a summary.
+    """Run every step, print its results, end with a summary.
 
-    Raises DemoError before anything is touched, StepFailed at the first step that fails.
+    Raises DemoError before any file is touched, StepFailed at the first step that fails.
     """
     with _alone(), _listening(port) as listening:
         place, world = _begin(people, seed, port)
@@ -117,7 +117,7 @@ def _take_steps(place: Place) -> None:
 
 @contextmanager
 def _alone() -> Iterator[None]:
-    """Keep a second demo away while the block lasts. Raises DemoError where one is at work."""
+    """Keep a second demo away while the block runs. Raises DemoError if one is already running."""
     terminal.make_shared_folder(BUILD)
     with (BUILD / "demo.lock").open("a+", encoding="ascii") as lock:
         try:
@@ -135,16 +135,16 @@ def _alone() -> Iterator[None]:
 
 @contextmanager
 def _listening(port: int) -> Iterator[socket.socket]:
-    """Give a socket that listens on `port`, before any file is touched.
+    """Return a socket that listens on `port`, before any file is touched.
 
-    A sandbox that an earlier demo left there is ended. Raises PortTaken where anything else listens.
+    Ends a sandbox that an earlier demo left there. Raises PortTaken if anything else listens.
     """
     from sandbox.server import PortTaken, listen
 
     try:
         listening = listen(port)
     except PortTaken:
-        # One whose demo died is ending by itself, or is an orphan of a demo that could not see to it.
+        # If its demo died, it is about to end, or is an orphan of a demo that could not end it.
         if not _end_orphan(port):
             time.sleep(1)
         listening = listen(port)
@@ -153,9 +153,9 @@ def _listening(port: int) -> Iterator[socket.socket]:
 
 
 def _end_orphan(port: int) -> bool:
-    """End the sandbox on `port` where it keeps this project's demo; return whether it is gone.
+    """End the sandbox on `port` if it serves this project's demo; return whether it is gone.
 
-    No demo is at work but this one, so nobody needs it.
+    No other demo is running, so nobody needs it.
     """
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/control/self", timeout=2) as answer:
@@ -187,11 +187,11 @@ def _end_orphan(port: int) -> bool:
 
 
 def _begin(people: int, seed: int, port: int) -> tuple[Place, World]:
-    """Return where to make this world, and the world: the one that stands, one that was begun, or a new one.
+    """Return where to make this world, and the world: the current one, an unfinished one, or a new one.
 
-    Another world than the one that stands is made beside it.
+    A different world is made beside the current one.
     """
-    if BEFORE.exists() and not FINISHED.home.exists():  # killed while one took the other's place
+    if BEFORE.exists() and not FINISHED.home.exists():  # killed while replacing it
         (NEXT.home if NEXT.home.exists() else BEFORE).rename(FINISHED.home)
     for place in (FINISHED, NEXT):
         world = place.world
@@ -200,7 +200,7 @@ def _begin(people: int, seed: int, port: int) -> tuple[Place, World]:
             return place, world
     place = NEXT if FINISHED.home.exists() else FINISHED
     if place == NEXT:
-        shutil.rmtree(NEXT.home, ignore_errors=True)  # of another world, and never finished
+        shutil.rmtree(NEXT.home, ignore_errors=True)  # from another world, and never finished
     world = World(people, seed, port, datetime.now(UTC).date().isoformat())
     place.home.mkdir(parents=True, exist_ok=True)
     (place.home / "world.json").write_text(json.dumps(world._asdict()), encoding="utf-8")
@@ -209,7 +209,7 @@ def _begin(people: int, seed: int, port: int) -> tuple[Place, World]:
 
 
 def _take_over(world: World) -> Place:
-    """Put the finished world in the place of the one before."""
+    """Replace the previous world with the finished one."""
     shutil.rmtree(BEFORE, ignore_errors=True)
     FINISHED.home.rename(BEFORE)
     NEXT.home.rename(FINISHED.home)
@@ -248,7 +248,7 @@ def _write_environment(place: Place, world: World) -> None:
 
 @contextmanager
 def _sandbox(place: Place, world: World, listening: socket.socket) -> Iterator[float]:
-    """Serve the four vendors from a process of their own; give the seconds it took until they answered.
+    """Serve the four vendors from a separate process; yield the seconds until they answered.
 
     It ends with this process, however that ends: its input is then closed.
     """
@@ -290,7 +290,7 @@ def _sandbox(place: Place, world: World, listening: socket.socket) -> Iterator[f
 
 
 def _command(place: Place, module: str, *arguments: str) -> tuple[dict[str, Any], float]:
-    """Run `python -m module` on the demo's settings; return its JSON answer and its seconds."""
+    """Run `python -m module` with the demo's settings; return its JSON answer and its seconds."""
     ours = settings.names()
     environment = {name: value for name, value in os.environ.items() if name.upper() not in ours}
     started = time.monotonic()
@@ -309,7 +309,7 @@ def _command(place: Place, module: str, *arguments: str) -> tuple[dict[str, Any]
 
 
 def why(command: list[str], ended: "subprocess.CompletedProcess[str]") -> str:
-    """Say in a command's own words how it failed, without the numbers beside them, and what to do."""
+    """Return a command's own words for its failure, without the numbers beside them, and the remedy."""
     lines = (ended.stderr.strip() or ended.stdout.strip()).splitlines()
     said = [line for line in lines if line.startswith(("error", "warn", "fail"))] or lines
     ending = f"python -m {' '.join(command)} ended with {ended.returncode}:"
@@ -364,7 +364,7 @@ def _count(place: Place, table: str) -> int:
 
 
 def _say_each_job(place: Place) -> None:
-    """Print a line per job: what its models found, what was sent for how many credits, what came back."""
+    """Print a line per job: its findings, requests sent with their credits, and results."""
     typer.echo(f"\n{'job':<19}{'found':<37}{'sent':<10}came back")
     for job, finding, is_enabled, standing, credits_spent, *answers in _rows(
         place,
@@ -382,7 +382,7 @@ def _say_each_job(place: Place) -> None:
 
 
 def _summarise(place: Place) -> None:
-    """Print a screen of what is now in the warehouse and in Mavera, and what to type next."""
+    """Print a screen of the contents of the warehouse and Mavera, and the next commands to type."""
     with duckdb.connect(str(place.home / "warehouse.duckdb"), read_only=True) as connection:
         sources = connection.execute(
             "select vendor, sum(rows_new) from raw_ops.loads group by vendor order by vendor"

@@ -1,4 +1,4 @@
-"""Bad days on demand: what may go wrong with an answer, how often, and at which vendor."""
+"""Faults on demand: what can go wrong with an answer, how often, and at which vendor."""
 
 import gzip
 import json
@@ -10,21 +10,21 @@ from typing import Any, Final
 
 from sandbox.world import ANOMALIES
 
-# The answer is replaced by the vendor's own refusal or failure; the work is not done. The second 429 does not
-# say when to come back.
+# The vendor's own refusal or failure replaces the answer; the work is not done. The second 429 does not say
+# when to retry.
 REFUSALS = {"429": 429, "429-untimed": 429, "500": 500, "502": 502, "503": 503}
-# What happens to the connection or the bytes. After all but cut-before the work is done.
+# Failures of the connection or the bytes. After all of them except cut-before, the work is done.
 BREAKS = {"cut-before", "cut-after", "cut-body", "time-out", "broken-json", "broken-gzip", "slow-body"}
-# What a listing does while it is paged through; the last two are what a row that is added or deleted before
-# the page does to pages that are counted.
+# Changes to a list during paging; the last two are the effects on counted pages of a row that is added or
+# deleted before the page.
 PAGES = {"empty-page": "empty", "repeated-page": "repeat", "added-row": "again", "deleted-row": "skip"}
-# What an answer says that was not so: see `spoilt`.
+# False contents of an answer: see `spoilt`.
 LIES = {"changed-type", "late-attribution", "repeated-cursor", "short-total"}
-# A gateway that takes the specification at its word: it refuses every other `Accept`, which the vendor takes.
+# A strict gateway: it refuses every other `Accept`, which the vendor allows.
 STRICT = "strict-accept"
 NAMES = sorted({*REFUSALS, *BREAKS, *PAGES, *LIES, STRICT})
 VENDORS = ("sendgrid", "wistia", "klaviyo", "mavera")
-# Where only some vendors can have a fault: those with paged lists, that tell a total or a cursor, or count.
+# Faults of some vendors only: those with paged lists, with a total or a cursor, or with counts.
 SOME: Final[dict[str, tuple[str, ...]]] = {
     "empty-page": ("sendgrid", "wistia", "klaviyo"),
     "repeated-page": ("sendgrid", "wistia", "klaviyo"),
@@ -46,8 +46,8 @@ NEXT_CURSOR: Final = re.compile(rb'"next_cursor":"[^"]*"')
 class Fault:
     """One thing that goes wrong.
 
-    `vendor` is a vendor's name or `all`, `rate` the share of its requests that meet it, `count` how many more
-    may (None: no end), `path` a part that the request's path must have, `method` its method where not any;
+    `vendor` is a vendor's name or `all`, `rate` the share of its requests affected, `count` how many more
+    (None: no end). `path` is a part that the request's path must contain, `method` its method (any if unset);
     `spare` such requests pass first.
     """
 
@@ -73,13 +73,13 @@ class Fault:
 
     @classmethod
     def parse(cls, text: str) -> "Fault":
-        """Read NAME[:VENDOR[:RATE[:COUNT]]], as a flag gives it. Raises ValueError."""
+        """Parse NAME[:VENDOR[:RATE[:COUNT]]] from a flag. Raises ValueError."""
         name, vendor, rate, count = [*text.split(":"), "", "", ""][:4]
         return cls(name, vendor or "all", float(rate or 1), int(count) if count else None)
 
 
 class Faults:
-    """The faults that are switched on; who meets one is drawn from a seed, so a bad day can be had again."""
+    """The active faults; a seed decides which requests they affect, so a bad day can be repeated."""
 
     def __init__(self, seed: int, faults: list[Fault] | None = None) -> None:
         self._random = random.Random(seed)
@@ -95,12 +95,12 @@ class Faults:
             self._faults.clear()
 
     def reseed(self, seed: int) -> None:
-        """Draw from another seed from now on."""
+        """Restart the draws from another seed."""
         with self._lock:
             self._random.seed(seed)
 
     def draw(self, vendor: str, method: str, path: str) -> str | None:
-        """Return the name of the fault that this request meets, or None."""
+        """Return the name of the fault for this request, or None."""
         with self._lock:
             for fault in self._faults:
                 applies = fault.vendor in ("all", vendor) and fault.method in ("", method)
@@ -119,11 +119,11 @@ class Faults:
 
 
 def spoilt(name: str, content: bytes, url: str, cursor: str | None) -> bytes:
-    """Return what the fault `name` makes of an answer to `url`, which asked for the page at `cursor`.
+    """Return an answer to `url`, which asked for the page at `cursor`, as changed by the fault `name`.
 
-    A changed type makes every date and time a word. A cursor is repeated by answers that were asked for by
-    one. A short total promises a row more than the list has. What an order is attributed to comes later, as
-    at Klaviyo up to three hours after the order.
+    A changed type turns every date and time into a word. Answers to requests with a cursor repeat it. A short
+    total promises a row more than the list has. The attribution of an order arrives later, up to three hours
+    after the order as at Klaviyo.
     """
     match name:
         case "broken-json":

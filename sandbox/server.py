@@ -1,4 +1,4 @@
-"""The four vendors behind one port on loopback, with their limits, a journal of requests, and bad days."""
+"""The four vendors behind one port on loopback, with their limits, a journal of requests, and faults."""
 
 import asyncio
 import hashlib
@@ -32,7 +32,7 @@ from sandbox.vendor import Limit, Standing, Vendor
 from sandbox.wistia.api import Wistia
 from sandbox.world import World
 
-HANG_SECONDS = 600  # longer than any client waits; a client that leaves ends it
+HANG_SECONDS = 600  # longer than any client waits; ends when the client disconnects
 SLOW_BODY_SECONDS = 2.0
 JOURNAL_ROWS = 200_000
 TELL_WHEN = (
@@ -48,7 +48,7 @@ CURSORS = ("page_token", "page[cursor]", "cursor")
 
 
 def environment(host: str) -> dict[str, str]:
-    """Return the settings that lead the project to a sandbox at `host`: its keys, which open nothing else."""
+    """Return the settings that direct the project to a sandbox at `host`: its keys work nowhere else."""
     return {
         "SENDGRID_API_KEY": sendgrid.KEY,
         "WISTIA_API_TOKEN": wistia.KEY,
@@ -63,8 +63,8 @@ def environment(host: str) -> dict[str, str]:
 
 
 def _is_from_here(request: Request) -> bool:
-    """Whether a program on this machine asks: a page in a browser, even one whose name was rebound to this
-    address, sends a Host or an Origin of its own.
+    """Return whether a program on this machine asks: a page in a browser, even with its name rebound to this
+    address, sends its own Host or Origin.
     """
     named = [f"//{request.headers.get('host', '')}", request.headers.get("origin", "//localhost")]
     return all(urlsplit(each).hostname in LOOPBACK for each in named)
@@ -79,7 +79,7 @@ class Windows:
         self._lock = threading.Lock()
 
     def admit(self, limits: Sequence[Limit], *, is_counted: bool) -> tuple[bool, list[Standing]]:
-        """Count one request against all `limits` unless one is used up; return whether it is let in."""
+        """Count one request against all `limits` unless one is used up; return whether it is admitted."""
         now = self._clock()
         with self._lock:
             seen = {limit: self._current(limit, now) for limit in limits}
@@ -106,7 +106,7 @@ class Windows:
 
 
 class Entry(NamedTuple):
-    """One request as the journal keeps it, written when its work was committed and before its answer left."""
+    """One request in the journal, written after its work was committed and before its answer was sent."""
 
     number: int
     at: float
@@ -120,9 +120,9 @@ class Entry(NamedTuple):
 
 
 class Sandbox:
-    """An ASGI application: each vendor below its prefix, and `/control` to look inside and to spoil the day.
+    """An ASGI application: each vendor below its prefix, and `/control` to inspect it and to inject faults.
 
-    `limits` off still sends the headers. `latency_ms` is waited before each answer. `state` is Mavera's file.
+    `limits` off still sends the headers. `latency_ms` delays each answer. `state` is Mavera's file.
     """
 
     def __init__(
@@ -167,7 +167,7 @@ class Sandbox:
             await answer(scope, receive, send)
             return
         vendor, application = self._vendors[name]
-        # As below a mount: routes match what follows root_path, links that a vendor builds lead back here.
+        # As below a mount: routes match the part after root_path, and a vendor's links lead back here.
         scope = {**scope, "root_path": f"/{name}", "state": {"path": f"/{rest}"}}
         await self._serve(vendor, application, scope, receive, send)
 
@@ -238,12 +238,12 @@ class Sandbox:
         )
 
     async def _get_self(self, _request: Request) -> Response:
-        """Say which process this is and what it keeps, so that a demo knows an orphan of its own."""
+        """Return the id and files of this process, so that a demo recognizes its own orphan."""
         file = str(self._state_file.resolve()) if self._state_file else None
         return JSONResponse({"process": os.getpid(), "state": file})
 
     async def _get_journal(self, request: Request) -> Response:
-        """The newest last; `vendor` and `method` narrow it."""
+        """Return the journal, newest last; `vendor` and `method` filter it."""
         wanted = dict(request.query_params)
         rows = [entry._asdict() for entry in list(self.journal)]
         return JSONResponse([row for row in rows if all(str(row.get(k)) == v for k, v in wanted.items())])
@@ -277,7 +277,7 @@ class Sandbox:
 
 
 def _application(vendor: Vendor) -> Starlette:
-    """Return the vendor's routes as an application whose failures are in the vendor's own words."""
+    """Return the vendor's routes as an application whose failures use the vendor's own words."""
 
     async def refuse(request: Request, error: Exception) -> Response:
         return vendor.error(error.status_code if isinstance(error, HTTPException) else 500, request)
@@ -288,14 +288,14 @@ def _application(vendor: Vendor) -> Starlette:
 
 
 def _used_up(vendor: Vendor, request: Request) -> list[Standing]:
-    """How the limits stand in a storm of 429s: open again in a second, so that waiting it out is cheap."""
+    """Return the limits during a storm of 429s: open again in a second, so that waiting is cheap."""
     return [Standing(limit, 0, time.time() + 1) for limit in vendor.limits(request)]
 
 
 async def _capture(
     answer: ASGIApp, scope: Scope, body: bytes
 ) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-    """Run `answer` on the request whose body was already read; return status, headers and the whole body."""
+    """Run `answer` on the request, whose body was already read; return status, headers and the whole body."""
     started: list[Message] = []
     content = bytearray()
 
@@ -347,21 +347,21 @@ async def _gone(receive: Receive) -> None:
 
 
 async def _cut(receive: Receive) -> None:
-    """Drop the connection as it is. ASGI has no message for it: take uvicorn's transport."""
+    """Drop the connection at once. ASGI has no message for it: use uvicorn's transport."""
     receive.__self__.transport.abort()  # type: ignore[attr-defined]
-    await _gone(receive)  # who returns sooner is taken for an application that forgot to answer
+    await _gone(receive)  # returning sooner would look like an application that forgot to answer
 
 
 # --- running it --------------------------------------------------------------------------------------
 
 
 class PortTaken(OSError):
-    """Something else listens there; the text says how to go on."""
+    """Something else listens there; the text says what to do."""
 
 
 def listen(port: int) -> socket.socket:
-    """Return a listening socket on loopback; port 0 takes a free one. Raises PortTaken."""
-    # asyncio sends at once (TCP_NODELAY) only where the socket names TCP: otherwise each answer takes 40 ms.
+    """Return a listening socket on loopback; port 0 chooses a free one. Raises PortTaken."""
+    # asyncio sends at once (TCP_NODELAY) only if the socket names TCP: otherwise each answer takes 40 ms.
     listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -376,7 +376,7 @@ def listen(port: int) -> socket.socket:
 
 
 def inherited(number: int) -> socket.socket:
-    """Return the listening socket that the process which started this one has opened."""
+    """Return the listening socket that the parent process has opened."""
     return socket.socket(fileno=number)
 
 
@@ -396,14 +396,14 @@ def server(sandbox: Sandbox) -> uvicorn.Server:
 
 @contextmanager
 def running(world: World, **options: Any) -> Iterator[str]:
-    """Serve `world` from a thread of this process while the block lasts; give the URL of its root."""
+    """Serve `world` from a thread of this process during the block; yield the URL of its root."""
     with serving(Sandbox(world, **options)) as url:
         yield url
 
 
 @contextmanager
 def serving(sandbox: Sandbox, port: int = 0) -> Iterator[str]:
-    """Serve a sandbox that the caller keeps at hand, to look into it; port 0 takes a free one."""
+    """Serve a sandbox that the caller keeps for inspection; port 0 chooses a free one."""
     with listen(port) as listening:
         served = server(sandbox)
         thread = threading.Thread(target=served.run, kwargs={"sockets": [listening]}, daemon=True)

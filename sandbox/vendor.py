@@ -1,4 +1,4 @@
-"""What the server asks of a vendor, so that each of the four is written against one small interface."""
+"""The interface of a vendor to the server: each of the four implements it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 @dataclass(frozen=True)
 class Limit:
-    """At most `count` requests to `bucket` in `seconds`; a sliding window where the vendor's is one."""
+    """At most `count` requests to `bucket` in `seconds`; a sliding window if the vendor uses one."""
 
     bucket: str
     count: int
@@ -20,7 +20,7 @@ class Limit:
 
 
 class Standing(NamedTuple):
-    """How a limit stands after a request: what is left, and the Unix second at which its window ends."""
+    """The state of a limit after a request: what is left, and the Unix second at which its window ends."""
 
     limit: Limit
     remaining: int
@@ -45,7 +45,7 @@ class Vendor(Protocol):
         """Return every limit that this request counts against."""
 
     def limit_headers(self, standing: Sequence[Standing]) -> dict[str, str]:
-        """Return the headers in which the vendor tells how its limits stand."""
+        """Return the headers in which the vendor reports its limits."""
 
     def error(self, status: int, request: Request, standing: Sequence[Standing] = ()) -> Response:
         """Return the vendor's own body and headers for a refusal or failure with this status."""

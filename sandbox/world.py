@@ -1,6 +1,6 @@
 """The population that the four vendors see: the same people everywhere, made from a seed.
 
-All tables stand in a DuckDB database in memory; `world.sql` makes them and says how.
+All tables are in an in-memory DuckDB database; `world.sql` creates them and explains how.
 """
 
 import re
@@ -12,32 +12,32 @@ from typing import Any, Final
 import duckdb
 
 ANOMALIES: Final = frozenset({"late-rows", "future-rows", "same-second", "old-attribution", "rough"})
-SETTLED_DAYS: Final = 120  # by then everybody of the first population has come
+SETTLED_DAYS: Final = 120  # by then all of the first population have joined
 
 
 class World:
-    """People and all that happened to them before `as_of`, a midnight in UTC.
+    """People and all their events before `as_of`, a midnight in UTC.
 
     The same arguments give the same rows. A later `as_of` with the same `since` adds rows, moves counters and
-    reveals rows that were late; nothing vanishes. `since` is where the record starts: if not given, the
-    latest 1 January or 1 July at least 120 days before `as_of`, so that neighbouring days share a past.
+    reveals rows that were late; nothing vanishes. `since` is where the record starts: by default the
+    latest 1 January or 1 July at least 120 days before `as_of`, so that neighboring days share a past.
 
     `currency` is the account's: of its prices, predictions and orders; a rough account has orders in others.
 
-    `people` have come after those 120 days; from then on one in a thousand joins a day. `anomalies` make
-    frequent what a good week hardly has:
+    `people` have joined after those 120 days; then one in a thousand joins per day. `anomalies` make rare
+    events frequent:
 
-    - late-rows: a fifth of what happens shows late, not 3 %: viewings by up to two days, opens and clicks by
+    - late-rows: a fifth of all rows arrive late, not 3%: viewings by up to two days, opens and clicks by
       three, Klaviyo events by four.
     - future-rows: two in a hundred profiles have an event dated up to a year ahead.
     - same-second: one second has 1,500 Klaviyo events, more than the largest page.
-    - old-attribution: orders name what earned them in `$attribution` of their properties, as revisions up to
+    - old-attribution: orders name their attribution in `$attribution` of their properties, as revisions up to
       2024-07 did and stored events still do, and no relation of the event does.
-    - rough: an account as live ones are, with odd values, missing fields, other currencies, deleted and
+    - rough: an account like live ones, with odd values, missing fields, other currencies, deleted and
       merged profiles, each about as often as seen at live accounts. `world.sql` asks `rough()`.
 
     Tables and views; all times are TIMESTAMPTZ, `?` may be null. `position` counts from 0 in the order of the
-    vendor's listing and is the order on disk: take a page by a range of it, at the same cost at any depth.
+    vendor's listing and on disk: select a page by a range of it, at the same cost at any depth.
 
     - people(person_id, email, first_name, last_name, phone?, country, region, region_code, city, timezone,
       latitude, longitude, device, client, browser, platform, provider, active_hour, topic, spending,
@@ -46,7 +46,7 @@ class World:
     - single_sends(position, single_send_id, name, status, categories, send_at?, is_abtest, abtest? as JSON
       text, created_at, updated_at), newest first.
     - email_activity(message_id, single_send_id?, ab_variation?, ab_phase?, person_id, kind, happened_at): all
-      that became of each mail, repeated opens and clicks too. Transactional mail has no single send; only A/B
+      events of each mail, repeated opens and clicks too. Transactional mail has no single send; only A/B
       tests have variation and phase. kind: request, deferred, delivered, bounce, block, bounce_drop,
       invalid_email, spam_report_drop, unsubscribe_drop, open, click, spam_report, unsubscribe.
     - single_send_variations(single_send_id, variation_id, subject, plain_content, variation from 0), of A/B
@@ -78,11 +78,11 @@ class World:
       can_receive_email, sms_consent, can_receive_sms, historic_clv?, predicted_clv?,
       total_clv?, historic_number_of_orders?, predicted_number_of_orders?, average_days_between_orders?,
       average_order_value?, churn_probability?, expected_date_of_next_order?), by (updated, profile_id).
-      Whoever is not suppressed can receive e-mail, opted in or not, as Klaviyo's implicit consent has it.
-      A quarter never buys and has no prediction. What an event changes moves `updated` when it is visible.
+      People who are not suppressed can receive e-mail, opted in or not, under Klaviyo's implicit consent.
+      A quarter never buys and has no prediction. Changes by an event move `updated` when it is visible.
     - klaviyo_catalog_items(position, catalog_item_id, external_id: the product's id in events, title,
       description?, price?, url, published, created, updated, category_ids, cents, thing_no), oldest first.
-      Of the 40 things that are sold one is not in it and two are not published; one more was never sold.
+      Of the 40 things sold, one is not in it and two are not published; one more was never sold.
     - klaviyo_catalog_variants(position, catalog_variant_id, catalog_item_id, external_id, title, sku,
       inventory_policy, inventory_quantity, price, url, published, created, updated, thing_no).
     - klaviyo_catalog_categories(position, catalog_category_id, external_id, name, created, updated,
@@ -96,20 +96,20 @@ class World:
       created, updated). Those with a negative lure or pull are opened or clicked by fewer. Sends, opens and
       clicks are events with $flow and $message.
     - klaviyo_attributions(position, attribution_id, event_id, attributed_event_id, flow_id?,
-      flow_message_id?, campaign_id?, campaign_message_id?, message_id: whichever of the two, channel): what
-      earned an order, by the rule that Klaviyo documents. One an order, in a rough account now and then two.
-    - klaviyo_mapped_metrics(position, mapped_metric_id, metric_id, updated): the account's own metrics of
-      what its shop reports.
+      flow_message_id?, campaign_id?, campaign_message_id?, message_id: either of the two, channel): the
+      attribution of an order, by Klaviyo's documented rule. One per order, in a rough account sometimes two.
+    - klaviyo_mapped_metrics(position, mapped_metric_id, metric_id, updated): the account's own metrics for
+      its shop's events.
     - klaviyo_metrics(position, metric_id, name, integration_name, integration_category, created, updated).
     - klaviyo_events(position, event_id, uuid, profile_id, metric_id, metric_name, occurred_at in whole
       seconds, visible_at, event_properties as JSON text, value?, currency?, person_id), by (occurred_at,
       event_id). An event may name its currency or not, in one of several fields; its value may be text.
-      Opened and clicked e-mails tell the client, mostly its operating system, and whether a machine did it.
+      Opened and clicked e-mails give the client, mostly its operating system, and whether it was a machine.
     - klaviyo_campaigns(position, campaign_id, campaign_message_id, name, channel: email or sms, subject,
       status, archived, created_at, scheduled_at?, updated_at, planned_at, send_time?), each with one message.
-    - klaviyo_campaign_totals: the same of those that were sent, with recipients, delivered, opens,
+    - klaviyo_campaign_totals: the same for sent campaigns, with recipients, delivered, opens,
       opens_unique, clicks, clicks_unique, bounced, conversions, conversion_uniques, conversion_value: the
-      sum of the orders' values as they stand, whatever their currency, for Klaviyo converts nothing.
+      sum of the orders' values without conversion of currencies, as in Klaviyo.
     - klaviyo_gone(person_id, profile_id, gone, gone_at, heir_id?): in a rough account, people whose profile
       was deleted, with their events, or merged into that of heir_id, who has their events. No other table
       of Klaviyo's has them.
@@ -126,7 +126,7 @@ class World:
         anomalies: frozenset[str] = frozenset(),
         currency: str = "USD",
     ) -> None:
-        """Generate everything. Raises ValueError where the arguments make no world."""
+        """Generate everything. Raises ValueError if the arguments make no world."""
         if unknown := anomalies - ANOMALIES:
             raise ValueError(
                 f"no such anomaly: {', '.join(sorted(unknown))}; there are {', '.join(sorted(ANOMALIES))}"
@@ -148,7 +148,7 @@ class World:
         self._database.execute(Path(__file__).with_name("world.sql").read_text(encoding="utf-8"))
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
-        """Return a connection of its own to the tables, for one thread."""
+        """Return a separate connection to the tables, for one thread."""
         return self._database.cursor()
 
     def sql(self, query: str, params: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
@@ -157,11 +157,11 @@ class World:
             return cursor.execute(query, list(params)).fetchall()
 
     def close(self) -> None:
-        """Let the population go."""
+        """Free the population."""
         self._database.close()
 
     def _givens(self) -> dict[str, str]:
-        """What world.sql is told, as SQL literals."""
+        """Return the arguments of world.sql, as SQL literals."""
         days = (self.as_of - self.since).days
         return {
             "population": str(self.people),

@@ -1,9 +1,9 @@
--- The sandbox's population, from a handful of traits per person to what each vendor saw of them.
--- world.py defines first: population(), seed(), since(), until() (Unix seconds), the shares of odd rows, account_currency(), and
--- rough(): whether this account has the oddities of live ones.
+-- The sandbox's population, from a few traits per person to the records of each vendor. world.py defines these first:
+-- population(), seed(), since(), until() (Unix seconds), the shares of odd rows, account_currency(), and rough(): whether this
+-- account has the oddities of live ones.
 --
--- Every draw is a hash of (what it decides, whom, which one, seed): no order, no thread and no later date can
--- change it. Time is whole Unix seconds until the last projection.
+-- Every draw is a hash of (its purpose, the person, its number, seed): no order, thread or later date can change it. Times are
+-- whole Unix seconds until the last projection.
 
 create macro draw(salt, a, b := 0) as (hash(salt, a, b, seed()) >> 11) / 9007199254740992.0;   -- 0 <= x < 1
 create macro up_to(most, salt, a, b := 0) as floor(most * draw(salt, a, b))::bigint;
@@ -17,18 +17,18 @@ create macro short_id_of(salt, a) as
     concat(pick(['R', 'S', 'V', 'X'], salt, a), upper(digits(salt, a, 0)[:5]));
 create macro day_of(moment) as moment - moment % 86400;
 
--- What is late shows an hour to `days` after it happened.
+-- Late rows appear an hour to `days` after the event.
 create macro lateness(days, salt, a, b := 0) as
     if(draw(salt, a, b) < late_share(), 3600 + up_to(86400 * days, 'how late', a, b), 0)::bigint;
 
--- A waiting time of so many days in the mean.
+-- A waiting time with a mean of this many days.
 create macro wait(days, salt, a, b) as floor(-86400 * days * ln(1 - draw(salt, a, b)))::bigint;
 create macro capital(word) as concat(upper(word[1]), word[2:]);
 create macro json_time(second) as strftime(to_timestamp(second), '%Y-%m-%dT%H:%M:%SZ');
 
--- Money. An account has one currency; a live account's orders are now and then in another one, and all that stands in one
--- order shares it. Amounts are drawn in cents; a currency without cents takes the same number as whole units. Sums are made
--- of hundredths, so that no rounding shows.
+-- Money. An account has one currency; a live account sometimes has orders in another, shared by everything in the order. Amounts
+-- are drawn in cents; a currency without cents uses the same number as whole units. Sums are made of hundredths, to avoid
+-- rounding errors.
 create macro has_no_cents(currency) as list_contains(['JPY', 'KRW', 'VND', 'CLP'], currency);
 create macro hundredths(cents, currency) as cents * if(has_no_cents(currency), 100, 1);
 create macro order_currency(person, deed) as if(
@@ -37,7 +37,7 @@ create macro order_currency(person, deed) as if(
         'which currency', person, deed),
     account_currency());
 
--- An amount as shops spell it when they send it as text.
+-- An amount in the formats that shops use for text.
 create macro spelled(amount, currency, way) as case way
     when 0 then amount
     when 1 then concat(
@@ -53,11 +53,11 @@ create macro told_amount(event_hash, hundredths, currency) as case
         then to_json(['NaN', 'n/a', '1e400', '12.34.56', '1,23,4'][1 + (event_hash % 5)::integer])
     when rough() and event_hash % 11 = 0
         then to_json(spelled(format('{:,.2f}', hundredths / 100), currency, event_hash // 11 % 6))
-    -- shops send numbers, and now and then the same as text
+    -- shops send numbers, and sometimes the same as text
     when event_hash % 40 = 0 then to_json((hundredths / 100)::varchar)
     else to_json(hundredths / 100)
 end;
--- The amount, and where it names its currency: many events do not, and then it is the account's.
+-- The amount, and the place of its currency: many events have none and use the account's.
 create macro told_money(event_hash, hundredths, currency) as json_merge_patch(
     json_object('$value', told_amount(event_hash, hundredths, currency)),
     case
@@ -67,8 +67,8 @@ create macro told_money(event_hash, hundredths, currency) as json_merge_patch(
         else json_object()
     end);
 
--- The first population() people are there from the start or come within four months. Later one in a thousand
--- joins a day, so that a later date finds new people and moves nobody who was there.
+-- The first population() people exist from the start or join within four months. Later one in a thousand joins per day, so a
+-- later date adds people and moves no existing one.
 create macro joined_second(person) as floor(case
     when person > population() then
         since() + 86400 * (120 + (person - population() - 1 + draw('joined', person)) * 1000 / population())
@@ -84,7 +84,7 @@ create macro visitor_key_of(visitor) as concat(
 create macro viewing_key_of(visitor, session) as concat(
     (1700000000 + visitor)::varchar, '_', digits('viewing', visitor, session)[:16]);
 
--- Whether a person prefers the phone depends on the place; `phone` is that share.
+-- The preference for the phone depends on the place; `phone` is that share.
 create table places as
 select
     (row_number() over ())::integer as place_id,
@@ -127,7 +127,7 @@ equipped as (
     select
         placed.*,
         places.* exclude (place_id, phone, weight),
-        -- the late hours belong to the phone, the office hours to the desk
+        -- late hours are more likely on the phone, office hours on the desktop
         case
             when device_draw < phone then 'Phone'
             when device_draw < phone + (1 - phone) * 0.46 then 'Desktop'
@@ -182,7 +182,7 @@ select
         when 'Gmail' then 'gmail' when 'Microsoft' then 'outlook' when 'Yahoo' then 'yahoo'
         when 'Apple' then 'icloud' else 'post' end, '.example')) as email,
     first_name, last_name,
-    -- numbers of the range that is kept free for fiction
+    -- numbers of the range reserved for fiction
     case
         when draw('has phone', person_id) < 0.5 or channel = 'sms'
             then concat('+1555', lpad(person_id::varchar, 7, '0'))
@@ -197,7 +197,7 @@ select
         else 'Chrome'
     end as browser,
     platform, provider, active_hour, topic, spending, engagement, channel,
-    -- nobody is unknown to all three
+    -- everybody is known to at least one of the three
     draw('in sendgrid', person_id) < 0.7 or not (in_wistia or in_klaviyo) as in_sendgrid,
     in_wistia, in_klaviyo,
     joined, to_timestamp(joined) as joined_at
@@ -213,7 +213,7 @@ with weeks as (
     from range(0, 520) as numbered(week)
 ),
 planned as (
-    -- two sends ahead of time: one has its date, the next is a draft
+    -- two future sends: one has its date, the next is a draft
     select
         *,
         case
@@ -258,7 +258,7 @@ with messages as (
     select
         single_sends.send_no, people.person_id, people.joined, people.engagement, people.active_hour,
         people.topic = single_sends.topic as is_on_topic,
-        -- tests go to a fifth; the winner, which the send's number decides, to the rest
+        -- tests go to a fifth; the winner, chosen by the send's number, goes to the rest
         case when is_abtest then
             if(draw('test group', people.person_id, send_no) < 0.2, 'test', 'send')
         end as ab_phase,
@@ -274,7 +274,7 @@ with messages as (
 
     union all
 
-    -- mail that belongs to no single send: now and then, to those who come back
+    -- mail of no single send: occasionally, to people who come back
     select
         -1 - fortnight::integer, person_id, joined, engagement, active_hour, true, null, null,
         floor(since() + 86400 * 14 * (fortnight + draw('receipt time', person_id, fortnight)))::bigint
@@ -304,7 +304,7 @@ read as (
         *,
         outcome = 'delivered'
             and draw('opens', person_id, send_no)
-                -- every second test has a variation that hardly anybody opens, in the others both are as good
+                -- every second test has a variation with very few opens; in the others both are equally good
                 < 0.1 + 0.5 * engagement + if(is_on_topic, 0.15, 0) - if(send_no % 10 = 4 and variation = 1, 0.25, 0)
             as is_opened,
         is_opened
@@ -341,7 +341,7 @@ select
     send_no, person_id, ab_phase, variation::tinyint as variation,
     happened.kind::happening as kind, happened.moment as happened
 from told
--- what is read on a train is told later
+-- plays on a train are reported late
 where happened.moment
     + if(kind in ('open', 'click'), lateness(2.9, 'late reader', person_id, send_no), 0) < until();
 
@@ -353,7 +353,7 @@ select
     ab_phase, person_id, kind::varchar as kind, to_timestamp(happened) as happened_at, send_no
 from email_happenings;
 
--- What differs between the variations of a test: one subject or one text of two. The plain one is of no. 1.
+-- The difference between the variations of a test: one subject or one text of two. The plain text belongs to no. 1.
 create table single_send_variations as
 with tested as (
     select *, abtest::json ->> '$.type' as tests
@@ -371,7 +371,7 @@ select
 from tested
 order by position, variation;
 
--- Automations: half of the mail that belongs to no single send is theirs, one of three steps.
+-- Automations: half of the mail of no single send, each with one of three steps.
 create view automation_activity as
 with drawn as (
     select *, up_to(6, 'automation', person_id, send_no) as automation_no from email_happenings where send_no < 0
@@ -383,7 +383,7 @@ select
     kind::varchar as kind, to_timestamp(happened) as happened_at
 from drawn where automation_no < 3;
 
--- Suppressions: who is on which list since the first time that it came to that.
+-- Suppressions: people on each list, since the first time.
 create table sendgrid_unsubscribe_groups as
 select group_no as position, (24101 + 7 * group_no)::integer as group_id, name, description, group_no = 0 as is_default
 from (values
@@ -407,7 +407,7 @@ select
     kind, (row_number() over (partition by kind order by listed desc, person_id) - 1)::integer as position,
     person_id, email,
     case kind
-        -- servers like to quote the address
+        -- servers often quote the address
         when 'bounce' then concat('550 5.1.1 <', email, '>: Recipient address rejected: User unknown')
         when 'block' then '421 4.7.0 Try again later'
         when 'invalid_email' then 'Mail domain mentioned in email address is unknown'
@@ -421,7 +421,7 @@ select
 from listed inner join people using (person_id)
 order by kind, position;
 
--- Contacts: what each says of itself, in fields that the account made up, and the groups it is in.
+-- Contacts: their answers in the account's custom fields, and their groups.
 create table sendgrid_lists as
 select
     list_no as position, uuid_of('list', list_no, 0) as list_id, name, list_no
@@ -461,7 +461,7 @@ select
     (row_number() over (order by joined desc, person_id) - 1)::integer as position,
     uuid_of('contact', person_id, 0) as contact_id, person_id,
     email, first_name, last_name, city, region, country,
-    -- everybody types a field in their own way
+    -- people spell a field in different ways
     if(draw('types role', person_id) < 0.1, lower(role), role) as role,
     if(draw('types industry', person_id) < 0.1, upper(industry) || ' ', industry) as industry,
     pick(['pop-up', 'checkout', 'fair'], 'signup source', person_id) as signup_source,
@@ -478,7 +478,7 @@ select
 from stated
 order by position;
 
--- Wistia: browsers that played something, identified or not -----------------------------------------
+-- Wistia: browsers that played a video, identified or not -------------------------------------------
 
 create macro platform_as_served(platform) as case platform
     when 'iphone' then 'iOS (iPhone)' when 'ipad' then 'iOS (iPad)' when 'android' then 'Android'
@@ -506,12 +506,12 @@ select
     capital(topics()[1 + least(5, media_no // 4)]) as project_name,
     topics()[1 + least(5, media_no // 4)] as topic,
     media_no = 24 as is_deleted,
-    -- how far in a media says something that sends viewers away
+    -- the position in a media that drives viewers away
     case media_no when 1 then 0.34 when 6 then 0.42 when 13 then 0.5 when 18 then 0.31 end::double
         as tedious_share,
     to_timestamp(since() - 86400 * (400 - 10 * media_no)) as created_at,
     to_timestamp(since() - 86400 * (90 - media_no)) as updated_at,
-    -- some are without a name, a length or a project in a rough account
+    -- in a rough account, some lack a name, a length or a project
     if(rough() and media_no in (5, 14), '', name) as name_as_served,
     case when rough() and media_no = 9 then 0 when rough() and media_no = 17 then null else duration_seconds end
         as duration_as_served,
@@ -520,7 +520,7 @@ select
 from range(0, 25) as numbered(media_no)
 order by media_no;
 
--- slot 0 is a person's browser, 1 a second one, 2 a stranger's who is nobody's second browser
+-- slot 0 is a person's browser, 1 a second one, 2 a stranger's (and nobody's second)
 create table browsers as
 with slots as (
     select person.person_id, slot::integer as slot, person.* exclude (person_id),
@@ -557,7 +557,7 @@ select
         when 'casual' then 1 + floor(2 * draw('medias', visitor_no))
         else 0
     end::integer as media_count,
-    -- some watch one again, which makes a session more and no media more
+    -- some watch a media again, which adds a session and no media
     case
         when habit = 'none' then 0
         else media_count + long_tail(draw('again', visitor_no), if(habit = 'bounce', 0.3, 3.5))
@@ -581,7 +581,7 @@ with planned as (
             as watched_topic,
         if(session < media_count, session,
            floor(media_count * draw('repeats', visitor_no, session)))::integer as media_turn,
-        -- a topic's medias stand together; a step that shares no factor with 25 meets each media once
+        -- a topic's medias are adjacent; a step without a common factor with 25 visits each media once
         (4 * (list_position(topics(), watched_topic) - 1) + pick(range(4), 'starts', visitor_no)
             + pick([1, 1, 3, 7], 'step', visitor_no) * media_turn) % 25 as media_no,
         days_between * (session + 0.8 * draw('gap', visitor_no, session)) as days_later,
@@ -606,7 +606,7 @@ dated as (
     select
         planned.* exclude (share),
         received + lateness(1.9, 'late viewing', visitor_no, session) as visible,
-        -- of those who come to the tedious place, four in ten leave within two seconds
+        -- of the viewers who reach the tedious place, four in ten leave within two seconds
         if(share > tedious_share and habit <> 'binge' and draw('bored', visitor_no, session) < 0.4,
            tedious_share + 2 * draw('how soon', visitor_no, session) / duration_seconds, share) as share
     from planned inner join medias using (media_no)
@@ -615,7 +615,7 @@ select
     (row_number() over (order by received desc, visitor_no, session) - 1)::integer as position,
     visitor_no, session::smallint as session, media_no::tinyint as media_no, place_id::tinyint as place_id,
     received, visible,
-    -- a rough account serves a little above 1 for the end, and now and then what cannot be
+    -- a rough account serves slightly more than 1 for the end, and sometimes impossible values
     case
         when rough() and draw('more than whole', visitor_no, session) < 0.066 then 1
         when rough() and draw('more than whole', visitor_no, session) < 0.071 then null
@@ -680,7 +680,7 @@ select
     coalesce(last_played, first_seen) as last_active,
     (row_number() over (order by last_active desc, visitor_no) - 1)::integer as position,
     visitor_no, person_id, name, email,
-    -- the feed spells an unknown address in two ways
+    -- the feed has two spellings of an unknown address
     if(email is null and draw('blank', visitor_no) < 0.08, '', email) as email_as_served,
     least(first_seen, first_played) as created,
     last_session,
@@ -702,7 +702,7 @@ select
     visitor_totals.platform in ('iphone', 'ipad', 'android') as mobile, visitor_no
 from visitor_totals;
 
--- Klaviyo's copy of the shop's catalog: what it lists is not quite what is bought ----------------------
+-- Klaviyo's copy of the shop's catalog: it differs slightly from the products sold --------------------
 
 -- Thing 39 is sold but was never listed, things 5 and 38 are sold but taken down, thing 40 is listed and not sold yet.
 create table klaviyo_catalog_items as
@@ -710,7 +710,7 @@ with things as (
     select
         thing_no::integer as thing_no,
         concat('P', 100 + thing_no) as external_id,
-        -- things that are taken along together stand on one shelf; some are a present besides, two on no shelf
+        -- things bought together are in one category; some are presents as well, two are in none
         case when thing_no not in (30, 31) then [topics()[1 + (thing_no // 2) % 6]] else [] end
             || case when draw('present', thing_no) < 0.2 then ['presents'] else [] end as shelves,
         up_to(8000, 'list price', thing_no) + 1900 as cents
@@ -723,7 +723,7 @@ select
     external_id,
     concat('Thing no. ', thing_no) as title,
     if(thing_no % 3 = 0, null, concat('What one needs for ', coalesce(shelves[1], 'everything'), '.')) as description,
-    -- what it is listed for; an order carries what was paid. Of one thing only the variants have a price.
+    -- the listed price; an order has the price paid. One thing has a price only on its variants.
     if(thing_no = 20, null, hundredths(cents, account_currency()) / 100)::double as price,
     concat('https://shop.example/product/', thing_no) as url,
     thing_no not in (5, 38) as published,
@@ -744,7 +744,7 @@ select
     concat('T', thing_no, '-', variant_no) as sku,
     1 as inventory_policy,
     up_to(200, 'stock', thing_no, variant_no)::double as inventory_quantity,
-    -- the first costs what the thing does, every further one a tenth more
+    -- the first costs the thing's price, every further one a tenth more
     (hundredths(round(cents * (0.9 + 0.1 * variant_no)), account_currency()) / 100)::double as price,
     url, published, created, updated, thing_no
 from klaviyo_catalog_items, range(1, 2 + up_to(3, 'variants', thing_no)) as variant(variant_no)
@@ -761,10 +761,10 @@ select
         from klaviyo_catalog_items as item
         where list_contains(item.category_ids, concat('$custom:::$default:::', shelf.name))
     ) as item_ids
-from (select unnest(topics() || ['presents', 'clearance']) as name) as shelf  -- nothing is in the last one
+from (select unnest(topics() || ['presents', 'clearance']) as name) as shelf  -- the last one is empty
 order by position;
 
--- Klaviyo: profiles, what they did, what is expected of them, and the groups they are in ---------------
+-- Klaviyo: profiles, their events, predictions and groups ----------------------------------------------
 
 create table klaviyo_metrics as
 select
@@ -783,21 +783,21 @@ from (values
     (11, 'Refunded Order', 'Shopify', 'eCommerce'),
     (14, 'Received Text Message', 'Klaviyo', 'Internal'), (15, 'Clicked Text Message', 'Klaviyo', 'Internal'),
     (16, 'Opened Text Message', 'Klaviyo', 'Internal'),
-    -- another integration that tells of some of the same orders, under the same name
+    -- another integration that reports some of the same orders, under the same name
     (17, 'Placed Order', 'WooCommerce', 'eCommerce')
 ) as metric(metric_no, name, integration_name, integration_category)
 where metric_no < 17 or rough()
 order by position;
 
--- Texts' metrics were renamed from 2026-07-01 on, account by account: this one once its record was two months old. Older
--- events keep the old metrics, and only newer texts tell that they were opened.
+-- The metrics of texts were renamed from 2026-07-01 on, account by account: in this one, two months into its record. Older events
+-- keep the old metrics, and only newer texts report opens.
 create macro texts_renamed() as greatest(1782864000, since() + 86400 * 60);
 create macro as_named(metric_no, occurred) as
     metric_no + if(metric_no in (4, 5) and occurred >= texts_renamed(), 10, 0);
 create macro tells_opening(person, received) as
     received >= texts_renamed() and draw('text tells opening', person, received) < 0.25;
 
--- The account's own metrics of what a shop reports, by Klaviyo's name of the role.
+-- The account's own metrics for shop events, by Klaviyo's name of the role.
 create table klaviyo_mapped_metrics as
 select
     (row_number() over (order by mapped_metric_id) - 1)::integer as position,
@@ -809,7 +809,7 @@ from (values
 inner join klaviyo_metrics using (metric_no)
 order by position;
 
--- Klaviyo's flows: whoever does what starts one gets its messages, two days apart. They went live on day 75.
+-- Klaviyo's flows: an event that starts one brings its messages, two days apart. They went live on day 75.
 
 create table klaviyo_flows as
 select
@@ -838,7 +838,7 @@ select
     created, updated + to_seconds(60 * message_no) as updated,
     step, stays, lure, pull, starts, flow_no, message_no
 from (values
-    -- stays: who is still in the flow. lure and pull: more or fewer of them open, and of those who open click.
+    -- stays: the share still in the flow. lure and pull: more or fewer of them open, and of the openers click.
     (0, 0, 0, 'email', 'Browse reminder, first', 'Still looking?', 1, 0, 0),
     (1, 0, 1, 'email', 'Browse reminder, second', 'RE: your recent activity', 0.95, -0.2, 0),
     (2, 1, 0, 'email', 'Basket, first', 'You left something behind', 1, 0.04, 0.03),
@@ -945,7 +945,7 @@ create macro line_cents(person, deed, line, spending) as
     round(500 + (1200 + 9000 * spending * spending) * -ln(1 - draw('price', person, deed * 8 + line)));
 
 create macro things(person, deed) as 1 + up_to(3, 'things', person, deed);
--- 40 things; who takes one of the first eight often takes its counterpart along: 0 and 1, 2 and 3, and so on
+-- 40 things; buyers of one of the first eight often add its counterpart: 0 and 1, 2 and 3, and so on
 create macro first_thing(person, deed, line) as floor(40 * draw('product', person, deed * 8 + line))::smallint;
 create macro thing(person, deed, line) as if(
     line > 1 and first_thing(person, deed, 1) < 8 and draw('takes along', person, deed * 8 + line) < 0.5,
@@ -953,7 +953,7 @@ create macro thing(person, deed, line) as if(
     first_thing(person, deed, line));
 create macro crowded_second() as since() + 86400 * 100 + 43200;
 
--- A shop's number of the order, which lines, refunds and cancellations name as well, whoever takes the person over.
+-- A shop's order number, which lines, refunds and cancellations repeat, whoever the person is merged into.
 create macro order_no_of(person, deed) as
     (4500000000000 + hash('klaviyo event', person, deed, 0::bigint, seed()) % 1000000000000)::varchar;
 
@@ -984,12 +984,12 @@ deeds as (
     from blocks
 ),
 lines as (
-    -- an order is one event, and one more for each thing in it, in the same second
+    -- an order is one event, plus one for each thing in it, in the same second
     select *, unnest(range(if(metric_no = 6, 1 + things(person_id, deed_no), 1))) as line from deeds
 
     union all
 
-    -- what becomes of some orders: cancelled within a day, or refunded in whole or in part within weeks
+    -- some orders are cancelled within a day, or refunded in whole or in part within weeks
     select
         person_id, joined, spending, deed_no, deed, orders, metric_no,
         occurred + 600 + case metric_no
@@ -1012,7 +1012,7 @@ lines as (
 
     union all
 
-    -- a mass sending: more rows than a page holds, all in one second
+    -- a mass send: more rows than a page, all in one second
     select person_id, joined, spending, (-1000 - copy)::integer, 0, 0, 0, crowded_second(), 0
     from (
         select *, row_number() over (order by person_id) - 1 as nth, count(*) over () as addressed
@@ -1038,7 +1038,7 @@ dated as (
             else occurred + lateness(3.9, 'late deed', person_id, deed_no)
         end as visible,
         occurred, deed_no, line, order_no_of(person_id, deed_no) as order_no,
-        -- an order's value is the sum of its lines; of a few no value can be read
+        -- an order's value is the sum of its lines; a few have no readable value
         order_currency(person_id, deed_no) as currency,
         hundredths(case
             when rough() and draw('spoiled value', person_id, deed_no) < 0.004 then null
@@ -1065,10 +1065,10 @@ from of_flows
 where visible < until() and (occurred < until() or deed_no = -9)
 order by position;
 
--- Klaviyo's campaigns: a letter a week to those who read mail, a text a week to those who prefer their phone. In every
--- third week both tell of the same thing; every fourth such letter comes too early to be compared with its text.
--- What a campaign brings are deeds that stand above: a week's receptions are those of its campaign, opens and clicks
--- belong to what was received last. Who gave no consent gets receipts alone, which are no campaign's.
+-- Klaviyo's campaigns: an e-mail a week to mail readers, a text a week to people who prefer their phone. Every third week both
+-- are about the same subject; every fourth of these e-mails is too early to be compared with its text. A campaign's results are
+-- the events above: a week's receptions are those of its campaign, and opens and clicks belong to the last message received.
+-- People without consent only get receipts, which belong to no campaign.
 
 create table klaviyo_campaigns as
 with weeks as (
@@ -1104,7 +1104,7 @@ select
         when 'Sent' then sent + 31 when 'Scheduled' then sent - 86400 * 7 else sent - 86400 * 21 end) as updated_at,
     to_timestamp(sent) as planned_at,
     if(status = 'Sent', to_timestamp(sent), null) as send_time,
-    -- how many clicks a campaign keeps, so that texts win, lose (the one of a launch has no link) and tie
+    -- the share of clicks a campaign keeps, so that texts win, lose (the launch text has no link) and tie
     case when channel = 'email' or not is_pair then 1 else [1, 0, 0.3, 0.3][1 + sort] end::double as kept,
     campaign_no
 from named
@@ -1157,8 +1157,8 @@ everything as (
 select (row_number() over (order by occurred, event_hash) - 1)::integer as position, * from everything
 order by position;
 
--- People who are gone at Klaviyo: some were deleted, with all that they did, others were merged into whoever came next,
--- who took over what they did. Neither is listed from the day on.
+-- People who are gone at Klaviyo: some were deleted with all their events, others were merged into the next profile, which
+-- received their events. Neither is listed from that day on.
 create table klaviyo_gone as
 with leaving as (
     select
@@ -1171,7 +1171,7 @@ select person_id, profile_id_of(person_id) as profile_id, gone, to_timestamp(gon
     if(fate < 0.015, next_person_id, null) as heir_id
 from leaving
 where rough() and fate < 0.03 and gone < until()
-    -- whoever takes over is there
+    -- the heir exists
     and not exists (
         select 1 from leaving as heir where heir.person_id = leaving.next_person_id and heir.fate < 0.03
     );
@@ -1180,9 +1180,9 @@ delete from klaviyo_deeds where person_id in (select person_id from klaviyo_gone
 update klaviyo_deeds set person_id = heir_id from klaviyo_gone
 where klaviyo_deeds.person_id = klaviyo_gone.person_id;
 
--- What earned an order, by the rule that Klaviyo documents: the last of these that it knew of when the order came in. An e-mail
--- earns for five days once it is opened or clicked, a text for five days once it is clicked, for a day once it is opened,
--- and for twelve hours once it is delivered.
+-- The attribution of an order, by Klaviyo's documented rule: the last qualifying event known when the order came in. An e-mail
+-- qualifies for five days after an open or click, a text for five days after a click, a day after an open and twelve hours after
+-- delivery.
 create macro earns_for(metric_no) as
     case when metric_no in (1, 2, 5) then 86400 * 5 when metric_no = 16 then 86400 when metric_no = 4 then 43200 end;
 
@@ -1206,7 +1206,7 @@ ranked as (
     select *, row_number() over (partition by event_hash order by touched desc, touch_hash) as nth
     from candidates where nth_of_message = 1
 )
--- a live account now and then attributes one order to two messages
+-- a live account sometimes attributes one order to two messages
 select *, md5(concat('attribution', event_hash, nth)) as attribution_id
 from ranked where nth = 1 or (nth = 2 and rough() and event_hash % 10 = 0)
 order by position, nth;
@@ -1238,15 +1238,15 @@ select
     coalesce(sum(clicks), 0) as clicks, count(*) filter (clicks > 0) as clicks_unique,
     count(*) filter (bounces > 0 and received = 0) as bounced,
     coalesce(sum(orders), 0) as conversions, count(*) filter (orders > 0) as conversion_uniques,
-    -- as they stand, for Klaviyo converts nothing
+    -- unconverted, as in Klaviyo
     coalesce(sum(hundredths), 0) / 100 as conversion_value
 from klaviyo_campaigns left join people_reached using (campaign_no)
 where status = 'Sent'
 group by all
 order by position;
 
--- What a mail was read with: mostly the person's own device, now and then another one. Webmail that fetches pictures
--- itself hides an opening's device, and some mail programs open by themselves.
+-- The device that read a mail: mostly the person's own, sometimes another. Webmail that fetches pictures itself hides an open's
+-- device, and some mail programs open automatically.
 create macro system_of(platform) as case platform
     when 'iphone' then 'iOS' when 'ipad' then 'iOS' when 'android' then 'Android'
     when 'windows' then 'Windows' when 'mac' then 'OS X' else 'Linux' end;
@@ -1257,7 +1257,7 @@ create macro read_on(person, deed, is_opening, device, client, platform) as case
         then if(platform in ('iphone', 'ipad', 'android'), 'Windows', 'Android')
     else system_of(platform)
 end;
--- Addresses of the ranges that are kept free for documentation.
+-- Addresses of the ranges reserved for documentation.
 create macro ip_of(person) as concat('203.0.113.', 1 + person % 254);
 create macro agent_of(browser) as concat('Mozilla/5.0 (sandbox) ', browser);
 create macro client_of(person, deed, is_opening, device, client, platform) as json_object(
@@ -1291,7 +1291,7 @@ select
     to_timestamp(occurred) as occurred_at,
     to_timestamp(visible) as visible_at,
     coalesce(flow_message_id, campaign_message_id) is not null as is_of_message,
-    -- many accounts name a campaign where others name its message
+    -- many accounts have the campaign's id in place of the message's
     coalesce(flow_message_id, if(rough(), campaign_id, campaign_message_id)) as message_id,
     coalesce(sent, epoch(klaviyo_campaigns.planned_at)::bigint) as sent,
     coalesce(klaviyo_flow_messages.subject, klaviyo_campaigns.subject) as subject,
@@ -1305,7 +1305,7 @@ inner join klaviyo_metrics on klaviyo_metrics.metric_no = as_named(klaviyo_deeds
 left join klaviyo_flow_messages using (message_no)
 left join klaviyo_campaigns using (campaign_no);
 
--- The same with what they point to, by the ids that the API serves.
+-- The same with their relations, by the ids that the API serves.
 create table klaviyo_attributions as
 select
     (row_number() over (order by attributed.position, nth) - 1)::integer as position,
@@ -1321,7 +1321,7 @@ left join klaviyo_flow_messages using (message_no)
 left join klaviyo_campaigns using (campaign_no)
 order by position;
 
--- What an event carries, by the keys of live accounts; much of it is about a person. In a merge patch, null takes a key away.
+-- The properties of an event, with the keys of live accounts; many are personal. In a merge patch, null removes a key.
 create view klaviyo_events as
 select
     told.position, told.event_id, told.uuid, told.profile_id, told.metric_id, told.metric_name, told.occurred_at,
@@ -1401,7 +1401,7 @@ with done as (
     from klaviyo_deeds group by person_id
 ),
 edited as (
-    -- now and then a profile changes without doing anything
+    -- sometimes a profile changes without an event
     select person_id, max(edited) as last_edit
     from (
         select
@@ -1417,7 +1417,7 @@ expected as (
     select
         people.*, done.* exclude (person_id), last_edit,
         greatest(joined, coalesce(last_seen, joined), coalesce(last_edit, joined)) as changed,
-        -- those who never buy are those without predictions
+        -- profiles without orders have no predictions
         spending >= 0.25 as has_prediction,
         round((15 + 700 * spending ** 3) * (0.5 - 0.8 * ln(1 - draw('worth', people.person_id))), 2) as worth,
         0.77 - 0.85 * spending - 0.25 * engagement + 0.5 * draw('leaves', people.person_id) as leaning,
@@ -1445,7 +1445,7 @@ select
         when draw('email consent', person_id) < 0.84 then 'UNSUBSCRIBED'
         else 'NEVER_SUBSCRIBED'
     end as email_consent,
-    -- Why the address gets no marketing at all. Most who leave are suppressed; some only change what they consent to.
+    -- The reason why the address gets no marketing at all. Most leavers are suppressed; some only change their consents.
     case
         when draw('email consent', person_id) < 0.72 then draw('suppressed', person_id) < 0.02
         when draw('email consent', person_id) < 0.84 then draw('suppressed', person_id) < 0.75
@@ -1456,10 +1456,10 @@ select
         when email_consent = 'UNSUBSCRIBED' then 'UNSUBSCRIBE'
         else pick(['HARD_BOUNCE', 'INVALID_EMAIL', 'SPAM_COMPLAINT', 'USER_SUPPRESSED'], 'suppression', person_id)
     end as suppression_reason,
-    -- One of klaviyo_lists, whatever the person consents to otherwise.
+    -- One of klaviyo_lists, regardless of the person's other consents.
     if(draw('leaves a list', person_id) < 0.1, short_id_of('list', up_to(3, 'leaves list', person_id)), null)
         as left_list_id,
-    -- Implicit consent: whoever is not suppressed, also without an opt-in. Some accounts' answers contradict themselves.
+    -- Implicit consent: every profile that is not suppressed, even without an opt-in. Some accounts contradict themselves.
     if(rough() and draw('odd consent', person_id) < 0.15, is_suppressed, not is_suppressed) as can_receive_email,
     if(phone is not null and (channel = 'sms' or draw('sms consent', person_id) < 0.1),
        if(rough() and draw('leaves texts', person_id) < 0.1, 'UNSUBSCRIBED', 'SUBSCRIBED'), 'NEVER_SUBSCRIBED')
@@ -1504,7 +1504,7 @@ create table klaviyo_segment_members as
 with members as (
     select
         person_id, profile_id, segment_no, joined,
-        -- whoever is in the narrower segment was in the wider one before
+        -- members of the narrower segment were in the wider one before
         joined + floor(86400 * 20 * draw('joins', person_id, if(segment_no in (1, 2), 1, segment_no)))::bigint
             + if(segment_no = 4, 86400 * 21, 0) as joined_group
     from klaviyo_profiles cross join klaviyo_segments
@@ -1527,7 +1527,7 @@ from members inner join klaviyo_segments using (segment_no)
 where joined_group < until()
 order by segment_no, position;
 
--- Klaviyo's lists: whoever signed up somewhere. Not all who did may still be written to, and fewer be sent a text.
+-- Klaviyo's lists of sign-ups. Not all members may still receive e-mail, and fewer may receive texts.
 
 create table klaviyo_lists as
 select

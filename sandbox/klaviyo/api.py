@@ -1,7 +1,7 @@
 """Klaviyo below /api in JSON:API, as the server mounts it.
 
-One handler answers every endpoint of endpoints.py, another every report of reports.py.
-DuckDB writes the JSON text of a page's rows, which it finds by position: a page costs the same at any depth.
+One handler answers every endpoint of endpoints.py, another every report of reports.py. DuckDB writes the JSON
+text of a page's rows, which it finds by position: a page costs the same at any depth.
 """
 
 import math
@@ -30,11 +30,11 @@ from sandbox.klaviyo.requests import HEADERS, MEDIA_TYPE, Refusal, bad_filter, c
 from sandbox.vendor import Limit, Standing
 from sandbox.world import World
 
-# A world may lie in the past; the API that serves it is never older than the contract it was written from.
+# A world may be in the past; its API is never older than the contract it was written from.
 CONTRACT_DATE: Final = date(2026, 11, 21)
-OLDEST_REVISION: Final = date(2024, 10, 15)  # of those that come every quarter
+OLDEST_REVISION: Final = date(2024, 10, 15)  # of the quarterly ones
 REVISION_YEARS: Final = 2  # one stable, one deprecated
-SETTLED: Final = timedelta(seconds=5)  # how far in the past a lower bound must lie
+SETTLED: Final = timedelta(seconds=5)  # how far in the past a lower bound must be
 
 GATEWAY_ERRORS: Final = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
 SCOPES: Final = {
@@ -57,7 +57,7 @@ class Cursor(NamedTuple):
     def parse(cls, text: str, listing: str) -> "Cursor":
         """Read a cursor; the official client sends the whole link over http, a leading `=` over https.
 
-        Raises Refusal for one that was not given for this very listing.
+        Raises Refusal for a cursor that belongs to another listing.
         """
         if text.startswith("http"):
             text = parse_qs(urlsplit(text).query).get("page[cursor]", [""])[0]
@@ -73,7 +73,7 @@ class Cursor(NamedTuple):
 
 @dataclass(frozen=True)
 class Query:
-    """A request's parameters, found valid and put into SQL; `listing` tells one list from all others."""
+    """A request's parameters, validated and converted to SQL; `listing` identifies the list."""
 
     fields: Mapping[str, Fields]
     include: Sequence[str]
@@ -112,7 +112,7 @@ class Klaviyo:
         self.routes: Sequence[Route] = [route for route, _ in [*self._endpoints, *self._reports]]
 
     def authorize(self, request: Request) -> Response | None:
-        """Return the refusal of a key that is missing or unknown."""
+        """Return the refusal for a missing or unknown key."""
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme != "Klaviyo-API-Key" or not key:
             detail = "Missing or invalid authorization scheme. Please use Klaviyo-API-Key."
@@ -150,7 +150,7 @@ class Klaviyo:
             return HTMLResponse(page, status, HEADERS)
         if status != 429:
             return Refusal(status).response
-        # A window that ends within the second has 0 seconds left: who waits must wait it out.
+        # A window that ends within the second has 0 seconds left: a waiting client must wait it out.
         wait = 1 + max((seconds_until(reset) for _, remaining, reset in standing if not remaining), default=0)
         detail = f"Request was throttled. Expected available in {wait} second{'s' if wait > 1 else ''}."
         response = Refusal(429, detail).response
@@ -195,7 +195,7 @@ class Klaviyo:
         return answer
 
     def _query(self, endpoint: Endpoint, request: Request, revision: date) -> Query:
-        """Check all parameters. Raises Refusal for the first that this endpoint and revision do not take."""
+        """Check all parameters. Raises Refusal for the first not accepted by this endpoint and revision."""
         params = request.query_params
         require_parameters(request, endpoint.takes(revision), "endpoint and revision")
         additional = chosen(request, f"additional-fields[{endpoint.kind.name}]", endpoint.additional)
@@ -277,7 +277,7 @@ class Klaviyo:
         return json_text(f"[{','.join(rows)}]", {**links, "next": following, "prev": None}, included)
 
     def _positions(self, endpoint: Endpoint, query: Query, start: int | None) -> list[int]:
-        """Return the positions of a page's rows in their order, and of one more when there are more."""
+        """Return the ordered positions of a page's rows, plus one more if there are more."""
         source = endpoint.kind.source
         conditions = list(query.conditions)
         if start is not None:
@@ -300,9 +300,9 @@ class Klaviyo:
     def _resources(
         self, endpoint: Endpoint, query: Query, positions: Sequence[int]
     ) -> tuple[list[str], list[str] | None]:
-        """Return the rows at `positions` as JSON, and what is included with them (None: nothing asked).
+        """Return the rows at `positions` as JSON, and the objects included with them (None: none requested).
 
-        Their range is asked for as well, so that no other row is written as JSON only to be left out.
+        Their range is selected as well, so that no other row is written as JSON only to be discarded.
         """
         kind = endpoint.kind
         relations = [kind.relations[name] for name in query.include]
@@ -367,14 +367,14 @@ def revision_of(request: Request, today: date) -> date:
 
 
 def require_scopes(request: Request, endpoint: Endpoint | Report) -> None:
-    """Raises Refusal, which names what the key lacks."""
+    """Raise Refusal, which names the missing scopes of the key."""
     key = request.headers["authorization"].partition(" ")[2]
     if lacking := set(endpoint.scopes.split()) - SCOPES[key]:
         raise Refusal(403, f"The key lacks the scope {', '.join(sorted(lacking))}.")
 
 
 def require_parameters(request: Request, taken: set[str], by: str) -> None:
-    """Raises Refusal, which names the first parameter that is not taken."""
+    """Raise Refusal, which names the first parameter that is not accepted."""
     for name in sorted(request.query_params.keys() - taken):
         raise Refusal(400, f"'{name}' is not a parameter of this {by}.", name)
 
@@ -384,7 +384,7 @@ def values_of(request: Request, name: str) -> list[str]:
 
 
 def chosen(request: Request, name: str, allowed: Iterable[str]) -> frozenset[str]:
-    """Return the values of a parameter, which commas join. Raises Refusal for one that is not allowed."""
+    """Return the values of a parameter, separated by commas. Raises Refusal for one that is not allowed."""
     values = frozenset(values_of(request, name))
     for value in sorted(values.difference(allowed)):
         raise Refusal(400, f"'{value}' is not a valid value of '{name}'.", name)
@@ -392,7 +392,7 @@ def chosen(request: Request, name: str, allowed: Iterable[str]) -> frozenset[str
 
 
 def fields_of(kind: Kind, request: Request, offered: frozenset[str], asked: frozenset[str]) -> Fields:
-    """Return the attributes to serve: what `fields` chooses, of the extra ones only those `asked` for."""
+    """Return the attributes to serve: the ones in `fields`, and of the extra ones only those `asked` for."""
     parameter = f"fields[{kind.name}]"
     above = {
         path: list(accumulate(path.split("."), "{}.{}".format))  # location, location.city
@@ -429,7 +429,7 @@ def json_text(data: str, links: Mapping[str, str | None], included: list[str] | 
 
 
 def resource(kind: Kind, query: Query) -> SQL:
-    """A row of the kind's source as a struct that reads as a JSON:API resource."""
+    """Return a row of the kind's source as a struct that reads as a JSON:API resource."""
 
     def link(rest: str = "") -> SQL:
         return f"concat($base, '/{kind.path}/', {kind.key}, '/{rest}')"
@@ -462,7 +462,7 @@ def linkage(kind: str, id_: SQL) -> SQL:
 
 
 def struct(fields: Fields) -> SQL:
-    """Nest fields by the dots of their names; an object in which nothing ever has a value is left out."""
+    """Nest fields by the dots of their names; omit an object in which nothing ever has a value."""
     nested: dict[str, dict[str, SQL | None]] = {}
     for name, sql in fields.items():
         outer, _, inner = name.partition(".")

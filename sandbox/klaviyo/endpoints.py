@@ -1,4 +1,4 @@
-"""What each path of Klaviyo takes and serves: fields, filters, sizes, scopes and limits.
+"""What each path of Klaviyo accepts and serves: fields, filters, sizes, scopes and limits.
 
 A new collection is a new Kind (kinds.py), its filters (filters.py) and rows in ENDPOINTS; api.py serves
 whatever is listed here. All are those of the official description of revision 2026-07-15.
@@ -50,7 +50,7 @@ from sandbox.klaviyo.kinds import (
 )
 
 Tier = Literal["XS", "S", "M", "L", "XL"]
-TIERS: Final[Mapping[Tier, tuple[int, int]]] = {  # requests a second, requests a minute
+TIERS: Final[Mapping[Tier, tuple[int, int]]] = {  # requests per second, requests per minute
     "XS": (1, 15),
     "S": (3, 60),
     "M": (10, 150),
@@ -60,7 +60,7 @@ TIERS: Final[Mapping[Tier, tuple[int, int]]] = {  # requests a second, requests 
 
 
 class Paging(NamedTuple):
-    """Rows of a page when no size is asked for, at most, and the revision that brought `page[size]`."""
+    """Rows of a page by default and at most, and the revision that introduced `page[size]`."""
 
     usual: int
     most: int
@@ -69,10 +69,10 @@ class Paging(NamedTuple):
 
 @dataclass(frozen=True)
 class Endpoint:
-    """What one path takes and serves; names stand side by side in a string.
+    """What one path accepts and serves; names are separated by blanks.
 
-    `rows` picks its rows by the `$id` of the path, which names one of `parent`. `sorts` gives the SQL of each
-    sort value: `position` where rows are stored in that order. `dear` names the additional fields and the
+    `rows` selects its rows by the `$id` of the path, which names one of `parent`. `sorts` gives the SQL of
+    each sort value: `position` if rows are stored in that order. `dear` names the additional fields and the
     includes that bring a lower tier. The shape `ids` is a list of types and ids alone.
     """
 
@@ -92,12 +92,12 @@ class Endpoint:
 
     @property
     def kinds(self) -> list[Kind]:
-        """Those whose fields a request may choose; the endpoint's own comes last."""
+        """The kinds whose fields a request may choose; the endpoint's own comes last."""
         related = [KINDS[self.kind.relations[name].kind] for name in self.includes.split()]
         return [*related, self.kind] if self.shape != "ids" else []
 
     def takes(self, revision: date) -> set[str]:
-        """Return the parameters that this revision of it knows."""
+        """Return the parameters that this revision of it accepts."""
         by_name = {
             f"additional-fields[{self.kind.name}]": self.additional,
             "include": self.includes,
@@ -120,7 +120,7 @@ def one(kind: Kind, tier: Tier, **takes: Any) -> Endpoint:
 
 
 def in_catalog(path: str, kind: Kind, *, parent: Kind | None = None, **takes: Any) -> Endpoint:
-    """All of the catalog, or what of it hangs on the `parent` in the path."""
+    """Return SQL for all of the catalog, or the part related to the `parent` in the path."""
     return Endpoint(
         path,
         kind,

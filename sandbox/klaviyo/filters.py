@@ -9,10 +9,10 @@ from sandbox.klaviyo.kinds import CATALOG_CATEGORY, CATALOG_ITEM, CATALOG_VARIAN
 
 @dataclass(frozen=True)
 class Filter:
-    """How a field may be filtered: operators, SQL, the form of its values, and those that there are.
+    """How a field may be filtered: operators, SQL, the form of its values, and the allowed values.
 
-    `compared` stands in for the operator's own comparison, where the SQL gives a list.
-    `is_required`: a list without this filter is refused. `otherwise` is what holds where nobody uses it.
+    `compared` replaces the operator's own comparison, where the SQL gives a list. `is_required`: a list
+    without this filter is refused. `otherwise` applies if the filter is not used.
     """
 
     operators: str
@@ -115,7 +115,8 @@ CAMPAIGN_FILTERS: Final = {
     "id": Filter("any", "campaign_id"),
     "name": Filter("contains", "name"),
     "status": Filter(ONE_OF, "status", known=STATUSES),
-    # Reports differ on whether what is archived is listed unasked: who relies on it loses rows here.
+    # Reports differ on whether archived objects are listed by default: a client that relies on it loses rows
+    # here.
     "archived": Filter("equals", "archived", "boolean", otherwise="not archived"),
     "created_at": Filter(COMPARED, "created_at", "datetime"),
     "scheduled_at": Filter(COMPARED, "scheduled_at", "datetime"),

@@ -1,4 +1,4 @@
-"""What Klaviyo has: kinds of resources, their fields and what they point to.
+"""Klaviyo's kinds of resources, their fields and their relations.
 
 Names are those of the official description of revision 2026-07-15.
 """
@@ -24,7 +24,7 @@ class Relation:
 
     @property
     def has_data(self) -> bool:
-        """Whether a resource can say what it points to: nothing at all is an empty list or no member."""
+        """Return whether a resource can give related ids: nothing at all is an empty list or no member."""
         return self.is_many or self.ids is not None
 
 
@@ -32,10 +32,10 @@ class Relation:
 class Kind:
     """A type of resource.
 
-    `fields` gives each attribute, dots for nested ones, as SQL; None where this account never has a value.
-    `extra` are the outermost fields that are served only when `additional-fields` asks for them. Of a field
-    in `whole`, a request may name any part: it is served as a whole. `linkages` gives the relations as JSON
-    where they differ from row to row and are told without being asked for.
+    `fields` gives each attribute, with dots for nested ones, as SQL; None if this account never has a value.
+    `extra` are the outermost fields that are served only when `additional-fields` asks for them. A request
+    may name any part of a field in `whole`: it is served complete. `linkages` gives the relations as JSON if
+    they differ from row to row and are served by default.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Kind:
 
 
 def each(names: str, sql: SQL | None = "{}", below: str = "") -> Fields:
-    """Give every name the same SQL, in which `{}` stands for the name."""
+    """Map every name to the same SQL, in which `{}` is the name."""
     return {f"{below}{name}": sql.format(name) if sql else None for name in names.split()}
 
 
@@ -250,7 +250,7 @@ EVENT: Final = Kind(
     "event",
     {
         "timestamp": "epoch(occurred_at)::bigint",
-        "datetime": "(occurred_at at time zone 'UTC')::varchar || '+00:00'",  # a blank where others have a T
+        "datetime": "(occurred_at at time zone 'UTC')::varchar || '+00:00'",  # a blank instead of the T
         "uuid": "uuid",
         "event_properties": "event_properties::json",
     },
@@ -281,7 +281,7 @@ ATTRIBUTION: Final = Kind(
     "attribution",
     {},
     source="klaviyo_attributions",
-    # a campaign's has no flow, and a flow's no campaign
+    # a campaign's message has no flow, and a flow's no campaign
     linkages="json_merge_patch('{}', json_object("
     + ", ".join(
         f"'{name}', if({key} is null, null, json_object('data', json_object('type', '{kind}', 'id', {key})))"
@@ -329,7 +329,7 @@ FLOW_MESSAGE: Final = Kind(
     "flow-message",
     {
         "channel": "channel",
-        # a text has no name of its own
+        # a text message has no name of its own
         "definition": """
         if(channel = 'email',
             json_object('id', flow_message_id, 'name', name, 'subject_line', subject, 'preview_text', '',

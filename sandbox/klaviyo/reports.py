@@ -1,4 +1,4 @@
-"""What Klaviyo computes on request, by POST, from stored events: metric aggregates, flow and campaign values.
+"""Klaviyo's reports on request, by POST, from stored events: metric aggregates, flow and campaign values.
 
 Aggregates count an event on the day on which it happened, reports on the day on which its message was sent,
 as the live service does: the two never agree. Names, limits and values are those of revision 2026-07-15.
@@ -58,7 +58,7 @@ TIMEFRAMES: Final = words(
     """
 )
 
-# A statistic of the messages sent: SQL over one row a message, with what became of it.
+# A statistic of the messages sent: SQL over one row per message with its results.
 COUNTED: Final = {
     "recipients": "count(*)",
     "delivered": "count(*)",
@@ -110,7 +110,7 @@ FLOW_GROUPS: Final = {
 }
 ALWAYS_GROUPED: Final = ["flow_id", "flow_message_id", "send_channel"]
 RECEIVED: Final = "metric_name in ('Received Email', 'Received SMS', 'Received Text Message')"
-# The same of a campaign, whose sums stand already; an SMS is a segment long.
+# The same for a campaign, whose sums already exist; an SMS is one segment long.
 CAMPAIGN_COUNTED: Final = dict.fromkeys(COUNTED, "0") | {
     **{
         name: f"sum({name})"
@@ -137,9 +137,9 @@ CAMPAIGN_ALWAYS_GROUPED: Final = ["campaign_id", "campaign_message_id", "send_ch
 
 @dataclass(frozen=True)
 class Report:
-    """A query by POST: its limits as requests and seconds, its fields, what its body takes and must have.
+    """A query by POST: its limits as requests and seconds, its fields, the optional and required body fields.
 
-    `answer` gets the world, the attributes of the body and the address that was asked. Raises Refusal.
+    `answer` gets the world, the attributes of the body and the requested address. Raises Refusal.
     """
 
     name: str
@@ -161,7 +161,7 @@ class Report:
         return {f"fields[{self.name}]", *self.parameters}
 
     def attributes_of(self, content: bytes) -> Attributes:
-        """Return what a body asks for. Raises Refusal where it is not of this report's form."""
+        """Return the attributes of a body. Raises Refusal if it does not fit this report's form."""
         try:
             data = orjson.loads(content)["data"]
             kind, attributes = data["type"], dict(data["attributes"])
@@ -177,12 +177,12 @@ class Report:
 
 
 def refused(name: str, reason: str) -> Refusal:
-    """A refusal of one attribute of the body."""
+    """Return the refusal of one attribute of the body."""
     return Refusal(400, f"{reason}.", f"{ATTRIBUTES}{name}")
 
 
 def chosen_of(asked: Attributes, name: str, allowed: Sequence[str], usual: Sequence[str] = ()) -> list[str]:
-    """Return a list of the body. Raises Refusal for what is no list or names what is not allowed."""
+    """Return a list of the body. Raises Refusal if it is not a list or names a value that is not allowed."""
     values = asked.get(name, list(usual))
     if not isinstance(values, list):
         raise refused(name, f"'{name}' must be a list")
@@ -200,7 +200,7 @@ def one_of(asked: Attributes, name: str, allowed: Sequence[str], usual: str) -> 
 
 
 def known_metric(world: World, asked: Attributes, name: str) -> int:
-    """Return the number of the metric that an attribute names. Raises Refusal where there is none."""
+    """Return the number of the metric that an attribute names. Raises Refusal if there is none."""
     found = world.sql("select metric_no from klaviyo_metrics where metric_id = ?", [asked[name]])
     if not found:
         raise refused(name, f"'{asked[name]}' is not a metric")
@@ -209,7 +209,7 @@ def known_metric(world: World, asked: Attributes, name: str) -> int:
 
 
 def texts(values: Sequence[str]) -> str:
-    """Texts as SQL."""
+    """Return texts as SQL."""
     return ", ".join("'" + value.replace("'", "''") + "'" for value in values)
 
 
@@ -217,9 +217,9 @@ def texts(values: Sequence[str]) -> str:
 
 
 def aggregates(world: World, asked: Attributes, url: str) -> str:
-    """Sums of one metric by interval, a row for each combination of what it is grouped by.
+    """Return sums of one metric by interval, a row for each combination of its groupings.
 
-    What an event is attributed to is none of its properties; one that has two counts for each of them.
+    Attributions are not properties of an event; an event with two counts for each of them.
     """
     metric = known_metric(world, asked, "metric_id")
     measured = chosen_of(asked, "measurements", MEASUREMENTS)
@@ -280,7 +280,7 @@ def aggregates(world: World, asked: Attributes, url: str) -> str:
 def _grouped(
     rows: Sequence[tuple[Any, ...]], buckets: Sequence[datetime], *, is_whole: bool
 ) -> dict[tuple[str, ...], dict[str, list[float]]]:
-    """Return each measurement of each group, a number for every bucket; where it `is_whole`, of one group."""
+    """Return each measurement of each group, a number per bucket; if it `is_whole`, of one group."""
     nothing = [0.0] * len(buckets)
     places = {bucket.replace(tzinfo=None): place for place, bucket in enumerate(buckets)}
     groups: dict[tuple[str, ...], dict[str, list[float]]] = {}
@@ -331,7 +331,7 @@ def _range_of(filters: Any, zone: ZoneInfo) -> tuple[datetime, datetime, list[st
 
 
 def _property(name: str) -> str:
-    """An attribute of an event as SQL; empty where it has none."""
+    """Return an attribute of an event as SQL; empty if it has none."""
     if name in ATTRIBUTED:
         return f"coalesce(attribution.{ATTRIBUTED[name]}, '')"
     return f"""coalesce(event_properties ->> '$."{name}"', '')"""
@@ -355,13 +355,13 @@ def _buckets(start: datetime, end: datetime, interval: str) -> Iterator[datetime
 
 
 def _page_from(url: str, listing: str, place: int) -> str:
-    """Return the address of the page that starts at this place."""
+    """Return the address of the page that starts at this position."""
     cursor = urlsafe_b64encode(f"{listing}:{place}".encode()).decode()
     return f"{urlsplit(url)._replace(query='').geturl()}?{urlencode({'page_cursor': cursor})}"
 
 
 def _place_of(cursor: Any, listing: str) -> int:
-    """Return where a page starts. Raises Refusal for a cursor that was not given for this very query."""
+    """Return where a page starts. Raises Refusal for a cursor that belongs to another query."""
     if cursor is None:
         return 0
     try:
@@ -377,7 +377,7 @@ def _place_of(cursor: Any, listing: str) -> int:
 
 
 def flow_values(world: World, asked: Attributes, url: str) -> str:
-    """What became of the messages that flows sent within a timeframe, in one answer."""
+    """Return the results of the messages that flows sent within a timeframe, in one answer."""
     by, metric, start, end, conditions = _values_asked_of(world, asked, FLOW_GROUPS, ALWAYS_GROUPED)
     rows = world.sql(
         f"""
@@ -428,7 +428,7 @@ def flow_values(world: World, asked: Attributes, url: str) -> str:
 
 
 def campaign_values(world: World, asked: Attributes, url: str) -> str:
-    """What became of the campaigns sent within a timeframe; an order counts, its lines do not."""
+    """Return the results of campaigns sent within a timeframe; an order counts, its lines do not."""
     by, metric, start, end, conditions = _values_asked_of(
         world, asked, CAMPAIGN_GROUPS, CAMPAIGN_ALWAYS_GROUPED
     )
@@ -477,7 +477,7 @@ def _values_asked_of(
 def _values_of(
     name: str, url: str, asked: Attributes, by: Sequence[str], rows: Sequence[tuple[Any, ...]]
 ) -> str:
-    """Write a report: a row for each group, as its values and then COUNTED in their order."""
+    """Write a report: a row for each group, its values first, then COUNTED in their order."""
     results = []
     for grouped, *counts in rows:
         figures = dict(zip(COUNTED, counts, strict=True))

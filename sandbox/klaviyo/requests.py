@@ -80,7 +80,7 @@ def conditions_of(text: str) -> Iterator[tuple[str, str, str | None]]:
 
 
 def value_of(operator: str, operand: str | None, form: str) -> Any:
-    """Return an operand as Python has it; always a list for the operators of lists. Raises Refusal."""
+    """Return an operand as a Python value; always a list for the operators of lists. Raises Refusal."""
     if (operand is None) != (form == "none"):
         raise bad_filter(f"'{operator}' takes {'no' if form == 'none' else 'a'} value")
     if operand is None:
@@ -102,7 +102,7 @@ def read_string(text: str) -> str:
 
 
 def read_datetime(text: str) -> datetime:
-    """To the second, which is as fine as the vendor compares."""
+    """Read a time to the second, the vendor's precision of comparison."""
     moment = datetime.fromisoformat(text)
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).replace(microsecond=0)
 

@@ -1,4 +1,4 @@
-"""An account at Mavera: its plan, workspaces and credits, and the SQLite file that holds all objects."""
+"""An account at Mavera: its plan, workspaces and credits, and the SQLite file that stores all objects."""
 
 import json
 import sqlite3
@@ -24,7 +24,7 @@ PLANS: Final[Mapping[str, Plan]] = {
     "starter": Plan(60, 500),
     "basic": Plan(120, 2_000),
     "professional": Plan(240, 5_000),
-    "enterprise": Plan(600, 50_000),  # negotiated, so any allocation is as true
+    "enterprise": Plan(600, 50_000),  # negotiated, so any allocation is equally plausible
 }
 
 
@@ -36,7 +36,7 @@ class Workspace(NamedTuple):
     usage_limit: int | None
 
 
-# The first is the default: personas, and calls that name no workspace, are charged to it.
+# The first is the default: personas, and requests without a workspace, are charged to it.
 WORKSPACES: Final = (
     Workspace("ws_sandbox", "Sandbox", None),
     Workspace("ws_sandbox_tight", "Sandbox on a tight budget", 40),
@@ -44,7 +44,7 @@ WORKSPACES: Final = (
 
 
 def require_workspace(workspace_id: object) -> None:
-    """Raise Refusal for what is no workspace of the account."""
+    """Raise Refusal for an unknown workspace."""
     if workspace_id not in {workspace.workspace_id for workspace in WORKSPACES}:
         raise invalid("workspace_id", "is not a workspace of this account")
 
@@ -76,21 +76,21 @@ create table if not exists charges (
 
 
 class Account:
-    """What an account holds, the credits it has, and how Mavera serves it.
+    """The objects of an account, its credits, and the behavior of its Mavera.
 
     `state` is a SQLite file (created when absent; None keeps all in memory), `balance` the credits of a
-    calendar month in UTC (None: the plan's). `plan` may be changed at any time, and so may `chat_seconds`:
-    how long Mave thinks before its work is done and charged; `study_seconds`, `voice_seconds` and
-    `generation_seconds`: how long a focus group, a brand voice and an app that takes its time need;
-    `studies_to_fail` and `voices_to_fail`: how many of the next ones come to nothing, charged all the
-    same; `list_lag_seconds`: how long a new object is in no list; `shuffle`: what puts the rows of a list in
-    another order. `now` is its clock. `manners` are other ways of answering (sandbox/mavera/manners.py), and
-    `refused_fields` fields of a persona that it refuses although the reference has them.
+    calendar month in UTC (None: the plan's). `plan` and the following may be changed at any time.
+    `chat_seconds` is how long Mave thinks before its work is done and charged. `study_seconds`,
+    `voice_seconds` and `generation_seconds` are the times of a focus group, a brand voice and a slow app.
+    `studies_to_fail` and `voices_to_fail` count the next ones that fail, charged all the same.
+    `list_lag_seconds` is how long lists omit a new object; `shuffle` reorders the rows of a list. `now` is
+    its clock. `manners` are other ways of answering (sandbox/mavera/manners.py). It refuses `refused_fields`
+    of a persona although the reference has them.
     """
 
     def __init__(self, state: Path | None = None, strict: bool = True, balance: int | None = None) -> None:
         self.strict = strict
-        # What the reference lists, and what it does not list; either may turn out otherwise.
+        # Fields of the reference, and fields outside it; either may turn out otherwise.
         self.persona_credits, self.persona_edit_credits = PERSONA_CREDITS, 0
         self.plan = PLANS["professional"]
         self.balance = self.plan.credits if balance is None else balance
@@ -113,7 +113,7 @@ class Account:
         self.state.executescript(f"pragma synchronous = full; {SCHEMA}")
 
     def summary(self) -> Row:
-        """The number of objects of each kind, all credits spent, and what is left of the month's balance."""
+        """Return the number of objects of each kind, all credits spent, and the rest of the balance."""
         ((personas, threads, studies, voices, generations, spent),) = self.query(
             """
             select
@@ -130,27 +130,27 @@ class Account:
         return counts | {"generations": generations, "credits_spent": spent, "balance": balance}
 
     def known(self, fields: Row, known: frozenset[str]) -> Row:
-        """`fields` without those the endpoint does not know; strict raises Refusal for the first of them."""
+        """Return the `fields` that the endpoint knows; strict raises Refusal for the first unknown one."""
         for field in fields:
             if self.strict and field not in known:
                 raise invalid(field, "is not a field of this request")
         return {field: value for field, value in fields.items() if field in known}
 
     def stage(self, work: Row, seconds: float) -> str:
-        """How far work that takes `seconds` is: it waits for a third of its time, then is at work."""
+        """Return how far work that takes `seconds` is: pending for a third of its time, then in progress."""
         age = (self.now() - datetime.fromisoformat(work["created_at"])).total_seconds()
         if age < seconds:
             return "pending" if age < seconds / 3 else "processing"
         return "failed" if work["fails"] else "completed"
 
-    # What a person does in Mavera's own pages: no endpoint for it is documented
+    # Actions of a person on Mavera's own pages: no endpoint for them is documented
 
     def delete_by_hand(self, object_id: str) -> None:
         with self.state:
             self.state.execute("delete from objects where object_id = ?", (object_id,))
 
     def edit_by_hand(self, object_id: str, **fields: str) -> None:
-        """Set fields of an object; raises KeyError where there is none."""
+        """Set fields of an object; raises KeyError if there is none."""
         found = self.query("select kind, body from objects where object_id = ?", object_id)
         if not found:
             raise KeyError(object_id)
@@ -166,7 +166,7 @@ class Account:
         return loaded
 
     def listed(self, kind: str, *, newest_first: bool = False, by: str = "") -> list[Row]:
-        """The objects of a kind that lists show by now, in the order of their making or of the time `by`."""
+        """Return the objects of a kind that lists already show, in the order of creation or by time `by`."""
         shown_until = self.now() - timedelta(seconds=self.list_lag_seconds)
         bodies = self.query("select body from objects where kind = ? order by position", kind)
         rows = [row for (body,) in bodies if made_at(row := json.loads(body)) <= shown_until]
@@ -189,7 +189,7 @@ class Account:
 
     @contextmanager
     def charged(self, object_id: str, credits_used: int, workspace_id: str) -> Iterator[None]:
-        """Commit the block's work and its price together; raises Refusal (402) first when it is too dear."""
+        """Commit the block's work and its price together; raises Refusal (402) first if it costs too much."""
         if self.spent_this_month() + credits_used > self.balance:
             raise Refusal(402)
         limit = next(workspace.usage_limit for workspace in WORKSPACES if workspace[0] == workspace_id)

@@ -1,6 +1,6 @@
-"""What the sandbox's Mavera says: answers, texts and opinions, made up from what it was asked.
+"""The words of the sandbox's Mavera: answers, texts and opinions, made up from the request.
 
-The same question gets the same answer, and a persona's traits move it, so that results differ between
+The same question gets the same answer, and a persona's traits influence it, so that results differ between
 personas and questions and can be checked.
 """
 
@@ -16,7 +16,7 @@ Row = dict[str, Any]
 
 
 class App(NamedTuple):
-    """A template that writes texts: its inputs in their order. One that `takes_time` answers without text."""
+    """A template that writes texts: its inputs in order. One that `takes_time` answers without text."""
 
     name: str
     category: str
@@ -29,7 +29,7 @@ class App(NamedTuple):
         return (*self.required, *self.optional)
 
 
-# By their ids as strict writes them; lenient writes them with underscores.
+# By their ids in strict spelling; lenient spells them with underscores.
 APPS: Final[Mapping[str, App]] = {
     "blog-post-generator": App(
         "Blog post", "Content", ("topic",), ("target_audience", "tone", "length", "key_points")
@@ -41,7 +41,7 @@ APPS: Final[Mapping[str, App]] = {
     ),
 }
 
-# What in a persona's words makes it say yes, or no: its traits. Each pattern counts once.
+# Words of a persona that make it say yes or no: its traits. Each pattern counts once.
 TRAITS: Final = (
     (r"from whom most|binge|watch most of each|stand from 0 %", 0.25),
     (r"at least half|engaged|explorer", 0.12),
@@ -53,7 +53,7 @@ TRAITS: Final = (
 
 
 class Complexity(NamedTuple):
-    """A kind of question: from how many words on, its prices in credits, and the words that one more buys."""
+    """A kind of question: its minimum of words, its prices in credits, and the words per extra credit."""
 
     name: str
     words: int
@@ -91,7 +91,7 @@ OPINIONS: Final = (
 
 
 def imagined(name: str) -> Row:
-    """The part of a profile that Mavera thinks up by itself; the same name gives the same."""
+    """Return the part of a profile that Mavera makes up; the same name gives the same profile."""
     pains = ("Too many messages", "Too little proof", "Too long a wait", "Too much to read")
     return {
         "goals": [f"Get what {name} came for without detours"],
@@ -102,14 +102,14 @@ def imagined(name: str) -> Row:
 
 
 def priced(message: str) -> tuple[str, int]:
-    """What kind of question a message is, and its price in credits: its number of words decides both."""
+    """Return the kind of question and its price in credits: the number of words decides both."""
     words = len(message.split())
     kind = next(kind for kind in reversed(COMPLEXITIES) if words >= kind.words)
     return kind.name, min(kind.highest, kind.lowest + (words - kind.words) // kind.words_a_credit)
 
 
 def advice(message: str) -> str:
-    """Mave's answer: each line of the message that holds a figure, then a recommendation for each of them."""
+    """Return Mave's answer: each line of the message with a figure, then a recommendation for each."""
     facts = [line.strip(" -*#\t") for line in message.splitlines() if re.search(r"\d", line)]
     recommendations = [f"- {re.split('[:,;.]', fact, maxsplit=1)[0]}: {advice_on(fact)}" for fact in facts]
     return "\n".join(
@@ -128,7 +128,7 @@ def advice_on(fact: str) -> str:
 
 
 def written(app: App, inputs: Row, persona: Row | None, voice: Row | None) -> str:
-    """A text on what an app was given: a line for each input, advice on it, and for and as whom it speaks."""
+    """Return a text on an app's inputs: a line and advice for each, with the author and audience."""
     given = {name: str(inputs[name]) for name in app.inputs if inputs.get(name)}
     lines = [f"# {given.get('topic', app.name)}", ""]
     lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in given.items()]
@@ -139,7 +139,7 @@ def written(app: App, inputs: Row, persona: Row | None, voice: Row | None) -> st
 
 
 def study_results(personas: Sequence[Row], questions: Sequence[Row], respondents: int) -> Row:
-    """Every respondent's answer to every question, and what they add up to; personas take turns."""
+    """Return every respondent's answer to every question, and the aggregates; personas take turns."""
     results = []
     for question in questions:
         rows = []
@@ -168,7 +168,7 @@ def study_results(personas: Sequence[Row], questions: Sequence[Row], respondents
 
 
 def inclination(persona: Row, question: str) -> float:
-    """How far a persona is for what a question asks, 0 to 1: its traits, and its own view of this one."""
+    """Return how much a persona favors the subject of a question, 0 to 1: its traits plus its own view."""
     words = f"{persona['name']} {persona['description']}"
     traits = sum(weight for about, weight in TRAITS if re.search(about, words, re.IGNORECASE))
     view = fraction(persona["name"], question) - 0.5
@@ -176,7 +176,7 @@ def inclination(persona: Row, question: str) -> float:
 
 
 def answer_of(persona: Row, question: Row, respondent: int) -> Any:
-    """One respondent's answer, in the form of the question's type; asked again, it is the same."""
+    """Return one respondent's answer, in the form of the question's type; the same every time."""
     text, options = question["question"], question.get("options", [])
     liking = min(1.0, max(0.0, inclination(persona, text) + 0.5 * (fraction(text, respondent) - 0.5)))
     ranked = sorted(
@@ -211,7 +211,7 @@ def on_scale(question: Row, liking: float) -> int:
 
 
 def aggregate(question: Row, answers: Sequence[Any]) -> Row | None:
-    """What answers add up to; open answers give themes, answers in several parts nothing."""
+    """Return the aggregate of answers; open answers give themes, answers in several parts nothing."""
     if all(type(answer) is int for answer in answers):
         found: Row = {
             "mean": round(statistics.fmean(answers), 2),
@@ -243,7 +243,7 @@ def shown(answer: object) -> str:
 
 
 def fraction(*about: object) -> float:
-    """A number from 0 to 1 that hangs on what it is about alone."""
+    """Return a number from 0 to 1 that depends only on its arguments."""
     return number_from("|".join(map(str, about))) / 2**32
 
 

@@ -22,7 +22,7 @@ from sandbox.mavera.voices import Voices
 from sandbox.mavera.workspaces import Workspaces
 from sandbox.vendor import Limit, Standing
 
-RETRY_AFTER_SECONDS: Final = 30  # what the vendor's own sample waits when the header is missing
+RETRY_AFTER_SECONDS: Final = 30  # the wait in the vendor's own sample when the header is missing
 
 
 class Mavera(Account):
@@ -60,7 +60,7 @@ class Mavera(Account):
 
     def authorize(self, request: Request) -> Response | None:
         if is_storage(request):
-            # The signature in the link is the permission; storage refuses a request that brings two.
+            # The signature in the link is the permission; storage refuses a request with two permissions.
             return refused_by_storage(400) if "authorization" in request.headers else None
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not key:

@@ -29,7 +29,7 @@ CHAT_FIELDS: Final = names("message thread_id workspace_id stream")
 
 
 class Chat:
-    """Endpoints of the chat: questions, and the threads that they and their answers stand in."""
+    """Endpoints of the chat: questions, and the threads that contain them and their answers."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -54,7 +54,7 @@ class Chat:
             self._chats -= 1
 
     def _fields(self, sent: Row) -> Row:
-        """What to answer, where, and in which thread (None: a new one); raises Refusal for a wrong field."""
+        """Return the message, its workspace and thread (None: a new one); raises Refusal for a bad field."""
         defaults = {"workspace_id": WORKSPACES[0].workspace_id, "thread_id": None, "stream": False}
         fields = defaults | self._account.known(sent, CHAT_FIELDS)
         if "message" not in fields:
@@ -132,7 +132,7 @@ def new_thread(message: str, workspace_id: str, now: str) -> Row:
         "id": new_id("mave_thread"),
         "object": "mave_thread",
         "title": message.strip().splitlines()[0][:80],
-        "current_phase": "TRIAGE",  # the only phase that the reference shows
+        "current_phase": "TRIAGE",  # the only phase in the reference
         "complexity": "SIMPLE",
         "credits_used": 0,
         "workspace_id": workspace_id,
@@ -146,7 +146,7 @@ def new_thread(message: str, workspace_id: str, now: str) -> Row:
 
 
 def personas_for(message: str) -> list[Row]:
-    """The two base personas that Mave consults on a message."""
+    """Return the two base personas that Mave consults on a message."""
     first = number_from(message) % len(BASE_PERSONAS)
     fields = ("id", "name", "category")
     return [{field: BASE_PERSONAS[at][field] for field in fields} for at in (first, first - 1)]

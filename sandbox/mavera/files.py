@@ -1,4 +1,4 @@
-"""Files and the storage that keeps them, which is another host at Mavera."""
+"""Files and the storage that keeps them, a separate host at Mavera."""
 
 import hashlib
 import re
@@ -21,11 +21,11 @@ FILE_FIELDS: Final = {
 FILE_BYTES: Final = 10 * 2**20
 VIDEO_BYTES: Final = 2 * 2**30
 UPLOAD_SECONDS: Final = 3_600
-STORAGE: Final = "/storage"  # another host at Mavera: it knows no keys, and refuses a request that brings one
+STORAGE: Final = "/storage"  # a separate host at Mavera: it knows no keys, and refuses a request with one
 
 
 class Files:
-    """Endpoints of files: a place is asked for, filled in the storage, then registered."""
+    """Endpoints of files: request a place, upload to the storage, then register."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -37,7 +37,7 @@ class Files:
         ]
 
     async def _create_upload(self, request: Request) -> Response:
-        """Say where a file may be put, and where anybody can read it from then on."""
+        """Return where to upload a file, and the URL from which anybody can read it."""
         fields = self._fields("/files/upload-url", await body_of(request))
         check_size("file_size", fields["file_size"], fields["file_type"])
         if "/" in fields["file_name"]:
@@ -76,7 +76,7 @@ class Files:
             return refused_by_storage(403)
         file_type, file_size, checksum, _ = found[0]
         if request.headers.get("content-type") != file_type:
-            return refused_by_storage(403)  # the type is signed as well
+            return refused_by_storage(403)  # the signature includes the type
         if len(content) != file_size or checksum not in {None, hashlib.sha256(content).hexdigest()}:
             return refused_by_storage(400)
         with self._account.state:
@@ -84,7 +84,7 @@ class Files:
         return Response(status_code=200)
 
     async def _get_upload(self, request: Request) -> Response:
-        """The file, to anybody who asks: public means that."""
+        """Return the file to any client: that is the meaning of public."""
         content = self.uploaded(request.path_params["key"])
         return refused_by_storage(404) if content is None else Response(content)
 
@@ -125,13 +125,13 @@ def is_storage(request: Request) -> bool:
 
 
 def refused_by_storage(status: int) -> Response:
-    """A refusal in the words of the host that keeps files, which are not Mavera's."""
+    """Return a refusal in the words of the file storage, which differ from Mavera's."""
     codes = {400: "InvalidArgument", 403: "AccessDenied", 404: "NoSuchKey"}
     return Response(f"<Error><Code>{codes[status]}</Code></Error>", status, media_type="application/xml")
 
 
 def key_of(url: str) -> str:
-    """The key of the uploaded file that a public URL leads to."""
+    """Return the key of the uploaded file behind a public URL."""
     return unquote(urlsplit(url).path.partition(f"{STORAGE}/")[2])
 
 

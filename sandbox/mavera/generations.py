@@ -23,8 +23,8 @@ from sandbox.mavera.requests import (
     page_by_offset,
 )
 
-GENERATION_CREDITS: Final = (10, 30)  # fewest and most
-WORDS_A_CREDIT: Final = 12  # of what a generation is given, above the fewest
+GENERATION_CREDITS: Final = (10, 30)  # minimum and maximum
+WORDS_A_CREDIT: Final = 12  # words of input above the minimum, per credit
 GENERATION_FIELDS: Final = names("app_id input_data brand_voice_id persona_id workspace_id title stream")
 TITLE_CHARACTERS: Final = 100
 
@@ -59,14 +59,14 @@ class Generations:
         return app_id if self._account.strict else app_id.replace("-", "_")
 
     def _inputs_of(self, app: App) -> Row:
-        """What an app wants to know: a list in the reference's words, an object in the guide's."""
+        """Return the inputs of an app: a list in the reference's terms, an object in the guide's."""
         inputs = {name: {"type": "text", "required": name in app.required} for name in app.inputs}
         if self._account.strict:
             return {"input_fields": [{"name": name} | about for name, about in inputs.items()]}
         return {"input_schema": inputs}
 
     async def _list(self, request: Request) -> Response:
-        """The newest first: in the reference's paging without their texts, in the guide's with them."""
+        """Return the newest first: without texts in the reference's paging, with texts in the guide's."""
         workspace_id = request.query_params.get("workspace_id")
         rows = [
             self._shown(generation)
@@ -116,7 +116,7 @@ class Generations:
         return JSONResponse(self._shown(generation))
 
     def _shown(self, generation: Row) -> Row:
-        """A generation as it is shown: as long as its app is at work, its text is empty."""
+        """Return a generation as it is served: while its app is working, its text is empty."""
         app_id = generation["app"]
         app = APPS[app_id]
         seconds = self._account.generation_seconds if app.takes_time else 0
@@ -139,7 +139,7 @@ class Generations:
         return shown | {"app": named, "content_type": "markdown", "output": text, "content": text}
 
     def _fields(self, sent: Row) -> Row:
-        """What is to be written, by what app; raises Refusal for the first field that is missing or wrong."""
+        """Return the app and its inputs; raises Refusal for the first field that is missing or wrong."""
         fields: Row = {
             "workspace_id": WORKSPACES[0].workspace_id,
             "persona_id": None,
@@ -167,7 +167,7 @@ class Generations:
 
 
 def titled(fields: Row) -> Row:
-    """The title among `fields`; raises Refusal for one that a generation cannot have."""
+    """Return the title among `fields`; raises Refusal for one that a generation cannot have."""
     title = fields.get("title")
     if not isinstance(title, str) or not 1 <= len(title) <= TITLE_CHARACTERS:
         raise invalid("title", f"must have 1 to {TITLE_CHARACTERS} characters")

@@ -1,6 +1,6 @@
-"""Other ways in which Mavera may answer: without ids, under other names, with cut texts or short lists.
+"""Variants of Mavera's answers: without ids, under other names, with cut texts or short lists.
 
-A manner changes what is shown, never what is done or charged. Several can be combined.
+A variant changes the answer, never the work or the charge. Several can be combined.
 """
 
 import html
@@ -10,7 +10,7 @@ from typing import Any, Final
 
 Row = dict[str, Any]
 
-# Each manner and what it does, as the sandbox's help shows it.
+# Each variant and its effect, as shown in the sandbox's help.
 MANNERS: Final[Mapping[str, str]] = {
     "no-ids": "answers to paid requests leave the id out",
     "no-thread-ids": "answers of Mave leave the id of the thread out",
@@ -42,7 +42,7 @@ PAGE: Final = b"<!doctype html><title>Welcome</title><p>You are connected.</p>"
 
 
 def shown(manners: Collection[str], method: str, path: str, content: bytes) -> bytes:
-    """Return the body of a successful answer as these manners show it."""
+    """Return the body of a successful answer, changed by these variants."""
     is_paid = method == "POST" and path in PAID
     if is_paid and "page-answers" in manners:
         return PAGE
@@ -58,7 +58,7 @@ def shown(manners: Collection[str], method: str, path: str, content: bytes) -> b
         body["content"] = ""
     if "short-lists" in manners and isinstance(body.get("data"), list):
         body = {"object": "list", "data": _first_rows(body["data"]), "has_more": False}
-    if path != "/generation-apps":  # the inputs of an app have names of another sort
+    if path != "/generation-apps":  # an app's inputs have a different kind of name
         body = _changed(body, manners)
     if "other-list-key" in manners and isinstance(body.get("data"), list):
         body["items"] = body.pop("data")
@@ -68,7 +68,7 @@ def shown(manners: Collection[str], method: str, path: str, content: bytes) -> b
 
 
 def _first_rows(rows: list[Row]) -> list[Row]:
-    """Leave out what comes after the first rows; personas that are not the account's own do not count."""
+    """Keep only the first rows; personas that are not the account's own do not count."""
     kept, own = [], 0
     for row in rows:
         own += row.get("is_custom", True)

@@ -1,4 +1,4 @@
-"""Personas: base personas that are there, custom ones that are made for credits."""
+"""Personas: existing base personas, and custom ones that cost credits."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -57,7 +57,7 @@ BASE_PERSONAS: Final[tuple[Row, ...]] = tuple(
 
 ENUMS: Final = {"pipeline_type": ("north_star", "intermediate", "advanced"), "type": ("B2B", "B2C")}
 WEIGHTS: Final = names("price timeToValue risk proof support")
-# The reference's complete example of `intermediate`; nothing says which of these may be left out.
+# The reference's complete example of `intermediate`; it does not say which of these are optional.
 GUIDED_TEXTS: Final = names("buying_stage decision_role")
 GUIDED_LISTS: Final = names(
     """
@@ -66,7 +66,7 @@ GUIDED_LISTS: Final = names(
     """
 )
 GUIDED: Final = GUIDED_TEXTS | GUIDED_LISTS | {"mcda_weights"}
-# What an answer's `details` may hold, and an update may therefore change.
+# Fields that an answer's `details` may have, and an update may therefore change.
 TEXTS: Final = GUIDED_TEXTS | names(
     """
     persona_type primary_use_case brand_voice_fit reading_level role_title seniority industry company_size
@@ -81,13 +81,13 @@ LISTS: Final = GUIDED_LISTS | names(
     """
 )
 DETAILS: Final = TEXTS | LISTS | {"mcda_weights", "is_localized"}
-# What creation takes beside name and description; an update takes any field of a custom persona.
+# Fields that creation accepts beside name and description; an update accepts any field of a custom persona.
 TAKEN_BY: Final = {"north_star": frozenset[str](), "intermediate": GUIDED, "advanced": DETAILS}
 PERSONA_FIELDS: Final = DETAILS | {"pipeline_type", "type", "name", "description"}
 
 
 class Personas:
-    """Endpoints of personas: those that everybody has, and the custom ones of the account."""
+    """Endpoints of personas: the base ones, and the custom ones of the account."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
@@ -146,7 +146,7 @@ class Personas:
         return JSONResponse(persona)
 
     def _require_fields(self, fields: Row) -> None:
-        """Raise Refusal for the first field that is missing; lenient needs the name alone."""
+        """Raise Refusal for the first missing field; lenient needs only the name."""
         required = ["name"]
         if self._account.strict:
             guided = fields.get("pipeline_type") == "intermediate"
@@ -160,7 +160,7 @@ class Personas:
                 raise invalid(field, f"is not a field of {pipeline}")
 
     def _fields(self, fields: Row) -> Row:
-        """Those of `fields` that a persona has; raises Refusal for a value that one of them cannot take."""
+        """Return the `fields` that a persona has; raises Refusal for an invalid value."""
         for field in sorted(self._account.refused_fields.intersection(fields)):
             raise Refusal(400, "invalid_field", f"Unrecognized key: {field}")
         known = self._account.known(
@@ -177,7 +177,7 @@ def base_persona(persona_id: str) -> Row | None:
 
 
 def listed(persona: Row) -> Row:
-    """A custom persona as the list shows it: without pipeline, price and details."""
+    """Return a custom persona as in the list: without pipeline, price and details."""
     return {field: persona[field] for field in BASE_PERSONAS[0]} | {"object": "persona"}
 
 
@@ -191,7 +191,7 @@ def details_of(fields: Row) -> Row:
 
 
 def wrong_with(field: str, value: Any) -> str | None:
-    """Why a field of a persona cannot take this value; None where it can."""
+    """Return why a field of a persona cannot have this value; None if it can."""
     if field in LISTS:
         is_right = isinstance(value, list) and all(isinstance(item, str) for item in value)
         return None if is_right else "must be a list of strings"

@@ -1,4 +1,4 @@
-"""How Mavera reads a request, refuses it and pages a list; its ids and times."""
+"""Reading of requests, refusals, paging of lists, ids and times in Mavera's style."""
 
 import secrets
 import string
@@ -15,7 +15,7 @@ Handler = Callable[[Request], Awaitable[Response]]
 
 
 class Served(NamedTuple):
-    """What answers a path; `below` is where the path begins."""
+    """The handler of a path; `below` is the beginning of the path."""
 
     method: str
     path: str
@@ -23,8 +23,8 @@ class Served(NamedTuple):
     below: str = "/api/v1"
 
 
-# Type, code and usual message. Documented are the types of 400, 401, 402 and 429, and every code but that of
-# 405; the rest follows their style.
+# Type, code and usual message. The types of 400, 401, 402 and 429 are documented, and every code except that
+# of 405; the rest follows their style.
 ERRORS: Final[Mapping[int, tuple[str, str, str]]] = {
     400: ("invalid_request_error", "invalid_field", "The request could not be read."),
     401: ("authentication_error", "invalid_api_key", "This API key is not valid."),
@@ -40,7 +40,7 @@ ERRORS: Final[Mapping[int, tuple[str, str, str]]] = {
 
 
 class Refusal(Exception):
-    """A request answered with an error in Mavera's envelope; what is not given is usual for its status."""
+    """A request answered with an error in Mavera's envelope; missing parts follow from its status."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ def names(text: str) -> frozenset[str]:
 
 
 async def body_of(request: Request) -> Row:
-    """The request's JSON object; raises Refusal for anything else."""
+    """Return the request's JSON object; raises Refusal for anything else."""
     try:
         body = await request.json()
     except ValueError:
@@ -88,7 +88,7 @@ def whole_number(request: Request, name: str, default: int, lowest: int, highest
 
 
 def page_by_cursor(request: Request, rows: Sequence[Row]) -> Row:
-    """A page of `rows`; its cursor names the last row it holds, so rows that come later shift nothing."""
+    """Return a page of `rows`; its cursor names its last row, so later rows shift nothing."""
     limit = whole_number(request, "limit", default=50, lowest=1, highest=100)
     start = 0
     if cursor := request.query_params.get("cursor"):
@@ -103,7 +103,7 @@ def page_by_cursor(request: Request, rows: Sequence[Row]) -> Row:
 
 
 def page_by_offset(request: Request, rows: Sequence[Row]) -> Row:
-    """A page of `rows` in the other of the two documented styles."""
+    """Return a page of `rows` in the other of the two documented styles."""
     limit = whole_number(request, "limit", default=20, lowest=1, highest=100)
     offset = whole_number(request, "offset", default=0, lowest=0)
     page, total = rows[offset : offset + limit], len(rows)
@@ -116,12 +116,12 @@ def cursor_after(row: Row) -> str:
 
 
 def iso(moment: datetime) -> str:
-    """UTC in ISO 8601, to the millisecond; such texts sort as their times do."""
+    """Return UTC in ISO 8601, to the millisecond; such texts sort in the order of time."""
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def made_at(body: Row) -> datetime:
-    """When an object was made: personas have it in Unix seconds."""
+    """Return when an object was made: personas have Unix seconds."""
     made = body["created_at"]
     return datetime.fromtimestamp(made, UTC) if isinstance(made, int) else datetime.fromisoformat(made)
 
@@ -131,7 +131,7 @@ def new_id(prefix: str) -> str:
 
 
 def new_cuid(now: datetime) -> str:
-    """25 characters, `cl` and the time in base 36 first: the form of the vendor's persona ids."""
+    """Return 25 characters, `cl` and the time in base 36 first: the form of the vendor's persona ids."""
     digits = string.digits + string.ascii_lowercase
     milliseconds, clock = int(now.timestamp() * 1000), ""
     while milliseconds:

@@ -1,4 +1,4 @@
-"""Focus groups: what they ask, whom, and what comes of it after a while."""
+"""Focus groups: their questions, their personas, and their results after a while."""
 
 import json
 import math
@@ -26,12 +26,12 @@ from sandbox.mavera.requests import (
 )
 
 STUDIES_AT_ONCE: Final = 5
-STUDY_CREDITS: Final = (50, 200)  # fewest and most
+STUDY_CREDITS: Final = (50, 200)  # minimum and maximum
 STUDY_FIELDS: Final = names("name workspace_id persona_ids sample_size questions")
 STUDY_PERSONAS: Final = (1, 10)
 STUDY_QUESTIONS: Final = (1, 20)
 STUDY_RESPONDENTS: Final = (10, 200)
-STUDY_STATES: Final = {  # as strict and as lenient spells them
+STUDY_STATES: Final = {  # in strict and in lenient spelling
     "pending": ("PENDING", "pending"),
     "processing": ("PROCESSING", "processing"),
     "completed": ("COMPLETED", "complete"),
@@ -40,7 +40,7 @@ STUDY_STATES: Final = {  # as strict and as lenient spells them
 
 
 class QuestionType(NamedTuple):
-    """What a question of a type must bring: a scale with such ends, lists with at least so many entries."""
+    """Requirements of a question type: a scale with such ends, lists with at least this many entries."""
 
     scale: bool = False
     ends: tuple[tuple[int, int], ...] = ()
@@ -118,7 +118,7 @@ class Studies:
         return JSONResponse(self._shown(study, "pending"), 201)
 
     def _shown(self, study: Row, stage: str = "") -> Row:
-        """A focus group as it is shown at `stage`: results once it is completed, a reason once it failed."""
+        """Return a focus group as served at `stage`: results once completed, a reason once failed."""
         stage = stage or self._account.stage(study, self._account.study_seconds)
         is_over = stage in {"completed", "failed"}
         ended = datetime.fromisoformat(study["created_at"]) + timedelta(seconds=self._account.study_seconds)
@@ -132,7 +132,7 @@ class Studies:
         }
 
     def _fields(self, sent: Row) -> Row:
-        """What a focus group is to be; raises Refusal for the first field that is missing or wrong."""
+        """Return the fields of a new focus group; raises Refusal for the first one missing or wrong."""
         fields: Row = {} if self._account.strict else {"name": "Focus group", "sample_size": 25}
         fields |= self._account.known(sent, STUDY_FIELDS)
         for field in ("name", "workspace_id", "persona_ids", "sample_size", "questions"):
@@ -185,6 +185,6 @@ class Studies:
 
 
 def study_price(respondents: int, questions: int) -> int:
-    """What a focus group costs, about as the vendor's guide estimates it."""
+    """Return the price of a focus group, approximately as in the vendor's guide."""
     lowest, highest = STUDY_CREDITS
     return min(highest, lowest + math.ceil(1.25 * (respondents - STUDY_RESPONDENTS[0])) + 2 * questions)

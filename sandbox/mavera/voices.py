@@ -1,6 +1,6 @@
-"""Brand voices: endpoints, and a voice as the sandbox reads it out of texts.
+"""Brand voices: endpoints, and the derivation of a voice from texts.
 
-A voice is counted, so that it can be checked against the texts.
+A voice consists of counts, so that it can be checked against the texts.
 """
 
 import re
@@ -24,7 +24,7 @@ VOICE_SOURCES: Final = names("urls documents")
 DOCUMENT_FIELDS: Final = names("name url file_type file_size")
 VOICE_OBJECTS: Final = names("tone writing_style vocabulary")
 VOICE_SHORTEST: Final = {"label": 2, "usage_context": 10}  # characters
-VOICE_STATES: Final = {  # as the reference spells them, and as the guide does
+VOICE_STATES: Final = {  # in the spelling of the reference, and of the guide
     "pending": ("pending", "PENDING"),
     "processing": ("generating", "GENERATING"),
     "completed": ("completed", "READY"),
@@ -40,7 +40,7 @@ AVOIDED: Final = ("synergy", "leverage", "disrupt", "guarantee", "cheap")
 
 
 class Voices:
-    """Endpoints of brand voices, which are read out of uploaded files."""
+    """Endpoints of brand voices, which are derived from uploaded files."""
 
     def __init__(self, account: Account, files: Files) -> None:
         self._account, self._files = account, files
@@ -52,7 +52,7 @@ class Voices:
         ]
 
     async def _list(self, request: Request) -> Response:
-        """All of them at once: no paging is documented, and strict knows the two filters alone."""
+        """Return all of them at once: no paging is documented, and strict accepts only the two filters."""
         filters = request.query_params
         for name in filters:
             if self._account.strict and name not in {"workspace_id", "status"}:
@@ -100,7 +100,7 @@ class Voices:
         return JSONResponse(self._shown(voice, "pending"), 201)
 
     async def _update(self, request: Request) -> Response:
-        """Change what it is called and what was generated; where it comes from stays."""
+        """Change its name and the generated fields; its sources stay."""
         sent = self._account.known(await body_of(request), VOICE_CONTENT | VOICE_SHORTEST.keys())
         voice = self._account.load("brand voice", request.path_params["id"])
         voice |= self._fields(sent) | {"edited_at": iso(self._account.now())}
@@ -109,7 +109,7 @@ class Voices:
         return JSONResponse(self._shown(voice))
 
     def _fields(self, fields: Row) -> Row:
-        """`fields`; raises Refusal for a value that one of them cannot take."""
+        """Return `fields`; raises Refusal for an invalid value."""
         for field, value in fields.items():
             if field in VOICE_SHORTEST:
                 if not isinstance(value, str) or len(value.strip()) < VOICE_SHORTEST[field]:
@@ -123,14 +123,14 @@ class Voices:
             elif not isinstance(value, str):
                 raise invalid(field, "must be a string")
         for position, url in enumerate(fields.get("urls", ())):
-            # The schema says objects, the same page's example shows strings.
+            # The schema has objects, the same page's example has strings.
             address = url.get("url") if isinstance(url, dict) else url
             if not isinstance(address, str) or urlsplit(address).scheme not in {"http", "https"}:
                 raise invalid(f"urls[{position}]", "must be a URL, or an object with one")
         return fields
 
     def _document_text(self, document: Any, position: int) -> str:
-        """What an uploaded file says; raises Refusal where a document names none."""
+        """Return the text of an uploaded file; raises Refusal if a document names none."""
         where = f"documents[{position}]"
         if not isinstance(document, dict):
             raise invalid(where, "must be an object")
@@ -149,7 +149,7 @@ class Voices:
         return content.decode("utf-8", "replace")
 
     def _shown(self, voice: Row, stage: str = "") -> Row:
-        """A brand voice as it is shown at `stage`: what is generated only once it is completed."""
+        """Return a brand voice as served at `stage`: generated fields only once it is completed."""
         stage = stage or self._account.stage(voice, self._account.voice_seconds)
         ended = datetime.fromisoformat(voice["created_at"]) + timedelta(seconds=self._account.voice_seconds)
         is_over = stage in {"completed", "failed"}
@@ -164,7 +164,7 @@ class Voices:
 
 
 def voice_in(texts: Sequence[str]) -> dict[str, Any]:
-    """What Mavera generates from `texts`: summary, tone, style, vocabulary and phrases, always the same."""
+    """Return what Mavera generates from `texts`: summary, tone, style, vocabulary, phrases; deterministic."""
     words = [word.lower() for text in texts for word in WORD.findall(text)]
     sentences = [one for text in texts for one in re.split(r"(?<=[.!?])\s+", text.strip()) if one]
     sentence_words = round(len(words) / max(1, len(sentences)))
@@ -197,7 +197,7 @@ def voice_in(texts: Sequence[str]) -> dict[str, Any]:
 
 
 def preferred_terms(words: Sequence[str]) -> list[str]:
-    """The most frequent of the longer words, the first by alphabet where two are."""
+    """Return the most frequent of the longer words, ties in alphabetical order."""
     counts = Counter(word for word in words if len(word) >= TERM_LETTERS)
     ranked = sorted(counts, key=lambda word: (-counts[word], word))
     return ranked[:PREFERRED_TERMS]

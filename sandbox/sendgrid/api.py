@@ -38,7 +38,7 @@ RIGHTS: Final = {
     NARROW_KEY: [scope for scope in SCOPES if "stats" not in scope],
     WRITING_KEY: ["mail.send", "marketing.update", *SCOPES],
 }
-# The scope that a path needs, by what it begins with.
+# The scope that a path needs, by its prefix.
 NEEDED: Final = {
     "/v3/marketing/": "marketing.read",
     "/v3/suppression/": "suppression.read",
@@ -86,7 +86,7 @@ class SendGrid:
 
     def authorize(self, request: Request) -> Response | None:
         if is_storage(request):
-            # The signature in the link is the permission; storage refuses a request that brings two.
+            # The signature in the link is the permission; storage refuses a request with two permissions.
             return refused_by_storage(400) if "authorization" in request.headers else None
         key = key_of(request)
         if key not in RIGHTS:
@@ -98,7 +98,7 @@ class SendGrid:
         return None
 
     def limits(self, request: Request) -> Sequence[Limit]:
-        # Exports are limited to one at a time, of which no header tells; storage has no limit.
+        # Exports are limited to one at a time, which no header shows; storage has no limit.
         is_export = request.method == "POST" and request.url.path.endswith(EXPORTS)
         return [] if is_export or is_storage(request) else [LIMIT]
 

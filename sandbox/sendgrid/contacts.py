@@ -1,4 +1,4 @@
-"""Contacts, their lists, segments and fields, and the exports that hold them all."""
+"""Contacts, their lists, segments and fields, and the exports of them."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -69,7 +69,7 @@ class Contacts:
         return {"result": served, "_metadata": metadata_of(request, page, len(rows))}
 
     def _list_segments(self, request: Request) -> Any:
-        """Every segment in one reply, whatever page is asked for, in an envelope unlike the specification."""
+        """Return every segment in one reply, whatever the page, in an envelope unlike the specification."""
         rows = rows_of(
             self._world,
             """
@@ -116,7 +116,7 @@ class Contacts:
         return json_response({"id": job.id, "_metadata": {"self": f"{request.url}/{job.id}"}}, 202)
 
     def _list_exports(self, request: Request) -> Any:
-        """Every job; unlike in the rest of the API, nested lists and segments have capitalised keys."""
+        """Return every job; unlike elsewhere in the API, nested lists and segments have capitalized keys."""
         names = dict(
             self._world.sql(
                 "select list_id, name from sendgrid_lists"
@@ -149,7 +149,7 @@ class Contacts:
         return told | {"updated_at": time_text(job.begun), "_metadata": {"self": str(request.url)}}
 
     def _told(self, request: Request, job: Export) -> dict[str, Any]:
-        """What both answers about a job have; where its files are only once they are there."""
+        """Return the fields common to both answers about a job; links to its files only once they exist."""
         told = {
             "id": job.id,
             "status": "pending",

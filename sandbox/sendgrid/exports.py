@@ -1,4 +1,4 @@
-"""SendGrid's contact exports: jobs that take a while, one at a time, and the files they leave in storage."""
+"""SendGrid's contact exports: slow jobs, one at a time, and the files they leave in storage."""
 
 import csv
 import gzip
@@ -15,8 +15,8 @@ import orjson
 
 from sandbox.world import World
 
-PENDING: Final = timedelta(seconds=0.3)  # minutes at the vendor; here long enough to be met
-FILES: Final = 3  # whatever max_file_size says: a file of megabytes would take too many people
+PENDING: Final = timedelta(seconds=0.3)  # minutes at the vendor; here just long enough to be observed
+FILES: Final = 3  # regardless of max_file_size: a file of megabytes would need too many people
 KEPT: Final = timedelta(days=3)
 
 CONTACTS: Final = """
@@ -34,7 +34,7 @@ order by position
 
 @dataclass(frozen=True)
 class Export:
-    """One job: the lists and segments whose contacts it takes, all contacts where there are none, and how."""
+    """One job: its lists and segments (all contacts if there are none) and its format."""
 
     id: str
     file_type: str
@@ -57,7 +57,7 @@ class Export:
 
 
 class Exports:
-    """All jobs so far. A second one is not begun while one is pending."""
+    """All jobs so far. A second one is refused while one is pending."""
 
     def __init__(self, world: World) -> None:
         self._world = world
@@ -80,11 +80,11 @@ class Exports:
         return self._jobs.get(export_id)
 
     def all(self) -> list[Export]:
-        """Every job, the newest first."""
+        """Return every job, newest first."""
         return list(self._jobs.values())[::-1]
 
     def links(self, export: Export) -> list[str]:
-        """Where a finished export's files are, below storage. Who has a link needs no key."""
+        """Return the addresses of a finished export's files, below storage. A link works without a key."""
         return [
             f"{export.id}/{number}/contacts.{export.file_type}.gz"
             f"?signature={self._signature(export.id, number)}"
@@ -92,7 +92,7 @@ class Exports:
         ]
 
     def file(self, export_id: str, number: int, signature: str) -> bytes | None:
-        """Return a file, packed but for the second one, whatever its name says; None for a wrong link."""
+        """Return a file, packed unless it is the second, whatever its name says; None for a wrong link."""
         export = self._jobs.get(export_id)
         if export is None or signature != self._signature(export_id, number):
             return None
@@ -103,7 +103,7 @@ class Exports:
         return hashlib.sha256(f"{export_id}/{number}/{self._world.seed}".encode()).hexdigest()
 
     def _written(self, export: Export, number: int) -> bytes:
-        """Every third contact: CSV with headings in capitals, or an object a line without what is unset."""
+        """Return every third contact: CSV with capitalized headings, or JSON lines without empty fields."""
         query = f"from ({CONTACTS}) select * exclude (position) where position % {FILES} = $number"
         asked: dict[str, Any] = {"ids": [*export.list_ids, *export.segment_ids], "number": number}
         with self._world.cursor() as cursor:

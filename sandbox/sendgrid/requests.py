@@ -13,16 +13,16 @@ from starlette.responses import Response
 from sandbox.world import World
 
 Handler = Callable[[Request], Any]
-Served = tuple[str, Handler]  # a path and what answers it
+Served = tuple[str, Handler]  # a path and its handler
 
 
 MOST_IDS: Final = 25
 LAST_SECOND: Final = 2**33
-STORAGE: Final = "/storage/exports"  # another host at the vendor, which knows no key
+STORAGE: Final = "/storage/exports"  # a separate host at the vendor, which knows no key
 
 
 class Refusal(Exception):
-    """An answer other than 200: status, the parameter it is about, and why."""
+    """An answer other than 200: status, the parameter at fault, and the reason."""
 
     def __init__(self, status: int, field: str | None = None, message: str = "") -> None:
         super().__init__(message)
@@ -30,9 +30,9 @@ class Refusal(Exception):
 
 
 class Page(NamedTuple):
-    """The rows of a listing that were asked for, and those that are served, which a fault may move.
+    """The requested rows of a listing, and the served ones, which a fault may shift.
 
-    Only listings with tokens have it: of the account's statistics an empty page would be the documented end.
+    Only listings with tokens have it: for the account's statistics an empty page would be the documented end.
     """
 
     start: int
@@ -42,7 +42,7 @@ class Page(NamedTuple):
 
 
 def rows_of(world: World, query: str, params: Any) -> list[dict[str, Any]]:
-    """Run a query; JSON comes back as objects, times as the vendor writes them."""
+    """Run a query; JSON becomes objects, times get the vendor's format."""
     with world.cursor() as cursor:
         cursor.execute(query, params)
         columns = [(column[0], str(column[1])) for column in cursor.description or []]
@@ -71,7 +71,7 @@ def errors_response(
 
 
 def usual_errors(status: int, headers: dict[str, str] | None = None) -> Response:
-    """A refusal or failure in the vendor's usual words for its status."""
+    """Return a refusal or failure in the vendor's usual words for its status."""
     said = {
         404: "resource not found",
         405: "method not allowed",
@@ -115,7 +115,7 @@ def whole_number(request: Request, name: str, usual: int, least: int, most: int)
 
 
 def grouping_of(request: Request, breakdowns: set[str]) -> tuple[list[str], bool]:
-    """Return what marketing stats are to be grouped by, and whether by day as well."""
+    """Return the grouping of marketing stats, and whether they are also by day."""
     query = request.query_params
     by, aggregation = names_in(query.get("group_by")), query.get("aggregated_by", "total")
     if not breakdowns.issuperset(by):
@@ -151,7 +151,7 @@ def page_of(request: Request, usual: int, most: int) -> Page:
 
 
 def moved_start(request: Request, start: int) -> int:
-    """Where a page starts before which a row was added or deleted since the list was begun."""
+    """Return the start of a page after a row was added or deleted before it since the list was begun."""
     return start + {"skip": 1, "again": -1}.get(request.state.page_fault, 0) if start else 0
 
 

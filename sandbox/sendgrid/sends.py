@@ -1,4 +1,4 @@
-"""Single sends, automations and what became of each."""
+"""Single sends, automations and their results."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -21,7 +21,7 @@ from sandbox.sendgrid.requests import (
 from sandbox.sendgrid.sums import SEND_METRICS, figures_of
 from sandbox.world import World
 
-MOST_STATS_ROWS: Final = 50  # 100 was allowed once; above 50 is refused today
+MOST_STATS_ROWS: Final = 50  # 100 was allowed once; more than 50 is refused today
 
 
 class Sends:
@@ -74,7 +74,7 @@ class Sends:
             "send_to": {"list_ids": [], "segment_ids": [], "all": True},
             "email_config": words | {"generate_plain_content": True, "editor": "code"},
             "warnings": [],
-            # In no document. Seen in live answers without a test, where it is null; the rest is inferred.
+            # Undocumented. In live answers without a test it is null; the rest is inferred.
             "ab_test": {"variations": variations} if variations else None,
         }
 
@@ -174,7 +174,7 @@ class Automations:
     def _automations(
         self, condition: str, params: dict[str, Any], step: str = "'all'", aggregation: str = "'total'"
     ) -> list[dict[str, Any]]:
-        """Return what became of the automations' mail; a mail opened twice is one unique open of a row."""
+        """Return the results of the automations' mail; a mail opened twice is one unique open."""
         figures = figures_of(SEND_METRICS, "is_first::integer")
         return rows_of(
             self._world,

@@ -1,4 +1,4 @@
-"""The account's statistics by day, week or month, as a whole and broken down."""
+"""The account's statistics by day, week or month, as totals and broken down."""
 
 from collections.abc import Sequence
 from datetime import date, timedelta
@@ -15,13 +15,13 @@ MOST_NAMES: Final = 10
 
 
 class Breakdown(NamedTuple):
-    """An account statistic by something: what its rows are called, where names come from, what it counts."""
+    """A breakdown of account statistics: the type of its rows, the source of their names, its counts."""
 
     type: str
     column: str
     condition: str
     metrics: list[str]
-    parameter: str | None = None  # narrows it to some names
+    parameter: str | None = None  # restricts it to some names
 
 
 DEVICES: Final = Breakdown("device", "device", "kind = 'open'", OPENS)
@@ -80,7 +80,7 @@ class Statistics:
         return self._break_down(request, CLIENTS, f"device = '{device}'")
 
     def _break_down(self, request: Request, breakdown: Breakdown, condition: str = "true") -> Any:
-        """Return the buckets with a row for every name that did something; a quiet bucket has none."""
+        """Return the buckets with a row for every active name; a quiet bucket has none."""
         unit, days = self._buckets(request)
         names = request.query_params.getlist(breakdown.parameter) if breakdown.parameter else []
         if len(names) > MOST_NAMES:
@@ -113,7 +113,7 @@ class Statistics:
         )
 
     def _buckets(self, request: Request) -> tuple[str, list[date]]:
-        """Return the bucket's unit, and the days of all buckets that were asked for."""
+        """Return the bucket's unit, and the days of all requested buckets."""
         query = request.query_params
         if "start_date" not in query:
             raise wrong("start_date", "required")
@@ -125,7 +125,7 @@ class Statistics:
         if last < first:
             raise wrong("end_date", "must not be before start_date")
         if unit == "week" and first.isocalendar().week == 53:
-            raise Refusal(500)  # the vendor does
+            raise Refusal(500)  # as the vendor does
         limit = whole_number(request, "limit", MOST_BUCKETS, 1, MOST_BUCKETS)
         offset = whole_number(request, "offset", 0, 0, 1_000_000)
         days = [first + timedelta(days=n) for n in range((min(last, today) - first).days + 1)]

@@ -1,11 +1,11 @@
-"""What became of the mail, summed up once by day and kind, and the figures over these sums."""
+"""The results of the mail, summed up once by day and kind, and the figures over these sums."""
 
 from collections.abc import Sequence
 from typing import Final
 
-# One row per day, kind and value of one dimension; the columns of all other dimensions are null. A mail that
-# is opened on two days is a unique open of each, but one of the week: repeats count once in their bucket, so
-# that unique figures of days do not add up to those of a longer time.
+# One row per day, kind and value of one dimension; the columns of all other dimensions are null. A mail
+# opened on two days is a unique open of each, but one of the week: repeats count once per bucket. Unique
+# figures of days therefore do not add up to those of a longer period.
 SUMS: Final = """
 create table if not exists sendgrid_sums as
 with repeated as (
@@ -38,7 +38,7 @@ group by grouping sets (
 
 
 DROPPED: Final = "'bounce_drop', 'invalid_email', 'spam_report_drop', 'unsubscribe_drop'"
-# {unique} becomes the column that counts repeats once in the bucket at hand.
+# {unique} becomes the column that counts repeats once in the current bucket.
 METRICS: Final = {
     "blocks": "sum(all_times) filter (kind = 'block')",
     "bounce_drops": "sum(all_times) filter (kind = 'bounce_drop')",
@@ -49,7 +49,7 @@ METRICS: Final = {
     "drops": f"sum(all_times) filter (kind in ({DROPPED}))",
     "invalid_emails": "sum(all_times) filter (kind = 'invalid_email')",
     "opens": "sum(all_times) filter (kind = 'open')",
-    # what was asked for and not dropped before it left
+    # requested and not dropped before sending
     "processed": f"sum(if(kind = 'request', all_times, -all_times)) filter (kind in ('request', {DROPPED}))",
     "requests": "sum(all_times) filter (kind = 'request')",
     "spam_report_drops": "sum(all_times) filter (kind = 'spam_report_drop')",

@@ -1,4 +1,4 @@
-"""Who gets no mail, why, and the groups of mail that can be left."""
+"""People who get no mail, the reasons, and the groups that can be left."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -11,7 +11,7 @@ from sandbox.world import World
 MOST_SUPPRESSIONS: Final = 500
 INVALID_DAYS: Final = 30  # the vendor forgets older invalid addresses
 
-# What a row of each list of suppressions has; status is empty where the other server gave none.
+# Columns of each list of suppressions; status is empty if the other server gave none.
 SUPPRESSIONS: Final = {
     "bounces": ("bounce", "created, email, reason, status"),
     "blocks": ("block", "created, email, reason, status"),
@@ -71,7 +71,7 @@ class Suppressions:
         )
 
     def _list_group_suppressions(self, request: Request) -> Any:
-        """Everybody who left a group; how it is paged stands in no document, but connectors page it."""
+        """Return everybody who left a group; its paging is undocumented, but connectors page it."""
         return rows_of(
             self._world,
             """

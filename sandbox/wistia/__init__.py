@@ -1,9 +1,9 @@
 """Wistia in the sandbox: the frozen v1 and the modern track over the world's medias, visitors and sessions.
 
-Both tracks answer alike, but for projects (v1), which are folders (modern), and for what a release of the
-modern track added; v1 paths may end in `.json`.
-What live answers do out of line is done here to a fixed part of the rows: names and addresses that are empty
-or null, times with and without milliseconds, coordinates as text, keys left out, medias only events know.
+Both tracks answer alike, except for projects (v1), which are folders (modern), and for additions by a release
+of the modern track; v1 paths may end in `.json`. Oddities of live answers appear in a fixed part of the rows:
+names and addresses that are empty or null, times with and without milliseconds, coordinates as text, missing
+keys, medias that only events mention.
 """
 
 from typing import Final

@@ -60,7 +60,7 @@ class Wistia:
         return [Limit("account", REQUESTS_A_MINUTE, 60)]
 
     def limit_headers(self, standing: Sequence[Standing]) -> dict[str, str]:  # noqa: ARG002
-        return {}  # Wistia tells nothing until it refuses
+        return {}  # Wistia shows no limits until it refuses
 
     def error(self, status: int, request: Request, standing: Sequence[Standing] = ()) -> Response:  # noqa: ARG002
         if status == 429:

@@ -1,4 +1,4 @@
-"""What an account has: its medias and the projects, or folders, that they are in."""
+"""The catalog of an account: its medias and their projects, or folders."""
 
 import re
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from starlette.responses import JSONResponse, Response
 from sandbox.wistia.requests import MODERN, V1, Refusal, Row, Served, is_modern, listing
 from sandbox.world import World
 
-# The reference's list of values leaves `id` out; its text does not, and live users send it.
+# The reference's list of values omits `id`; its text does not, and live users send it.
 SORTS: Final = {
     "name": "name",
     "created": "created_at",
@@ -59,7 +59,7 @@ class Catalogue:
         )
 
     def _medias(self, request: Request) -> Response:
-        """All medias but the deleted one."""
+        """Return all medias except the deleted one."""
         asked = request.query_params
         rows = self.medias
         for name in {"name", "type", "hashed_id"} & asked.keys():
@@ -81,7 +81,7 @@ class Catalogue:
 
     @cached_property
     def _groups(self) -> list[Row]:
-        """The projects, or folders, that the medias are in; as old and as new as these are."""
+        """Return the projects, or folders, of the medias; as old and as new as these are."""
         groups: dict[int, list[Row]] = {}
         for media in self.medias:
             groups.setdefault(media["project_id"], []).append(media)
@@ -101,7 +101,7 @@ class Catalogue:
         return JSONResponse(described(self.find(request.path_params["key"]), request))
 
     def find(self, key: str) -> Row:
-        """A media by its hashed id or its number; raises Refusal (404) for the deleted one too."""
+        """Return a media by its hashed id or its number; raises Refusal (404) for the deleted one too."""
         for media in self.medias:
             if key in (media["hashed_id"], str(media["media_id"])):
                 return media
@@ -109,14 +109,14 @@ class Catalogue:
 
     @property
     def medias(self) -> list[Row]:
-        """The medias that were not deleted, a few dozen whatever the world's size."""
+        """Return the medias that were not deleted, a few dozen whatever the world's size."""
         cursor = self._world.cursor().execute("from medias where not is_deleted order by position")
         names = [column[0] for column in cursor.description]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
 def described(media: Row, request: Request) -> Row:
-    """A media as its track shows it; v1 spells a project's hashed id in both of the ways that were seen."""
+    """Return a media as its track shows it; v1 spells a project's hashed id in both of the known ways."""
     hashed_id, is_v1 = media["hashed_id"], not is_modern(request)
     group = {"id": media["project_id"], "name": media["project_name"]}
     if is_v1:
@@ -155,7 +155,7 @@ def described(media: Row, request: Request) -> Row:
 
 
 def described_group(group: Row, request: Request) -> Row:
-    """A project of v1, or the same as a folder."""
+    """Return a project of v1, or the same as a folder."""
     named = {
         "media_count": group["media_count"],
         "hashed_id": group["hashed_id"],

@@ -1,4 +1,4 @@
-"""What a media's player shows: captions, the form that asks for an address, the call to action."""
+"""The features of a media's player: captions, the form for an address, the call to action."""
 
 import math
 import re
@@ -26,7 +26,7 @@ TEDIOUS_CUE: Final = "But first, a word about our company and its history."
 
 
 class Players:
-    """Endpoints of captions and of what somebody set for a player."""
+    """Endpoints of captions and of a player's settings."""
 
     def __init__(self, world: World, catalogue: Catalogue) -> None:
         self._world, self._catalogue = world, catalogue
@@ -36,7 +36,7 @@ class Players:
         ]
 
     def _captions(self, request: Request) -> Response:
-        """What is said in a media, by language; the last of each project has none."""
+        """Return the captions of a media, by language; the last of each project has none."""
         media = self._catalogue.find(request.path_params["key"])
         languages = {"eng": ("English", "English")}
         if media["media_no"] % 8 == 1:
@@ -58,7 +58,7 @@ class Players:
         )
 
     def _spelled(self, srt: str, media: Row) -> str:
-        """The same captions as people upload them: in a rough account each media in a spelling of its own."""
+        """Return the same captions as uploaded: in a rough account each media has its own spelling."""
         if "rough" not in self._world.anomalies:
             return srt
         spellings = (
@@ -72,10 +72,10 @@ class Players:
         return spellings[media["media_no"] % len(spellings)](srt.replace("\r\n", "\n"))
 
     def _customizations(self, request: Request) -> Response:
-        """What somebody set for a media's player, every value as text; of the last of each project nothing.
+        """Return the settings of a media's player, every value as text; the last of each project has none.
 
-        A form asks for an address before the media or in it, a call to action lies in it or follows it;
-        without a `time` the form comes before, the call at the end.
+        A form asks for an address before the media or in it; a call to action is in it or follows it. Without
+        a `time`, the form comes before it and the call to action at the end.
         """
         media = self._catalogue.find(request.path_params["key"])
         number, duration = media["media_no"], media["duration_seconds"]
@@ -102,12 +102,12 @@ class Players:
 
 
 def call_to_action(media: Row) -> tuple[str, str]:
-    """Where a media's call to action leads, and what it says."""
+    """Return the link and the text of a media's call to action."""
     return f"https://shop.example/{media['topic']}", f"Get the {media['topic']} kit"
 
 
 def subtitles(media: Row) -> str:
-    """A media's captions in the SRT format; the one at the tedious place says so."""
+    """Return a media's captions in the SRT format; the one at the tedious place says so."""
     duration = media["duration_seconds"]
     tedious = math.floor((media["tedious_share"] or 2) * duration / CUE_SECONDS)
     cues = []
@@ -145,7 +145,7 @@ def without_gaps(srt: str) -> str:
 
 
 def styled(srt: str) -> str:
-    """With tags and a position, a line of one blank between cues, and an empty line after the times."""
+    """Add tags and a position, a line of one blank between cues, and an empty line after the times."""
     return re.sub(r"(?m)^(.* --> .*)\n(.*)$", r"\1\n\n{\\an8}<i>\2</i>", srt).replace("\n\n", "\n \n")
 
 

@@ -1,4 +1,4 @@
-"""How Wistia reads a request, refuses it and pages a catalogue."""
+"""Reading of requests, refusals and paging of the catalog in Wistia's style."""
 
 import re
 from base64 import urlsafe_b64encode
@@ -11,17 +11,17 @@ from starlette.responses import JSONResponse, Response
 
 Row = dict[str, Any]
 Handler = Callable[[Request], Response]
-Track = tuple[str, str]  # what a path begins and ends with
+Track = tuple[str, str]  # the beginning and the end of a path
 V1: Final[Sequence[Track]] = (("/v1", ".json"), ("/v1", ""))
 MODERN: Final[Sequence[Track]] = (("/modern", ""),)
-RELEASES: Final = ("2026-01", "2026-03", "2026-05")  # of the modern track, each a month
+RELEASES: Final = ("2026-01", "2026-03", "2026-05")  # of the modern track, one month each
 
-MOST_ROWS: Final = 100  # a larger page is cut to this without a word
-USUAL_ROWS: Final = 10  # as documented of old: a client that asks for no size must not count on more
+MOST_ROWS: Final = 100  # a larger page is silently cut to this
+USUAL_ROWS: Final = 10  # the old documented default: a client that sends no size must not expect more
 
 
 class Served(NamedTuple):
-    """What answers a path, and on which tracks."""
+    """The handler of a path, and its tracks."""
 
     path: str
     handler: Handler
@@ -29,7 +29,7 @@ class Served(NamedTuple):
 
 
 class Refusal(Exception):
-    """A request that is answered with `status` and a line of text, or without a body when there is none."""
+    """A request answered with `status` and a line of text, or without a body if there is none."""
 
     def __init__(self, status: int, text: str | None = None) -> None:
         super().__init__(text)
@@ -41,9 +41,9 @@ def is_modern(request: Request) -> bool:
 
 
 def release_of(request: Request) -> str:
-    """The release of the modern track that answers: the newest not after the month that was asked for.
+    """Return the release of the modern track that answers: the newest not after the requested month.
 
-    Raises Refusal (400) for what is no month, and for one before them all.
+    Raises Refusal (400) for an invalid month, or one before all releases.
     """
     asked = request.headers.get("x-wistia-api-version", RELEASES[-1])
     released = [release for release in RELEASES if release <= asked]
@@ -59,7 +59,7 @@ def listing(
     usual: str,
     describe: Callable[[Row, Request], Row],
 ) -> Response:
-    """The asked page of a catalogue: by number, or after a cursor where one is asked for."""
+    """Return the requested page of a catalog: by number, or after a cursor if one is given."""
     asked = request.query_params
     column = sorts.get(asked["sort_by"]) if "sort_by" in asked else usual
     if column is None:
@@ -86,7 +86,7 @@ def unauthorized(code: str, text: str) -> Response:
 
 
 def page_of(request: Request) -> tuple[int, int]:
-    """Where the asked page starts, and how many rows it has at most; a page fault moves or empties it."""
+    """Return the start and maximum size of the requested page; a page fault moves or empties it."""
     page, count = whole_number(request, "page", 1), whole_number(request, "per_page", USUAL_ROWS)
     count = min(count, MOST_ROWS)
     match request.state.page_fault:

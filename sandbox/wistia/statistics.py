@@ -1,4 +1,4 @@
-"""What the account and each media came to: counts in all and by day, and the heat map."""
+"""Totals of the account and each media: counts, counts by day, and the heat map."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -30,8 +30,8 @@ inner join medias using (hashed_id)
 group by hashed_id
 """
 
-MOST_CELLS: Final = 1000  # an engagement curve has a cell per second; a longer media's is scaled to these
-# How many cells each session covers, and each visitor's longest one: everybody watches from the start.
+MOST_CELLS: Final = 1000  # an engagement curve has a cell per second, scaled to this number if longer
+# The number of cells of each session, and of each visitor's longest one: all start at the beginning.
 CELLS_COVERED: Final = f"""
 with covered as (
     select
@@ -55,7 +55,7 @@ group by all
 
 
 class Totals(NamedTuple):
-    """What a media came to in its life: every session is a play, with one or more loads of its page."""
+    """The lifetime totals of a media: every session is a play, with one or more loads of its page."""
 
     load_count: int
     play_count: int
@@ -83,7 +83,7 @@ class Statistics:
         media = self._catalogue.find(request.path_params["key"])
         totals = self._totals.get(media["hashed_id"], Totals(0, 0, 0.0, 0.0, 0, 0, 0))
         plays = totals.play_count
-        # Of those who load a page and play nothing, a visitor loads it three times in the mean.
+        # A visitor who loads a page and plays nothing loads it three times on average.
         visitors = totals.players + (totals.load_count - plays) // 3
         actions = {"Turnstile": totals.turnstiles, "Call to Action": totals.calls_to_action}
         shown = {"Turnstile": (None, ASKS_FOR_ADDRESS), "Call to Action": call_to_action(media)}
@@ -106,7 +106,7 @@ class Statistics:
         )
 
     def _account_stats(self, request: Request) -> Response:  # noqa: ARG002
-        """The deleted media's plays are still the account's."""
+        """The deleted media's plays still count for the account."""
         medias = self._totals.values()
         return JSONResponse(
             {
@@ -124,9 +124,9 @@ class Statistics:
         return JSONResponse(self._by_date(request, [media["hashed_id"]]))
 
     def _by_date(self, request: Request, hashed_ids: Iterable[str]) -> list[Row]:
-        """A row for each day of the asked ones, both included, also where nothing happened.
+        """Return a row for each of the requested days, both ends included, even if nothing happened.
 
-        Live hours were seen to be a media's plays times a constant; so are these.
+        Live hours were observed to be a media's plays times a constant; so are these.
         """
         last = day_of(request, "end_date") or self._world.as_of
         first = day_of(request, "start_date") or last - timedelta(days=1)
@@ -151,7 +151,7 @@ class Statistics:
         return counts
 
     def _media_engagement(self, request: Request) -> Response:
-        """The heat map: the sessions that covered each cell, and those of them that were a repetition."""
+        """Return the heat map: the sessions that covered each cell, and those of them that were repeats."""
         media = self._catalogue.find(request.path_params["key"])
         hashed_id = media["hashed_id"]
         count = min(MOST_CELLS, math.ceil(media["duration_seconds"]))
@@ -165,7 +165,7 @@ class Statistics:
         )
 
     def _curve(self, hashed_id: str, kind: str, count: int) -> list[int]:
-        """How many of a kind came to each of a media's cells."""
+        """Return the count of one kind for each of a media's cells."""
         ended = self._covered.get((hashed_id, kind), {})
         return list(accumulate(ended.get(cells, 0) for cells in range(count, 0, -1)))[::-1]
 

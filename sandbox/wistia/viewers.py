@@ -13,7 +13,7 @@ from sandbox.wistia.requests import Refusal, Served, day_of, page_of
 from sandbox.world import World
 
 JSON: Final = "application/json"
-RETENTION: Final = timedelta(days=730)  # of single events; counts are for ever
+RETENTION: Final = timedelta(days=730)  # of single events; counts are kept forever
 
 MACROS: Final = """
 create or replace macro wistia_time(moment, key) as case
@@ -30,7 +30,7 @@ create or replace macro wistia_visitor_no(key) as try_cast(split_part(key, '_', 
 """
 
 # DuckDB writes the JSON text of a whole page, so that no row becomes a Python object. In a merge patch, null
-# takes a key away.
+# removes a key.
 VISITORS: Final = """
 select coalesce(concat('[', string_agg(json_merge_patch(
     to_json({
@@ -158,14 +158,14 @@ class Viewers:
 
     @cached_property
     def _days(self) -> dict[date, tuple[int, int]]:
-        """From which position on, and up to which, the sessions of each UTC day lie."""
+        """Return the first and last position of the sessions of each UTC day."""
         rows = self._world.sql(
             "select received_at::date, min(position), max(position) + 1 from viewing_sessions group by all"
         )
         return {day: (low, high) for day, low, high in rows}
 
     def _span(self, first: date | None, last: date | None) -> tuple[int, int]:
-        """The positions of the sessions of some days, both included, as far back as Wistia remembers."""
+        """Return the positions of the sessions of some days, both included, within Wistia's retention."""
         oldest = self._world.as_of - RETENTION
         first, last = max(first or oldest, oldest), last or self._world.as_of
         spans = [span for day, span in self._days.items() if first <= day <= last]
@@ -179,7 +179,7 @@ class Viewers:
         span: tuple[int, int],
         conditions: Mapping[str, Sequence[object]],
     ) -> Response:
-        """The asked page of what lies in `span` and fits `conditions`; without any, it is a range itself."""
+        """Return the requested page of rows in `span` that meet `conditions`; without any, a range."""
         (low, high), (start, count) = span, page_of(request)
         if not conditions:
             low, high, start = low + start, min(high, low + start + count), 0
