@@ -1,5 +1,5 @@
-{# A view under the name that a model had in the version before (`meta: {earlier_name: …}`), in the same schema, so that queries written
-   for that version still run. A table that this version still finds under the old name is replaced. #}
+{# A view under the model's name in the previous version (`meta: {earlier_name: …}`), in the same schema, so that queries written
+   for that version still run. A table that still exists under the old name is replaced. #}
 {% macro create_views_under_earlier_names() -%}
     {%- if execute and flags.WHICH in ['build', 'run'] -%}
         {%- set found = {} -%}

@@ -1,6 +1,6 @@
-{# What the engines say differently: one macro per need, a DuckDB and a Spark body each. No model names an engine. #}
+{# Differences between the engines: one macro per need, a DuckDB and a Spark body each. No model names an engine. #}
 
-{# Text of a JSON value; `keys` is the way to it, from the outside in. #}
+{# Text of a JSON value; `keys` is the path to it, from the outside in. #}
 {% macro json_text(column, keys) -%}
     {{ return(adapter.dispatch('json_text')(column, [keys] if keys is string else keys)) }}
 {%- endmacro %}
@@ -14,7 +14,7 @@
 {%- endmacro %}
 
 
-{# Whether the value of a JSON object at a key is text, and no number. Spark keeps no types: there it stands in quotes. #}
+{# Whether the value of a JSON object at a key is a text, not a number. Spark keeps no types: there it is quoted. #}
 {% macro is_json_text(column, key) -%}
     {{ return(adapter.dispatch('is_json_text')(column, key)) }}
 {%- endmacro %}
@@ -28,7 +28,7 @@
 {%- endmacro %}
 
 
-{# The same where the key stands in a column. #}
+{# The same with the key in a column. #}
 {% macro json_text_at(column, key) -%}
     {{ return(adapter.dispatch('json_text_at')(column, key)) }}
 {%- endmacro %}
@@ -42,7 +42,7 @@
 {%- endmacro %}
 
 
-{# A text in small letters and digits, words joined by hyphens, so many signs at most; null where nothing is left of it. #}
+{# A text in small letters and digits, words joined by hyphens, cut to a maximum length; null if nothing is left. #}
 {% macro slug(column, signs=40) -%}
     {{ return(adapter.dispatch('slug')(column, signs)) }}
 {%- endmacro %}
@@ -74,8 +74,8 @@
 {%- endmacro %}
 
 
-{# What a clock shows that is so many seconds ahead of UTC; null where that is unknown. From the seed time_zone_offsets: engines' own
-   zone tables differ by version. #}
+{# The local time at an offset of this many seconds from UTC; null if the offset is unknown. The offsets come from the seed
+   time_zone_offsets, because the engines' own zone tables differ by version. #}
 {% macro local_time(moment, offset_seconds) -%}
     {{ return(adapter.dispatch('local_time')(moment, offset_seconds)) }}
 {%- endmacro %}
@@ -103,7 +103,7 @@
 {%- endmacro %}
 
 
-{# The same as a JSON object: what may leave the warehouse. #}
+{# The same as a JSON object: data that may leave the warehouse. #}
 {% macro json_build(pairs) -%}
     {{ return(adapter.dispatch('json_build')(pairs)) }}
 {%- endmacro %}
@@ -147,7 +147,7 @@
 {%- endmacro %}
 
 
-{# The text of a JSON array; null for any other text, of which DuckDB would make an error. #}
+{# The text of a JSON array; null for any other text, which would be an error in DuckDB. #}
 {% macro _json_list(column) -%}
     case when json_valid(cast({{ column }} as varchar)) and ltrim(cast({{ column }} as varchar)) like '[%' then {{ column }} end
 {%- endmacro %}
@@ -166,7 +166,7 @@
 {%- endmacro %}
 
 
-{# In a select: a row per number of a JSON array, as a record of its place, from 0, and the number. #}
+{# In a select: a row per number of a JSON array, as a record of its position, from 0, and the number. #}
 {% macro explode_numbers(column) -%}
     {{ return(adapter.dispatch('explode_numbers')(column)) }}
 {%- endmacro %}
@@ -185,7 +185,7 @@
 {%- endmacro %}
 
 
-{# In a select: a row per part of a text between what `pattern`, a regular expression, finds. #}
+{# In a select: a row per part of a text between matches of `pattern`, a regular expression. #}
 {% macro explode_text(column, pattern) -%}
     {{ return(adapter.dispatch('explode_text')(column, pattern)) }}
 {%- endmacro %}
@@ -199,7 +199,7 @@
 {%- endmacro %}
 
 
-{# An aggregate: texts in the order of `place`, with a blank between them. #}
+{# An aggregate: texts in the order of `place`, separated by a blank. #}
 {% macro text_in_order(text, place) -%}
     {{ return(adapter.dispatch('text_in_order')(text, place)) }}
 {%- endmacro %}
@@ -215,7 +215,7 @@
 {%- endmacro %}
 
 
-{# A whole number as people read it: 1,234. #}
+{# A whole number for readers: 1,234. #}
 {% macro counted(value) -%}
     {{ return(adapter.dispatch('counted')(value)) }}
 {%- endmacro %}
@@ -250,7 +250,7 @@
 {%- endmacro %}
 
 
-{# The rows of a CTE, one for each value of its `keys`: of several the first by `order`. #}
+{# The rows of a CTE, one for each value of its `keys`: the first by `order`. #}
 {% macro one_each(rows, keys, order) -%}
     {{ return(adapter.dispatch('one_each')(rows, keys, order)) }}
 {%- endmacro %}

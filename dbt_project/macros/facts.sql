@@ -1,18 +1,18 @@
-{# A record of a label and its share for a list in the facts; null, so not listed, where the share is too small. #}
+{# A record of a label and its share for a list in the facts; null, and therefore not listed, if the share is too small. #}
 {% macro listed(breakdown, name, told, fields=[]) -%}
     case when breakdown = '{{ breakdown }}' and share >= {{ var('listed_from_share') }} then
         {{ record([['share', in_steps('share', told)]] + fields + [[name, 'label']]) }}
     end
 {%- endmacro %}
 
-{# A name that somebody typed in at a vendor: data of bounded length. #}
+{# A name from a vendor, written by a person: data of limited length. #}
 {% macro label(column) -%}
     substr(trim({{ column }}), 1, 80)
 {%- endmacro %}
 
-{# The columns facts and fact_steps: what leaves, and how far each number of it may move before that counts. A fact is a list of
-   its name, its SQL and its step, where it has one; of a fact with more inside, steps by their paths, as in '[].share'.
-   For a list, '[]' is what an item has at most that is not on it. What has no step counts at once. #}
+{# The columns facts and fact_steps: the data that is sent, and the change in each number that counts. A fact is a list of its name,
+   its SQL and an optional step; for nested facts, steps by path, as in '[].share'. For a list, '[]' is the upper bound of an item
+   that is not on it. Without a step, every change counts. #}
 {% macro facts_with_steps(facts) -%}
     {%- set values, steps = [], [] -%}
     {%- for fact in facts -%}
@@ -25,9 +25,9 @@
     {{ json_build(steps) }} as fact_steps
 {%- endmacro %}
 
-{# A fact that is a share or mean. A move of more than a step counts; where the ends of its interval are given, one of more
-   than half of that. It leaves in steps of `told` where those are finer: a coarse step keeps noise from being paid for, but must not
-   make 2% of 0%, nor let figures that stand together contradict each other. #}
+{# A fact that is a share or mean. A change of more than a step counts; given the ends of its interval, a change of more than half
+   of the interval. It is sent in steps of `told` if those are finer. A coarse step keeps noise from costing credits, but must not
+   round 2% to 0% or make neighboring figures contradict each other. #}
 {% macro measure(name, value, step, interval=none, told=none) -%}
     {{ return([
         name,
@@ -41,17 +41,17 @@
     {{ return([name, two_digits(value, step), two_digits_step(value, step)]) }}
 {%- endmacro %}
 
-{# Facts: the currency of the money among them; null where nothing names one, and then the words say so. #}
+{# Facts: the currency of the money among them; null if unknown, which the text then says. #}
 {% macro known_currency(column) -%}
     nullif({{ column }}, 'unknown')
 {%- endmacro %}
 
-{# The facts that the jobs that are on declare, a mapping each. A job declares them in the YAML of its models, `<job>__<kind>`, as meta:
-     origins: by a name, mostly the mart's, what is behind facts. `mart` is the model where that is another name; `key` is the SQL that
-              tells the rows of an entity, in which slug(column) is the macro; without one all rows are behind it. `count` is the column
-              that was counted, `from` and `to` are those that say when.
-     facts:   by name, `type` (privacy/firewall.py), `from` (<origin>.<column>, or vars.<var>), `interval: true` where <column>_low and
-              <column>_high stand beside the column, and `earlier_names`.
+{# The facts declared by enabled jobs, a mapping each. A job declares them in the YAML of its models, `<job>__<kind>`, as meta:
+     origins: the sources of facts by name, usually the mart's. `mart` is the model if its name differs; `key` is the SQL that
+              selects the rows of an entity, in which slug(column) is the macro; without it all rows count. `count` is the column
+              that was counted, `from` and `to` are those that give the period.
+     facts:   by name, `type` (privacy/firewall.py), `from` (<origin>.<column>, or vars.<var>), `interval: true` if <column>_low and
+              <column>_high exist beside the column, and `earlier_names`.
    Empty while dbt parses, when it has read no YAML yet. #}
 {% macro declared_facts() -%}
     {%- set declared = [] -%}
@@ -86,7 +86,7 @@
     {{ return(declared) }}
 {%- endmacro %}
 
-{# SQL in which slug(column) is what the macro gives. #}
+{# SQL in which slug(column) stands for the macro's result. #}
 {% macro with_slugs(sql) -%}
     {%- set found = namespace(sql=sql) -%}
     {%- for column in modules.re.findall('slug\\((\\w+)\\)', sql) -%}

@@ -1,16 +1,16 @@
-{# How parts, intervals and figures that leave are computed: once, for every model. #}
+{# How shares, intervals and figures to send are computed: once, for every model. #}
 
-{# A part of a whole, 0 to 1; null where the whole is zero or unknown. #}
+{# A part divided by its whole, 0 to 1; null if the whole is zero or unknown. #}
 {% macro share(part, whole) -%}
     cast({{ part }} as double) / nullif(cast({{ whole }} as double), 0)
 {%- endmacro %}
 
-{# Ends of Wilson's interval of a share. Null where there is no whole, or where the part is no part of it: opens of a
-   day can outnumber that day's deliveries. #}
+{# Ends of Wilson's interval of a share. Null if there is no whole, or if the part exceeds it: a day's opens can outnumber its
+   deliveries. #}
 {% macro wilson_low(part, whole, z=none) -%}{{ _wilson(part, whole, '-', z) }}{%- endmacro %}
 {% macro wilson_high(part, whole, z=none) -%}{{ _wilson(part, whole, '+', z) }}{%- endmacro %}
 
-{# Columns: both ends of the interval of a share that is called `name`. #}
+{# Columns: both ends of the interval of a share named `name`. #}
 {% macro interval(part, whole, name) -%}
     {{ wilson_low(part, whole) }} as {{ name }}_low,
     {{ wilson_high(part, whole) }} as {{ name }}_high
@@ -42,7 +42,7 @@
     least(1, avg({{ value }}) + {{ var('confidence_z') }} * stddev_samp({{ value }}) / sqrt(count({{ value }})))
 {%- endmacro %}
 
-{# How many standard errors apart two shares are, from one rate for both; null where nobody or everybody did it. #}
+{# How many standard errors apart two shares are, with one pooled rate; null if nobody or everybody did it. #}
 {% macro two_proportion_z(part_a, whole_a, part_b, whole_b) -%}
     {%- set pooled = 'cast(' ~ part_a ~ ' + ' ~ part_b ~ ' as double) / nullif(' ~ whole_a ~ ' + ' ~ whole_b ~ ', 0)' -%}
     ({{ share(part_a, whole_a) }} - {{ share(part_b, whole_b) }})
@@ -50,8 +50,8 @@
         * (1.0 / nullif({{ whole_a }}, 0) + 1.0 / nullif({{ whole_b }}, 0)))), 0)
 {%- endmacro %}
 
-{# Probability of a standard normal value at least so far from 0 on either side, 1 for null: no difference was seen. The
-   polynomial of Abramowitz and Stegun, 7.1.26, is within 1.5e-7. #}
+{# Two-sided p value of a standard normal value; 1 for null: no difference was seen. The polynomial of Abramowitz and Stegun,
+   7.1.26, is accurate to 1.5e-7. #}
 {% macro two_sided_p(z) -%}
     {%- set t = '(1 / (1 + 0.3275911 * abs(' ~ z ~ ') / sqrt(2.0)))' -%}
     coalesce(
@@ -61,14 +61,14 @@
     )
 {%- endmacro %}
 
-{# The same where only what is above 0 is looked for: 1 for all else. As strict as an interval, which has two ends. #}
+{# The one-sided version for values above 0: 1 for all others. As strict as an interval, which has two ends. #}
 {% macro p_above(z) -%}
     case when {{ z }} > 0 then {{ two_sided_p(z) }} else 1 end
 {%- endmacro %}
 
-{# p values of many comparisons at once, after Benjamini and Hochberg (1995): of those below a level, no larger share is expected to be
-   chance. Rows of one `family` are judged together, `count` of them where not all are rows. In two steps, for no window function
-   looks at another: first each p value by its rank, then, over a column with these, the least of it and of all that come after it. #}
+{# p values adjusted for many comparisons, after Benjamini and Hochberg (1995): among those below a level, the expected share of
+   chance findings is at most that level. Rows of one `family` are judged together, `count` of them if not all are rows. In two steps,
+   because window functions do not nest: first each p value by its rank, then the least of this column from each row on. #}
 {% macro ranked_p(p, family, count=none) -%}
     {{ p }} * {{ count or 'count(*) over (partition by ' ~ family ~ ')' }}
     / row_number() over (partition by {{ family }} order by {{ p }})
@@ -79,8 +79,8 @@
     end
 {%- endmacro %}
 
-{# The rows of a CTE with the two steps taken: `comparisons` are a name before `_p_value` and the column that says which rows
-   are judged. Of each comes `<name>_adjusted_p_value`; an empty name stands for `p_value` alone. #}
+{# The rows of a CTE with both steps applied: `comparisons` are a prefix of `_p_value` and the column that selects the rows to
+   judge. Each adds `<name>_adjusted_p_value`; an empty name means `p_value` alone. #}
 {% macro with_adjusted_p(rows, comparisons, count=none) -%}
     select
         *
@@ -106,18 +106,18 @@
     {{ dbt.datediff(day, last, 'day') }} between 0 and {{ var('engagement_window_days') - 1 }}
 {%- endmacro %}
 
-{# Who has this e-mail address, without saying it: HMAC-SHA-256, its key made of the salt beside the warehouse. Nobody can
-   try out addresses without that file. The function is defined in person_ids.py, so that no SQL holds the key. #}
+{# A pseudonym of the person with this e-mail address: HMAC-SHA-256, keyed by the salt beside the warehouse. Without that file,
+   nobody can try out addresses. The function is defined in person_ids.py, so that no SQL contains the key. #}
 {% macro person_id(email) -%}
     person_id({{ email }})
 {%- endmacro %}
 
-{# Facts: a share or mean in steps. The decimal in between keeps 0.35 from leaving as 0.35000000000000003. #}
+{# Facts: a share or mean in steps. The decimal type keeps 0.35 from becoming 0.35000000000000003. #}
 {% macro in_steps(value, step) -%}
     cast(cast(round({{ value }} / {{ step }}) * {{ step }} as decimal(18, 4)) as double)
 {%- endmacro %}
 
-{# Facts: two significant digits; with `step` 5 the second one is 0 or 5. Whole numbers below 10 stay as they are. #}
+{# Facts: two significant digits; with `step` 5 the second one is 0 or 5. Whole numbers below 10 are unchanged. #}
 {% macro two_digits(value, step=1) -%}
     cast(case
         when {{ value }} >= 10
@@ -127,18 +127,18 @@
     end as bigint)
 {%- endmacro %}
 
-{# How far apart such figures are, at the size of this one. #}
+{# The distance between such figures at this size. #}
 {% macro two_digits_step(value, step=1) -%}
     case when {{ value }} >= 10 then {{ step }} * power(10, floor(log10({{ value }})) - 1) else 1 end
 {%- endmacro %}
 
-{# A share as people read it: 45%. #}
+{# A share for readers: 45%. #}
 {% macro percent(value) -%}
     concat(cast(cast(round(100 * {{ value }}) as bigint) as {{ dbt.type_string() }}), '%')
 {%- endmacro %}
 
-{# What a campaign is about: its name without the words for a channel, small letters and digits joined by hyphens; null
-   where nothing is left. #}
+{# The subject of a campaign: its name without the words for a channel, small letters and digits joined by hyphens; null if nothing
+   is left. #}
 {% macro name_stem(column) -%}
     {%- set stem = namespace(sql="concat('-', " ~ slug(column, 200) ~ ", '-')") -%}
     {%- for word in var('channel_words') -%}
@@ -147,14 +147,14 @@
     nullif(trim(both '-' from {{ stem.sql }}), '')
 {%- endmacro %}
 
-{# A column of counts by day, smoothed: the mean of the seven rows that end with this one, null before there are seven. #}
+{# A column of daily counts, smoothed: the mean of the seven rows ending with this one, null before there are seven. #}
 {% macro mean_of_seven_days(value) -%}
     case when row_number() over (order by happened_on) >= 7 then
         avg({{ value }}) over (order by happened_on rows between 6 preceding and current row)
     end
 {%- endmacro %}
 
-{# Which window a day is in: 0 for the last so many full days before `last`, 1 for as many before those; null for no other. #}
+{# The window of a day: 0 for the last full days before `last`, 1 for as many before those, otherwise null. #}
 {% macro window_of(day, last, days) -%}
     case
         when {{ dbt.datediff(day, last, 'day') }} between 1 and {{ days }} then 0
@@ -162,7 +162,7 @@
     end
 {%- endmacro %}
 
-{# A count with what it counts: 1 pair, 2 pairs. #}
+{# A count with its noun: 1 pair, 2 pairs. #}
 {% macro one_or_many(count, one, many) -%}
     concat({{ counted(count) }}, case when {{ count }} = 1 then ' {{ one }}' else ' {{ many }}' end)
 {%- endmacro %}
@@ -172,7 +172,7 @@
     coalesce({% for name in names %}nullif(upper(trim({{ json_text(column, name) }})), ''){{ ', ' if not loop.last }}{% endfor %})
 {%- endmacro %}
 
-{# The class of device that runs an operating system, by what its name begins with: "iOS (iPhone)" is iOS. #}
+{# The class of device that runs an operating system, by the beginning of its name: "iOS (iPhone)" is iOS. #}
 {% macro device_class_of(system) -%}
     case
         {%- for device_class, names in var('device_systems').items() -%}
@@ -183,7 +183,7 @@
     end
 {%- endmacro %}
 
-{# What happened to a message by either channel, as a condition on a metric's role: received, opened, clicked. #}
+{# An event of a message on either channel, as a condition on a metric's role: received, opened, clicked. #}
 {% macro in_roles(deed) -%}
     in ('{{ deed }}_email', '{{ deed }}_text')
 {%- endmacro %}

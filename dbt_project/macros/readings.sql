@@ -1,7 +1,7 @@
-{# What the fields of raw can mean. Vendors serve values that cannot be: NaN, 1e17, a duration of 0, the year 9999. Such a value is
-   null from staging on and its row stays; a row whose key cannot be read is left out. stg_operations__unread_values counts both. #}
+{# The valid values of raw fields. Vendors serve impossible ones: NaN, 1e17, a duration of 0, the year 9999. Such a value is null
+   from staging on and its row stays; a row with an unreadable key is left out. stg_operations__unread_values counts both. #}
 
-{# Reasons for which a value of a kind cannot be read, each with the SQL that finds it. NaN compares as above every number. #}
+{# Reasons why a value of a kind cannot be read, each with the SQL that finds it. NaN sorts above every number. #}
 {% macro unreadable(kind, x) -%}
     {%- set text = 'trim(cast(' ~ x ~ ' as ' ~ dbt.type_string() ~ '))' -%}
     {%- set too_large = ['above a million million, or not a number', x ~ ' > 1e12'] -%}
@@ -20,7 +20,7 @@
     }[kind]) }}
 {%- endmacro %}
 
-{# The value where it can be read. What lies a little above the whole of a share is the whole. #}
+{# The value if it can be read. A share slightly above 1 is 1. #}
 {% macro readable_value(kind, x) -%}
     {%- set rules = [] -%}
     {%- for reason, rule in unreadable(kind, x) -%}{%- do rules.append(rule) -%}{%- endfor -%}
@@ -28,13 +28,13 @@
     case when not ({{ rules | join(' or ') }}) then {{ value }} end
 {%- endmacro %}
 
-{# A number in JSON, as text: null where it is none, not finite or beyond a million million; `least` excludes what is smaller. #}
+{# A JSON number as text: null if it is not a number, not finite or beyond a million million; `least` excludes smaller ones. #}
 {% macro number_in(text, least=-1e12) -%}
     case when try_cast({{ text }} as double) between {{ least }} and 1e12 then try_cast({{ text }} as double) end
 {%- endmacro %}
 
-{# Every field of raw that models compute with, by table and kind. A row without its `day` or what is `needed` cannot be; a `name`
-   that is blank falls back to the id after it. #}
+{# Every raw field that models compute with, by table and kind. A row without its `day` or a `needed` field is left out; a blank
+   `name` falls back to the id after it. #}
 {% macro readings() -%}
     {%- set sends = 'requests delivered opens unique_opens clicks unique_clicks bounces bounce_drops invalid_emails spam_reports'
         ~ ' spam_report_drops unsubscribes' -%}
@@ -127,7 +127,7 @@
     }) }}
 {%- endmacro %}
 
-{# The rows of a raw table as far as they can be read. #}
+{# The readable rows of a raw table. #}
 {% macro readable(schema, table) -%}
     {%- set fields = readings()[schema ~ '.' ~ table] -%}
     {%- set values, kept = {}, [] -%}
@@ -147,12 +147,12 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# What a group of a regular expression finds in a text, trimmed; null where that is nothing. No backslash in the pattern: engines differ. #}
+{# The match of a group of a regular expression in a text, trimmed; null if empty. No backslash in the pattern: engines differ. #}
 {% macro text_part(column, pattern, place) -%}
     nullif(trim(regexp_extract({{ column }}, '{{ pattern | replace("'", "''") }}', {{ place }})), '')
 {%- endmacro %}
 
-{# Whether a text fits a regular expression. #}
+{# Whether a text matches a regular expression. #}
 {% macro fits(column, pattern) -%}
     regexp_extract({{ column }}, '({{ pattern | replace("'", "''") }})', 1) <> ''
 {%- endmacro %}

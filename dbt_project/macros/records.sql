@@ -1,5 +1,5 @@
-{# The records of one kind: what every job that is on and sends this kind asks for, from the job's own model.
-   `more` gives further columns of those models with their types. #}
+{# The records of one kind: requests of every enabled job that sends this kind, from the job's own model. `more` gives further
+   columns of those models with their types. #}
 {% macro wanted_records(kind, more={}) -%}
     {%- set jobs = [] -%}
     {%- for job, its in var('jobs').items() if its.enabled and kind in its.sends -%}
@@ -46,7 +46,7 @@ where 1 = 0
     {%- endfor %}
 {%- endmacro %}
 
-{# Why a record of a job and kind is not worth its price, by the first need in the var `worth` that it does not meet; else ''. #}
+{# Why a record of a job and kind is not worth its price: the first need in the var `worth` that it fails; otherwise ''. #}
 {% macro worth_its_price(job, kind) -%}
     {%- set needs = var('worth').get(job ~ '__' ~ kind, []) -%}
     case
@@ -58,8 +58,8 @@ where 1 = 0
     end
 {%- endmacro %}
 
-{# A need as a condition: `fact`, `facts` (their sum) or `column` is there, or has `at_least` or `at_most` so much, or is `below` another
-   fact; `list` is a fact with at least one item. #}
+{# A need as a condition: `fact`, `facts` (their sum) or `column` exists, or is `at_least` or `at_most` a value, or is `below`
+   another fact; `list` is a fact with at least one item. #}
 {% macro is_met(need) -%}
     {%- if need.list -%}
         length({{ json_text('facts', need.list) }}) > 2
@@ -83,17 +83,17 @@ where 1 = 0
     {%- endif -%}
 {%- endmacro %}
 
-{# Keys of the records that must stand first; none. #}
+{# Keys of the records that must exist first; none. #}
 {% macro no_references() -%}
     to_json({{ text_list([]) }})
 {%- endmacro %}
 
-{# A record's name from what it is about: 'Contacts', sales/health-care becomes "Contacts: sales, health care". #}
+{# A record's name from its subject: 'Contacts', sales/health-care becomes "Contacts: sales, health care". #}
 {% macro titled(title, entity) -%}
     concat('{{ title }}: ', replace(replace(replace({{ entity }}, '_', ' '), '-', ' '), '/', ', '))
 {%- endmacro %}
 
-{# A row of rpt_next_steps: what to do about the rows of `relation` for which `where` is true, and why, as the caller says. #}
+{# A row of rpt_next_steps: the action for rows of `relation` that meet `where`, and the reason, both from the caller. #}
 {% macro next_step(step, urgency, figure, relation, where, count='count(*)') -%}
     select
         '{{ step }}' as step,

@@ -1,7 +1,7 @@
-{# What the statistics of SendGrid share: account-level counts by day and one breakdown, such as the device. #}
+{# Shared by SendGrid's statistics: account-level counts by day and one breakdown, such as the device. #}
 
-{# One row per label and day: `counts` are summed, and `part` is shown as a share of the day's sum, which is that of the rows that are alike
-   in `within`. `labels` are the columns that name a row, by the names that they get. #}
+{# One row per label and day: `counts` are summed, and `part` is given as a share of the day's sum over rows with equal `within`.
+   `labels` are the columns that name a row, by their new names. #}
 {% macro shares_by_day(relation, labels, counts, part, within=[], where='true') -%}
 with summed as (
 

@@ -1,5 +1,5 @@
-{#- Where each fact comes from, as the jobs declare it (macro declared_facts). The marts are named by the graph and not by ref, which dbt
-    would have to know before it has read any YAML; each job's own model reads them, so they are built before this one. -#}
+{#- The origin of each fact, as declared by the jobs (macro declared_facts). The marts come from the graph and not from ref, which
+    dbt would need before it has read any YAML. Each job's own model reads them, so they are built before this one. -#}
 {%- set declared = declared_facts() -%}
 with
 
@@ -40,7 +40,7 @@ declared as (
 
 ),
 
--- One row per origin and entity: how many rows of the mart are behind it, what they count, and when.
+-- One row per origin and entity: how many rows of the mart it has, what they count, and when.
 behind as (
 
     {% for fact in declared if fact.relation and fact.is_first -%}
@@ -66,7 +66,7 @@ behind as (
 
 ),
 
--- One row per fact with an interval and entity: its ends.
+-- One row per fact with an interval and entity: the ends of the interval.
 intervals as (
 
     {% for fact in declared if fact.interval -%}

@@ -1,7 +1,7 @@
-{# What needs attention: what to do, and the reason in numbers. Steps without a reason have no row. -#}
+{# What needs attention: the action, and the reason in numbers. Steps without a reason have no row. -#}
 with steps as (
 
-    -- Data that is missing makes the rest untrue, so it comes first.
+    -- Missing data makes everything else wrong, so it comes first.
     {% call next_step('late-data', 1, 'freshness', ref('fct_source_freshness'), "is_late") %}
         concat('Find out why ', min(vendor), ' delivers no new data') as to_do,
         concat(
@@ -54,7 +54,7 @@ with steps as (
 
     union all
 
-    -- A group that is too small yet needs nobody to decide.
+    -- A group that is still too small needs no decision.
     {% call next_step('unsent-records', 3, 'records', ref('fct_record_states'), "standing = 'not sent' and not is_small_group") %}
         'Run make plan and decide what to send',
         concat({{ one_or_many('count(*)', 'record is', 'records are') }}, ' wanted and not in Mavera yet: withheld or not activated')

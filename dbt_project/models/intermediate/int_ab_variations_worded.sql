@@ -6,7 +6,7 @@ told as (
 
     select {{ explode_rows('variations') }} as variation
     from {{ ref('stg_sendgrid__single_send_details') }}
-    -- Another shape than a list is none: that there is one is inferred.
+    -- Only a list is read: its shape is inferred.
     where variations like '[%'
 
 ),

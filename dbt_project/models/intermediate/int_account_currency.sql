@@ -1,4 +1,4 @@
--- The first of these that there is: what Klaviyo says of the account, the var account_currency, what most events name.
+-- The first available one of: Klaviyo's account, the var account_currency, the currency that most events name.
 with told as (
 
     select min(accounts.currency) as currency

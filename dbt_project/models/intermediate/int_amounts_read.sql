@@ -1,5 +1,5 @@
-{#- What an amount is written in. Only what can be read in one way is read: 1.234 may be a thousand or one and a bit, and a
-    currency that contradicts another one says that one of them is wrong. -#}
+{#- The currency and format of an amount. Only unambiguous amounts are read: 1.234 may be a thousand or just above one, and two
+    contradicting currencies mean that one of them is wrong. -#}
 {%- set blanks = '\u00a0\u2007\u2009\u202f\t\r\n' -%}
 {%- set grouping = " '\u2019" -%}
 {%- set sign = '[-+\u2212]?' -%}
@@ -51,7 +51,7 @@ sole_signs as (
 
 ),
 
--- What the event names, then what stands beside the amount, then the account's.
+-- The event's own currency, then the one beside the amount, then the account's.
 placed as (
 
     select
@@ -90,14 +90,14 @@ numbers as (
             when not is_value_text then value_text
             when digits is null or has_two_units or sign_count > 1 or (is_bracketed and sign_count > 0) then null
             when {{ fits('digits', '^[0-9]+$') }} then digits
-            -- 12.5, 12,50, 0.125, 1234.500: no thousands are parted so
+            -- 12.5, 12,50, 0.125, 1234.500: none of these has a thousands separator
             when {{ fits('digits', '^[0-9]*[.,][0-9]+$') }}
                 and not {{ fits('digits', '^[1-9][0-9]{0,2}[.,][0-9]{3}$') }} then replace(digits, ',', '.')
             when {{ fits('digits', '^[1-9][0-9]{0,2}[.,][0-9]{3}$') }} and decimal_count = 0
                 then translate(digits, '.,', '')
             when {{ fits('digits', "^[0-9]{1,3}([ '\u2019][0-9]{3})+([.,][0-9]+)?$") }}
                 then replace(translate(digits, '{{ grouping | replace("'", "''") }}', ''), ',', '.')
-            -- also the way of India: 12,34,567.50
+            -- also the Indian format: 12,34,567.50
             when {{ fits('digits', '^[0-9]{1,3}(,[0-9]{2,3})*,[0-9]{3}[.][0-9]+$') }}
                 or {{ fits('digits', '^[0-9]{1,3}(,[0-9]{3}){2,}$') }}
                 or {{ fits('digits', '^[0-9]{1,2}(,[0-9]{2})+,[0-9]{3}$') }} then replace(digits, ',', '')
@@ -126,7 +126,7 @@ judged as (
             when has_strange_currency then 'in a currency that cannot be read'
             when amount is null then 'not readable as an amount in one way only'
             when has_strange_unit then 'in a currency that contradicts its sign'
-            -- NaN compares as above every number.
+            -- NaN sorts above every number.
             when amount > 1e12 or amount < -1e12 then 'above a million million, or not a number'
         end as unread_reason
     from measured

@@ -1,4 +1,4 @@
--- What an event calls its message is the message's id, or, in many accounts, the campaign's. An id that is both is the message's.
+-- An event's message key is the message's id or, in many accounts, the campaign's. An id that is both is the message's.
 select
     campaign_id,
     campaign_message_id as message_id

@@ -1,4 +1,4 @@
--- Spelled out of letters and digits only, so that "Health, Care" and "health-care " are one industry.
+-- Spelled with letters and digits only, so that "Health, Care" and "health-care " are one industry.
 with stated as (
 
     select

@@ -1,6 +1,6 @@
 {%- set needed = var('tier_measurements_to_move') -%}
 
--- The latest measurements of each profile that is still there, 1 being the last.
+-- The latest measurements of each profile that still exists, 1 being the last.
 with measurements as (
 
     select
@@ -11,7 +11,7 @@ with measurements as (
 
 ),
 
--- Equal values share a rank, so that a tie is never cut by chance: all of it is on the higher side of an edge.
+-- Equal values share a rank, so that chance never splits a tie: all of it is on the higher side of an edge.
 ranked as (
 
     select
@@ -36,7 +36,7 @@ sides as (
 
 ),
 
--- How often somebody was on either side in the measurements that end with this one.
+-- How often a customer was on either side in the measurements ending with this one.
 stays as (
 
     select
@@ -51,7 +51,7 @@ stays as (
 
 ),
 
--- Each edge counts for itself: who hesitates between the upper tiers has left the lowest all the same.
+-- Each edge counts separately: a customer between the upper tiers has still left the lowest one.
 settled as (
 
     select

@@ -32,7 +32,7 @@ found as (
         campaigns.campaign_id
     from opened
     left join {{ ref('int_campaign_keys') }} as campaigns on opened.campaign_key = campaigns.message_id
-    -- An older event names its message alone, which may be of a flow.
+    -- An older event only names its message, which may belong to a flow.
     left join (
         select messages.flow_message_id, actions.flow_id
         from {{ ref('stg_klaviyo__flow_messages') }} as messages

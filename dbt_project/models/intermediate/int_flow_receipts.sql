@@ -1,4 +1,4 @@
--- What happened to a message of a flow, and what was ordered because of one.
+-- The results of a flow's message, and the orders attributed to it.
 with of_messages as (
 
     select
@@ -45,7 +45,7 @@ events as (
 
 ),
 
--- Somebody may get a message again: what follows belongs to the latest one before it.
+-- A person may get a message again: later events belong to the latest one before them.
 received as (
 
     select

@@ -1,5 +1,5 @@
-{#- What Klaviyo tells and we count as well, both on Klaviyo's definition: opens and clicks by machines count, orders are those that it
-    attributes, whoever placed them, and amounts in all currencies are added as they stand. -#}
+{#- Numbers that both Klaviyo and this project count, by Klaviyo's definition: opens and clicks by machines count, orders are those
+    that it attributes (by any customer), and amounts in all currencies are added without conversion. -#}
 {%- set period_roles = {
     'received': ['received_email', 'received_text'],
     'opened': ['opened_email', 'opened_text'],
@@ -31,7 +31,7 @@ loaded as (
 
 ),
 
--- Campaigns: the report of those of the past year.
+-- Campaigns: the report of the past year.
 campaign_days as (
 
     select
@@ -122,7 +122,7 @@ campaigns as (
 
 ),
 
--- Messages of flows: the report of what was sent in the full days before it.
+-- Messages of flows: the report of messages sent in the full days before it.
 flow_day as (
 
     select max(measured_on) as measured_on from {{ ref('stg_klaviyo__flow_values') }}
@@ -157,7 +157,7 @@ flows_counted as (
     from {{ ref('int_flow_receipts') }} as receipts
     cross join flow_day
     cross join loaded
-    -- Without a report, what is counted stands alone.
+    -- Without a report, only our own count exists.
     where {{ dbt.datediff('cast(receipts.received_at as date)', 'coalesce(flow_day.measured_on, loaded.last_on)', 'day') }}
         between 1 and {{ var('flow_report_days') }}
     group by receipts.flow_message_id
@@ -199,7 +199,7 @@ flows as (
 
 ),
 
--- Months: sums by day, on the days that both tell whole.
+-- Months: sums by day, over the days that both sides report completely.
 aggregates as (
 
     select
@@ -226,7 +226,7 @@ days as (
 
 ),
 
--- As in Klaviyo's sums, an order that is attributed to two messages counts for each.
+-- As in Klaviyo's sums, an order attributed to two messages counts for each.
 placed as (
 
     select

@@ -4,7 +4,7 @@ with known as (
 
 ),
 
--- Somebody with three names is also called by the first and the last of them.
+-- A person with three names is also called by the first and the last of them.
 names as (
 
     select known_by from known

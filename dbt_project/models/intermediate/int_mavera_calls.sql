@@ -2,7 +2,7 @@ with entries as (
 
     select
         *,
-        -- A call may end twice: first unknown, later what it turned out to be. The last word counts.
+        -- A call may end twice: first as unknown, later with its true outcome. The last entry counts.
         row_number() over (partition by call_id, event order by entry_id desc) as recency
     from {{ ref('stg_mavera__ledger_entries') }}
 

@@ -1,4 +1,4 @@
--- The account's own word on which metric has a role wins over names. A metric of its own making is a sum of others.
+-- The account's own mapping of metrics to roles wins over names. A custom metric is a sum of others.
 with mapped_ids as (
 
     select

@@ -1,5 +1,5 @@
--- A shop names the order that it cancels or refunds. A refund may come in parts, and a cancelled order may be refunded as well:
--- no more than the order itself is taken off.
+-- A shop names the order that it cancels or refunds. Refunds may be partial, and a cancelled order may be refunded as well: at most
+-- the order's own amount is subtracted.
 with valued as (
 
     select

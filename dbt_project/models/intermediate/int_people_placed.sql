@@ -51,7 +51,7 @@ zones_compared as (
 
 ),
 
--- The zone that nearly everybody of a region is in; one with two of them has none.
+-- The time zone of nearly everybody in a region; a region with two of them has none.
 zones_of_regions as (
 
     select country, region, time_zone

@@ -20,7 +20,7 @@ viewings as (
     select
         sessions.viewing_event_id as reading_event_id,
         {{ person_id('viewers.email') }} as person_id,
-        -- A session may come without its user agent, but a visitor key is one browser.
+        -- A session may lack its user agent, but a visitor key is one browser.
         case
             when coalesce(sessions.is_mobile, viewers.is_mobile) then 'mobile'
             when not coalesce(sessions.is_mobile, viewers.is_mobile) then 'desktop'
@@ -64,7 +64,7 @@ timed as (
     select
         *,
         extract(hour from local_time) as local_hour,
-        -- Days from a Monday on.
+        -- Days, starting on a Monday.
         mod({{ dbt.datediff("cast('1970-01-05' as date)", "cast(local_time as date)", 'day') }}, 7) >= 5 as is_weekend
     from placed
 

@@ -1,4 +1,4 @@
-{#- What SendGrid tells and we count as well. -#}
+{#- Numbers that both SendGrid and this project count. -#}
 {%- set counts = {'requested': 'request_count', 'received': 'delivered_count', 'opened': 'open_count', 'clicked': 'click_count'} -%}
 
 with days as (
@@ -36,7 +36,7 @@ sends as (
             when loaded.first_on is null then 'no days of single sends are loaded'
             when cast(sends.sent_at as date) < loaded.first_on then 'it was sent before the first day that is loaded'
         end as reason,
-        -- Days are read for so long: what is opened later is in the total only.
+        -- Days are read for this long: later opens are only in the total.
         coalesce({{ dbt.datediff('cast(sends.sent_at as date)', 'loaded.last_on', 'day') }} >= {{ var('single_send_days') }}, true) as is_over,
         loaded.last_on as measured_on
     from {{ ref('stg_sendgrid__single_sends') }} as sends
@@ -102,7 +102,7 @@ told as (
     union all
 
     {% for group in ['list', 'segment'] -%}
-    -- Which contacts are on it, the export does not say.
+    -- The export does not say which contacts are on it.
     select
         '{{ group }}', contact_{{ group }}_id, contact_{{ group }}_name, 'members', 'now',
         'the export of contacts names no lists and segments', null, contact_count, null

@@ -1,5 +1,5 @@
--- The best session counts as the share watched of a media: who comes back to see the end has seen the whole,
--- and who looks something up again has not forgotten the rest.
+-- The best session counts as the share watched of a media: a viewer who returns for the end has seen the whole, and one who looks
+-- something up again has not forgotten the rest.
 select
     viewer_id,
     media_id,

@@ -1,4 +1,4 @@
--- What had been seen of each media by the end of each day on which its viewer watched it.
+-- The views of each media by the end of each day on which its viewer watched it.
 with watched as (
 
     select
@@ -37,7 +37,7 @@ days as (
 
 ),
 
--- Decimal and never divided: a viewer who is exactly on a threshold must not be moved by a rounding.
+-- Decimal and never divided: rounding must not move a viewer who is exactly on a threshold.
 standings as (
 
     select
@@ -99,7 +99,7 @@ account as (
 
 ),
 
--- A stay lasts until the day on which its viewer watched something that ended it, the last one to the end of the data.
+-- A stay lasts until a day's views ended it; the last stay lasts to the end of the data.
 stays as (
 
     select

@@ -1,4 +1,4 @@
--- Plays by day as Wistia counts them, and viewing sessions, on the days that both tell whole.
+-- Plays by day as counted by Wistia, and viewing sessions, over the days that both report completely.
 with sessions as (
 
     select
@@ -54,7 +54,7 @@ compared as (
         coalesce(days.play_count, 0) as theirs
     from days
     full outer join sessions on days.media_id = sessions.media_id and days.played_on = sessions.played_on
-    -- Days of medias that are gone, or are no longer told of, are read no more.
+    -- Days of deleted or unlisted medias are no longer read.
     where coalesce(days.media_id, sessions.media_id) in (select media_id from days)
 
 ),

@@ -1,4 +1,4 @@
-{# Rules that every row keeps, in words and SQL; a rule that comes out null does not fail. One row per broken rule. #}
+{# Rules for every row, in words and SQL; a rule that evaluates to null does not fail. One row per broken rule. #}
 {% test holds(model, rules) %}
 
 with broken as (

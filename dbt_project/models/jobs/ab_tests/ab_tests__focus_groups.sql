@@ -1,4 +1,4 @@
--- A study of why the worse of two variations lost, for each of the latest A/B tests that surely have a loser; asked of SG-1's personas.
+-- A study of why the worse variation lost, for each of the latest A/B tests with a significant loser; asked of SG-1's personas.
 with
 
 days as (
@@ -16,7 +16,7 @@ reader_list as (
 
 ),
 
--- Several variations may do equally well, or equally badly: one of them stands for all.
+-- Several variations may perform equally well or badly: one of them represents all.
 compared as (
 
     select
@@ -31,7 +31,7 @@ compared as (
     cross join days
     where loser.outcome = 'loser'
         and winner.outcome = 'winner'
-        -- Without two different texts there is nothing to ask about.
+        -- Without two different texts there is no question.
         and loser.words <> winner.words
         and {{ dbt.datediff('loser.sent_at', 'days.measured_to', 'day') }} >= {{ var('ab_settled_days') }}
 
@@ -48,7 +48,7 @@ ranked as (
 )
 
 select
-    -- Part of the UUID tells single sends apart; a whole one would be held, for it could be a person's.
+    -- Part of the UUID identifies single sends; a complete one would be withheld, because it could be a person's.
     concat('send_', substr(replace(ranked.single_send_id, '-', ''), 1, 12)) as entity,
     concat('A/B test: ', {{ label('ranked.single_send_name') }}) as name,
     {{ facts_with_steps([

@@ -1,7 +1,7 @@
--- What is said in the most played medias. Transcripts go whole, so as not to be cut within a word or an address.
+-- The words of the most played medias. Transcripts are sent whole, so that no word or address is cut.
 with
 
--- By plays in two digits: two medias that are played about as often must not take turns, each turn being a new voice.
+-- By plays in two digits: two medias with similar plays must not take turns, because each change costs a new voice.
 ranked as (
 
     select

@@ -1,7 +1,7 @@
 {%- set step = var('action_share_step') -%}
 {%- set interval = ['actions.action_share_low', 'actions.action_share_high'] -%}
 
--- WS-3: a study per call to action that is taken the farthest below its median, asked of the viewer clusters of WS-1.
+-- WS-3: a study per call to action whose rate is farthest below its median, asked of the viewer clusters of WS-1.
 with
 
 ranked_actions as (
@@ -10,7 +10,7 @@ ranked_actions as (
         actions.*,
         medias.duration_seconds,
         medias.person_count,
-        -- By the upper end, in steps: what may be noise neither makes an action the worst nor changes which one is.
+        -- By the upper end, in steps: noise must neither make a call to action the worst nor change which one is.
         row_number() over (
             order by
                 {{ in_steps('actions.action_share_high / nullif(actions.median_action_share, 0)', var('analysis_share_step')) }},

@@ -1,10 +1,10 @@
 {%- set step = var('analysis_share_step') -%}
 {%- set told = var('persona_share_step') -%}
 
--- One study about all campaigns that ran on both channels, asked of the tiers of KL-1: on which channel people want what.
+-- One study about all campaigns on both channels, asked of the tiers of KL-1: which channel people prefer for which content.
 with
 
--- Those whose channels differ most clearly, in whole standard errors, so that noise does not choose.
+-- The pairs whose channels differ most clearly, in whole standard errors, so that noise does not choose.
 ranked_pairs as (
 
     select

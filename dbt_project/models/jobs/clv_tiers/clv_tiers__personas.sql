@@ -1,6 +1,6 @@
 {%- set step = var('persona_share_step') -%}
 
--- A persona per tier that has customers; those without a prediction are a number in each, not a tier.
+-- A persona per tier with customers; customers without a prediction are a number in each, not a tier.
 with
 
 tiers as (

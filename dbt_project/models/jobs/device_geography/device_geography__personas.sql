@@ -1,7 +1,7 @@
 {%- set step = var('persona_share_step') -%}
 {%- set interval = ['segments.share_low', 'segments.share_high'] -%}
 
--- A persona per group of device classes whose share of the account's opens is large enough.
+-- A persona per group of device classes with a large enough share of the account's opens.
 with
 
 account as (

@@ -1,7 +1,7 @@
 {%- set step = var('analysis_share_step') -%}
 {%- set told = var('persona_share_step') -%}
 
--- Where the most played medias lose their viewers, a question per media.
+-- Where the most played medias lose their viewers, one question per media.
 with
 
 drop_off_lists as (

@@ -1,11 +1,11 @@
--- A study per pair of products that are bought together most clearly and can be bought, asked of the tiers of KL-1.
+-- A study per pair of available products that are most clearly bought together, asked of the tiers of KL-1.
 with
 
 ranked_pairs as (
 
     select
         *,
-        -- By the lift as it leaves: among pairs that are as good as equal, noise must not decide which are asked about.
+        -- By the lift as it is sent: among nearly equal pairs, noise must not decide which are asked about.
         row_number() over (order by {{ in_steps('lift_low', 0.5) }} desc, product_a_id, product_b_id) as pair_position
     from {{ ref('agg_product_pairs') }}
     where is_affinity and is_offered

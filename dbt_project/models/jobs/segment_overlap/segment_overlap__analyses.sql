@@ -1,7 +1,7 @@
 {%- set step = var('analysis_share_step') -%}
 {%- set told = var('persona_share_step') -%}
 
--- Segments and the pairs that say something; a small segment only counts.
+-- Segments and the pairs worth mentioning; small segments are only counted.
 with
 
 segments as (

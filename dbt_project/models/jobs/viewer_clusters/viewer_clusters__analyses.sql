@@ -51,8 +51,8 @@ watched as (
 
 ),
 
--- By the exact share: what hides in a step must not push out a media that more people watched. That noise at the edge is not
--- paid for is up to least_share.
+-- By the exact share: a step must not hide that more people watched another media. least_share keeps noise at the edge from costing
+-- credits.
 ranked_medias as (
 
     select
@@ -73,7 +73,7 @@ media_list as (
                 ['mean_watched_share', in_steps('mean_watched_share', told)],
             ]) ~ " end"
         ) }} as medias,
-        -- What a media that is not among them has at most.
+        -- The upper bound of a media that is not among them.
         coalesce(
             max(case when media_position = {{ var('listed_analysis_medias') }} then viewer_share end),
             {{ var('listed_from_share') }}

@@ -1,6 +1,6 @@
 {%- set step = var('persona_share_step') -%}
 
--- A persona per cluster that has viewers.
+-- A persona per cluster with viewers.
 with
 
 clusters as (
@@ -35,7 +35,7 @@ country_lists as (
 
 ),
 
--- By the exact share; that noise at the edge moves nothing is up to least_share.
+-- By the exact share; least_share keeps noise at the edge from moving anything.
 ranked_medias as (
 
     select
@@ -60,7 +60,7 @@ media_lists as (
                 ['media_name', label('medias.media_name')],
             ]) ~ " end"
         ) }} as medias,
-        -- What a media that is not among them has at most.
+        -- The upper bound of a media that is not among them.
         coalesce(
             max(case when medias.position_in_cluster = {{ var('listed_persona_medias') }} then medias.viewer_share end),
             {{ var('listed_from_share') }}

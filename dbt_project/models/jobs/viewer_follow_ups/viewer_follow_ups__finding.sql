@@ -4,7 +4,7 @@ select
         case
             when count(*) = 0 then null
             {%- if 'unknown' not in var('mailed_consents') %}
-            -- Consent stands in Klaviyo alone: without it, who may be mailed is unknown, and nobody is.
+            -- Only Klaviyo has consent: without it, nobody is known to accept mail, and nobody gets any.
             when not (select max(is_people_read) from {{ ref('dim_vendors') }} where vendor = 'klaviyo') then
                 concat({{ one_or_many('count(*)', 'lead', 'leads') }}, ', consent unknown without Klaviyo''s profiles')
             {%- endif %}

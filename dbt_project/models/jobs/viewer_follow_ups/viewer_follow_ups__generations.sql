@@ -1,4 +1,4 @@
--- A text per group of leads of whom the same is true; the groups with the most leads that may be mailed first.
+-- A text per group of leads with the same history; the groups with the most leads that may be mailed come first.
 with
 
 cohorts as (
@@ -17,7 +17,7 @@ cohorts as (
 
 ),
 
--- By the count in steps: between groups of nearly one size, noise must not decide which are written for.
+-- By the count in steps: between groups of similar size, noise must not decide which get a text.
 ranked as (
 
     select

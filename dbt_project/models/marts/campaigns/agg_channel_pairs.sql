@@ -28,7 +28,7 @@ with candidates as (
 
 ),
 
--- A campaign that was sent twice under one name goes with the nearest of the other channel, and is in one pair at most.
+-- A campaign sent twice under one name is matched with the nearest of the other channel, and is in one pair at most.
 ranked as (
 
     select

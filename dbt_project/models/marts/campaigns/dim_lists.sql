@@ -6,7 +6,7 @@ with suppressions as (
 
 ),
 
--- A list's own suppression takes mail to that list back, and no other.
+-- A list's own suppression stops mail to that list, and to no other.
 suppressed as (
 
     select distinct customer_id, {{ json_text('suppression', 'list_id') }} as list_id from suppressions

@@ -48,7 +48,7 @@ measured as (
         texts.message_count,
         texts.message_text,
         coalesce(counted.received_count, 0) as received_count,
-        -- A phone does not tell whether a text was opened.
+        -- Phones do not report opens of texts.
         case when campaigns.channel = 'email' then coalesce(counted.opened_count, 0) end as opened_count,
         coalesce(counted.clicked_count, 0) as clicked_count,
         coalesce(counted.converted_count, 0) as converted_count,

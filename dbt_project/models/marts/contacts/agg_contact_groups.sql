@@ -29,7 +29,7 @@ counted as (
         contacts.role,
         contacts.industry,
         count(*) as contact_count,
-        -- Nobody is counted where nobody could be found: then it is unknown, not none.
+        -- If nobody can be matched, the count is unknown, not zero.
         case when bool_or(measured.are_viewers_read) then count(*) filter (where people.viewer_count > 0) end
             as viewer_contact_count,
         case when bool_or(measured.are_customers_read) then count(*) filter (where people.customer_count > 0) end
@@ -43,7 +43,7 @@ counted as (
 
 ),
 
--- By the count as it leaves: among groups that are as good as equal, noise must not decide which are sent.
+-- By the count as it is sent: among nearly equal groups, noise must not decide which are sent.
 ranked as (
 
     select

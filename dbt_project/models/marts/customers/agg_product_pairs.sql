@@ -25,8 +25,8 @@ account as (
 
 ),
 
--- Every two products, also those that nobody bought together: how many pairs have enough buyers to be judged, and how many
--- joint buyers all pairs would have together if who buys one thing were no likelier to buy another.
+-- All pairs of products, including those that nobody bought together: how many have enough buyers to be judged, and how many joint
+-- buyers all pairs would have if purchases were independent.
 every_pair as (
 
     select
@@ -53,7 +53,7 @@ joint as (
 
 ),
 
--- Who buys much buys more of everything: all pairs together are bought this much more often than independent ones would be.
+-- Frequent buyers buy more of everything: all pairs together are bought this much more often than independent ones would be.
 overall as (
 
     select
@@ -88,7 +88,7 @@ measured as (
 
 ),
 
--- The square root of a count has the same variance whatever its size; that of a pair is the smaller, the larger its products.
+-- The square root of a count has the same variance at any size; a pair's variance decreases with the size of its products.
 scored as (
 
     select

@@ -1,4 +1,4 @@
--- A key is of one account. Should Klaviyo list several, the first by id stands for it, so that this stays one row.
+-- A key belongs to one account. If Klaviyo lists several, the first by id is used, so that this stays one row.
 with accounts as (
 
     select

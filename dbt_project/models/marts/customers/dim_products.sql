@@ -40,7 +40,7 @@ ranked_items as (
 
     select
         *,
-        -- Two catalogs may list one product: what can be bought in either can be bought.
+        -- Two catalogs may list one product: it is available if it is available in either.
         row_number() over (
             partition by product_id order by is_published desc, updated_at desc, catalog_item_id
         ) as recency

@@ -25,7 +25,7 @@ with measured as (
 
 ),
 
--- The last day that SendGrid reported ends the window: with the clock instead, the same data would give other shares.
+-- The last day reported by SendGrid ends the window: with the clock, the same data would give other shares.
 windows as (
 
     select max(happened_on) as measured_to from {{ ref('fct_engagement_daily') }}

@@ -5,7 +5,7 @@ with parts as (
         stats.variation_id,
         sends.single_send_name,
         {{ json_text('sends.ab_test_settings', 'type') }} as tested,
-        -- A winner that somebody picked by hand is judged as most are, by opens.
+        -- A winner picked by hand is judged as most are, by opens.
         case when {{ json_text('sends.ab_test_settings', 'winner_criteria') }} = 'click' then 'click' else 'open' end
             as criterion,
         stats.ab_phase,
@@ -32,8 +32,8 @@ rest as (
 
 ),
 
--- What was sent to the rest is no test: those recipients had no other variation to be compared with. Nor is a variation that
--- nobody received; the others are judged without it.
+-- Sends to the rest are not part of the test: those recipients had no other variation for comparison. Variations that nobody
+-- received are left out.
 tested as (
 
     select
@@ -78,7 +78,7 @@ compared as (
 
 ),
 
--- The best and the worst of several were not chosen before the test: each pair that they could have been counts.
+-- The best and the worst of several were not chosen before the test: each possible pair counts.
 judged as (
 
     select

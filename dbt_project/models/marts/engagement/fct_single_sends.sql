@@ -16,7 +16,7 @@ with parts as (
 
 ),
 
--- One row for the whole, or rows for its parts, which share no recipient and therefore add up.
+-- One row for the whole, or rows for its parts, which share no recipient and can therefore be added.
 totals as (
 
     select

@@ -44,7 +44,7 @@ messages as (
         known.channel,
         coalesce(counted.received_count, 0) as received_count,
         coalesce(counted.recipient_count, 0) as recipient_count,
-        -- Nobody can be seen to open an SMS.
+        -- Opens of an SMS cannot be observed.
         case when known.channel = 'email' then coalesce(counted.opened_count, 0) end as opened_count,
         coalesce(counted.clicked_count, 0) as clicked_count,
         coalesce(counted.order_count, 0) as order_count,
@@ -92,7 +92,7 @@ peers as (
 
 ),
 
--- How far under the median each rate is, the median taken as known. An SMS has no opens, and is not among the messages with opens.
+-- How far below the median each rate is, with the median as given. An SMS has no opens, and is not among the messages with opens.
 scored as (
 
     select

@@ -37,7 +37,7 @@ select
     cast(coalesce(sum(daily_customer_count) filter (where {{ is_it }}), 0) as bigint) as daily_unique_{{ name }}_count,
     {%- endif %}
     {%- endfor %}
-    -- Klaviyo adds all currencies as they stand: with several of them its sum is in none.
+    -- Klaviyo adds all currencies without conversion: a mixed sum has no currency.
     case when min(account.other_currency_count) = 0 then
         cast(coalesce(sum(value_amount) filter (where metric_role = 'placed_order'), 0) as decimal(18, 2))
     end as revenue,

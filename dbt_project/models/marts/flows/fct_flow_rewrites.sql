@@ -17,7 +17,7 @@ rewrites as (
         messages.message_name,
         messages.channel,
         calls.ended_at as written_at,
-        -- Nobody tells us that the text was put in. The message's next edit is taken for it.
+        -- Nothing reports that the text was put in place. The message's next edit counts as that.
         case when messages.updated_at > calls.ended_at then messages.updated_at end as edited_at
     from {{ ref('int_mavera_calls') }} as calls
     left join {{ ref('fct_flow_messages') }} as messages
@@ -39,7 +39,7 @@ parted as (
     join {{ ref('int_flow_receipts') }} as receipts on rewrites.flow_message_id = receipts.flow_message_id
     where abs({{ dbt.datediff('coalesce(rewrites.edited_at, rewrites.written_at)', 'receipts.received_at', 'hour') }})
         <= 24 * {{ var('flow_window_days') }}
-        -- What was only just received has not had the time to be opened that all before the edit had.
+        -- Recent messages have had less time to be opened than those before the edit.
         and (
             receipts.received_at < coalesce(rewrites.edited_at, rewrites.written_at)
             or {{ dbt.datediff('receipts.received_at', 'last_day.measured_at', 'day') }} >= {{ var('flow_settled_days') }}

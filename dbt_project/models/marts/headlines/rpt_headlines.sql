@@ -79,7 +79,7 @@ orders as (
 
 ),
 
--- Amounts in other currencies are no part of the revenue: how many orders they are, and what they come to.
+-- Amounts in other currencies are not part of the revenue: the number and value of those orders.
 other_currencies as (
 
     select
@@ -102,7 +102,7 @@ left_out as (
 
 ),
 
--- What of the revenue was canceled or refunded so far. Returns of the latest orders are still to come: they are compared with none.
+-- The canceled or refunded part of the revenue so far. Returns of the latest orders are incomplete, so they have no comparison.
 returned as (
 
     select cast(coalesce(sum(returned_amount), 0) as double) as returned_amount
@@ -131,7 +131,7 @@ credits_spent as (
 
 ),
 
-{# What is added up: a measure, its rows and what each of them counts. -#}
+{# The figures to add up: a measure, its rows and the count of each. -#}
 {% set counts = [
     ['delivered', 'mail_days', 'delivered_count', days],
     ['new_viewers', 'viewers', '1', days],
@@ -181,7 +181,7 @@ compared as (
         case
             when whole_count is not null
                 then {{ two_proportion_z('amount', 'whole_count', 'amount_before', 'whole_count_before') }}
-            -- Of what happens to people one by one, the variance of a count is the count.
+            -- Counts of independent events have a variance equal to the count.
             when measure in ('new_viewers', 'new_customers', 'orders')
                 then (amount - amount_before) / nullif(sqrt(greatest(0, amount + amount_before)), 0)
         end as z_score
@@ -213,7 +213,7 @@ select
     case when judged.measure = 'revenue' then amount - returned.returned_amount end as net_amount,
     whole_count,
     whole_count_before,
-    -- A month that is not over is not compared with a whole one.
+    -- An incomplete month is not compared with a complete one.
     case when not is_rate and measure <> 'credits' then {{ share('amount', 'amount_before') }} - 1 end as change_share,
     is_rate,
     is_rate and ({{ is_small('whole_count') }} or {{ is_small('whole_count_before') }}) as is_small_sample,

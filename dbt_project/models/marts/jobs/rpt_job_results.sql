@@ -20,7 +20,7 @@ calls as (
 
 ),
 
-{# What comes back of each kind: its mart, and the column that counts its rows. -#}
+{# The results of each kind: their mart, and the column that counts its rows. -#}
 {% set answers = [
     ['dim_personas', 'persona_count'],
     ['dim_brand_voices', 'brand_voice_count'],

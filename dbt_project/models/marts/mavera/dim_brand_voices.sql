@@ -21,7 +21,7 @@ standing as (
         calls.facts,
         calls.credits,
         calls.begun_at,
-        -- The reference says completed, the guide READY.
+        -- Completed in the reference, READY in the guide.
         voices.status in ('completed', 'ready') as is_ready
     from voices
     left join calls on voices.brand_voice_id = calls.remote_id

@@ -4,7 +4,7 @@ with sent as (
         *,
         {{ json_text('payload', 'name') }} as persona_name,
         {{ json_text('payload', 'description') }} as description,
-        -- What Mavera answers counts: an update cannot change how a persona was made.
+        -- Mavera's answer counts: an update cannot change how a persona was made.
         coalesce({{ json_text('answer', 'pipeline_type') }}, {{ json_text('payload', 'pipeline_type') }}) as pipeline_type,
         row_number() over (partition by record_key order by begun_at, call_id) as version_number,
         lead(begun_at) over (partition by record_key order by begun_at, call_id) as replaced_at
@@ -19,7 +19,7 @@ listed as (
 
 ),
 
--- Mavera always lists its base personas: an empty list was never read.
+-- Mavera always lists its base personas: an empty list means it was never read.
 reading as (
 
     select count(*) as listed_count from listed

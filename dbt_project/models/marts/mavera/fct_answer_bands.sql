@@ -2,7 +2,7 @@ with answers as (
 
     select
         *,
-        -- Both kinds of scale on one: below the middle, in it, above it. What is on neither is in no band.
+        -- Both kinds of scale on one: below the middle, in it, above it. Answers on neither scale have no band.
         case
             when question_type = 'LIKERT' and answer_number in (1, 2, 3, 4, 5) then cast(answer_number as bigint) - 3
             when question_type = 'NPS' and answer_number between 0 and 6 then -2

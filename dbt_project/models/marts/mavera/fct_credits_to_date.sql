@@ -10,7 +10,7 @@ with days as (
 
 ),
 
--- Every kind on every day with a call, so that what was spent before is there on each of them.
+-- Every kind on every day with a call, so that each day has all earlier spending.
 kinds as (
 
     select distinct kind, month_from from days

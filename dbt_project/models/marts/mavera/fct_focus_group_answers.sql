@@ -14,7 +14,7 @@ calls as (
 
     select remote_id, record_key, job
     from {{ ref('int_mavera_calls') }}
-    -- What came back before the ledger heard that it is done has its record already.
+    -- Results that arrived before the ledger noted completion already have their record.
     where kind = 'focus-groups' and state in ('done', 'waiting')
 
 ),

@@ -2,7 +2,7 @@ with calls as (
 
     select
         *,
-        -- Taken over by hand, one text may stand in two calls.
+        -- After adoption by hand, two calls may have the same text.
         row_number() over (partition by remote_id order by begun_at desc, call_id desc) as recency
     from {{ ref('int_mavera_calls') }}
     where kind = 'generations' and state in ('done', 'waiting') and remote_id is not null
@@ -38,5 +38,5 @@ select
 from calls
 left join listed on calls.remote_id = listed.generation_id
 where calls.recency = 1
-    -- A text may be there before the ledger heard of it.
+    -- A text may exist before the ledger notes it.
     and (calls.state = 'done' or listed.generated_text is not null)

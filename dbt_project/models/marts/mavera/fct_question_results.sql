@@ -12,7 +12,7 @@ answered as (
         count(*) as response_count,
         avg(answer_number) as mean_answer,
         stddev_samp(answer_number) as answer_deviation,
-        -- Above 10 or below 0 an answer is on no scale of NPS.
+        -- Answers above 10 or below 0 are outside the scale of NPS.
         count(*) filter (where answer_number between 0 and 10) as scored_count,
         count(*) filter (where answer_number between 9 and 10) as promoter_count,
         count(*) filter (where answer_number >= 7 and answer_number < 9) as passive_count,
@@ -26,7 +26,7 @@ calls as (
 
     select remote_id, record_key, job, facts, ended_at
     from {{ ref('int_mavera_calls') }}
-    -- What came back before the ledger heard that it is done has its record already.
+    -- Results that arrived before the ledger noted completion already have their record.
     where kind = 'focus-groups' and state in ('done', 'waiting')
 
 ),

@@ -1,5 +1,5 @@
 {%- set z = var('statement_z') -%}
-{#- Hours of a week in each part of the day: the first part that fits an hour has it, as in int_reading_events. -#}
+{#- Hours of a week in each part of the day: an hour belongs to the first part that fits, as in int_reading_events. -#}
 {%- set hours = {} -%}
 {%- for hour in range(24) -%}
     {%- for days, is_weekend in [(5, false), (2, true)] -%}
@@ -32,7 +32,7 @@ readings as (
 
 ),
 
--- A cell is a kind of device at a part of the day; `any` stands for all of either.
+-- A cell is a kind of device at a part of the day; `any` means all of either.
 counted as (
 
     select person_id, country, region, device_class, day_part, count(*) as event_count
@@ -64,7 +64,7 @@ cells as (
 
 ),
 
--- Everybody counts in the own region, in its country, and in the whole.
+-- Each person counts in their own region, in its country, and in the whole.
 regions as (
 
     select person_id, country, region, event_count from people where region is not null
@@ -107,10 +107,10 @@ habits as (
         members.region,
         cells.device_class,
         cells.day_part,
-        -- More than half of a person's events: nobody has two habits, and who has none is in the whole.
+        -- More than half of a person's events: nobody has two habits, and people without a habit count in the whole.
         count(*) filter (where 2 * cells.event_count > members.event_count) as person_count,
         cast(sum(cells.event_count) as bigint) as event_count,
-        -- Every person once, whatever the number of events.
+        -- Every person counts once, whatever the number of events.
         cast(sum(cast(cells.event_count as decimal(18, 8)) / members.event_count) as double) as event_share_sum,
         case cells.day_part
             {%- for day_part, week_hours in hours.items() %}
@@ -144,8 +144,8 @@ measured as (
         habits.week_share,
         groups.segment_person_count >= {{ var('small_sample') }} as is_measured,
         {{ wilson_low('habits.person_count', 'groups.segment_person_count', z) }} as surely_above,
-        -- Parts of the day differ in length, so they are compared hour by hour, by how much of each person's events is there: a long
-        -- part has more of them, and more people with more than half of theirs, wherever people read.
+        -- Parts of the day differ in length, so they are compared by events per hour. Otherwise a long part would have more events,
+        -- and more people with more than half of theirs, everywhere.
         case
             when habits.day_part = 'any' then habits.person_count
             else least(habits.event_share_sum, groups.segment_person_count)
@@ -170,7 +170,7 @@ compared as (
 
 ),
 
--- Compared with what stands beside it: devices with devices, hours with hours, both with both.
+-- Compared within its own kind: devices with devices, hours with hours, both with both.
 ranked as (
 
     select

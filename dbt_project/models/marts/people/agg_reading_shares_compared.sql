@@ -1,5 +1,5 @@
--- Two measurements side by side, never crossed: people of whom single events are known, and SendGrid's sums of all its
--- opens. They differ in who is counted, in what, and in the days; the columns say so.
+-- Two separate measurements, never crossed: people with known single events, and SendGrid's sums of all its opens. They differ in
+-- the people, the events and the days; the columns say so.
 with places as (
 
     select

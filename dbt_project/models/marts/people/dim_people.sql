@@ -6,7 +6,7 @@ with undeliverable as (
 
 ),
 
--- Several profiles may have one address: it may be mailed where each of them may.
+-- Several profiles may share an address: it may be mailed only if each of them may.
 consents as (
 
     select

@@ -1,4 +1,4 @@
--- What the account sends, and whether Klaviyo was read at all.
+-- The account's own metrics, and whether Klaviyo was read at all.
 with uses as (
 
     select channel as used_for

@@ -1,4 +1,4 @@
-{#- The resource that brings each vendor's people, and its model: a key may lack the scope for it. -#}
+{#- The resource with each vendor's people, and its model: a key may lack the scope for it. -#}
 {%- set vendors = [
     ('sendgrid', 'SendGrid', 'contacts', 'stg_sendgrid__contacts'),
     ('wistia', 'Wistia', 'events', 'stg_wistia__viewing_events'),

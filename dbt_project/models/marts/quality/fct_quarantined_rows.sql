@@ -8,7 +8,7 @@
     ['klaviyo', 'predictive_analytics', 'profile_id', 'no such profile', 'predictions', 'has_no_profile'],
 ] -%}
 
--- What ingest set aside is counted as such below: its value is null in raw, but not missing.
+-- Values set aside by ingest are counted as such below: null in raw, but not missing.
 with sessions as (
 
     select * from {{ ref('stg_wistia__viewing_events') }}

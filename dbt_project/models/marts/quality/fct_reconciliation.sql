@@ -33,7 +33,7 @@ with_totals as (
 
     union all
 
-    -- Of the numbers that are compared. Where none is, the reason of the first stands.
+    -- Over the compared numbers. If there are none, the reason of the first is used.
     select
         vendor,
         subject_kind,
@@ -53,7 +53,7 @@ with_totals as (
 
 ),
 
--- Amounts are allowed to differ by so many orders of the vendor's own mean value, and by those whose amount could not be read.
+-- Amounts may differ by a number of orders at the vendor's own mean value, plus those with an unreadable amount.
 allowed as (
 
     select

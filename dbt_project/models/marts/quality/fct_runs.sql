@@ -16,7 +16,7 @@ newest as (
 
 ),
 
--- The build that writes this table is at work itself: a run without an end counts as dead once a later one has begun.
+-- The build that writes this table is still running: a run without an end counts as dead once a later one has begun.
 runs as (
 
     select

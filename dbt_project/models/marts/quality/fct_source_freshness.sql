@@ -13,7 +13,7 @@ clock as (
 
 ),
 
--- A row that claims to be of the future would keep its source fresh for ever.
+-- A row with a date in the future would keep its source fresh forever.
 newest as (
 
     {% for vendor, resource, model, moment in [

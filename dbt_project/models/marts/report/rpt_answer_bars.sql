@@ -5,7 +5,7 @@ with bands as (
         sum(answer_share) over (
             partition by focus_group_id, question_id order by band rows between unbounded preceding and current row
         ) as share_up_to_here,
-        -- Of the middle band, one half lies on either side.
+        -- Half of the middle band is on either side.
         sum(case when band < 0 then answer_share when band = 0 then answer_share / 2 else 0 end) over (
             partition by focus_group_id, question_id
         ) as share_left_of_middle

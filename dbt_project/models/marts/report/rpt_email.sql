@@ -31,7 +31,7 @@ leader as (
 
 ),
 
--- The device that leads now, in the first week that is drawn.
+-- The device with the largest share in the latest week, in the first week of the chart.
 leader_before as (
 
     select first_week.*

@@ -1,6 +1,6 @@
 with consents as (
 
-    -- Consent stands in Klaviyo alone; unless everybody it does not know may be mailed, nothing is known without it.
+    -- Only Klaviyo has consent; without it nothing is known, unless all people unknown to Klaviyo may be mailed.
     select {{ 'true' if 'unknown' in var('mailed_consents') else 'coalesce(bool_or(is_people_read), false)' }} as are_known
     from {{ ref('dim_vendors') }}
     where vendor = 'klaviyo'

@@ -29,7 +29,7 @@ summed as (
         count(*) filter (where is_identified) as identified_viewer_count,
         avg(media_count) as mean_media_count,
         avg(session_count) as mean_session_count,
-        -- Decimal, so that the mean does not hang on the order of its rows.
+        -- Decimal, so that the mean does not depend on the order of its rows.
         avg(cast(watched_share as decimal(9, 8))) as mean_watched_share,
         {{ mean_low('watched_share') }} as mean_watched_share_low,
         {{ mean_high('watched_share') }} as mean_watched_share_high,

@@ -15,7 +15,7 @@ actions as (
 
 ),
 
--- A media may show several of a kind.
+-- A media may show several of one type.
 counted as (
 
     select
@@ -40,7 +40,7 @@ rated as (
 
 ),
 
--- What single sessions say of the same, under names of their own.
+-- The same events from single sessions, under other names.
 converted as (
 
     select media_id, lower(conversion_type) as action_type, count(*) as converted_session_count
@@ -59,7 +59,7 @@ medians as (
 
 ),
 
--- How far under the median each is, the median taken as known.
+-- How far below the median each is, with the median as given.
 scored as (
 
     select

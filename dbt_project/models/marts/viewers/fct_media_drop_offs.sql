@@ -4,7 +4,7 @@ with cells as (
 
 ),
 
--- Plays are compared, not shares: whole numbers have no rounding at the threshold.
+-- Plays are compared, not shares: whole numbers are not rounded at the threshold.
 losses as (
 
     select
@@ -73,7 +73,7 @@ ranked as (
         row_number() over (
             partition by media_id order by play_count_before - play_count_after desc, from_seconds
         ) as drop_off_number,
-        -- In whole steps, so that a wandering second does not change the words.
+        -- In whole steps, so that a shift of a second does not change the text.
         {{ in_steps('from_seconds', var('drop_off_seconds')) }} - {{ var('drop_off_seconds') }} as words_from_seconds,
         {{ in_steps('to_seconds', var('drop_off_seconds')) }} as words_to_seconds
     from merged

@@ -15,7 +15,7 @@ with views as (
 
 ),
 
--- Sessions carry the name that the media had, also where it is gone from the catalogue.
+-- Sessions have the media's name at the time, even if it has left the catalog.
 sessions as (
 
     select media_id, max_by(media_name, viewed_at) as media_name

@@ -25,7 +25,7 @@ replayed as (
 
 ),
 
--- A cell is a second; where a media has more than 1,000, or a broken one at its end, the cells share its length.
+-- A cell is a second; if a media has more than 1,000 cells, or a partial one at its end, the cells share its length.
 placed as (
 
     select

@@ -36,6 +36,6 @@ select
     texts.answered_at as written_at
 from leads
 join {{ ref('int_people_matched') }} as people on leads.person_id = people.person_id
--- Whoever must not be mailed gets no text: what stands beside an address is sooner or later sent there.
+-- People who must not be mailed get no text: a text beside an address is sooner or later sent there.
 left join texts
     on texts.record_key = concat('viewer-follow-ups:', leads.cohort) and texts.recency = 1 and leads.may_be_mailed

@@ -25,7 +25,7 @@ staged as (
 
 ),
 
--- What can be said of a lead, the most telling first, and of how many people it is true: a row is a person and a media.
+-- Statements about a lead, the most informative first, with the number of people they apply to: a row is a person and a media.
 counted as (
 
     select

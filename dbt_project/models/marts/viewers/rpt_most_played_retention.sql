@@ -37,7 +37,7 @@ select
     cells.is_small_sample,
     cells.measured_on
 from cells
--- A drop-off begins where a cell does; half a cell of room, for both are computed numbers.
+-- A drop-off begins at the start of a cell; half a cell of tolerance, because both are computed numbers.
 left join drop_offs
     on cells.media_id = drop_offs.media_id
     and abs(cells.position_seconds - drop_offs.from_seconds) < cells.cell_seconds / 2

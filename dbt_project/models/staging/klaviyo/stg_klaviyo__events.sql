@@ -29,7 +29,7 @@ renamed as (
             {{ json_text('event_properties', 'Client OS Family') }}, {{ json_text('event_properties', 'Client OS') }}
         )) as operating_system,
 
-        -- Relations tell it; older events have the same among their properties, and name the campaign or message alone.
+        -- Relations give it; older events have it in their properties, and only name the campaign or message.
         coalesce(
             nullif(attributions, '[]'),
             case when {{ json_text('event_properties', ['$attribution', '$message']) }} is not null then

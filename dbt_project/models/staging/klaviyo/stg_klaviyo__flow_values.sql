@@ -34,7 +34,7 @@ renamed as (
 
 ),
 
--- An earlier version read one report and named no metric: its rows give way to those of the same day that name one.
+-- An earlier version read one report without a metric: rows of the same day with a metric replace its rows.
 told as (
 
     select
@@ -44,7 +44,7 @@ told as (
 
 )
 
--- There is a report for each metric of orders: what was sent is the same in all of them, what was ordered is in one each.
+-- One report per metric of orders: message counts repeat in all of them, orders are in one each.
 select
     flow_id,
     flow_message_id,

@@ -16,7 +16,7 @@ renamed as (
         title,
         -- An object in Mavera's reference, the bare id in its guide.
         coalesce({{ json_text('app', 'id') }}, replace(cast(app as {{ dbt.type_string() }}), '"', '')) as app_id,
-        -- The guide's name of the text is the last of the three; the app is at work while there is none.
+        -- The guide's name of the text is the last of the three; while there is none, the app is working.
         coalesce(nullif(trim(output), ''), nullif(trim(content), ''), nullif(trim(markdown), '')) as generated_text,
         lower(content_type) as content_type,
         input_data,

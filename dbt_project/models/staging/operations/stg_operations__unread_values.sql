@@ -1,4 +1,4 @@
--- Reads every raw table: what staging sets aside is not there to be counted any more.
+-- Reads every raw table: staging no longer has the values that it set aside.
 with
 
 {% for table, fields in readings().items() if fields -%}

@@ -14,7 +14,7 @@ renamed as (
         nullif(lower(trim(email)), '') as email,
 
         -- times
-        -- Whose time cannot be read is on the list all the same.
+        -- An entry with an unreadable time is on the list all the same.
         coalesce({{ utc('created_at') }}, {{ utc("'1970-01-01 00:00:00+00'") }}) as listed_at
     from source
 

@@ -13,7 +13,7 @@ with source as (
 scale as (
 
     {% if scale == 'auto' -%}
-    -- NaN compares as above every number, and is no sign of a scale.
+    -- NaN sorts above every number, and says nothing about the scale.
     select
         case
             when count(*) filter (where percent_viewed > {{ var('share_far_above') }} and percent_viewed <= 100)
@@ -52,7 +52,7 @@ renamed as (
 
         -- numbers
         source.percent_viewed as served_percent_viewed,
-        -- Decimal, so that a mean over it is the same whatever the order of its rows. What lies a little above 1 is 1.
+        -- Decimal, so that a mean does not depend on the order of its rows. Values slightly above 1 are 1.
         case
             when source.percent_viewed between 0 and scale.whole
                 then cast(source.percent_viewed / scale.whole as decimal(7, 6))
