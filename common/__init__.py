@@ -1,1 +1,1 @@
-"""What every part uses: settings, the terminal, DuckDB files, the history of runs, Mavera assumptions."""
+"""Code that every part uses: settings, terminal, DuckDB files, history of runs, assumptions on Mavera."""

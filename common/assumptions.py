@@ -1,14 +1,14 @@
-"""What Mavera's reference leaves open and this project takes to be so. Where Mavera differs, change it here.
+"""Assumptions where Mavera's reference leaves something open. If Mavera differs, change it here.
 
-Each line carries its mark: [I] inferred, stated nowhere; [U] stated in an unofficial overview only; [G] in a
-vendor's guide; [E] seen in a vendor's example. What may have to change at once is a setting as well:
-MAVERA_STUDY_FIELDS, MAVERA_PERSONA_SHAPE, MAVERA_POLL_SECONDS and their like. A module with marks of its own
-is named here.
+Each line has a mark: [I] inferred, stated nowhere; [U] stated in an unofficial overview only; [G] in a
+vendor's guide; [E] seen in a vendor's example. Values that may need a quick change are settings as well:
+MAVERA_STUDY_FIELDS, MAVERA_PERSONA_SHAPE, MAVERA_POLL_SECONDS and others. This text names every other module
+with marks.
 
-What needs no line is read both ways, or not used: lists by cursor or by offset, times in seconds or in ISO
-8601, an error in an answer that counts as success, 422 as 400, 502 and 504 as an outcome that nobody knows,
-credits in any of three fields or in none; one persona is neither read nor deleted. What focus groups answer
-is read in dbt_project/models/staging/mavera.
+Some open points need no line, because both ways work: lists by cursor or by offset, times in seconds or in
+ISO 8601, an error in a successful answer, 422 as 400, 502 and 504 as an unknown outcome, credits in any of
+three fields or in none. Single personas are neither read nor deleted. The answers of focus groups are read in
+dbt_project/models/staging/mavera.
 """
 
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ from typing import Final, NamedTuple
 
 # --- lists -----------------------------------------------------------------------------------------------
 
-CURSOR: Final = "cursor"  # [I] the parameter; that an answer names it `next_cursor` is in the reference
-# Filters of GET /personas have no names in what could be read: all personas are read, and sorted out here.
-CUSTOM: Final = "is_custom"  # [I] missing in a row, it counts as true: what is ours must be found
+CURSOR: Final = "cursor"  # [I] the parameter; the reference has `next_cursor` for answers
+# The pages that could be read do not name filters of GET /personas: all personas are read and filtered here.
+CUSTOM: Final = "is_custom"  # [I] missing in a row, it counts as true, so that ours are found
 
 # --- fields of objects ---------------------------------------------------------------------------------
 
-# Where each field of an object stands. The first name is the reference's, the others are [I]; the setting
+# The names of each field of an object. The first is the reference's, the others are [I]; the setting
 # MAVERA_FIELDS adds a name that is read before them.
 OBJECT_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "id": ("id", "_id", "uuid"),
@@ -43,7 +43,7 @@ OBJECT_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "next_cursor": ("next_cursor", "nextCursor"),
     "total": ("total", "total_count", "totalCount"),
 }
-# [I] by the path of its kind, another name that an object's id may have.
+# [I] another name of an object's id, by the path of its kind.
 KIND_IDS: Final[Mapping[str, tuple[str, ...]]] = {
     "/personas": ("persona_id",),
     "/focus-groups": ("focus_group_id",),
@@ -52,37 +52,37 @@ KIND_IDS: Final[Mapping[str, tuple[str, ...]]] = {
     "/mave/chat": ("message_id",),
     "/mave/threads": ("thread_id",),
 }
-# An answer with one of these has done its work and charged for it [I], even where nothing identifies it.
+# An answer with one of these was done and charged [I], even if nothing identifies its object.
 PROOFS: Final = (
     *("id", "thread_id", "content", "output", "markdown"),
     *("usage", "credits_charged", "credits_used"),
 )
 
-# --- prices and patience -------------------------------------------------------------------------------
+# --- prices and timeouts -------------------------------------------------------------------------------
 
-PERSONA_UPDATE_CREDITS: Final = 0  # [I] an update is in no list of prices
-LOOK_SECONDS: Final = 30  # [I] without a byte, then a call that only reads is given up
+PERSONA_UPDATE_CREDITS: Final = 0  # [I] no price list has updates
+LOOK_SECONDS: Final = 30  # [I] timeout of a read, without a byte
 PERSONA_SECONDS: Final = 120  # [I] the finished persona is the answer to its creation
 ANALYSIS_SECONDS: Final = 180  # [I] guides speak of 5 to 90
-STUDY_SECONDS: Final = 60  # [I] that setting one up takes
-VOICE_SECONDS: Final = 60  # [I] that asking for a brand voice takes
-UPLOAD_SECONDS: Final = 120  # [I] that the bytes of a file take
-GENERATION_SECONDS: Final = 120  # [I] that an app takes to write, or to say that it will
-POLL_SECONDS: Final = 5  # [I] between two looks at what is at work
-POLL_CEILING_SECONDS: Final = 300  # [I] then the next run asks again
-SETTLE_SECONDS: Final = 300  # [I] an unanswered call may still be at work for so long
-WORK_DAYS: Final = 2  # [I] what has been at work for longer waits for a person
+STUDY_SECONDS: Final = 60  # [I] to set one up
+VOICE_SECONDS: Final = 60  # [I] to request a brand voice
+UPLOAD_SECONDS: Final = 120  # [I] to upload a file
+GENERATION_SECONDS: Final = 120  # [I] for an app to write, or to accept the request
+POLL_SECONDS: Final = 5  # [I] between two polls of running objects
+POLL_CEILING_SECONDS: Final = 300  # [I] then the next run polls again
+SETTLE_SECONDS: Final = 300  # [I] an unanswered call may still be running for this long
+WORK_DAYS: Final = 2  # [I] an object that runs longer waits for a person's decision
 
 # --- analyses ------------------------------------------------------------------------------------------
 
-MESSAGE_CHARACTERS: Final = 20_000  # [I] the limit of Mave is not documented
+MESSAGE_CHARACTERS: Final = 20_000  # [I] Mave's limit is not documented
 
 # --- personas ------------------------------------------------------------------------------------------
 
 WEIGHTS: Final = (1, 5)  # [I] least and most of mcda_weights; 2 to 5 were seen
-# What each pipeline takes beside pipeline_type, type, name and description, which all are sent [I]: only for
-# north_star is a description stated. The texts are free [I]: of buying_stage only SOLUTION_AWARE was seen, of
-# decision_role only ECONOMIC_BUYER, of the others nothing.
+# The fields of each pipeline besides pipeline_type, type, name and description, which are always sent [I]: a
+# description is stated for north_star only. Texts are free [I]: the only values seen are SOLUTION_AWARE for
+# buying_stage and ECONOMIC_BUYER for decision_role.
 GUIDED: Final[Mapping[str, str]] = {
     "role_segment": "list",
     "buying_stage": "text",
@@ -92,8 +92,8 @@ GUIDED: Final[Mapping[str, str]] = {
     **dict.fromkeys(("goals", "pains", "triggers", "channels"), "list"),
     **dict.fromkeys(("proof_types", "alternatives", "win_factors", "objections"), "list"),
 }
-GUIDED_NEEDED: Final = frozenset(GUIDED)  # [I] nothing says which of them may be left out: all are needed
-# [I] the fields that answers of the reference show are taken to be those that `advanced` takes, none needed.
+GUIDED_NEEDED: Final = frozenset(GUIDED)  # [I] no source says which are optional: all are needed
+# [I] `advanced` is assumed to take the fields in the reference's answers, all of them optional.
 ADVANCED: Final[Mapping[str, str]] = {
     **GUIDED,
     **dict.fromkeys(("primary_use_case", "brand_voice_fit", "reading_level"), "text"),
@@ -107,7 +107,7 @@ ADVANCED: Final[Mapping[str, str]] = {
     **dict.fromkeys(("locale_scope", "locale_value"), "text"),
     **dict.fromkeys(("local_channels", "local_objections", "local_keywords"), "list"),
 }
-FIXED: Final = frozenset({"pipeline_type", "type"})  # [I] not sent in an update: they say how it was made
+FIXED: Final = frozenset({"pipeline_type", "type"})  # [I] not sent in an update, as they say how it was made
 
 # --- brand voices, and the files that they are made of --------------------------------------------------
 
@@ -116,29 +116,29 @@ VOICE_LABEL_CHARACTERS: Final = (
     100,
 )  # the fewest by the reference; the most [I]
 VOICE_CONTEXT_CHARACTERS: Final = (10, 2_000)  # the fewest by the reference; the most [I]
-VOICE_DOCUMENTS: Final = (1, 100)  # [I] no source is asked for; a voice made of none would be nobody's
+VOICE_DOCUMENTS: Final = (1, 100)  # [I] sources are optional, but a voice without any would be empty
 FILE_NAME_CHARACTERS: Final = 80  # [I]
 
 # --- generations, and the apps that write them ----------------------------------------------------------
 
-# Where a text stands, the first that is not empty: the reference has the first two, a guide the third [G].
-# No state is documented: a generation without its text is still at work [I].
+# The fields of a text; the first that is not empty counts. The reference has two, a guide the third [G].
+# No state is documented: a generation without its text is still running [I].
 TEXT_FIELDS: Final = ("output", "content", "markdown")
-# Where an app lists its inputs: the reference has the first, a guide the others [G]. What one input looks
-# like is documented nowhere: a list of names or of objects, or an object by name, are read [I].
+# The fields with an app's inputs: the reference has the first, a guide the others [G]. The form of an input
+# is not documented: a list of names or of objects, and an object by name, are all read [I].
 INPUT_FIELDS: Final = ("input_fields", "input_schema", "input_data")
 INPUT_NAMES: Final = ("name", "key", "id")  # [I]
 INPUT_CHARACTERS: Final = 20_000  # [I], as of a message
-# Ids of apps that differ by capitals, hyphens and underscores alone are one app [I]: pages differ.
+# Ids of apps that differ only by capitals, hyphens and underscores are one app [I], as pages differ.
 
-# --- focus groups, of which no page of the reference could be read -------------------------------------
+# --- focus groups, whose reference page could not be read ----------------------------------------------
 
-# Our names to Mavera's. All [I] but workspace_id, which creating a focus group requires [G].
+# Our names to Mavera's. All are [I] except workspace_id, which a new focus group requires [G].
 STUDY_FIELDS: Final[Mapping[str, str]] = {
     "name": "name",
     "workspace_id": "workspace_id",
     "persona_ids": "persona_ids",
-    "respondents": "sample_size",  # for the whole study by the credit guide [G]; one job reads as per persona
+    "respondents": "sample_size",  # per study by the credit guide [G]; one job's page reads as per persona
     "questions": "questions",
     # Inside a question:
     "order": "order",
@@ -156,8 +156,8 @@ STUDY_RESPONDENTS: Final = (10, 200)  # [U], "200+"
 STUDY_NAME_CHARACTERS: Final = 100  # [I], that of a persona
 QUESTION_CHARACTERS: Final = 1_000  # [I]
 
-# Spellings of states, also of brand voices [I], compared without case. Any other state has ended once there
-# are results; without them it is still at work.
+# Spellings of states, also of brand voices [I], compared without case. In any other state, an object is done
+# if it has results, or else still running.
 COMPLETED: Final = frozenset({"completed", "complete", "ready"})
 FAILED: Final = frozenset({"failed", "error", "cancelled"})  # [I]
 AT_WORK: Final = frozenset(  # [I]
@@ -166,14 +166,14 @@ AT_WORK: Final = frozenset(  # [I]
 
 
 class QuestionType(NamedTuple):
-    """What a question must bring: a scale, with one of `ends` where not any will do, and its lists."""
+    """The required parts of a question: a scale, limited to `ends` if given, and lists."""
 
     scale: bool = False
     ends: tuple[tuple[int, int], ...] = ()
     lists: Mapping[str, int] = {}  # name to the fewest entries
 
 
-# The twelve types [U]; their spelling and what each needs [I].
+# The twelve types [U]; their spelling and required parts [I].
 QUESTION_TYPES: Final[Mapping[str, QuestionType]] = {
     "NPS": QuestionType(),
     "LIKERT": QuestionType(scale=True, ends=((1, 5), (1, 7))),

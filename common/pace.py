@@ -1,4 +1,4 @@
-"""When the next request may leave: one rule for every vendor that is read and for Mavera."""
+"""The pace of requests: one rule for every vendor and for Mavera."""
 
 import math
 import re
@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 LONGEST_WAIT_SECONDS = 90.0
 SPARE_SECONDS = 0.1
-"""How long after a window begins anew the next request leaves."""
+"""How long after the start of a new window the next request leaves."""
 LONGEST_WINDOW_SECONDS = 3_600.0
-"""Of a rate limit that a vendor states in a header; a longer one is not a pace but a refusal."""
+"""The longest window of a rate limit in a header; a longer one means a refusal instead of a pace."""
 
 
 class Turn(NamedTuple):
@@ -25,7 +25,7 @@ class Turn(NamedTuple):
 
 
 class Pace:
-    """When the next request to a bucket may leave: windows that the vendor counts, and pauses it asked for.
+    """Schedule the requests to each bucket, by the vendor's windows and the pauses it asks for.
 
     Windows are sliding: no stretch of a window's length has more requests than it allows, wherever the vendor
     starts counting. A turn is counted before it is slept out, so threads queue in order. No pause is longer

@@ -1,8 +1,8 @@
-"""Keeps a line for each run of a step, and says in one line when a run changes how things stand.
+"""Keep a line for each run of a step, and send a notice when the state of a step changes.
 
-The lines stand in a file of their own, `RUNS_PATH`: a run that cannot open the warehouse leaves its line all
-the same. Transform loads them, and `marts.fct_runs` is what to read. Each run writes one line when it begins
-and one when it ends, so that one that died is seen as well.
+The lines are in a separate file, `RUNS_PATH`, so that a run without access to the warehouse leaves one too.
+Transform loads them into `marts.fct_runs`. Each run writes one line at its start and one at its end, so that
+dead runs show as well.
 """
 
 import json
@@ -32,19 +32,19 @@ BUDGET_SHARE_TO_TELL: Final = 0.8
 NOTICE_SECONDS: Final = 10
 DETAIL_CHARACTERS: Final = 300
 NOTICE_CHARACTERS: Final = 500
-CANNOT: Final = "cannot be written"  # as every error of a read-only disk has it
+CANNOT: Final = "cannot be written"  # in every error of a read-only disk
 
 
 class NotDeliveredError(Exception):
-    """A heartbeat did not arrive; the text says why."""
+    """A heartbeat was not delivered; the text says why."""
 
 
 @dataclass
 class Run:
-    """What a step says of itself before it ends; what it does not measure stays None.
+    """A step's report about itself; numbers that it does not measure stay None.
 
-    `detail` is its last line, or what failed.
-    `held` maps each record that is held to the reason; `spent` and `budget` are credits of the month.
+    `detail` is its last line or its failure. `held` maps each withheld record to the reason. `spent` and
+    `budget` are credits of the month.
     """
 
     outcome: Outcome = "well"
@@ -58,7 +58,7 @@ class Run:
     budget: int = 0
 
     def fail(self, complaints: Sequence[str]) -> None:
-        """Note what failed; nothing where nothing did."""
+        """Record failures; do nothing without any."""
         if complaints:
             more = f" (and {len(complaints) - 1} more)" if complaints[1:] else ""
             self.outcome, self.detail = "failed", complaints[0] + more
@@ -66,7 +66,7 @@ class Run:
 
 @dataclass
 class _Told:
-    """What was said last about a step, so that a change is told once."""
+    """The last notice about a step, so that each change is reported once."""
 
     failing: bool = False
     held: list[str] = field(default_factory=list)
@@ -75,9 +75,9 @@ class _Told:
 
 @contextmanager
 def recorded(settings: Settings, step: str, scope: Sequence[str] = ()) -> Iterator[Run]:
-    """Write when `step` began and how it ended, whatever ended it, and tell what changed.
+    """Record the start and end of `step`, however it ends, and report what changed.
 
-    `scope` names the part of it that was asked for, such as sources. An exception passes through.
+    `scope` names the requested part, such as sources. An exception passes through.
     """
     run, began_at = Run(), datetime.now(UTC)
     told, left_open = _last(settings, step)
@@ -106,14 +106,14 @@ def recorded(settings: Settings, step: str, scope: Sequence[str] = ()) -> Iterat
         raise
     finally:
         unwritten = ending.write(run.outcome) or unwritten
-        # Where the disk itself is read-only, the error that ends the run says so.
+        # If the disk is read-only, the error that ends the run says so.
         if unwritten and CANNOT not in run.detail:
             typer.echo(f"warn  {unwritten}: this run is not in it", err=True)
 
 
 @dataclass
 class _Ending:
-    """The line that ends a run, written once: by the run itself, or by a Ctrl-C that did not wait for it."""
+    """The line that ends a run, written once: by the run, or by a Ctrl-C that did not wait for it."""
 
     settings: Settings
     step: str
@@ -123,7 +123,7 @@ class _Ending:
     turn: Lock = field(default_factory=Lock)
 
     def write(self, outcome: Outcome) -> str:
-        """Write the line; return why it could not be written, if so."""
+        """Write the line; return the reason if that failed."""
         if not self.turn.acquire(blocking=False):
             return ""
         run = self.run
@@ -145,7 +145,7 @@ class _Ending:
 
 
 def _tell(settings: Settings, step: str, run: Run, told: _Told, month: str) -> None:
-    """Deliver what changed since the last notice; what could not be delivered is tried by the next run."""
+    """Deliver the changes since the last notice; the next run tries failed deliveries again."""
     fails = run.outcome in {"failed", "not started"}
     if fails and not told.failing:
         told.failing = _deliver(settings, f"{step} {run.outcome}: {run.detail}")
@@ -167,7 +167,7 @@ def _named(keys: Sequence[str], reasons: Mapping[str, str]) -> str:
 
 
 def _deliver(settings: Settings, words: str) -> bool:
-    """Hand one line to whoever the settings name; True where it got there, or where nobody is named."""
+    """Deliver one line to the receivers in the settings; True if it arrived or there are none."""
     line = f"mavera-warehouse: {outside.words(words, NOTICE_CHARACTERS)}"
     try:
         if settings.notice_url:
@@ -181,7 +181,7 @@ def _deliver(settings: Settings, words: str) -> bool:
             )
             if done.returncode:
                 return _undelivered(f"NOTICE_COMMAND ended with {done.returncode}")
-    except OSError as error:  # of requests as well; its text may hold the address, which is a secret
+    except OSError as error:  # also from requests; its text may contain the address, a secret
         return _undelivered(type(error).__name__)
     except subprocess.TimeoutExpired:
         return _undelivered(f"NOTICE_COMMAND took over {NOTICE_SECONDS} s")
@@ -189,19 +189,19 @@ def _deliver(settings: Settings, words: str) -> bool:
 
 
 def escaped(line: str) -> str:
-    """Return a line as a chat in Slack's format shows it: it calls nobody and links nowhere."""
+    """Escape a line for a chat in Slack's format, so that it mentions nobody and links nowhere."""
     for sign, entity in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         line = line.replace(sign, entity)
-    # Addresses become links, and names are called, without any sign around them.
+    # Slack links addresses and mentions names even without markup.
     line = re.sub(r"\b(\w+):(?=//)|\b(mailto|tel):", lambda found: f"{found[1] or found[2]}\u200b:", line)
     return re.sub(r"@(?=\w)", "@\u200b", line)
 
 
 def _send(url: SecretStr, body: Mapping[str, str]) -> int:
-    """Post to an address of the settings and return the status.
+    """Post to an address from the settings and return the status.
 
-    No redirect is followed and no `.netrc` is read: either would hand the words, or a password, to a host
-    that the settings do not name.
+    No redirect is followed and no `.netrc` is read: either could send the text, or a password, to a host that
+    is not in the settings.
     """
     import requests
 
@@ -211,15 +211,15 @@ def _send(url: SecretStr, body: Mapping[str, str]) -> int:
         timeout=NOTICE_SECONDS,
         allow_redirects=False,
         auth=lambda request: request,
-        stream=True,  # what it answers is not read
+        stream=True,  # the answer is not read
     )
     return answer.status_code
 
 
 def beat(settings: Settings) -> None:
-    """Tell the address of HEARTBEAT_URL that a whole scheduled run ended well.
+    """Report to HEARTBEAT_URL that a scheduled run succeeded.
 
-    A service that expects this at a known time notices the run that never came. Raises NotDeliveredError.
+    A service that expects this at a known time notices a missing run. Raises NotDeliveredError.
     """
     if settings.heartbeat_url is None:
         return
@@ -237,7 +237,7 @@ def _undelivered(reason: str) -> bool:
 
 
 def lines(settings: Settings) -> Iterator[dict[str, Any]]:
-    """Give every line, oldest first; one that was cut off while it was written is left out."""
+    """Yield every complete line, oldest first."""
     if not settings.runs_path.exists():
         return
     with settings.runs_path.open(encoding="utf-8", errors="replace") as file:
@@ -251,7 +251,7 @@ def lines(settings: Settings) -> Iterator[dict[str, Any]]:
 
 
 def latest(settings: Settings) -> dict[str, dict[str, Any]]:
-    """Return the line that ended the last run of each step, by the step, those that ended first before."""
+    """Return the last ending line of each step, by step, in the order of their ends."""
     ends: dict[str, dict[str, Any]] = {}
     for line in lines(settings):
         if line.get("event") == "end":
@@ -261,7 +261,7 @@ def latest(settings: Settings) -> dict[str, dict[str, Any]]:
 
 
 def _last(settings: Settings, step: str) -> tuple[_Told, str]:
-    """Return what was last told of a step, and when the last run of it began if that one died."""
+    """Return the last notice about a step, and the start of its last run if that run died."""
     told, left_open = _Told(), None
     for line in lines(settings):
         if line.get("step") != step:
@@ -278,7 +278,7 @@ def _process() -> tuple[str, int]:
 
 
 def _is_alive(host: str, number: int) -> bool:
-    """Whether a process is at work; of another machine nobody knows, and it counts as alive."""
+    """Whether a process is running; a process of another machine counts as alive."""
     if host != socket.gethostname():
         return True
     try:
@@ -291,7 +291,7 @@ def _is_alive(host: str, number: int) -> bool:
 
 
 def _append(settings: Settings, line: Mapping[str, Any]) -> str:
-    """Write a line; where it cannot be written, which ends no run, return why."""
+    """Write a line; return the reason if that failed, which does not end the run."""
     path = settings.runs_path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -314,7 +314,7 @@ if __name__ == "__main__":
 
     @app.command(epilog=terminal.DEBUG_HELP)
     def heartbeat() -> None:
-        """Send the heartbeat of a scheduled run that ended well, where HEARTBEAT_URL is set."""
+        """Send the heartbeat of a successful scheduled run, if HEARTBEAT_URL is set."""
         beat(settings.load())
 
     terminal.run(

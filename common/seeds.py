@@ -1,4 +1,4 @@
-"""The fixed tables in `dbt_project/seeds/`: models read them as tables, Python reads the same files."""
+"""The seeds in `dbt_project/seeds/`: models read them as tables, Python reads the same files."""
 
 import csv
 from typing import Final
@@ -9,9 +9,9 @@ FOLDER: Final = settings.ROOT / "dbt_project" / "seeds"
 
 
 def rows(name: str, *columns: str) -> list[tuple[str, ...]]:
-    """Return these columns of every row of a seed, in its order.
+    """Return these columns of every row of a seed, in the file's order.
 
-    Raises SettingsError where the file has no such column or a row is short.
+    Raises SettingsError if the file has no such column or a row is too short.
     """
     path = FOLDER / f"{name}.csv"
     with path.open(encoding="utf-8", newline="") as file:

@@ -1,4 +1,4 @@
-"""The only reader of the environment: one validated object for every part of the project."""
+"""The only reader of the environment: one validated object for all parts of the project."""
 
 import os
 import re
@@ -20,7 +20,7 @@ from privacy import outside
 
 ROOT = Path(__file__).resolve().parents[1]
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
-# What a setting takes, by the names that JSON Schema has for it.
+# The values that a setting takes, by their names in JSON Schema.
 KINDS = {
     "integer": "a whole number",
     "number": "a number",
@@ -29,12 +29,12 @@ KINDS = {
     "date-time": "a moment such as 2026-11-20T06:00:00Z",
 }
 FROM_FILE = "_FILE"
-"""What is put after a secret's name to give a file that holds it."""
-# Others' settings that often share a file with ours; below a line `# not ours` anything may stand.
+"""The suffix of a secret's name that gives a file with the secret."""
+# Settings of other programs that often share a file with ours; below a line `# not ours`, any are allowed.
 OF_OTHERS = re.compile(r"POSTGRES_\w+|COMPOSE_\w+|(HTTPS?|FTP|ALL|NO|SOCKS)_PROXY|TZ")
 NOT_OURS = re.compile(r"#\s*not ours\b.*", re.IGNORECASE)
-# How alike a strange name and one of ours must be, 0 to 1, for a suggestion and for a slip in the
-# environment, which holds many names of others.
+# The similarity (0 to 1) of an unknown name and one of ours for a suggestion, and for a typo in the
+# environment, which has many names of other programs.
 ALIKE = 0.6
 MISTYPED = 0.83
 SHORT_NAME, SHORT_MISTYPED = 8, 0.88
@@ -70,13 +70,13 @@ def _below_root(path: Path) -> Path:
 
 
 def _listed(text: object) -> object:
-    """Names parted by commas."""
+    """Split names at commas."""
     return tuple(filter(None, map(str.strip, text.split(",")))) if isinstance(text, str) else text
 
 
 def _server(url: str) -> str:
-    """Refuse what would be taken apart elsewhere than was meant: a piece of a password could be shown."""
-    import sqlalchemy as sa  # here alone, for a ledger on a server alone: it takes its time
+    """Refuse an ambiguous URL: a wrong split could show a part of a password."""
+    import sqlalchemy as sa  # here because it is slow, and only a server's ledger needs it
 
     if url.count("@") > 1:
         raise ValueError("has more than one @: within a user or a password write it as %40")
@@ -104,7 +104,7 @@ DriftPolicy = Literal["leave", "restore", "adopt"]
 
 
 class Settings(BaseSettings):
-    """Keys, money, privacy, paths, under their names in the environment; `.env.example` explains each.
+    """Keys, money, privacy and paths, by their names in the environment; `.env.example` explains each.
 
     Relative paths start at the project's folder. Secrets print as asterisks.
     """
@@ -169,11 +169,11 @@ class Settings(BaseSettings):
     run_at: datetime | None = None
 
     def now(self) -> datetime:
-        """The moment this run counts as its start, in UTC; `RUN_AT` replaces the clock to replay a day."""
+        """The start of this run in UTC; `RUN_AT` replaces the clock to replay a day."""
         return (self.run_at or datetime.now(UTC)).astimezone(UTC)
 
     def secrets(self) -> list[str]:
-        """Return every key and password among the settings, for what must not show one."""
+        """Return every key and password among the settings, for code that must not show them."""
         held = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
         password = urlsplit(self.ledger_url).password
         return [*held, *([password, unquote(password)] if password else [])]
@@ -187,19 +187,19 @@ class Settings(BaseSettings):
 
     @property
     def salt_path(self) -> Path:
-        """The salt of all hashes that stand for people, beside the tombstones."""
+        """The file with the salt of all hashes of people, beside the tombstones."""
         return self.forgotten_path.with_name("salt")
 
     @property
     def private_paths(self) -> list[Path]:
-        """Files and folders with personal data or money: nobody but their owner may read them."""
+        """Files and folders with personal data or money: only their owner may read them."""
         kept = [self.warehouse_path, self.pipelines_path, self.forgotten_path, self.salt_path, self.runs_path]
         if self.ledger_url.startswith("sqlite:///"):
             kept.append(Path(self.ledger_url.removeprefix("sqlite:///")))
         return kept + ([ROOT / "data"] if any(path.is_relative_to(ROOT / "data") for path in kept) else [])
 
     def world_of(self, vendor: str) -> Literal["sandbox", "live"]:
-        """Whether `vendor` answers from this machine or from the internet; the two never share a file."""
+        """Whether `vendor` is on this machine or on the internet; the two never share a file."""
         host = urlsplit(getattr(self, f"{vendor}_base_url")).hostname
         return "sandbox" if host in LOOPBACK else "live"
 
@@ -211,16 +211,15 @@ def names() -> frozenset[str]:
 
 
 def without_secrets() -> dict[str, str]:
-    """Return this process's environment for a command of somebody else's: without keys, or files of keys."""
+    """Return this process's environment for other programs: without keys and names of key files."""
     kept_back = {*_secrets(), *(f"{name}{FROM_FILE}" for name in _secrets())}
     return {name: value for name, value in os.environ.items() if name.upper() not in kept_back}
 
 
 def load() -> Settings:
-    """Read the environment, then `.env` (or the file that `ENV_FILE` names).
+    """Read the environment, then `.env` (or the file in `ENV_FILE`).
 
-    Raises SettingsError that names the first setting that is unknown or wrong, and what it takes, never its
-    value.
+    Raises SettingsError, which names the first unknown or wrong setting and its type, never its value.
     """
     named = os.environ.get("ENV_FILE")
     file = Path(named) if named else ROOT / ".env"
@@ -231,7 +230,7 @@ def load() -> Settings:
     if unknown := next(_mistyped(in_environment), None):
         raise SettingsError(f"{unknown}. Correct it in the environment, or remove it there")
     secrets = {**_from_files(in_file, file.name), **_from_files(in_environment, "the environment")}
-    # A secret itself in the environment wins over a file of it that is named in `.env`.
+    # A secret in the environment takes precedence over a secret file in `.env`.
     given: dict[str, Any] = {
         name.lower(): value for name, value in secrets.items() if name not in in_environment
     }
@@ -245,7 +244,7 @@ def load() -> Settings:
         reason = first["msg"].removeprefix("Value error, ") if is_ours else f"must be {_taken(name)}"
         if first["type"] == "int_parsing" and SEPARATED.fullmatch(str(first["input"])):
             reason += ", in digits alone, such as 1000"
-    except NotReadError as error:  # of a setting that is JSON
+    except NotReadError as error:  # from a JSON setting
         (name,) = re.findall(r'field "(\w+)"', str(error))
         reason = f"must be {_taken(name)}"
     else:
@@ -254,13 +253,13 @@ def load() -> Settings:
 
 
 def _secrets() -> list[str]:
-    """Return the settings that hold a secret: their value may be kept in a file of its own."""
+    """Return the settings that are secrets: their value may be in a separate file."""
     fields = Settings.model_fields.items()
     return [name.upper() for name, field in fields if "SecretStr" in str(field.annotation)] + ["LEDGER_URL"]
 
 
 def _read(file: Path) -> dict[str, str]:
-    """Return what a file of settings holds. Raises SettingsError at the first line that is no setting."""
+    """Return the settings in a file. Raises SettingsError at the first line that is not a setting."""
     found: dict[str, str] = {}
     try:
         with file.open(encoding="utf-8") as stream:
@@ -285,7 +284,7 @@ def _read(file: Path) -> dict[str, str]:
 
 
 def _mistyped(given: Mapping[str, str]) -> Iterator[str]:
-    """Say which names in the environment are slips of ours; all other names there are somebody else's."""
+    """Yield a message for each name in the environment that is a typo of ours; ignore all other names."""
     for name in given.keys() - names() - {"ENV_FILE"}:
         alike = SHORT_MISTYPED if len(name) < SHORT_NAME else MISTYPED
         if _nearest(name, alike):
@@ -298,7 +297,7 @@ def _unknown(name: str) -> str:
 
 
 def _nearest(name: str, alike: float) -> str:
-    """Return the setting whose name is most like this one, "" where none is like it."""
+    """Return the setting with the most similar name, or "" if none is similar."""
     stem = name.removesuffix(FROM_FILE)
     among = _secrets() if stem != name else [each.upper() for each in Settings.model_fields]
     nearest = get_close_matches(stem, among, 1, alike)
@@ -306,7 +305,7 @@ def _nearest(name: str, alike: float) -> str:
 
 
 def _from_files(given: Mapping[str, str], where: str) -> dict[str, str]:
-    """Return the secrets that `NAME_FILE` points to, as Docker and Kubernetes hand them over."""
+    """Return the secrets in files given as `NAME_FILE`, as Docker and Kubernetes provide them."""
     found = {}
     for name in _secrets():
         path = given.get(f"{name}{FROM_FILE}")
@@ -326,9 +325,9 @@ def _from_files(given: Mapping[str, str], where: str) -> dict[str, str]:
 
 
 def _taken(name: str) -> str:
-    """Say in words what a setting takes, from the types and bounds of its field."""
+    """Describe the values that a setting takes, from the types and bounds of its field."""
     schema = Settings.model_json_schema()["properties"][name]
-    schema |= schema.get("anyOf", [{}])[0]  # of one that may be left empty
+    schema |= schema.get("anyOf", [{}])[0]  # of an optional setting
     if "enum" in schema:
         return f"one of {', '.join(schema['enum'])}"
     if "pattern" in schema:

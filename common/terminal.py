@@ -1,12 +1,12 @@
-"""How every command meets a terminal: a mistake is one line, Ctrl-C is one line, and unencodable letters and
-closed pipes never abort a run.
+"""The behavior of every command in a terminal: a mistake or Ctrl-C prints one line, and unencodable
+characters and closed pipes never abort a run.
 
-Commands import it first: loading the rest takes a second or two, in which somebody may press Ctrl-C.
+Commands import it first, because the other imports take a second or two, and Ctrl-C may come during them.
 
-Ctrl-C ends a command at once. Python tells only its main thread of a signal, which may be deep in a library
-that keeps the KeyboardInterrupt to itself, or has put a handler of its own in place of ours. A thread
-therefore hears every press as well, and ends the process where it does not end by itself. Any instant is a
-good one to end at: whatever was not committed is done again by the next run.
+Ctrl-C ends a command at once. Python delivers signals to its main thread only. That thread may be in a
+library that swallows KeyboardInterrupt or has replaced our handler. A second thread therefore receives every
+press as well, and ends the process if it does not end by itself. A run may end at any moment: the next run
+repeats everything that was not committed.
 """
 
 import io
@@ -35,19 +35,19 @@ DEBUG_HELP = "With --debug, errors show where they were raised."
 FAILED = 1
 NOT_STARTED = 2
 GRACE_SECONDS = 0.5
-"""How long a command that was interrupted may take to put its files in order."""
+"""How long an interrupted command may take to clean up its files."""
 
 _rights_taken = os.umask(0o022)
-os.umask(_rights_taken)  # there is no way to only ask
+os.umask(_rights_taken)  # the umask cannot be read without setting it
 
 
 def share(file: Path) -> None:
-    """Give a file that readers of other users may open the rights that the umask here leaves them."""
+    """Give a file that other users may read the rights that the umask allows."""
     file.chmod(0o666 & ~_rights_taken)
 
 
 def make_shared_folder(folder: Path) -> None:
-    """Make a folder, and missing ones above it, with the rights that the umask here leaves others."""
+    """Create a folder and its missing parents with the rights that the umask allows."""
     for each in [parent for parent in (*reversed(folder.parents), folder) if not parent.exists()]:
         each.mkdir()
         each.chmod(0o777 & ~_rights_taken)
@@ -55,14 +55,14 @@ def make_shared_folder(folder: Path) -> None:
 
 @dataclass
 class _State:
-    """What a Ctrl-C means right now: at first nothing has begun, and nothing needs to be put in order."""
+    """The current effect of Ctrl-C; at first, nothing has begun and there is nothing to clean up."""
 
     words: str = "stopped before anything was done"
     code: int = NOT_STARTED
     grace_seconds: float = 0.0
     is_left_to_command: bool = False
     was_interrupted: bool = False
-    hushed: int | None = None  # the error stream as it was before everything was hushed
+    hushed: int | None = None  # the error stream before it was silenced
     is_ending: bool = False
     last_acts: list[Callable[[], object]] = field(default_factory=list)
 
@@ -79,16 +79,16 @@ def run(
 ) -> NoReturn:
     """Run a typer application to its end and leave with its exit code.
 
-    `mistakes` are errors whose text says what to do: one line and code 2, or, with --debug anywhere among the
-    arguments, a traceback before it; those of `half_done` end with code 1. Ctrl-C ends with the words
-    `stopped` and code 1, whatever a library made of it on its way up. An application without mistakes reads
-    --debug itself.
+    `mistakes` are errors whose text says what to do: they print one line and end with code 2. With --debug
+    anywhere in the arguments, a traceback comes first. `half_done` errors end with code 1. Ctrl-C prints
+    `stopped` and ends with code 1, even if a library has turned it into another error. An application without
+    mistakes reads --debug itself.
     """
-    if sys.stdout is sys.__stdout__:  # a test may have put something else there
+    if sys.stdout is sys.__stdout__:  # a test may have replaced it
         sys.stdout, sys.stderr = _patient(sys.stdout), _patient(sys.stderr)
         if _logs_json():
             sys.stderr = cast(TextIO, JsonLines(sys.stderr))
-    os.umask(0o077)  # personal data and money are nobody else's to read; what is shared says so
+    os.umask(0o077)  # only the owner may read personal data and money; shared files set their own rights
     is_debugging = DEBUG in sys.argv
     _state.words, _state.code, _state.grace_seconds = stopped, FAILED, GRACE_SECONDS
     _state.was_interrupted = False
@@ -110,27 +110,27 @@ def run(
         code = ended.code
     if was_interrupted():
         _end_at_once(stopped, FAILED)
-    # The outcome is known. Who presses Ctrl-C while Python tidies up ends that, and changes nothing else.
+    # The outcome is known. Ctrl-C during Python's cleanup ends only the cleanup.
     _state.words, _state.code, _state.grace_seconds = "", code if isinstance(code, int) else 0, 0.0
     sys.exit(code)  # type: ignore[arg-type]
 
 
 def _typed() -> str | None:
-    """Return the command as the docs have people type it, for its help; None where it is no module's."""
+    """Return the command as in the docs, for its help; None if it is not a module."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     return f"python -m {spec.name.removesuffix('.__main__')}" if spec else None
 
 
 def was_interrupted() -> bool:
-    """Whether somebody pressed Ctrl-C, for who calls a library that makes another error of it."""
+    """Whether Ctrl-C was pressed, for callers of libraries that turn it into another error."""
     return _state.was_interrupted
 
 
 @contextmanager
 def left_to_command() -> Iterator[None]:
-    """Let a command deal with Ctrl-C itself within the block: a prompt, or one that ends a call first."""
+    """Let a command handle Ctrl-C itself within the block, such as a prompt or a call in flight."""
     before, _state.is_left_to_command = _state.is_left_to_command, True
-    # The watcher must not hear a press of this block after its end. Only the main thread may stop it.
+    # The watcher must not receive a press of this block after its end. Only the main thread may stop it.
     is_main = threading.current_thread() is threading.main_thread()
     heard = signal.set_wakeup_fd(-1) if is_main else -1
     try:
@@ -143,7 +143,7 @@ def left_to_command() -> Iterator[None]:
 
 @contextmanager
 def last_act(act: Callable[[], object]) -> Iterator[None]:
-    """Have `act` called where Ctrl-C ends the process before the block has ended by itself."""
+    """Call `act` if Ctrl-C ends the process before the block has ended."""
     _state.last_acts.append(act)
     try:
         yield
@@ -152,9 +152,7 @@ def last_act(act: Callable[[], object]) -> Iterator[None]:
 
 
 class _Pipe(io.FileIO):
-    """A stream that goes on when nobody reads it any more: that changes nothing of what is done, and of how
-    it ended.
-    """
+    """A stream that ignores closed pipes: they change neither the work nor its exit code."""
 
     def write(self, data: "Buffer", /) -> int:
         try:
@@ -164,7 +162,7 @@ class _Pipe(io.FileIO):
 
 
 def _patient(stream: TextIO) -> TextIO:
-    """The same stream for whoever stops reading, and for a locale without a letter: its code is printed."""
+    """Return a stream that tolerates closed pipes, and prints the codes of unencodable characters."""
     stream.flush()
     return io.TextIOWrapper(
         io.BufferedWriter(_Pipe(stream.fileno(), "w", closefd=False)),
@@ -175,16 +173,16 @@ def _patient(stream: TextIO) -> TextIO:
 
 
 def _logs_json() -> bool:
-    from common import settings  # every command has loaded it by now
+    from common import settings  # every command has already loaded it
 
     try:
         return settings.load().log == "json"
-    except settings.SettingsError:  # which the command itself will say
+    except settings.SettingsError:  # the command itself reports it
         return False
 
 
 class JsonLines(io.TextIOBase):
-    """A stream that turns each line into a JSON object: when it was written, its level, its text."""
+    """A stream that turns each line into a JSON object with its time, level and text."""
 
     LEVELS: Final = {"error": "error", "fail": "error", "warn": "warning"}
 
@@ -223,7 +221,7 @@ class JsonLines(io.TextIOBase):
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:
-    """Hear a press in the main thread."""
+    """Handle Ctrl-C in the main thread."""
     if _state.is_ending:
         return
     if not _state.is_left_to_command:
@@ -235,7 +233,7 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _watch(presses: int) -> None:
-    """Hear every press, whatever the main thread is at; after the first, wait for a second or a moment."""
+    """Receive every press, whatever the main thread does; after the first, wait for another or a moment."""
     while True:
         (number,) = os.read(presses, 1)
         if number != signal.SIGINT or _state.is_left_to_command:
@@ -247,7 +245,7 @@ def _watch(presses: int) -> None:
 
 
 def _hush() -> None:
-    """Keep what libraries say of an interrupt from the terminal; the last words still get there."""
+    """Silence libraries about an interrupt; our own last line is still printed."""
     with _one_at_a_time:
         if _state.hushed is None:
             _state.hushed = os.dup(2)
@@ -257,13 +255,13 @@ def _hush() -> None:
 
 
 def _end_at_once(words: str, code: int, *, forced: bool = False) -> NoReturn:
-    """Say why and end. Threads of a library have nothing to save and would be waited for, and Python forgets
-    the code of who leaves after an interrupt within an import.
+    """Print the reason and end at once, without waiting for a library's threads, which have nothing to save.
+    After an interrupt within an import, Python would lose the exit code.
     """
     with _one_at_a_time:
         is_second, _state.is_ending = _state.is_ending, True
     if is_second:
-        while True:  # the other thread is at it
+        while True:  # the other thread ends the process
             time.sleep(1)
     _hush()
     try:
@@ -275,13 +273,13 @@ def _end_at_once(words: str, code: int, *, forced: bool = False) -> NoReturn:
             line = sys.stderr.of(words) if isinstance(sys.stderr, JsonLines) else f"{words}\n"
             os.write(_state.hushed or 2, line.encode())
         if shared := sys.modules.get("multiprocessing.util"):
-            shared._run_finalizers(0)  # semaphores that were left would be complained of after the last line
+            shared._run_finalizers(0)  # otherwise warnings about leaked semaphores would follow
     finally:
         os._exit(code)
 
 
 def _say_no_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Stand in for Python's own last words, for a Ctrl-C that comes before a command runs."""
+    """Replace Python's traceback for a Ctrl-C that comes before a command runs."""
     if issubclass(kind, KeyboardInterrupt):
         _end_at_once(_state.words, _state.code)
     else:
@@ -289,10 +287,10 @@ def _say_no_traceback(kind: type[BaseException], error: BaseException, trace: Tr
 
 
 def _is_command() -> bool:
-    """Whether this process is one of the project's commands, and no other program that imports from it.
+    """Whether this process is one of the project's commands and not another program that imports from it.
 
-    Code given to `python -c` is a command if it imports this module itself. A worker of pytest-xdist is such
-    a process as well, and reads its code from a pipe: it would be ended in the middle of a test.
+    Code for `python -c` is a command if it imports this module itself. A worker of pytest-xdist is such a
+    process too, but reads its code from a pipe: it must not be ended in the middle of a test.
     """
     if sys.argv[0] == "-c":
         return any("import terminal" in argument for argument in sys.orig_argv)
@@ -301,7 +299,7 @@ def _is_command() -> bool:
 
 
 def _listen() -> None:
-    """Hear Ctrl-C from the first import on."""
+    """Handle Ctrl-C from the first import on."""
     if threading.current_thread() is not threading.main_thread() or not _is_command():
         return
     hearing, telling = os.pipe()

@@ -1,4 +1,4 @@
-"""Opens a warehouse file, puts a file in place of another, and says in one line what went wrong there."""
+"""Open warehouse files, replace files, and explain failures in one line."""
 
 import os
 import re
@@ -12,16 +12,16 @@ import duckdb
 from common import terminal
 
 LITTLE_ROOM_BYTES = 16_000_000
-"""With less, an error that nothing else explains comes from there."""
+"""With less free space, an otherwise unexplained error is due to the disk."""
 DAMAGED = re.compile(
     "not a valid DuckDB database|Could not read enough bytes|[Cc]orrupt|checksum|INTERNAL Error|"
     "Serialization Error|has been invalidated"
 )
-"""What DuckDB says of a file that was cut short or overwritten."""
+"""DuckDB's errors for a truncated or overwritten file."""
 
 
 REFUSALS = ("Permission denied", "Read-only file system", "Is a directory", "Not a directory", "File exists")
-"""Why a system writes nothing there, in its own words."""
+"""The system's errors for a path that it cannot write."""
 
 
 CONFINED = """
@@ -37,10 +37,10 @@ class WarehouseError(Exception):
 def connect(
     path: Path, *, read_only: bool = False, create: bool = False, is_copy: bool | None = None
 ) -> duckdb.DuckDBPyConnection:
-    """Return a connection in UTC. Raises WarehouseError where the file is missing, locked or damaged.
+    """Return a connection in UTC. Raises WarehouseError if the file is missing, locked or damaged.
 
-    Only `create` makes a missing file: who merely looks must not leave an empty warehouse behind. What is
-    opened to read is the published copy unless `is_copy` says otherwise; damaged, each has its own remedy.
+    Only `create` makes a missing file, so that readers never leave an empty warehouse. A file opened to read
+    is the published copy unless `is_copy` says otherwise; this decides the remedy for damage.
     """
     if not create and not path.exists():
         raise WarehouseError(f"{path.name} is not there yet. Run make ingest transform first")
@@ -55,7 +55,7 @@ def connect(
 
 
 def read_copy(path: Path) -> duckdb.DuckDBPyConnection:
-    """Return a connection to the published copy that reaches nothing else: no other file and no network.
+    """Return a connection to the published copy without access to other files or the network.
 
     Raises WarehouseError as `connect` does.
     """
@@ -65,9 +65,9 @@ def read_copy(path: Path) -> duckdb.DuckDBPyConnection:
 
 
 def require_whole(copy: Path) -> None:
-    """Raise WarehouseError where a published copy does not open, or was cut short.
+    """Raise WarehouseError if a published copy does not open or is truncated.
 
-    DuckDB opens a file that lacks blocks, and notices only when somebody reads them.
+    DuckDB opens a file that lacks blocks, and notices only when they are read.
     """
     with connect(copy, read_only=True) as connection:
         query = "select sum(block_size * total_blocks) from pragma_database_size()"
@@ -83,10 +83,10 @@ def quoted(text: object) -> str:
 
 @contextmanager
 def beside(target: Path, *, is_shared: bool = False) -> Iterator[Path]:
-    """Give a path to write to, and move the finished file into `target`'s place in one step.
+    """Yield a path to write to, and move the finished file to `target` in one step.
 
-    A shared file gets the rights that other programs would give a new file here, and so does its folder where
-    it is made; any other is its owner's alone. Raises WarehouseError where the disk is full.
+    A shared file, and its folder if new, gets the usual rights of new files here; any other file is readable
+    by its owner only. Raises WarehouseError if the disk is full.
     """
     if is_shared:
         terminal.make_shared_folder(target.parent)
@@ -108,9 +108,9 @@ def beside(target: Path, *, is_shared: bool = False) -> Iterator[Path]:
 
 
 def remove_drafts(target: Path) -> list[Path]:
-    """Remove what killed processes left of writing `target`, and return it: it may hold anybody's rows.
+    """Remove and return the drafts of `target` that killed processes left: they may contain anybody's rows.
 
-    Only who keeps all other writers of `target` away may call it.
+    The caller must have locked out all other writers of `target`.
     """
     left = [path for path in target.parent.glob(f".{target.name}.*") if path.is_file()]
     for draft in left:
@@ -124,14 +124,14 @@ def open_to_others(paths: Iterable[Path]) -> list[Path]:
 
 
 def keep_private(paths: Iterable[Path]) -> None:
-    """Take the rights of other users from what an earlier version, or a copy, left open to them."""
+    """Remove other users' rights from files that an earlier version, or a copy, left open to them."""
     for path in open_to_others(paths):
         with suppress(PermissionError):  # another user's file: doctor names it
             path.chmod(path.stat().st_mode & ~0o077)
 
 
 def rewrite(path: Path) -> None:
-    """Write the file anew: a row that was deleted stays readable in a freed page of the old one."""
+    """Write the file again: deleted rows stay readable in freed pages of the old file."""
     with beside(path) as draft, duckdb.connect() as connection:
         connection.execute(f"attach {quoted(path)} as before (read_only)")
         connection.execute(f"attach {quoted(draft)} as after")
@@ -140,7 +140,7 @@ def rewrite(path: Path) -> None:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether an error, whichever library wrapped it, comes from a disk without room."""
+    """Whether an error, wrapped by any library, comes from a full disk."""
     return "No space left on device" in str(error)
 
 
@@ -153,7 +153,7 @@ def _full(path: Path) -> str:
 
 
 def explain(path: Path, error: Exception, *, is_copy: bool = False) -> str:
-    """Say in one line why `path`, the warehouse or its published copy, did not open, and how to go on."""
+    """Return one line with the reason why the warehouse or copy at `path` did not open, and the remedy."""
     text = str(error)
     if is_full(error):
         return _full(path)
@@ -170,7 +170,7 @@ def explain(path: Path, error: Exception, *, is_copy: bool = False) -> str:
     if reasons or not path.parent.exists():
         reason = reasons[0] if reasons else "its folder cannot be made"
         return f"{path} cannot be written: {reason}. Change that, or set another path in .env"
-    # A library that could not write a file may stumble over its absence later, and say only that.
+    # A library that could not write a file may fail later and report only its absence.
     if shutil.disk_usage(path.parent).free < LITTLE_ROOM_BYTES:
         return _full(path)
     return f"{path}: {text.splitlines()[0]}"

@@ -1,7 +1,7 @@
-"""`make backup` and `make restore`: an encrypted file of everything that could not be had again.
+"""`make backup` and `make restore`: an encrypted file of everything that cannot be recreated.
 
-That is the ledger, the salt, the tombstones of forgotten people, the history of runs, and the raw part of the
-warehouse, which holds what the vendors forget. Models, published copy and report are built from these.
+It contains the ledger, the salt, the tombstones of forgotten people, the history of runs, and the raw part of
+the warehouse, because vendors delete old data. Models, published copy and report are built from these.
 """
 
 from common import terminal  # isort: split
@@ -31,7 +31,7 @@ from common import warehouse
 MAGIC: Final = b"mavera-warehouse backup 1\n"
 SALT_BYTES: Final = 16
 BLOCK_BYTES: Final = 4_000_000
-HEAD: Final = struct.Struct(">Q?")  # which block it is, and whether the last
+HEAD: Final = struct.Struct(">Q?")  # the number of the block, and whether it is the last
 LEDGER, RAW = "ledger.jsonl", "raw.duckdb"
 DEFAULT: Final = Path("backup/mavera-warehouse.backup")
 
@@ -40,7 +40,7 @@ File = Annotated[Path, typer.Argument(help="The encrypted file.")]
 
 
 class BackupError(Exception):
-    """A backup cannot be made or restored; nothing was changed, the text says what to do."""
+    """A backup cannot be made or restored; nothing was changed, and the text says what to do."""
 
 
 # --- encryption --------------------------------------------------------------------------------------
@@ -52,7 +52,7 @@ def _cipher(passphrase: str, salt: bytes) -> Fernet:
 
 
 class _Encrypting:
-    """A file to write to: each block is encrypted and signed with its place, and the last is marked."""
+    """An encrypted file: each block is encrypted and signed with its place, and the last is marked."""
 
     def __init__(self, file: IO[bytes], passphrase: str) -> None:
         salt = os.urandom(SALT_BYTES)
@@ -77,7 +77,7 @@ class _Encrypting:
 
 
 def _decrypted(file: IO[bytes], passphrase: str, name: str) -> Iterator[bytes]:
-    """Give the blocks of a backup. Raises BackupError where one is missing, altered or out of its place."""
+    """Yield the blocks of a backup. Raises BackupError if one is missing, altered or out of place."""
     if file.read(len(MAGIC)) != MAGIC:
         raise BackupError(f"{name} is no backup of this project")
     cipher = _cipher(passphrase, file.read(SALT_BYTES))
@@ -101,13 +101,13 @@ def _decrypted(file: IO[bytes], passphrase: str, name: str) -> Iterator[bytes]:
         raise damaged
 
 
-# --- what is in it -----------------------------------------------------------------------------------
+# --- contents ----------------------------------------------------------------------------------------
 
 
 def make(settings: environment.Settings, target: Path) -> list[str]:
-    """Write a backup to `target`, in place of one of that name; return what is in it.
+    """Write a backup to `target`, replacing an older one; return its parts.
 
-    Raises BackupError where there is no passphrase or nothing to back up.
+    Raises BackupError if there is no passphrase or nothing to back up.
     """
     passphrase = _passphrase(settings)
     with _folder(settings) as folder, warehouse.beside(target) as draft:
@@ -124,10 +124,10 @@ def make(settings: environment.Settings, target: Path) -> list[str]:
 
 
 def restore(settings: environment.Settings, source: Path) -> list[str]:
-    """Put everything in a backup into its place; return a line for each part.
+    """Restore everything in a backup; return a line for each part.
 
-    Existing files are never replaced. Raises BackupError, before anything is changed, where one is in the
-    way or the backup is not whole.
+    Existing files are never replaced. Raises BackupError, before any change, if one is in the way or the
+    backup is incomplete.
     """
     if not source.is_file():
         raise BackupError(f"there is no file {source}")
@@ -173,8 +173,8 @@ def _places(settings: environment.Settings) -> dict[str, Path]:
 
 
 def _copy_raw(path: Path, target: Path) -> None:
-    """Write the raw schemas of a warehouse, the loader's own state among them, into a file of their own."""
-    warehouse.connect(path, read_only=True, is_copy=False).close()  # says in words why it cannot be read
+    """Write the raw schemas of a warehouse, including the loader's state, to a separate file."""
+    warehouse.connect(path, read_only=True, is_copy=False).close()  # its error explains why it cannot be read
     with duckdb.connect(str(target)) as connection:
         connection.execute(f"attach {warehouse.quoted(path)} as whole (read_only)")
         tables = connection.execute(
@@ -186,7 +186,7 @@ def _copy_raw(path: Path, target: Path) -> None:
         for schema, table, sql in tables:
             connection.execute(sql)
             if (schema, table) == ("raw_ops", "builds"):
-                continue  # no model is in here: the next transform builds them all
+                continue  # leave out models: the next transform builds them
             connection.execute(f'insert into "{schema}"."{table}" from whole."{schema}"."{table}"')
         views = connection.execute(
             "select sql from duckdb_views()"
@@ -214,7 +214,7 @@ def _passphrase(settings: environment.Settings) -> str:
 
 @contextmanager
 def _folder(settings: environment.Settings) -> Iterator[Path]:
-    """Give a folder of one's own, on the disk where everything else of this is."""
+    """Yield a temporary folder on the same disk as the rest."""
     home = settings.warehouse_path.parent
     home.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=home) as folder:

@@ -1,7 +1,7 @@
-"""Check that everything a run needs is there, and say what to do where it is not: `make doctor`.
+"""Check that everything a run needs is there, and say what to do if not: `make doctor`.
 
-It asks each vendor for one small page per scope, which costs no credits, and looks at the project's files. It
-writes nothing, and holds the warehouse for a few milliseconds at most.
+It requests one small page per scope from each vendor, which costs no credits, and checks the project's files.
+It writes nothing, and locks the warehouse for a few milliseconds at most.
 """
 
 from common import terminal  # isort: split
@@ -38,9 +38,9 @@ from transform import docs, stale
 
 PACKAGES: Final = ("dlt", "dbt-core", "duckdb")
 PATIENCE_SECONDS: Final = 10.0
-CLOCK_SECONDS: Final = 60  # further off, and what vendors date now looks late, or is refused as of the future
+CLOCK_SECONDS: Final = 60  # with a larger error, new rows look old or are refused as future
 COLUMNS: Final = 80
-LEAST_ROOM_BYTES: Final = 200_000_000  # less does not take a first load, its models and their copy
+LEAST_ROOM_BYTES: Final = 200_000_000  # enough for a first load, its models and their copy
 
 State = Literal["ok", "skip", "warn", "fail"]
 
@@ -48,7 +48,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 class Check(NamedTuple):
-    """One line of the report: how it stands with something, and what to do where it is not well."""
+    """One line of the report: the state of one thing, and the remedy if it is not ok."""
 
     state: State
     name: str
@@ -57,14 +57,14 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True)
 class Heard:
-    """What one vendor answered: lines for the report, and by how many seconds our clock is ahead of its."""
+    """The answers of one vendor: lines for the report, and how many seconds our clock is ahead of its."""
 
     checks: tuple[Check, ...]
     ahead: float | None = None
 
 
 def examine(settings: environment.Settings) -> Iterator[Check]:
-    """Give every check in the order of a run: the program, the vendors, this machine, the files."""
+    """Yield every check in the order of a run: the program, the vendors, this machine, the files."""
     yield _versions()
     if not any(source.key(settings) for source in vendors.SOURCES):
         yield Check(
@@ -72,7 +72,7 @@ def examine(settings: environment.Settings) -> Iterator[Check]:
             "keys",
             "no vendor key is set. Copy .env.example to .env, or try make demo, which needs none",
         )
-    # As a block, it would keep a Ctrl-C waiting for the slowest.
+    # A `with` block would make Ctrl-C wait for the slowest vendor.
     pool = ThreadPoolExecutor(len(vendors.SOURCES))
     heard = list(pool.map(lambda source: _ask(source, settings), vendors.SOURCES))
     for each in heard:
@@ -110,7 +110,7 @@ def _versions() -> Check:
 
 
 def _ask(source: Source, settings: environment.Settings) -> Heard:
-    """Try one vendor's key on a page of each scope. Nothing of a page is read."""
+    """Try one vendor's key on a page of each scope, without reading the pages."""
     key = source.key(settings)
     if not key:
         return Heard((Check("skip", source.name, f"{source.key_name} is not set: nothing is read from it"),))
@@ -138,9 +138,7 @@ def _ask(source: Source, settings: environment.Settings) -> Heard:
             except RefusedError as error:
                 checks.append(_refused(source, scope, error, settings))
                 if not error.lacks_scope:
-                    return Heard(
-                        tuple(checks), ahead
-                    )  # it is not about this scope: others would answer alike
+                    return Heard(tuple(checks), ahead)  # not about this scope: others would answer the same
         if good:
             scopes = f"{good} of {len(source.probes)} scopes"
             told = source.tell(lambda path: get(path).json(), settings, scopes)
@@ -165,7 +163,7 @@ def _ask(source: Source, settings: environment.Settings) -> Heard:
 
 
 def _refused(source: Source, scope: str, error: RefusedError, settings: environment.Settings) -> Check:
-    """Say what one refusal means and what to do."""
+    """Return the meaning and remedy of one refusal."""
     name = source.name
     if error.lacks_scope and scope:
         waiting = [r for r in source.resources(settings) if scope in r.scope]
@@ -190,7 +188,7 @@ def _refused(source: Source, scope: str, error: RefusedError, settings: environm
 
 
 def _clock(settings: environment.Settings, ahead: Mapping[str, float | None]) -> Iterator[Check]:
-    """Hold our clock against the `Date` of each vendor's answer."""
+    """Compare our clock with the `Date` of each vendor's answer."""
     measured = {name: seconds for name, seconds in ahead.items() if seconds is not None}
     if not measured:
         return
@@ -207,9 +205,9 @@ def _clock(settings: environment.Settings, ahead: Mapping[str, float | None]) ->
 
 
 def _disk(settings: environment.Settings) -> Iterator[Check]:
-    """Look at every folder that a run writes to; some may be on a disk of their own.
+    """Check every folder that a run writes to; some may be on separate disks.
 
-    Publishing writes a copy of what it publishes, forgetting one of the whole warehouse.
+    Publishing writes a copy of the published tables, forgetting a copy of the whole warehouse.
     """
     size = settings.warehouse_path.stat().st_size if settings.warehouse_path.is_file() else 0
     rooms = {}
@@ -230,7 +228,7 @@ def _disk(settings: environment.Settings) -> Iterator[Check]:
 
 
 def _written(settings: environment.Settings) -> dict[str, Path]:
-    """Return every file and folder that a run writes, by the setting that says where."""
+    """Return every file and folder that a run writes, by the setting with its path."""
     written = {
         "WAREHOUSE_PATH": settings.warehouse_path,
         "PUBLISHED_PATH": settings.published_path,
@@ -245,7 +243,7 @@ def _written(settings: environment.Settings) -> dict[str, Path]:
 
 
 def _writable(settings: environment.Settings) -> Iterator[Check]:
-    """Name each path that a run could not write. The warehouse and the ledger have lines of their own."""
+    """Report each path that a run could not write. The warehouse and the ledger have their own lines."""
     for name, path in _written(settings).items():
         if name == "LEDGER_URL" or (name == "WAREHOUSE_PATH" and path.is_file()):
             continue
@@ -296,7 +294,7 @@ def _warehouse(settings: environment.Settings) -> Iterator[Check]:
 
 
 def _rights(settings: environment.Settings) -> Check:
-    """Files with personal data or money belong to one user; folders of others are theirs to judge."""
+    """Check that other users cannot read files with personal data or money."""
     named = ", ".join(str(path) for path in warehouse.open_to_others(settings.private_paths))
     if named:
         return Check("warn", "files", f"other users of this machine can read {named}: chmod go-rwx")
@@ -304,9 +302,9 @@ def _rights(settings: environment.Settings) -> Check:
 
 
 def _require_unlocked(path: Path) -> None:
-    """Raises WarehouseError that names the process where another program has the file open, to read or write.
+    """Raise WarehouseError, which names the process, if another program has the file open.
 
-    The lock is tried and let go at once: opening the file to write would be a write, where a log is left.
+    The lock is tried and released at once: opening the file to write would apply a leftover log.
     """
     if not os.access(path, os.W_OK):
         return
@@ -318,7 +316,7 @@ def _require_unlocked(path: Path) -> None:
 
 
 def _not_published(connection: duckdb.DuckDBPyConnection, fingerprint: str) -> str:
-    """Say what has changed since the last good build, or nothing."""
+    """Return what has changed since the last successful build, or an empty string."""
     known = {row[0] for row in connection.execute(
         "select table_name from information_schema.tables where table_schema = 'raw_ops'"
     ).fetchall()}  # fmt: skip
@@ -365,7 +363,7 @@ def _ledger(settings: environment.Settings) -> Iterator[Check]:
 
 
 def _standing(folder: Path) -> Path:
-    """The nearest folder above that exists."""
+    """Return the nearest existing folder above."""
     return next(each for each in (folder, *folder.parents) if each.exists())
 
 
@@ -381,7 +379,7 @@ def _age(path: Path) -> str:
 
 
 def _lines(check: Check) -> str:
-    """A check within 80 columns; what passes the edge goes on below itself."""
+    """Write a check within 80 columns; longer texts continue below their own start."""
     start = f"{check.state:<6}{check.name:<11}" if check.name else f"{check.state:<6}"
     return textwrap.fill(
         check.text,

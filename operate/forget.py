@@ -1,8 +1,8 @@
 """Remove a person from everything this project keeps, and keep them out: `make forget`.
 
-Order matters, because any step may be the last one before a crash: first the tombstones, so that no load
-brings anybody back; then the raw rows; then a warehouse file without the freed pages; then the models and the
-published copy, made anew. Run again, it goes through every step once more.
+Order matters, because any step may be the last one before a crash. First come the tombstones, so that no load
+brings the person back; then the raw rows; then a new warehouse file without freed pages; then new models and
+a new published copy. Another run repeats every step.
 """
 
 from common import terminal  # isort: split
@@ -35,13 +35,13 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 class ForgetError(Exception):
-    """Something of the person is left, or nothing could be started; the text says what to do."""
+    """A trace of the person is left, or nothing could be started; the text says what to do."""
 
 
 def forget(settings: environment.Settings, address: str, now: datetime) -> dict[str, Any]:
-    """Forget who has this address; return what was removed where.
+    """Forget the person with this address; return the certificate.
 
-    Raises ForgetError where a trace is left, WarehouseError where the warehouse cannot be opened.
+    Raises ForgetError if a trace is left, WarehouseError if the warehouse cannot be opened.
     """
     if "@" not in address:
         raise ForgetError("that is no e-mail address")
@@ -62,13 +62,13 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
             salt = pseudonyms.salt(settings.salt_path)
             people.remove_set_aside(connection, tables, kept_as, keys, phones, salt)
         removed = people.remove(connection, tables, kept_as, keys, phones)
-        name_people(connection, tables)  # which a warehouse of an earlier version lacks
+        name_people(connection, tables)  # a warehouse of an earlier version lacks the names
         for schema in transform.MODEL_SCHEMAS:
             connection.execute(f"drop schema if exists {schema} cascade")
         connection.commit()
     warehouse.rewrite(path)
-    shutil.rmtree(settings.pipelines_path, ignore_errors=True)  # what the last load left there
-    transform.load_runs(settings)  # models read it, and nothing may have been modelled yet
+    shutil.rmtree(settings.pipelines_path, ignore_errors=True)  # leftovers of the last load
+    transform.load_runs(settings)  # models read it, and there may be no models yet
     built = transform.build(path, None)
     if built.failures:
         raise ForgetError(f"the models could not be built anew ({built.failures[0]}). Then run this again")
@@ -103,7 +103,7 @@ def _require_raw(connection: duckdb.DuckDBPyConnection, path: Path, tables: Sequ
 
 
 def _has_set_aside(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the warehouse notes what was set aside; one of an earlier version has no such table."""
+    """Whether the warehouse has the table of rows set aside; earlier versions had none."""
     query = "select 1 from duckdb_tables() where (schema_name, table_name) = ('raw_ops', 'set_aside')"
     return connection.execute(query).fetchone() is not None
 
@@ -111,7 +111,7 @@ def _has_set_aside(connection: duckdb.DuckDBPyConnection) -> bool:
 def _require_salt(
     connection: duckdb.DuckDBPyConnection, addresses: Addresses, settings: environment.Settings
 ) -> None:
-    """Refuse where the address would be looked for in another form than the warehouse has it in."""
+    """Raise ForgetError if the warehouse stores addresses in another form than the settings say."""
     tables = connection.execute(
         "select 1 from information_schema.tables where (table_schema, table_name) = ('raw_ops', 'addresses')"
     ).fetchone()
@@ -124,8 +124,8 @@ def _require_salt(
 
 
 def _redraw(settings: environment.Settings) -> None:
-    """Draw anew the pages that were drawn while the person was still in the copy."""
-    from report.page import PAGE, draw  # which loads what draws charts
+    """Draw the pages again that were drawn while the person was still in the copy."""
+    from report.page import PAGE, draw  # loads the chart library
 
     if PAGE.exists():
         page = draw(settings.published_path, settings.credit_budget, datetime.now(UTC))
@@ -138,12 +138,12 @@ def _redraw(settings: environment.Settings) -> None:
 def _mentions(
     path: Path, tables: Sequence[Table], addresses: list[str], ids: list[str], phones: list[str]
 ) -> Iterator[str]:
-    """Name the tables of a DuckDB file in which an address, a phone number, a hash or an id still stands."""
+    """Yield the tables of a DuckDB file that still contain an address, a phone number, a hash or an id."""
     known = {table.full_name: trace for table, trace in people.about_people(tables)}
     texts = [traces.normal(address) for address in addresses]
-    # Models of 0.1.0 had the hash without a key.
+    # Models of 0.1.0 had hashes without a key.
     wanted = [*(hashlib.md5(text.encode()).hexdigest() for text in texts), *ids]  # noqa: S324
-    with warehouse.connect(path) as connection:  # dbt still has it open, to write as well
+    with warehouse.connect(path) as connection:  # dbt still has it open for writing
         every = connection.execute(
             "select table_schema, table_name from information_schema.tables where table_type = 'BASE TABLE'"
         ).fetchall()
@@ -171,13 +171,13 @@ def _mentions(
 
 
 def _in_runs(path: Path, address: str) -> Iterator[str]:
-    """Name the history of runs where it mentions the person. What failed is kept there without values."""
+    """Yield the history of runs if it mentions the person. Errors are kept there without values."""
     if path.exists() and traces.normal(address) in path.read_text(encoding="utf-8").lower():
         yield path.name
 
 
 def _in_ledger(url: str, address: str, keys: list[str]) -> Iterator[str]:
-    """Name the rows of the ledger that mention the person. None ever should: only aggregates are sent."""
+    """Yield the rows of the ledger that mention the person. None should: only aggregates are sent."""
     location = sa.make_url(url)
     if location.get_backend_name() == "sqlite" and not Path(location.database or "").exists():
         return

@@ -1,7 +1,7 @@
-"""Ask the published copy: `python -m operate.query` is a prompt, with a file or SQL it answers one question.
+"""Query the published copy: `python -m operate.query` is a prompt; with a file or SQL, it runs one query.
 
-The copy is opened read-only and for one statement at a time, so that the next one reads what was published
-meanwhile. A statement reaches nothing else: no file and no network.
+The copy is opened read-only for one statement at a time, so that the next statement reads a newer copy.
+A statement has no access to other files or the network.
 """
 
 from common import terminal  # isort: split
@@ -29,10 +29,10 @@ from common import settings as environment
 from common import warehouse
 from privacy import outside
 
-MOST_ROWS: Final = 200  # of a table for people; --csv and --json give all
+MOST_ROWS: Final = 200  # shown in a table; --csv and --json have all rows
 STOP_EVERY_SECONDS: Final = 0.05
-LEAST_WIDTH: Final = 8  # a column is not cut below it to fit a terminal
-# What spreadsheets take for the beginning of a formula, also in letters of another width.
+LEAST_WIDTH: Final = 8  # the narrowest that a column is cut to fit a terminal
+# The beginning of a formula in spreadsheets, also in full-width letters.
 FORMULA: Final = re.compile("\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")
 SIGNED: Final = re.compile(r"[+-]?\d[\d.,]*")
 NUMBER: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*")
@@ -54,11 +54,11 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 class QueryError(Exception):
-    """The question cannot be answered; the text says where it goes wrong."""
+    """The query failed; the text says where."""
 
 
 class Answer(NamedTuple):
-    """What a statement gave: its columns, whether each is a number, and all rows."""
+    """The result of a statement: its columns, whether each is a number, and all rows."""
 
     names: list[str]
     are_numbers: list[bool]
@@ -66,9 +66,9 @@ class Answer(NamedTuple):
 
 
 def ask(path: Path, text: str, values: Sequence[Any] = (), origin: str = "") -> Answer:
-    """Answer one statement from the published copy at `path`.
+    """Run one statement on the published copy at `path`.
 
-    Raises QueryError in one line, which names `origin` and the line in it, WarehouseError without a copy.
+    Raises QueryError, one line with `origin` and the line number, or WarehouseError without a copy.
     """
     place = f"{origin}, " if origin else ""
     warehouse.require_whole(path)
@@ -90,9 +90,9 @@ def ask(path: Path, text: str, values: Sequence[Any] = (), origin: str = "") -> 
 def _fetched(
     connection: duckdb.DuckDBPyConnection, text: str, values: Sequence[Any]
 ) -> tuple[list[Any], list[tuple[Any, ...]]]:
-    """Run one statement beside this thread, which hears a Ctrl-C at once and tells DuckDB to stop.
+    """Run one statement in another thread, so that this one receives Ctrl-C at once and stops DuckDB.
 
-    Where DuckDB hears it itself it may leave its work running, and closing then waits for the end of it.
+    If DuckDB receives it itself, its work may continue, and closing then waits for it to end.
     """
 
     def fetch() -> tuple[list[Any], list[tuple[Any, ...]]]:
@@ -104,14 +104,14 @@ def _fetched(
         try:
             return fetching.result()
         except KeyboardInterrupt:
-            while not fetching.done():  # told before it began it would not hear
+            while not fetching.done():  # an interrupt before its start has no effect
                 connection.interrupt()
                 time.sleep(STOP_EVERY_SECONDS)
             raise
 
 
 def _unpublished(connection: duckdb.DuckDBPyConnection, text: str, error: duckdb.Error) -> str:
-    """Say which setting publishes a mart that a statement names and the copy lacks, if any."""
+    """Return the setting that publishes a mart in the statement that the copy lacks, if any."""
     if not isinstance(error, duckdb.CatalogException):
         return ""
     try:
@@ -125,9 +125,9 @@ def _unpublished(connection: duckdb.DuckDBPyConnection, text: str, error: duckdb
 
 
 def _one_line(told: str, text: str) -> str:
-    """DuckDB's words, after the number of the line of `text` that they are about.
+    """Return DuckDB's error after the number of its line in `text`.
 
-    The line that it names itself does not count comments before a statement; the place in bytes is right.
+    DuckDB's own line number ignores comments before a statement, but its byte position is right.
     """
     if not told.endswith("}"):
         return re.sub(r"^[\w ]+ Error: ", "", " ".join(told.split()))
@@ -139,11 +139,11 @@ def _one_line(told: str, text: str) -> str:
     return f"line {line}: {words}"
 
 
-# --- how an answer is shown --------------------------------------------------------------------------
+# --- output formats ----------------------------------------------------------------------------------
 
 
 def as_table(answer: Answer, width: int | None = None) -> str:
-    """Return a table in plain letters, numbers to the right; columns are cut until it fits into `width`."""
+    """Return a plain-text table with numbers aligned right; columns are cut until it fits into `width`."""
     shown = [[_cell(value) for value in row] for row in answer.rows[:MOST_ROWS]]
     names = [_cell(name) for name in answer.names]
     widths = [max(map(len, column)) for column in zip(names, *shown, strict=True)]
@@ -176,7 +176,7 @@ def _cell(value: Any) -> str:
 
 
 def as_csv(answer: Answer) -> str:
-    """Return comma-separated values with a line of names; null is empty."""
+    """Return comma-separated values with a header line; null is empty."""
     text = io.StringIO()
     lines = csv.writer(text, lineterminator="\n")
     lines.writerow([_inert(name) for name in answer.names])
@@ -187,7 +187,7 @@ def as_csv(answer: Answer) -> str:
 
 
 def _inert(value: Any) -> Any:
-    """Keep a spreadsheet from taking a text for a formula; what it shows then begins with an apostrophe."""
+    """Prefix a text with an apostrophe if a spreadsheet would read it as a formula."""
     if not isinstance(value, str):
         return value if isinstance(value, int | float) else _inert(str(value))
     text = "\n".join(outside.printable(line) for line in value.splitlines())
@@ -237,7 +237,7 @@ def _read(question: str | None) -> tuple[str, str]:
     """Return the statement and the name of its file, if it has one."""
     if question is None:
         return sys.stdin.buffer.read().decode(errors="replace"), ""
-    question = os.fsencode(question).decode(errors="replace")  # whatever the locale made of its letters
+    question = os.fsencode(question).decode(errors="replace")  # undo the locale's decoding
     if question and (" " not in question.strip() or question.endswith(".sql")):
         file = Path(question)
         if not file.is_file():
@@ -250,12 +250,12 @@ def _read(question: str | None) -> tuple[str, str]:
 
 
 def _width() -> int | None:
-    """The columns of the terminal that is written to; None for a file or a pipe, where nothing is cut."""
+    """Return the columns of the output terminal; None for a file or a pipe, where nothing is cut."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
 def _prompt(path: Path) -> None:
-    """Read statements and answer them until the end of input."""
+    """Read and run statements until the end of input."""
     count = len(ask(path, TABLES).rows)
     typer.echo(f"{count} tables of {path.name}, read-only. .help says how to ask, Ctrl-D leaves.")
     for text in _typed():
@@ -271,7 +271,7 @@ def _prompt(path: Path) -> None:
 
 
 def _typed() -> Iterator[str]:
-    """Give each dot command and each statement that ends with a semicolon."""
+    """Yield each dot command and each statement that ends with a semicolon."""
     lines: list[str] = []
     while True:
         try:
@@ -295,7 +295,7 @@ def _typed() -> Iterator[str]:
 
 
 def _obey(path: Path, text: str) -> None:
-    """Do what a dot command says."""
+    """Run a dot command."""
     command, _, name = text.partition(" ")
     if command == ".tables":
         typer.echo(as_table(ask(path, TABLES), _width()))

@@ -1,7 +1,7 @@
-"""Writes what a new job or a new vendor needs, with a TODO at each place to fill in.
+"""Write the files of a new job or a new vendor, with a TODO at each place to fill in.
 
-`make new-job NAME=… KIND=…`, `make new-vendor NAME=…`. The result builds and passes every structural test at
-once. A new job is off, so that nothing is sent before somebody switches it on.
+`make new-job NAME=… KIND=…`, `make new-vendor NAME=…`. The result builds and passes every structural test
+immediately. A new job is off, so that nothing is sent before somebody switches it on.
 """
 
 from common import terminal  # isort: split
@@ -25,7 +25,7 @@ MODELS: Final = ROOT / "dbt_project" / "models"
 VARS: Final = ROOT / "dbt_project" / "dbt_project.yml"
 TABLE: Final = ROOT / "docs" / "jobs.md"
 EXPOSURES: Final = re.compile(r"^exposures:\n(?:(?:[ #].*)?\n)+", re.MULTILINE)
-# The lines after which a job's own go: the last switch in the vars, the last row of the table of jobs.
+# A job's lines are inserted after these: the last switch in the vars, the last row of the table of jobs.
 SWITCHES: Final = re.compile(r"^ +jobs:\n(?: +(?:#|[\w-]+: \{enabled: ).*\n)+", re.MULTILINE)
 ROWS: Final = re.compile(r"^## All jobs\n(?:.*\n)*?(?:\| `.*\n)+", re.MULTILINE)
 
@@ -36,7 +36,7 @@ VENDORS: Final = ROOT / "ingest" / "vendors"
 REGISTRY: Final = VENDORS / "__init__.py"
 SETTINGS: Final = ROOT / "common" / "settings.py"
 EXAMPLE: Final = ROOT / ".env.example"
-# The lines after which a vendor's own go.
+# A vendor's lines are inserted after these.
 KEYS: Final = re.compile(r"^(?:    \w+_api_(?:key|token): SecretStr.*\n)+", re.MULTILINE)
 URLS: Final = re.compile(r"^(?:    \w+_base_url: BaseUrl.*\n)+", re.MULTILINE)
 BEFORE_MONEY: Final = re.compile(r"\A(?:.*\n)*?(?=\n# --- Money )")
@@ -52,7 +52,7 @@ class ScaffoldError(Exception):
 
 
 class Shown(NamedTuple):
-    """What we call a kind of object, the page of Mavera's app that shows it, the mart of its results."""
+    """Our word for a kind of object, the page of Mavera's app with it, and the mart of its results."""
 
     word: str
     page: str
@@ -69,7 +69,7 @@ SHOWN: Final = {
 
 
 def rendered(folder: str, values: Mapping[str, Any]) -> dict[str, str]:
-    """Return the texts in a folder of `scaffolds` by their names, with `[[ … ]]` and `[% … %]` filled in."""
+    """Return the files in a folder of `scaffolds` by name, with `[[ … ]]` and `[% … %]` filled in."""
     environment = jinja2.Environment(  # noqa: S701 - no HTML
         loader=jinja2.FileSystemLoader(Path(__file__).parent / "scaffolds" / folder),
         undefined=jinja2.StrictUndefined,
@@ -86,7 +86,7 @@ def rendered(folder: str, values: Mapping[str, Any]) -> dict[str, str]:
 
 
 def checked(name: str, example: str) -> str:
-    """Return a name that can be one of ours; raise ScaffoldError where it cannot, or an exposure has it."""
+    """Return a valid name. Raises ScaffoldError if it is invalid or belongs to an exposure."""
     if not NAME.fullmatch(name) or len(name) > NAME_CHARACTERS:
         raise ScaffoldError(
             f"NAME must be at most {NAME_CHARACTERS} lower-case letters and digits, in words"
@@ -100,9 +100,9 @@ def checked(name: str, example: str) -> str:
 
 
 def after(file: Path, lines: re.Pattern[str], line: str, text: str = "") -> str:
-    """Return the text of a file, or `text` in its place, with a line after those that `lines` finds.
+    """Return the text of a file, or `text` instead, with a line after those that `lines` finds.
 
-    It is as far in as the last of them.
+    Its indentation is that of the last of them.
     """
     text = text or file.read_text(encoding="utf-8")
     found = lines.search(text)

@@ -1,1 +1,1 @@
-"""Keep people and secrets from leaving: pseudonyms, personal data, the firewall, text from outside."""
+"""Keep personal data and secrets from leaving: pseudonyms, detection, the firewall, text from outside."""

@@ -1,4 +1,4 @@
-"""How the warehouse keeps e-mail addresses and phone numbers: as they are, or as salted hashes."""
+"""How the warehouse stores e-mail addresses and phone numbers: unchanged, or as salted hashes."""
 
 import json
 import re
@@ -12,14 +12,14 @@ import pyarrow.compute as pc
 from privacy import pseudonyms
 from privacy.traces import ADDRESS, GAP, Trace, normal
 
-# The same where the sign in its middle may be encoded, with all that a link may have encoded around it.
+# The same with an encoded @, and with everything that a link may have encoded around it.
 _IN_TEXT: Final = re.compile(ADDRESS)
 _IN_LINK: Final = re.compile(r"""[^\s"'<>(),;:\\/=&?#]*%(?:25)*40[^\s"'<>(),;:\\/=&?#]*""", re.IGNORECASE)
 _WHOLE: Final = re.compile(r"""\s*(?:"[^"@]+"|[^\s@":;,<>()\\?]+)@[^\s@"'<>(),;:\\/=&?%]+\s*""")
 _LITERAL: Final = re.compile(r'"(?:[^"\\]|\\.)*"')
 FEWEST_DIGITS: Final = 7
 _HASH: Final = re.compile("[0-9a-f]{64}")
-# A phone number with its country, or as North Americans write one, in which the gaps show what it is.
+# A phone number with its country, or in North American form, recognizable by its gaps.
 _PHONE: Final = re.compile(
     rf"(?<![\w+])(?:\+|%2B)[1-9](?:{GAP}*[0-9]){{6,14}}(?!\w)"
     rf"|(?<![\w.+-])(?:1[ .-])?(?:\([0-9]{{3}}\) ?|[0-9]{{3}}[ .-])[0-9]{{3}}[ .-][0-9]{{4}}(?![\w-])",
@@ -32,15 +32,15 @@ _CALLED: Final = re.compile(
 _MAY_NAME: Final = (
     r"(?i)@|%(25)*40|u0040|\+[1-9]|%2b[1-9]|u002b|phone|mobile|cell|whatsapp|[0-9]{3}[ .-][0-9]{4}"
 )
-"""Texts without any of these name neither an address nor a phone number."""
+"""Texts without any of these contain neither an address nor a phone number."""
 HASHED_WITH: Final = "the salt"
-"""What is hashed beside the addresses, so that another salt shows."""
+"""A fixed text that is hashed as well, to detect another salt."""
 
 
 class Addresses:
-    """How the warehouse keeps e-mail addresses and phone numbers: as they are or, with a salt, as hashes.
+    """How the warehouse stores e-mail addresses and phone numbers: unchanged or, with a salt, as hashes.
 
-    The hashes join as well as what they stand for.
+    Hashes join like the originals.
     """
 
     def __init__(self, is_hashed: bool, salt_path: Path) -> None:
@@ -49,15 +49,15 @@ class Addresses:
 
     @property
     def mark(self) -> str:
-        """What tells one salt from another, and from none; empty where addresses are kept as they are."""
+        """The identifier of the salt; empty if addresses are stored unchanged."""
         return pseudonyms.of_address(self._salt, HASHED_WITH) if self._salt else ""
 
     def of(self, address: str) -> str:
-        """Return an address as the warehouse has it."""
+        """Return an address as the warehouse stores it."""
         return pseudonyms.of_address(self._salt, address) if self._is_hashed else normal(address)
 
     def of_phone(self, phone: str) -> str:
-        """Return a phone number as the warehouse has it."""
+        """Return a phone number as the warehouse stores it."""
         is_plain = self._is_hashed and any(sign.isdecimal() for sign in phone) and not _HASH.fullmatch(phone)
         return pseudonyms.of_phone(self._salt, phone) if is_plain else phone
 
@@ -66,7 +66,7 @@ class Addresses:
         return self._is_hashed
 
     def kept(self, trace: Trace | None, rows: pa.Table) -> pa.Table:
-        """Return `rows` of a table with this trace as they are kept."""
+        """Return `rows` of a table with this trace as the warehouse stores them."""
         if not self._is_hashed:
             return rows
         owned, phones = (trace.addresses, trace.phones) if trace else ((), ())
@@ -86,7 +86,7 @@ class Addresses:
         return rows
 
     def _without_addresses(self, text: str) -> str:
-        """Return a text with a hash for each address; of JSON, strings without one stay as they are."""
+        """Return a text with a hash in place of each address; JSON strings without one stay unchanged."""
         if not text.lstrip().startswith(("{", "[", '"')):
             return self._hashed(text)
         try:
@@ -97,7 +97,7 @@ class Addresses:
         return _LITERAL.sub(self._in_literal, text)
 
     def _in_member(self, found: re.Match[str]) -> str:
-        """A member of an object whose name says that it is a phone number, hashed whatever its form."""
+        """Return an object's member that is named as a phone number, hashed in any form."""
         name, value = found[1], json.loads(found[2])
         is_phone = sum(sign.isdecimal() for sign in str(value)) >= FEWEST_DIGITS and "@" not in str(value)
         return f"{name}{json.dumps(self.of_phone(str(value)))}" if is_phone else found[0]
@@ -108,7 +108,7 @@ class Addresses:
         return found[0] if kept == text else json.dumps(kept, ensure_ascii=False)
 
     def _hashed(self, text: str) -> str:
-        if _WHOLE.fullmatch(text):  # as a column of its own would be, so that the two join
+        if _WHOLE.fullmatch(text):  # like a separate column, so that the two join
             return self.of(text)
         text = _IN_LINK.sub(self._in_link, text)
         text = _IN_TEXT.sub(lambda found: self.of(found[0]), text)

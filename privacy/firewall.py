@@ -1,6 +1,6 @@
-"""What must not leave: facts that no job declares, and texts that look like a person's or name one.
+"""The firewall: withhold undeclared facts, and texts that look personal or name a known person.
 
-`personal.py` knows what looks like a person's; here stands what a job may send, and who is known by name.
+`personal.py` recognizes personal data by its form; this file checks declarations and known names.
 """
 
 import json
@@ -16,7 +16,7 @@ from privacy.personal import looks_personal, readings
 
 # --- which facts may leave ---------------------------------------------------------------------------
 
-# What a fact may be declared as, and what may then stand there. Nothing (null) always may.
+# The types that a fact may have, each with the values it allows. Null is always allowed.
 DECLARABLE: Final[Mapping[str, Callable[[Any], bool]]] = {
     "count": lambda value: _is_number(value) and isinstance(value, int) and value >= 0,
     "share": lambda value: _is_number(value) and 0 <= value <= 1,
@@ -27,16 +27,16 @@ DECLARABLE: Final[Mapping[str, Callable[[Any], bool]]] = {
     "flag": lambda value: isinstance(value, bool),
     "date": lambda value: isinstance(value, str) and bool(re.fullmatch(r"\d{4}-\d\d-\d\d", value)),
     "word": lambda value: isinstance(value, str) and bool(re.fullmatch(r"[a-z0-9_]{1,40}", value)),  # of ours
-    "name": lambda value: isinstance(value, str) and len(value) <= 100,  # that somebody gave a thing
-    "quote": lambda value: isinstance(value, str) and len(value) <= 200,  # what somebody wrote or said
+    "name": lambda value: isinstance(value, str) and len(value) <= 100,  # that somebody gave to a thing
+    "quote": lambda value: isinstance(value, str) and len(value) <= 200,  # a text that somebody wrote or said
 }
 
 
 def undeclared(value: Any, declared: Any, field: str) -> str:
-    """Name the first fact that is not declared, or is something else than that; empty where none is.
+    """Name the first fact that is undeclared or not of its declared type; empty if all are fine.
 
     Objects and lists are declared as such: `{"low": "share"}`, `[{"country": "name"}]`, `["word"]`. Raises
-    ValueError where a declaration is none of DECLARABLE.
+    ValueError if a declared type is not in DECLARABLE.
     """
     if isinstance(declared, str) and declared not in DECLARABLE:
         raise ValueError(f"{field} is declared as {declared}, which is none of {', '.join(DECLARABLE)}")
@@ -64,25 +64,25 @@ def _is_number(value: Any) -> bool:
 
 
 def _shown(field: str, name: str) -> str:
-    """Name a fact; one whose name holds more than a model's column may is not said."""
+    """Return a fact's path, without a name that could not be a model's column."""
     return f"{field}.{name}" if re.fullmatch(r"[a-z0-9_]{1,60}", name) else f"a key in {field}"
 
 
-# --- who is known --------------------------------------------------------------------------------------
+# --- known people --------------------------------------------------------------------------------------
 
-NAME_WORDS: Final = range(2, 9)  # words of a name with both its parts
+NAME_WORDS: Final = range(2, 9)  # number of words in a full name
 _TOKEN: Final = re.compile(r"[\w.@:-]{8,}")
 _ID_FIELD: Final = re.compile(r"(?:^|_)(?:ids?|urls?)$")
-# The fingerprint in the reference that ends a text: one in 300 has digits only, as a phone number has.
+# The fingerprint in the reference at the end of a text: one in 300 has digits only, like a phone number.
 _MARKED: Final = re.compile(r"(Ref: \S+ )[0-9a-f]{12}\Z")
 
 
 class Firewall:
-    """What is looked for in everything that leaves.
+    """Search everything that leaves for personal data and secrets.
 
-    `people` are what stands, by `salt`, for the names and vendors' keys that the warehouse knows
-    (pseudonyms.of_text, sorted); `secrets` are this project's own keys; `id_fields` name fields of a body
-    that hold ids of Mavera's beside those whose name says so.
+    `people` are the hashes with `salt` of known names and vendors' keys (pseudonyms.of_text, sorted).
+    `secrets` are this project's own keys. `id_fields` are fields of a body with Mavera's ids, besides those
+    whose name says so.
     """
 
     def __init__(
@@ -98,18 +98,18 @@ class Firewall:
         self._id_fields = frozenset(id_fields)
 
     def looks_personal(self, text: str) -> str:
-        """Say what in a text is a person's or a secret, or nothing."""
+        """Return the kind of personal data or secret in a text, or an empty string."""
         return self._known(text) or looks_personal(text)
 
     def objection(self, fields: Iterable[tuple[str, str]]) -> str:
-        """Name the first of these fields that looks personal, never its value; empty where none does."""
+        """Name the first of these fields that looks personal, never its value; empty if none does."""
         found = ((field, self.looks_personal(value)) for field, value in fields)
         return next((f"{field} looks like {what}" for field, what in found if what), "")
 
     def objection_to(self, body: bytes | str | None) -> str:
-        """Name what in the bytes of a request looks personal, as `objection` does.
+        """Check the bytes of a request like `objection`.
 
-        Ids that Mavera gave look like anybody's: in their fields only what is known, or an address, is one.
+        Mavera's ids look like personal ids: in their fields, only known people and addresses count.
         """
         if not body:
             return ""
@@ -129,7 +129,7 @@ class Firewall:
         return ""
 
     def _known(self, text: str) -> str:
-        """Say whether a text holds a key of ours, or names somebody whom the warehouse knows."""
+        """Return which secret or known person a text contains, or an empty string."""
         forms = dict.fromkeys(readings(text))
         folded = [pseudonyms.folded(form) for form in forms]
         if any(secret in each for secret in self._secrets for each in folded):
@@ -146,7 +146,7 @@ class Firewall:
         return ""
 
     def _names_somebody(self, text: str) -> bool:
-        """Whether a text holds a known name: its words side by side, initials left out or counted."""
+        """Whether a text contains a known name: adjacent words, with or without initials."""
         for shortest in (2, 1):
             words = pseudonyms.words(text, shortest=shortest)
             parts = {word: self.knows(pseudonyms.part_of(word)) for word in set(words)}
@@ -156,7 +156,7 @@ class Firewall:
         return any(self.knows(name) for name in pseudonyms.unspaced(text))
 
     def knows(self, text: str) -> bool:
-        """Whether a text, as `pseudonyms.known_by` gives it, stands for somebody."""
+        """Whether a text, in a form from `pseudonyms.known_by`, belongs to a known person."""
         if not text:
             return False
         wanted = pseudonyms.of_text(self._salt, text)
@@ -165,14 +165,14 @@ class Firewall:
 
 
 def _names_in(words: Sequence[str]) -> Iterator[str]:
-    """Give what may be a name among words that stand side by side."""
+    """Yield possible names among adjacent words."""
     for count in NAME_WORDS:
         for place in range(len(words) - count + 1):
             yield pseudonyms.name_of(words[place : place + count])
 
 
 def texts(value: Any, field: str) -> Iterator[tuple[str, str]]:
-    """Give every text, number and key in nested facts with its field; a key goes by its parent's name."""
+    """Yield every text, number and key in nested facts with its field; a key has its parent's field."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield f"a key in {field}", str(name)

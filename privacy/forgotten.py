@@ -1,7 +1,7 @@
-"""Forgotten people: tombstones by which no load brings them back.
+"""Forgotten people: tombstones that keep every load from bringing them back.
 
-Salted hashes of the address and of the vendors' keys are all that is remembered of a person. They are in a
-file of their own, because the warehouse can be deleted and loaded anew.
+A tombstone keeps only salted hashes of a person's address and vendors' keys. Tombstones have their own file,
+because the warehouse can be deleted and loaded again.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from privacy.traces import ADDRESS, NUMBER, Trace, parts_of, readable, same_addr
 
 
 def tombstones_of(phone: str) -> list[str]:
-    """Return what is remembered of a phone number: each way to write its digits, or its hash."""
+    """Return the forms of a phone number to remember: each way to write its digits, or its hash."""
     if not re.fullmatch(r"\+?[0-9]+", phone):
         return [phone]
     country, digits = parts_of(phone)
@@ -36,7 +36,7 @@ ABOUT: Final = (
 
 
 class Forgotten:
-    """The tombstones, in the file at `path`; none where there is no file."""
+    """The tombstones in the file at `path`; none without a file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -51,7 +51,7 @@ class Forgotten:
         return hashlib.sha256(f"{self._salt}{value}".encode()).hexdigest()
 
     def add(self, values: Iterable[str], now: datetime) -> None:
-        """Remember these addresses and keys. They are on disk when it returns."""
+        """Add tombstones of these addresses and keys. They are on disk when it returns."""
         self._tombstones |= {self.tombstone(value): now.isoformat() for value in values}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_name(f".{self._path.name}.{os.getpid()}")
@@ -62,14 +62,14 @@ class Forgotten:
         draft.replace(self._path)
 
     def without(self, connection: duckdb.DuckDBPyConnection, trace: Trace | None, rows: pa.Table) -> pa.Table:
-        """Return `rows` of a table with this trace without those of somebody who was forgotten."""
+        """Return `rows` of a table with this trace, without those of forgotten people."""
         if not self._tombstones or trace is None or not rows.num_rows:
             return rows
         values = [*map(same_address, trace.addresses), *filter(None, [trace.key])]
         known = " or ".join(
             f"coalesce(sha256(concat($salt, {value})) in (select unnest($known)), false)" for value in values
         )
-        # Or names them somewhere else: in the link that led to a video, in what a shop noted of an order.
+        # Or the row names them elsewhere: in the link to a video, in a note on an order.
         text = readable("unchecked::varchar")
         named = f"regexp_extract_all({text}, $address)"
         known += f" or {_any_known(named)}"
@@ -84,7 +84,7 @@ class Forgotten:
         return kept.cast(rows.schema)
 
 
-# SQL of the phone numbers in a text, as tombstones know them; short digits without a gap are no phone number.
+# SQL for the phone numbers in a text, in the form of tombstones; short numbers without a gap do not count.
 _NUMBERS: Final = """list_transform(
     list_filter(
         regexp_extract_all({text}, $number), lambda each: not regexp_matches(each, '^[1-9][0-9]{{0,9}}$')),
@@ -92,5 +92,5 @@ _NUMBERS: Final = """list_transform(
 
 
 def _any_known(values: str) -> str:
-    """SQL of whether one of these texts has a tombstone."""
+    """Return SQL for whether one of these texts has a tombstone."""
     return f"list_has_any($known, list_transform({values}, lambda each: sha256(concat($salt, each))))"

@@ -1,7 +1,7 @@
-"""The one door for words of others: what a vendor says in an error passes here before it is shown or kept.
+"""The only entry for text from outside: a vendor's error text passes here before it is shown or kept.
 
-Known secrets and what looks personal are masked, control and direction characters are left out, and the rest
-is cut between whole characters. What then still looks personal is not shown at all.
+It masks known secrets and personal data, removes control and direction characters, and truncates the rest
+between whole characters. A text that still looks personal is not shown at all.
 """
 
 import re
@@ -12,27 +12,27 @@ from typing import Final
 
 MASK: Final = "***"
 LONGEST: Final = 300
-LEAST_OF_SECRET: Final = 8  # letters of a key that a vendor may have cut; fewer are a word like any other
+LEAST_OF_SECRET: Final = 8  # letters of a truncated key: fewer could be any word
 LEFT_OUT: Final = "(left out: it looks personal)"
 _JOINS: Final = {"\u200d", *map(chr, range(0xFE00, 0xFE10)), *map(chr, range(0x1F3FB, 0x1F400))}
-# An address of this machine or of a network at home, which is nobody's.
+# An address of this machine or of a private network, which identifies nobody.
 _PRIVATE_HOST: Final = re.compile(
     r"(?<![\d.])(?:127|10|192\.168|172\.(?:1[6-9]|2\d|3[01]))(?:\.\d{1,3}){2,3}(?::\d{1,5})?(?![\d.])"
 )
-# What a terminal takes for a command.
+# A terminal's escape sequence.
 _SEQUENCE: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-_])")
 
 _secrets: set[str] = set()
 
 
 def know(secrets: Iterable[str]) -> None:
-    """Remember keys and passwords of this process: from now on no text that passes shows one."""
+    """Register keys and passwords of this process, so that later texts never show them."""
     _secrets.update(secret for secret in secrets if len(secret) >= LEAST_OF_SECRET)
 
 
 def words(text: object, longest: int = LONGEST) -> str:
-    """Return what may be shown and kept of a text from outside, in one line of bounded length."""
-    from privacy import personal  # which takes a while to load, and most runs have nothing to say
+    """Return the part of an outside text that may be shown and kept, in one line of bounded length."""
+    from privacy import personal  # slow to load, and most runs need it not
 
     line = _without_encoded(_without_people(_without_secrets(_in_one_line(text))))
     if personal.looks_personal(_PRIVATE_HOST.sub("host", line)):
@@ -41,7 +41,7 @@ def words(text: object, longest: int = LONGEST) -> str:
 
 
 def cut(text: str, longest: int) -> str:
-    """Return the beginning of a text, at most so long, without a half of what is one character to the eye."""
+    """Return at most `longest` characters of a text, without splitting a visible character."""
     if len(text) <= longest:
         return text
     end = longest - 1
@@ -51,7 +51,7 @@ def cut(text: str, longest: int) -> str:
 
 
 def printable(text: str) -> str:
-    """Return a text without signs that move a cursor, hide or turn letters; a blank stands for each."""
+    """Return a text with a blank for each character that moves the cursor, or hides or turns letters."""
     return "".join(_shown(text))
 
 
@@ -78,7 +78,7 @@ def _goes_with_before(sign: str) -> bool:
 
 
 def _without_secrets(text: str) -> str:
-    """Mask each known secret, and a beginning of one that was cut off."""
+    """Mask each known secret, also a truncated one."""
     for secret in sorted(_secrets, key=len, reverse=True):
         for length in range(len(secret), LEAST_OF_SECRET - 1, -1):
             start = text.casefold().find(secret[:length].casefold())
@@ -89,7 +89,7 @@ def _without_secrets(text: str) -> str:
 
 
 def _without_people(text: str) -> str:
-    """Mask what looks personal. Places are looked for in the folded text, whose words are as many."""
+    """Mask personal data, found by its place in the folded text, which has the same number of words."""
     from privacy import personal, pseudonyms
 
     shown, folded = text.split(), pseudonyms.folded(_PRIVATE_HOST.sub("host", text)).split()
@@ -107,14 +107,14 @@ def _without_people(text: str) -> str:
 
 
 def _masked(word: str, folded: str, start: int, end: int) -> str:
-    """Mask a part of a word; all of it where it is not as long as its folded form."""
+    """Mask a part of a word; the whole word if its folded form has another length."""
     if len(word) != len(folded):
         return MASK
     return f"{word[: max(start, 0)]}{MASK}{word[end:]}"
 
 
 def _without_encoded(text: str) -> str:
-    """Mask each word that holds a secret or something personal once its encodings are undone."""
+    """Mask each word that contains a secret or personal data when decoded."""
     from privacy import personal
 
     def is_good(word: str) -> bool:

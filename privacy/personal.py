@@ -1,7 +1,7 @@
-"""What looks like a person's in a text, in whatever look and encoding: addresses, numbers, ids, dates.
+"""Recognize personal data in a text, in any spelling and encoding: addresses, numbers, ids, dates.
 
-A text is looked at as it reads (folded: accents, width, invisible signs, look-alike letters) and once more
-with its encodings undone. What is a name stands in docs/decisions/firewall.md, with what cannot be caught.
+A text is searched as it reads (folded: accents, width, invisible signs, look-alike letters) and again with
+its encodings undone. docs/decisions/firewall.md describes names, and the data that cannot be recognized.
 """
 
 import base64
@@ -19,7 +19,7 @@ from stdnum import iban, luhn
 
 from privacy import pseudonyms
 
-# Domains that end so are recognised although blanks were put into them: "example . com" is no sentence's end.
+# Domains with these endings are recognized even with blanks: "example . com" is not the end of a sentence.
 _TOP: Final = r"(?:com|net|org|edu|gov|info|biz|io|de|uk|fr|nl|es|eu|ch|ca|au|jp|br|pl|se|dk|fi|example)"
 _OUTSIDE: Final = r"[^\s@\"'<>(),;:]+"
 _PERSONAL: Final[Mapping[str, re.Pattern[str]]] = {
@@ -29,7 +29,7 @@ _PERSONAL: Final[Mapping[str, re.Pattern[str]]] = {
         rf"|(?<![\w.+-])[\w.+-]+(?:\s+at\s+|\s*@\s*)[\w-]+(?:\s+dot\s+[\w-]+)*?\s+dot\s+{_TOP}\b"
         r"|(?<![\w.+-])[\w.+-]+\s*[\[({<]\s*at\s*[\])}>]\s*[\w-]+\s*(?:\.|[\[({<]?\s*dot\s*[\])}>]?)\s*\w{2,}"
         rf"|\b\w+[._]\w+\s+at\s+[\w-]+\.{_TOP}\b"
-        # Cut off by the length that a text may have: ada@exam
+        # Truncated by the limit of a text: ada@exam
         rf"|{_OUTSIDE}@[\w.-]*(?:\.\.\.)?\Z"
     ),
     # Vendors' own forms: SG.…, pk_…, mvra_live_…, sk-…, bearer tokens; and those of common services.
@@ -44,8 +44,8 @@ _PERSONAL: Final[Mapping[str, re.Pattern[str]]] = {
     ),
     "an IP address": re.compile(r"(?<![\d.])(?:\d{1,3}\.){3}\d{1,3}(?![\d.])"),
 }
-# Dates, decimals and rows of years are taken out first; then come groups of digits with short separators. A
-# comma is no such separator, so 1,234,567 is a number; without any separator, nine digits still are one.
+# Dates, decimals and rows of years are removed before the search for phone numbers: digits with short
+# separators. A comma is none, so 1,234,567 is a plain number; nine digits without separators are one too.
 _NUMBERS: Final = re.compile(
     r"\b\d{4}-\d\d-\d\d\b|(?<![\d.+])\d+\.\d+(?![\d.])|\b(?:19|20)\d\d(?:\s?[-/ ]\s?(?:19|20)\d\d)+\b"
 )
@@ -54,11 +54,11 @@ _PHONE: Final = re.compile(
     r"(?:\s?(?:x|ext\.?)\s?\d{1,5})?(?![\w%])"
 )
 _PHONE_DIGITS: Final = range(9, 16)
-_SIZES: Final = re.compile(r"[1-9]\d(?:[ \-/]{1,2}[1-9]\d)+")  # 36 38 40 42 44: a number begins with 0 or +
+_SIZES: Final = re.compile(r"[1-9]\d(?:[ \-/]{1,2}[1-9]\d)+")  # 36 38 40 42 44: phones begin with 0 or +
 
 _ESCAPED: Final = re.compile(r"\\u([0-9a-fA-F]{4})|\\x([0-9a-fA-F]{2})|=([0-9A-F]{2})")
 _ENCODED: Final = re.compile(r"(?<![\w+/-])[A-Za-z0-9+/_-]{12,}={0,2}")
-DEEPEST: Final = 3  # encodings within encodings that are undone
+DEEPEST: Final = 3  # levels of nested encodings that are undone
 
 # An e-mail address in words: ada dot lovelace at example dot com, in several languages.
 _AT: Final = r"(?:at|arroba|chiocciola|klammeraffe|snabel-?a|aet|malpa)"
@@ -69,7 +69,7 @@ _SPELLED: Final = re.compile(
     rf"|\b[\w.+-]+\s+{_AT}\s+(?:gmail|outlook|hotmail|yahoo|icloud|gmx|proton(?:mail)?|aol|web)(?:[\s.]+(?:com|de|net|fr)\b|[,;.]|\Z)"
     rf"|\b[\w.+-]+\s*[\[({{<]\s*{_AT}\s*[\])}}>]\s*[\w-]+\s*(?:\.|[\[({{<]?\s*{_DOT}\s*[\])}}>]?)\s*\w{{2,}}"
 )
-# Words that stand between a number and "street" only where no address is meant: five tips for the road.
+# Words between a number and "street" that show that it is not an address: five tips for the road.
 _LITTLE: Final = (
     r"(?:for|the|of|to|on|in|an?|and|with|your|our|this|that|off|per|more|tips|day|ways"
     r"|about|at|by|from|new|best|great|videos?|people|things|reasons|ideas|steps|years|minutes|hours|is|are)"
@@ -98,7 +98,7 @@ _PLACE: Final = re.compile(
     r"|\b(?:lat|latitude|lon|long|lng|longitude)\b\W{0,3}[+-]?\d{1,3}\.\d{2,}"
 )
 _IPV6: Final = re.compile(r"(?<![\w:.])(?=[0-9a-f]*:[0-9a-f]*:)[0-9a-f:]+(?:(?:\d{1,3}\.){3}\d{1,3})?(?!\w)")
-_RATIO: Final = re.compile(r"\d{0,2}::\d{0,2}")  # 3::1 is one, and :: by itself divides
+_RATIO: Final = re.compile(r"\d{0,2}::\d{0,2}")  # such as 3::1; a lone :: is a separator
 _CARD: Final = re.compile(r"(?<![\w.])[3-6]\d(?:[ -]?\d){11,17}(?![\w.])")
 _IBAN: Final = re.compile(r"\b[a-z]{2}\d{2}(?:[ -]?[a-z0-9]){11,30}\b")
 _MONTHS: Final = (
@@ -120,16 +120,16 @@ _BORN: Final = re.compile(
     rf"|\d{{1,2}}(?:st|nd|rd|th|\.)?\s+(?:of\s+)?{_MONTHS}(?:\W|\Z)"
     rf"|{_MONTHS}\s+\d{{1,2}}\b|(?:19|20)\d\d\b)"
 )
-_OLD_YEARS: Final = 10  # a whole date farther back than this is a date of birth
+_OLD_YEARS: Final = 10  # an older full date counts as a date of birth
 
 
 def looks_personal(text: str) -> str:
-    """Say what in a text looks like a person's, or nothing."""
+    """Return the kind of personal data in a text, or an empty string."""
     return next(filter(None, (_looks(pseudonyms.folded(reading)) for reading in readings(text))), "")
 
 
 def readings(text: str) -> Iterator[str]:
-    """Give a text as it stands, then with its encodings undone, then what it holds in base64."""
+    """Yield a text unchanged, then with its encodings undone, then its decoded base64."""
     yield text
     plain = text
     for _ in range(DEEPEST):
@@ -138,7 +138,7 @@ def readings(text: str) -> Iterator[str]:
             break
         yield plain
     for found in _ENCODED.findall(plain):
-        # A slash is a sign of base64, and divides a link as well.
+        # A slash is a character of base64, but also separates the parts of a link.
         for part in {found, *_ENCODED.findall(found.replace("/", " "))}:
             try:
                 packed = part.rstrip("=").replace("-", "+").replace("_", "/")
@@ -163,12 +163,12 @@ def _looks(folded: str) -> str:
 
 
 def spans(text: str) -> Iterator[tuple[int, int]]:
-    """Give where in a text, which must be folded, something looks personal."""
+    """Yield the places of personal data in a folded text."""
     return (span for _, span in _found(text))
 
 
 def _found(folded: str) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Give what looks personal in a folded text, and where."""
+    """Yield the kind and place of personal data in a folded text."""
     for what, pattern in _PERSONAL.items():
         yield from ((what, found.span()) for found in pattern.finditer(folded))
     for what, pattern, is_one in _CHECKED:
@@ -178,7 +178,7 @@ def _found(folded: str) -> Iterator[tuple[str, tuple[int, int]]]:
         is_number = digits == len(found[0]) == _PHONE_DIGITS.start or _SIZES.fullmatch(found[0])
         if digits in _PHONE_DIGITS and not is_number:
             yield "a phone number", found.span()
-    if "+" in folded:  # the library knows how long a number of each country is
+    if "+" in folded:  # the library knows the length of each country's numbers
         for number in phonenumbers.PhoneNumberMatcher(folded, None):
             yield "a phone number", (number.start, number.end)
 
@@ -192,13 +192,13 @@ def _is_card(found: re.Match[str]) -> bool:
 
 
 def _is_iban(found: re.Match[str]) -> bool:
-    # What follows an account number in a text may be taken for its end.
+    # The match may include text after the account number.
     compact = re.sub(r"[ -]", "", found[0])
     return any(iban.is_valid(compact[:length]) for length in range(15, min(len(compact), 34) + 1))
 
 
 def _is_ipv6(found: re.Match[str]) -> bool:
-    # A colon behind an address is the sentence's. The prefix 2001:db8:: ends in two of its own.
+    # A colon after an address belongs to the sentence. The prefix 2001:db8:: ends in two of its own.
     address = found[0].removesuffix(":") if not found[0].endswith("::") else found[0]
     if (_RATIO.fullmatch(address) and address != "::1") or not any(sign.isdigit() for sign in address):
         return False

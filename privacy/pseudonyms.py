@@ -1,6 +1,6 @@
-"""Salted hashes that stand for people where neither a name nor an address may be, and how texts are compared.
+"""Salted hashes that replace names and addresses, and the forms in which texts are compared.
 
-The salt is a file of its own. Who has the hashes without it cannot try out names or addresses.
+The salt has its own file. Without it, nobody can test names or addresses against the hashes.
 """
 
 import hashlib
@@ -14,34 +14,34 @@ from itertools import permutations
 from pathlib import Path
 from typing import Final
 
-# Letters of other alphabets that look like Latin ones. Both sides of a comparison go through it, so that a
-# name in Cyrillic stays comparable with itself.
+# Letters of other alphabets that look Latin. Both sides of a comparison are mapped, so that a Cyrillic name
+# still equals itself.
 _LIKE: Final = str.maketrans(
     "авекмнорстухіјѕԁһԛԝӏ" + "αβεζηικμνορτυχ" + "ıłøđ",
     "abekmhopctyxijsdhqwl" + "abezhikmnoptyx" + "ilod",
 )
-# Signs that are letters by their category, or none at all, and show nothing.
+# Characters that are invisible although their category is a letter or not blank.
 _BLANK: Final = dict.fromkeys(map(ord, "\u115f\u1160\u3164\uffa0\u2800\u00ad"))
 _DASHES: Final = re.compile(r"[\u2010-\u2015\u2212]")
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _HUMP: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 NATIONAL_DIGITS: Final = 10
-"""A number with more digits begins with its country, whether or not a + says so."""
+"""A number with more digits begins with its country, with or without a +."""
 
 # Chinese, Japanese and Korean letters; a name in them has two to six.
 _UNSPACED: Final = re.compile(r"[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u1100-\u11ff]+")
 _UNSPACED_LETTERS: Final = range(2, 7)
 
 PERSON_ID_CHARACTERS: Final = 32
-"""Of the hash that is somebody's `person_id`: 128 bits."""
+"""The length of the hash that is a `person_id`: 128 bits."""
 
 SALTED: Final = "salted"
-"""What is hashed beside the people, so that another salt shows."""
+"""A fixed text that is hashed as well, to detect another salt."""
 
 
 def salt(path: Path, *, create: bool = False) -> bytes:
-    """Return the salt in a file; b"" where there is none, unless one is to be made."""
+    """Return the salt in a file; without one, create it or return b""."""
     if path.exists():
         return bytes.fromhex(path.read_text(encoding="ascii").strip())
     if not create:
@@ -57,28 +57,28 @@ def salt(path: Path, *, create: bool = False) -> bytes:
 
 
 def of_address(salt: bytes, address: str) -> str:
-    """Return what stands for an e-mail address: HMAC-SHA-256 of it as staging compares it, in hexadecimal."""
+    """Return the hash of an e-mail address: the HMAC-SHA-256 of its form in staging, in hexadecimal."""
     return hmac.digest(salt, address.strip().lower().encode(), "sha256").hex()
 
 
 def person_key(salt: bytes) -> bytes:
-    """Return the key of person ids alone, so that the salt itself never enters a database."""
+    """Return a separate key for person ids, so that the salt itself never enters a database."""
     return hmac.digest(salt, b"person_id", "sha256")
 
 
 def person_id(salt: bytes, address: str) -> str:
-    """Return the `person_id` that the models give to an address as the warehouse keeps it."""
+    """Return the `person_id` that the models give to an address in the warehouse's form."""
     return hmac.digest(person_key(salt), address.encode(), "sha256").hex()[:PERSON_ID_CHARACTERS]
 
 
 def of_phone(salt: bytes, phone: str) -> str:
-    """Return what stands for a phone number, however it is written: HMAC-SHA-256 in hexadecimal."""
+    """Return the hash of a phone number in any notation: HMAC-SHA-256 in hexadecimal."""
     return hmac.digest(salt, normal_phone(phone).encode(), "sha256").hex()
 
 
 def normal_phone(phone: str) -> str:
-    """Return a phone number as it is compared: + and all digits where its country shows, else the digits."""
-    import phonenumbers  # here alone: it takes its time, and few runs meet a phone number
+    """Return a phone number for comparison: + and all digits if it has its country, else the digits."""
+    import phonenumbers  # here because it is slow, and few runs need it
 
     digits = "".join(sign for sign in phone if sign.isdecimal())
     if not (phone.strip().startswith(("+", "00")) or len(digits) > NATIONAL_DIGITS):
@@ -92,12 +92,12 @@ def normal_phone(phone: str) -> str:
 
 
 def of_text(salt: bytes, text: str) -> int:
-    """Return what stands for a name or a key: 63 bits, enough to look it up."""
+    """Return the hash of a name or a key: 63 bits, enough to look it up."""
     return int.from_bytes(hashlib.blake2b(text.encode(), key=salt, digest_size=8).digest()) >> 1
 
 
 def folded(text: str) -> str:
-    """Return a text as it looks: without accents, invisible signs, width or case, look-alikes made Latin."""
+    """Return a text without accents, invisible characters, width and case, with look-alikes made Latin."""
     if text.isascii():
         return text.casefold()
     return _DASHES.sub("-", _plain(text).casefold().translate(_LIKE)).replace("\u3002", ".")
@@ -109,35 +109,35 @@ def _plain(text: str) -> str:
 
 
 def words(text: str, *, shortest: int = 2) -> list[str]:
-    """Return the words of a text, folded; an initial is none, and `AdaLovelace` is two."""
+    """Return the folded words of a text; initials do not count, and `AdaLovelace` is two words."""
     return [word for word in _WORD.findall(folded(_HUMP.sub(" ", _plain(text)))) if len(word) >= shortest]
 
 
 def unspaced(text: str) -> Iterator[str]:
-    """Give what may be a name where names are written without a blank, as in Chinese."""
+    """Yield possible names in scripts without blanks, such as Chinese."""
     for run in _UNSPACED.findall(_plain(text)):
         for length in _UNSPACED_LETTERS:
             yield from (f"joined {run[at : at + length]}" for at in range(len(run) - length + 1))
 
 
 def name_of(parts: Iterable[str]) -> str:
-    """Return the words of a name so that their order makes no difference; "" for a single word."""
+    """Return the words of a name in a fixed order; "" for a single word."""
     parts = sorted(parts)
     return " ".join(parts) if len(parts) > 1 else ""
 
 
 def part_of(word: str) -> str:
-    """Return a word of somebody's name as it is looked up by itself."""
+    """Return one word of a name in the form for a separate lookup."""
     return f"part {word}"
 
 
 def known_by(text: str, kind: str) -> set[str]:
-    """Return all that is hashed of a row of `intermediate.int_known_people`."""
+    """Return every text of a row of `intermediate.int_known_people` that is hashed."""
     if kind == "key":
         return {key_of(text)} - {""}
-    # Whoever is written McDonald is also written mcdonald, where nothing shows two words.
+    # McDonald is also written mcdonald, in which the two words do not show.
     names = {name_of(words(text)), name_of(words(text.lower()))} - {""}
-    # Of somebody called E Park or 李 娜 the single letters are all there is.
+    # Names such as E Park or 李 娜 have nothing but single letters.
     names = names or {name_of(words(text, shortest=1))} - {""}
     joined = {"".join(parts) for parts in permutations(_plain(text).split()[:3])}
     written = {
@@ -147,7 +147,7 @@ def known_by(text: str, kind: str) -> set[str]:
 
 
 def key_of(text: str) -> str:
-    """Return a vendor's key of a person as it is looked up; "" for what a word or number could be."""
+    """Return a vendor's key of a person in the form for lookups; "" if it could be a word or a number."""
     key = folded(text)
     digits = sum(sign.isdigit() for sign in key)
     return key if len(key) >= 8 and (0 < digits < len(key) or digits >= 10) else ""

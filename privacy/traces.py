@@ -1,7 +1,7 @@
-"""How a raw table says who somebody is, and SQL that finds a person in rows and texts.
+"""The columns of raw tables that identify people, and SQL that finds a person in rows and texts.
 
-Each table about people declares a Trace (`ingest/vendors/<vendor>/tables.py`). All that must know people goes
-by it: what is loaded of a row, the firewall, `make forget`, tombstones, hashes in place of addresses.
+Each table about people declares a Trace (`ingest/vendors/<vendor>/tables.py`). It selects the fields to load,
+and is used by the firewall, `make forget`, tombstones, and hashes in place of addresses.
 """
 
 import re
@@ -12,14 +12,13 @@ from typing import Final
 
 @dataclass(frozen=True)
 class Kept:
-    """What is kept of a JSON object.
+    """The parts of a JSON object that are loaded.
 
-    `names` are kept where their value is text, a number, true or false, or a list of those, and holds neither
-    an e-mail address nor a phone number. Of `links` the path and the harmless parameters are kept. `inside`
-    gives the fields that are kept of objects and of lists of objects. `products` are kept where there is a
-    product's id: elsewhere the same name may be a person's. `named` are kept whole: a setting asks for them.
-    A `known` object is about a person by design, so its texts are not checked. A column that `is_link` is no
-    object but a link.
+    `names` are kept if their value is text, a number, true or false, or a list of those, without an e-mail
+    address or a phone number. `links` keep their path and harmless parameters. `inside` gives the fields to
+    keep of objects and of lists of objects. `products` are kept next to a product's id: elsewhere the same
+    name may be a person's. `named` are kept whole because a setting asks for them. A `known` object is about
+    a person by design, so its texts are not checked. A column that `is_link` has a link instead of an object.
     """
 
     names: tuple[str, ...] = ()
@@ -32,7 +31,7 @@ class Kept:
 
 
 def names_in(text: str) -> tuple[str, ...]:
-    """Return names that commas part."""
+    """Split names at commas."""
     return tuple(name.strip() for name in text.split(",") if name.strip())
 
 
@@ -45,15 +44,15 @@ LINK: Final = Kept(is_link=True)
 
 @dataclass(frozen=True)
 class Trace:
-    """How a raw table says whose a row is.
+    """The columns of a raw table that identify the person of a row.
 
-    `addresses`, `phones` and `names` are SQL for what a row holds of each; a name may have several parts.
-    `key` is the column of the vendor's key of the person or the browser; `other_keys` are columns of further
-    keys, such as a shop's own. In a table that `is_owner` each row is a person, so it says whose key that is.
+    `addresses`, `phones` and `names` are SQL for those of a row; a name may have several parts. `key` is the
+    column of the vendor's key for the person or browser; `other_keys` are columns of further keys, such as a
+    shop's. In a table that `is_owner`, each row is a person and so assigns the key.
 
-    `kept` gives for each column with an object or a link what of it may be loaded; `other`, the fields that
-    no column has, is not loaded unless `keeps_other`. `widened_by` names the setting that allows more. A
-    table is `given_on` where the vendor gives the rows of a merged person to another.
+    `kept` gives the parts to load for each column with an object or a link. `other` (fields without a column)
+    is loaded only if `keeps_other`. `widened_by` names the setting that allows more. `given_on`: the vendor
+    moves the rows of a merged person to another person.
     """
 
     addresses: tuple[str, ...] = ()
@@ -69,32 +68,32 @@ class Trace:
 
     @property
     def rules(self) -> dict[str, Kept]:
-        """Column to what of it may be loaded."""
+        """The rule of each column with an object or a link."""
         return ({} if self.keeps_other else {"other": NOTHING}) | dict(self.kept)
 
     @property
     def nobodys(self) -> str:
-        """SQL of whether a row has no address; a phone number may be shared by people who have their own."""
+        """SQL for whether a row has no address; people with their own addresses may share a phone number."""
         return " and ".join(f"coalesce(trim({each}), '') = ''" for each in self.addresses) or "true"
 
 
 def normal(address: str) -> str:
-    """Return an address as it is compared: in small letters, without blanks around it."""
+    """Return an address for comparison: in lower case, without surrounding blanks."""
     return address.strip().lower()
 
 
 def same_address(sql: str) -> str:
-    """SQL of an address as it is compared."""
+    """Return SQL for an address in the form for comparison."""
     return f"lower(trim({sql}, concat(' ', chr(9), chr(10), chr(11), chr(12), chr(13))))"
 
 
-# An address inside a longer text, as in JSON or a link; an apostrophe is part of it between letters only.
+# An address inside a longer text, as in JSON or a link; an apostrophe belongs to it only between letters.
 _PART: Final = r"""[^\s@"'<>(),;:\\/=&?%]"""
 ADDRESS: Final = rf"{_PART}+(?:'{_PART}+)*@{_PART}*[^\s@\"'<>(),;:\\/=&?%.]"
 
 
 def readable(sql: str) -> str:
-    """SQL of a text in small letters, with its addresses as one writes them, not as JSON or a link does."""
+    """Return SQL for a text in lower case, with addresses in plain form instead of JSON's or a link's."""
     for pattern, sign in (
         (r"%(25)*40|\\+u0040", "@"),
         ("%(25)*2b", "+"),
@@ -106,7 +105,7 @@ def readable(sql: str) -> str:
 
 
 def mentions(entry: str) -> str:
-    """SQL of whether a row, anywhere in it, names `$address`; one that ends in the same is another."""
+    """Return SQL for whether a row contains `$address` anywhere; a longer address with its ending differs."""
     text = readable(f"{entry}::varchar")
     return (
         f"(contains(lower({entry}::varchar), split_part($address, '@', 2)) and regexp_matches({text}, concat("
@@ -114,16 +113,15 @@ def mentions(entry: str) -> str:
     )
 
 
-# Between the digits of a phone number; a number inside a longer text, as people and links write it.
+# Separators between the digits of a phone number in a longer text, as people and links write them.
 GAP: Final = r"(?:[ ().\-/]|%20)"
 NUMBER: Final = rf"(?:\+|00|\()?[0-9](?:{GAP}*[0-9]){{6,14}}"
 
 
 def written(phone: str) -> str:
-    """Return a pattern of a phone number in a readable text, however it is written; of a hash, that hash.
+    """Return a pattern for a phone number in any notation in a readable text; for a hash, that hash.
 
-    Without its country it is one only with gaps, a leading 0 or in quotes: the bare digits are as often the
-    number of something else.
+    Without its country, it needs gaps, a leading 0 or quotes: bare digits are often some other number.
     """
     if not re.fullmatch(r"\+?[0-9]+", phone):
         return re.escape(phone.lower())
@@ -137,7 +135,7 @@ def written(phone: str) -> str:
 
 
 def parts_of(phone: str) -> tuple[str, str]:
-    """The country's digits of a phone number and the others."""
+    """Return the country digits of a phone number and the others."""
     import phonenumbers  # see pseudonyms.normal_phone
 
     try:
@@ -148,6 +146,6 @@ def parts_of(phone: str) -> tuple[str, str]:
 
 
 def names_phone(entry: str, trace: Trace | None, pattern: str) -> str:
-    """SQL of whether a row, unless it has an owner with another address, names a phone number."""
+    """Return SQL for whether a row names a phone number and has no owner with another address."""
     free = f"{trace.nobodys} and " if trace and trace.is_owner else ""
     return f"({free}regexp_matches({readable(f'{entry}::varchar')}, {pattern}))"
