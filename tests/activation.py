@@ -1,4 +1,4 @@
-"""A small published copy with rows as the activation models give them, for the tests of `activate`."""
+"""A small published copy with rows shaped like the activation models', for the tests of `activate`."""
 
 import copy
 import json
@@ -235,7 +235,7 @@ ANALYSES = (CLUSTERS, DEVICES, OVERLAPS)
 
 
 def but(row: Row, **changes: Any) -> Row:
-    """Return a copy of `row` with other columns; what is no column of it is a fact."""
+    """Return a copy of `row` with other columns; names that are not columns are facts."""
     changed = copy.deepcopy(row)
     for name, value in changes.items():
         (changed if name in row else changed["facts"])[name] = value
@@ -243,7 +243,7 @@ def but(row: Row, **changes: Any) -> Row:
 
 
 def never_given(values: Sequence[Any], declared: Any, field: str) -> Iterator[str]:
-    """Name what is declared and in none of these facts; lists that are empty everywhere tell nothing."""
+    """Return the declared facts missing from all of these; lists that are always empty prove nothing."""
     if isinstance(declared, list):
         inside = [inner for value in values for inner in value or ()]
         yield from never_given(inside, declared[0], f"{field}[]") if inside else ()
@@ -254,7 +254,7 @@ def never_given(values: Sequence[Any], declared: Any, field: str) -> Iterator[st
 
 
 def misdeclared(connection: duckdb.DuckDBPyConnection) -> tuple[list[str], set[tuple[str, str]]]:
-    """Return where facts and their declarations differ, and which kinds and jobs were looked at."""
+    """Return the differences between facts and their declarations, with the kinds and jobs checked."""
     differ, met = [], set()
     for kind in KINDS:
         rows = connection.execute(
@@ -279,7 +279,7 @@ def publish(
     voices: tuple[Row, ...] = (),
     generations: tuple[Row, ...] = (),
 ) -> None:
-    """Write the activation models into the published copy at `path`, in place of what it held."""
+    """Write the activation models into the published copy at `path`, replacing its contents."""
     models = {
         "personas": personas,
         "analyses": analyses,
@@ -319,7 +319,7 @@ def publish(
 
 
 def publish_origins(path: Path) -> None:
-    """Write into the published copy at `path` where some facts of SKIMMERS and TOP come from."""
+    """Write the origins of some facts of SKIMMERS and TOP into the published copy at `path`."""
     with duckdb.connect(str(path)) as connection:
         connection.execute("""
             create or replace table activation.fct_record_facts as
@@ -355,7 +355,7 @@ def publish_origins(path: Path) -> None:
 
 
 def environment(path: Path, url: str) -> dict[str, str]:
-    """Return the settings of a run whose files are below `path` and whose Mavera is the sandbox at `url`."""
+    """Return the settings of a run with files below `path`, whose Mavera is the sandbox at `url`."""
     return {
         "ENV_FILE": "/dev/null",
         "PUBLISHED_PATH": str(path / "published.duckdb"),
@@ -372,9 +372,9 @@ def environment(path: Path, url: str) -> dict[str, str]:
 
 
 def references(url: str) -> Counter[str]:
-    """Return how often each record's reference stands in the Mavera of the sandbox at `url`.
+    """Return how often each record's reference exists in the Mavera of the sandbox at `url`.
 
-    Every question of a thread counts: asked twice is paid twice, within one thread or in two.
+    Every question of a thread counts: asking twice costs twice, within one thread or in two.
     """
     account = Mavera(f"{url}/mavera/api/v1", mavera.KEY, "enterprise")
     texts = [words for thread in threads(account) for words, _ in asked_in(opened(account, thread["id"]))]

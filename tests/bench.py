@@ -1,9 +1,9 @@
-"""How long the steps take, each beside a yardstick that is measured in the same run: `make bench`.
+"""Measures how long the steps take, each beside a yardstick measured in the same run: `make bench`.
 
     python -m tests.bench --people 2000
 
-A second tells of a machine, a ratio of this project. The sandbox runs beside it, without limits, so that what
-is measured is our own work and not the vendors' pace; wait for a quiet machine. Each number is measured once.
+A second depends on the machine, a ratio on this project. The sandbox runs beside it, without limits, so that
+the time is our own and not the vendors' pace; run it on an idle machine. Each number is measured once.
 """
 
 import json
@@ -51,13 +51,13 @@ class Measure(NamedTuple):
 
     @property
     def ratio(self) -> float | None:
-        """Ours by theirs: under 1 is less than the yardstick. None where the yardstick is nothing."""
+        """Our time divided by the yardstick's; None if the yardstick is zero."""
         return self.ours / self.theirs if self.theirs else None
 
 
 @contextmanager
 def vendors(people: int, as_of: date, port: int = 0, state: Path | None = None) -> Iterator[str]:
-    """Serve the sandbox from a process of its own, as the vendors are one; give the URL of its root."""
+    """Serve the sandbox from a separate process, as real vendors do; yield the URL of its root."""
     command = [sys.executable, "-m", "sandbox", "serve", "--limits", "off", "--seed", str(SEED)]
     command += ["--people", str(people), "--as-of", as_of.isoformat(), "--port", str(port)]
     command += ["--state", str(state)] if state else []
@@ -76,7 +76,7 @@ def vendors(people: int, as_of: date, port: int = 0, state: Path | None = None) 
 
 
 def timed(project: Project, module: str, *arguments: str) -> tuple[dict[str, Any], float]:
-    """Run a command that must end well; return its `--json` and its seconds, its start included."""
+    """Run a command that must succeed; return its `--json` and its seconds, including its start."""
     began = time.monotonic()
     return project.well(module, *arguments), time.monotonic() - began
 
@@ -84,13 +84,13 @@ def timed(project: Project, module: str, *arguments: str) -> tuple[dict[str, Any
 def asked_again(url: str) -> float:
     """Send every GET of the load before once more, one after another; return the seconds.
 
-    The answers are read and dropped: the least that a script spends, one that keeps and checks nothing.
+    The answers are read and dropped: the minimum for a script that keeps and checks nothing.
     """
     journal = requests.get(f"{url}/control/journal?method=GET", timeout=60).json()
     began = time.monotonic()
     with requests.Session() as session:
         for entry in journal:
-            signed = "signature=" in entry["query"]  # a download that is refused when it comes with a key
+            signed = "signature=" in entry["query"]  # a download is refused if it comes with a key
             headers = (
                 {} if signed else {"Authorization": AUTHORIZATIONS[entry["vendor"]], "revision": REVISION}
             )
@@ -101,16 +101,16 @@ def asked_again(url: str) -> float:
 
 
 def bare_sql(warehouse: Path) -> float:
-    """Run the SQL of all models as dbt compiled it, on a copy of the warehouse; return the seconds.
+    """Run the SQL of all models as compiled by dbt, on a copy of the warehouse; return the seconds.
 
-    One connection, no test, no order to find out, nothing to publish: the least that the models cost.
+    One connection, no tests, no ordering, no publishing: the minimum cost of the models.
     """
     compiled = [each.node for each in transform.dbt(warehouse, "compile", "--select", "resource_type:model")]
     with tempfile.TemporaryDirectory() as folder:
         copy = shutil.copy(warehouse, folder)
         began = time.monotonic()
         with duckdb.connect(copy) as connection:
-            for model in compiled:  # in the order in which they ended, so each after what it reads
+            for model in compiled:  # in the order in which they ended, so each after its inputs
                 kind = model.config.materialized
                 if kind in ("table", "view"):
                     connection.execute(
@@ -120,7 +120,7 @@ def bare_sql(warehouse: Path) -> float:
 
 
 def measured(people: int, folder: Path) -> Iterator[Measure]:
-    """Take every step on a new warehouse, again with nothing new, and again a day later."""
+    """Run every step on a new warehouse, again with nothing new, and again a day later."""
     state = folder / "mavera.sqlite"
     with vendors(people, TODAY, state=state) as url:
         project = Project(folder, url, TODAY.isoformat())
@@ -169,7 +169,7 @@ def main(
     people: Annotated[int, typer.Option(help="Size of the population, 200 to 1,000,000.")] = 2000,
     as_json: Annotated[bool, typer.Option("--json", help="The same numbers for a machine.")] = False,
 ) -> None:
-    """Measure every step once, in a folder of its own that is removed afterwards."""
+    """Measure every step once, in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         measures = []
         for measure in measured(people, Path(folder)):

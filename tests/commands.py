@@ -1,4 +1,4 @@
-"""The project's commands, run as a person runs them, against a sandbox and with files of their own."""
+"""Runs the project's commands as a person does, against a sandbox and with their own files."""
 
 import fcntl
 import json
@@ -22,12 +22,12 @@ from sandbox.server import environment
 
 ROOMS = {name: f"operate.{name}" for name in ("backup", "doctor", "forget", "query")}
 """Where the commands stand that are no room of their own."""
-PATIENCE_SECONDS = 300  # a command that says nothing for so long is stuck, on the slowest machine too
+PATIENCE_SECONDS = 300  # a command silent for this long is stuck, even on the slowest machine
 
 
 @dataclass(frozen=True)
 class Ran:
-    """How a command ended, and what it said."""
+    """The exit code and output of a command."""
 
     code: int
     out: str
@@ -41,7 +41,7 @@ class Ran:
 
 @dataclass
 class Project:
-    """Somebody's clone: settings that meet the sandbox at `url` on `today`, and files below `folder`."""
+    """A user's clone: settings for the sandbox at `url` on `today`, and files below `folder`."""
 
     folder: Path
     url: str
@@ -82,7 +82,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            errors="replace",  # a command may have been told to write in another encoding
+            errors="replace",  # a command may use another encoding on purpose
         )
 
     def run(self, module: str, *arguments: str) -> Ran:
@@ -91,7 +91,7 @@ class Project:
         return Ran(process.returncode, out, err)
 
     def on_a_terminal(self, module: str, *arguments: str, typed: Sequence[tuple[str, str]] = ()) -> Ran:
-        """Run a command on a terminal of 80 columns; type each text once what comes before it was printed."""
+        """Run a command on a terminal of 80 columns; type each text once its prompt was printed."""
         ours, theirs = pty.openpty()
         termios.tcsetwinsize(theirs, (24, 80))
         with subprocess.Popen(
@@ -102,35 +102,35 @@ class Project:
             stdout=theirs,
             stderr=theirs,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that a typed Ctrl-C is one
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # so that a typed Ctrl-C works
         ) as process:
             os.close(theirs)
             shown, waiting, seen = b"", list(typed), 0
             while select.select([ours], [], [], PATIENCE_SECONDS)[0]:
                 try:
                     shown += os.read(ours, 65_536)
-                except OSError:  # Linux's way to say that nobody is there any more
+                except OSError:  # Linux reports a closed terminal this way
                     break
                 if waiting and waiting[0][0].encode() in shown[seen:]:
                     seen = len(shown)
-                    time.sleep(0.2)  # a prompt is printed just before it listens
+                    time.sleep(0.2)  # a prompt is printed just before the program listens
                     os.write(ours, waiting.pop(0)[1].encode())
             else:
-                process.kill()  # it waits for something that was not typed
+                process.kill()  # it waits for input that was not typed
             os.close(ours)
         text = shown.decode().replace("\r\n", "\n")
         assert not waiting, text
         return Ran(process.returncode, text, "")
 
     def well(self, module: str, *arguments: str) -> dict[str, Any]:
-        """Run a command that must end well; return its `--json`."""
+        """Run a command that must succeed; return its `--json`."""
         ran = self.run(module, *arguments, "--json")
         assert ran.code == 0, ran.err + ran.out
-        assert "leaked" not in ran.err  # what DuckDB says at the end of what was kept from being collected
+        assert "leaked" not in ran.err  # DuckDB's message about objects kept from collection
         return ran.numbers
 
     def killed(self, after_seconds: float, module: str, *arguments: str) -> bool:
-        """Run a command and kill it without warning; return whether it was still at work."""
+        """Run a command and kill it without warning; return whether it was still running."""
         with self.start(module, *arguments) as process:
             try:
                 process.communicate(timeout=after_seconds)

@@ -1,4 +1,4 @@
-"""One environment for every test, whatever the shell, make or a CI server has set, and one day."""
+"""One environment and one date for every test, whatever the shell, make or a CI server has set."""
 
 import os
 import time
@@ -11,8 +11,8 @@ from hypothesis import settings as examples
 from common import settings
 
 OURS = {name.upper() for name in settings.Settings.model_fields}
-# make tells every make below it how it was called, dbt and dlt take options from names that begin like these,
-# and by the rest Click, Rich and Typer count columns and colours, or take any stream for a terminal.
+# make passes its options to every make below it. dbt and dlt read options from names with these prefixes. The
+# others make Click, Rich and Typer count columns and colors or treat any stream as a terminal.
 BEGINNINGS = ("MAKE", "DBT_", "DLT_", "RUNTIME__", "GITHUB_", "TYPER_", "_TYPER_")
 OTHERS = {"PEOPLE", "PORT", "PLAN", "Q", "AS", "SEEDS", "NAME", "KIND"}
 OTHERS |= {"MFLAGS", "GNUMAKEFLAGS", "COLUMNS", "LINES"}
@@ -22,29 +22,29 @@ for name in list(os.environ):
     if name.upper() in OURS | OTHERS or name.startswith(BEGINNINGS):
         del os.environ[name]
 
-os.umask(0o077)  # as every command has it
+os.umask(0o077)  # as in every command
 
-# As the Makefile has it, and without the clone's `.env`.
+# As in the Makefile, and without the clone's `.env`.
 os.environ |= {"DO_NOT_TRACK": "1", "RUNTIME__DLTHUB_TELEMETRY": "false", "PYTHONUTF8": "1"}
 os.environ["ENV_FILE"] = os.devnull
-os.environ |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}  # where the sandbox is
-# Nor do the clone's data count: nothing can be below a file, so a test without paths of its own finds nothing
-# there, and cannot leave anything.
+os.environ |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}  # the sandbox's address
+# The clone's data are hidden as well: nothing can be below a file, so a test without paths of its own finds
+# nothing there and cannot leave anything.
 os.environ |= {name: f"{os.devnull}/{name.lower()}" for name in OURS if name.endswith("_PATH")}
 os.environ["LEDGER_URL"] = f"sqlite:///{os.devnull}/ledger.sqlite"
 
-# The same examples on every day, however long they take: others are looked for by hand, not by CI.
+# The same examples every day, however long they take: new ones are searched by hand, not by CI.
 examples.register_profile(
     "sure", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 examples.load_profile("sure")
 
-LAST_SECONDS = 60  # of a day; longer than a test that counts them
+LAST_SECONDS = 60  # of a day; longer than a test that counts requests
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup() -> None:
-    """Begin no test just before midnight UTC: the budget's month and ages in days would turn within it."""
+    """Start no test just before midnight UTC: the budget's month and ages in days would change within it."""
     left = 86_400 - time.time() % 86_400
     if left < LAST_SECONDS:
         time.sleep(left)
@@ -52,8 +52,8 @@ def pytest_runtest_setup() -> None:
 
 @pytest.fixture(scope="session")
 def small_warehouses(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Both small warehouses, built by whichever worker needs them first. Tests only read them."""
-    from tests import small  # no test of anything else waits for dbt and DuckDB
+    """Both small warehouses, built by the first worker that needs them. Tests only read them."""
+    from tests import small  # other tests do not wait for dbt and DuckDB
 
     base = tmp_path_factory.getbasetemp()
     return small.build_once((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small")
@@ -67,5 +67,5 @@ def small_warehouse(small_warehouses: tuple[Path, Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def whole_warehouse(small_warehouses: tuple[Path, Path]) -> Path:
-    """The same with rows beside them, so that every column of a mart has a value."""
+    """The same with additional rows, so that every column of a mart has a value."""
     return small_warehouses[1]

@@ -1,7 +1,8 @@
-"""What every mart and sync model holds over the small warehouse, a file each in tests/transform/expected.
+"""The contents of every mart and sync model over the small warehouse, a file each in
+tests/transform/expected.
 
-`python -m tests.expected` writes them again, with what the report says. Read the difference before you
-commit it: a value that moved for no reason that you know is a fault.
+`python -m tests.expected` writes them again, with the text of the report. Read the difference before you
+commit it: a value that changed for no known reason is a bug.
 """
 
 import csv
@@ -29,22 +30,22 @@ from transform import publish
 FOLDER = small.HERE / "transform" / "expected"
 REPORT = FOLDER / "report.txt"
 LAYERS = ("marts", "activation")
-DIGITS = 9  # of a number; what is behind them differs by engine and order of summing
-# A model with more rows is kept as every so many-th of them, and a hash of them all.
+DIGITS = 9  # of a number; later digits differ by engine and order of summing
+# A longer model is stored as every n-th row, with a hash of all of them.
 MOST_ROWS, KEPT_ROWS = 200, 20
-NOW = datetime(2026, 1, 7, 12, tzinfo=UTC)  # when the report is drawn
-TEXT_OF_MOST_CELLS = 6  # of a table of the report: the rest of it is in the marts
+NOW = datetime(2026, 1, 7, 12, tzinfo=UTC)  # the time of the report
+TEXT_OF_MOST_CELLS = 6  # for a table of the report: the rest is in the marts
 
 
 class Contract(NamedTuple):
-    """The columns of a model with their types, and what its unit tests expect of them, a row each."""
+    """The columns of a model with their types, and the rows that its unit tests expect."""
 
     columns: Mapping[str, str]
     expected: Sequence[Mapping[str, Any]]
 
 
 def contracts() -> dict[str, Contract]:
-    """Return what is written of every mart and sync model, by name. Nothing is built."""
+    """Return the declarations of every mart and sync model, by name. Nothing is built."""
     found: dict[str, dict[str, str]] = {}
     expected: dict[str, list[Mapping[str, Any]]] = {}
     for layer in LAYERS:
@@ -66,7 +67,7 @@ def path_of(model: str) -> Path:
 
 
 def written(model: str, connection: duckdb.DuckDBPyConnection) -> str:
-    """Return the text of a model's file, as it has to be for what the warehouse holds."""
+    """Return the text that a model's file must have for the warehouse's rows."""
     ((schema,),) = connection.execute(
         "select table_schema from information_schema.tables where table_name = ?", [model]
     ).fetchall()
@@ -92,7 +93,7 @@ def _fewer(rows: Sequence[tuple[str, ...]]) -> Iterator[Sequence[str]]:
 
 
 def _text(value: Any) -> str:
-    """Return a value as a cell: empty for null, and a number to so many digits that engines agree on it."""
+    """Return a value as a cell: empty for null, and numbers rounded so that engines agree."""
     if value is None:
         return ""
     if isinstance(value, bool):
@@ -113,7 +114,7 @@ def _number(value: float | Decimal) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """Return nested facts with every number to the same digits."""
+    """Return nested facts with every number rounded in the same way."""
     if isinstance(value, dict):
         return {name: _plain(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -129,7 +130,7 @@ def _opened(text: str) -> Any:
 
 
 class _Said(HTMLParser):
-    """Collects the text of a page a line per element, without drawings, and of tables the first rows."""
+    """Collects the text of a page, a line per element, without drawings; of tables only the first rows."""
 
     silent = frozenset({"script", "style", "svg"})
     lines_of = frozenset(
@@ -165,7 +166,7 @@ class _Said(HTMLParser):
 
 
 def said(html: str) -> str:
-    """Return what a page of the report says, line by line."""
+    """Return the text of a page of the report, line by line."""
     parser = _Said()
     parser.feed(html)
     lines = (re.sub(r"\s+", " ", line).strip(" |") for line in parser.said)
@@ -173,7 +174,7 @@ def said(html: str) -> str:
 
 
 def report_of(warehouse: Path, folder: Path) -> str:
-    """Return what the report says of a warehouse, which is published into `folder`."""
+    """Return the report's text for a warehouse, which is published into `folder`."""
     copy = folder / "published.duckdb"
     models.record_all(warehouse)
     publish.publish(warehouse, copy, warehouse.with_name("salt"), people=True, smallest_cohort=1)
@@ -184,7 +185,7 @@ def report_of(warehouse: Path, folder: Path) -> str:
 
 
 def files(warehouse: Path, folder: Path) -> Iterable[tuple[Path, str]]:
-    """Give every file with its text, for a warehouse that is published into `folder`."""
+    """Return every file with its text, for a warehouse that is published into `folder`."""
     with duckdb.connect(str(warehouse), read_only=True) as connection:
         for model in contracts():
             yield path_of(model), written(model, connection)

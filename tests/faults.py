@@ -1,12 +1,12 @@
-"""Runs `apply` through faults and deaths, and shows what Mavera and the ledger hold afterwards.
+"""Runs `apply` through faults and kills, and compares Mavera and the ledger afterwards.
 
     python -m tests.faults --seeds 0:2000
 
-Each seed is a case of its own: the place of a death, a fault and a kind by its number, so that as many seeds
-as there are combinations meet each of them once; everything else (which other records are wanted, what else
-goes wrong, a second death, facts that move, edits by hand, the budget) is drawn from it. After the bad runs
-come plain ones until nothing is left to do. Then Mavera's own store is held against what was wanted, what it
-charged against the ledger, and one more run must make no call.
+Each seed is one case. Its number selects the place of a kill, a fault and a kind, so that as many seeds as
+combinations cover each once. Everything else is drawn from it: other wanted records, further faults, a second
+kill, facts that change, edits by hand, the budget. After the bad runs come normal ones until nothing is left
+to do. Then Mavera's own store is compared with the wanted records, its charges with the ledger, and one more
+run must make no request.
 """
 
 import functools
@@ -44,7 +44,7 @@ LOSSES: Final = (
 )
 LOOKS: Final = frozenset({"while looking up", "before adopting", "after adopting"})
 POLLED: Final = frozenset({"brand-voices", "focus-groups", "generations"})
-# Every combination that can be: what Mavera answers at once is never polled.
+# Every possible combination: Mavera's immediate answers are never polled.
 CELLS: Final = tuple(
     (death, fault, kind)
     for kind in KINDS
@@ -53,14 +53,14 @@ CELLS: Final = tuple(
     if death != "while polling" or kind in POLLED
 )
 ENOUGH: Final = 100_000  # credits
-SAID_EVERY: Final = 100  # cases, where no bar can be drawn
-PLAIN_RUNS: Final = 30  # after so many something is stuck
-DEAR: Final = 90  # credits of an analysis beyond the range that is documented, in DEAR_CASES of the cases
+SAID_EVERY: Final = 100  # cases, without a progress bar
+PLAIN_RUNS: Final = 30  # after this many something is stuck
+DEAR: Final = 90  # credits of an analysis above the documented range, in DEAR_CASES of the cases
 DEAR_CASES: Final = 0.25
 
 
 class Case(NamedTuple):
-    """What a seed stands for, and what became of it."""
+    """The case of a seed, and its outcome."""
 
     seed: int
     death: str
@@ -97,11 +97,11 @@ class Play:
         }
         self.complaints: list[str] = []
         self.runs = self.spent = 0
-        # Of a generator of its own, so that a seed stands for the same case in everything else.
+        # From a separate generator, so that a seed means the same case in everything else.
         self.is_dear = random.Random(f"prices of {seed}").random() < DEAR_CASES
 
     def wanted(self, fewer: int = 0) -> list[Record]:
-        """Return the records that are asked for now; `fewer` leaves out the last ones of the case's kind."""
+        """Return the wanted records; `fewer` leaves out the last ones of the case's kind."""
         rows = []
         for (kind, number), generation in self.generations.items():
             if kind == self.kind and number >= self.counts[kind] - fewer:
@@ -144,10 +144,10 @@ class Play:
             complaints=self.complaints,
         )
 
-    # What happens
+    # Events
 
     def bad_runs(self) -> Iterator[h.Hazards]:
-        """Yield the hazards of each bad run: what the case is about, and by chance more."""
+        """Yield the hazards of each bad run: those of the case, and by chance more."""
         losses = [*LOSSES, "cut, not done", "500, not done", "time-out, not done"]
         lost = self.chance.choice(LOSSES)
         hazards = self.hazards()
@@ -168,7 +168,7 @@ class Play:
                 (h.LOOKS, n): self.chance.choice(["429", "503", "500, not done"]) for n in faults
             }
         if self.death in LOOKS:
-            # There must be something to look up: the answer is lost, and the run with it.
+            # There must be something to look up: the answer is lost, and the run is killed.
             hazards.faults.setdefault((self.kind, 1), self.chance.choice(LOSSES))
             if self.chance.random() < 0.5:
                 hazards.death = ("before the answer", self.kind, 1)
@@ -216,7 +216,7 @@ class Play:
         return ended
 
     def excess(self) -> int:
-        """Return by how much analyses may cost more than could be known when they were sent."""
+        """Return how far the cost of analyses may exceed the cost known when they were sent."""
         sent = [call for call in self.account.ledger().calls() if call.kind == "analyses"]
         return sum(max(DEAR - call.credits_high, 0) for call in sent) if self.is_dear else 0
 
@@ -228,7 +228,7 @@ class Play:
             self.generations[key] += self.chance.random() < 0.4
 
     def make_by_hand(self) -> dict[str, str]:
-        """Let the account make personas of its own; return what they look like."""
+        """Let the account make personas of its own; return their contents."""
         body = {"pipeline_type": "north_star", "type": "B2C", "description": "Made in Mavera, by hand."}
         names = [f"{h.BY_HAND} {number}" for number in range(self.chance.randint(1, 6))]
         self.account.forked(
@@ -256,12 +256,12 @@ class Play:
         self.account.let_pass(2 * h.SETTLE_SECONDS)
 
     def check(self, by_hand: dict[str, str]) -> None:
-        """Hold Mavera against the ledger, once a person has decided what was taken as lost."""
+        """Compare Mavera with the ledger, after a person has decided on calls presumed lost."""
         charged = self.account.charged()
         if charged != self.account.counted():
             self.complaints.append(f"Mavera charged {charged}, the ledger counts {self.account.counted()}")
         for key in {call.key for call in self.account.ledger().written_off()}:
-            drift.charged(key, 0, self.account.ledger(write=True))  # what was charged is counted already
+            drift.charged(key, 0, self.account.ledger(write=True))  # charges are already counted
         ledger = self.account.ledger()
         ledger.chain.verify()
         if ledger.spent() != charged or ledger.unknown():
@@ -283,7 +283,7 @@ class Play:
 
 @contextmanager
 def in_memory() -> Iterator[Path]:
-    """Give a directory that no disk has to follow, where there is one."""
+    """Return a directory in memory, if there is one."""
     memory = Path("/dev/shm")  # noqa: S108
     path = Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None))
     try:
@@ -294,7 +294,7 @@ def in_memory() -> Iterator[Path]:
 
 @functools.cache
 def warm_up() -> None:
-    """Compile once what all runs need."""
+    """Compile what all runs need, once."""
     behind = [f"personas/{h.record('personas', 0).record_key}"]
     with in_memory() as path:
         account = h.Account(path)
@@ -309,7 +309,7 @@ def warm_up() -> None:
 
 
 def play(seed: int) -> Case:
-    """Return what became of the case of `seed`."""
+    """Return the outcome of the case of `seed`."""
     warm_up()
     with in_memory() as path:
         return Play(seed, path).play()
@@ -321,9 +321,9 @@ TRIES: Final = 3
 
 
 def script(account: h.Account, wanted: Sequence[Record], notes: Path | None, hazards: h.Hazards) -> None:
-    """Create what is wanted the way that scripts do: retry what fails, note in a file what was made.
+    """Create the wanted records as simple scripts do: retry failures, note created objects in a file.
 
-    Without `notes` it remembers nothing. It stands beside the matrix for comparison.
+    Without `notes` it remembers nothing. It is a comparison for the matrix.
     """
     made = (
         dict(line.split(" ", 1) for line in notes.read_text().splitlines())
@@ -362,7 +362,7 @@ def script(account: h.Account, wanted: Sequence[Record], notes: Path | None, haz
             continue
         hazards.pass_by("before the end row", record.kind)
         if not isinstance(answer, dict) or "id" not in answer:
-            continue  # a script that knows no other name notes nothing, and asks again in its next run
+            continue  # a script that knows no other name notes nothing, and creates it again in its next run
         made[record.key] = str(answer["id"])
         if notes:
             with notes.open("a", encoding="utf-8") as lines:
@@ -371,7 +371,7 @@ def script(account: h.Account, wanted: Sequence[Record], notes: Path | None, haz
 
 
 def compare_script(seed: int, *, remembers: bool) -> tuple[h.Wrong, int]:
-    """Return how far off the script's Mavera is after the case's first bad run and two plain ones."""
+    """Return how wrong the script's Mavera is after the case's first bad run and two normal ones."""
     with in_memory() as path:
         case = Play(seed, path)
         case.account = h.Account(path, is_strict=True)
@@ -395,7 +395,7 @@ def is_wrong(case: Case) -> bool:
 
 
 def as_rows(cases: Sequence[Case]) -> list[dict[str, Any]]:
-    """Return the matrix: one row per place of death, fault and kind that was met."""
+    """Return the matrix: one row per place of a kill, fault and kind that occurred."""
     cells: dict[tuple[str, str, str], list[Case]] = {}
     for case in cases:
         for kind in case.wrong:
@@ -412,7 +412,7 @@ def as_rows(cases: Sequence[Case]) -> list[dict[str, Any]]:
 def show(
     console: Console, cases: Sequence[Case], scripts: Mapping[str, Sequence[tuple[h.Wrong, int]]]
 ) -> None:
-    """Print the matrix: what went wrong in each combination, then the sums of kinds and of scripts."""
+    """Print the matrix: the errors in each combination, then the totals of kinds and of scripts."""
     deaths, faults = (NONE, *h.DEATHS), (NONE, *h.FAULTS, *h.LISTING_FAULTS)
     console.print("What is wrong in each combination: objects too many, credits, rows lost, rows doubled.\n")
     grid = Table(box=None, pad_edge=False)
@@ -463,7 +463,7 @@ def main(
         typer.Option(min=0, help="Every so many of the seeds also for a script without a ledger; 0: none."),
     ] = 10,
 ) -> None:
-    """Play the cases of the seeds; end with 1 where anything is lost, doubled or not in the ledger."""
+    """Play the cases of the seeds; exit 1 if anything is lost, duplicated or missing from the ledger."""
     chosen = range(*map(int, seeds.split(":")))
     began = time.monotonic()
     console = Console(width=100, highlight=False)

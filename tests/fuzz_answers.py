@@ -1,12 +1,12 @@
-"""Fields of vendors' answers that are not what they were, one at a time: what ingest makes of each.
+"""Changes one field of vendors' answers at a time and checks how ingest reacts.
 
-python -m tests.fuzz_answers --cases 500
-python -m tests.fuzz_answers --all
+    python -m tests.fuzz_answers --cases 500
+    python -m tests.fuzz_answers --all
 
 The answers of a small world are recorded once for each resource. A case plays them again with one field
 changed, in one place or in all of them, or with another body. Reading must end with rows, with values set
-aside, or with a message of this project, never with an error of Python. Prints each case that does not, and
-exits 1 then.
+aside, or with a message of this project, never with a Python error. Prints each case that fails, and exits 1
+then.
 """
 
 import copy
@@ -64,7 +64,7 @@ _ID: Final = re.compile(r"/(?=[^/]*\d)(?!v\d/|2\.0)[^/]+|(?<=/personas)/[^/]+")
 
 
 class Asked(NamedTuple):
-    """A request, as it is found again."""
+    """A request, as the key of its recorded answer."""
 
     method: str
     url: str
@@ -73,7 +73,7 @@ class Asked(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What was answered."""
+    """A recorded answer."""
 
     status: int
     headers: dict[str, str]
@@ -81,7 +81,7 @@ class Answer(NamedTuple):
 
 
 class Case(NamedTuple):
-    """A change to the answers of one kind of path: of a field, or of the whole where the field is empty."""
+    """A change to the answers of one kind of path: to a field, or to the whole if the field is empty."""
 
     path: str
     field: tuple[str, ...]
@@ -100,13 +100,13 @@ def kind_of(url: str) -> str:
 
 @dataclass
 class Recorded:
-    """A resource with the answers that it got from the sandbox."""
+    """A resource with its answers from the sandbox."""
 
     job: Job
     answers: dict[Asked, Answer] = field(default_factory=dict)
 
     def cases(self) -> Iterator[Case]:
-        """Every field of every kind of answer with every value, then every other body."""
+        """Yield every field of every kind of answer with every value, then every other body."""
         fields: dict[str, dict[tuple[str, ...], None]] = {}
         for asked, answer in self.answers.items():
             found = fields.setdefault(kind_of(asked.url), {})
@@ -121,7 +121,7 @@ class Recorded:
                     yield Case(path, (), body, is_everywhere)
 
     def play(self, case: Case, settings: Settings) -> Exception | None:
-        """Read the resource with the changed answers; return the error that ended it, if any did."""
+        """Read the resource with the changed answers; return the error that ended it, if any."""
         changes = [0]
 
         def ask(_: requests.Session, method: str, url: str, **named: Any) -> requests.Response:
@@ -167,7 +167,7 @@ def _is_json(content: bytes) -> bool:
 
 
 def _fields(told: Any, above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The paths of all fields, elements of lists as `*`."""
+    """Yield the paths of all fields, with `*` for elements of lists."""
     inner = told.items() if isinstance(told, dict) else (("*", each) for each in told[:5])
     for name, value in inner:
         yield (*above, name)
@@ -192,7 +192,7 @@ def _is_raw(value: Any) -> bool:
 
 
 def _set(told: Any, case: Case, at: int = 0) -> bool:
-    """Set the field of a case in what was told; return whether it was there."""
+    """Set the field of a case in an answer; return whether it was there."""
     name = case.field[at]
     places: list[Any]
     if name == "*":
@@ -241,7 +241,7 @@ def settings_of(url: str, folder: Path) -> Settings:
 
 
 def fill(url: str) -> None:
-    """Let Mavera hold a thread and a text."""
+    """Add a thread and a text to Mavera."""
     words = {"topic": "Repair", "target_audience": "Viewers"}
     for path, body in (
         ("mave/chat", {"message": "Who watches to the end?"}),
@@ -257,7 +257,7 @@ def fill(url: str) -> None:
 
 @contextmanager
 def recorded(folder: Path) -> Iterator[tuple[Settings, list[Recorded]]]:
-    """Every resource with the answers of a small world."""
+    """Return every resource with the answers of a small world."""
     with running(World(60, 7, TODAY, since=date(2026, 11, 1)), limits="off") as url:
         settings = settings_of(url, folder)
         fill(url)
@@ -287,12 +287,12 @@ def record(source: Source, name: str, settings: Settings) -> Recorded:
 
 
 def is_told(error: Exception | None) -> bool:
-    """Whether reading ended well, or with a message of this project."""
+    """Return whether reading succeeded, or ended with a message of this project."""
     return error is None or isinstance(error, SourceError | ChangedTypeError)
 
 
 def play(chosen: list[tuple[Recorded, Case]], settings: Settings) -> list[str]:
-    """Play cases; return a line for each that ended with an error of Python, and its traceback."""
+    """Play cases; return a line for each that ended with a Python error, and its traceback."""
     bad = []
     for resource, case in chosen:
         error = resource.play(case, settings)
@@ -303,7 +303,7 @@ def play(chosen: list[tuple[Recorded, Case]], settings: Settings) -> list[str]:
 
 
 def sample(resources: list[Recorded], count: int, seed: int) -> list[tuple[Recorded, Case]]:
-    """So many cases of all of them, drawn from a seed."""
+    """Return a random sample of the cases, drawn from a seed."""
     every = [(resource, case) for resource in resources for case in resource.cases()]
     return random.Random(seed).sample(every, min(count, len(every)))
 
@@ -318,7 +318,7 @@ def main(
     only: Annotated[str, typer.Option(help="A part of the resource's name, such as klaviyo.")] = "",
     all_: Annotated[bool, typer.Option("--all", help="Play every case.")] = False,
 ) -> None:
-    """Print each case that ended with an error of Python, then how many were played."""
+    """Print each case that ended with a Python error, then how many were played."""
     with tempfile.TemporaryDirectory() as folder, recorded(Path(folder)) as (settings, resources):
         chosen = [resource for resource in resources if only in resource.job.name]
         bad: list[str] = []

@@ -1,8 +1,8 @@
-"""A Mavera in this process, on a clock that only waiting moves, where answers get lost and runs die.
+"""A Mavera in this process, on a clock that only waiting advances, with lost answers and killed runs.
 
-Every run is a forked child, so that one that dies is really dead: it is killed, and nothing of it runs on.
-What outlives it is what would in earnest: the ledger's file, Mavera's state, and the work that Mavera has
-not come round to. No socket, no real second and no dbt is needed, so that thousands of runs take minutes.
+Every run is a forked child, so that a killed run really stops. As in reality, only the ledger's file,
+Mavera's state, and the work still pending at Mavera survive it. No socket, no real second and no dbt is
+needed, so that thousands of runs take minutes.
 """
 
 import asyncio
@@ -52,10 +52,10 @@ BEGAN_AT: Final = datetime(2026, 11, 1, tzinfo=UTC)
 BASE_URL: Final = "http://mavera.invalid/api/v1"
 CALL_SECONDS: Final = 0.2
 SETTLE_SECONDS: Final = 300
-BY_HAND: Final = "Our own"  # begins the names of what the account made itself
-ROWS_A_PAGE: Final = 5  # whatever is asked for, so that lists have pages to go wrong between
+BY_HAND: Final = "Our own"  # prefix of the names of the account's own objects
+ROWS_A_PAGE: Final = 5  # whatever the request, so that lists have several pages
 
-# What costs credits, by its path; and the name that the sandbox has for the objects.
+# Paid requests by path, with the sandbox's name of the objects.
 PAID: Final = {
     "/personas": "personas",
     "/brand-voices": "brand-voices",
@@ -74,10 +74,10 @@ LISTS: Final = frozenset({"/personas", "/brand-voices", "/mave/threads", "/focus
 
 
 class Fault(NamedTuple):
-    """What befalls a call that costs credits: whether its work is done, and what comes back of it.
+    """A failure of a paid request: whether its work is done, and the answer.
 
     `answer` is a status, or `cut`, `silence` (the client waits until it gives up), `garbage` or `late`:
-    silence, and the work is done later than that, or meanwhile. Any other is a manner of the sandbox.
+    silence, with the work done after that or meanwhile. Any other is a variant of the sandbox.
     """
 
     works: bool
@@ -100,9 +100,9 @@ FAULTS: Final = {
     "503": Fault(False, 503),
     "402": Fault(False, 402),
 }
-WAITS: Final = (1, 30, 120)  # seconds after which a 429 lets in again
-LOOKS: Final = "looks"  # what costs nothing, where a fault is for these
-# What only the manners of the sandbox do to lists and texts.
+WAITS: Final = (1, 30, 120)  # seconds after which a 429 admits requests again
+LOOKS: Final = "looks"  # free requests, if a fault is for these
+# Effects on lists and texts that only variants of the sandbox have.
 MANNERS: Final = {
     "list ends early": {"short-lists"},
     "names shortened": {"short-names", "short-texts"},
@@ -110,7 +110,7 @@ MANNERS: Final = {
 }
 LISTING_FAULTS: Final = ("pages repeated", "list lags behind", "list reordered", *MANNERS)
 
-# Where a run dies. The last but one is told twice to stop while a call is in flight, and may clean up.
+# Places of a kill. The last but one is told twice to stop while a request is in flight, and may clean up.
 DEATHS: Final = (
     "before the begin row",
     "within the begin row",
@@ -128,7 +128,7 @@ DEATHS: Final = (
 
 
 class Clock:
-    """Time since `BEGAN_AT` that passes only where somebody waits; children share it, it outlives them."""
+    """Time since `BEGAN_AT` that passes only during waits; children share it, and it survives them."""
 
     def __init__(self) -> None:
         self._seconds = multiprocessing.Value("d", 0.0, lock=False)
@@ -145,9 +145,9 @@ class Clock:
 
 @dataclass
 class Hazards:
-    """What goes wrong in one run: the first, second, … paid call of a kind meets a fault; lists meet theirs.
+    """The failures of one run: the first, second, … paid request of a kind gets a fault; lists get theirs.
 
-    `death` is a place, the kind that it counts (any where it is empty), and the how manieth time it is there.
+    `death` is a place, its kind (any if empty), and how many times the place must be reached.
     """
 
     faults: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -273,7 +273,7 @@ class Wire(BaseAdapter):
         return _response(request, refusal.status_code, dict(refusal.headers), bytes(refusal.body))
 
     def catch_up(self) -> None:
-        """Do the work that Mavera has come round to by now."""
+        """Do the work that Mavera would have done by now."""
         if not self._late.exists():
             return
         waiting = [json.loads(line) for line in self._late.read_text(encoding="utf-8").splitlines()]
@@ -334,7 +334,7 @@ def _response(
 
 
 class Ended(NamedTuple):
-    """How a run ended: killed, refused for a reason, or with an outcome; and how many calls it made."""
+    """How a run ended: killed, refused for a reason, or with an outcome; and its number of requests."""
 
     was_killed: bool = False
     refusal: str = ""
@@ -343,7 +343,7 @@ class Ended(NamedTuple):
 
 
 class Standing(NamedTuple):
-    """What was paid for in Mavera: an object, or a question of a thread, by the reference that it carries."""
+    """A paid object or question of a thread in Mavera, by its reference."""
 
     kind: str
     record_key: str
@@ -352,7 +352,7 @@ class Standing(NamedTuple):
     credits: int
 
 
-# One engine opens every ledger here: what it has compiled serves all, where a run by itself would begin anew.
+# One engine opens every ledger: all share its compiled statements, which a separate run would recompile.
 _OPEN: list[Path] = []
 _ENGINE: Final = sa.create_engine(
     "sqlite:///ledger", creator=lambda: sqlite3.connect(_OPEN[-1], timeout=30), poolclass=sa.QueuePool
@@ -360,7 +360,7 @@ _ENGINE: Final = sa.create_engine(
 
 
 class Account:
-    """One account with its ledger, below a directory that should be in memory. One at a time is open."""
+    """One account with its ledger, below a directory that should be in memory. Only one is open at a time."""
 
     def __init__(self, path: Path, *, is_strict: bool = True, work_seconds: float = 0) -> None:
         self.path = path
@@ -375,12 +375,12 @@ class Account:
         self.open_mavera()
 
     def note(self, hazard: str) -> None:
-        """Remember that a hazard was met, also by who dies of it."""
+        """Note that a hazard occurred, even in a run that dies of it."""
         with (self.path / "met").open("a", encoding="utf-8") as met:
             met.write(f"{hazard}\n")
 
     def met(self) -> Counter[str]:
-        """Return how often each hazard was met."""
+        """Return how often each hazard occurred."""
         noted = self.path / "met"
         return Counter(noted.read_text(encoding="utf-8").splitlines() if noted.exists() else ())
 
@@ -410,7 +410,7 @@ class Account:
         return planning.plan(wanted, self.ledger(), list(KINDS), self.limits(month))
 
     def run(self, wanted: Sequence[Record], month: int, hazards: Hazards = CALM) -> Ended:
-        """Apply in a process of its own, as the command does, under the lock of the ledger."""
+        """Apply in a separate process, as the command does, under the ledger's lock."""
 
         return self.forked(lambda: self._apply(wanted, month, hazards), hazards)
 
@@ -426,7 +426,7 @@ class Account:
         return Ended(outcome=outcome, calls=client.calls)
 
     def warm_up(self, wanted: Sequence[Record]) -> None:
-        """Run once in this very process, so that the children find everything compiled."""
+        """Run once in this process, so that the children find everything compiled."""
         with self._reached(CALM):
             self._apply(wanted, 100_000, CALM)
 
@@ -437,9 +437,9 @@ class Account:
             yield
 
     def forked(self, work: Any, hazards: Hazards = CALM) -> Any:
-        """Return what `work` returns in a child that reaches this Mavera, or Ended(was_killed=True)."""
+        """Return the result of `work` in a child that reaches this Mavera, or Ended(was_killed=True)."""
         reading, writing = os.pipe()
-        _ENGINE.dispose()  # no connection may be shared with a child
+        _ENGINE.dispose()  # a child must not share a connection
         child = os.fork()
         if child == 0:
             try:
@@ -463,19 +463,19 @@ class Account:
         return pickle.loads(told)  # noqa: S301
 
     def let_pass(self, seconds: float) -> None:
-        """Let time pass, in which Mavera does what it has come round to."""
+        """Let time pass, in which Mavera does its pending work."""
         self.clock.sleep(seconds)
         if self.late.exists() and self.late.stat().st_size:
             Wire(self, CALM).catch_up()
 
-    # What stands in Mavera
+    # Contents of Mavera
 
     def query(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
         with closing(sqlite3.connect(self.path / "mavera.sqlite")) as connection, connection:
             return connection.execute(statement, values).fetchall()
 
     def charged(self) -> int:
-        """Return the credits of all that was not made by hand."""
+        """Return the credits of all objects except those made by hand."""
         by_runs = """
             select coalesce(sum(credits), 0) from charges
             where object_id not in (select object_id from objects where body ->> 'name' like ? || '%')
@@ -483,12 +483,12 @@ class Account:
         return int(self.query(by_runs, BY_HAND)[0][0])
 
     def counted(self) -> int:
-        """Return what the ledger counts, but for what was taken as lost and waits for a person's word."""
+        """Return the ledger's total, without calls presumed lost that await a person's decision."""
         ledger = self.ledger()
         return ledger.spent() - sum(call.credits for call in ledger.written_off())
 
     def standing(self) -> list[Standing]:
-        """Return everything of ours that was paid for and stands, oldest first."""
+        """Return every paid object of ours that exists, oldest first."""
         charges: dict[str, list[int]] = {}
         for object_id, price in self.query("select object_id, credits from charges order by position"):
             charges.setdefault(object_id, []).append(price)
@@ -517,7 +517,7 @@ def _words(kind: str, body: dict[str, Any]) -> list[str]:
 
 
 def _watch(ledger: Ledger, hazards: Hazards) -> None:
-    """Let a run die at the rows of its ledger."""
+    """Let a run die at writes to its ledger."""
     if hazards.death is None:
         return
     begin, end, rows = ledger.begin, ledger.end, ["end", ""]
@@ -555,7 +555,7 @@ WORKSPACE: Final = WORKSPACES[0].workspace_id
 
 
 def record(kind: str, number: int, generation: int = 1, *, personas_behind: Sequence[str] = ()) -> Record:
-    """Return a record as the activation models would ask for it, whose facts hang on `generation`."""
+    """Return a record as requested by the activation models, with facts that depend on `generation`."""
     record_key, name = f"faults:{kind}_{number}", f"Record {number} of {kind}"
     facts: dict[str, Any] = {"generation": generation, "person_count": 1_000 * generation}
     documents = (Document("Tour", f"Watch the kettle, {generation}."),) if kind == "brand-voices" else ()
@@ -600,11 +600,11 @@ def record(kind: str, number: int, generation: int = 1, *, personas_behind: Sequ
 
 
 class Wrong(NamedTuple):
-    """How far Mavera and the ledger are from what they should be; zeros where all is well."""
+    """How far Mavera and the ledger are from the correct state; all zeros if correct."""
 
     objects: int = 0  # in Mavera beyond one for each record
-    credits: int = 0  # charged for what had been paid for before, or by how much the ledger tells another sum
-    lost: int = 0  # records that are not in Mavera as they are wanted
+    credits: int = 0  # charged twice for the same, or the difference from the ledger's total
+    lost: int = 0  # wanted records that are missing or outdated in Mavera
     doubled: int = 0  # facts that were paid for more than once
 
     def __add__(self, other: object) -> "Wrong":
@@ -613,7 +613,7 @@ class Wrong(NamedTuple):
 
 
 def compare(wanted: Iterable[Record], standing: Sequence[Standing], kind: str = "") -> Wrong:
-    """Hold what stands in Mavera against what is wanted; of one kind, or of all."""
+    """Compare the contents of Mavera with the wanted records; of one kind, or of all."""
     ours = [one for one in standing if kind in {"", one.kind}]
     objects = Counter((one.kind, one.record_key) for one in {(s.object_id): s for s in ours}.values())
     paid: Counter[tuple[str, str, str]] = Counter()

@@ -1,12 +1,12 @@
-"""Ingest on bad days: each fault of the sandbox alone and in pairs, per vendor, and what raw holds after it.
+"""Ingest with faults: each of the sandbox's alone and in pairs, per vendor, and the resulting raw tables.
 
-python -m tests.ingest_faults --seeds 0:50
-python -m tests.ingest_faults --seeds 0:3426 --alone
+    python -m tests.ingest_faults --seeds 0:50
+    python -m tests.ingest_faults --seeds 0:3426 --alone
 
-A seed is a case: a vendor, one fault or two, and where the run that meets them starts, from nothing or from
-the day before; --alone plays those with one. A fault may be a SIGKILL at a stage of the run. Then the faults
-end, ingest runs once more, and raw is compared with what an undisturbed warehouse holds, row by row, by key
-and content. Prints a line per case; exits 1 where a row is lost, doubled or differs.
+A seed is a case: a vendor, one fault or two, and the start of the faulty run, from nothing or from the day
+before; --alone plays those with one. A fault may be a SIGKILL at a stage of the run. Then the faults end,
+ingest runs once more, and raw is compared with an undisturbed warehouse, row by row, by key and content.
+Prints a line per case; exits 1 if a row is lost, duplicated or differs.
 """
 
 import multiprocessing
@@ -79,7 +79,7 @@ KILLS: Final = (
 before a commit of rows and after it, after that of the cursor, before and after the row that makes the
 cursor count, and before the run is written down.
 """
-# A strict gateway refuses no request of ours, which test_ingest.py says.
+# A strict gateway refuses none of our requests, as test_ingest.py checks.
 FAULTS: Final = sorted({*NAMES, *ANOMALIES, *CLOCKS, *KILLS} - {STRICT})
 ANOMALOUS: Final = {
     **dict.fromkeys(["future-rows", "same-second", "old-attribution"], ("klaviyo",)),
@@ -95,7 +95,7 @@ ROWS: Final = re.compile(r'INSERT INTO "raw_[a-z]+"\."(?!_dlt)')
 STATE: Final = re.compile(r'INSERT INTO "raw_[a-z]+"\."_dlt_pipeline_state"')
 WORDS: Final = {"topic": "Repair", "target_audience": "Viewers"}
 
-# How often: what slows a run down or is believed when it is seen three times comes once or twice.
+# Frequencies: faults that slow a run down or are believed after three times occur once or twice.
 OFTEN: Final[dict[str, tuple[float, int | None]]] = {
     "429": (0.2, 1),
     "429-untimed": (0.1, None),
@@ -106,7 +106,7 @@ OFTEN: Final[dict[str, tuple[float, int | None]]] = {
     "changed-type": (0.1, 1),
     "short-total": (0.3, 4),
     "repeated-cursor": (0.3, None),
-    "added-row": (1.0, None),  # every page after it is moved
+    "added-row": (1.0, None),  # every later page shifts
     "deleted-row": (1.0, None),
 }
 USUAL: Final = (0.1, None)
@@ -114,7 +114,7 @@ USUAL: Final = (0.1, None)
 
 @contextmanager
 def small_pages() -> Iterator[None]:
-    """Read lists in pages that a small world has several of."""
+    """Read lists in pages small enough for a small world to have several."""
     usual = klaviyo.list_of
     with ExitStack() as stack:
         for target, name, value in (
@@ -134,8 +134,8 @@ def small_pages() -> Iterator[None]:
 
 @contextmanager
 def remembered() -> Iterator[None]:
-    """Work out once what hangs on nothing that a fault can move: the rows in the text of a page, a word in
-    it, what dlt holds its DuckDB able to do.
+    """Cache results that no fault can change: the rows in the text of a page, a word in it, dlt's
+    capabilities of its DuckDB.
     """
     in_page, of_dlt = Table.rows, dlt.destinations.duckdb.capabilities
     rows: dict[tuple[object, ...], pa.Table] = {}
@@ -169,9 +169,7 @@ def remembered() -> Iterator[None]:
 
 
 def answered_once(application: ASGIApp) -> ASGIApp:
-    """An application whose answers hang on the request alone, made once each; but for exports, which are
-    jobs.
-    """
+    """Return an application with answers cached by request; exports are not cached, because they are jobs."""
     answers: dict[tuple[object, ...], list[Message]] = {}
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
@@ -199,7 +197,7 @@ def answered_once(application: ASGIApp) -> ASGIApp:
 
 
 class Case(NamedTuple):
-    """What a seed stands for; `faults` are one or two."""
+    """The case of a seed; `faults` are one or two."""
 
     seed: int
     vendor: str
@@ -209,7 +207,7 @@ class Case(NamedTuple):
 
 
 class Found(NamedTuple):
-    """How a case ended: how many resources failed under the faults, or `killed`; then what raw lacks."""
+    """The outcome of a case: how many resources failed under faults, or `killed`; then raw's errors."""
 
     failed: int | str
     lost: int
@@ -224,7 +222,7 @@ class Found(NamedTuple):
 
 @cache
 def combined() -> list[tuple[str, tuple[str, ...]]]:
-    """Every vendor with every fault that it can have, alone and in pairs; each twice, for both starts."""
+    """Return every vendor with each of its faults, alone and in pairs; each twice, for both starts."""
     cases = []
     for vendor in VENDORS:
         can = [fault for fault in FAULTS if vendor in ({**SOME, **ANOMALOUS}.get(fault, VENDORS))]
@@ -240,12 +238,12 @@ def combined() -> list[tuple[str, tuple[str, ...]]]:
 
 @cache
 def order() -> list[int]:
-    """The places of cases in `combined`, shuffled."""
+    """Return the positions of cases in `combined`, shuffled."""
     return random.Random(0).sample(range(len(combined())), len(combined()))
 
 
 def case_of(seed: int) -> Case:
-    """The case of a seed: all of them in an order that spreads vendors and faults, then again."""
+    """Return the case of a seed: all of them in an order that spreads vendors and faults, then again."""
     cases = combined()
     at = order()[seed % len(cases)]
     vendor, faults = cases[at]
@@ -254,20 +252,20 @@ def case_of(seed: int) -> Case:
 
 
 class Silent:
-    """A report to nobody."""
+    """A report without a reader."""
 
     def begin(self, jobs: Sequence[Job]) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def skip(self, source: str, reason: str) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
     def finish(self, job: Job) -> None:
-        """Say nothing."""
+        """Print nothing."""
 
 
 class Days:
-    """The sandboxes of two days with some anomalies, and what undisturbed runs load of a vendor from them."""
+    """The sandboxes of two days with some anomalies, and a vendor's rows from undisturbed runs."""
 
     def __init__(self, anomalies: frozenset[str], folder: Path, stack: ExitStack) -> None:
         self._folder = folder
@@ -284,7 +282,7 @@ class Days:
         self._kept: dict[tuple[str, tuple[date, ...], bool], Path] = {}
 
     def _fill(self, url: str) -> None:
-        """Let Mavera hold threads and texts: more than a page of each."""
+        """Add threads and texts to Mavera: more than a page of each."""
         for number in range(5):
             for path, body in (
                 ("mave/chat", {"message": f"Who watches to the end of {number}?"}),
@@ -301,7 +299,7 @@ class Days:
                 ).raise_for_status()
 
     def settings(self, folder: Path, day: date, apart: timedelta = timedelta()) -> Settings:
-        """What meets `day` with files in `folder`, by a clock that is so far `apart`."""
+        """Return settings for `day` with files in `folder`, by a clock that is `apart` from the real one."""
         url = self._urls[day]
         return Settings(
             _env_file=None,
@@ -313,7 +311,7 @@ class Days:
             wistia_base_url=f"{url}/wistia/v1",
             klaviyo_base_url=f"{url}/klaviyo/api",
             mavera_base_url=f"{self._urls[TODAY]}/mavera/api/v1",
-            # Mavera lives in real time, on every day the same.
+            # Mavera uses the real time, the same on every day.
             warehouse_path=folder / "warehouse.duckdb",
             pipelines_path=folder / "pipelines",
             forgotten_path=folder / "forgotten.json",
@@ -323,7 +321,7 @@ class Days:
         )
 
     def undisturbed(self, vendor: str, *days: date, deep: bool = False) -> Path:
-        """The warehouse that runs without faults leave after these days, the last one a deep read or not."""
+        """Return the warehouse of runs without faults after these days, the last one a deep read or not."""
         if (vendor, days, deep) not in self._kept:
             folder = self._folder / f"{vendor}-{'-'.join(map(str, days))}-{deep}"
             folder.mkdir()
@@ -396,7 +394,7 @@ def load_until(point: str, settings: Settings, vendor: str, batch_rows: int) -> 
 
 
 def killed(point: str, settings: Settings, vendor: str, batch_rows: int) -> bool:
-    """Load in a process that is killed at `point`; return whether it came so far."""
+    """Load in a process that is killed at `point`; return whether it reached that point."""
     forks = multiprocessing.get_context("forkserver")  # a child in which everything is imported already
     forks.set_forkserver_preload([__name__])
     child = forks.Process(target=load_until, args=(point, settings, vendor, batch_rows))
@@ -406,8 +404,8 @@ def killed(point: str, settings: Settings, vendor: str, batch_rows: int) -> bool
 
 
 def compared(vendor: str, kept: Path, wanted: Path, settings: Settings) -> tuple[int, int, int]:
-    """How many rows of `wanted` are missing in `kept`, how many there are twice or should not be, how many
-    have another content. Of what is measured daily today's measure counts, of days those that have come.
+    """Return how many rows of `wanted` are missing in `kept`, duplicated or unexpected, and different. Of
+    daily measures, today's counts; of days, those that have come.
     """
     lost = doubled = differing = 0
     with duckdb.connect() as connection:
@@ -435,17 +433,17 @@ def compared(vendor: str, kept: Path, wanted: Path, settings: Settings) -> tuple
 
 
 def _counts(resource: Resource) -> str:
-    """The rows of a table that are compared, as SQL."""
+    """Return the compared rows of a table, as SQL."""
     days = {column.name for column in resource.table.columns if column.type == "date"}
     if "measured_on" in days:
         return f"measured_on = date '{TODAY}'"
-    # A clock that was behind began its history a day earlier, with a row that is true and not asked for.
+    # A clock that was behind began its history a day earlier, with a correct row that was not requested.
     history = f"date '{TODAY - timedelta(days=HISTORY_DAYS)}' and date '{TODAY}'"
     return f"{resource.cursor} between {history}" if resource.cursor in days else "true"
 
 
 class Faulty:
-    """Runs cases; keeps sandboxes and undisturbed warehouses from one to the next."""
+    """Runs cases; reuses sandboxes and undisturbed warehouses."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self._folder, self._stack = folder, stack
@@ -464,8 +462,8 @@ class Faulty:
         """Load under the faults of `case`, then without, and compare."""
         days = self.days(ANOMALIES.intersection(case.faults))
         before = () if case.is_first_load else (YESTERDAY,)
-        # A row deleted while pages are counted hides its neighbour, which is found by the deep read, as is an
-        # attribution that was late on an old event.
+        # A row deleted while pages are counted hides its neighbor until the deep read finds it; the same
+        # holds for a late attribution of an old event.
         deep = bool({"deleted-row", "late-attribution"}.intersection(case.faults))
         wanted = days.undisturbed(case.vendor, *before, TODAY, deep=deep and bool(before))
         sandbox = days.sandboxes[TODAY]
@@ -496,8 +494,8 @@ class Faulty:
 
 
 def sample() -> list[Case]:
-    """The first cases that together have each fault but those of the population, which need worlds of their
-    own, and the kills; pairs before single ones.
+    """Return the first cases that together cover each fault (except those of the population, which need their
+    own worlds) and the kills; pairs before single ones.
     """
     cases = [case_of(seed) for seed in range(len(combined()))]
     met = {*ANOMALIES, *KILLS}
@@ -511,7 +509,7 @@ def sample() -> list[Case]:
 
 
 def lines(seeds: Sequence[int]) -> Iterator[tuple[str, bool]]:
-    """Run the cases of `seeds`; yield a line for each, and whether raw was the world."""
+    """Run the cases of `seeds`; yield a line for each, and whether raw equaled the world."""
     with ExitStack() as stack:
         faulty = Faulty(Path(stack.enter_context(tempfile.TemporaryDirectory())), stack)
         for seed in seeds:
@@ -541,7 +539,7 @@ def main(
     *,
     alone: Annotated[bool, typer.Option(help="Of these seeds those with one fault only.")] = False,
 ) -> None:
-    """Print a line per case, then how many left raw as it should be."""
+    """Print a line per case, then how many left raw correct."""
     first, end = (int(text) for text in seeds.split(":"))
     chosen = [seed for seed in range(first, end) if not alone or len(case_of(seed).faults) == 1]
     typer.echo(HEADING)

@@ -1,4 +1,4 @@
-"""What a build records of the models, for warehouses that a test makes itself."""
+"""The records of a build about its models, for warehouses that a test makes itself."""
 
 import json
 from functools import cache
@@ -12,17 +12,17 @@ from transform import build
 
 @cache
 def manifest() -> Any:
-    """The manifest of the project's own models."""
+    """Return the manifest of the project's own models."""
     return build.dbt(Path("warehouse.duckdb"), "parse", build.UNWRITTEN)
 
 
 def record_all(path: Path) -> None:
-    """Record the project's models, as a build by `python -m transform` does before it begins."""
+    """Record the project's models, as `python -m transform` does before a build."""
     build.record_models(path, manifest())
 
 
 def record(path: Path, **marks: dict[str, Any]) -> None:
-    """Record the tables and views that are in marts and activation, each with its `marks`."""
+    """Record the tables and views in marts and activation, each with its `marks`."""
     with duckdb.connect(str(path)) as connection:
         found = connection.execute(
             "select table_schema || '.' || table_name, table_name, table_type, list(column_name)"

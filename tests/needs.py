@@ -1,6 +1,6 @@
-"""What some tests need beside the project: a browser, a database server, a scheduler.
+"""Optional requirements of some tests: a browser, a database server, a scheduler.
 
-On a machine without it such a test is skipped. Where CI=true is set, nothing is skipped: the test fails.
+On a machine without it such a test is skipped. With CI=true nothing is skipped: the test fails.
 """
 
 import os
@@ -14,7 +14,7 @@ IS_CI: Final = os.environ.get("CI") == "true"
 
 
 def absent(what: str) -> NoReturn:
-    """Skip the test for want of `what`, or fail it in CI."""
+    """Skip the test because `what` is missing, or fail it in CI."""
     if IS_CI:
         pytest.fail(f"CI runs every test, and this one needs {what}")
     pytest.skip(f"needs {what}")

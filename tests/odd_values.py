@@ -1,10 +1,10 @@
-"""Puts values that cannot be into every column of the raw tables, and builds the models on them.
+"""Puts impossible values into every column of the raw tables, and builds the models on them.
 
     python -m tests.odd_values --share 1
 
-Each case is one value in one column of one table: in a copy of a row, or in place of what a row had. Many
-cases go into one build. Whatever vendors serve, a build must pass and publish, and what it set aside must be
-counted. A build that fails is repeated with half of its cases until each case that fails alone is found.
+Each case is one value in one column of one table: in a copy of a row, or in place of the row's value. Many
+cases go into one build. Whatever vendors serve, a build must pass and publish, and count everything it sets
+aside. A failed build is repeated with half of its cases until each case that fails alone is found.
 """
 
 import json
@@ -64,7 +64,7 @@ INSIDE: Final[Sequence[Any]] = (
 
 
 class Case(NamedTuple):
-    """One value, as SQL, in one column: `in_place` of what the `number`th row holds, or in a copy of it."""
+    """One value, as SQL, in one column: `in_place` in the `number`th row, or in a copy of it."""
 
     table: Table
     column: str
@@ -78,12 +78,12 @@ class Case(NamedTuple):
 
     @property
     def is_unreadable(self) -> bool:
-        """Whether no column of this type can mean the value; a text may say anything, an id be any number."""
+        """Return whether no column of this type can have the value; texts may be anything, ids any number."""
         is_id = self.column in (*self.table.key, "id") and self.value in TOO_LARGE
         return self.value in UNREADABLE and self.table.sql_columns[self.column] != "varchar" and not is_id
 
     def is_in(self, connection: duckdb.DuckDBPyConnection) -> bool:
-        """Whether the value is there: a later case may have put another in its place."""
+        """Return whether the value is there: a later case may have replaced it."""
         found = connection.execute(
             f'select 1 from {self.table.full_name} where "{self.column}" = {self.value} limit 1'
         )
@@ -91,7 +91,7 @@ class Case(NamedTuple):
 
 
 def prepare(warehouse: Path) -> None:
-    """Make the raw tables, each with a row or more."""
+    """Make the raw tables, each with at least one row."""
     ours = settings.Settings(
         _env_file=None,
         warehouse_path=warehouse,
@@ -116,7 +116,7 @@ def prepare(warehouse: Path) -> None:
 
 
 def cases(connection: duckdb.DuckDBPyConnection) -> list[Case]:
-    """Every case for the rows that `connection` has; what the ledger holds is our own, not a vendor's."""
+    """Yield every case for the rows of `connection`; the ledger is our own data, not a vendor's."""
     ours = settings.Settings(_env_file=None)
     found: list[Case] = []
     for table in tables_of(ours):
@@ -133,7 +133,7 @@ def cases(connection: duckdb.DuckDBPyConnection) -> list[Case]:
 
 
 def _documents(connection: duckdb.DuckDBPyConnection, table: Table, column: str) -> Iterator[str]:
-    """JSON as SQL: of odd shapes, and what rows hold with one thing in it made odd."""
+    """Yield JSON as SQL: of odd shapes, and the rows' own with one odd value."""
     yield "null"
     yield from map(_quoted, DOCUMENTS)
     stored = connection.execute(
@@ -154,7 +154,7 @@ def _quoted(text: str) -> str:
 
 
 def _paths(document: Any) -> Iterator[tuple[Any, ...]]:
-    """The way to everything in a document; of a list, to the first two."""
+    """Yield the paths to everything in a document; of a list, to the first two elements."""
     steps: Sequence[Any] = list(document) if isinstance(document, dict) else []
     if isinstance(document, list):
         steps = range(len(document[:2]))
@@ -182,7 +182,7 @@ def put(connection: duckdb.DuckDBPyConnection, case: Case) -> None:
         return
     new = {case.column: case.value, "_dlt_load_id": "'odd'"}
     for last in [part for part in case.table.key if part != case.column][-1:]:
-        # Another value of the last part of the key makes a row of its own, and the rest still joins.
+        # Another value of the last part of the key makes a separate row, and the rest still joins.
         new[last] = {
             "bigint": f"1000000 + {case.number}",
             "date": f"date '2025-12-31' - {case.number % 9000}::integer",
@@ -194,7 +194,7 @@ def put(connection: duckdb.DuckDBPyConnection, case: Case) -> None:
 
 
 class Builder:
-    """Builds copies of one raw warehouse with cases in it, each in a folder of its own below `folder`."""
+    """Builds copies of one raw warehouse with cases in it, each in a separate folder below `folder`."""
 
     def __init__(self, raw: Path, folder: Path) -> None:
         self.raw, self.folder, self.builds = raw, folder, 0
@@ -202,10 +202,10 @@ class Builder:
         self.manifest: Any = None
 
     def failures(self, chosen: Sequence[Case]) -> list[str]:
-        """What fails in a build with these cases; a build that passes is published."""
+        """Return the failures of a build with these cases; a build that passes is published."""
         self.lay_out(chosen)
         try:
-            # A build changes the manifest that it is given.
+            # A build changes its manifest.
             self.manifest = transform.dbt(Path(self.built.name), "parse", transform.UNWRITTEN)
             done = transform._built(self.built, self.manifest, [])
         except transform.TransformError as error:
@@ -225,15 +225,15 @@ class Builder:
         with duckdb.connect(str(self.built)) as connection:
             for case in chosen:
                 put(connection, case)
-            for table in {case.table for case in chosen}:  # ingest keeps one row of a key
+            for table in {case.table for case in chosen}:  # ingest keeps one row per key
                 connection.execute(
                     f"delete from {table.full_name} where rowid not in"
                     f" (select min(rowid) from {table.full_name} group by {', '.join(table.key)})"
                 )
 
     def uncounted(self, chosen: Sequence[Case]) -> list[Case]:
-        """Cases that were set aside, as no column of their type can mean them, and are not counted."""
-        with duckdb.connect(str(self.built)) as connection:  # dbt still has it open to write
+        """Return cases whose values no column of their type can have, set aside but not counted."""
+        with duckdb.connect(str(self.built)) as connection:  # dbt still has it open for writing
             counted = connection.execute(
                 "select concat('raw_', vendor, '.', table_name), field from marts.fct_quarantined_rows"
                 " where row_count > 0"
@@ -255,7 +255,7 @@ class Builder:
 
 
 def bad(builder: Builder, chosen: Sequence[Case], say: Callable[[str], None]) -> list[str]:
-    """A line for each case of `chosen` that a build cannot bear, and for each that it does not count."""
+    """Return a line for each case of `chosen` that fails a build, and for each that is not counted."""
     failures = builder.failures(chosen)
     if not failures:
         return [f"{case}: set aside and not counted" for case in builder.uncounted(chosen)]
@@ -276,7 +276,7 @@ def play(
     only: str = "",
     warehouse: Path | None = None,
 ) -> list[str]:
-    """Build on a share of all cases, drawn by the seed, and return a line for each that is bad."""
+    """Build on a share of all cases, drawn by the seed, and return a line for each that fails."""
     raw = folder / "raw" / "warehouse.duckdb"
     raw.parent.mkdir()
     if warehouse:
@@ -303,7 +303,7 @@ def main(
     only: Annotated[str, typer.Option(help="Only cases whose line holds this text.")] = "",
     warehouse: Annotated[Path | None, typer.Option(help="Raw rows to start from, such as a demo's.")] = None,
 ) -> None:
-    """Build the models on odd values in every column, and name each that a build cannot bear."""
+    """Build the models on odd values in every column, and name each that fails a build."""
     with tempfile.TemporaryDirectory() as folder:
         found = play(Path(folder), typer.echo, seed=seed, share=share, only=only, warehouse=warehouse)
     for line in found:

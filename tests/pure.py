@@ -1,7 +1,7 @@
-"""Which test files are pure: they start no program, no server and no build of the warehouse.
+"""Finds the pure test files: those that start no program, no server and no build of the warehouse.
 
-`make check` runs them, in seconds. What a file imports, itself or through the helpers of tests/, says whether
-it is pure: nobody keeps a list.
+`make check` runs them, in seconds. A file's imports, its own and its helpers' in tests/, decide whether it is
+pure: nobody keeps a list.
 """
 
 import ast
@@ -25,7 +25,7 @@ SLOW: Final = frozenset(
 
 @cache
 def imports_of(path: Path) -> frozenset[str]:
-    """The modules that a file imports, and those that its helpers in tests/ import."""
+    """Return the modules that a file imports, and those imported by its helpers in tests/."""
     named = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
@@ -37,7 +37,7 @@ def imports_of(path: Path) -> frozenset[str]:
 
 
 def files() -> list[Path]:
-    """The test files that import nothing slow, nor do the fixtures of their folder."""
+    """Return the test files that import nothing slow, and whose folder's fixtures do not either."""
     found = []
     for path in sorted(TESTS.rglob("test_*.py")):
         beside = [file for file in (path, path.with_name("conftest.py")) if file.exists()]

@@ -1,4 +1,4 @@
-"""The shapes of docs/json.md, and whether what a command printed has the one of its section."""
+"""The shapes of docs/json.md, and whether a command's output matches the shape of its section."""
 
 import json
 import re
@@ -11,7 +11,7 @@ DOC = settings.ROOT / "docs" / "json.md"
 
 
 class Section:
-    """An example of the doc, and the paths in it that may be null or hold anything."""
+    """An example of the doc, and the paths in it that may be null or contain anything."""
 
     def __init__(self, text: str) -> None:
         example = re.search(r"```json\n(.*?)```\n(.*)", text, re.DOTALL)
@@ -26,13 +26,13 @@ class Section:
 
 
 def sections() -> Mapping[str, Section]:
-    """Return the sections by the command that they are about: `activate plan`."""
+    """Return the sections by their command: `activate plan`."""
     _, *parts = re.split(r"^## ", DOC.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return {re.match(r"`python -m (?:operate\.)?(.*) --json`", part)[1]: Section(part) for part in parts}  # type: ignore[index]
 
 
 def amiss(command: str, printed: Any) -> list[str]:
-    """Say where what `command` printed is not as its section shows it."""
+    """Return the differences between the output of `command` and its section."""
     section = sections()[command]
     return list(_amiss(section, section.example, printed, ""))
 

@@ -25,17 +25,17 @@ def read(script: str) -> str:
 
 
 SMALL = read("small_warehouse.sql")
-# Rows beside them, with which every column of a mart has a value: a script each, loaded in this order.
+# Additional rows that give every column of a mart a value: a script each, loaded in this order.
 BESIDE = ("small_rest.sql", "small_columns.sql")
-# The same in every build, so that the ids of people are as well.
+# The same in every build, so that people's ids are as well.
 SALT = hashlib.sha256(b"the small warehouse").hexdigest()
 
 
-_parsed: list[Path] = []  # what dbt last parsed in this process, which saves the next command that
+_parsed: list[Path] = []  # the project dbt last parsed in this process, to save the next command from that
 
 
 def dbt(warehouse: Path, target: Path, *arguments: str) -> None:
-    """Run dbt with files of its own. It must end well."""
+    """Run dbt with separate files. It must succeed."""
     target.mkdir(exist_ok=True)
     parsed = target / "partial_parse.msgpack"
     if not parsed.exists() and _parsed and _parsed[0].exists():
@@ -45,7 +45,7 @@ def dbt(warehouse: Path, target: Path, *arguments: str) -> None:
     ran = subprocess.run(
         [sys.executable, "-c", "from dbt.cli.main import cli; cli()", *quiet, *arguments, *where],
         env={
-            "WAREHOUSE_PATH": warehouse.name,  # another path would have dbt parse everything again
+            "WAREHOUSE_PATH": warehouse.name,  # another path would make dbt parse everything again
             "FORGOTTEN_PATH": str(warehouse.with_name("forgotten.json")),
             "ENV_FILE": os.devnull,
             "PYTHONPATH": str(settings.ROOT),
@@ -73,7 +73,7 @@ def create_raw(warehouse: Path) -> None:
 
 
 def build_once(folder: Path) -> tuple[Path, Path]:
-    """Build the small warehouse below `folder`, and the one with rows beside it, unless this run already has.
+    """Build both small warehouses below `folder`, unless this run already has.
 
     The models of the small one are tested as well.
     """

@@ -1,4 +1,4 @@
-"""Holds an answer against the vendor's own OpenAPI description, where its files lie beside the checkout."""
+"""Checks an answer against the vendor's own OpenAPI description, if its files are beside the checkout."""
 
 import json
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ NO_SPECS = f"the vendors' OpenAPI files are not in {SPECS.relative_to(SPECS.pare
 def check(
     vendor: str, method: str, path_template: str, status: int, body: Any, differs: Sequence[str] = ()
 ) -> None:
-    """Assert that `body` is what the specification promises for this operation and status.
+    """Assert that `body` matches the specification for this operation and status.
 
-    `path_template` is written as there: `/v3/marketing/stats/singlesends/{id}`. `differs` names the
-    places where live answers are known to differ, with `*` for any index: `results/*/ab_variation`.
-    Skips the test where the files are absent. Raises LookupError for an operation that no file describes.
+    `path_template` is written as there: `/v3/marketing/stats/singlesends/{id}`. `differs` names the places
+    where live answers are known to differ, with `*` for any index: `results/*/ab_variation`. Skips the test
+    if the files are absent. Raises LookupError for an operation that no file describes.
     """
     document = _described(vendor, path_template)
     answer = _resolved(document, document["paths"][path_template][method.lower()]["responses"][str(status)])
@@ -55,7 +55,7 @@ def _described(vendor: str, path_template: str) -> dict[str, Any]:
 
 @cache
 def _documents(vendor: str) -> list[dict[str, Any]]:
-    # The safe loader in C: the largest file takes it a third of a second, the one in Python ten.
+    # The safe loader in C: it reads the largest file in a third of a second, the one in Python in ten.
     texts = sorted((SPECS / vendor).glob("*openapi.json")) + sorted((SPECS / vendor).glob("*.yaml"))
     return [
         json.loads(path.read_bytes())
@@ -77,7 +77,7 @@ def _validator(vendor: str, document: dict[str, Any], schema: dict[str, Any]) ->
 
 
 def _absolute(schema: Any, root: str) -> Any:
-    """Point the references of a schema, taken out of its document, back into it."""
+    """Make the references of a schema, taken out of its document, point back into it."""
     if isinstance(schema, dict):
         return {
             key: f"{root}{value}" if key == "$ref" and value.startswith("#") else _absolute(value, root)

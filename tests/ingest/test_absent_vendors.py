@@ -1,4 +1,4 @@
-"""With some vendors' keys alone, nothing says what was not measured: texts, figures, findings of jobs."""
+"""With only some vendors' keys, no text, figure or finding shows a number that was not measured."""
 
 import html
 import json
@@ -24,12 +24,12 @@ JOBS = {
     "wistia": {"viewer-clusters", "drop-offs", "calls-to-action", "brand-voice", "viewer-follow-ups"},
     "klaviyo": {"clv-tiers", "flow-rewrites", "segment-overlap", "product-affinity", "channel-pairs"},
 }
-# What a sentence about nothing looks like: a slot without its number, a part of nothing.
+# Signs of a sentence without data: a slot without its number, a part of nothing.
 HOLLOW = re.compile(
     r"\bof 0\b|(?<=\w)  +(?=\w)|(?<=[a-z]) %|\(\)|\bNone\b|\b[Nn]a[Nn]\b|\b[Nn](?:ull|ULL)\b|: \."
 )
-NOBODY = re.compile(r"(?<![\d.])0\s?%")  # said only where it was measured
-# Words that only another vendor's data can stand behind.
+NOBODY = re.compile(r"(?<![\d.])0\s?%")  # only allowed if measured
+# Words that require another vendor's data.
 MEASURES = {
     "sendgrid": r"unique opens|unsubscribe group",
     "wistia": r"watched a video|have watched|Video viewers|left an e-mail address",
@@ -39,10 +39,10 @@ MEASURES = {
 
 @dataclass
 class Part:
-    """What a project with some of the keys says."""
+    """The texts of a project with some of the keys."""
 
     vendors: set[str]
-    texts: dict[str, str]  # what leaves, by record key
+    texts: dict[str, str]  # texts sent, by record key
     facts: dict[str, dict[str, Any]]
     findings: dict[str, str]
     page: str
@@ -89,7 +89,7 @@ def numbers(value: Any) -> list[float]:
 def test_no_text_speaks_of_what_was_not_measured(part: Part) -> None:
     assert part.texts or part.vendors == {"klaviyo"}
     for key, text in part.texts.items():
-        if not key.startswith(("analyses", "focus-groups")):  # which carry their facts as data
+        if not key.startswith(("analyses", "focus-groups")):  # these carry their facts as data
             assert HOLLOW.findall(text) == [], (key, text)
             assert 0 in numbers(part.facts[key]) or not NOBODY.findall(text), (key, text)
         for vendor in KEYS.keys() - part.vendors:

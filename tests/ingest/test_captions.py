@@ -1,4 +1,4 @@
-"""Captions in every spelling that live accounts serve are cut into the same cues."""
+"""Captions in every spelling of live accounts are cut into the same cues."""
 
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def test_only_new_and_changed_captions_are_cut_and_those_of_earlier_versions_too
     warehouse = tmp_path / "warehouse.duckdb"
     create_raw(warehouse)
     with duckdb.connect(str(warehouse)) as connection:
-        connection.execute("drop table raw_wistia.caption_cues")  # as an earlier version left it
+        connection.execute("drop table raw_wistia.caption_cues")  # as left by an earlier version
         connection.executemany(
             "insert into raw_wistia.captions (media_id, language, text) values (?, 'eng', ?)",
             [("m1", SPELLINGS["SRT"]), ("m2", "none"), ("m3", SPELLINGS["CR alone"])],

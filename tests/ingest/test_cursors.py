@@ -1,4 +1,4 @@
-"""Where a cursor may move, and what an overlap reads again: of every resource that has one."""
+"""Where a cursor may move, and what an overlap reads again: for every resource that has one."""
 
 import queue
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result"
 NOW = datetime(2026, 11, 21, 6, tzinfo=UTC)
 DAY, SECOND = timedelta(days=1), timedelta(seconds=1)
 OFFLINE = Settings(_env_file=None)
-# What each vendor delivers or changes late is read again for so long.
+# How long each vendor's late rows and changes are read again.
 OVERLAPS = {
     "klaviyo profiles": timedelta(hours=1),
     "klaviyo events": timedelta(days=7),
@@ -65,7 +65,7 @@ CURSORS = with_cursor(OFFLINE)
 
 
 def job_of(name: str, settings: Settings = OFFLINE, read: Any = None, last: Cursor | None = None) -> Job:
-    """Return the job of a resource at NOW, which may read what it is given instead of asking its vendor."""
+    """Return the job of a resource at NOW, which may read given pages instead of a vendor's."""
     source, resource = with_cursor(settings)[name]
     client = Client(source.connect(settings, source.key(settings) or "key"), NOW)
     resource = replace(resource, read=read) if read else resource
@@ -73,7 +73,7 @@ def job_of(name: str, settings: Settings = OFFLINE, read: Any = None, last: Curs
 
 
 def moment(job: Job, at: datetime) -> Cursor:
-    """Return a time as the cursor of a job tells it."""
+    """Return a time in the type of a job's cursor."""
     is_day = pa.types.is_date(job.resource.table.arrow_schema.field(job.resource.cursor).type)
     return at.date() if is_day else at
 
@@ -92,7 +92,7 @@ def page_of(job: Job, *moments: datetime) -> pa.Table:
 
 
 def batches_of(job: Job, rows: int = pipeline.BATCH_ROWS) -> list[Batch]:
-    """Return what reading `job` brings, in batches of so many rows."""
+    """Return the batches of reading `job`, with a maximum size."""
     batches: queue.Queue[Batch] = queue.Queue()
     with patch.object(pipeline, "BATCH_ROWS", rows):
         pipeline._read(job, batches, 0.5)
@@ -130,7 +130,7 @@ def test_of_the_future_alone_a_cursor_stays_where_it_was(name: str) -> None:
 def test_a_cursor_moves_no_further_than_the_windows_that_are_whole(name: str) -> None:
     def pages(_client: Client, _start: Any) -> Pages:
         yield page_of(job, NOW - 9 * DAY)
-        yield page_of(job, NOW - 6 * DAY)  # a window is not in the order of time
+        yield page_of(job, NOW - 6 * DAY)  # a window is not ordered by time
         yield None
         yield page_of(job, NOW - 5 * DAY)
         yield page_of(job, NOW - 3 * DAY)
@@ -148,7 +148,7 @@ def batch(job: Job, days: int, *, is_last: bool = False, error: Exception | None
 
 
 def test_no_batch_of_a_job_that_failed_is_written() -> None:
-    """Neither those that came with the failure, nor what comes of it later; the others are."""
+    """Neither its earlier batches nor its later ones are written; those of other jobs are."""
     failed, well = job_of("klaviyo events"), job_of("wistia events")
     error = RuntimeError("no answer")
     taken = [batch(failed, 9), batch(well, 9), batch(failed, 8, is_last=True, error=error), batch(well, 8)]
@@ -200,7 +200,7 @@ def read(job: Job, start: Cursor | None) -> list[Cursor]:
 
 @pytest.mark.parametrize("name", OVERLAPS)
 def test_a_row_that_lies_just_within_the_overlap_is_read_again(served: Settings, name: str) -> None:
-    """A row before the overlap is not: by a second, or by a day where a vendor is asked for whole days."""
+    """A row before the overlap is not: by a second, or by a day if a vendor is asked for whole days."""
     every = sorted(set(read(job_of(name, served), None)))
     row = every[len(every) // 2]
     second = SECOND if isinstance(row, datetime) else timedelta()

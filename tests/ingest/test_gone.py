@@ -1,4 +1,4 @@
-"""Who and what a vendor no longer lists, and when an answer is too empty to be believed."""
+"""People and objects that a vendor no longer lists, and answers that are too empty to be believed."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ def world() -> World:
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: World) -> Iterator[Machine]:
-    """A machine that meets the world, which a test may change between two runs."""
+    """A machine connected to the world, which a test may change between two runs."""
     machine = Machine(tmp_path, monkeypatch)
     with serving(Sandbox(world, limits="off")) as url:
         machine.meet(url, TODAY)
@@ -108,7 +108,7 @@ def test_people_who_are_gone_go_with_all_that_is_theirs_and_a_merged_one_gives_i
         f"delete from klaviyo_deeds where person_id = {deleted}",
         f"update klaviyo_deeds set person_id = {heir} where person_id = {merged}",
     )
-    machine.ingest("klaviyo")  # nothing says that somebody is gone but a whole read
+    machine.ingest("klaviyo")  # only a complete read shows that somebody is gone
     assert count(machine, "raw_klaviyo.profiles", f"id in ('{ids[deleted]}', '{ids[merged]}')") == 2
     assert machine.ingest("klaviyo", "--deep").code == 0
     for table, key in (("profiles", "id"), ("predictive_analytics", "profile_id"), ("events", "profile_id"),
@@ -151,7 +151,7 @@ def test_a_rough_account_has_people_who_are_gone_and_raw_has_none_of_them(
 
 
 def empty_a_segment(world: World) -> tuple[str, int]:
-    """Let the largest segment answer without members; return its id and how many it had."""
+    """Remove all members of the largest segment; return its id and how many it had."""
     ((segment, members),) = world.sql(
         "select segment_id, count(*) from klaviyo_segment_members group by all order by 2 desc limit 1"
     )
@@ -164,7 +164,7 @@ def empty_a_segment(world: World) -> tuple[str, int]:
 
 
 def without_counts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no vendor give a count of its own."""
+    """Disable the vendors' own counts."""
     monkeypatch.setattr("ingest.vendors.klaviyo.reads.counted", lambda *_: None)
     monkeypatch.setattr("ingest.vendors.sendgrid.reads.contact_count", lambda *_: None)
 
@@ -197,7 +197,7 @@ def test_one_segment_without_members_is_not_believed_before_the_same_answer_an_h
 
 def test_the_vendors_own_count_is_believed_at_once(machine: Machine, world: World) -> None:
     machine.ingest("klaviyo")
-    segment, _ = empty_a_segment(world)  # the sandbox counts what it lists
+    segment, _ = empty_a_segment(world)  # the sandbox counts the rows it lists
     assert machine.ingest("klaviyo").report["doubts"] == []
     assert count(machine, "raw_klaviyo.segment_members", f"segment_id = '{segment}'") == 0
 

@@ -1,4 +1,4 @@
-"""python -m ingest against the sandbox: raw is the world, whatever happened on the way."""
+"""python -m ingest against the sandbox: raw equals the world, whatever happened during the run."""
 
 import json
 import os
@@ -46,7 +46,7 @@ class Ran:
 
 
 class Machine:
-    """A folder with settings, on which ingest runs against one sandbox or another."""
+    """A folder with settings, in which ingest runs against different sandboxes."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder = folder
@@ -71,7 +71,7 @@ class Machine:
                 self._monkeypatch.setenv(name, value)
 
     def meet(self, url: str, day: date) -> None:
-        """From now on the vendors answer at `url`, and it is six in the morning of `day`."""
+        """Use the vendors at `url`, at six in the morning of `day`."""
         self.set(
             RUN_AT=f"{day}T06:00:00Z",
             SENDGRID_BASE_URL=f"{url}/sendgrid/v3",
@@ -102,14 +102,15 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 @pytest.fixture
 def sandbox(machine: Machine, worlds: Mapping[date, World]) -> Iterator[Sandbox]:
-    """Today's world, served without limits; `machine` is set to meet it."""
+    """Today's world, served without limits; `machine` uses it."""
     sandbox = Sandbox(worlds[TODAY], limits="off")
     with serving(sandbox) as url:
         machine.meet(url, TODAY)
         yield sandbox
 
 
-# What raw must hold: columns of a raw table, and the same of the world. Every row once, by key and content.
+# The expected contents of raw: columns of a raw table, and the same of the world. Every row once, by key and
+# content.
 SAME = {
     "raw_sendgrid.single_sends": (
         "id, name, status, send_at, is_abtest, updated_at",
@@ -193,7 +194,7 @@ SAME = {
     ),
     "raw_sendgrid.invalid_emails": (
         "email, created, other",
-        # The first run meets the last 30 days, later ones forget nothing.
+        # The first run gets the last 30 days, later ones forget nothing.
         """
         select email, listed_at, null from sendgrid_suppressions
         where kind = 'invalid_email' and listed_at >= date '{today}' - 30
@@ -369,7 +370,7 @@ SAME = {
         """,
     ),
 }
-# What is measured anew each day: the columns after the day.
+# Values measured again each day: the columns after the day.
 MEASURED = {
     "raw_klaviyo.campaign_values": (
         "campaign_id, campaign_message_id, send_channel, recipients, clicks_unique, conversion_value",
@@ -427,7 +428,7 @@ MEASURED = {
 
 
 def differences(machine: Machine, world: World, part: str = "raw_") -> list[str]:
-    """The raw tables named after `part` that do not hold exactly what the vendors of `world` do."""
+    """Return the raw tables named after `part` that differ from the vendors of `world`."""
     first, end = TODAY - timedelta(days=365), world.as_of
     found = []
     for tables, condition in ((SAME, ""), (MEASURED, f"where measured_on = '{end}'")):
@@ -441,7 +442,7 @@ def differences(machine: Machine, world: World, part: str = "raw_") -> list[str]
 
 
 def packages(machine: Machine) -> int:
-    """How many packages dlt has loaded."""
+    """Return how many packages dlt has loaded."""
     schemas = ("raw_sendgrid", "raw_wistia", "raw_klaviyo", "raw_mavera")
     return sum(machine.rows(f"select count(*) from {schema}._dlt_loads")[0][0] for schema in schemas)
 
@@ -521,8 +522,8 @@ def test_counts_by_message_take_one_query_a_metric_and_read_again_what_may_be_la
         machine.ingest("klaviyo").resource("klaviyo metric_aggregates")["requests"],
         machine.ingest("klaviyo").resource("klaviyo metric_aggregates")["requests"],
     ]
-    # The lists of metrics and of mapped ones, then each of nine (texts have both names), over the 366 days
-    # of the history, the last of which is today.
+    # The lists of metrics and of mapped ones, then each of nine (texts have both names), over the 366 days of
+    # the history, the last of which is today.
     assert queries == [2 + 2 * 9, 2 + 9]
     asked = [entry for entry in sandbox.journal if entry.path == "/api/flow-values-reports"]
     assert len(asked) == 1

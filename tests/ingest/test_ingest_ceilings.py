@@ -1,4 +1,4 @@
-"""A vendor that sends without end, slowly, too deeply nested, or links into the network here, is refused."""
+"""A vendor that sends endlessly, slowly, too deeply nested, or links to this network, is refused."""
 
 import gzip
 import threading
@@ -38,7 +38,7 @@ def serve() -> Iterator[Callable[[Send], str]]:
                     self.close_connection = True
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Print nothing."""
 
         server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         servers.append(server)

@@ -33,7 +33,7 @@ def test_contacts_come_by_export_and_files_are_fetched_without_the_key(
     assert machine.ingest("sendgrid").code == 0
     assert begun_exports(sandbox) == 1
     files = [entry for entry in sandbox.journal if entry.path.startswith("/storage/")]
-    assert [entry.status for entry in files] == [200] * 3  # storage answers 400 to whoever brings a key
+    assert [entry.status for entry in files] == [200] * 3  # storage answers 400 to requests with a key
     assert not [entry for entry in sandbox.journal if entry.path == "/v3/marketing/contacts"]
     (count,) = worlds[TODAY].sql("select count(*) from sendgrid_contacts")
     assert machine.rows("select count(*) from raw_sendgrid.contacts") == [count]
@@ -51,7 +51,7 @@ def test_an_export_that_somebody_else_began_is_waited_for(machine: Machine, sand
 
 
 def test_a_contact_that_is_gone_is_gone_from_raw(machine: Machine, sandbox: Sandbox) -> None:
-    """So is an address that was taken off a list; invalid ones stay: the vendor forgets them by itself."""
+    """So is an address removed from a list; invalid ones stay, because the vendor forgets them by itself."""
     machine.ingest("sendgrid")
     (forgotten,) = machine.rows("select count(*) from raw_sendgrid.invalid_emails")
     few = World(100, 7, TODAY, since=date(2026, 7, 1))

@@ -1,4 +1,4 @@
-"""Loading on days that are not as usual: late rows, clocks, faults, messages."""
+"""Loading on unusual days: late rows, clocks, faults, messages."""
 
 import re
 from collections.abc import Mapping
@@ -32,7 +32,7 @@ worlds = shared.worlds
 def test_what_an_earlier_version_did_not_load_is_read_anew_by_itself(
     machine: Machine, sandbox: Sandbox, worlds: Mapping[date, World]
 ) -> None:
-    """Until that has ended well: a run that fails in between does not count."""
+    """Until a run has succeeded: one that fails in between does not count."""
     machine.ingest("klaviyo")
     with duckdb.connect(str(machine.warehouse)) as connection:
         connection.execute("alter table raw_klaviyo.events drop column attributions")
@@ -70,7 +70,7 @@ def test_an_attribution_that_comes_later_than_its_order_is_picked_up(
 
 
 def test_what_comes_later_than_the_overlap_is_found_within_a_week(machine: Machine) -> None:
-    """Rows that a vendor had not shown yet are taken out of raw, where no usual run looks for them."""
+    """Rows that a vendor had not shown yet are removed from raw, where no usual run looks for them."""
     vendors = ("sendgrid", "wistia", "klaviyo")
     hidden = {
         "raw_sendgrid.global_stats": "date",
@@ -110,7 +110,7 @@ def test_what_comes_later_than_the_overlap_is_found_within_a_week(machine: Machi
     weekly, missing = ingest(TODAY + timedelta(days=7), *vendors)
     assert missing == set()
     assert read_deeply(weekly) >= {table for table in hidden if "wistia" not in table}
-    assert "raw_wistia.events" not in read_deeply(weekly)  # that was six days ago
+    assert "raw_wistia.events" not in read_deeply(weekly)  # it was six days ago
     assert "raw_sendgrid.device_stats" not in read_deeply(weekly)  # the vendor forgets old ones
     recorded = machine.rows("from raw_ops.loads select count(distinct deep_at) where resource = 'events'")
     assert recorded == [(3,)]
@@ -119,7 +119,7 @@ def test_what_comes_later_than_the_overlap_is_found_within_a_week(machine: Machi
 def test_an_interrupted_first_load_goes_on_and_is_not_begun_again(machine: Machine, sandbox: Sandbox) -> None:
     first = machine.ingest("wistia")
     with duckdb.connect(str(machine.warehouse)) as connection:
-        connection.execute("delete from raw_ops.loads")  # a run that is killed leaves no line
+        connection.execute("delete from raw_ops.loads")  # a killed run leaves no line
     again = machine.ingest("wistia")
     asked = [ran.resource("wistia events")["requests"] for ran in (first, again)]
     assert asked[1] < asked[0]
@@ -127,7 +127,7 @@ def test_an_interrupted_first_load_goes_on_and_is_not_begun_again(machine: Machi
 
 
 def test_a_clock_that_was_wrong_loses_nothing_and_moves_no_cursor_back(machine: Machine) -> None:
-    """Three days behind, what vendors have of these days is from the future; then the clock is set back."""
+    """With a clock three days behind, vendors' rows of these days have future dates; then it is set right."""
     world = World(60, 7, TODAY, since=date(2026, 7, 1))
 
     def ingest_at(days: int) -> Ran:
@@ -188,8 +188,8 @@ def test_a_resource_that_fails_leaves_the_others_and_the_next_run_completes_it(
 
 
 class Changed:
-    """A sandbox in which answers of some paths are not what they were: `before` is `after`, at most so many
-    `times` an answer, or all have another `status`.
+    """A sandbox that changes answers of some paths: `before` becomes `after`, at most `times` per answer, or
+    all answers get another `status`.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
-"""Ingest under faults and killed at every stage: after the next run raw is what an undisturbed one loads.
+"""Ingest with faults and kills at every stage: after the next run raw equals that of an undisturbed one.
 
-These are a sample; `python -m tests.ingest_faults --seeds 0:END` runs as many cases as one likes.
+These are a sample; `python -m tests.ingest_faults --seeds 0:END` runs any number of cases.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""How a vendor is asked: what is asked again, what is final, where a list ends, where the key goes."""
+"""How a vendor is asked: retries, final answers, the end of a list, and the key's destination."""
 
 import json
 import threading
@@ -58,7 +58,7 @@ class Acme:
                 self.wfile.write(content)
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Print nothing."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/v9"
@@ -186,7 +186,7 @@ def test_a_total_tells_how_long_the_rest_of_a_list_takes(acme: Acme) -> None:
     pages = client.pages("things", TABLE, TOKENS)
     next(pages)
     assert len(list(client.pages("things/a", TABLE, TOKENS))) == 1
-    assert client.tally.seconds_left is None  # no row is dealt with
+    assert client.tally.seconds_left is None  # no row is processed yet
     since = client.tally.since
     next(pages)
     before, left, after = time.monotonic(), client.tally.seconds_left, time.monotonic()
@@ -234,7 +234,7 @@ def test_a_machine_that_is_slow_is_given_more_time_and_not_up(
     monkeypatch.setattr("ingest.http.NEAR_SECONDS", (2.0, 0.2))
     acme.silence, acme.answers = 0.5, [things("a")] * 8
     assert acme.read(Whole()) == ["a"]
-    assert len(acme.asked) >= 3  # after 0.2 and 0.4 s nothing was there yet
+    assert len(acme.asked) >= 3  # after 0.2 and 0.4 s there was nothing yet
 
 
 def test_a_refusal_is_final_and_repeats_the_vendors_words(acme: Acme) -> None:

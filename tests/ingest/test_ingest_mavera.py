@@ -1,4 +1,4 @@
-"""What Mavera answered, and the ledger, come in like any other source."""
+"""Mavera's answers and the ledger are loaded like any other source."""
 
 import os
 import sqlite3
@@ -36,7 +36,7 @@ def test_the_answers_of_mavera_and_the_ledger_come_in(machine: Machine, sandbox:
         timeout=5,
     ).raise_for_status()
     sandbox.mavera.voice_seconds = 0
-    # Mavera's threads carry the real time, whatever day the world is in; a minute on, both are settled.
+    # Mavera's threads have the real time, whatever the world's date; a minute later, both are settled.
     machine.set(RUN_AT=(datetime.now(UTC) + timedelta(minutes=1)).isoformat())
     assert machine.ingest("mavera").code == 0
     assert machine.rows("from raw_mavera.ledger select entry_id, facts ->> 'a', credits") == [(1, "1", 22)]

@@ -1,4 +1,4 @@
-"""A page's text becomes typed rows, or an error that says where it stopped being what it was."""
+"""A page's text becomes typed rows, or an error that names the place of the change."""
 
 import json
 from datetime import UTC, date, datetime

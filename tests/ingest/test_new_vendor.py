@@ -1,4 +1,4 @@
-"""A vendor that is declared while the tests run: one declaration, and every part knows it."""
+"""A vendor declared during the tests: one declaration, and every part knows it."""
 
 import json
 import threading
@@ -44,7 +44,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result"
 
 
 class Ours(Settings):
-    """The settings with the two of the vendor."""
+    """The settings plus the two of the vendor."""
 
     acme_api_key: SecretStr | None = SecretStr("acme-key-0001")
     acme_base_url: BaseUrl = "http://127.0.0.1:1"
@@ -72,7 +72,7 @@ ACME = Source(
 
 @pytest.fixture
 def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ours]:
-    """Settings that lead to Acme, which is in the registry and answers whoever has its key."""
+    """Settings for Acme, which is in the registry and answers requests with its key."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -86,7 +86,7 @@ def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ours]:
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Print nothing."""
 
     monkeypatch.setattr(vendors, "SOURCES", (*vendors.SOURCES, ACME))
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:

@@ -1,4 +1,4 @@
-"""The environment that every make target begins with, with and without uv, venv or a new enough Python."""
+"""The environment that every make target creates first, with and without uv, venv or a recent Python."""
 
 import shutil
 import subprocess
@@ -9,7 +9,7 @@ import pytest
 from common import settings
 
 OLD = "#!/bin/sh\nexit 1\n"
-# A Python that writes down how it is called and makes, as venv would, one more of itself.
+# A Python that records its calls and makes, as venv would, a copy of itself.
 GOOD = """#!/bin/sh
 echo "python $*" >> "{log}"
 case "$*" in
@@ -34,7 +34,7 @@ def clone(tmp_path: Path) -> Path:
 
 
 def make(clone: Path, *, python: str, uv: str | None) -> tuple[int, str, str]:
-    """Make the environment with stand-ins; return the exit code, what was said, and the calls they got."""
+    """Make the environment with stand-ins; return the exit code, the output, and the stand-ins' calls."""
     log = clone / "calls"
     arguments = []
     for variable, script in (("PYTHON", python), ("UV", uv)):
@@ -89,7 +89,7 @@ def test_a_missing_venv_module_is_named_with_the_way_on(clone: Path) -> None:
     ("asked", "run"), [([], '-m operate.query "$Q"'), (["AS=csv"], '-m operate.query "$Q" --csv')]
 )
 def test_make_asks_a_question_as_it_is_told(asked: list[str], run: str) -> None:
-    # `make test` runs this under a make of its own, which would print the directories that it enters.
+    # `make test` runs this under a make of its own, which would print the directories it enters.
     command = ["make", "--no-print-directory", "--dry-run", "query", "Q=queries/at_risk.sql", *asked]
     printed = subprocess.run(command, cwd=settings.ROOT, capture_output=True, text=True, check=True).stdout
     assert printed.rstrip().endswith(run)

@@ -1,4 +1,4 @@
-"""The container: what its files say, and its steps as far as they can run on a machine without a daemon."""
+"""The container: its files, and its steps as far as they can run on a machine without a daemon."""
 
 import re
 import shlex
@@ -66,7 +66,7 @@ def test_compose_keeps_the_ledger_on_a_server_and_its_password_in_a_file() -> No
 
 
 def test_the_steps_of_the_dockerfile_run(tmp_path: Path) -> None:
-    """The folders, their owner and the mark, with stand-ins for what needs a network or root."""
+    """The folders, their owner and the mark, with stand-ins for steps that need a network or root."""
     calls = tmp_path / "calls"
     for name in ("apt-get", "useradd", "chown", "python3", "rm"):
         stand_in = tmp_path / "bin" / name

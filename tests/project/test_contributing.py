@@ -1,4 +1,4 @@
-"""CONTRIBUTING.md, followed: a copy of the project with each step done must load, build, test and plan."""
+"""CONTRIBUTING.md, followed: a copy of the project with each step applied must load, build, test and plan."""
 
 import json
 import re
@@ -52,7 +52,7 @@ PEOPLE = [
 
 
 class Step(NamedTuple):
-    """A command, a file that is new, or a place in one that stands, and what goes there."""
+    """A command, a new file, or a place in an existing one and its new text."""
 
     run: str | None
     new: str | None
@@ -97,7 +97,7 @@ def test_every_block_belongs_to_a_step() -> None:
 
 @pytest.fixture(scope="module")
 def surveys() -> Iterator[str]:
-    """The invented vendor: people by limit and offset, to who has its key."""
+    """The invented vendor: people by limit and offset, for requests with its key."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -114,7 +114,7 @@ def surveys() -> Iterator[str]:
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Say nothing."""
+            """Print nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
@@ -124,7 +124,7 @@ def surveys() -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory, surveys: str) -> Path:
-    """A copy of the project with every step followed, CLV tiers switched off, loaded and built."""
+    """A copy of the project with every step applied, CLV tiers switched off, loaded and built."""
     project = tmp_path_factory.mktemp("contributing") / "clone"
     unneeded = shutil.ignore_patterns("target", "logs", "__pycache__", "demos", "layouts")
     for folder in ROOMS:
@@ -199,7 +199,7 @@ def test_job_measure_and_vendor_are_added_by_the_steps_alone(clone: Path, survey
 def test_the_new_vendors_key_is_probed_and_its_people_are_withheld_and_forgotten(
     clone: Path, surveys: str
 ) -> None:
-    # Mavera is not reached from here, so the doctor ends with 1.
+    # Mavera cannot be reached from here, so the doctor ends with 1.
     examined = json.loads(run(clone, surveys, "operate.doctor", "--json", code=1))
     said = [(check["state"], check["text"]) for check in examined["checks"] if check["name"] == "surveys"]
     assert said == [("ok", "1 of 1 scopes; rights to write are not told")]

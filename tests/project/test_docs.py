@@ -1,4 +1,4 @@
-"""Every command, setting, table and file that the docs name exists; read out of their text."""
+"""Every command, setting, table and file named in the docs exists; read from their text."""
 
 import ast
 import importlib
@@ -26,7 +26,7 @@ SETTINGS = {name.upper() for name in settings.Settings.model_fields}
 
 
 def code_of(page: Path) -> Iterator[str]:
-    """Give what a page sets as code: spans and the lines of blocks."""
+    """Return the code of a page: spans and the lines of blocks."""
     text = page.read_text(encoding="utf-8")
     for language, block in re.findall(r"^ *```(\w*)\n(.*?)^ *```", text, re.DOTALL | re.MULTILINE):
         if language in {"", "sh"}:
@@ -55,7 +55,7 @@ def test_every_command_and_option_exists(page: Path) -> None:
 
 
 def app_of(module: str) -> typer.Typer:
-    """Find what a module runs: its own app, or that of its command line."""
+    """Return the app that a module runs: its own, or that of its command line."""
     for name in (f"{module}.cli.main", module, f"{module}.__main__"):
         try:
             found = getattr(importlib.import_module(name), "app", None)
@@ -131,7 +131,7 @@ def test_the_map_names_functions_that_exist_and_every_error() -> None:
 
 
 def errors() -> Iterator[str]:
-    """Give the name of every class of errors in every room."""
+    """Return the name of every error class in every room."""
     known = {"Exception", "OSError", "ValueError", "RuntimeError"}
     rooms = [path.parent for path in settings.ROOT.glob("*/__init__.py")]
     trees = [ast.parse(path.read_text(encoding="utf-8")) for room in rooms for path in room.rglob("*.py")]
@@ -146,7 +146,7 @@ def errors() -> Iterator[str]:
 
 def test_the_readme_is_short() -> None:
     lines = (settings.ROOT / "README.md").read_text(encoding="utf-8").splitlines()
-    assert len(lines) <= 146 + len(vendors.SOURCES)  # which have a row each
+    assert len(lines) <= 146 + len(vendors.SOURCES)  # these have a row each
 
 
 def test_every_setting_is_explained_in_the_example() -> None:

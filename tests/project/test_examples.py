@@ -1,4 +1,4 @@
-"""The schedules of examples/: each is read or run by its own tool where that is installed."""
+"""The schedules of examples/: each is parsed or run by its own tool if that is installed."""
 
 import os
 import re
@@ -16,7 +16,7 @@ from tests import needs
 
 EXAMPLES = settings.ROOT / "examples"
 THE_WAY = ["scheduled"]
-# Both need other versions of what the project needs, so `.ci/run` gives them an environment of their own.
+# Both need other versions of the project's dependencies, so `.ci/run` gives them a separate environment.
 SCHEDULERS = settings.ROOT / "build" / "schedulers" / "bin" / "python"
 with_schedulers = pytest.mark.usefixtures("schedulers")
 
@@ -52,7 +52,7 @@ def test_every_target_of_the_way_exists() -> None:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A clone whose Python notes what it was asked for, and ends as the file `codes` says of the module."""
+    """A clone whose Python records its arguments, and exits with the module's code in the file `codes`."""
     shutil.copy(settings.ROOT / "Makefile", tmp_path)
     (tmp_path / "requirements.lock").touch()
     python = tmp_path / ".venv" / "bin" / "python"
@@ -123,13 +123,13 @@ def test_a_schedule_that_is_stopped_ends_with_the_command_that_it_is_in(clone: P
 
 
 def cron_jobs() -> list[list[str]]:
-    """Give the five fields and the command of each line of the crontab."""
+    """Yield the five fields and the command of each line of the crontab."""
     lines = [line for line in text_of("crontab").splitlines() if line and not line.startswith("#")]
     return [line.split(maxsplit=5) for line in lines if not re.match(r"[A-Z]+=", line)]
 
 
 def run_of_cron(number: int, project: Path) -> int:
-    """Run one line of the crontab as cron does; return its code."""
+    """Run one line of the crontab as cron does; return its exit code."""
     command = cron_jobs()[number][-1].replace("\\%", "%")
     environment = {"PROJECT": str(project), "PATH": os.environ["PATH"]}
     return subprocess.run(["sh", "-c", command], cwd="/", env=environment, check=False).returncode
@@ -156,7 +156,7 @@ def test_cron_keeps_the_old_copy_of_the_ledger_until_there_is_a_new_one(tmp_path
     python.parent.mkdir(parents=True)
 
     def exports(text: str, code: int) -> list[str]:
-        """Back up with an export that writes this and ends so; return the copies that stand."""
+        """Back up with an export that writes this and exits so; return the remaining copies."""
         python.write_text(f'#!/bin/sh\n[ ! -e "$5" ] && echo {text} > "$5"\nexit {code}\n', encoding="utf-8")
         python.chmod(0o755)
         assert run_of_cron(1, tmp_path) == code

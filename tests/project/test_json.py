@@ -1,6 +1,6 @@
-"""What `--json` prints has the shape that docs/json.md shows.
+"""The output of `--json` has the shape in docs/json.md.
 
-Of the other commands their own tests hold it: test_end_to_end.py, test_forget.py, test_doctor.py,
+The tests of the other commands check theirs: test_end_to_end.py, test_forget.py, test_doctor.py,
 test_report.py, test_terminal.py.
 """
 
@@ -26,7 +26,7 @@ sandbox, desk = test_activate.sandbox, test_activate.desk
 
 
 def commands(command: Any, name: str) -> Iterator[str]:
-    """Give every command at or below `command` that takes --json, as a person types it."""
+    """Yield every command at or below `command` that accepts --json, as typed."""
     if any("--json" in parameter.opts for parameter in command.params):
         yield name
     for called, below in getattr(command, "commands", {}).items():
@@ -43,7 +43,7 @@ def test_every_command_with_json_is_documented_and_no_other() -> None:
 
 
 def printed(desk: Desk, *arguments: str) -> str:
-    """Run a command with --json; return what it printed, once that has its documented shape."""
+    """Run a command with --json; return its output, after checking its documented shape."""
     ran = desk.activate(*arguments, "--json")
     name = " ".join(word for word in ("activate", *arguments) if "/" not in word)
     assert shapes.amiss(name, json.loads(ran.out)) == [], ran.out + ran.err

@@ -49,7 +49,7 @@ def test_a_room_imports_only_the_rooms_below_it(room: str) -> None:
 
 
 def test_the_plan_is_pure() -> None:
-    """Nothing that it reads, itself or by way of others, knows a clock, a file, a request or another room."""
+    """None of its imports, direct or indirect, knows a clock, a file, a request or another room."""
     leaves = {"activate.differences", "activate.errors", "common.assumptions"}
     for module in ("plan", "differences", "errors"):
         used = set(imports_of(ROOT / "activate" / f"{module}.py"))
@@ -93,7 +93,7 @@ def test_activation_imports_point_one_way() -> None:
 
 
 def test_what_a_kind_is_is_asked_of_its_file_alone() -> None:
-    """A new kind is a file and its line: no other module decides by the name of one."""
+    """A new kind is a file and its line: no other module decides by a kind's name."""
     from activate.kinds import KINDS
 
     names = {spelled for name in KINDS for spelled in (name, name.replace("-", "_"))}

@@ -1,4 +1,4 @@
-"""Rooms that one can see: the size of every file, function and class, and the reason for each exception."""
+"""The size of every file, function and class is limited, and each exception has a reason."""
 
 import ast
 from collections.abc import Iterator

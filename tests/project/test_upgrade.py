@@ -1,9 +1,9 @@
-"""A warehouse and a ledger that an earlier version wrote go on in this one.
+"""This version continues with a warehouse and a ledger that an earlier version wrote.
 
-`layouts/<version>` keeps what that version left after `make demo PEOPLE=20` on 21 November 2026: raw data of
-the warehouse, from which all else is built, and the ledger. `demos/<version>.tar` keeps the same of a whole
-`make demo PORT=8796` on 30 November 2026, with 42 records in the ledger, and what its Mavera held. A release
-adds its own and changes none.
+`layouts/<version>` keeps the files that version left after `make demo PEOPLE=20` on 21 November 2026: raw
+data of the warehouse, the source of everything else, and the ledger. `demos/<version>.tar` keeps the same of
+a whole `make demo PORT=8796` on 30 November 2026, with 42 records in the ledger, and its Mavera's state. A
+release adds its own and changes none.
 """
 
 import gzip
@@ -30,7 +30,7 @@ from sandbox.world import World
 from tests.commands import Project
 
 LAYOUTS = sorted((Path(__file__).parents[1] / "layouts").iterdir())
-LEDGER_OF = "http://127.0.0.1:8797/mavera/api/v1"  # a ledger belongs to one Mavera; plan asks it nothing
+LEDGER_OF = "http://127.0.0.1:8797/mavera/api/v1"  # a ledger belongs to one Mavera; plan sends it no request
 DEMOS = sorted((Path(__file__).parents[1] / "demos").iterdir())
 DEMO_DAY = date(2026, 11, 30)
 DEMO_PORT = 8796  # a ledger belongs to one Mavera, and the port is part of its address
@@ -52,7 +52,7 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path, url: str) -> Project:
 
 
 def columns(project: Project) -> dict[str, list[str]]:
-    """Return the key of every raw table of a vendor that is there, as far as it has those columns."""
+    """Return the key of every raw table of a vendor that exists, limited to existing columns."""
     known: dict[str, set[str]] = defaultdict(set)
     for table, column in project.rows(
         "select table_schema || '.' || table_name, column_name from information_schema.columns"
@@ -79,14 +79,14 @@ def test_what_an_earlier_version_left_is_loaded_on_modelled_and_not_paid_again(k
     before = keys(kept, columns_before)
     loaded = kept.well("ingest", "sendgrid", "wistia", "klaviyo")
     assert loaded["totals"]["rows_read"] > 0
-    # Resources, rows and columns may be new; no old row is lost, and none is there twice.
+    # Resources, rows and columns may be new; no old row is lost or duplicated.
     for table, rows in keys(kept, columns(kept)).items():
         assert len(rows) == len(set(rows)), table
     for table, rows in keys(kept, columns_before).items():
         assert set(rows) >= set(before[table]), table
     again = kept.well("ingest", "sendgrid", "wistia", "klaviyo")["totals"]
     assert (again["rows_new"], again["rows_changed"]) == (0, 0)
-    # Klaviyo's events tell more since, such as what earned an order, and are read anew by themselves.
+    # Klaviyo's events have more since, such as the attribution of an order, and are read again automatically.
     (events,) = [
         row for row in loaded["resources"] if row["resource"] == "events" and row["vendor"] == "klaviyo"
     ]
@@ -102,7 +102,7 @@ def test_what_an_earlier_version_left_is_loaded_on_modelled_and_not_paid_again(k
 
 @pytest.fixture(scope="module", params=DEMOS, ids=lambda path: path.stem)
 def upgraded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What a whole demo of an earlier version left, loaded on and modelled by this one."""
+    """A whole demo of an earlier version, loaded on and modeled by this one."""
     folder = tmp_path_factory.mktemp("upgraded")
     with tarfile.open(request.param) as packed:
         packed.extractall(folder, filter="data")
@@ -112,7 +112,7 @@ def upgraded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         raw = folder / "raw"
         warehouse.execute((raw / "schema.sql").read_text(encoding="utf-8"))
         warehouse.execute((raw / "load.sql").read_text(encoding="utf-8").replace("FROM '", f"FROM '{raw}/"))
-        warehouse.execute("delete from raw_ops.builds")  # the models were left out, to be built anew
+        warehouse.execute("delete from raw_ops.builds")  # the models were left out, to be built again
     with serving(world_of(folder), DEMO_PORT) as url:
         project = Project(folder, url, today=str(DEMO_DAY))
         project.well("ingest")
@@ -126,7 +126,7 @@ def world_of(folder: Path) -> Sandbox:
 
 @pytest.fixture
 def demo(upgraded: Path, tmp_path: Path) -> Iterator[Project]:
-    """The same once more, to be changed."""
+    """A fresh copy of the same, to be changed."""
     folder = shutil.copytree(upgraded, tmp_path / "demo", ignore=shutil.ignore_patterns("raw", "*.gz"))
     with serving(world_of(folder), DEMO_PORT) as url:
         yield Project(folder, url, today=str(DEMO_DAY))
@@ -160,7 +160,7 @@ WORDS = {
 
 
 class Version(NamedTuple):
-    """Of the facts of one job and kind: which is renamed and which dropped, with what each may be."""
+    """For the facts of one job and kind: the renamed one and the dropped one, with their types."""
 
     renamed: str
     dropped: str
@@ -201,7 +201,7 @@ def another_version(project: Path) -> dict[tuple[str, str], Version]:
         file = folder / f"_{folder.name}.yml"
         text = file.read_text(encoding="utf-8")
         for kind, declared in declarations.read(text).items():
-            if not declared.types:  # what the job found
+            if not declared.types:  # the findings of the job
                 continue
             version = renamed_and_dropped(declared.types)
             versions[folder.name.replace("_", "-"), kind] = version
@@ -248,7 +248,7 @@ def test_facts_that_are_renamed_added_or_dropped_are_no_move_and_other_words_buy
     demo: Project, tmp_path: Path
 ) -> None:
     assert demo.well("activate", "apply")["credits"] == 0
-    now = {"MAVERA_STUDY_DAYS": "0"}  # no answer is too young to be asked for again
+    now = {"MAVERA_STUDY_DAYS": "0"}  # no answer is too recent to be requested again
     wrong_before = paid_in(replace(demo, extra=now).well("activate", "plan"))
     code = tmp_path / "code"
     for room in ("activate", "common", "privacy", "dbt_project/models/jobs"):
@@ -268,7 +268,7 @@ def test_facts_that_are_renamed_added_or_dropped_are_no_move_and_other_words_buy
     assert paid_in(other.well("activate", "plan")) == wrong_before
     assert replace(other, extra={}).well("activate", "apply")["credits"] == 0
 
-    # Another fact moves, and Mavera accepts all facts with it; from then on the one that was added counts.
+    # Another fact changes, and Mavera accepts all facts with it; from then on the added one counts.
     rewrite(demo, versions, Version.moved)
     bought = other.well("activate", "apply", "--creations", "100")
     accepted = {result["key"] for result in bought["results"] if result["state"] == "updated"}

@@ -1,4 +1,4 @@
-"""One registry of vendors: what each declares, and everything that must agree with it."""
+"""One registry of vendors: each declaration, and everything that must agree with it."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ every_vendor = pytest.mark.parametrize("source", vendors.SOURCES, ids=lambda sou
 
 @pytest.fixture(scope="module")
 def described() -> dict[str, Mapping[str, Any]]:
-    """Every raw table of a vendor that dbt knows, with its freshness as it applies."""
+    """Return every raw table of a vendor known to dbt, with its effective freshness."""
     found = {}
     for file in (ROOT / "dbt_project" / "models" / "staging").glob("*/_*.yml"):
         for source in yaml.safe_load(file.read_text(encoding="utf-8")).get("sources", []):

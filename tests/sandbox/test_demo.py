@@ -1,4 +1,4 @@
-"""That `make demo` harms nothing: neither what stands, nor another one, nor somebody else's port."""
+"""`make demo` harms nothing: no existing world, no other demo, no port of somebody else."""
 
 import fcntl
 import json
@@ -26,7 +26,7 @@ def free_port() -> int:
 
 @pytest.fixture
 def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder in which demos of one step are made: it writes down which world was finished where."""
+    """A folder with demos of one step, which records the finished worlds and their places."""
 
     def step(place: demo.Place) -> None:
         world = place.world

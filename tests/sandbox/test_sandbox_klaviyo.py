@@ -1,4 +1,4 @@
-"""Klaviyo in the sandbox: what it lists, what it refuses, and that the official client and spec agree."""
+"""Klaviyo in the sandbox: its lists, its refusals, and agreement with the official client and spec."""
 
 import json
 from collections.abc import Iterator
@@ -15,8 +15,8 @@ from sandbox.server import Sandbox, serving
 from sandbox.world import World
 
 REVISION = "2026-07-15"
-# Live answers differ here: null links at the ends of a list, a blank in an event's time. And no options of a
-# campaign are right, listed or included: exactly one of the channels' must fit, and all read the same.
+# Live answers differ here: null links at the ends of a list, a blank in an event's time. And the options of a
+# campaign never match, listed or included: exactly one of the channels' must fit, and all read the same.
 DIFFERS = ["links/next", "links/prev", "included/*"] + [
     f"{place}/attributes/{name}"
     for place in ("data", "data/*")
@@ -25,7 +25,7 @@ DIFFERS = ["links/next", "links/prev", "included/*"] + [
 
 
 class Klaviyo(requests.Session):
-    """Klaviyo's API with a good key and revision."""
+    """Klaviyo's API with a valid key and revision."""
 
     def __init__(self, root: str) -> None:
         super().__init__()
@@ -33,7 +33,7 @@ class Klaviyo(requests.Session):
         self.headers.update({"Authorization": f"Klaviyo-API-Key {KEY}", "revision": REVISION})
 
     def ask(self, path: str, headers: dict[str, Any] | None = None, **params: Any) -> requests.Response:
-        """Names of parameters may be spelled as the official client does: `page_size`, `fields_event`."""
+        """Parameters may be spelled as in the official client: `page_size`, `fields_event`."""
         parts = {name: name.rpartition("_") for name in params}
         named = {
             f"{group.replace('_', '-')}[{member}]" if group else name: params[name]
@@ -42,7 +42,7 @@ class Klaviyo(requests.Session):
         return self.get(f"{self.root}/klaviyo/api/{path}", params=named, headers=headers, timeout=10)
 
     def rows(self, path: str, **params: Any) -> list[dict[str, Any]]:
-        """All rows of a list, following its links."""
+        """Return all rows of a list, following its links."""
         return self.rows_from(self.ask(path, **params).json())
 
     def rows_from(self, page: dict[str, Any]) -> list[dict[str, Any]]:
@@ -53,7 +53,7 @@ class Klaviyo(requests.Session):
         return rows
 
     def report(self, name: str, attributes: dict[str, Any], **params: Any) -> requests.Response:
-        """What is computed on request: metric aggregates, values of flows."""
+        """Return a report: metric aggregates, values of flows."""
         body = {"data": {"type": name, "attributes": attributes}}
         return self.post(f"{self.root}/klaviyo/api/{name}s", json=body, params=params, timeout=10)
 
@@ -63,7 +63,7 @@ class Klaviyo(requests.Session):
     def refusal(
         self, path: str, headers: dict[str, Any] | None = None, **params: Any
     ) -> tuple[int, str, str]:
-        """Status, code and the parameter at fault."""
+        """Return status, code and the parameter at fault."""
         answer = self.ask(path, headers, **params)
         (error,) = answer.json()["errors"]
         assert error["status"] == answer.status_code
@@ -257,7 +257,7 @@ def test_consent_and_suppression_agree(klaviyo, world):
     assert [one["consent"] for one in marketing] == column(
         world, "select email_consent from klaviyo_profiles order by position"
     )
-    for one in marketing:  # implicit consent: whatever is not suppressed
+    for one in marketing:  # implicit consent: every profile that is not suppressed
         assert one["can_receive_email_marketing"] == (not one["suppression"])
         assert one["consent"] != "UNSUBSCRIBED" or {why["reason"] for why in one["suppression"]} <= {
             "UNSUBSCRIBE"

@@ -95,7 +95,7 @@ def test_every_answer_is_one_that_the_specification_describes(klaviyo, segment_i
         **{name: value for name, value in params.items() if value},
     )
     assert answer.ok
-    # The kinds of message are not told apart there: one for e-mail is valid as one for WhatsApp, too.
+    # The kinds of message are not distinguished there: one for e-mail is also valid as one for WhatsApp.
     ambiguous = ["data/*/attributes/definition"] if endpoint.kind.name == "flow-message" else []
     specs.check("klaviyo", "GET", f"/api/{endpoint.path}", 200, answer.json(), [*DIFFERS, *ambiguous])
 
@@ -192,18 +192,18 @@ def test_every_value_that_the_specification_lists_is_taken(klaviyo, segment_id, 
 
 
 def needed(endpoint: Endpoint) -> dict[str, str]:
-    """The filter without which an endpoint lists nothing."""
+    """Return the filter without which an endpoint lists nothing."""
     required = [name for name, known in endpoint.filters.items() if known.is_required]
     return {"filter": ",".join(f"equals({name},'email')" for name in required)} if required else {}
 
 
 def described(endpoint: Endpoint) -> dict[str, Any]:
-    """The official description of an endpoint."""
+    """Return the official description of an endpoint."""
     return spec_of(endpoint.path, "get")[1]
 
 
 def spec_of(path: str, method: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The official description, and what it says of one operation."""
+    """Return the official description, and its part on one operation."""
     files = sorted((specs.SPECS / "klaviyo").glob("*.openapi.json"))
     if not files:
         pytest.skip(specs.NO_SPECS)

@@ -1,4 +1,4 @@
-"""What Klaviyo in the sandbox refuses: requests, revisions and what comes too fast."""
+"""Klaviyo's refusals in the sandbox: requests, revisions and rate limits."""
 
 import pytest
 
@@ -114,7 +114,7 @@ def test_a_failing_gateway_answers_in_html_and_a_failing_server_in_json(world):
         ("2026-08-01", None, 200, "2026-07-15"),  # between two: the one before
         ("2026-11-21", None, 200, "2026-10-15"),
         ("2025-01-15", "1", 200, "2025-01-15"),
-        ("2024-10-15", None, 200, "2025-01-15"),  # retired: the oldest that lives answers
+        ("2024-10-15", None, 200, "2025-01-15"),  # retired: the oldest active one answers
         ("2023-02-22", None, 200, "2025-01-15"),
         ("2024-10-15", "1", 410, None),
         ("2026-11-22", None, 400, None),

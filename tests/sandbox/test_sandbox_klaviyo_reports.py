@@ -1,4 +1,4 @@
-"""What Klaviyo in the sandbox computes on request: aggregates and values of flows and campaigns."""
+"""Klaviyo's reports in the sandbox: aggregates and values of flows and campaigns."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ def metric_ids(world: World) -> dict[str, str]:
 
 
 def aggregate(klaviyo: Klaviyo, asked: dict[str, Any]) -> dict[tuple[tuple[str, ...], str], dict[str, float]]:
-    """Measurements by dimensions and date, those that are not all zero, over all pages."""
+    """Return measurements by dimensions and date, except those that are all zero, over all pages."""
     found = {}
     page: str | None = ""
     while page is not None:
@@ -259,7 +259,7 @@ def test_values_of_campaigns_count_the_people_of_each_message(klaviyo, world, me
         asked | {"group_by": ["send_channel"], "filter": "equals(send_channel,'sms')"},
     ).json()["data"]["attributes"]["results"]
     assert [row["groupings"] for row in by_channel] == [{"send_channel": "sms"}]
-    assert 0 < by_channel[0]["statistics"]["open_rate"] < 0.5  # few phones tell that a text was opened
+    assert 0 < by_channel[0]["statistics"]["open_rate"] < 0.5  # few phones report that a text was opened
 
 
 def test_campaigns_are_listed_by_channel_and_archived_ones_only_on_request(klaviyo, world):

@@ -1,4 +1,4 @@
-"""Mavera in the sandbox: who may ask, what it costs, what it keeps, and how it says no."""
+"""Mavera in the sandbox: access, prices, stored objects, and refusals."""
 
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +20,7 @@ QUESTION = "What should we change?\n- Skimmers: 120 viewers, 0.31 of a video\n- 
 
 
 class Client(requests.Session):
-    """Mavera's API with a good key."""
+    """Mavera's API with a valid key."""
 
     def __init__(self, root: str) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class Client(requests.Session):
         return super().request(method, f"{self.root}/mavera/api/v1{path}", *args, timeout=10, **kwargs)
 
     def everything(self, path: str, **params: Any) -> list[dict[str, Any]]:
-        """All rows of a listing with a cursor."""
+        """Return all rows of a listing with a cursor."""
         rows, cursor = [], None
         while cursor is not None or not rows:
             page = self.get(path, params=params | ({"cursor": cursor} if cursor else {})).json()
@@ -63,7 +63,7 @@ def mavera(sandbox: Sandbox) -> Iterator[Client]:
 
 @pytest.fixture(scope="module")
 def refusing(world: World) -> Iterator[Client]:
-    """Mavera for tests that only ever hear no, and so may share it."""
+    """Mavera for tests that only get refusals, and may therefore share it."""
     with mavera_of(world) as client:
         yield client
         assert [row for row in client.everything("/personas") if row["is_custom"]] == []
@@ -151,7 +151,7 @@ def test_an_update_changes_what_was_sent_and_costs_nothing(sandbox: Sandbox, mav
         "type": "B2B",
         "details": {**persona["details"], "goals": ["Less to read"], "persona_type": "B2B"},
     }
-    assert updated["credits_charged"] == 300  # what it once cost
+    assert updated["credits_charged"] == 300  # its original price
     assert sandbox.mavera.summary()["credits_spent"] == 300
 
 
@@ -174,7 +174,7 @@ def test_strict_names_the_field_that_is_missing_and_creates_nothing(refusing: Cl
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("psychographic", {"device": "mobile"}),  # as the vendor's example sends it
+        ("psychographic", {"device": "mobile"}),  # as in the vendor's example
         ("pipeline_type", "basic"),
         ("type", "B2G"),
         ("name", "x"),

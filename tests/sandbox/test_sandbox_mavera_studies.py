@@ -73,7 +73,7 @@ def test_a_focus_group_goes_through_three_states_and_then_has_its_results(sandbo
 
 
 def test_a_focus_group_is_at_work_between_waiting_and_its_end(world: World):
-    sandbox = Sandbox(world, limits="off")  # asked without a pause, hundreds of times
+    sandbox = Sandbox(world, limits="off")  # hundreds of requests without a pause
     sandbox.mavera.study_seconds = 0.3
     with serving(sandbox) as root, Client(root) as client:
         path = f"/focus-groups/{client.post('/focus-groups', json=STUDY).json()['id']}"

@@ -1,4 +1,4 @@
-"""Brand voices in the sandbox: files put without the key, a voice counted from them, states and refusals."""
+"""Brand voices in the sandbox: files uploaded without the key, voices counted from them, states, refusals."""
 
 from collections.abc import Iterator
 from datetime import date
@@ -54,7 +54,7 @@ def put(place: dict[str, Any], content: str = TEXT, **headers: str) -> int:
 
 
 def uploaded(mavera: Client, content: str = TEXT) -> dict[str, Any]:
-    """A document of a brand voice, after its three steps."""
+    """Return a document of a brand voice, after its three steps."""
     place = placed(mavera, file_size=len(content.encode()))
     assert put(place, content) == 200
     document = {"name": "Tour", "url": place["public_url"], "file_size": len(content.encode())}
@@ -68,7 +68,7 @@ def test_a_file_is_put_without_the_key_and_read_by_anybody(mavera: Client) -> No
     assert (place["method"], place["expires_in"]) == ("PUT", 3_600)
     assert requests.get(place["public_url"], timeout=10).status_code == 404
     assert put(place, Authorization=f"Bearer {KEY}") == 400
-    assert put(place) == put(place) == 200  # again does no harm
+    assert put(place) == put(place) == 200  # repeating does no harm
     assert requests.get(place["public_url"], timeout=10).text == TEXT
 
 
@@ -142,7 +142,7 @@ def test_a_voice_goes_through_its_states_and_is_counted_from_its_documents(
     path = f"/brand-voices/{created.json()['id']}"
     assert (created.status_code, created.json()["status"]) == (201, "pending")
     assert created.json()["voice_summary"] is None
-    assert "usage" not in created.json()  # nor does it say what it cost
+    assert "usage" not in created.json()  # nor does it show its price
     sandbox.mavera.voice_seconds = 0
     voice = mavera.get(path).json()
     assert voice["status"] == "completed"

@@ -1,4 +1,4 @@
-"""SendGrid in the sandbox: its paging, its refusals, and figures that add up to what happened."""
+"""SendGrid in the sandbox: its paging, its refusals, and figures that add up to the events."""
 
 import csv
 import gzip
@@ -36,8 +36,8 @@ KIND_OF = {
 }
 
 
-# Rows that are not split by variation say "all" where the specification has a UUID; a draft's send_at and
-# the abtest of a single send without a test are null, which it does not know.
+# Rows without a variation have "all" where the specification has a UUID; a draft's send_at and the abtest of
+# a single send without a test are null, which it does not allow.
 LIVE_DIFFERS = ["results/*/ab_variation", "result/*/send_at", "result/*/abtest"]
 
 
@@ -54,7 +54,7 @@ def get(root: str, path: str, **params: Any) -> requests.Response:
 
 
 def rows(root: str, path: str, field: str, **params: Any) -> list[Any]:
-    """All rows of a listing, page by page, the way a client follows `next`."""
+    """Return all rows of a listing, page by page, following `next` as a client does."""
     found: list[Any] = []
     while True:
         body = get(root, path, **params).json()
@@ -72,7 +72,7 @@ def an_ab_test() -> str:
 
 
 def summed(buckets: list[Any], *names: str) -> dict[Any, int]:
-    """Sum over all days, by (name, metric), or by metric alone where rows have no name."""
+    """Sum over all days, by (name, metric), or by metric alone if rows have no name."""
     total: Counter[Any] = Counter()
     for bucket in buckets:
         for row in bucket["stats"]:
@@ -284,7 +284,7 @@ def test_every_answer_tells_how_the_limit_stands_and_429_when_it_is_used_up() ->
             assert int(answer.headers["X-RateLimit-Reset"]) % 60 == 0
             if answer.status_code == 429:
                 break
-        # the minute may turn while the test asks, so 600 are let in at the least
+        # the minute may end during the test, so at least 600 are admitted
         assert statuses.count(200) >= 600 or statuses[-1] == 429
         assert answer.status_code == 200 or answer.json() == {
             "errors": [{"field": None, "message": "too many requests"}]
@@ -403,7 +403,7 @@ def post(root: str, path: str, **body: Any) -> requests.Response:
 
 
 def finished(root: str, **body: Any) -> dict[str, Any]:
-    """Begin an export once none is pending, and ask until it is ready."""
+    """Begin an export once none is pending, and poll until it is ready."""
     while (begun := post(root, EXPORTS, **body)).status_code == 429:
         pass
     assert begun.status_code == 202
@@ -489,7 +489,7 @@ def test_an_export_job_is_what_the_specification_promises(root: str) -> None:
 
 
 def test_a_segment_is_what_the_specification_promises_of_it(root: str) -> None:
-    # The specification shows one bare segment in place of the listing; it knows no null parent.
+    # The specification has one bare segment in place of the listing, and no null parent.
     for segment in get(root, "/marketing/segments/2.0").json()["results"]:
         specs.check("sendgrid", "GET", "/v3/marketing/segments/2.0", 200, segment, ["parent_list_ids"])
 

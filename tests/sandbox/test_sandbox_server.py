@@ -1,4 +1,4 @@
-"""The sandbox as a server: one port, limits, a journal of what was asked, and faults on demand."""
+"""The sandbox as a server: one port, limits, a journal of requests, and faults on demand."""
 
 import hashlib
 import signal

@@ -1,4 +1,4 @@
-"""Wistia in the sandbox: every row once whatever the page, totals that add up, the live API's oddities."""
+"""Wistia in the sandbox: every row once at any page size, totals that add up, the live API's oddities."""
 
 import math
 import re
@@ -20,7 +20,7 @@ AS_OF = date(2026, 11, 21)
 
 
 class Client(requests.Session):
-    """Wistia's API with a good token; paths start with the track."""
+    """Wistia's API with a valid token; paths start with the track."""
 
     def __init__(self, root: str) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Client(requests.Session):
         return answer.json()
 
     def everything(self, path: str, per_page: int = 100, **params: Any) -> list[dict[str, Any]]:
-        """All rows of a listing, page by page until one is short."""
+        """Return all rows of a listing, page by page until one is short."""
         rows: list[dict[str, Any]] = []
         for page in range(1, 1000):
             rows += (found := self.rows(path, per_page=per_page, page=page, **params))
@@ -310,7 +310,7 @@ def test_days_add_up_to_the_events_and_zero_days_are_there(wistia: Client, event
     played = Counter(row["received_at"][:10] for row in events if row["media_id"] == media_id)
     assert {row["date"]: row["play_count"] for row in of_media if row["play_count"]} == played
     means = {round(row["hours_watched"] / row["play_count"], 9) for row in of_media if row["play_count"]}
-    assert len(means) == 1  # live hours were no measurement either
+    assert len(means) == 1  # live hours were not a measurement either
     usual = wistia.rows(f"/v1/stats/medias/{media_id}/by_date")
     assert [row["date"] for row in usual] == [f"{AS_OF - timedelta(days=1)}", f"{AS_OF}"]
 
@@ -365,7 +365,7 @@ def test_a_token_in_the_address_is_refused_and_a_narrow_one_still_reads_medias(w
 
 def test_throttling_is_plain_text_with_seconds_to_wait(world: World):
     with serving(Sandbox(world)) as root, Client(root) as wistia:
-        # The minute may end on the way, once: then its second half fills the next one.
+        # The minute may end in between, once: then its second half fills the next one.
         answers = [wistia.get("/v1/account.json") for _ in range(1201)]
     codes = [answer.status_code for answer in answers]
     assert codes[:600].count(429) == 0
@@ -385,7 +385,7 @@ def test_a_repeated_page_brings_the_one_before(wistia: Client, events: list[dict
     assert wistia.rows("/v1/stats/events.json", page=2) == events[:100]
 
 
-# What live accounts answer and the specification leaves out: null names, coordinates as text or null.
+# Live answers outside the specification: null names, coordinates as text or null.
 UNNAMED = ["*/visitor_identity/name"]
 UNPLACED = ["*/lat", "*/lon"]
 SWITCHED = ["plugin/postRoll-v1", "plugin/captions-v1"]  # their key `on`, which YAML 1.1 reads as true

@@ -1,4 +1,4 @@
-"""The population: the same from the same arguments, growing with time, and worth modelling."""
+"""The population: reproducible, growing with time, and worth modeling."""
 
 import time
 from collections.abc import Iterator
@@ -290,7 +290,7 @@ def test_some_messages_of_flows_lag_behind_those_with_the_same_trigger(world: Wo
 
 def test_an_order_is_earned_by_the_last_touch_that_klaviyos_rule_counts(world: World) -> None:
     """Five days after an e-mail's open or click and a text's click, a day after a text's open, twelve hours
-    after its delivery; receiving an e-mail earns nothing.
+    after its delivery; receiving an e-mail is never attributed.
     """
     hours = {"Opened Email": 120, "Clicked Email": 120, "Clicked Text Message": 120, "Clicked SMS": 120,
              "Opened Text Message": 24, "Received Text Message": 12, "Received SMS": 12}  # fmt: skip

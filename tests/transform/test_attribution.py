@@ -1,8 +1,8 @@
-"""Attribution as another package understands it, computed from raw and compared with ours order by order.
+"""Attribution by another package's rule, computed from raw and compared with ours order by order.
 
-dbt_klaviyo, Fivetran's package, calls its rule native attribution: an event of no campaign or flow
-takes over that of the event that its attribution names. Our models read the message or campaign that the
-attribution names, and never look at the other event. Klaviyo sends both, so both rules must agree.
+dbt_klaviyo, Fivetran's package, calls its rule native attribution: an event of no campaign or flow takes over
+that of the event named in its attribution. Our models read the message or campaign in the attribution, and
+never look at the other event. Klaviyo sends both, so both rules must agree.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""What every model owes its readers, and what the models make of rows that can be counted by hand."""
+"""Rules for every model, and the models' results over rows that can be counted by hand."""
 
 import csv
 import hashlib
@@ -22,7 +22,7 @@ from tests.small import PROJECT, create_raw, dbt
 from transform import build as transform
 from transform import docs, publish
 
-# Words of one engine or another: they belong into macros/engine.sql.
+# Words of a single engine: they belong in macros/engine.sql.
 ENGINE = re.compile(
     r"\b(duckdb|spark|qualify|asof|exclude|pivot|timestamptz|varchar|hugeint|unnest|explode|list_\w+(?=\()|struct_pack"
     r"|named_struct|json_(?!text|build)\w+|get_json_object|collect_list|regexp_matches|rlike|strftime|epoch\w*"
@@ -104,7 +104,7 @@ def test_every_mart_and_sync_model_keeps_a_contract(models: list[Node]) -> None:
             assert all(column["data_type"] for column in node["columns"].values()), node["name"]
 
 
-# A model's layer is the beginning of its name; what ends in Mavera is named after the job or the kind.
+# A model's layer is the prefix of its name; models for Mavera are named after the job or the kind.
 PREFIXES = {
     "staging": ("stg_",),
     "intermediate": ("int_",),
@@ -119,7 +119,7 @@ def test_every_name_begins_with_its_layer(models: list[Node]) -> None:
 
 
 def earlier_names(models: list[Node]) -> dict[str, str]:
-    """Return the names that models had in the version before, by the names that they have now."""
+    """Return the names of models in the previous version, by their current names."""
     return {
         node["name"]: node["config"]["meta"]["earlier_name"]
         for node in models
@@ -178,7 +178,7 @@ def test_layers_read_only_the_layers_before_them(models: list[Node]) -> None:
     layers = {node["unique_id"]: layer(node) for node in models}
     for node in models:
         read = {layers.get(parent, parent.split(".")[0]) for parent in node["depends_on"]["nodes"]}
-        findings = {"jobs"} if node["name"] == "rpt_job_findings" else set()  # each job says its own
+        findings = {"jobs"} if node["name"] == "rpt_job_findings" else set()  # each job has its own
         assert read <= allowed[layer(node)] | findings, node["name"]
         if layer(node) == "staging" and node["name"] != "stg_operations__unread_values":
             assert len(node["depends_on"]["nodes"]) == 1, node["name"]
@@ -313,7 +313,7 @@ def facts(connection: duckdb.DuckDBPyConnection, model: str, record_key: str) ->
 
 
 def numbers(value: Any, path: str = "") -> Iterator[str]:
-    """Give the path of each number in nested facts."""
+    """Yield the path of each number in nested facts."""
     if isinstance(value, dict):
         for name, inner in value.items():
             yield from numbers(inner, f"{path}.{name}" if path else name)
@@ -325,7 +325,7 @@ def numbers(value: Any, path: str = "") -> Iterator[str]:
 
 
 def test_every_number_that_drifts_has_a_step_in_which_it_moves(small: duckdb.DuckDBPyConnection) -> None:
-    """Without one are thresholds, and counts of things that are few and do not come and go."""
+    """Numbers without a step are thresholds, and counts of things that are few and stable."""
     without: set[str] = set()
     for model in ("personas", "analyses", "focus_groups", "brand_voices", "generations"):
         for facts, steps in small.execute(
@@ -574,7 +574,7 @@ def test_an_action_is_rated_where_it_stands(small: duckdb.DuckDBPyConnection) ->
         ("m1", 0.02, 0.05, True, "Get the kit", "end", 6, 1),
         ("m2", 0.08, 0.05, False, None, None, None, 0),
     ]
-    # Four people are too few to ask about.
+    # Four people are too few for a question.
     asked = "select count(*) from activation.sync_mavera__focus_groups where job = 'calls-to-action'"
     assert small.execute(asked).fetchall() == [(0,)]
 
@@ -645,7 +645,7 @@ def test_device_personas_carry_measured_shares_of_the_account(small: duckdb.Duck
         " from marts.agg_device_segments order by 2"
     ).fetchall()
     assert segments == [
-        ("hybrid", 0.1, 10, False),  # surely more than 0.055 only
+        ("hybrid", 0.1, 10, False),  # significantly more than 0.055 only
         ("desktop_focused", 0.3, 20, True),
         ("mobile_first", 0.6, 40, True),
     ]
@@ -727,7 +727,7 @@ def test_a_sale_by_mail_and_by_text_is_compared_by_clicks_and_conversions(
         "sms_conversion_count": 0,
         "tied_conversion_count": 1,
         "email_reachable_share": 0.53,  # 58 of 110
-        "sms_reachable_share": 0.0,  # nobody agreed to texts
+        "sms_reachable_share": 0.0,  # nobody consented to texts
         "pairs": [
             {
                 "errors_apart": 2,

@@ -1,4 +1,4 @@
-"""Every column of a mart and of a sync model is pinned by a value, and so is what the report says of them."""
+"""Every column of a mart and of a sync model is pinned by a value, and so is the report's text on them."""
 
 import csv
 import difflib
@@ -30,7 +30,7 @@ ALIKE = {f"sync_mavera__{kind}.job = template": "every job has the templates of 
 
 @pytest.fixture(scope="module")
 def texts(whole_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """Every file by its name, as it has to be for what the models make of the rows."""
+    """Return every file by its name, with the text it must have for the models' rows."""
     # Publishing writes into the warehouse that it reads, which other tests have open.
     folder = tmp_path_factory.mktemp("own")
     own = folder / whole_warehouse.name
@@ -40,7 +40,7 @@ def texts(whole_warehouse: Path, tmp_path_factory: pytest.TempPathFactory) -> Ma
 
 
 def rows(model: str) -> list[dict[str, Any]]:
-    """Return the rows that a model's file holds; a cell without a value is empty."""
+    """Return the rows of a model's file; a cell without a value is empty."""
     path = expected.path_of(model)
     with path.open(encoding="utf-8", newline="") as file:
         return json.load(file) if path.suffix == ".json" else list(csv.DictReader(file))
@@ -77,7 +77,7 @@ def test_no_column_can_be_mistaken_for_another() -> None:
 
 
 def alike(model: str, contract: Contract) -> Iterator[str]:
-    """Name each two columns of one type that no row of the file or of a unit test tells apart."""
+    """Return each pair of columns of one type that no row of the file or of a unit test distinguishes."""
     kept = rows(model)
     for a, b in combinations(contract.columns, 2):
         same_type = family(contract.columns[a]) == family(contract.columns[b])
@@ -90,7 +90,7 @@ def alike(model: str, contract: Contract) -> Iterator[str]:
 
 
 def family(data_type: str) -> str:
-    """Return the type that a column may be mistaken within: a number is a number."""
+    """Return the type within which a column may be mistaken: a number is a number."""
     plain = data_type.lower().split("(")[0]
     return "number" if plain in NUMBERS else plain
 

@@ -1,4 +1,4 @@
-"""The jobs: what each declares in its folder, and the table of them in docs/jobs.md."""
+"""The jobs: the declarations in each folder, and their table in docs/jobs.md."""
 
 import json
 import re
@@ -110,7 +110,7 @@ def models_of(job: str) -> list[str]:
 
 
 def above(manifest: Mapping[str, Any], unique_ids: list[str]) -> Iterator[str]:
-    """Give the last part of the name of everything that these models come from."""
+    """Return the last part of the name of every upstream node of these models."""
     for unique_id in unique_ids:
         yield unique_id.split(".")[-1]
         yield from above(manifest, manifest["parent_map"].get(unique_id, []))

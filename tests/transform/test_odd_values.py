@@ -1,4 +1,4 @@
-"""Whatever a vendor serves in whatever column, a build passes and publishes: a sample of odd_values.py."""
+"""Whatever a vendor serves in any column, a build passes and publishes: a sample of odd_values.py."""
 
 from pathlib import Path
 

@@ -22,7 +22,7 @@ MART = "dim_unsubscribe_groups"
 
 @pytest.fixture(scope="module")
 def env(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
-    """A small warehouse; what dbt writes about the project is out of the way."""
+    """A small warehouse; dbt's own files about the project are out of the way."""
     folder = tmp_path_factory.mktemp("plain")
     warehouse = folder / "warehouse.duckdb"
     create_raw(warehouse)

@@ -1,4 +1,4 @@
-"""What the published copy shows of people, and what it keeps back."""
+"""What the published copy shows about people, and what it withholds."""
 
 import re
 import subprocess

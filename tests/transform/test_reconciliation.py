@@ -1,4 +1,4 @@
-"""Numbers that a vendor tells as well: they agree, and with a fault put back they do not."""
+"""Numbers that vendors report as well: they agree, and with a bug put back they do not."""
 
 import dataclasses
 from pathlib import Path
@@ -15,8 +15,8 @@ from tests import models
 from tests.small import SMALL, create_raw, dbt
 from transform import publish
 
-# Beside the small warehouse: history from before the report of flows, twenty orders more by message M4 and by
-# campaign c1, and what Klaviyo tells of all of it.
+# Beside the small warehouse: history from before the report of flows, twenty more orders by message M4 and by
+# campaign c1, and Klaviyo's numbers for all of it.
 TOLD = """
     insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties) values
         ('first', 'p1', 'RECEIVED', '2025-11-01 10:00:00+00', '{"$message": "another"}');
@@ -43,7 +43,7 @@ NO_ATTRIBUTION = """
     update raw_klaviyo.events set attributions = null,
         event_properties = json_merge_patch(event_properties, '{"$attribution": null}')
 """
-# The last ten texts come under a name that nobody knows, as after the metric was renamed.
+# The last ten texts have an unknown metric name, as after a rename.
 TEXTS_RENAMED = """
     insert into raw_klaviyo.metrics (id, name) values ('RENAMED', 'Received Renamed Message');
     update raw_klaviyo.events set metric_id = 'RENAMED'
@@ -76,7 +76,7 @@ class Built:
             return connection.execute(query).fetchall()
 
     def outside(self) -> set[tuple[str, str]]:
-        """What differs by more than its tolerance, of Klaviyo."""
+        """Return Klaviyo's numbers that differ by more than their tolerance."""
         query = "select subject_id, measure from marts.fct_reconciliation where verdict = 'outside'"
         return set(self.rows(f"{query} and vendor = 'klaviyo'"))
 
@@ -87,7 +87,7 @@ class Built:
         return records.load(ours, ASKED)
 
     def withheld(self) -> dict[str, str]:
-        """The reasons of records in doubt, by job, were each fit to be sent and worth its price."""
+        """Return the reasons of doubtful records, by job, as if each could be sent and were worth it."""
         wanted = [dataclasses.replace(record, withheld="", objection="") for record in self.wanted()]
         referred = {key for record in wanted for key in record.references}
         ledger = {key: Entry("done", "f", key, facts={}) for key in referred}

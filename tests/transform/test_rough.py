@@ -1,7 +1,7 @@
-"""An account as live ones are, from the vendors to the report, counted again from the world.
+"""An account like live ones, from the vendors to the report, counted again from the world.
 
-The tests of `test_end_to_end` run on another world: values that mean nothing, other currencies, people who
-are gone, consents that contradict themselves. By hand, ROUGH_PEOPLE=2000 makes that world larger.
+The tests of `test_end_to_end` run on another world: meaningless values, other currencies, people who are
+gone, contradicting consents. By hand, ROUGH_PEOPLE=2000 makes that world larger.
 """
 
 import os

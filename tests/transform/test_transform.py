@@ -1,4 +1,4 @@
-"""When there is something to build, and what readers of the published copy get."""
+"""When a build is needed, and the contents of the published copy."""
 
 import shutil
 import subprocess
@@ -64,7 +64,7 @@ def came_in(path: Path, vendor: str, new: int, changed: int) -> None:
 
 
 def built(path: Path) -> None:
-    """Do what a good build leaves behind."""
+    """Leave the traces of a good build."""
     _, loads = stale.stale_sources(path, "models")
     stale.record_build(path, "models", loads, transform.Build(1, 1, [], []))
 

@@ -1,4 +1,4 @@
-"""Local times: the seed holds what Python's zoneinfo makes of the same release."""
+"""Local times: the seed equals Python's zoneinfo for the same release."""
 
 import csv
 from bisect import bisect_right
