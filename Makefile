@@ -74,7 +74,7 @@ scheduled: .venv/.ready ## run every step, as a schedule should: if a vendor fai
 	@trap 'exit 143' TERM; trap 'exit 130' INT; \
 	$(PY) -m ingest; ingested=$$?; [ $$ingested -le 1 ] || exit $$ingested; \
 	$(PY) -m transform || exit; \
-	[ $$ingested = 0 ] || { echo "not all was loaded: modelled and published, nothing was sent" >&2; exit 1; }; \
+	[ $$ingested = 0 ] || { echo "not all was loaded: modeled and published, nothing was sent" >&2; exit 1; }; \
 	$(PY) -m activate apply; sent=$$?; [ $$sent -le 1 ] || exit $$sent; \
 	$(PY) -m ingest mavera && $(PY) -m transform || exit; \
 	[ $$sent = 0 ] || exit $$sent; \

@@ -152,13 +152,13 @@ def read(file: Path, settings: Settings) -> Approval:
     except ValidationError as error:
         field = ".".join(map(str, error.errors(include_url=False)[0]["loc"])) or "its form"
         raise ApprovalError(
-            f"{file} is no plan that this version wrote ({field}): nothing was sent. {again}"
+            f"{file} is not a plan of this version ({field}): nothing was sent. {again}"
         ) from None
     if approval.sha256 != approval.receipt():
         raise ApprovalError(f"{file} is not as it was written: nothing was sent. {again}")
     if approval.mavera != settings.mavera_base_url:
         raise ApprovalError(
-            f"{file} is a plan for {approval.mavera}, and MAVERA_BASE_URL is {settings.mavera_base_url}: "
+            f"{file} is a plan for {approval.mavera}, but MAVERA_BASE_URL is {settings.mavera_base_url}: "
             f"nothing was sent. {again}"
         )
     return approval

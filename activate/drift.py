@@ -306,7 +306,7 @@ def forget(key: str, ledger: Ledger, record: Record | None = None, mavera: Maver
     if record and mavera and (bearers := _bearers(record, ledger, mavera)):
         raise NotStarted(
             f"{bearers[0].shown_id} in Mavera may be {key}: nothing was forgotten. python -m activate settle "
-            f"{key} --adopt {bearers[0].shown_id} adopts it for nothing, python -m activate drift --let-be "
+            f"{key} --adopt {bearers[0].shown_id} adopts it for free, python -m activate drift --let-be "
             f"{bearers[0].shown_id} says that it is your own"
         )
     (call,) = (call for call in ledger.calls() if call.call_id == entry.call_id)
@@ -334,7 +334,7 @@ def charged(key: str, credits_spent: int, ledger: Ledger) -> int:
     """
     lost = [call for call in ledger.written_off() if call.key == key]
     if not lost:
-        raise NotStarted(f"no call of {key} was taken as lost: there is nothing to decide")
+        raise NotStarted(f"no call of {key} was written off as lost: there is nothing to decide")
     for place, call in enumerate(lost):
         spent = 0 if place else credits_spent
         ledger.end(call.call_id, "failed", action="charged", credits_spent=spent, error=call.error)

@@ -298,7 +298,7 @@ def _step(
         return Step("hold", record, reason=objection, entry=entry)
     if entry and (few := _few(record, entry, smallest_cohort)):
         people = "person" if few == 1 else "people"
-        reason = f"only {few} {people} joined or left since it was sent; an update would tell about them"
+        reason = f"only {few} {people} joined or left since it was sent; an update would reveal who they are"
         return Step("hold", record, reason=reason, entry=entry, is_usable=entry.remote_id is not None)
     if entry and entry.state == "drifted":
         return replace(step, reason=entry.error)
@@ -419,7 +419,7 @@ def _beyond(credits_left: int, steps: Iterable[Step]) -> Iterator[Step]:
     """Withhold every step, in order of priority, whose highest price no longer fits the budget."""
     for step in steps:
         if step.price.high > credits_left:
-            reason = f"passes the budget by {step.price.high - credits_left:,} credits"
+            reason = f"exceeds the budget by {step.price.high - credits_left:,} credits"
             yield Step("hold", step.record, reason=reason, entry=step.entry)
         else:
             credits_left -= step.price.high

@@ -136,7 +136,7 @@ def find_unclaimed(plan_now: Plan, ledger: Journal, mavera: Mavera) -> dict[str,
 def _may_be_it(one: RemoteObject) -> str:
     shown = f'"{one.name}" ({one.shown_id})' if one.name else one.shown_id
     return (
-        f"{shown} in Mavera may be it: python -m activate import adopts it for nothing, "
+        f"{shown} in Mavera may be it: python -m activate import adopts it for free, "
         f"python -m activate drift --let-be {one.shown_id} says that it is your own"
     )
 

@@ -49,15 +49,16 @@ class Reconciler:
         else:
             self._write_off(call)
             self.run.say(
-                f"{call.key}: not found in Mavera, taken as lost. Up to {call.credits_high:,} credits count "
-                f"against the budget until you decide: python -m activate settle {call.key} --charged N"
+                f"{call.key}: not found in Mavera, written off as lost. Up to {call.credits_high:,} "
+                f"credits count against the budget until you decide: "
+                f"python -m activate settle {call.key} --charged N"
             )
 
     def _too_young(self, call: Call) -> str:
         """Say how long Mavera may still be working on a call; empty once that time is over."""
         age = (self.run.ledger.now() - call.begun_at).total_seconds()
         wait = self.run.limits.settle_seconds - age
-        return f"sent {age:,.0f} s ago, no answer yet; taken as lost in {wait:,.0f} s" if wait > 0 else ""
+        return f"sent {age:,.0f} s ago, no answer yet; written off in {wait:,.0f} s" if wait > 0 else ""
 
     def _write_off(self, call: Call) -> None:
         """Write a call off as lost. It counts as charged until a person decides."""
@@ -103,7 +104,7 @@ class Reconciler:
         if found.doubt or young:
             return Result(key, "unknown", f"{error}; {found.doubt or 'the next run looks it up'}")
         self._write_off(call)
-        return Result(key, "failed", f"{error}; not found, taken as lost")
+        return Result(key, "failed", f"{error}; not found, written off as lost")
 
     # Running objects
 
@@ -168,8 +169,8 @@ class Reconciler:
                 days = (self.run.ledger.now() - call.begun_at).days
                 state = outside.words(self._states.get(str(call.remote_id)) or "at work")
                 said = (
-                    f"{call.remote_id} has been {state} for {days} days. Look at it in Mavera; "
-                    f"python -m activate settle {call.key} --forget asks again, at its price"
+                    f"{call.remote_id} has been {state} for {days} days. Check it in Mavera; "
+                    f"python -m activate settle {call.key} --forget sends it again, at its price"
                 )
                 self.run.outcome.undecided.add(call.key)
                 self.run.outcome.stuck.add(call.key)

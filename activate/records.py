@@ -125,7 +125,7 @@ def guard(settings: Settings) -> firewall.Firewall:
     )
     if people and not wall.knows(pseudonyms.SALTED):
         raise RecordsError(
-            f"{settings.salt_path} is not the salt that {file} was written with: nobody would be recognised."
+            f"{settings.salt_path} is not the salt that {file} was written with: nobody would be recognized."
             " Bring it back, or run make publish"
         )
     return wall

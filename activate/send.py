@@ -45,7 +45,7 @@ class Sender:
         record, key, kind = step.record, step.record.key, KINDS[step.record.kind]
         short = step.price.high - credits_left(self.run.ledger, self.run.limits, self.run.run_id)
         if short > 0:
-            return Result(key, "held", f"passes the budget by {short:,} credits")
+            return Result(key, "held", f"exceeds the budget by {short:,} credits")
         if (first := self._refused.get(record.kind)) and step.pays:
             why = f"Mavera refused the fields of {first}: no more of this kind is sent in this run"
             return Result(key, "not sent", why)

@@ -153,7 +153,7 @@ def _tell(settings: Settings, step: str, run: Run, told: _Told, month: str) -> N
         told.failing = not _deliver(settings, f"{step} is well again")
     if run.held is not None:
         new = [key for key in run.held if key not in told.held]
-        if not new or _deliver(settings, f"{step} holds {len(new)} new: {_named(new, run.held)}"):
+        if not new or _deliver(settings, f"{step} withholds {len(new)} new: {_named(new, run.held)}"):
             told.held = list(run.held)
     passed = run.budget > 0 and run.spent >= BUDGET_SHARE_TO_TELL * run.budget
     if passed and told.budget_month != month:

@@ -145,7 +145,7 @@ def _ask(source: Source, settings: environment.Settings) -> Heard:
             checks += [Check(state, source.name, text) for state, text in told]
         checks += [Check("warn", source.name, outside.words(notice)) for notice in vendor.notices]
     except RefusedError as error:
-        checks.append(Check("warn", source.name, f"does not tell what the key may do: {error}"))
+        checks.append(Check("warn", source.name, f"does not report the scopes of the key: {error}"))
     except requests.RequestException as error:
         reason = "no answer in time" if isinstance(error, requests.Timeout) else "the connection failed"
         url_name = f"{source.name.upper()}_BASE_URL"
@@ -176,9 +176,9 @@ def _refused(source: Source, scope: str, error: RefusedError, settings: environm
     if explained := source.explain(error, settings):
         return Check("fail", name, explained)
     if error.status == requests.codes.too_many:
-        return Check("warn", name, f"429 on {error.path}: asked too often just now; try again in a minute")
+        return Check("warn", name, f"429 on {error.path}: rate limit reached; try again in a minute")
     if error.status >= requests.codes.server_error:
-        return Check("fail", name, f"{error}: the vendor is in trouble; a run waits and asks again")
+        return Check("fail", name, f"{error}: the vendor has a problem; a run waits and tries again")
     if error.status == requests.codes.not_found or error.status < requests.codes.bad_request:
         return Check("fail", name, f"{error}: check {name.upper()}_BASE_URL")
     return Check("fail", name, str(error))
@@ -399,7 +399,7 @@ def _verdict(failed: int, warned: int) -> str:
 
 @app.command(epilog=terminal.DEBUG_HELP)
 def main(
-    as_json: Annotated[bool, typer.Option("--json", help="The same for a machine.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same as JSON.")] = False,
 ) -> None:
     """Check keys, scopes, versions, clock, disk, locks, warehouse and ledger. Costs and writes nothing."""
     checks = []

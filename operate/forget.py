@@ -196,9 +196,9 @@ def _in_ledger(url: str, address: str, keys: list[str]) -> Iterator[str]:
 @app.command(epilog=terminal.DEBUG_HELP)
 def main(
     address: Annotated[
-        str | None, typer.Argument(metavar="[EMAIL]", help="Asked for where left out.")
+        str | None, typer.Argument(metavar="[EMAIL]", help="Prompted for if left out.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="The certificate for a machine.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the certificate as JSON.")] = False,
 ) -> None:
     """Take a person out of raw data, models and published copy, keep them out, and certify it."""
     settings = environment.load()

@@ -38,7 +38,7 @@ SIGNED: Final = re.compile(r"[+-]?\d[\d.,]*")
 NUMBER: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*")
 HELP: Final = """\
 SQL goes over as many lines as it needs and ends with ;
-.tables          what there is to ask, with its rows
+.tables          the tables, with their numbers of rows
 .columns TABLE   its columns and their types
 .quit            leaves, as Ctrl-D does; Ctrl-C gives up what runs or was typed"""
 TABLES: Final = """
@@ -77,7 +77,7 @@ def ask(path: Path, text: str, values: Sequence[Any] = (), origin: str = "") -> 
         try:
             statements = connection.extract_statements(text)
             if len(statements) != 1:
-                found = f"{len(statements)} statements, and one at a time is answered"
+                found = f"{len(statements)} statements, but only one at a time can run"
                 raise QueryError(place + (found if statements else "there is no statement"))
             described, rows = _fetched(connection, text, values)
         except duckdb.Error as error:
@@ -212,10 +212,11 @@ def _plain(value: Any) -> Any:
 @app.command(epilog=terminal.DEBUG_HELP)
 def main(
     question: Annotated[
-        str | None, typer.Argument(metavar="[FILE_OR_SQL]", help="A file, or SQL; a prompt where left out.")
+        str | None,
+        typer.Argument(metavar="[FILE_OR_SQL]", help="A file or SQL; a prompt if left out."),
     ] = None,
     csv_: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="An array of objects.")] = False,
+    json_: Annotated[bool, typer.Option("--json", help="Print an array of objects as JSON.")] = False,
 ) -> None:
     """Ask the published copy. queries/ holds questions to begin with."""
     path = environment.load().published_path

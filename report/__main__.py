@@ -20,7 +20,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 @app.command(epilog=terminal.DEBUG_HELP)
 def main(
     to: Annotated[Path, typer.Option("--to", help="Where the page is written.")] = PAGE,
-    as_json: Annotated[bool, typer.Option("--json", help="The same numbers for a machine.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same numbers as JSON.")] = False,
 ) -> None:
     """Draw the report from the published copy."""
     settings = environment.load()

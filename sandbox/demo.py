@@ -105,7 +105,7 @@ def _take_steps(place: Place) -> None:
     _say("again", f"{again['calls']} calls, {again['credits']} credits: nothing has changed", seconds)
     _, seconds = _command(place, "ingest", "mavera", "--json")
     _, more = _command(place, "transform", "--json")
-    studied = f"{_count(place, 'marts.fct_focus_group_answers'):,} answers of focus groups modelled"
+    studied = f"{_count(place, 'marts.fct_focus_group_answers'):,} answers of focus groups modeled"
     _say("results", f"{_count(place, 'marts.fct_analyses')} analyses, {studied}", seconds + more)
     drawn, seconds = _command(place, "report", "--json")
     size = f"{drawn['bytes'] / 1000:,.0f} kB"

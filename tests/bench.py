@@ -167,7 +167,7 @@ def show(measures: Sequence[Measure]) -> None:
 
 def main(
     people: Annotated[int, typer.Option(help="Size of the population, 200 to 1,000,000.")] = 2000,
-    as_json: Annotated[bool, typer.Option("--json", help="The same numbers for a machine.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same numbers as JSON.")] = False,
 ) -> None:
     """Measure every step once, in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:

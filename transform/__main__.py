@@ -24,7 +24,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def main(
     context: typer.Context,
     full: Annotated[bool, typer.Option(help="Build everything, whether or not something came in.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="The same numbers for a machine.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the same numbers as JSON.")] = False,
 ) -> None:
     """Model and test the loaded rows, then publish. If nothing is new, say so and stop."""
     if context.invoked_subcommand:

@@ -22,22 +22,22 @@ from common import settings as environment
 Kinds = Annotated[list[str] | None, typer.Argument(help=f"Which kinds: {', '.join(KINDS)}. All by default.")]
 KindsOrFile = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[KINDS]...|FILE", help="Which kinds, all by default; or a plan that was saved."),
+    typer.Argument(metavar="[KINDS]...|FILE", help="Which kinds, all by default; or a saved plan."),
 ]
 Budget = Annotated[
     int | None,
-    typer.Option(min=0, help="Most credits that one run may spend, in place of CREDIT_BUDGET_PER_RUN."),
+    typer.Option(min=0, help="Most credits that one run may spend, instead of CREDIT_BUDGET_PER_RUN."),
 ]
 Creations = Annotated[
     int | None,
     typer.Option(
-        min=0, help="Objects that this run pays for, whatever MAVERA_CREATIONS says; the rest is withheld."
+        min=0, help="Objects that this run pays for, regardless of MAVERA_CREATIONS; the rest is withheld."
     ),
 ]
 RecordKey = Annotated[
     str, typer.Argument(metavar="RECORD", help="As the plan shows it: personas/clv-tiers:top.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="The same numbers for a machine.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the same numbers as JSON.")]
 
 
 def chosen_kinds(kinds: list[str] | None) -> list[str]:
@@ -62,7 +62,7 @@ def unclaimed_in_mavera(
     if not any(step.pays for step in planned.steps):
         return {}, ""
     if settings.mavera_api_key is None:
-        return {}, "MAVERA_API_KEY is not set: nobody looked whether some of these are in Mavera already"
+        return {}, "MAVERA_API_KEY is not set: Mavera was not checked for existing objects"
     try:
         return find_unclaimed(planned, ledger, mavera_of(settings)), ""
     except (MaveraError, NotStarted) as error:

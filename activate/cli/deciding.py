@@ -28,7 +28,7 @@ def settle(
     ] = False,
     charged: Annotated[
         int | None,
-        typer.Option(min=0, metavar="CREDITS", help="What Mavera charged for a call that was taken as lost."),
+        typer.Option(min=0, metavar="CREDITS", help="What Mavera charged for a call written off as lost."),
     ] = None,
     accept_key: Annotated[
         bool,
@@ -36,7 +36,7 @@ def settle(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Decide what the ledger cannot know. Without a decision, list the calls whose end is unknown."""
+    """Decide about unresolved calls. Without a decision, list them."""
     settings = environment.load()
     if not (adopt or forget or from_mavera or accept_key or charged is not None):
         ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
@@ -45,7 +45,7 @@ def settle(
         typer.echo(json.dumps(shapes.of_unknown(unknown, lost)) if as_json else "\n".join(shown))
         return
     if as_json:
-        raise UsageError("--json lists what is unknown; a decision is told in words alone")
+        raise UsageError("--json lists unresolved calls only. Decide without --json")
     with arguments.writing(settings) as ledger:
         if accept_key:
             if not ledger.account.accepts(arguments.key_of(settings)):
@@ -83,7 +83,7 @@ def _adopt_all(settings: environment.Settings, ledger: Ledger) -> None:
     if left:
         typer.echo(
             "Nothing is created while these are undecided: python -m activate import adopts them for "
-            "nothing, python -m activate drift --let-be ID says that one is your own"
+            "free, python -m activate drift --let-be ID says that one is your own"
         )
         raise typer.Exit(1)
 
@@ -98,13 +98,11 @@ def show_drift(
     ] = None,
     let_be: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="ID", help="Not of this ledger: show it no more and let runs go on; repeatable."
-        ),
+        typer.Option(metavar="ID", help="Not of this ledger: ignore it from now on; repeatable."),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare Mavera with the ledger: what was deleted, edited, is unknown or stands twice. Costs nothing."""
+    """Compare Mavera with the ledger: list deleted, edited, unknown and duplicate objects. Costs nothing."""
     settings, chosen = environment.load(), arguments.chosen_kinds(kinds)
     way = policy or settings.mavera_drift
     mavera = arguments.mavera_of(settings)
@@ -146,10 +144,10 @@ def import_(
                 typer.echo("      ambiguous: left alone. python -m activate settle RECORD --adopt ID decides")
         clear = [match for match in matches if match.is_clear]
         if not clear:
-            typer.echo("Nothing to take over: no record that is new has the name of one object there.")
+            typer.echo("Nothing to take over: no new record has the name of exactly one object in Mavera.")
         elif yes or arguments.agrees(f"Take over {len(clear)}?"):
             for match in clear:
                 typer.echo(f"? {match.record.key:<36}adopted {drift.take(match, ledger, mavera)}")
             typer.echo("To see what follows: make plan")
         else:
-            typer.echo("Nothing was taken over. With --yes it is.")
+            typer.echo("Nothing was taken over. Add --yes to take over without asking.")

@@ -26,7 +26,7 @@ def verify(as_json: AsJson = False) -> None:
 
 
 def export(
-    file: Annotated[Path | None, typer.Argument(help="Where to; the screen by default.")] = None,
+    file: Annotated[Path | None, typer.Argument(help="The file to write; the screen by default.")] = None,
 ) -> None:
     """Write every row as a line of JSON, and one that ends them: a backup that outlives this project."""
     settings = environment.load()
@@ -49,7 +49,7 @@ def export(
     typer.echo(f"{count:,} rows in {file}")
 
 
-def restore(file: Annotated[Path, typer.Argument(help="What `ledger export` wrote.")]) -> None:
+def restore(file: Annotated[Path, typer.Argument(help="A file written by `ledger export`.")]) -> None:
     """Fill a new ledger with exported rows, all or none: after a loss, or to move it to another database."""
     settings = environment.load()
     if not file.is_file():

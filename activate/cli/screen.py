@@ -207,9 +207,9 @@ def next_step(outcome: Outcome) -> str:
         return f"Stopped: {outcome.stopped}. make activate goes on from here."
     if outcome.undecided:
         first = min(outcome.undecided)
-        return f"Waits for your decision: {first}: {outcome.results[first].text}"
+        return f"Waiting for your decision: {first}: {outcome.results[first].text}"
     if counts["unknown"]:
-        return "make activate looks again; python -m activate settle takes your word instead."
+        return "make activate looks again. To decide yourself, run python -m activate settle."
     if counts["waiting"]:
         return "Mavera is at work: make activate asks again and pays nothing for that."
     if counts["failed"]:
@@ -242,7 +242,7 @@ def unknown_lines(calls: Sequence[Call], lost: Sequence[Call]) -> list[str]:
     if lost:
         lines = [
             *(
-                f"! {call.key:<36}sent {when(call.begun_at)}, taken as lost: {call.credits:,} credits count"
+                f"! {call.key:<36}sent {when(call.begun_at)}, written off: {call.credits:,} credits count"
                 for call in lost
             ),
             "They count against the budget until you say what Mavera charged, as its dashboard shows it:",
@@ -288,7 +288,7 @@ def _after_drift(counts: Mapping[str, int], policy: str, said: Sequence[str]) ->
         return f"Left as they are. Delete one of two in Mavera, or keep both: {drift} --let-be ID"
     return (
         f"Left as they are. To put back what was sent: {drift} --policy restore\n"
-        f"To take Mavera's word: {drift} --policy adopt. For one alone add --only RECORD|ID"
+        f"To accept the drift: {drift} --policy adopt. For one alone add --only RECORD|ID"
     )
 
 

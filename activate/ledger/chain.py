@@ -65,7 +65,7 @@ class Chain:
                 count += 1
             last = connection.execute(sa.select(sa.func.count()).select_from(receipts)).scalar_one()
         if last != count:
-            raise LedgerError(f"the ledger has {last} receipts and {count} rows: rows were taken out")
+            raise LedgerError(f"the ledger has {last} receipts and {count} rows: rows were removed")
         return count
 
     def _require_receipts(self) -> None:
@@ -114,7 +114,7 @@ class Chain:
                     if row["destination"] != self._destination:
                         raise LedgerError(
                             f"line {count} was sent to {row['destination']}, "
-                            f"and MAVERA_BASE_URL is {self._destination}"
+                            f"but MAVERA_BASE_URL is {self._destination}"
                         )
                     written = append(connection, row)
                 except (ValueError, KeyError, TypeError, AttributeError, sa.exc.SQLAlchemyError):

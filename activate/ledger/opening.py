@@ -74,8 +74,8 @@ def _check(engine: sa.Engine, destination: str, path: Path | None, write: bool) 
         ).scalar()
     if other is not None:
         raise LedgerError(
-            f"the ledger tells what was sent to {other}, and MAVERA_BASE_URL is {destination}. "
-            "Set LEDGER_URL to a file of its own for each"
+            f"this ledger belongs to {other}, but MAVERA_BASE_URL is {destination}. "
+            "Set LEDGER_URL to a separate file for each"
         )
 
 

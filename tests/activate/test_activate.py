@@ -154,13 +154,13 @@ def test_the_plan_says_what_may_be_in_mavera_already_or_that_nobody_could_look(d
     assert all(word in actions[TOP][1] for word in (made, "activate import", f"drift --let-be {made}"))
     ran = desk.activate("apply")
     assert ran.code == 0
-    assert ran.lines[-1].startswith(f"Waits for your decision: {TOP}: ")
+    assert ran.lines[-1].startswith(f"Waiting for your decision: {TOP}: ")
     assert desk.activate("drift", "--let-be", made).code == 0
     assert desk.activate("apply").code == 0
     desk.set(mavera_api_key="")
     desk.publish(activation.TOP, activation.SKIMMERS, activation.MOBILE)
-    assert "MAVERA_API_KEY is not set: nobody looked" in desk.activate("plan").out
-    assert "nobody looked" in json.loads(desk.activate("plan", "--json").out)["not_looked"]
+    assert "MAVERA_API_KEY is not set: Mavera was not checked" in desk.activate("plan").out
+    assert "Mavera was not checked" in json.loads(desk.activate("plan", "--json").out)["not_looked"]
 
 
 def test_a_run_that_would_pay_for_too_much_says_so_and_exits_1(desk: Desk) -> None:
@@ -240,7 +240,7 @@ def test_an_update_waits_until_more_than_a_few_people_joined(desk: Desk) -> None
     desk.activate("apply")
     one_more = activation.but(activation.SKIMMERS, mean_watched_share=0.31, person_count=390)
     desk.publish(one_more)
-    why = "only 1 person joined or left since it was sent; an update would tell about them"
+    why = "only 1 person joined or left since it was sent; an update would reveal who they are"
     assert desk.activate("plan").lines[0] == f"! {SKIMMERS:<36}held     {why}"
     assert desk.activate("apply").lines[-2] == "1 held: 0 credits"
     desk.publish(activation.but(one_more, person_count=408))

@@ -105,7 +105,7 @@ def test_what_was_deleted_by_hand_is_shown_and_left(office: Desk) -> None:
         "= 2 personas of the account's own, left alone",
         "3 objects in the ledger: 2 deleted",
         "Left as they are. To put back what was sent: python -m activate drift --policy restore",
-        "To take Mavera's word: python -m activate drift --policy adopt. For one alone add --only RECORD|ID",
+        "To accept the drift: python -m activate drift --policy adopt. For one alone add --only RECORD|ID",
     ]
     assert list(office.ledger().chain.export()) == rows
     assert office.activate("plan").lines[-1] == "Nothing to send."
@@ -354,7 +354,7 @@ def test_an_earlier_scripts_persona_is_imported_after_its_match_was_shown(
     monkeypatch.setattr(sys, "stdin", io.StringIO(""))  # nobody is there to answer
     ran = office.activate("import")
     assert ran.lines[0] == shown
-    assert ran.lines[-1] == "Nothing was taken over. With --yes it is."
+    assert ran.lines[-1] == "Nothing was taken over. Add --yes to take over without asking."
     assert office.activate("import", "personas", "--yes").lines[:2] == [shown, f"? {key:<36}adopted {made}"]
     credits_spent = office.credits()
     assert office.activate("plan").lines[0] == f"~ {key:<36}update   0 to ?     1,200 people"
@@ -362,7 +362,7 @@ def test_an_earlier_scripts_persona_is_imported_after_its_match_was_shown(
     assert office.credits() == credits_spent
     assert drifts(office) == {}
     assert office.activate("import", "--yes").lines == [
-        "Nothing to take over: no record that is new has the name of one object there."
+        "Nothing to take over: no new record has the name of exactly one object in Mavera."
     ]
 
 

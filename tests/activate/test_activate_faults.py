@@ -210,7 +210,7 @@ def test_what_cannot_be_found_is_not_sent_again_while_mavera_may_be_at_work(
     assert first.results[SKIMMERS].state == "unknown"
     second = account.apply(activation.TOP, activation.SKIMMERS)
     assert second.results[SKIMMERS].state == "unknown"
-    assert "no answer yet; taken as lost in " in second.results[SKIMMERS].text
+    assert "no answer yet; written off in " in second.results[SKIMMERS].text
     assert not second.is_well
     assert account.sandbox.mavera.summary()["personas"] == 1
 

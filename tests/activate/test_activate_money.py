@@ -113,7 +113,7 @@ def test_a_run_has_a_budget_of_its_own_within_the_months(desk: Desk) -> None:
     desk.set(credit_budget_per_run=300)
     desk.publish(activation.TOP, activation.SKIMMERS)
     said = desk.activate("plan").lines
-    assert "! personas/viewer-clusters:skimmers   held     passes the budget by 300 credits" in said
+    assert "! personas/viewer-clusters:skimmers   held     exceeds the budget by 300 credits" in said
     assert said[-2] == "300 credits; 2,000 left of 2,000, 300 at most in one run"
     for sent in (1, 2):
         assert desk.activate("apply").code == 0
@@ -186,7 +186,7 @@ def test_a_ledger_of_another_mavera_is_refused(desk: Desk) -> None:
     desk.set(mavera_base_url="https://app.mavera.io/api/v1")
     ran = desk.activate("apply")
     assert ran.code == 2
-    assert "Set LEDGER_URL to a file of its own for each" in ran.err
+    assert "Set LEDGER_URL to a separate file for each" in ran.err
 
 
 def test_a_second_apply_at_the_same_time_is_refused(desk: Desk) -> None:

@@ -119,10 +119,10 @@ def test_without_a_key_a_plan_is_kept_without_a_call(desk: Desk) -> None:
         (lambda text: text.replace('"credits_high": 300', '"credits_high": 900'), "is not as it was written"),
         (
             lambda text: text.replace('"layout": 1', '"layout": 2'),
-            "is no plan that this version wrote (layout)",
+            "is not a plan of this version (layout)",
         ),
-        (lambda text: text[:-20], "is no plan that this version wrote (its form)"),
-        (lambda _: "personas/clv-tiers:top", "is no plan that this version wrote (its form)"),
+        (lambda text: text[:-20], "is not a plan of this version (its form)"),
+        (lambda _: "personas/clv-tiers:top", "is not a plan of this version (its form)"),
     ],
 )
 def test_a_file_that_is_not_as_it_was_written_is_refused_in_one_line(

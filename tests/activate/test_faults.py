@@ -153,7 +153,7 @@ def test_a_range_that_is_exceeded_within_a_run_widens_for_the_rest_of_it(
     assert ended.outcome
     assert ended.outcome.counts() == {"created": 2, "held": 1}
     (held,) = (result for result in ended.outcome.results.values() if result.state == "held")
-    assert held.text == "passes the budget by 10 credits"
+    assert held.text == "exceeds the budget by 10 credits"
     assert account.ledger().spent() == account.charged() == 180
     (step,) = account.plan(wanted, 1_000).of("create")
     assert (step.price.low, step.price.high, step.price.is_learned) == (10, 90, True)

@@ -220,7 +220,7 @@ def test_rows_are_only_ever_added(ledger: Ledger, url: str) -> None:
 
 def test_a_ledger_of_another_mavera_is_refused(ledger: Ledger, url: str) -> None:
     begun(ledger)
-    with pytest.raises(LedgerError, match=r"Set LEDGER_URL to a file of its own for each"):
+    with pytest.raises(LedgerError, match=r"Set LEDGER_URL to a separate file for each"):
         opening.connect(url, "https://app.mavera.io/api/v1")
 
 

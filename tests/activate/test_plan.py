@@ -114,7 +114,7 @@ def test_the_larger_group_comes_first_when_the_budget_does_not_suffice_for_both(
     plan = plan_of(SKIMMERS, TOP, left=400)
     assert [step.record.key for step in plan.of("create")] == [TOP.key]
     (held,) = plan.of("hold")
-    assert held.reason == "passes the budget by 200 credits"
+    assert held.reason == "exceeds the budget by 200 credits"
 
 
 def test_a_cheaper_record_still_fits_behind_one_that_does_not() -> None:
@@ -381,8 +381,8 @@ def test_a_held_update_says_how_few_it_would_tell_about() -> None:
         for people in (101, 97)
     ]
     assert reasons == [
-        "only 1 person joined or left since it was sent; an update would tell about them",
-        "only 3 people joined or left since it was sent; an update would tell about them",
+        "only 1 person joined or left since it was sent; an update would reveal who they are",
+        "only 3 people joined or left since it was sent; an update would reveal who they are",
     ]
 
 
@@ -487,7 +487,7 @@ def test_a_study_is_held_with_its_persona_and_says_why(
 def test_a_study_is_held_with_a_persona_that_passes_the_budget() -> None:
     plan = plan_of(STUDY, TOP, SKIMMERS, left=500)
     assert [step.record.key for step in plan.of("create")] == [TOP.key]
-    assert plan.of("hold")[1].reason == f"after {SKIMMERS.key}: passes the budget by 100 credits"
+    assert plan.of("hold")[1].reason == f"after {SKIMMERS.key}: exceeds the budget by 100 credits"
 
 
 def test_a_study_of_personas_that_stand_needs_no_row_of_theirs() -> None:

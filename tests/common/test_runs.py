@@ -111,8 +111,8 @@ def test_only_what_is_newly_held_is_told(ours: settings.Settings, told: Callable
         with runs.recorded(ours, "activate") as run:
             run.held = held
     assert told() == [
-        "mavera-warehouse: activate holds 1 new: personas/a (12 people)",
-        "mavera-warehouse: activate holds 1 new: personas/a (9 people)",
+        "mavera-warehouse: activate withholds 1 new: personas/a (12 people)",
+        "mavera-warehouse: activate withholds 1 new: personas/a (9 people)",
     ]
 
 

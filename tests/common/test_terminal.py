@@ -552,7 +552,7 @@ def test_a_mistake_in_a_question_is_one_line_with_the_line_of_its_file(
     assert [(ran.code, ran.out, ran.err.count("\n")) for ran in told] == [(2, "", 1)] * 5
     assert told[0].err.startswith(f'error: {file}, line 4: Referenced column "nothing_such" not found')
     assert told[1].err == 'error: line 1: syntax error at or near "selec"\n'
-    assert told[2].err == "error: 2 statements, and one at a time is answered\n"
+    assert told[2].err == "error: 2 statements, but only one at a time can run\n"
     assert told[3].err.startswith(
         "error: there is no file queries/none.sql. There are queries/ab_tests.sql, "
     )
