@@ -1,4 +1,4 @@
-"""A ledger belongs to one account: another key of it is accepted, the key of another account is not."""
+"""A ledger belongs to one account: it accepts another key of that account, but no other account's key."""
 
 import json
 import sqlite3
@@ -16,13 +16,13 @@ OTHER = "mvra_live_another0key"
 
 
 def renew(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have the account know another key, and no longer the one before."""
+    """Replace the account's key."""
     monkeypatch.setattr(mavera, "KEY", OTHER)
     desk.set(mavera_api_key=OTHER)
 
 
 def move(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have a new key lead to an account in which nothing of the ledger is."""
+    """Make a new key belong to an account without any object of the ledger."""
     for remote_id in ids(desk).values():
         desk.sandbox.mavera.delete_by_hand(remote_id)
     renew(desk, monkeypatch)

@@ -29,7 +29,7 @@ TOP, SKIMMERS, MOBILE = (f"personas/{row['record_key']}" for row in activation.P
 CLUSTERS = "analyses/viewer-clusters:all"
 
 
-WORLD = World(200, 7, date(2026, 11, 21))  # of which Mavera shows nothing; making it takes a while
+WORLD = World(200, 7, date(2026, 11, 21))  # Mavera does not show it, and making it is slow
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def sandbox() -> Sandbox:
 
 @dataclass
 class Ran:
-    """How a command ended."""
+    """The result of a command."""
 
     code: int
     out: str
@@ -259,7 +259,7 @@ def test_the_plan_names_what_no_row_asks_for_any_more(desk: Desk) -> None:
 
 
 def test_what_the_last_look_would_withhold_is_planned_as_held_and_costs_nothing(desk: Desk) -> None:
-    desk.set(mavera_workspace_id=sandbox_mavera.KEY)  # pasted into the wrong line
+    desk.set(mavera_workspace_id=sandbox_mavera.KEY)  # a key pasted into the wrong line
     desk.publish(activation.TOP, analyses=(activation.CLUSTERS,))
     why = "the body.workspace_id looks like a key"
     file = desk.path / "plan.json"
@@ -331,7 +331,7 @@ def test_apply_sends_each_record_and_says_what_it_cost(desk: Desk) -> None:
 
 
 def standing(desk: Desk) -> list[str | None]:
-    """The ids under which a person finds what the ledger says Mavera holds."""
+    """Return the shown ids of the remote objects in the ledger."""
     return [entry.thread_id or entry.remote_id for entry in desk.ledger().entries().values()]
 
 

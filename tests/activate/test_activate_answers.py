@@ -1,4 +1,4 @@
-"""Whatever Mavera answers, in whatever form: nothing is paid for twice, and a person is told what to do."""
+"""Mavera's answers in any form: nothing is paid for twice, and the output says what to do."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -44,7 +44,7 @@ COUNT = sum(map(len, ALL.values()))
 
 
 class Account:
-    """A Mavera with manners, a ledger, and runs that a person may decide between."""
+    """A Mavera with adjustable behavior, a ledger, and runs with a person's decisions between them."""
 
     def __init__(self, sandbox: Sandbox, url: str, path: Path) -> None:
         self.sandbox, self.url, self.path = sandbox, url, path
@@ -89,12 +89,12 @@ class Account:
         return int(self.mavera.summary()["credits_spent"])
 
     def counted(self) -> int:
-        """Return what the ledger counts, in whatever month."""
+        """Return the credits in the ledger, in any month."""
         ledger = self.ledger()
         return sum(ledger.spent(run_id) for run_id in {call.run_id for call in ledger.calls()})
 
     def made(self) -> int:
-        """Return how often anything was paid for."""
+        """Return the number of paid requests."""
         ((count,),) = self.mavera.query("select count(*) from charges")
         return int(count)
 
@@ -319,7 +319,7 @@ def test_a_lost_ledger_buys_nothing_again_from_a_mavera_that_reformats(
     list(drift.adopt_all(wanted, account.ledger(), account.client()))
     outcome = account.apply()
     muted = "mute-threads" in manners
-    assert account.made() == made + (2 if muted else 0), outcome.results  # what shows nothing has no name
+    assert account.made() == made + (2 if muted else 0), outcome.results  # an empty thread has no name
     if len(account.ledger().entries()) < COUNT:
         assert outcome.undecided
     for match in drift.matches(wanted, account.ledger(), account.client(), list(KINDS)):

@@ -1,4 +1,4 @@
-"""What Mavera holds otherwise than the ledger says: shown, decided, and never paid for without a plan."""
+"""Drift between Mavera and the ledger: shown, decided, and never paid for without a plan."""
 
 import io
 import json
@@ -49,7 +49,7 @@ def client() -> Mavera:
 
 
 def let_own_be(desk: Desk) -> None:  # noqa: F811
-    """Say of the account's persona that has the name of one of ours that it is the account's own."""
+    """Declare the persona with the name of one of ours to be the account's own."""
     (own,) = (row["id"] for row in PERSONAS.rows(client()) if row["name"] == activation.MOBILE["name"])
     assert desk.activate("drift", "--let-be", own).code == 0
 
@@ -60,14 +60,14 @@ def id_of(desk: Desk, key: str) -> str:  # noqa: F811
 
 
 def drifts(desk: Desk, *arguments: str) -> dict[str, str]:  # noqa: F811
-    """The state of each drift by its record, as a machine reads it."""
+    """Return the state of each drift by its record, from --json."""
     ran = desk.activate("drift", *arguments, "--json")
     assert ran.code == 0, ran.err
     return {one["key"]: one["state"] for one in json.loads(ran.out)["drifts"]}
 
 
 def bring_back_the_ledger_from_before(desk: Desk, key: str) -> None:  # noqa: F811
-    """Restore a backup that was made just before a record was sent first."""
+    """Restore a backup made just before a record was first sent."""
     kept = []
     for line in desk.ledger().chain.export():
         row = json.loads(line)
@@ -282,7 +282,7 @@ def test_a_newer_question_in_a_known_thread_is_noticed(office: Desk) -> None:
     ran = office.activate("apply")
     assert (ran.code, "which the ledger does not know" in ran.err) == (2, True)
     office.activate("settle", "--from-mavera")
-    assert drifts(office) == {CLUSTERS: "unknown"}  # the record has an answer already: a person decides
+    assert drifts(office) == {CLUSTERS: "unknown"}  # the record already has an answer, so a person decides
     office.activate("drift", "--policy", "adopt")
     assert office.activate("apply").lines == ["3 unchanged: 0 credits", "Nothing to send."]
 
@@ -351,7 +351,7 @@ def test_an_earlier_scripts_persona_is_imported_after_its_match_was_shown(
     office.publish(activation.TOP, activation.SKIMMERS, shouted, analyses=(activation.CLUSTERS,))
     key = f"personas/{shouted['record_key']}"
     shown = f'? {key:<36}"earlier persona" {made}, 0 days old: same letters and digits'
-    monkeypatch.setattr(sys, "stdin", io.StringIO(""))  # nobody is there to answer
+    monkeypatch.setattr(sys, "stdin", io.StringIO(""))  # no person answers
     ran = office.activate("import")
     assert ran.lines[0] == shown
     assert ran.lines[-1] == "Nothing was taken over. Add --yes to take over without asking."
@@ -411,7 +411,7 @@ def test_a_decision_that_is_killed_is_taken_whole_or_not_at_all(office: Desk, po
     for key in keys:
         office.sandbox.mavera.edit_by_hand(id_of(office, key), name=f"By hand {key[-1]}")
     chance, killed = random.Random(7), 0
-    while killed < 2:  # where the machine has its hands full, one may end before it is killed
+    while killed < 2:  # on a busy machine, a run may end before it is killed
         process = subprocess.Popen(
             [sys.executable, "-m", "activate", "drift", "--policy", policy],
             cwd=settings.ROOT,

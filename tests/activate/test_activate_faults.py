@@ -1,4 +1,4 @@
-"""Lost answers, refusals and bad lists: what the run does next, and that nothing is paid for twice."""
+"""Lost answers, refusals and bad lists: the run continues correctly and pays for nothing twice."""
 
 import math
 import re
@@ -55,7 +55,7 @@ class Account:
         self, name: str, path: str = "", count: int | None = 1, method: str = "POST", spare: int = 0
     ) -> None:
         self.sandbox.faults.add(Fault(name, "mavera", count=count, path=path, method=method, spare=spare))
-        if name == "time-out":  # nothing else may be given up, however slow the machine
+        if name == "time-out":  # otherwise a slow machine would abandon other calls
             self.most_seconds = HASTY
 
     def client(self, tier: str = "enterprise") -> Mavera:
@@ -88,7 +88,7 @@ class Account:
         return int(self.sandbox.mavera.summary()["credits_spent"])
 
     def is_true(self, *wanted: str) -> bool:
-        """Whether Mavera holds each record once, and the ledger knows each of them and every credit."""
+        """Whether Mavera has each record once, and the ledger has each of them and every credit."""
         entries = self.ledger().entries()
         return (
             activation.references(self.url) == Counter(key.split("/")[1] for key in wanted)
@@ -148,7 +148,7 @@ def test_a_failure_after_the_work_is_found_at_once(tmp_path: Path, status: int, 
 
 
 class Spoiled:
-    """The sandbox behind a gateway that answers so to every POST whose work was done."""
+    """The sandbox behind a gateway that replaces the answer to every successful POST."""
 
     def __init__(self, sandbox: Sandbox, status: int) -> None:
         self.sandbox = sandbox
@@ -184,7 +184,7 @@ def test_half_a_character_in_an_answer_jams_no_ledger(tmp_path: Path) -> None:
 
 
 class Cut:
-    """The sandbox with a text that was cut within a character in each object that it answers with."""
+    """The sandbox with a text truncated within a character in each object of its answers."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -234,7 +234,7 @@ def test_an_unknown_call_is_held_against_the_budget_at_its_highest_price(account
 
 def test_what_a_killed_run_left_in_mavera_is_adopted_for_nothing(account: Account) -> None:
     account.spoil("cut-after", "/personas")
-    account.spoil("500", "/personas", count=5, method="GET", spare=1)  # nor could it look for the answer
+    account.spoil("500", "/personas", count=5, method="GET", spare=1)  # the search for the answer fails too
     first = account.apply(activation.TOP, activation.SKIMMERS)
     assert first.results[SKIMMERS].state == "unknown"
     assert first.stopped
@@ -480,7 +480,7 @@ def answering(
     sleep: Callable[[float], None] = lambda _: None,
     clock: Callable[[], float] = time.time,
 ) -> Iterator[Mavera]:
-    """Give the client of a Mavera that answers one page after the other, whatever is asked."""
+    """Yield the client of a Mavera that answers any request with the next page."""
     left = list(pages)
 
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,4 +1,4 @@
-"""Generations: written by an app that Mavera lists, paid for once, waited for where that takes its time."""
+"""Generations: written by one of Mavera's apps, paid for once, and waited for if the app is slow."""
 
 import math
 import shutil
@@ -93,11 +93,11 @@ class Desk:
         return engine.apply(wanted, self.ledger(), self.client(), list(KINDS), limits)
 
     def sent(self) -> dict[str, Any]:
-        """The body of the last generation that was sent."""
+        """Return the body of the last generation that was sent."""
         return [call for call in self.ledger().calls() if call.kind == "generations"][-1].payload
 
     def text(self) -> str:
-        """What Mavera wrote last, from the ledger."""
+        """Return Mavera's latest text, from the ledger."""
         call = [call for call in self.ledger().calls() if call.kind == "generations"][-1]
         return generations.text_in(self.ledger().answer(call.call_id))
 
@@ -107,7 +107,7 @@ class Desk:
         )
 
     def is_paid_once(self) -> bool:
-        """Whether Mavera holds every record once, and the ledger counts every credit."""
+        """Whether Mavera has every record once, and the ledger has every credit."""
         held = activation.references(self.url)
         spent = self.sandbox.mavera.summary()["credits_spent"]
         return set(held.values()) == {1} and self.ledger().spent() == spent
@@ -141,7 +141,7 @@ def test_other_words_do_not_have_a_text_written_again_other_facts_do(desk: Desk)
     desk.template = EMAIL.replace("What comes after", "More about")
     assert desk.apply(activation.FOLLOW_UP).counts() == {"unchanged": 1}
     moved = activation.but(activation.FOLLOW_UP, stage="deciding")
-    assert desk.apply(moved).counts() == {"unchanged": 1}  # the text before still counts
+    assert desk.apply(moved).counts() == {"unchanged": 1}  # the previous text still counts
     assert desk.apply(moved, lasting_days=0).counts() == {"updated": 1}
     assert "Viewers at the stage: deciding" in desk.text()
     assert desk.posts() == 2
@@ -177,7 +177,7 @@ def test_what_no_app_can_write_fails_with_what_there_is_before_it_is_paid(
     assert desk.apply(activation.FOLLOW_UP).counts() == {"created": 1}
 
 
-# --- who writes, and for whom ------------------------------------------------------------------------
+# --- authors and readers -----------------------------------------------------------------------------
 
 
 def test_a_text_is_written_for_the_persona_that_its_row_names(desk: Desk) -> None:
@@ -201,7 +201,7 @@ def test_a_text_has_one_persona_at_most(desk: Desk) -> None:
 
 
 def voice_of(desk: Desk, voice_id: str) -> str:
-    """Put a brand voice into the sandbox, without its price."""
+    """Create a brand voice in the sandbox, at no cost."""
     made = dict.fromkeys(("created_at", "edited_at"), "2026-01-01T00:00:00Z")
     voice = {
         "id": voice_id,
@@ -236,7 +236,7 @@ def test_the_newest_brand_voice_of_the_ledger_is_used_unless_the_settings_name_a
     assert desk.sent()["brand_voice_id"] == "bv_settings"
 
 
-# --- apps that take their time, answers that are lost ------------------------------------------------
+# --- slow apps, lost answers -------------------------------------------------------------------------
 
 
 def test_an_app_that_takes_its_time_is_asked_again_until_its_text_is_there(desk: Desk) -> None:
@@ -272,7 +272,7 @@ def test_an_answer_lost_after_the_work_is_found_by_its_title(desk: Desk, fault: 
 
 
 def test_what_a_killed_run_left_is_adopted_for_nothing(desk: Desk) -> None:
-    desk.apply(personas=(activation.TOP,))  # so that the next run asks Mavera nothing before it sends
+    desk.apply(personas=(activation.TOP,))  # so that the next run sends without asking first
     desk.sandbox.faults.add(Fault("cut-after", "mavera", count=1, path="/generations", method="POST"))
     desk.sandbox.faults.add(Fault("500", "mavera", count=5, path="/generations", method="GET", spare=1))
     assert desk.apply(activation.FOLLOW_UP).results[TEXT].state == "unknown"
@@ -317,7 +317,7 @@ def test_a_person_may_say_which_text_it_is(desk: Desk) -> None:
     assert desk.apply(activation.FOLLOW_UP).counts() == {"unchanged": 1}
 
 
-# --- what a template may hold ------------------------------------------------------------------------
+# --- contents of a template --------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,6 @@
-"""What is paid is paid once, however often the command itself is killed on the way.
+"""Everything is paid for once, even if the command is killed several times.
 
-Every place where it can die, and every fault beside, is in tests/faults.py.
+tests/faults.py covers every place where it can die, and every other fault.
 """
 
 import os
@@ -34,7 +34,7 @@ def numbered(row: activation.Row, number: int) -> activation.Row:
 
 
 def kill_during(environment: dict[str, str], sandbox: Sandbox, chance: random.Random) -> bool:
-    """Start an apply and kill it at a random point of its work; return whether it had not ended by itself."""
+    """Start an apply and kill it at a random moment; return whether it was still running."""
     seen, requests = len(sandbox.journal), chance.randint(1, 5)
     process = subprocess.Popen(
         COMMAND, cwd=settings.ROOT, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -88,7 +88,7 @@ def test_what_is_killed_while_mavera_works_on_it_is_paid_once(tmp_path: Path) ->
         environment = {**os.environ, **activation.environment(tmp_path, url)}
         environment |= {"CREDIT_BUDGET": "20000", "MAVERA_CREATIONS": "100", "MAVERA_SETTLE_SECONDS": "0"}
         assert kill_during(environment, sandbox, chance)
-        for _ in range(KILLS):  # a run may end before its kill: then there is nothing left to interrupt
+        for _ in range(KILLS):  # a run may end before its kill; later kills then have nothing to interrupt
             kill_during(environment, sandbox, chance)
         last = subprocess.run(COMMAND, cwd=settings.ROOT, env=environment, capture_output=True, text=True)
         assert last.returncode == 0, last.stdout + last.stderr

@@ -1,4 +1,4 @@
-"""What activation may spend, and what it says when it cannot."""
+"""The budget of activation, and its messages when it cannot spend."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Personas by another pipeline than the usual one: chosen by their job, checked, sent, kept up to date."""
+"""Personas of other pipelines than the default: chosen by their job, checked, sent, kept up to date."""
 
 import shutil
 from collections.abc import Iterator
@@ -74,7 +74,7 @@ class Desk:
         return engine.apply([record], ledger, client, ["personas"], Limits(2_000, None, 20, 0))
 
     def persona(self) -> Any:
-        """The only one of ours, whole: a list leaves out what its pipeline made."""
+        """Return our only persona in full: the list leaves out the results of its pipeline."""
         headers = {"Authorization": f"Bearer {sandbox_mavera.KEY}"}
         path = f"{self.url}/mavera/api/v1/personas"
         rows = requests.get(path, headers=headers, timeout=5).json()["data"]

@@ -1,4 +1,4 @@
-"""A lost ledger, and what status, explain and settle say."""
+"""A lost ledger, and the output of status, explain and settle."""
 
 import re
 

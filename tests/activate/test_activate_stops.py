@@ -1,4 +1,4 @@
-"""The pace that Mavera asks for, and runs that are told to stop."""
+"""The pace that Mavera asks for, and runs that are interrupted."""
 
 import os
 import signal
@@ -28,7 +28,7 @@ account = shared.account
 
 
 class Clock:
-    """Time that passes only while somebody sleeps."""
+    """A clock that advances only during sleeps."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
@@ -105,7 +105,7 @@ def test_who_is_cut_off_after_a_call_was_announced_does_not_make_it(account: Acc
     assert account.sandbox.mavera.summary()["personas"] == 1
 
 
-# --- being told to stop ------------------------------------------------------------------------------
+# --- interruptions -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

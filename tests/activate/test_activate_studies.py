@@ -1,4 +1,4 @@
-"""Focus groups: asked of personas that stand, waited for, paid for once, left to the next run when slow."""
+"""Focus groups: asked of existing personas, waited for, paid for once, left to the next run if slow."""
 
 import math
 from collections.abc import Callable, Iterator
@@ -92,7 +92,7 @@ class Lab:
         return int(self.sandbox.mavera.summary()["brand_voices"])
 
     def is_paid_once(self) -> bool:
-        """Whether Mavera holds every record once, and the ledger counts every credit."""
+        """Whether Mavera has every record once, and the ledger has every credit."""
         held = activation.references(self.url)
         return set(held.values()) == {1} and self.ledger().spent() == self.credits()
 
@@ -115,7 +115,7 @@ def numbered(number: int) -> activation.Row:
     return activation.but(activation.PAIR, record_key=f"product-affinity:P{number}_P{number + 1}")
 
 
-# --- asked once, of personas that stand --------------------------------------------------------------
+# --- asked once, of existing personas ----------------------------------------------------------------
 
 
 def test_personas_and_their_study_are_created_in_one_run_and_nothing_in_the_next(lab: Lab) -> None:
@@ -196,7 +196,7 @@ def test_a_sixth_is_held_while_five_take_too_long(lab: Lab) -> None:
     assert lab.is_paid_once()
 
 
-# --- what keeps a study back -------------------------------------------------------------------------
+# --- withheld studies --------------------------------------------------------------------------------
 
 
 def test_a_held_persona_holds_its_study_with_its_reason(lab: Lab) -> None:

@@ -1,4 +1,4 @@
-"""Brand voices: transcripts that leave only where they may, uploaded without the key, paid for once."""
+"""Brand voices: transcripts leave only if allowed, and without the key; each voice is paid for once."""
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
@@ -42,12 +42,12 @@ def record_of(lab: Lab, voice: activation.Row = activation.VOICE, **changes: Any
 
 
 def another(text: str) -> activation.Row:
-    """The voice with another transcript of its second media, the facts being the same."""
+    """Return the voice with another transcript of its second media and the same facts."""
     first, second = activation.VOICE["documents"]
     return activation.but(activation.VOICE, documents=[first, {**second, "text": text}])
 
 
-# --- made once, from what was uploaded ---------------------------------------------------------------
+# --- made once, from the uploads ---------------------------------------------------------------------
 
 
 def test_a_voice_is_made_of_its_transcripts_and_nothing_in_the_next_run(lab: Lab) -> None:
@@ -55,9 +55,7 @@ def test_a_voice_is_made_of_its_transcripts_and_nothing_in_the_next_run(lab: Lab
     assert (outcome.counts(), outcome.credits, lab.credits()) == ({"created": 1}, 50, 50)
     (call,) = lab.ledger().calls()
     assert call.payload["usage_context"].endswith(f"Ref: brand-voice:account {call.fingerprint[:12]}")
-    assert (
-        "kettle" not in call.payload_text + call.facts_text
-    )  # the ledger keeps where it is, not what it says
+    assert "kettle" not in call.payload_text + call.facts_text  # the ledger keeps its address, not its text
     for document, given in zip(call.payload["documents"], activation.VOICE["documents"], strict=True):
         assert document.keys() == {"name", "url", "file_type", "file_size"}
         assert requests.get(document["url"], timeout=10).text == given["text"]
@@ -129,7 +127,7 @@ def test_other_transcripts_are_another_voice_once_the_old_one_has_counted_its_da
     assert (lab.voices(), lab.credits()) == (2, 100)
 
 
-# --- what keeps transcripts here ---------------------------------------------------------------------
+# --- withheld transcripts ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -196,7 +194,7 @@ def test_an_upload_is_tried_again_within_the_run(lab: Lab, path: str, fault: str
 
 
 class Listening:
-    """The sandbox, and the headers of every request that came to its storage."""
+    """The sandbox, and the headers of every request to its storage."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox

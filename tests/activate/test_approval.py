@@ -1,4 +1,4 @@
-"""Plans that are kept in a file: applied exactly, or refused with what has moved since."""
+"""Plans saved in a file: applied exactly, or refused with the changes since."""
 
 import json
 import os
@@ -27,7 +27,7 @@ sandbox, desk = test_activate.sandbox, test_activate.desk
 
 
 def planned(desk: Desk, *rows: activation.Row, **others: Any) -> str:
-    """Publish rows and keep the plan for them; return its file."""
+    """Publish rows and save the plan for them; return its file."""
     desk.publish(*rows, **others)
     file = str(desk.path / "plan.json")
     ran = desk.activate("plan", "--save", file)
@@ -36,7 +36,7 @@ def planned(desk: Desk, *rows: activation.Row, **others: Any) -> str:
 
 
 def refused(desk: Desk, file: str) -> list[str]:
-    """Apply a plan that must be refused, with nothing sent; return what it says has moved."""
+    """Apply a plan that must be refused with nothing sent; return the changes it lists."""
     sent = desk.requests("POST", "PATCH")
     ran = desk.activate("apply", file)
     assert (ran.code, desk.requests("POST", "PATCH")) == (2, sent)
@@ -47,7 +47,7 @@ def refused(desk: Desk, file: str) -> list[str]:
 
 
 def edit(desk: Desk, path: str, **fields: Any) -> None:
-    """Do in Mavera what a person does there by hand."""
+    """Edit an object in Mavera by hand."""
     headers = {"Authorization": f"Bearer {mavera.KEY}"}
     url = settings.load().mavera_base_url + path
     method = "PATCH" if fields else "DELETE"
@@ -87,7 +87,7 @@ def test_the_plan_as_kept_holds_no_fact_no_text_and_no_key(desk: Desk) -> None:
     kept = Path(file).read_text(encoding="utf-8")
     said = json.loads(desk.activate("plan", "--json").out)
     told = ("412", "Product tour", "United States", mavera.KEY)
-    # As words: a plan file is full of digests, and any three figures stand in one of them some day.
+    # Search for whole words: a plan file is full of digests, which may contain any three digits.
     assert not [word for word in told if re.search(rf"\b{re.escape(word)}\b", kept)]
     assert said["credits_high"] == 375
 
@@ -102,7 +102,7 @@ def test_a_plan_that_is_kept_costs_no_credits_and_only_looks(desk: Desk) -> None
     planned(desk, *activation.PERSONAS, analyses=activation.ANALYSES)
     assert (desk.credits(), desk.requests("POST", "PATCH")) == (0, 0)
     assert desk.ledger().is_empty()
-    assert (desk.path / "ledger.sqlite").stat().st_mode & 0o777 == 0o600  # it has the secret of the plan
+    assert (desk.path / "ledger.sqlite").stat().st_mode & 0o777 == 0o600  # it has the secret that seals plans
 
 
 def test_without_a_key_a_plan_is_kept_without_a_call(desk: Desk) -> None:
@@ -187,7 +187,7 @@ def test_a_file_is_applied_with_the_budget_that_it_was_planned_with(desk: Desk) 
         ran.err
         == f"error: {file} was planned with its budget. For another one: plan --save {file} --budget N\n"
     )
-    for _ in range(2):  # the record that passed the budget then is not sent by a second run
+    for _ in range(2):  # a second run does not send the record that exceeded the budget
         assert desk.activate("apply", file).code == 0
     assert (list(ids(desk)), desk.credits()) == ([TOP], 300)
 
@@ -231,7 +231,7 @@ def test_a_plan_never_costs_more_than_it_said(desk: Desk) -> None:
     assert desk.credits() == 840
 
 
-# --- what moves --------------------------------------------------------------------------------------
+# --- changes since the plan --------------------------------------------------------------------------
 
 
 def test_rows_that_moved_are_named_each_in_a_line(desk: Desk) -> None:
@@ -324,7 +324,7 @@ def test_what_was_edited_in_mavera_since_is_named(desk: Desk) -> None:
 def test_what_another_ledger_made_in_mavera_since_is_named(desk: Desk, kind: str) -> None:
     rows: dict[str, Any] = {"analyses": (activation.CLUSTERS,)} if kind == "analyses" else {}
     desk.publish(activation.SKIMMERS)
-    desk.activate("apply")  # a ledger with rows, so that it is not taken for a lost one
+    desk.activate("apply")  # a ledger with rows does not count as lost
     file = planned(desk, activation.SKIMMERS, *(() if rows else (activation.TOP,)), **rows)
     ours = settings.load().ledger_url
     desk.set(ledger_url=f"sqlite:///{desk.path / 'other.sqlite'}")
@@ -336,7 +336,7 @@ def test_what_another_ledger_made_in_mavera_since_is_named(desk: Desk, kind: str
     assert refused(desk, file) == [f"{key} is in Mavera, and not by this ledger ({made})"]
 
 
-# --- a run that broke off ----------------------------------------------------------------------------
+# --- an interrupted run ------------------------------------------------------------------------------
 
 
 def test_a_plan_that_ran_out_of_credits_goes_on_with_the_rest(desk: Desk) -> None:
@@ -404,7 +404,7 @@ def test_rows_that_moved_while_half_was_sent_end_what_was_approved(desk: Desk) -
 @pytest.mark.parametrize("posts", [1, 2, 3])
 def test_a_plan_that_was_killed_goes_on_and_pays_for_each_record_once(desk: Desk, posts: int) -> None:
     desk.set(mavera_settle_seconds=0)
-    # The last call before the death gets no answer: however slow this process is, that one does not go on.
+    # The last call before the kill gets no answer, so that the run cannot continue even if this test is slow.
     desk.sandbox.faults.add(Fault("time-out", "mavera", count=1, method="POST", spare=posts - 1))
     rows = [
         activation.but(

@@ -31,7 +31,7 @@ from tests import faults
 from tests import hazards as h
 
 CASES_OF_A_KIND = 20
-ROUNDS = 2  # how often each combination may come up among the seeds drawn from
+ROUNDS = 2  # how often each combination may occur among the seeds
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -73,7 +73,7 @@ def test_the_matrix_tells_a_program_the_same_and_which_seed_to_play_again() -> N
     assert {row["doubled_wrong"] for row in told["matrix"]} == {0}
 
 
-# --- how long Mavera may still be at work -------------------------------------------------------------
+# --- how long Mavera may still be working -------------------------------------------------------------
 
 
 @pytest.fixture
@@ -97,7 +97,7 @@ def test_a_call_made_again_after_long_waits_is_as_young_as_its_last_attempt(acco
 
 
 def test_a_look_that_takes_long_does_not_write_off_what_was_not_to_be_seen_yet(account: h.Account) -> None:
-    # Newest first, on two pages: what comes to be seen after the first one was read is on neither.
+    # Newest first, on two pages: an object that appears after the first page was read is on neither.
     wanted = [h.record("generations", number) for number in range(0, 2 * h.ROWS_A_PAGE + 4, 2)]
     account.run(wanted[:-1], 1_000)
     death = ("before the answer", "", 1)
@@ -114,8 +114,8 @@ def test_a_look_that_takes_long_does_not_write_off_what_was_not_to_be_seen_yet(a
 
 
 def test_a_look_that_takes_long_right_after_a_call_does_not_write_it_off_either(account: h.Account) -> None:
-    # Two pages are listed before anything is sent, and the apps once; the fifth look is for the second page
-    # of the list in which the lost call is searched. The work is done before, and after the first page.
+    # Two pages are listed before anything is sent, and the apps once. The fifth read is the second page of
+    # the search for the lost call. The work is done before it, and after the first page.
     wanted = [h.record("generations", number) for number in range(0, 2 * h.ROWS_A_PAGE + 4, 2)]
     account.run(wanted[:-1], 1_000)
     faults_met = {("generations", 1): "work done late"} | {(h.LOOKS, look): "429" for look in (5, 6, 7)}
@@ -128,7 +128,7 @@ def test_a_look_that_takes_long_right_after_a_call_does_not_write_it_off_either(
 
 
 def assert_all_is_known_and_nothing_refused(account: h.Account, wanted: list[Record]) -> None:
-    """Once its time is over, Mavera and the ledger agree on every object and credit, and runs go on."""
+    """Assert that after the wait, Mavera and the ledger agree on objects and credits, and runs continue."""
     account.let_pass(h.SETTLE_SECONDS)
     for _ in range(2):
         ended = account.run(wanted, 1_000)
@@ -159,7 +159,7 @@ def test_a_range_that_is_exceeded_within_a_run_widens_for_the_rest_of_it(
     assert (step.price.low, step.price.high, step.price.is_learned) == (10, 90, True)
 
 
-# --- where a promise ends -----------------------------------------------------------------------------
+# --- limits of the guarantee --------------------------------------------------------------------------
 
 
 def test_an_older_ledger_pays_again_for_what_was_deleted_since_and_for_nothing_else(
@@ -191,10 +191,10 @@ kinds = st.sampled_from(list(KINDS))
 
 
 class Life(RuleBasedStateMachine):
-    """An account and its ledger, and everything that people, programs and bad luck may do to them.
+    """An account and its ledger, with everything that people, programs and faults may do to them.
 
-    A rule acts; the invariants hold after each. What a person does in Mavera by hand is a rule of its own, so
-    that another answer to it changes that rule alone.
+    A rule acts, and the invariants are checked after each. Each manual change in Mavera has its own rule, so
+    that a new response to it changes only that rule.
     """
 
     def __init__(self) -> None:
@@ -204,13 +204,13 @@ class Life(RuleBasedStateMachine):
         self.account = h.Account(self.path, work_seconds=20)
         self.wanted_now: dict[tuple[str, int], int] = {}
         self.budget = 1_000
-        self.belongs: dict[str, tuple[str, str]] = {}  # objects of ours by their id, also once edited by hand
+        self.belongs: dict[str, tuple[str, str]] = {}  # our objects by id, even after manual edits
         self.of_the_account: dict[str, str] = {}
         self.was_deleted = False
         self.backup = b""
 
     def teardown(self) -> None:
-        """Whatever happened, a few plain runs bring everything about, but for what somebody deleted."""
+        """Check that a few plain runs create everything in the end, except what somebody deleted."""
         for _ in range(8):
             self.account.let_pass(400)
             self.account.run(self.wanted(), AMPLE)
@@ -238,7 +238,7 @@ class Life(RuleBasedStateMachine):
             assert len(ended.outcome.results) == len(self.wanted())
         return ended
 
-    # What the warehouse wants
+    # Wanted records
 
     @rule(kind=kinds, number=st.integers(0, RECORDS_OF_A_KIND - 1))
     def want(self, kind: str, number: int) -> None:
@@ -256,7 +256,7 @@ class Life(RuleBasedStateMachine):
         assume(key != ("personas", 0))
         del self.wanted_now[key]
 
-    # What is run
+    # Runs
 
     @rule()
     def plan(self) -> None:
@@ -289,7 +289,7 @@ class Life(RuleBasedStateMachine):
     def set_the_budget(self, budget: int) -> None:
         self.budget = budget
 
-    # What people do
+    # People
 
     @rule(number=st.integers(0, 3))
     def make_by_hand(self, number: int) -> None:
@@ -303,7 +303,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.known_to_the_ledger())
     @rule(choice=st.randoms(use_true_random=False))
     def edit(self, choice: random.Random) -> None:
-        """Somebody writes other words over ours, reference and all; the ledger knows whose object it is."""
+        """Somebody overwrites our words and the reference; the ledger still knows the object."""
         object_id = choice.choice(self.known_to_the_ledger())
         field = {"personas": "description", "brand-voices": "usage_context", "focus-groups": "name"}
         name = field.get(self.belongs[object_id][0], "title")
@@ -328,7 +328,7 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.account.ledger().unknown())
     @rule()
     def settle(self) -> None:
-        """A person who has waited looks into Mavera, and says what became of what nobody knows."""
+        """A person waits, looks into Mavera, and settles the unresolved calls."""
         self.account.let_pass(2 * h.SETTLE_SECONDS)
         self.see()
         wanted = {record.key: record for record in self.wanted()}
@@ -343,7 +343,7 @@ class Life(RuleBasedStateMachine):
             found = [name for name, whose in self.belongs.items() if whose == (call.kind, call.record_key)]
             new = [name for name in found if name not in known and self.exists(name)]
             if not new and call.payload.get("thread_id"):
-                continue  # asked within a thread that is known: a run finds the question there
+                continue  # asked in a known thread: a run finds the question there
             if not new:
                 drift.forget(call.key, self.account.ledger(write=True))
             elif call.key in wanted:
@@ -358,7 +358,7 @@ class Life(RuleBasedStateMachine):
 
     @rule()
     def move_the_ledger(self) -> None:
-        """The ledger is written out, and read into a new file."""
+        """Export the ledger, and restore it into a new file."""
         if self.account.ledger_path.exists():
             lines = list(self.account.ledger().chain.export())
             self.account.remove_ledger()
@@ -372,9 +372,9 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.backup and self.stands() and not self.pays())
     @rule()
     def apply_with_an_older_ledger(self) -> None:
-        """All that is wanted is paid for, and a backup comes in the ledger's place: then nothing is paid.
+        """After everything is paid for, a backup replaces the ledger: then nothing is paid for.
 
-        What was deleted since, or lost its reference by hand, nobody can know of.
+        Objects deleted since, or whose reference was removed by hand, cannot be known.
         """
         newest, charged = self.account.ledger_path.read_bytes(), self.account.charged()
         self.account.remove_ledger()
@@ -387,11 +387,11 @@ class Life(RuleBasedStateMachine):
     @precondition(lambda self: self.stands() and not self.pays())
     @rule(listing=st.sampled_from(sorted(h.MANNERS)))
     def apply_with_a_lost_ledger(self, listing: str) -> None:
-        """The ledger is lost, and Mavera shows what it has in another form: then nothing is paid either.
+        """The ledger is lost, and Mavera lists its objects in another form: nothing is paid for either.
 
-        It is made again as far as can be, and still nothing is paid.
+        It is rebuilt as far as possible, and still nothing is paid for.
         """
-        assume(listing != "list ends early")  # what no list shows nobody can know of
+        assume(listing != "list ends early")  # objects that no list shows cannot be known
         newest, charged = self.account.ledger_path.read_bytes(), self.account.charged()
         self.account.remove_ledger()
         hazards = h.Hazards(listing=listing)
@@ -412,12 +412,12 @@ class Life(RuleBasedStateMachine):
         return found + len(clear)
 
     def stands(self) -> bool:
-        """Whether Mavera has, with its reference, all that is wanted."""
+        """Whether Mavera has every wanted record, with its reference."""
         standing = {(one.kind, one.record_key) for one in self.account.standing()}
         return standing >= {(record.kind, record.record_key) for record in self.wanted()}
 
     def pays(self) -> bool:
-        """Whether anything that is wanted has still to be looked up or paid for."""
+        """Whether any wanted record still has to be looked up or paid for."""
         steps = self.account.plan(self.wanted(), AMPLE).steps
         return any(
             step.action in {"look up", "create", "hold"}
@@ -425,7 +425,7 @@ class Life(RuleBasedStateMachine):
             for step in steps
         )
 
-    # What always holds
+    # Invariants
 
     def see(self) -> None:
         self.belongs |= {one.object_id: (one.kind, one.record_key) for one in self.account.standing()}

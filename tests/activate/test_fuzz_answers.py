@@ -1,4 +1,4 @@
-"""A sample of changed answers: reading them ends with rows or with words, never with an error of Python."""
+"""A sample of changed answers: reading them returns rows or a clear error, never a Python error."""
 
 from pathlib import Path
 

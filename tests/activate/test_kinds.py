@@ -1,4 +1,4 @@
-"""A kind that nobody has heard of: its file is all that planning, sending and finding it need."""
+"""An unknown kind: planning, sending and finding its objects need nothing but its file."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -48,7 +48,7 @@ class Memos(Kind):
 
 
 class Desk:
-    """A Mavera with memos alone, and a ledger; the next `lost` answers do not arrive."""
+    """A Mavera with nothing but memos, and a ledger; the next `lost` answers do not arrive."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,4 +1,4 @@
-"""What the ledger remembers, also of a process that died, and whom it refuses."""
+"""The contents of the ledger, even after a process died, and the writers that it refuses."""
 
 import json
 import multiprocessing
@@ -312,7 +312,7 @@ def test_a_ledger_in_memory_is_no_ledger() -> None:
 
 def test_what_mavera_said_that_things_cost_is_remembered_by_kind(ledger: Ledger) -> None:
     done(ledger, begun(ledger), 350, credits_source="answered")
-    done(ledger, updating(ledger), 0, credits_source="answered")  # an edit teaches no price
+    done(ledger, updating(ledger), 0, credits_source="answered")  # no price is learned from an edit
     done(ledger, begun(ledger, record_key="a:b"), 300, credits_source="documented")
     analysis: dict[str, Any] = {"kind": "analyses", "record_key": "a:c", "price": Price(10, 75)}
     done(ledger, begun(ledger, **analysis), 22, credits_source="answered")

@@ -37,8 +37,8 @@ def programs() -> None:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server with a data folder and a port of its own."""
-    # Below a folder that the server's user may enter, which pytest's own and TMPDIR may not be.
+    """Yield the address of a server with its own data folder and port."""
+    # The server's user must be able to enter the folder; those of pytest and TMPDIR may be closed to it.
     folder = Path(subprocess.check_output([*AS_OWNER, "mktemp", "-d", "-p", "/tmp"], text=True).strip())  # noqa: S108
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -1,4 +1,4 @@
-"""Money of accounts in other currencies than dollars, or in several, from the sandbox to what would leave."""
+"""Money of accounts in other currencies than dollars, or in several, from the sandbox to the payloads."""
 
 import json
 import re
@@ -134,7 +134,7 @@ def test_what_campaigns_and_flows_brought_is_told_by_currency(shop: Shop) -> Non
             on thing = 'campaign' and thing_id = campaign_id and is_account_currency
     """)
     assert any(returned > 0 for _, returned, *_ in net)
-    if not shop.world.anomalies:  # a rough account has orders of people who are not known to have received
+    if not shop.world.anomalies:  # an account with anomalies has orders of people without a known e-mail
         assert [row for row in net if row[:3] != row[3:]] == []
     ((gross, left),) = shop.published(
         "select amount, net_amount from marts.rpt_headlines where measure = 'revenue'"

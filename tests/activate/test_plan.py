@@ -1,4 +1,4 @@
-"""What is sent, what is not, why, and what it may cost."""
+"""The steps of a plan, their reasons and their prices."""
 
 import dataclasses
 import math
@@ -179,7 +179,7 @@ def test_an_update_names_the_facts_that_moved() -> None:
     assert step.changes() == [Change("shares.low", 0.4, 0.5), Change("rows[0].a", 1, None)]
 
 
-# --- what moved --------------------------------------------------------------------------------------
+# --- moved facts -------------------------------------------------------------------------------------
 
 
 STEPS = {"share": 0.01, "count": 10, "mean": 0.1, "countries[]": 0.05, "countries[].share": 0.01}
@@ -189,7 +189,7 @@ TYPES = {"share": "share", "count": "count", "mean": "number", "media_name": "na
 
 
 def moved(before: dict[str, Any], after: dict[str, Any], **changes: Any) -> Any:
-    """Plan a record whose facts Mavera accepted as `before` and that are `after` now; return its step."""
+    """Plan a record with the accepted facts `before` and the current facts `after`; return its step."""
     entry = Entry(
         "done", "f0", "per_1", facts=before, person_count=changes.pop("accepted", None), wording="w"
     )
@@ -207,7 +207,7 @@ def listed(**shares: float) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("before", "after", "action"),
     [
-        ({"share": 0.35}, {"share": 0.36}, "leave"),  # 0.354 and 0.356 may be all that is between them
+        ({"share": 0.35}, {"share": 0.36}, "leave"),  # could be as close as 0.354 and 0.356
         ({"share": 0.35}, {"share": 0.37}, "update"),
         ({"share": 0.35}, {"share": 0.33}, "update"),
         ({"count": 820}, {"count": 830}, "leave"),
@@ -216,7 +216,7 @@ def listed(**shares: float) -> dict[str, Any]:
         ({"share": None}, {"share": 0.36}, "update"),
         ({"words": "one"}, {"words": "two"}, "update"),
         ({"is_sure": True}, {"is_sure": False}, "update"),
-        ({}, {"share": 0.36}, "update"),  # nobody knows what Mavera was told
+        ({}, {"share": 0.36}, "update"),  # the sent facts are unknown
         ({"rows": ["one"]}, {"rows": ["two"]}, "update"),
         (listed(US=0.5, CA=0.3), listed(CA=0.3, US=0.5), "leave"),  # in another order
         (listed(US=0.5, CA=0.3), listed(US=0.51, CA=0.29), "leave"),
@@ -335,7 +335,7 @@ def test_nothing_moved_where_nothing_changed(one: dict[str, Any]) -> None:
     assert [*differences(one, one, STEPS)] == []
 
 
-# --- what an update would tell of a few -------------------------------------------------------------
+# --- updates that would reveal a few people ---------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -348,7 +348,7 @@ def test_nothing_moved_where_nothing_changed(one: dict[str, Any]) -> None:
         (100, 100, "update"),
         (100, None, "update"),
         (None, 100, "update"),
-        (4_000, 4_019, "update"),  # too few among so many to be seen in steps of 0.01
+        (4_000, 4_019, "update"),  # too few among so many to show in steps of 0.01
         (3_000, 3_019, "hold"),
     ],
 )
@@ -429,7 +429,7 @@ def test_a_study_may_be_asked_of_a_persona_whose_update_is_held_for_a_few() -> N
 
 
 def told(people: int, buyers: int) -> dict[str, Any]:
-    """Facts of a group as models round them: two significant digits, and a share in steps of 0.01."""
+    """Return facts of a group, rounded like the models': two significant digits, shares in steps of 0.01."""
     unit = 10 ** max(0, math.floor(math.log10(people)) - 1)
     return {"count": round(people / unit) * unit, "share": round(buyers / people, 2)}
 
@@ -535,8 +535,8 @@ def test_answers_count_while_they_are_recent_and_of_the_same_personas(
     [
         (Price(300, 300), [], Price(300, 300)),
         (Price(300, 300), [300], Price(300, 300)),
-        (Price(300, 300), [300, 350], Price(350, 350, is_learned=True)),  # a fixed price is what it was last
-        (Price(10, 75), [22, 31], Price(10, 75)),  # what has not been seen may still come
+        (Price(300, 300), [300, 350], Price(350, 350, is_learned=True)),  # the latest fixed price counts
+        (Price(10, 75), [22, 31], Price(10, 75)),  # unseen prices may still come
         (Price(10, 75), [22, 90, 5], Price(5, 90, is_learned=True)),
         (Price(0, 0, is_documented=False), [15, 4], Price(4, 15, is_learned=True)),
     ],

@@ -1,4 +1,4 @@
-"""From a model's row to the words that are sent, and what must not be in them."""
+"""From a model's row to the words that are sent, and the contents that must not leave."""
 
 import re
 import shutil

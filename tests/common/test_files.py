@@ -1,4 +1,4 @@
-"""Who may read the files: personal data and money are their owner's, what is published follows the umask."""
+"""File rights: only the owner reads personal data and money; published files follow the umask."""
 
 import subprocess
 import sys

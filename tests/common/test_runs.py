@@ -1,4 +1,4 @@
-"""What is kept of each run, and when somebody is told."""
+"""The history of runs, and the notices about them."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from transform import build as transform
 
 @pytest.fixture
 def ours(tmp_path: Path) -> settings.Settings:
-    """Settings with a history of their own; a notice is a line in the file `told`."""
+    """Return settings with a separate history; each notice is a line in the file `told`."""
     teller = tmp_path / "tell.py"
     teller.write_text(f"import sys; open({str(tmp_path / 'told')!r}, 'a').write(sys.argv[1] + '\\n')")
     return settings.Settings(
@@ -235,7 +235,7 @@ def test_the_webhook_gets_slacks_format(ours: settings.Settings, monkeypatch: py
 
 
 class Listener:
-    """A web server on this machine that keeps what it was sent, and answers with one status."""
+    """A web server on this machine that keeps each request, and answers with one status."""
 
     def __init__(self, status: int, **headers: str) -> None:
         self.bodies: list[bytes] = []
@@ -252,7 +252,7 @@ class Listener:
                 self.end_headers()
 
             def log_message(self, *_: object) -> None:
-                """Say nothing."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}/hook"

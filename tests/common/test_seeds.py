@@ -1,4 +1,4 @@
-"""The fixed tables that Python and the models share."""
+"""The seeds that Python and the models share."""
 
 from pathlib import Path
 

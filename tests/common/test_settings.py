@@ -1,4 +1,4 @@
-"""What a person can set, and what happens when it is set wrongly."""
+"""The settings, and the errors for wrong values."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a person meets at a terminal: words of errors, Ctrl-C, a reader that goes, odd locales, a prompt."""
+"""Commands at a terminal: error messages, Ctrl-C, closed pipes, unusual locales, a prompt."""
 
 import io
 import json
@@ -41,7 +41,7 @@ from tests.project.test_docs import app_of
 TODAY = date(2026, 11, 21)
 KEYS = ("SENDGRID_API_KEY", "WISTIA_API_TOKEN", "KLAVIYO_API_KEY", "MAVERA_API_KEY")
 NOWHERE = "http://127.0.0.1:9"
-# Each reads only, so they may run side by side.
+# These commands only read, so they may run in parallel.
 LOOKING = (
     ("activate", "plan", "--all"),
     ("activate", "status"),
@@ -64,7 +64,7 @@ def url(world: World) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory, url: str) -> Project:
-    """A clone in which everything was loaded, modelled and published, and nothing sent."""
+    """Return a clone with everything loaded, modeled and published, and nothing sent."""
     project = Project(tmp_path_factory.mktemp("project"), url)
     project.well("ingest")
     project.well("transform")
@@ -76,7 +76,7 @@ def but(project: Project, **changes: str) -> Project:
 
 
 def together(project: Project, *commands: Command) -> list[Ran]:
-    """Run commands side by side; starting is most of what each costs."""
+    """Run commands in parallel, as most of their time is startup."""
     processes = [project.start(*command) for command in commands]
     said = [process.communicate(timeout=PATIENCE_SECONDS) for process in processes]
     return [Ran(p.returncode, *texts) for p, texts in zip(processes, said, strict=True)]
@@ -86,7 +86,7 @@ def errors(ran: Ran) -> list[str]:
     return [line for line in ran.err.splitlines() if line.startswith("error: ")]
 
 
-# --- the words of each error -------------------------------------------------------------------------
+# --- error messages ----------------------------------------------------------------------------------
 
 
 def test_without_any_key(tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def test_with_a_key_that_lacks_a_scope(project: Project) -> None:
     assert ran.code == 1
     lacks = "error: sendgrid: the key lacks stats.read (403 on /sendgrid/v3/devices/stats). Add it; "
     assert f"{lacks}device_stats stays at 20 Nov" in errors(ran)
-    assert len(errors(ran)) == 6  # one for each table that stays behind
+    assert len(errors(ran)) == 6  # one for each table that was not loaded
 
 
 def test_with_a_retired_revision(tmp_path: Path, url: str) -> None:
@@ -262,7 +262,7 @@ def test_help_names_a_command_as_it_is_typed_and_cuts_nothing(tmp_path: Path) ->
 
 
 def interrupted(project: Project, *command: str, after: str) -> Ran:
-    """Press Ctrl-C once a command has said `after`."""
+    """Press Ctrl-C once a command has printed `after`."""
     with project.start(*command) as process:
         assert process.stdout is not None
         assert process.stderr is not None
@@ -291,7 +291,7 @@ def test_ctrl_c_ends_a_check_without_waiting_for_a_vendor(project: Project, worl
 
 PUBLISHED_BEFORE = "stopped; the published copy is the one before, make transform builds what is missing"
 SWALLOWING = ("try: time.sleep(9)\\nexcept BaseException: pass", "signal.signal(2, print)")
-# Each command with what it may say last; nothing where it was done before the press.
+# Each command with its possible last line; it prints none if it ended before the press.
 PRESSED: dict[Command, str] = {
     ("ingest", "wistia"): "stopped; what was loaded is kept, make ingest reads the rest",
     (
@@ -324,7 +324,7 @@ def test_ctrl_c_at_any_moment_ends_a_command_at_once_and_quietly(
             _, err = process.communicate(timeout=PATIENCE_SECONDS)
         took = time.monotonic() - pressed
         ended = (process.returncode, re.sub(r"^[\d:]{8} .*\n", "", err, flags=re.MULTILINE))
-        # Once Python itself has begun to leave, a press ends it as a signal does, and nothing is said.
+        # Once Python has begun to exit, Ctrl-C ends it like a signal, without output.
         allowed = {(-2, ""), (1, PRESSED[command] + "\n"), (2, "stopped before anything was done\n"), (0, "")}
         assert ended in allowed, f"{delay:.2f} s: {ended}"
         assert took < 4, f"{delay:.2f} s: ended {took:.1f} s after the press"
@@ -410,7 +410,7 @@ def test_ctrl_c_while_a_command_is_being_loaded_is_one_line() -> None:
         assert first[1].startswith("common import terminal"), f"{command} loads {first[1]} first"
 
 
-# --- a reader that goes, and odd terminals -----------------------------------------------------------
+# --- closed pipes and unusual terminals --------------------------------------------------------------
 
 
 def test_a_reader_that_goes_ends_nothing(project: Project) -> None:
@@ -514,7 +514,7 @@ def test_a_time_left_is_short(seconds: float, shown: str) -> None:
     assert clock(seconds) == shown
 
 
-# --- asking the published copy -----------------------------------------------------------------------
+# --- querying the published copy ---------------------------------------------------------------------
 
 
 def test_a_question_is_answered_as_a_table_as_csv_and_as_json(project: Project) -> None:

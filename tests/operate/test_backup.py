@@ -1,4 +1,4 @@
-"""What could not be had again is in one encrypted file, and comes back from it whole or not at all."""
+"""One encrypted file has everything that cannot be recreated, and is restored completely or not at all."""
 
 import gzip
 from pathlib import Path
@@ -12,7 +12,7 @@ from common import settings, warehouse
 from operate import backup
 
 LAYOUT = Path(__file__).parents[1] / "layouts" / "0.1.0"
-MAVERA = "http://127.0.0.1:8797/mavera/api/v1"  # whose ledger that is
+MAVERA = "http://127.0.0.1:8797/mavera/api/v1"  # the ledger's Mavera
 PASSPHRASE = "correct horse battery staple"
 
 
@@ -31,7 +31,7 @@ def place(folder: Path, passphrase: str | None = PASSPHRASE) -> settings.Setting
 
 @pytest.fixture
 def kept(tmp_path: Path) -> settings.Settings:
-    """A machine at work: a ledger of six rows, a salt, tombstones, and raw data beside models."""
+    """Return a machine in use: a ledger of six rows, a salt, tombstones, and raw data beside models."""
     kept = place(tmp_path / "at work")
     kept.warehouse_path.parent.mkdir(parents=True)
     (tmp_path / "at work" / "ledger.sqlite").write_bytes(
@@ -97,7 +97,7 @@ def test_a_backup_that_was_changed_cut_off_or_reordered_restores_nothing(
     file = tmp_path / "newest"
     backup.make(kept, file)
     whole, start = file.read_bytes(), len(backup.MAGIC) + backup.SALT_BYTES
-    length = 4 + int.from_bytes(whole[start : start + 4])  # of each block but the last
+    length = 4 + int.from_bytes(whole[start : start + 4])  # of each block except the last
     first, second = whole[start : start + length], whole[start + length : start + 2 * length]
     broken = {
         "changed": whole[:-20] + bytes([whole[-20] ^ 1]) + whole[-19:],

@@ -1,5 +1,4 @@
-"""A disk without room, a folder without permission, a damaged file: one line, a remedy, and the same command
-afterwards."""
+"""A full disk, a folder without permission, a damaged file: one line with a remedy that works."""
 
 import os
 import re
@@ -19,7 +18,7 @@ from tests.commands import Project
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Callable[[int], Path]]:
-    """Mount a disk of so many MB at a folder; called again, it grows."""
+    """Mount a disk of a given number of MB at a folder; another call resizes it."""
     folder = tmp_path / "disk"
     folder.mkdir()
 
@@ -73,7 +72,7 @@ def test_a_full_disk_is_one_line_and_the_next_run_goes_on(disk: Callable[[int], 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, url: str) -> None:
     if os.geteuid() == 0:
-        blocked = Path("/proc/1/warehouse")  # not even root makes a folder there
+        blocked = Path("/proc/1/warehouse")  # not even root can create a folder there
     else:
         blocked = tmp_path / "blocked"
         blocked.mkdir(mode=0o500)
@@ -102,7 +101,7 @@ def test_a_read_only_disk_is_one_line(disk: Callable[[int], Path], url: str) -> 
 
 @pytest.fixture(scope="module")
 def loaded(url: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder into which Mavera was loaded once."""
+    """Return a folder with one load of Mavera."""
     folder = tmp_path_factory.mktemp("loaded")
     Project(folder, url).well("ingest", "mavera")
     return folder
@@ -159,7 +158,7 @@ def test_a_damaged_file_is_one_line_and_without_it_the_same_command_runs(project
     name = damage(project.folder, how)
     ran = project.run("ingest", "mavera")
     (line,) = [line for line in ran.err.splitlines() if "error" in line]
-    assert ran.code == (1 if how in ("ledger", "truncated") else 2)  # a cut is met where it is read
+    assert ran.code == (1 if how in ("ledger", "truncated") else 2)  # a truncation is noticed on reading
     assert "Traceback" not in ran.err
     if how == "ledger":
         assert line == (

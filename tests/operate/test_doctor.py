@@ -1,4 +1,4 @@
-"""What `make doctor` finds, says and leaves alone."""
+"""The checks of `make doctor`, their output, and that it changes nothing."""
 
 import hashlib
 import re
@@ -33,8 +33,8 @@ from tests.commands import Project
 from transform import build as transform
 from transform import publish, stale
 
-# All here goes by the real clock: the sandbox lives today, and the revision is one of last year's, which is
-# good for most of next.
+# All tests use the real clock: the sandbox's day is today, and its API revision of last year is valid for
+# most of next year.
 TODAY = datetime.now(UTC).date()
 REVISION, ENDS = date(TODAY.year - 1, 10, 15), date(TODAY.year + 1, 10, 15)
 KEYS = ("SENDGRID_API_KEY", "WISTIA_API_TOKEN", "KLAVIYO_API_KEY", "MAVERA_API_KEY")
@@ -53,7 +53,7 @@ def url(sandbox: Sandbox) -> Iterator[str]:
 
 @pytest.fixture
 def project(tmp_path: Path, url: str) -> Project:
-    """A clone with good keys, a warehouse that was built and published, and a ledger of one call."""
+    """Return a clone with valid keys, a built and published warehouse, and a ledger with one call."""
     project = Project(tmp_path, url, extra={"RUN_AT": "", "KLAVIYO_REVISION": str(REVISION)})
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
         connection.execute("""
@@ -81,7 +81,7 @@ def ours(project: Project, **changes: Any) -> settings.Settings:
 
 
 def examined(project: Project, **changes: Any) -> list[str]:
-    """Every line but those that are well."""
+    """Return every line except those that are ok."""
     checks = doctor.examine(ours(project, **changes))
     return [" ".join(check) for check in checks if check.state != "ok"]
 
@@ -225,7 +225,7 @@ def test_a_path_that_cannot_be_written_is_a_failure(project: Project, name: str)
     blocked = project.folder / "a file"
     blocked.touch()
     path = blocked / "below" / name
-    # Another place for forgotten people is another salt, and so another build: that is a warning besides.
+    # Another path for forgotten people means another salt and another build, which adds a warning.
     (line,) = [line for line in examined(project, **{f"{name}_path": path}) if line.startswith("fail")]
     remedy = (
         f"{path} cannot be written: {blocked} is no folder. Change that, or set another {name.upper()}_PATH"

@@ -1,4 +1,4 @@
-"""Somebody who asks to be forgotten is gone from every file, and stays away."""
+"""A forgotten person is removed from every file, and stays away."""
 
 import json
 from collections.abc import Iterator
@@ -40,7 +40,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
 
 @pytest.fixture(scope="module")
 def somebody(project: Project) -> str:
-    """The address of a person whom all three vendors know, who bought something and gets no mail any more."""
+    """Return the address of a person whom all three vendors know, who bought something and gets no mail."""
     ((address,),) = project.rows("""
         select any_value(profiles.email) from raw_klaviyo.profiles as profiles
         join raw_wistia.visitors on lower(profiles.email) = lower(visitor_identity ->> 'email')
@@ -62,7 +62,7 @@ def counts(project: Project) -> dict[str, int]:
 
 
 def holders(folder: Path, text: str) -> list[str]:
-    """Name the files whose bytes hold a text, in any case."""
+    """Return the files whose bytes contain a text, in any case."""
     wanted = text.lower().encode()
     return [file.name for file in folder.rglob("*") if file.is_file() and wanted in file.read_bytes().lower()]
 

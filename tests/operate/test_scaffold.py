@@ -1,4 +1,4 @@
-"""What `make new-job` and `make new-vendor` write: green at once, and nothing is overwritten."""
+"""The files of `make new-job` and `make new-vendor`: they pass at once, and nothing is overwritten."""
 
 import shutil
 import subprocess
@@ -19,7 +19,7 @@ STRUCTURE = (
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
-    """A copy of the project, without its environment and what it made."""
+    """Return a copy of the project without its environment and outputs."""
     unneeded = shutil.ignore_patterns(
         ".*", "build", "data", "published", "target", "logs", "__pycache__", "demos", "layouts"
     )

@@ -1,4 +1,4 @@
-"""What must not leave does not, however it is written; what may leave is not mistaken for it."""
+"""Personal data never leaves, in any notation, and other text is not mistaken for it."""
 
 import base64
 import html
@@ -121,7 +121,7 @@ def between(sign: str) -> Callable[[str], str]:
 
 
 def like(text: str) -> str:
-    """Latin letters replaced by Cyrillic ones that look the same."""
+    """Replace Latin letters with Cyrillic ones that look the same."""
     return text.translate(str.maketrans("aeopcxyAEOPCX", "аеорсхуАЕОРСХ"))
 
 
@@ -282,7 +282,7 @@ def test_two_facts_side_by_side_are_one_text(published: Path) -> None:
     assert record.objection == "facts, side by side, looks like an e-mail address"
 
 
-# --- what is honest ----------------------------------------------------------------------------------
+# --- harmless text -----------------------------------------------------------------------------------
 
 HONEST = [
     *(
@@ -322,7 +322,7 @@ words = st.sampled_from(
 )
 counts = st.integers(0, 99_999_999).map("{:,}".format)
 money = st.decimals(0, 99_999, places=2).map("{} USD".format)
-# A day longer ago could be somebody's date of birth.
+# An earlier day could be a date of birth.
 days = st.dates(date(date.today().year - 9, 1, 1), date(2099, 1, 1)).map(date.isoformat)
 shares = st.integers(0, 100).map("{} %".format)
 
@@ -353,7 +353,7 @@ PRIVATE: dict[str, list[str]] = {
 )
 def test_cards_accounts_birthdays_places_and_profiles_are_recognised(what: str, text: str) -> None:
     for look in (str, str.upper, lambda text: f"as {text} shows"):
-        if not (look is not str and text.endswith(("Ave", "gmail"))):  # which is an address at the end alone
+        if not (look is not str and text.endswith(("Ave", "gmail"))):  # an address only at the end of a text
             assert firewall.looks_personal(look(text)) == what
 
 
@@ -465,7 +465,7 @@ def test_nothing_is_sent_of_what_is_withheld_and_its_record_is_held(tmp_path: Pa
 def test_what_only_the_last_look_would_withhold_is_held_by_the_plan_in_the_same_words(
     published: Path,
 ) -> None:
-    # Twenty digits are no phone number; the twelve that the reference leaves room for are.
+    # Twenty digits are not a phone number, but the twelve that fit beside the reference are.
     cut_short = activation.but(
         activation.PAIR, name="Bought together: kettles and teacups 0301 2345 6789 0123 4567"
     )

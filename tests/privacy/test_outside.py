@@ -1,4 +1,4 @@
-"""What a vendor, or anybody else, says passes one door before it is shown or kept."""
+"""Text from vendors and other outsiders is cleaned in one place before it is shown or kept."""
 
 import csv
 import io
@@ -70,7 +70,7 @@ def test_what_is_masked_is_masked_before_the_cut() -> None:
 
 
 class Talking(Sandbox):
-    """A Klaviyo that refuses all and repeats whom and what it was asked with."""
+    """A Klaviyo that refuses every request and repeats its key and contents."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "http" and scope["path"].startswith("/klaviyo"):
@@ -104,7 +104,7 @@ def test_what_a_vendor_says_in_an_error_shows_nobody_anywhere(tmp_path: Path, ur
         assert "\\ud83d" not in text
 
 
-# --- escaped for where it goes -----------------------------------------------------------------------
+# --- escaped for its destination ---------------------------------------------------------------------
 
 
 def test_a_notice_calls_nobody_and_links_nowhere() -> None:

@@ -1,4 +1,4 @@
-"""Of what vendors send about people, only what models need is loaded; the rest is counted and dropped."""
+"""Of the vendors' data about people, only the fields that models need are loaded; the rest is counted."""
 
 import json
 from collections.abc import Mapping
@@ -55,7 +55,7 @@ STANDS = ("ada@", "Ada", "0000123", "9999999", "Elm Street", "203.0.113", "Grand
 
 
 def kept(properties: Any, *named: str) -> tuple[Any, dict[str, int]]:
-    """What is loaded of an event's properties, and what is dropped."""
+    """Return the loaded properties of an event, and the dropped ones."""
     rows = EVENTS.from_rows([{"id": "1", "metric_id": "m", "event_properties": json.dumps(properties)}])
     loaded, (dropped,) = allowed.Allowances([klaviyo.events(named)]).kept("raw_klaviyo.events", rows)
     text = loaded.column("event_properties")[0].as_py()
@@ -245,7 +245,7 @@ def test_a_person_is_forgotten_by_phone_number_too_in_all_its_forms(tmp_path: Pa
         phones = people.phones_of(connection, TABLES, "ada@example.com")
         assert phones == [PHONE]
         keys = people.keys_of(connection, TABLES, "ada@example.com", phones)
-        assert sorted(keys) == ["p1", "p2"]  # whoever shares the number and has an address is somebody else
+        assert sorted(keys) == ["p1", "p2"]  # a person with another address shares the number
         people.remove(connection, TABLES, "ada@example.com", keys, phones)
         left = {table: connection.sql(f"from {table}").to_arrow_table() for table in TRACES}
         assert {row["id"] for row in left["raw_klaviyo.events"].to_pylist()} == set(OTHERS)

@@ -1,4 +1,4 @@
-"""Keys are in nothing that is written or said; with hashed addresses, no address is either."""
+"""No output or file contains keys; with hashed addresses, none contains an address either."""
 
 import json
 import re
@@ -26,7 +26,7 @@ WORLD = World(200, 7, date(2026, 11, 21))
     join visitors as v on lower(p.email) = lower(v.email)
 """)
 KEYS = (sendgrid.KEY, wistia.KEY, klaviyo.KEY, mavera.KEY)
-HOOK = "services/T0/B0/hook0secret"  # whoever knows a webhook's address can write to it
+HOOK = "services/T0/B0/hook0secret"  # anyone who knows a webhook's address can write to it
 WRONG = {
     "SENDGRID_API_KEY": "SG.wrong0sendgrid",
     "WISTIA_API_TOKEN": "wrong0wistia",
@@ -36,7 +36,7 @@ WRONG = {
 
 
 class Heard:
-    """A project whose addresses are hashed, with all that its commands said."""
+    """A project with hashed addresses, and all output of its commands."""
 
     def __init__(self, project: Project, sandbox: Sandbox) -> None:
         self.project, self.sandbox = project, sandbox
@@ -54,7 +54,7 @@ class Heard:
 
 @pytest.fixture(scope="module")
 def heard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Heard]:
-    """A world with hashed addresses, loaded, without somebody who is forgotten, modelled and sent."""
+    """Load, model and send a world with hashed addresses and one forgotten person."""
     sandbox = Sandbox(WORLD, limits="off")
     with serving(sandbox) as url:
         hashed = {"EMAILS_IN_WAREHOUSE": "hashed", "NOTICE_URL": f"http://127.0.0.1:9/{HOOK}"}
@@ -67,9 +67,9 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Heard]:
 
 
 def written(heard: Heard) -> list[Path]:
-    """Every file of the project's folder, and what dbt and the docs have left in the clone since it began.
+    """Return every file of the project's folder, and new files of dbt and the docs in the clone.
 
-    What stood there before is no leak: `make demo` leaves the sandbox's keys in build/demo.env.
+    Older files are not leaks: `make demo` leaves the sandbox's keys in build/demo.env.
     """
     ours = [file for file in heard.project.folder.rglob("*") if file.is_file()]
     places = [ROOT / "build", transform.PROJECT / "target", transform.PROJECT / "logs", ROOT / "logs"]
@@ -83,7 +83,7 @@ def holding(file: Path, texts: list[str]) -> list[str]:
 
 
 def in_tables(path: Path, texts: list[str]) -> list[str]:
-    """Name the tables of a DuckDB file, whose pages may be packed, in which one of these texts stands."""
+    """Return the tables of a DuckDB file, whose pages may be compressed, that contain one of these texts."""
     with duckdb.connect(str(path), read_only=True) as connection:
         tables = connection.execute(
             "select concat('\"', table_schema, '\".\"', table_name, '\"') from information_schema.tables"
