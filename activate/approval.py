@@ -247,9 +247,9 @@ def require_unmoved(
         moved += (line for line in _moved_records(approval, wanted, own) if line.split()[0] not in told)
         moved += _moved_objects(approval, ledger, mavera, own)
     else:
-        moved.append("the ledger is another one, or older than the plan: it lacks the row that ended it then")
+        moved.append("the ledger is a different one, or older than the plan: it lacks the plan's last row")
     if moved:
-        since = f"{file} was planned {_when(approval.planned_at)}. Since then, so that nothing was sent:"
+        since = f"{file} was planned {_when(approval.planned_at)}. Nothing was sent, because since then:"
         again = f"Plan again: {command('plan', file)}"
         raise ApprovalError("\n".join([since, *(f"  {line}" for line in moved), again]))
 
@@ -278,7 +278,7 @@ def _moved_records(approval: Approval, wanted: Plan, own: Sequence[Call]) -> Ite
     for before in approval.steps:
         step = steps.pop(before.key, None)
         if step is None:
-            yield f"{before.key} is wanted no more"
+            yield f"{before.key} is no longer wanted"
         elif not (before.sends or step.sends) and before.action == step.action:
             continue  # neither plan sends it
         elif before.fingerprint != step.record.fingerprint:
@@ -307,18 +307,18 @@ def _moved_objects(approval: Approval, ledger: Ledger, mavera: Mavera, own: Sequ
         if standing.key in done:
             continue
         if object_id not in after:
-            yield f"{standing.key} is gone from Mavera, or its reference was taken out ({object_id})"
+            yield f"{standing.key} is gone from Mavera, or its reference was removed ({object_id})"
         elif standing.text_sha256 and standing.text_sha256 != after[object_id].text_sha256:
             yield f"{standing.key} was edited in Mavera ({object_id})"
     for object_id, standing in after.items():
         if object_id not in before and standing.key not in expected:
-            yield f"{standing.key} is in Mavera, and not by this ledger ({object_id})"
+            yield f"{standing.key} is in Mavera but not in this ledger ({object_id})"
     since = seen.threads_until or approval.planned_at
     for kind in map(KINDS.__getitem__, approval.kinds):
         for words, object_id in kind.opened_since(mavera, since, frozenset(before)):
             found = MARKER.search(words)
             if found and f"{kind.name}/{found[1]}" not in expected:
-                yield f"{kind.name}/{found[1]} is in Mavera, and not by this ledger ({object_id})"
+                yield f"{kind.name}/{found[1]} is in Mavera but not in this ledger ({object_id})"
 
 
 def _told_by(ledger: Ledger, kinds: Collection[str]) -> Seen:

@@ -99,7 +99,7 @@ def _rows(connection: duckdb.DuckDBPyConnection, kind: Kind, model: str, columns
         ).fetchall()
     except duckdb.BinderException as error:
         reason = str(error).splitlines()[0]
-        raise RecordsError(f"activation.{model} is another one than expected: {reason}") from None
+        raise RecordsError(f"activation.{model} is not as expected: {reason}") from None
     return [Row(*row) for row in rows]
 
 

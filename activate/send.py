@@ -50,7 +50,7 @@ class Sender:
             why = f"Mavera refused the fields of {first}: no more of this kind is sent in this run"
             return Result(key, "not sent", why)
         if absent := self._absent(record):
-            return Result(key, "held", f"after {absent}, which did not get into Mavera")
+            return Result(key, "held", f"after {absent}, which is not in Mavera")
         if kind.waits and not self._reconciler.await_ends(kind.waits.at_most, kind.waits.kind):
             return Result(key, "held", kind.waits.said)
         unfit = kind.unfit(record.payload, self.run.mavera)

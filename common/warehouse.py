@@ -148,7 +148,7 @@ def _full(path: Path) -> str:
     free = shutil.disk_usage(path.parent).free / 1e6
     return (
         f"the disk that holds {path} is full ({free:,.0f} MB free). Make room, then run the same command "
-        "again: what was written before stands"
+        "again: earlier work is kept"
     )
 
 
@@ -168,7 +168,7 @@ def explain(path: Path, error: Exception, *, is_copy: bool = False) -> str:
         )
     reasons = [reason.lower() for reason in REFUSALS if reason in text]
     if reasons or not path.parent.exists():
-        reason = reasons[0] if reasons else "its folder cannot be made"
+        reason = reasons[0] if reasons else "its folder cannot be created"
         return f"{path} cannot be written: {reason}. Change that, or set another path in .env"
     # A library that could not write a file may fail later and report only its absence.
     if shutil.disk_usage(path.parent).free < LITTLE_ROOM_BYTES:

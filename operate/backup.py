@@ -141,7 +141,7 @@ def restore(settings: environment.Settings, source: Path) -> list[str]:
         places = {name: place for name, place in _places(settings).items() if (folder / name).exists()}
         for name, place in places.items():
             if place.exists() and (name == RAW or place.read_bytes() != (folder / name).read_bytes()):
-                raise BackupError(f"{place} exists already, and is never replaced. Move it away first")
+                raise BackupError(f"{place} already exists and is never replaced. Move it away first")
         said = [_restore_ledger(settings, folder / LEDGER)] if (folder / LEDGER).exists() else []
         for name, place in places.items():
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -226,14 +226,14 @@ def _folder(settings: environment.Settings) -> Iterator[Path]:
 
 @app.command("make", epilog=terminal.DEBUG_HELP)
 def make_command(file: File = DEFAULT) -> None:
-    """Write everything that could not be had again into one encrypted file."""
+    """Write everything that cannot be recreated into one encrypted file."""
     parts = make(environment.load(), file)
     typer.echo(f"{', '.join(parts)} in {file}, {file.stat().st_size / 1e6:,.1f} MB")
 
 
 @app.command("restore", epilog=terminal.DEBUG_HELP)
 def restore_command(file: File = DEFAULT) -> None:
-    """Put a backup into its place on a machine that has lost it, or never had it."""
+    """Restore a backup on a machine that has lost its files, or on a new one."""
     for line in restore(environment.load(), file):
         typer.echo(line)
     typer.echo("To build the models and the published copy: make transform")

@@ -195,7 +195,7 @@ def _clock(settings: environment.Settings, ahead: Mapping[str, float | None]) ->
     name, seconds = min(measured.items(), key=lambda item: abs(item[1]))
     off = f"{abs(seconds):,.0f} s {'ahead of' if seconds > 0 else 'behind'} {name}'s"
     if abs(seconds) > CLOCK_SECONDS:
-        yield Check("fail", "clock", f"{off}: set it. Cursors, receipts and the budget's month go by it")
+        yield Check("fail", "clock", f"{off}: set it. Cursors, receipts and the budget's month depend on it")
     else:
         yield Check("ok", "clock", "agrees with the vendors'" if abs(seconds) < 2 else off)
     if settings.run_at:

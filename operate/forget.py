@@ -200,7 +200,7 @@ def main(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the certificate as JSON.")] = False,
 ) -> None:
-    """Take a person out of raw data, models and published copy, keep them out, and certify it."""
+    """Remove a person from raw data, models and published copy, keep them out, and certify it."""
     settings = environment.load()
     certificate = forget(settings, address or typer.prompt("E-mail address"), datetime.now(UTC))
     if as_json:
@@ -212,7 +212,7 @@ def main(
         typer.echo(f"removed    {count:,} rows of {table}")
     if not removed:
         typer.echo("removed    nothing: no row had this address")
-    typer.echo(f"made anew  {certificate['models']} models, the published copy, the warehouse's file")
+    typer.echo(f"rebuilt    {certificate['models']} models, the published copy, the warehouse's file")
     typer.echo("checked    no table and no row of the ledger names the address or a key of the person")
     typer.echo(
         f"kept out   {certificate['tombstones']} tombstones in {certificate['tombstones_file']}: back it up"
@@ -228,5 +228,5 @@ if __name__ == "__main__":
         warehouse.WarehouseError,
         transform.TransformError,
         half_done=(ForgetError,),
-        stopped="stopped; run it again: what was begun is gone through from the start",
+        stopped="stopped; run it again: it repeats every step",
     )

@@ -37,10 +37,10 @@ FORMULA: Final = re.compile("\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")
 SIGNED: Final = re.compile(r"[+-]?\d[\d.,]*")
 NUMBER: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*")
 HELP: Final = """\
-SQL goes over as many lines as it needs and ends with ;
+A statement may span several lines and ends with ;
 .tables          the tables, with their numbers of rows
 .columns TABLE   its columns and their types
-.quit            leaves, as Ctrl-D does; Ctrl-C gives up what runs or was typed"""
+.quit            leaves, like Ctrl-D; Ctrl-C cancels the statement"""
 TABLES: Final = """
     select schema_name || '.' || table_name as name, estimated_size as row_count
     from duckdb_tables() order by all
@@ -218,7 +218,7 @@ def main(
     csv_: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print an array of objects as JSON.")] = False,
 ) -> None:
-    """Ask the published copy. queries/ holds questions to begin with."""
+    """Query the published copy. queries/ has examples."""
     path = environment.load().published_path
     if csv_ and json_:
         raise QueryError("--csv or --json, not both")

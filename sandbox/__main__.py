@@ -118,5 +118,5 @@ if __name__ == "__main__":
         ValueError,
         DemoError,
         half_done=(StepFailed,),
-        stopped="stopped; make demo goes on from there",
+        stopped="stopped; make demo continues from there",
     )

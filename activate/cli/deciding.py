@@ -129,7 +129,7 @@ def import_(
     kinds: Kinds = None,
     yes: Annotated[bool, typer.Option("--yes", help="Take over every clear match without asking.")] = False,
 ) -> None:
-    """Take over what an earlier script made in Mavera, by its name, once you have seen the match."""
+    """Adopt objects that an earlier script made in Mavera, matched by name, after you confirm."""
     settings, chosen = environment.load(), arguments.chosen_kinds(kinds)
     mavera = arguments.mavera_of(settings)
     with arguments.writing(settings) as ledger:

@@ -15,7 +15,7 @@ from common import settings as environment
 
 
 def verify(as_json: AsJson = False) -> None:
-    """Check that every row of the ledger is as it was written, by the receipts that chain them."""
+    """Check with the chain of receipts that every row of the ledger is as it was written."""
     settings = environment.load()
     ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
     count = ledger.chain.verify()
@@ -28,7 +28,7 @@ def verify(as_json: AsJson = False) -> None:
 def export(
     file: Annotated[Path | None, typer.Argument(help="The file to write; the screen by default.")] = None,
 ) -> None:
-    """Write every row as a line of JSON, and one that ends them: a backup that outlives this project."""
+    """Write every row as a line of JSON, and a final line: a backup that outlives this project."""
     settings = environment.load()
     lines = opening.connect(settings.ledger_url, settings.mavera_base_url).chain.export()
     if file is None:
@@ -50,7 +50,7 @@ def export(
 
 
 def restore(file: Annotated[Path, typer.Argument(help="A file written by `ledger export`.")]) -> None:
-    """Fill a new ledger with exported rows, all or none: after a loss, or to move it to another database."""
+    """Restore exported rows into a new ledger, all or none: after a loss, or to change the database."""
     settings = environment.load()
     if not file.is_file():
         raise UsageError(f"there is no file {file}")

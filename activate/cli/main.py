@@ -36,5 +36,5 @@ def main() -> None:
     terminal.run(
         app,
         *(ActivationError, environment.SettingsError, warehouse.WarehouseError),
-        stopped="stopped; the ledger knows what was sent, make activate goes on from there",
+        stopped="stopped; the ledger knows what was sent, make activate continues from there",
     )

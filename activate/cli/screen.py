@@ -204,7 +204,7 @@ def next_step(outcome: Outcome) -> str:
     if outcome.is_out_of_credits:
         return "When credits are back, make activate sends the rest."
     if outcome.stopped:
-        return f"Stopped: {outcome.stopped}. make activate goes on from here."
+        return f"Stopped: {outcome.stopped}. make activate continues from here."
     if outcome.undecided:
         first = min(outcome.undecided)
         return f"Waiting for your decision: {first}: {outcome.results[first].text}"

@@ -18,14 +18,14 @@ from common import settings as environment
 def plan(
     kinds: Kinds = None,
     everything: Annotated[bool, typer.Option("--all", help="List unchanged records as well.")] = False,
-    save: Annotated[Path | None, typer.Option(metavar="FILE", help="Keep the plan, for apply FILE.")] = None,
+    save: Annotated[Path | None, typer.Option(metavar="FILE", help="Save the plan, for apply FILE.")] = None,
     budget: Budget = None,
     creations: Creations = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what apply would send, and its lowest and highest credits. Sends nothing.
 
-    With MAVERA_API_KEY it asks Mavera what is there already before it plans to pay for anything, for free.
+    With MAVERA_API_KEY, it checks Mavera for existing objects before it plans to pay for any. That is free.
     """
     settings, chosen = environment.load(), arguments.chosen_kinds(kinds)
     ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
@@ -58,7 +58,7 @@ def apply(
 ) -> None:
     """Send the plan, one record at a time, within CREDIT_BUDGET for the calendar month.
 
-    Of a FILE that plan --save wrote, send exactly what it says, or nothing where something has moved since.
+    With a FILE from plan --save, send exactly that plan, or nothing if something has changed since.
     """
     settings = environment.load()
     file = arguments.saved_plan(kinds)

@@ -16,7 +16,7 @@ from common import settings as environment
 
 
 def status(as_json: AsJson = False) -> None:
-    """Show what stands in Mavera and what it cost, from the ledger and the published copy alone."""
+    """Show the objects in Mavera and their cost, from the ledger and the published copy alone."""
     settings, chosen = environment.load(), list(KINDS)
     ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
     limits = arguments.limits_of(settings, None)
@@ -55,11 +55,11 @@ def status(as_json: AsJson = False) -> None:
 
 def explain(
     key: RecordKey,
-    payload: Annotated[bool, typer.Option("--payload", help="The whole text as it was sent.")] = False,
-    answer: Annotated[bool, typer.Option("--answer", help="Mavera's whole answer.")] = False,
+    payload: Annotated[bool, typer.Option("--payload", help="Show the whole text that was sent.")] = False,
+    answer: Annotated[bool, typer.Option("--answer", help="Show Mavera's whole answer.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Follow one record back: its facts, the marts and rows behind them, its words, what was sent, paid."""
+    """Trace one record: its facts, the marts and rows behind them, its words, its requests and their cost."""
     settings = environment.load()
     record = arguments.wanted_record(settings, key)
     ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)

@@ -60,7 +60,7 @@ class Chain:
                 if row["receipt"] != receipt:
                     raise LedgerError(
                         f"row {row['entry_id']} of the ledger, written {row['written_at']}, or the one "
-                        "before it, is not as it was written. Bring the ledger back from a backup"
+                        "before it, is not as it was written. Restore the ledger from a backup"
                     )
                 count += 1
             last = connection.execute(sa.select(sa.func.count()).select_from(receipts)).scalar_one()
@@ -118,7 +118,7 @@ class Chain:
                         )
                     written = append(connection, row)
                 except (ValueError, KeyError, TypeError, AttributeError, sa.exc.SQLAlchemyError):
-                    raise LedgerError(f"line {count} is no row of an exported ledger") from None
+                    raise LedgerError(f"line {count} is not a row of an exported ledger") from None
                 if written != receipt:
                     raise LedgerError(f"line {count}, or the one before it, is not as it was exported")
             if not is_whole:

@@ -216,7 +216,7 @@ def test_a_persona_that_could_not_be_created_holds_its_study(lab: Lab) -> None:
     lab.apply(personas=(activation.SKIMMERS,))
     lab.sandbox.faults.add(Fault("500", "mavera", count=1, path="/personas", method="POST"))
     outcome = lab.apply(activation.PAIR)
-    assert outcome.results[STUDY].text == f"after {TOP}, which did not get into Mavera"
+    assert outcome.results[STUDY].text == f"after {TOP}, which is not in Mavera"
     assert lab.counts()["focus_groups"] == 0
 
 

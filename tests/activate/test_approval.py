@@ -240,7 +240,7 @@ def test_rows_that_moved_are_named_each_in_a_line(desk: Desk) -> None:
     desk.publish(activation.but(activation.TOP, customer_count=900), activation.MOBILE, analyses=(small,))
     assert refused(desk, file) == [
         f"{TOP} has other facts or words",
-        f"{SKIMMERS} is wanted no more",
+        f"{SKIMMERS} is no longer wanted",
         f"{MOBILE} is wanted now",
         f"{CLUSTERS} is wanted now",
     ]
@@ -293,7 +293,7 @@ def test_another_ledger_than_the_plan_knew_is_named(desk: Desk) -> None:
     file = planned(desk, activation.TOP, activation.SKIMMERS)
     (desk.path / "ledger.sqlite").unlink()
     assert refused(desk, file) == [
-        "the ledger is another one, or older than the plan: it lacks the row that ended it then"
+        "the ledger is a different one, or older than the plan: it lacks the plan's last row"
     ]
 
 
@@ -306,9 +306,7 @@ def test_what_was_deleted_in_mavera_since_is_named(desk: Desk, key: str) -> None
     desk.set(mavera_api_key=mavera.KEY)
     thread = ids(desk)[CLUSTERS]
     edit(desk, f"/mave/threads/{thread}")
-    assert refused(desk, file) == [
-        f"{CLUSTERS} is gone from Mavera, or its reference was taken out ({thread})"
-    ]
+    assert refused(desk, file) == [f"{CLUSTERS} is gone from Mavera, or its reference was removed ({thread})"]
 
 
 def test_what_was_edited_in_mavera_since_is_named(desk: Desk) -> None:
@@ -333,7 +331,7 @@ def test_what_another_ledger_made_in_mavera_since_is_named(desk: Desk, kind: str
     key = CLUSTERS if rows else TOP
     made = ids(desk)[key]
     desk.set(ledger_url=ours.replace(f"{settings.ROOT}/", ""))
-    assert refused(desk, file) == [f"{key} is in Mavera, and not by this ledger ({made})"]
+    assert refused(desk, file) == [f"{key} is in Mavera but not in this ledger ({made})"]
 
 
 # --- an interrupted run ------------------------------------------------------------------------------

@@ -388,7 +388,7 @@ def test_an_exported_ledger_is_restored_row_by_row(ledger: Ledger, url: str) -> 
             lambda line: line.replace("per_1", "per_2"),
             "line 2, or the one before it, is not as it was exported",
         ),
-        (lambda line: line[:-9], "line 2 is no row of an exported ledger"),
+        (lambda line: line[:-9], "line 2 is not a row of an exported ledger"),
         (lambda line: line.replace(MAVERA, "https://app.mavera.io/api/v1"), "line 2 was sent to https://app"),
     ],
     ids=["changed", "cut off", "another Mavera"],

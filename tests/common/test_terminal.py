@@ -300,7 +300,7 @@ PRESSED: dict[Command, str] = {
     ): "stopped; the published copy is the one before, make transform builds what is missing",
     ("doctor",): "stopped; nothing was changed",
     ("query", "select sum(a.range * b.range) from range(9999999) a, range(9999999) b"): "stopped: no answer",
-    ("activate", "plan"): "stopped; the ledger knows what was sent, make activate goes on from there",
+    ("activate", "plan"): "stopped; the ledger knows what was sent, make activate continues from there",
     ("report",): "stopped; the previous page is unchanged",
 }
 

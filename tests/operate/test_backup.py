@@ -118,12 +118,12 @@ def test_a_backup_that_was_changed_cut_off_or_reordered_restores_nothing(
 def test_nothing_that_is_there_is_replaced(kept: settings.Settings, tmp_path: Path) -> None:
     file = tmp_path / "newest"
     backup.make(kept, file)
-    with pytest.raises(backup.BackupError, match=r"warehouse\.duckdb exists already, and is never replaced"):
+    with pytest.raises(backup.BackupError, match=r"warehouse\.duckdb already exists and is never replaced"):
         backup.restore(kept, file)
     other = place(tmp_path / "new")
     other.forgotten_path.parent.mkdir(parents=True)
     other.forgotten_path.write_text('{"salt": "y", "tombstones": {"newer": "x"}}', encoding="utf-8")
-    with pytest.raises(backup.BackupError, match=r"forgotten\.json exists already"):
+    with pytest.raises(backup.BackupError, match=r"forgotten\.json already exists"):
         backup.restore(other, file)
     assert not other.warehouse_path.exists()
 
