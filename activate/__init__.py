@@ -1,1 +1,1 @@
-"""Brings Mavera in line with what the activation models ask for, and pays for each object once."""
+"""Bring Mavera in line with the records of the activation models, and pay for each object once."""

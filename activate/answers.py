@@ -96,10 +96,10 @@ def whole_credits(value: Any) -> int | None:
     if isinstance(value, bool):
         return None
     try:
-        told = float(value)
+        amount = float(value)
     except (TypeError, ValueError, OverflowError):
         return None
-    return math.ceil(told) if 0 <= told <= MOST_CREDITS else None
+    return math.ceil(amount) if 0 <= amount <= MOST_CREDITS else None
 
 
 def one_line(value: Any) -> str:

@@ -243,8 +243,8 @@ def require_unmoved(
     if ledger.chain.holds(approval.ledger):
         _require_sealed(approval, file, ledger)
         moved += _moved_calls(ledger.calls_since(approval.ledger), runs)
-        told = {line.split()[0] for line in moved}
-        moved += (line for line in _moved_records(approval, wanted, own) if line.split()[0] not in told)
+        named = {line.split()[0] for line in moved}
+        moved += (line for line in _moved_records(approval, wanted, own) if line.split()[0] not in named)
         moved += _moved_objects(approval, ledger, mavera, own)
     else:
         moved.append("the ledger is a different one, or older than the plan: it lacks the plan's last row")
@@ -300,7 +300,7 @@ def _moved_objects(approval: Approval, ledger: Ledger, mavera: Mavera, own: Sequ
     done = {call.key for call in own}
     # Unanswered requests may have created objects at any time; the reference identifies them.
     expected = done | {step.key for step in approval.steps if step.action in LOOKED_AT}
-    seen = approval.seen or _told_by(ledger, approval.kinds)
+    seen = approval.seen or _expected_by(ledger, approval.kinds)
     before = {standing.object_id: standing for standing in seen.objects}
     after = {standing.object_id: standing for standing in now.objects}
     for object_id, standing in before.items():
@@ -321,7 +321,7 @@ def _moved_objects(approval: Approval, ledger: Ledger, mavera: Mavera, own: Sequ
                 yield f"{kind.name}/{found[1]} is in Mavera but not in this ledger ({object_id})"
 
 
-def _told_by(ledger: Ledger, kinds: Collection[str]) -> Seen:
+def _expected_by(ledger: Ledger, kinds: Collection[str]) -> Seen:
     """Return the expected remote objects from the ledger, for a plan that was made without a key."""
     standing = (
         Standing(

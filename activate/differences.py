@@ -101,7 +101,7 @@ def _came_or_went(
 
 
 def _by_texts(items: Iterable[Any]) -> dict[str, Any]:
-    """Name each item of a list by the texts in it, or by its place where it has none."""
+    """Name each item of a list by the texts in it, or by its place if it has none."""
     named: dict[str, Any] = {}
     for place, item in enumerate(items):
         values = item.values() if isinstance(item, Mapping) else [item]

@@ -29,7 +29,7 @@ State = Literal["deleted", "edited", "unknown", "twice"]
 ALL_GONE: Final = 3
 
 
-# --- what drifted --------------------------------------------------------------------------------------
+# --- drift ---------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,7 @@ def _plain(text: Any) -> str:
     return " ".join(str(text).split())
 
 
-# --- what becomes of it --------------------------------------------------------------------------------
+# --- decisions about drift -----------------------------------------------------------------------------
 
 
 def settle(
@@ -249,7 +249,7 @@ def let_be(ids: Sequence[str], findings: Findings, ledger: Ledger) -> Iterator[D
             yield drift
 
 
-# --- what a person says one by one ---------------------------------------------------------------------
+# --- decisions about single records --------------------------------------------------------------------
 
 
 def adopt(record: Record, ledger: Ledger, mavera: Mavera, remote_id: str) -> str:
@@ -401,7 +401,7 @@ def _job_of(record_key: str) -> str:
     return record_key.partition(":")[0]
 
 
-# --- what an earlier script made -----------------------------------------------------------------------
+# --- objects of an earlier script ----------------------------------------------------------------------
 
 
 class Match(NamedTuple):

@@ -440,16 +440,16 @@ def _by_priority(steps: Iterable[Step], order: Mapping[str, int]) -> list[Step]:
     )
 
 
-# --- what moved --------------------------------------------------------------------------------------
+# --- moved facts -------------------------------------------------------------------------------------
 
 
 def _differences(before: Facts, record: Record) -> Iterator[Difference]:
     """Compare the facts that were sent, under names of any version, with those of a record."""
     earlier = record.earlier_facts
-    told = {earlier[name]: value for name, value in before.items() if name in earlier}
-    told |= {name: value for name, value in before.items() if name not in earlier}
+    sent = {earlier[name]: value for name, value in before.items() if name in earlier}
+    sent |= {name: value for name, value in before.items() if name not in earlier}
     # The list of personas is not a declared fact, and it is left out when empty.
     nobody: dict[str, Any] = {SPEAKS_TO: []} if record.references_field else {}
     return differences(
-        nobody | told if before else None, nobody | dict(record.facts), record.fact_steps, record.fact_types
+        nobody | sent if before else None, nobody | dict(record.facts), record.fact_steps, record.fact_types
     )

@@ -73,8 +73,8 @@ class Reconciler:
         said = self.run.ledger.answer(call.call_id) if call.is_answered else None
         found = KINDS[call.kind].find_lost(call, self.run.ledger, self.run.mavera)
         if found.answer:
-            told = credits_in(said) if isinstance(said, Mapping) else None
-            return found if told is None else Found(found.answer._replace(credits=told))
+            spent = credits_in(said) if isinstance(said, Mapping) else None
+            return found if spent is None else Found(found.answer._replace(credits=spent))
         if answer := KINDS[call.kind].identified(said):
             return Found(answer)
         if call.is_answered:
@@ -145,8 +145,8 @@ class Reconciler:
             except KeyRefused:
                 raise
             except Refused as error:
-                told = call.credits if call.credits_source == "answered" else None
-                answer = Answer(remote_id, None, told, {"error": str(error)}, "failed")
+                spent = call.credits if call.credits_source == "answered" else None
+                answer = Answer(remote_id, None, spent, {"error": str(error)}, "failed")
             if answer.state == "waiting":
                 self._states[remote_id] = str(answer.body.get("status") or "")
                 continue

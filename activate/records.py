@@ -290,7 +290,7 @@ def _environment(jobs: Path) -> jinja2.Environment:
 
 def _render(environment: jinja2.Environment, kind: Kind, record_key: str, template: str, **facts: Any) -> str:
     path = words_of(kind.name, template)
-    with _told(kind.name, record_key, path):
+    with _naming(kind.name, record_key, path):
         text = environment.get_template(path).render(
             record_key=record_key, entity=record_key.partition(":")[2], **facts
         )
@@ -302,7 +302,7 @@ def _form(
 ) -> dict[str, Any]:
     """Read the request; only its texts are templates, so that no fact can change the rest."""
     path = words_of(kind.name, template)
-    with _told(kind.name, record_key, path):
+    with _naming(kind.name, record_key, path):
         assert environment.loader  # noqa: S101
         source, _, _ = environment.loader.get_source(environment, path)
         return _filled(environment, source, facts)
@@ -318,7 +318,7 @@ def _choice(
         source, _, _ = environment.loader.get_source(environment, path)
     except jinja2.TemplateNotFound:
         return {}
-    with _told(kind.name, record_key, path):
+    with _naming(kind.name, record_key, path):
         choice: dict[str, Any] = _each_text(_filled(environment, source, facts), str.strip)
     return choice
 
@@ -333,7 +333,7 @@ def _earlier_names(
         source, _, _ = environment.loader.get_source(environment, path)
     except jinja2.TemplateNotFound:
         return ()
-    with _told(kind, record_key, path):
+    with _naming(kind, record_key, path):
         return tuple(_filled(environment, source, facts).get(kind, ()))
 
 
@@ -346,7 +346,7 @@ def _declared(
     The last names the first fact that is undeclared or of another type; it is empty if all are fine.
     """
     path = declarations.file_of(template)
-    with _told(kind, record_key, path):
+    with _naming(kind, record_key, path):
         assert environment.loader  # noqa: S101
         source, _, _ = environment.loader.get_source(environment, path)
         declared = declarations.read(source).get(kind, declarations.Declared())
@@ -371,7 +371,7 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
 
 
 @contextmanager
-def _told(kind: str, record_key: str, path: str) -> Iterator[None]:
+def _naming(kind: str, record_key: str, path: str) -> Iterator[None]:
     """Turn an error in a template into a line that names its file."""
     file = shown(path)
     try:

@@ -144,12 +144,12 @@ class Sender:
 
     def _keep(self, call_id: str, error: OutcomeUnknown) -> None:
         """Record that a call is unresolved, with Mavera's answer and the price in it, if any."""
-        told = credits_in(error.body) if isinstance(error.body, Mapping) else None
+        price = credits_in(error.body) if isinstance(error.body, Mapping) else None
         self.run.ledger.end(
             call_id,
             "unknown",
-            credits_spent=told,
-            credits_source=None if told is None else "answered",
+            credits_spent=price,
+            credits_source=None if price is None else "answered",
             error=str(error),
             answer=error.body,
         )
@@ -167,6 +167,6 @@ class Sender:
         made = [
             call for call in self.run.ledger.calls() if call.remote_id == persona_id and call.state == "done"
         ]
-        told = [credits_in(self.run.ledger.answer(call.call_id) or {}) for call in made]
-        before = max((sum_told for sum_told in told if sum_told is not None), default=None)
+        sums = [credits_in(self.run.ledger.answer(call.call_id) or {}) for call in made]
+        before = max((one for one in sums if one is not None), default=None)
         return total - before if total is not None and before is not None and total > before else None

@@ -79,7 +79,7 @@ class Pace:
             self._hold[bucket] = max(until, self._hold.get(bucket, 0.0))
 
     def learn(self, bucket: str, headers: Mapping[str, str]) -> None:
-        """Take windows and what is left of them from an answer, in either spelling the vendors use.
+        """Read windows and their remaining requests from an answer, in either spelling of the vendors.
 
         `RateLimit-Limit: 10, 10;w=1, 150;w=60` names windows and its reset counts seconds;
         `X-RateLimit-Reset` is a Unix time.
@@ -131,7 +131,7 @@ def retry_after(header: str | None, now: float) -> float | None:
 def reset_in(
     headers: Mapping[str, str], now: float | None = None, spare_seconds: float = SPARE_SECONDS
 ) -> float | None:
-    """Seconds until the vendor wants to hear from us again, None where it does not say."""
+    """Return the seconds until the vendor accepts requests again; None if it does not say."""
     now = time.time() if now is None else now
     after = retry_after(headers.get("Retry-After"), now)
     if after is not None:

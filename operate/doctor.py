@@ -141,8 +141,8 @@ def _ask(source: Source, settings: environment.Settings) -> Heard:
                     return Heard(tuple(checks), ahead)  # not about this scope: others would answer the same
         if good:
             scopes = f"{good} of {len(source.probes)} scopes"
-            told = source.tell(lambda path: get(path).json(), settings, scopes)
-            checks += [Check(state, source.name, text) for state, text in told]
+            scope_states = source.tell(lambda path: get(path).json(), settings, scopes)
+            checks += [Check(state, source.name, text) for state, text in scope_states]
         checks += [Check("warn", source.name, outside.words(notice)) for notice in vendor.notices]
     except RefusedError as error:
         checks.append(Check("warn", source.name, f"does not report the scopes of the key: {error}"))

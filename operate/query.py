@@ -124,14 +124,14 @@ def _unpublished(connection: duckdb.DuckDBPyConnection, text: str, error: duckdb
     return next((f"{name} {do}" for name in named), "")
 
 
-def _one_line(told: str, text: str) -> str:
+def _one_line(message: str, text: str) -> str:
     """Return DuckDB's error after the number of its line in `text`.
 
     DuckDB's own line number ignores comments before a statement, but its byte position is right.
     """
-    if not told.endswith("}"):
-        return re.sub(r"^[\w ]+ Error: ", "", " ".join(told.split()))
-    error = json.loads(told[told.index("{") :])
+    if not message.endswith("}"):
+        return re.sub(r"^[\w ]+ Error: ", "", " ".join(message.split()))
+    error = json.loads(message[message.index("{") :])
     words = " ".join(error["exception_message"].split())
     if "position" not in error:
         return words

@@ -1,4 +1,4 @@
-"""Writes the report: `python -m report` makes build/report.html from the published copy alone."""
+"""Write the report: `python -m report` makes build/report.html from the published copy alone."""
 
 from common import terminal  # isort: split
 

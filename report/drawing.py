@@ -1,4 +1,4 @@
-"""Turns Altair charts into SVG that takes its colors from the page: one drawing for light, dark and paper.
+"""Turn Altair charts into SVG that takes its colors from the page: one drawing for light, dark and paper.
 
 Colors are CSS variables. No scale can blend these, so each mark carries its own color. Legends are part of
 the page, where text wraps; an SVG has marks and axes only.

@@ -1,4 +1,4 @@
-"""Reads everything that the page shows from the published copy and renders page.html.j2."""
+"""Read everything that the page shows from the published copy, and render page.html.j2."""
 
 from collections.abc import Mapping
 from datetime import date, datetime

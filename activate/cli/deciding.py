@@ -1,4 +1,4 @@
-"""`settle`, `drift` and `import`: what a person decides about objects in Mavera."""
+"""`settle`, `drift` and `import`: a person's decisions about remote objects."""
 
 import json
 from typing import Annotated

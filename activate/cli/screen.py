@@ -85,12 +85,12 @@ def after_unwanted(key: str, entry: Entry | None) -> str:
 
 def _facts_line(facts: Mapping[str, Any], origins: Sequence[Origin]) -> str:
     ends = {origin.fact: (origin.low, origin.high) for origin in origins if origin.low is not None}
-    told = [
+    texts = [
         f"{name} {value}" + ("" if name not in ends else " ({:.3g} to {:.3g})".format(*ends[name]))
         for name, value in facts.items()
         if not isinstance(value, dict | list)
     ]
-    return named("facts", ", ".join(told))
+    return named("facts", ", ".join(texts))
 
 
 def _origin_lines(origins: Sequence[Origin]) -> Iterator[str]:

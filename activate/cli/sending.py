@@ -93,9 +93,9 @@ def apply(
             record.spent, record.budget = ledger.spent(), settings.credit_budget
         verdict = screen.verdict(outcome)
         record.detail, record.request_count, record.credits = verdict, mavera.calls, outcome.credits
-        told = {"held", "unknown"}
+        undone = {"held", "unknown"}
         record.held = {
-            r.key: r.text for r in outcome.results.values() if r.state in told or r.key in outcome.undecided
+            r.key: r.text for r in outcome.results.values() if r.state in undone or r.key in outcome.undecided
         }
         if not outcome.is_well:
             record.fail([outcome.stopped or verdict])

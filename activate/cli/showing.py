@@ -1,4 +1,4 @@
-"""`status` and `explain`: what was sent, from the ledger and the published copy alone."""
+"""`status` and `explain`: show sent records, from the ledger and the published copy alone."""
 
 import json
 from typing import Annotated
@@ -30,8 +30,8 @@ def status(as_json: AsJson = False) -> None:
         paid = ledger.spent(last.run_id) if last else 0
         numbers = shapes.of_status(last, paid, left, limits, standing, planned.unwanted, since)
         steps = shapes.of_steps(runs.latest(settings))
-        told = {"steps": steps, "missing_metrics": missing, "reconciliation": witnesses._asdict()}
-        typer.echo(json.dumps({**numbers, **told}))
+        more = {"steps": steps, "missing_metrics": missing, "reconciliation": witnesses._asdict()}
+        typer.echo(json.dumps({**numbers, **more}))
         return
     for line in screen.run_lines(runs.latest(settings)):
         typer.echo(line)

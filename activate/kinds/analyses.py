@@ -58,10 +58,10 @@ def asked_in(thread: Mapping[str, Any]) -> Iterator[tuple[str, Answer | None]]:
     used = whole_credits(thread.get("credits_used")) if len(questions) == 1 else None
     for place in questions:
         reply = messages[place + 1] if place + 1 < len(messages) else {"role": "user"}
-        told = reply["role"] == "assistant"
+        is_answered = reply["role"] == "assistant"
         yield (
             str(messages[place]["content"]),
-            Answer(str(reply["id"]), str(thread["id"]), used, dict(thread)) if told else None,
+            Answer(str(reply["id"]), str(thread["id"]), used, dict(thread)) if is_answered else None,
         )
 
 
@@ -73,14 +73,14 @@ def to_open(
     These are the threads changed since `since` whose message count differs from the ledger's. Return their
     ids, newest first, and the number of older threads left unread.
     """
-    told: dict[str, int] = {}
+    counted: dict[str, int] = {}
     for call in calls:
         if call.thread_id:
-            told[call.thread_id] = told.get(call.thread_id, 0) + 2
+            counted[call.thread_id] = counted.get(call.thread_id, 0) + 2
     unsure = [
         row
         for row in rows
-        if touched_at(row) >= since and row.get("message_count") != told.get(str(row["id"]), -1)
+        if touched_at(row) >= since and row.get("message_count") != counted.get(str(row["id"]), -1)
     ]
     unsure.sort(key=touched_at, reverse=True)
     ids = [str(row["id"]) for row in unsure]

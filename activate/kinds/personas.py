@@ -3,7 +3,7 @@
 A job chooses them in the `persona.toml` of its templates. The texts in it may be templates themselves:
 
     pipeline = "intermediate"
-    type = "B2B"  # where it differs from MAVERA_PERSONA_TYPE
+    type = "B2B"  # if it differs from MAVERA_PERSONA_TYPE
 
     [fields]
     buying_stage = "SOLUTION_AWARE"

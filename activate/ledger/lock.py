@@ -20,7 +20,7 @@ import sqlalchemy as sa
 
 from activate.errors import LedgerError
 
-FILE_WAIT_SECONDS: Final = 30  # a reader such as ingest holds the file for milliseconds
+FILE_WAIT_SECONDS: Final = 30  # a reader such as ingest locks the file for milliseconds
 BEAT_SECONDS: Final = 10
 FREE_AFTER_SECONDS: Final = 60  # without a heartbeat; a slow network does not miss six
 
@@ -120,7 +120,7 @@ def _beside(path: Path) -> Path:
 def owner(url: str) -> str:
     """Return the process that has the lock of this ledger, or an empty string; takes no lock, writes nothing.
 
-    Raises LedgerError where the server cannot be asked.
+    Raises LedgerError if the server does not answer.
     """
     path = file_of(url)
     if is_sqlite(url):
@@ -143,7 +143,7 @@ def owner(url: str) -> str:
 def is_writable(url: str) -> bool:
     """Whether this process could write rows to this ledger; writes nothing.
 
-    Raises LedgerError where the server cannot be asked.
+    Raises LedgerError if the server does not answer.
     """
     path = file_of(url)
     if path:

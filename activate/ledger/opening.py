@@ -1,4 +1,4 @@
-"""Opens the ledger: makes its tables, brings older layouts up to this one, and refuses what is not ours."""
+"""Open the ledger: create its tables, migrate older layouts, and refuse the ledger of another Mavera."""
 
 import secrets
 import shutil

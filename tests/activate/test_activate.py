@@ -1,4 +1,4 @@
-"""The commands of `python -m activate` against the sandbox's Mavera: what is sent, said and paid."""
+"""The commands of `python -m activate` against the sandbox's Mavera: requests, output and credits."""
 
 import json
 import re

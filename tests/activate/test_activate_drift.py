@@ -338,7 +338,7 @@ def test_what_another_project_made_can_be_let_be(office: Desk) -> None:
     assert "personas/their-job:all" not in office.ledger().entries()
 
 
-# --- what an earlier script made ---------------------------------------------------------------------
+# --- objects of an earlier script --------------------------------------------------------------------
 
 
 def test_an_earlier_scripts_persona_is_imported_after_its_match_was_shown(
