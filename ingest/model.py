@@ -77,7 +77,7 @@ class Remark(NamedTuple):
 
 
 def _untold(_get: Callable[[str], Any], _settings: Settings, scopes: str) -> Iterator[Remark]:
-    yield Remark("ok", f"{scopes}; rights to write are not told")
+    yield Remark("ok", f"{scopes}; write permissions are not reported")
 
 
 @dataclass(frozen=True)

@@ -277,6 +277,6 @@ def _forgotten(path: Path) -> Forgotten:
         return Forgotten(path)
     except ValueError:
         raise NotStartedError(
-            f"{path} is damaged, and says who asked to be forgotten: nothing is loaded without it. "
+            f"{path} is damaged. It lists forgotten people, so nothing is loaded without it. "
             "Bring back its last backup"
         ) from None

@@ -130,7 +130,7 @@ def test_its_people_are_withheld(ours: Ours) -> None:
 @pytest.mark.parametrize(
     ("key", "said"),
     [
-        ("acme-key-0001", ("ok", "1 of 1 scopes; rights to write are not told")),
+        ("acme-key-0001", ("ok", "1 of 1 scopes; write permissions are not reported")),
         ("acme-key-0002", ("fail", "401: ACME_API_KEY is wrong or revoked; make a new one")),
     ],
 )

@@ -202,7 +202,7 @@ def test_the_new_vendors_key_is_probed_and_its_people_are_withheld_and_forgotten
     # Mavera cannot be reached from here, so the doctor ends with 1.
     examined = json.loads(run(clone, surveys, "operate.doctor", "--json", code=1))
     said = [(check["state"], check["text"]) for check in examined["checks"] if check["name"] == "surveys"]
-    assert said == [("ok", "1 of 1 scopes; rights to write are not told")]
+    assert said == [("ok", "1 of 1 scopes; write permissions are not reported")]
 
     published = clone / "published" / "published.duckdb"
     ours = settings.Settings(

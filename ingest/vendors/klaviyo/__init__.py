@@ -131,7 +131,7 @@ def explain(error: RefusedError, settings: Settings) -> str | None:
 
 def tell(_get: Callable[[str], Any], settings: Settings, scopes: str) -> Iterator[Remark]:
     """Say when the configured revision ends: two years after its date."""
-    yield Remark("ok", f"{scopes}; rights to write are not told")
+    yield Remark("ok", f"{scopes}; write permissions are not reported")
     year, month, day = (int(part) for part in settings.klaviyo_revision.removesuffix(".pre").split("-"))
     left = date(year + REVISION_LIVES_YEARS, month, min(day, 28)) - settings.now().date()
     ends = f"retires in {left.days:,} days" if left.days >= 0 else f"retired {-left.days:,} days ago"

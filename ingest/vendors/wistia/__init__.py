@@ -104,7 +104,7 @@ def connect(settings: Settings, key: str) -> Vendor:
 def tell(get: Callable[[str], Any], settings: Settings, scopes: str) -> Iterator[Remark]:
     """Return the token's permissions and expiry, which the modern track reports."""
     if not reads.is_modern(settings.wistia_base_url):
-        yield Remark("ok", f"{scopes}; v1 is frozen, and tells no rights to write")
+        yield Remark("ok", f"{scopes}; v1 is frozen, and does not report write permissions")
         return
     token = get("token")
     rights = [right for right in token["scopes"] if not right.endswith(":read")]
