@@ -351,7 +351,7 @@ def _sent(sent: dict[str, Any]) -> str:
     return f"{', '.join([*done, str(counts['failed']) + ' failed']):<30} {sent['credits']:,} credits"
 
 
-# --- what to look at ---------------------------------------------------------------------------------
+# --- output ------------------------------------------------------------------------------------------
 
 
 def _rows(place: Place, query: str) -> list[tuple[Any, ...]]:

@@ -59,7 +59,7 @@ def contracts() -> dict[str, Contract]:
     return {name: Contract(columns, expected.get(name, ())) for name, columns in found.items()}
 
 
-# --- what is kept ------------------------------------------------------------------------------------
+# --- files -------------------------------------------------------------------------------------------
 
 
 def path_of(model: str) -> Path:
@@ -126,7 +126,7 @@ def _opened(text: str) -> Any:
     return json.loads(text) if text[:1] in {"{", "["} else text
 
 
-# --- what the report says ----------------------------------------------------------------------------
+# --- the report's text -------------------------------------------------------------------------------
 
 
 class _Said(HTMLParser):

@@ -383,7 +383,7 @@ def compare_script(seed: int, *, remembers: bool) -> tuple[h.Wrong, int]:
         return h.compare(wanted, case.account.standing()), len(wanted)
 
 
-# --- what is shown --------------------------------------------------------------------------------------
+# --- output ---------------------------------------------------------------------------------------------
 
 
 def sum_of(wrongs: Iterable[h.Wrong]) -> h.Wrong:

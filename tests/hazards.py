@@ -549,7 +549,7 @@ def _watch(ledger: Ledger, hazards: Hazards) -> None:
     sa.event.listen(_ENGINE, "before_cursor_execute", within)
 
 
-# --- what is wanted ----------------------------------------------------------------------------------
+# --- wanted records ----------------------------------------------------------------------------------
 
 WORKSPACE: Final = WORKSPACES[0].workspace_id
 
@@ -596,7 +596,7 @@ def record(kind: str, number: int, generation: int = 1, *, personas_behind: Sequ
     )
 
 
-# --- what became of it -------------------------------------------------------------------------------
+# --- results -----------------------------------------------------------------------------------------
 
 
 class Wrong(NamedTuple):

@@ -1,6 +1,6 @@
--- Rows beside those of small_warehouse.sql and small_rest.sql, for the columns that these leave empty or alike.
+-- Rows beside those of small_warehouse.sql and small_rest.sql, for columns that are empty or identical there.
 
--- SendGrid: every count of a day is another number. Eight days in the summer, so that a mean over seven differs from one over eight.
+-- SendGrid: every count of a day is a different number. Eight summer days, so that a mean over seven differs from one over eight.
 update raw_sendgrid.global_stats set
     processed = 109, deferred = 7, bounces = 4, bounce_drops = 3, blocks = 5, invalid_emails = 2, spam_reports = 1,
     spam_report_drops = 8, unsubscribes = 11, unsubscribe_drops = 12
@@ -36,14 +36,14 @@ insert into raw_sendgrid.group_suppressions (group_id, email, created_at) values
     (3, 'c4@example.com', '2026-01-04 10:00:00+00'), (3, 'nobody@example.com', '2026-01-04 11:00:00+00');
 insert into raw_sendgrid.contact_counts (measured_on, contact_count) values ('2026-01-02', 71);
 
--- A third group of contacts, in an industry of its own, who are customers and viewers as well.
+-- A third group of contacts, in a separate industry, who are customers and viewers as well.
 insert into raw_sendgrid.contacts (contact_id, email, first_name, updated_at, other)
     select
         concat('c', range), concat('p', range, '@example.com'), 'Ben', '2026-01-02 10:00:00+00',
         '{"custom_role": "sales", "custom_industry": "software"}'
     from range(51, 61);
 
--- A test judged by clicks, of which two versions of the text were sent, and a single send of four weeks before.
+-- A test judged by clicks, with two versions of the text, and a single send four weeks earlier.
 insert into raw_sendgrid.single_sends (id, name, status, is_abtest, abtest, send_at) values
     ('s4', 'Texts', 'triggered', true, '{"type": "content", "winner_criteria": "click"}', '2025-02-01 15:00:00+00'),
     ('s5', 'December', 'triggered', false, null, '2025-11-20 15:00:00+00');
@@ -57,8 +57,8 @@ insert into raw_sendgrid.single_send_stats
     (id, ab_variation, ab_phase, aggregation, requests, delivered, opens, unique_opens, clicks, unique_clicks) values
     ('s5', 'all', 'all', 'total', 45, 40, 31, 24, 4, 3);
 
--- Wistia: what a browser is, how often it loaded and played, and 45 more viewers of one media: 41 of them customers in Ohio who may be
--- mailed, four whom Klaviyo does not know. 40 see it nearly whole or whole in the evening on a phone, five in the morning at a desk.
+-- Wistia: browsers with their loads and plays, and 45 more viewers of one media: 41 of them customers in Ohio who may be mailed, four
+-- unknown to Klaviyo. 40 watch it (almost) completely in the evening on a phone, five in the morning on a desktop.
 update raw_wistia.visitors set
     load_count = 12, play_count = 7, created_at = '2025-12-01 10:00:00+00', last_active_at = '2026-01-03 10:00:00+00',
     user_agent_details = '{"browser": "Chrome", "platform": "Windows", "mobile": false}' where visitor_key = 'v1';
@@ -118,7 +118,7 @@ insert into raw_wistia.caption_cues (media_id, language, cue_number, started_sec
 insert into raw_wistia.media_stats_by_date (media_id, date, load_count, play_count, hours_watched) values
     ('m6', '2025-12-29', 70, 50, 1.25);
 
--- Klaviyo: the account, and what it says of people.
+-- Klaviyo: the account, and its data about people.
 insert into raw_klaviyo.accounts (id, timezone, preferred_currency, locale, industry, test_account) values
     ('acct1', 'America/Chicago', 'USD', 'en-US', 'Kitchenware', true);
 update raw_klaviyo.profiles set
@@ -163,7 +163,7 @@ insert into raw_klaviyo.segment_members (segment_id, profile_id, joined_group_at
     select 'e', concat('p', range), '2025-06-03 10:00:00+00' from range(40, 93);
 insert into raw_klaviyo.segment_counts (segment_id, measured_on, profile_count) values ('e', '2026-01-02', 90);
 
--- Orders: one in euros, one that is refunded in part, one that is cancelled, and what the week before brought.
+-- Orders: one in euros, one partly refunded, one cancelled, and those of the week before.
 insert into raw_klaviyo.metrics (id, name, integration) values
     ('REFUNDED', 'Refunded Order', '{"name": "Shop", "category": "Ecommerce"}'), ('CANCELLED', 'Cancelled Order', null);
 insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties, attributions) values
@@ -180,7 +180,7 @@ insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_prope
     ('k17', 'p3', 'REFUNDED', '2026-01-03 13:00:00+00', '{"$value": 5, "$value_currency": "USD", "OrderId": "o16"}', '[]'),
     ('k18', 'p56', 'PLACED', '2026-01-02 13:00:00+00', '{"$value": "a lot", "$value_currency": "USD"}', '[]');
 
--- Three products: of 110 customers 50 bought the first, 42 the second and 40 of them both; 63 the third.
+-- Three products: of 110 customers, 50 bought the first, 42 the second and 40 both; 63 bought the third.
 insert into raw_klaviyo.catalog_items (id, external_id, title, price, variants, published, created, updated) values
     ('$custom:::$default:::P1', 'P1', 'Kettle', 30, '[{"id": "$custom:::$default:::v2"}, {"id": "$custom:::$default:::v3"}]', true,
         '2025-01-02 10:00:00+00', '2025-01-03 10:00:00+00'),
@@ -202,8 +202,8 @@ insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_prope
     ('again', 'p1', 'ORDERED', '2025-11-20 12:00:00+00', '{"ProductID": "P1", "Name": "P1", "$value": 9, "$value_currency": "USD"}'),
     ('in euros', 'p3', 'ORDERED', '2025-11-21 12:00:00+00', '{"ProductID": "P1", "Name": "P1", "$value": 8, "$value_currency": "EUR"}');
 
--- E-mails that viewers of the tour open in the morning at a desk, one of them by a machine, and two that nobody can place: one tells no
--- device, the other comes from nowhere.
+-- E-mails that viewers of the tour open in the morning on a desktop, one of them by a machine, and two that cannot be placed: one has
+-- no device, the other no place.
 insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties)
     select concat('read ', range), concat('p', range), 'OPENED', '2026-01-02 12:30:00+00', '{"Client OS Family": "Windows"}'
     from range(51, 66);
@@ -213,7 +213,7 @@ insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_prope
     ('read anywhere', 'p98', 'OPENED', '2026-01-02 12:30:00+00', '{"Client OS Family": "Android"}'),
     ('read without a zone', 'p96', 'CLICKED', '2026-01-02 12:30:00+00', '{"Client OS Family": "Mac OS X"}');
 
--- A second sale, by e-mail to 60 and by text to 50, of whom as many click, but more who got the text buy.
+-- A second sale, by e-mail to 60 and by text to 50: as many of each click, but more recipients of the text buy.
 insert into raw_klaviyo.campaigns (id, channel, name, status, send_time, archived, created_at, scheduled_at, updated_at) values
     ('c4', 'email', 'Spring (e-mail)', 'Sent', '2025-12-10 08:00:00+00', true, '2025-12-01 08:00:00+00', '2025-12-02 08:00:00+00',
         '2025-12-03 08:00:00+00'),
@@ -246,7 +246,7 @@ insert into raw_klaviyo.campaign_values
         conversions, conversion_uniques, conversion_value) values
     ('c4', 'm4', 'email', '2025-12-20', 63, 60, 35, 6, 3, 2, 2, 23), ('c5', 'm5', 'sms', '2025-12-20', 52, 50, null, 4, 1, 16, 14, 249);
 
--- Three more messages of the first flow, 500 received each: one is clicked less, one opened less, one as the most are.
+-- Three more messages of the first flow, 500 received each: one is clicked less, one opened less, one is average.
 insert into raw_klaviyo.flow_actions (id, flow_id, definition)
     select concat('30', range), 'FLOW', '{"type": "send-email", "data": {"status": "live"}}' from range(1, 4);
 insert into raw_klaviyo.flow_messages (id, flow_action_id, channel, created, updated, definition)
@@ -267,8 +267,8 @@ insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_prope
     ) as deed(message, metric, count, moment), range(1, 501)
     where range <= count;
 
--- A second flow with one message, whose text was rewritten: 200 received it before, 60 of whom opened and 8 clicked it, and 150 after,
--- 90 of whom opened and 33 clicked it. Klaviyo tells more of both.
+-- A second flow with one message, whose text was rewritten: 200 received it before (60 opened and 8 clicked it), and 150 after (90
+-- opened and 33 clicked it). Klaviyo reports more of both.
 insert into raw_klaviyo.flows (id, name, status, archived, trigger_type, created, updated) values
     ('FLOW2', 'Welcome', 'live', true, 'Added to List', '2025-01-06 10:00:00+00', '2025-01-07 10:00:00+00');
 insert into raw_klaviyo.flow_actions (id, flow_id, definition) values
@@ -316,7 +316,7 @@ insert into raw_mavera.generations (id, title, app, output, usage, brand_voice, 
     ('text of M6', 'Rewritten', '{"id": "email-writer"}', 'Hello there', '{"credits_used": 14}', '{"id": "bv2"}',
         '2025-12-18 10:00:00+00', '2025-12-18 10:00:19+00');
 
--- Mavera: a persona that replaced one, one that failed, an analysis of drop-offs, follow-ups of leads, and what a voice is made of.
+-- Mavera: a persona that replaced one, one that failed, an analysis of drop-offs, follow-ups of leads, and the sources of a voice.
 insert into raw_mavera.ledger
     (entry_id, call_id, event, written_at, kind, record_key, job, action, facts, payload, credits_high) values
     (203, 'older top', 'begin', '2025-12-01T10:00:00+00:00', 'personas', 'clv-tiers:top', 'clv-tiers', 'create',
@@ -395,7 +395,7 @@ insert into raw_ops.runs (run_id, event, step, scope, happened_at, outcome, deta
     ('run6', 'begin', 'transform', null, '2026-01-07T06:06:00+00:00', null, null, null, null, null, null),
     ('run6', 'end', 'transform', null, '2026-01-07T06:06:30+00:00', 'well', null, 182, null, null, null);
 
--- An A/B test of too few messages, and actions that ask for an address, one of which is below the median of both.
+-- An A/B test with too few messages, and actions that ask for an address, one of which is below the median of both.
 insert into raw_sendgrid.single_sends (id, name, status, is_abtest, abtest, send_at) values
     ('s6', 'Few', 'triggered', true, '{"type": "subject", "winner_criteria": "open"}', '2025-03-01 15:00:00+00');
 insert into raw_sendgrid.single_send_variation_stats
@@ -405,7 +405,7 @@ insert into raw_wistia.media_stats (media_id, measured_on, load_count, play_coun
     ('m4', '2026-01-02', 11, 8, '[{"type": "Turnstile", "action_count": 80, "impression_count": 400}]'),
     ('m5', '2026-01-02', 13, 6, '[{"type": "Turnstile", "action_count": 1, "impression_count": 401}]');
 
--- What is gone from the lists of its vendor.
+-- Objects that are gone from their vendor's lists.
 insert into raw_sendgrid.lists (id, name, contact_count, gone_at) values ('l2', 'Gone list', 9, '2026-01-02 06:00:00+00');
 insert into raw_sendgrid.segments (id, name, contacts_count, gone_at) values ('g2', 'Gone segment', 8, '2026-01-02 06:00:00+00');
 insert into raw_sendgrid.unsubscribe_groups (id, name, unsubscribes, gone_at) values (4, 'Gone group', 7, '2026-01-02 06:00:00+00');
@@ -420,7 +420,7 @@ insert into raw_klaviyo.campaigns (id, channel, name, status, send_time, gone_at
 insert into raw_klaviyo.flows (id, name, status, archived, trigger_type, gone_at) values
     ('FLOW3', 'Gone flow', 'live', false, 'Metric', '2026-01-02 06:00:00+00');
 
--- What was asked before and is asked again, and a study that was refused before it stood.
+-- A question that was asked before and is asked again, and a study that was refused before it existed.
 insert into raw_mavera.ledger
     (entry_id, call_id, event, written_at, kind, record_key, job, action, facts, payload, credits_high) values
     (215, 'older edits', 'begin', '2025-12-20T11:10:00+00:00', 'analyses', 'drop-offs:m1', 'drop-offs', 'create', '{"media_name": "Media"}',
@@ -430,14 +430,14 @@ insert into raw_mavera.ledger (entry_id, call_id, event, written_at, state, remo
     (216, 'older edits', 'end', '2025-12-20T11:10:40+00:00', 'done', 'msg0', 't2', 29, 'answer', null, '{"content": "Cut more."}'),
     (218, 'refused study', 'end', '2026-01-02T11:40:03+00:00', 'failed', null, null, 0, 'none', '422: no persona', null);
 
--- Somebody with two profiles, one of which may not be mailed, a segment of nobody, and a prediction for a profile that is not there.
+-- A person with two profiles, one of which may not be mailed, a segment without members, and a prediction for a missing profile.
 insert into raw_klaviyo.profiles (id, email, location, created, updated, subscriptions) values
     ('p111', 'P72@example.com', '{"country": "CA"}', '2025-01-11 10:00:00+00', '2025-01-12 10:00:00+00',
         '{"email": {"marketing": {"can_receive_email_marketing": true, "consent": "UNSUBSCRIBED", "suppression": []}}}');
 insert into raw_klaviyo.segments (id, name, created, updated) values ('h', 'Nobody', '2025-07-01 10:00:00+00', '2025-07-02 10:00:00+00');
 insert into raw_klaviyo.predictive_analytics (profile_id, measured_on, predicted_clv) values ('missing', '2026-01-02', 500);
 
--- A week before the last day of mail; a product of few buyers; views at both edges of the year that habits are read in.
+-- A week before the last day of mail; a product with few buyers; views at both edges of the year of reading habits.
 insert into raw_sendgrid.global_stats (date, requests, delivered, opens, unique_opens, clicks, unique_clicks) values
     ('2025-12-26', 150, 140, 85, 70, 14, 11);
 insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties)
@@ -447,7 +447,7 @@ insert into raw_wistia.events (event_key, visitor_key, media_id, media_name, per
     ('a year ago', 'w10', 'm7', 'Recipe', 0.2, null, 'US', 'Ohio', '2025-01-03 12:00:00+00'),
     ('not yet a year ago', 'w11', 'm7', 'Recipe', 0.2, null, 'US', 'Ohio', '2025-01-04 12:00:00+00');
 
--- Days of a media and of a single send that are listed no more, and what the media said.
+-- Days of a media and of a single send that are no longer listed, and the media's captions.
 insert into raw_wistia.media_stats_by_date (media_id, date, load_count, play_count, hours_watched) values
     ('m9', '2025-12-30', 8, 3, 0.125);
 insert into raw_sendgrid.single_send_daily_stats (id, date, delivered, opens, unique_opens) values ('s9', '2025-12-30', 12, 8, 7);

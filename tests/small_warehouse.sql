@@ -1,6 +1,6 @@
 -- Raw rows whose marts can be counted by hand.
 
--- Two e-mail days. Of 100 unique opens 45 are on phones, 15 on tablets, 30 on desktops, 10 in webmail.
+-- Two e-mail days. Of 100 unique opens, 45 are on phones, 15 on tablets, 30 on desktops, 10 in webmail.
 insert into raw_sendgrid.global_stats (date, requests, delivered, opens, unique_opens, clicks, unique_clicks) values
     ('2026-01-01', 110, 100, 90, 60, 9, 6),
     ('2026-01-02', 0, 0, 50, 40, 2, 2);
@@ -23,7 +23,7 @@ insert into raw_sendgrid.single_send_stats
     (id, ab_variation, ab_phase, aggregation, delivered, opens, unique_opens, clicks, unique_clicks) values
     ('s1', 'all', 'all', 'total', 80, 60, 40, 5, 4);
 
--- An A/B test: of 100 each in the test phase 60 open the one and 40 the other, which went to the rest all the same.
+-- An A/B test: of 100 each in the test phase, 60 open the first and 40 the second, which went to the rest all the same.
 insert into raw_sendgrid.single_sends (id, name, status, is_abtest, abtest, send_at) values
     ('s3', 'Subjects', 'triggered', true, '{"type": "subject", "winner_criteria": "open"}', '2025-01-01 15:00:00+00');
 insert into raw_sendgrid.single_send_variation_stats
@@ -37,11 +37,11 @@ insert into raw_sendgrid.single_send_details (id, subject, ab_test) values
 insert into raw_sendgrid.single_send_daily_stats (id, date, delivered, opens, unique_opens) values
     ('s1', '2026-01-01', 80, 40, 30), ('s1', '2026-01-03', 0, 20, 15);
 
--- An automation of two steps, of which the second is opened by half as many.
+-- An automation of two steps; the second is opened by half as many.
 insert into raw_sendgrid.automation_stats (id, step_id, aggregation, delivered, unique_opens, unique_clicks) values
     ('w', 'all', 'total', 80, 30, 4), ('w', 'first', 'total', 40, 20, 3), ('w', 'second', 'total', 40, 10, 1);
 
--- Ada bounced twice and was reported invalid, c2 has left all mail, c3 one sort of it, a stranger was blocked for once.
+-- Ada bounced twice and was reported invalid, c2 has left all mail, c3 one type of it, a stranger was blocked once.
 insert into raw_sendgrid.suppressions (list, email, created, status) values
     ('bounces', 'Ada@example.com', '2026-01-01 10:00:00+00', '5.1.1'),
     ('bounces', 'ada@example.com', '2026-01-02 10:00:00+00', ''),
@@ -53,7 +53,7 @@ insert into raw_sendgrid.unsubscribe_groups (id, name, is_default, unsubscribes)
 insert into raw_sendgrid.group_suppressions (group_id, email, created_at) values
     (1, 'c3@example.com', '2026-01-01 10:00:00+00');
 
--- Of 50 contacts 30 are in sales and retail, spelled in two ways, 12 in marketing and retail, 8 state no industry.
+-- Of 50 contacts, 30 are in sales and retail (spelled in two ways), 12 in marketing and retail, 8 have no industry.
 insert into raw_sendgrid.contacts (contact_id, email, first_name, updated_at, other)
     select
         'c' || range, case range when 1 then ' Ada@Example.com' else 'c' || range || '@example.com' end, 'Ada',
@@ -71,7 +71,7 @@ insert into raw_sendgrid.lists (id, name, contact_count) values ('l1', 'Everybod
 insert into raw_sendgrid.segments (id, name, contacts_count, status) values
     ('g1', 'Sales', 30, '{"query_validation": "INVALID"}');
 
--- One viewer of each cluster. v1 comes back to m1, which stays one media; v4 is Ada's second browser.
+-- One viewer of each cluster. v1 returns to m1, which remains one media; v4 is Ada's second browser.
 insert into raw_wistia.medias (hashed_id, name, type)
     select 'm' || range, 'Media ' || range, 'Video' from range(1, 6);
 insert into raw_wistia.visitors (visitor_key, visitor_identity) values
@@ -94,8 +94,8 @@ insert into raw_wistia.media_stats (media_id, measured_on, play_count) values
     ('m1', '2026-01-01', 4),
     ('m1', '2026-01-02', 6);
 
--- Of 100 plays of m1 (8 s) 60 leave between 2 and 4 s, the last 20 with its end; m2 (2,000 s) loses them in one cell
--- of 2 s. The curve of the day before no longer counts.
+-- Of 100 plays of m1 (8 s), 60 leave between 2 and 4 s, the last 20 at its end; m2 (2,000 s) loses them in one cell of 2 s. The curve
+-- of the day before no longer counts.
 update raw_wistia.medias set duration = case hashed_id when 'm1' then 8 when 'm2' then 2000 end;
 insert into raw_wistia.media_engagement (media_id, measured_on, engagement_data, rewatch_data) values
     ('m1', '2026-01-01', '[9, 0, 0, 0, 0, 0, 0, 0]', '[]'),
@@ -107,7 +107,7 @@ insert into raw_wistia.captions (media_id, language, text) values
 insert into raw_wistia.caption_cues (media_id, language, cue_number, started_seconds, ended_seconds, text) values
     ('m1', 'eng', 1, 0, 3, 'Welcome.'), ('m1', 'eng', 2, 3, 8, 'Our sponsors.');
 
--- The call to action of m1 (at 6 of its 8 s) is taken 2 times of 100, that of m2 8 times; their median is 5 of 100.
+-- The call to action of m1 (at 6 of its 8 s) has 2 actions per 100, that of m2 has 8; their median is 5 per 100.
 update raw_wistia.media_stats set actions = '[{"type": "Call to Action", "action_count": 2, "impression_count": 100}]'
     where media_id = 'm1' and measured_on = '2026-01-02';
 insert into raw_wistia.media_stats (media_id, measured_on, actions) values
@@ -120,7 +120,7 @@ insert into raw_wistia.projects (id, hashed_id, name, media_count) values (1, 'f
 update raw_wistia.medias set project = '{"id": 1, "hashedId": "f1", "name": "Cooking"}' where hashed_id = 'm1';
 update raw_wistia.medias set folder = '{"id": 1, "hashed_id": "f1", "name": "Cooking"}' where hashed_id = 'm2';
 
--- The account served one day more than its medias did.
+-- The account has one more day than its medias.
 insert into raw_wistia.media_stats_by_date (media_id, date, load_count, play_count, hours_watched) values
     ('m1', '2026-01-01', 9, 4, 0.5),
     ('m1', '2026-01-02', 5, 2, 0.25),
@@ -128,7 +128,7 @@ insert into raw_wistia.media_stats_by_date (media_id, date, load_count, play_cou
 insert into raw_wistia.account_stats_by_date (date, load_count, play_count, hours_watched) values
     ('2026-01-02', 20, 5, 1), ('2026-01-03', 1, 0, 0);
 
--- 100 customers worth 1 to 100, the dearest least likely to leave, and 10 of whom nothing is expected.
+-- 100 customers worth 1 to 100, the most valuable least likely to leave, and 10 without predictions.
 insert into raw_klaviyo.profiles (id, email, location, subscriptions)
     select
         'p' || range,
@@ -142,7 +142,7 @@ insert into raw_klaviyo.predictive_analytics
 insert into raw_klaviyo.predictive_analytics (profile_id, measured_on)
     select 'p' || range, '2026-01-02' from range(101, 111);
 
--- Readers and Buyers share 40 of 45, Fans are all Readers, the Board is too small to be told.
+-- Readers and Buyers share 40 of 45, Fans are all Readers, the Board is too small to be named.
 insert into raw_klaviyo.segments (id, name) values
     ('a', 'Readers'), ('b', 'Buyers'), ('c', 'Fans'), ('d', 'Board');
 insert into raw_klaviyo.segment_members (segment_id, profile_id)
@@ -159,8 +159,8 @@ insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_prope
     ('k2', 'p1', 'PLACED', '2026-01-01 10:00:00+00', '{"$value": 10, "$value_currency": "USD"}'),
     ('k3', 'p2', null, '2026-01-01 10:00:00+00', '{"$value": ""}');
 
--- Four messages with one trigger, 500 received each. Opened and clicked of them: 200 and 50, 200 and 50, 160 and 50 (exactly a
--- fifth under the median in opens), 100 and 20. The last brought one order of 25 dollars; its text was written and put in.
+-- Four messages with one trigger, 500 received each. Opened and clicked: 200 and 50, 200 and 50, 160 and 50 (exactly a fifth below the
+-- median in opens), 100 and 20. The last brought one order of 25 dollars; its text was rewritten and put in place.
 insert into raw_klaviyo.metrics (id, name) values
     ('RECEIVED', 'Received Email'), ('OPENED', 'Opened Email'), ('CLICKED', 'Clicked Email');
 insert into raw_klaviyo.flows (id, name, status, archived, trigger_type) values
@@ -207,7 +207,7 @@ insert into raw_mavera.ledger
 insert into raw_mavera.ledger (entry_id, call_id, event, written_at, state, remote_id, credits) values
     (102, 'rewrite', 'end', '2026-01-06T10:00:09+00:00', 'done', 'text of M4', 15);
 
--- A sale by e-mail to 50, of whom 5 click, and one buys for 19.90, and a day later by text to 40, of whom 12 click.
+-- A sale by e-mail to 50, of whom 5 click and one buys for 19.90, and a day later by text to 40, of whom 12 click.
 insert into raw_klaviyo.metrics (id, name) values
     ('RECEIVED SMS', 'Received SMS'), ('CLICKED SMS', 'Clicked SMS');
 insert into raw_klaviyo.campaigns (id, channel, name, status, send_time) values
@@ -237,7 +237,7 @@ insert into raw_klaviyo.lists (id, name, opt_in_process) values ('L', 'Letter', 
 insert into raw_klaviyo.list_members (list_id, profile_id)
     select 'L', concat('p', range) from range(41, 61);
 
--- A persona that stands, an analysis that was answered, a call of which nobody knows how it ended.
+-- An existing persona, an answered analysis, and a call with an unknown outcome.
 insert into raw_mavera.personas (id, name, description, is_custom) values
     ('base', 'Base', 'base', false),
     ('x1', 'Top', 'words', true);
@@ -255,7 +255,7 @@ insert into raw_mavera.ledger (entry_id, call_id, event, written_at, state, remo
     (2, 'c1', 'end', '2026-01-02T10:00:01+00:00', 'done', 'x1', null, 300),
     (4, 'c2', 'end', '2026-01-02T10:00:03+00:00', 'done', 'msg1', 't1', 20);
 
--- A study of two respondents whose second question came back without sums, one still at work, and one of somebody else.
+-- A study of two respondents whose second question has no aggregates, one still in progress, and one of another sender.
 insert into raw_mavera.focus_groups (id, name, status, usage, results) values
     ('fg1', 'Pair', 'COMPLETED', '{"credits_used": 70}', '{"questions": [
         {"question_id": "q_1", "order": 1, "type": "NPS", "question": "Recommend?",
@@ -277,7 +277,7 @@ insert into raw_mavera.ledger (entry_id, call_id, event, written_at, state, remo
     (7, 'c4', 'end', '2026-01-02T10:00:06+00:00', 'waiting', 'fg1', 200),
     (8, 'c4', 'end', '2026-01-02T10:02:06+00:00', 'done', 'fg1', 70);
 
--- A brand voice that a later one replaced, that one, and one of somebody else that is not made yet.
+-- A brand voice that a later one replaced, that later one, and an unfinished one of another sender.
 insert into raw_mavera.brand_voices (id, label, status, voice_summary, tone, vocabulary) values
     ('bv1', 'Videos', 'completed', 'Old.', null, null),
     ('bv2', 'Videos', 'READY', 'Warm.', '{"adjectives": ["warm", "brief"]}', '{"preferred_terms": ["kettle"]}'),
@@ -292,7 +292,7 @@ insert into raw_mavera.ledger (entry_id, call_id, event, written_at, state, remo
     (10, 'c5', 'end', '2026-01-02T10:00:08+00:00', 'done', 'bv1', 50),
     (12, 'c6', 'end', '2026-02-02T10:00:08+00:00', 'done', 'bv2', 50);
 
--- A text as Mavera's guide spells it, and one whose app was at work when it was listed.
+-- A text in the spelling of Mavera's guide, and one whose app was still working when it was listed.
 insert into raw_mavera.generations (id, title, app, markdown, output, usage) values
     ('gen1', 'Follow-up', '"email_writer"', 'Dear viewer', null, '{"credits_used": 12}'),
     ('gen2', 'Follow-up', '{"id": "email-writer"}', null, ' ', null);

@@ -452,7 +452,7 @@ def campaign_values(world: World, asked: Attributes, url: str) -> str:
     return _values_of("campaign-values-report", url, asked, by, rows)
 
 
-# --- what both have in common ---------------------------------------------------------------------------
+# --- shared by both -------------------------------------------------------------------------------------
 
 
 def _values_asked_of(

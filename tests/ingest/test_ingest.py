@@ -447,7 +447,7 @@ def packages(machine: Machine) -> int:
     return sum(machine.rows(f"select count(*) from {schema}._dlt_loads")[0][0] for schema in schemas)
 
 
-# --- what comes in -----------------------------------------------------------------------------------
+# --- loaded rows -------------------------------------------------------------------------------------
 
 
 def test_raw_is_the_world_and_a_second_run_adds_nothing(

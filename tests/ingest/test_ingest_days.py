@@ -343,7 +343,7 @@ def test_words_of_a_vendor_that_no_database_takes_end_no_other_load(
     assert not differences(machine, worlds[TODAY], "raw_wistia")
 
 
-# --- what it says when it cannot ---------------------------------------------------------------------
+# --- messages of failures ----------------------------------------------------------------------------
 
 
 def test_a_wrong_key_is_said_once_and_leaves_the_other_sources(machine: Machine, sandbox: Sandbox) -> None:

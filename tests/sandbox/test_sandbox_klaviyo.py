@@ -193,7 +193,7 @@ def test_a_repeated_page_is_the_one_before(world):
     assert repeated["links"]["next"] == first["links"]["next"]
 
 
-# --- what rows look like ----------------------------------------------------------------------------------
+# --- rows -------------------------------------------------------------------------------------------------
 
 
 def test_an_event_has_a_blank_in_its_time(klaviyo, world):

@@ -14,7 +14,7 @@ from tests.sandbox.test_sandbox_klaviyo import Klaviyo, column
 klaviyo = shared.klaviyo
 world = shared.world
 
-# --- what is computed on request --------------------------------------------------------------------------
+# --- reports ----------------------------------------------------------------------------------------------
 
 
 RANGE = ["greater-or-equal(datetime,2026-09-15T00:00:00)", "less-than(datetime,2026-11-21T00:00:00Z)"]

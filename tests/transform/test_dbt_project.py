@@ -33,7 +33,7 @@ ENGINE = re.compile(
 Node = Mapping[str, Any]
 
 
-# --- what is written in the project ------------------------------------------------------------------
+# --- the project's files -----------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_every_threshold_is_used_and_no_other_is(manifest: Mapping[str, Any]) ->
     assert set(re.findall(r"var\('(\w+)'", code)) == written
 
 
-# --- what comes out ----------------------------------------------------------------------------------
+# --- results -----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
