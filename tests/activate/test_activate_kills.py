@@ -48,6 +48,11 @@ def kill_during(environment: dict[str, str], sandbox: Sandbox, chance: random.Ra
     return process.wait() == -signal.SIGKILL
 
 
+def charged(ledger: opening.Ledger) -> int:
+    """What the ledger counts, without calls that died on their way: those count until a person decides."""
+    return ledger.spent() - sum(call.credits or 0 for call in ledger.written_off())
+
+
 @pytest.mark.parametrize("seed", range(2))
 def test_a_run_killed_again_and_again_pays_for_each_record_once(seed: int, tmp_path: Path) -> None:
     chance = random.Random(seed)
@@ -72,7 +77,7 @@ def test_a_run_killed_again_and_again_pays_for_each_record_once(seed: int, tmp_p
         assert killed == KILLS
         assert activation.references(url) == Counter(wanted)
         ledger = opening.connect(environment["LEDGER_URL"], environment["MAVERA_BASE_URL"])
-        assert ledger.spent() == sandbox.mavera.summary()["credits_spent"]
+        assert charged(ledger) == sandbox.mavera.summary()["credits_spent"]
         assert {entry.state for entry in ledger.entries().values()} == {"done"}
 
 
@@ -94,5 +99,5 @@ def test_what_is_killed_while_mavera_works_on_it_is_paid_once(tmp_path: Path) ->
         assert last.returncode == 0, last.stdout + last.stderr
         assert activation.references(url) == Counter(row["record_key"] for row in (*rows, *studies, *voices))
         ledger = opening.connect(environment["LEDGER_URL"], environment["MAVERA_BASE_URL"])
-        assert ledger.spent() == sandbox.mavera.summary()["credits_spent"]
+        assert charged(ledger) == sandbox.mavera.summary()["credits_spent"]
         assert {entry.state for entry in ledger.entries().values()} == {"done"}

@@ -158,6 +158,7 @@ def run(project: Path, url: str, *arguments: str, code: int = 0) -> str:
             "PATH": "/usr/bin:/bin",
             "DO_NOT_TRACK": "1",
             "RUNTIME__DLTHUB_TELEMETRY": "false",
+            "WAREHOUSE_PATH": str(project / "data" / "warehouse.duckdb"),
             "MAVERA_API_KEY": "mvra_live_nobody_calls_with_this_one",
             "MAVERA_WORKSPACE_ID": "ws_mine",
             "SURVEYS_API_KEY": "survey-key",
