@@ -2,12 +2,14 @@
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -56,6 +58,13 @@ def dbt(warehouse: Path, target: Path, *arguments: str) -> None:
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
     _parsed[:] = [parsed]
+
+
+def parsed(folder: Path) -> Mapping[str, Any]:
+    """Return the project's manifest as dbt writes it, parsed below `folder`."""
+    dbt(folder / "warehouse.duckdb", folder, "parse")
+    manifest: Mapping[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    return manifest
 
 
 def create_raw(warehouse: Path) -> None:

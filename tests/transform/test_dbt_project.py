@@ -18,7 +18,7 @@ import yaml
 
 from privacy import pseudonyms
 from tests import activation
-from tests.small import PROJECT, create_raw, dbt
+from tests.small import PROJECT, create_raw, dbt, parsed
 from transform import build as transform
 from transform import docs, publish
 
@@ -38,10 +38,7 @@ Node = Mapping[str, Any]
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
-    folder = tmp_path_factory.mktemp("parsed")
-    dbt(folder / "warehouse.duckdb", folder, "parse")
-    read: Mapping[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    return read
+    return parsed(tmp_path_factory.mktemp("parsed"))
 
 
 @pytest.fixture(scope="module")

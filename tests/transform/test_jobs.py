@@ -1,6 +1,5 @@
 """The jobs: the declarations in each folder, and their table in docs/jobs.md."""
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
@@ -14,7 +13,7 @@ from activate.records import JOBS as FOLDER
 from activate.records import words_of
 from common import settings
 from privacy.firewall import DECLARABLE
-from tests.small import PROJECT, dbt
+from tests.small import PROJECT, parsed
 
 VARS: Mapping[str, Any] = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
 JOBS: Mapping[str, Any] = VARS["jobs"]
@@ -47,10 +46,7 @@ def table() -> dict[str, Row]:
 
 @pytest.fixture(scope="module")
 def manifest(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
-    folder = tmp_path_factory.mktemp("parsed")
-    dbt(folder / "warehouse.duckdb", folder, "parse")
-    read: Mapping[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-    return read
+    return parsed(tmp_path_factory.mktemp("parsed"))
 
 
 def model_of(job: str, kind: str) -> str:
