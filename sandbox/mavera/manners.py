@@ -26,6 +26,8 @@ MANNERS: Final[Mapping[str, str]] = {
     "short-names": "names, labels and titles are cut after 12 characters",
     "cut-names": "names, labels and titles are cut after 12 characters, with an ellipsis",
     "short-texts": "descriptions and messages are cut after 40 characters",
+    "short-listed-texts": "lists cut descriptions after 40 characters; single objects show all of it",
+    "personas-by-list-only": "a persona cannot be read by its id: 404, as nothing documents it",
     "flat-texts": "texts are one line",
     "escaped-texts": "texts are escaped as in HTML",
     "other-states": "what is finished is ARCHIVED",
@@ -58,6 +60,8 @@ def shown(manners: Collection[str], method: str, path: str, content: bytes) -> b
         body["content"] = ""
     if "short-lists" in manners and isinstance(body.get("data"), list):
         body = {"object": "list", "data": _first_rows(body["data"]), "has_more": False}
+    if "short-listed-texts" in manners and isinstance(body.get("data"), list):
+        body["data"] = [_shortened(row) for row in body["data"]]
     if path != "/generation-apps":  # an app's inputs have a different kind of name
         body = _changed(body, manners)
     if "other-list-key" in manners and isinstance(body.get("data"), list):
@@ -75,6 +79,12 @@ def _first_rows(rows: list[Row]) -> list[Row]:
         if own <= LIST_ROWS:
             kept.append(row)
     return kept
+
+
+def _shortened(row: Row) -> Row:
+    """Cut the description of a listed object, as lists do that show a preview."""
+    text = str(row.get("description") or "")
+    return row | {"description": f"{text[:TEXT_CHARACTERS]}…"} if len(text) > TEXT_CHARACTERS else row
 
 
 def _changed(value: Any, manners: Collection[str]) -> Any:

@@ -104,28 +104,14 @@ class Personas:
 
     async def _get(self, request: Request) -> Response:
         persona_id = request.path_params["id"]
+        if "personas-by-list-only" in self._account.manners:
+            raise Refusal(404, message="There is no such persona.")
         return JSONResponse(base_persona(persona_id) or self._account.load("persona", persona_id))
 
     async def _create(self, request: Request) -> Response:
         sent = await body_of(request)
         self._require_fields(sent)
-        defaults = {"pipeline_type": "north_star", "type": "B2C", "description": "As Mavera imagines it."}
-        fields = defaults | self._fields(sent)
-        now = self._account.now()
-        persona: Row = {
-            "id": new_cuid(now),
-            "object": "custom_persona",
-            "name": fields["name"],
-            "category": "Custom",
-            "description": fields["description"],
-            "pipeline_type": fields["pipeline_type"],
-            "type": fields["type"],
-            "is_custom": True,
-            "is_expert": False,
-            "created_at": int(now.timestamp()),
-            "credits_charged": self._account.persona_credits,
-            "details": imagined(fields["name"]) | details_of(fields),
-        }
+        persona = made(self._account, self._fields(sent))
         with self._account.charged(persona["id"], self._account.persona_credits, WORKSPACES[0].workspace_id):
             self._account.save("persona", persona)
         return JSONResponse(persona, 201)
@@ -170,6 +156,34 @@ class Personas:
             if reason := wrong_with(field, value):
                 raise invalid(field, reason)
         return known
+
+
+def made(account: Account, given: Row) -> Row:
+    """Return a new custom persona with these fields; it is not saved yet."""
+    defaults = {"pipeline_type": "north_star", "type": "B2C", "description": "As Mavera imagines it."}
+    fields, now = defaults | given, account.now()
+    return {
+        "id": new_cuid(now),
+        "object": "custom_persona",
+        "name": fields["name"],
+        "category": "Custom",
+        "description": fields["description"],
+        "pipeline_type": fields["pipeline_type"],
+        "type": fields["type"],
+        "is_custom": True,
+        "is_expert": False,
+        "created_at": int(now.timestamp()),
+        "credits_charged": account.persona_credits,
+        "details": imagined(fields["name"]) | details_of(fields),
+    }
+
+
+def made_by_hand(account: Account, name: str, description: str) -> str:
+    """Let a person make a persona on Mavera's own pages, free here; return its id."""
+    persona = made(account, {"name": name, "description": description})
+    with account.state:
+        account.save("persona", persona)
+    return str(persona["id"])
 
 
 def base_persona(persona_id: str) -> Row | None:

@@ -301,6 +301,7 @@ def test_a_list_that_lags_proves_nothing(account: Account) -> None:
 REFORMATTED = [
     {"flat-texts"},
     {"escaped-texts"},
+    {"short-listed-texts", "personas-by-list-only"},
     {"short-names", "short-texts"},
     {"cut-names", "short-texts", "escaped-texts", "flat-texts"},
     {"short-names", "short-texts", "mute-threads"},

@@ -12,6 +12,7 @@ import requests
 
 from sandbox.mavera import EXPIRED_KEY, KEY, REVOKED_KEY
 from sandbox.mavera.account import PLANS
+from sandbox.mavera.personas import made_by_hand
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
 
@@ -153,6 +154,27 @@ def test_an_update_changes_what_was_sent_and_costs_nothing(sandbox: Sandbox, mav
     }
     assert updated["credits_charged"] == 300  # its original price
     assert sandbox.mavera.summary()["credits_spent"] == 300
+
+
+def test_a_script_that_edits_what_a_list_shows_loses_the_rest_of_a_description(
+    sandbox: Sandbox, mavera: Client
+):
+    text = "Maria runs the night shift of three clinics.\n\nShe reads before six, on her phone."
+    persona = made_by_hand(sandbox.mavera, "Maria", text)
+    sandbox.mavera.manners = {"short-listed-texts"}
+    assert mavera.get(f"/personas/{persona}").json()["description"] == text
+    (listed,) = (row for row in mavera.everything("/personas") if row["id"] == persona)
+    assert listed["description"] == f"{text[:40]}…"
+    mavera.patch(f"/personas/{persona}", json={"description": listed["description"] + " 820 customers."})
+    assert "before six" not in mavera.get(f"/personas/{persona}").json()["description"]
+
+
+def test_a_persona_may_be_readable_in_the_list_alone(sandbox: Sandbox, mavera: Client):
+    persona = made_by_hand(sandbox.mavera, "Maria", "Runs the night shift.")
+    sandbox.mavera.manners = {"personas-by-list-only"}
+    assert mavera.get(f"/personas/{persona}").status_code == 404
+    assert persona in {row["id"] for row in mavera.everything("/personas")}
+    assert mavera.patch(f"/personas/{persona}", json={"name": "Maria N."}).json()["name"] == "Maria N."
 
 
 def test_base_personas_can_be_read_not_changed(refusing: Client):
