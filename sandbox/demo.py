@@ -13,6 +13,7 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -29,6 +30,7 @@ from common import settings, terminal
 BUILD = settings.ROOT / "build"
 CREDIT_BUDGET = 10_000
 ORPHAN_SECONDS = 10
+FOUND_WIDTH = 30  # of a column of the table of jobs; longer findings go on in the next line
 # Results: columns of marts.rpt_job_results without their _count suffix, with singular and plural.
 CAME_BACK = {
     "persona": ("persona", "personas"),
@@ -365,7 +367,7 @@ def _count(place: Place, table: str) -> int:
 
 def _say_each_job(place: Place) -> None:
     """Print a line per job: its findings, requests sent with their credits, and results."""
-    typer.echo(f"\n{'job':<19}{'found':<37}{'sent':<10}came back")
+    typer.echo(f"\n{'job':<18}{'found':<{FOUND_WIDTH}}{'sent':<10}came back")
     for job, finding, is_enabled, standing, credits_spent, *answers in _rows(
         place,
         "select job, finding, is_enabled, standing_count, credits,"
@@ -377,7 +379,10 @@ def _say_each_job(place: Place) -> None:
             for count, (one, many) in zip(answers, CAME_BACK.values(), strict=True)
             if count
         ]
-        typer.echo(f"{job:<19}{finding or '-':<37}{sent:<10}{', '.join(back) or '-'}")
+        first, *more = textwrap.wrap(finding or "-", FOUND_WIDTH - 2)
+        typer.echo(f"{job:<18}{first:<{FOUND_WIDTH}}{sent:<10}{', '.join(back) or '-'}")
+        for line in more:
+            typer.echo(f"{'':<18}{line}")
     typer.echo("sent: objects in Mavera, credits")
 
 

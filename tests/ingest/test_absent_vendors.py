@@ -26,7 +26,7 @@ JOBS = {
 }
 # Signs of a sentence without data: a slot without its number, a part of nothing.
 HOLLOW = re.compile(
-    r"\bof 0\b|(?<=\w)  +(?=\w)|(?<=[a-z]) %|\(\)|\bNone\b|\b[Nn]a[Nn]\b|\b[Nn](?:ull|ULL)\b|: \."
+    r"\bof 0\b|(?<=\w)  +(?=\w)|(?<=[a-z]) %|\(\)|\bNone\b(?! of)|\b[Nn]a[Nn]\b|\b[Nn](?:ull|ULL)\b|: \."
 )
 NOBODY = re.compile(r"(?<![\d.])0\s?%")  # only allowed if measured
 # Words that require another vendor's data.
@@ -108,7 +108,7 @@ def test_each_job_finds_something_or_says_which_key_is_missing(part: Part) -> No
     for vendor, jobs in JOBS.items():
         for job in jobs:
             finding = part.findings[job]
-            assert (finding == f"no {NAMES[vendor]} key") == (vendor not in part.vendors), job
+            assert (finding == f"No {NAMES[vendor]} key") == (vendor not in part.vendors), job
             assert HOLLOW.findall(finding) == [], finding
     if "wistia" in part.vendors:
         assert "consent unknown" in part.findings["viewer-follow-ups"]

@@ -739,7 +739,7 @@ def test_a_sale_by_mail_and_by_text_is_compared_by_clicks_and_conversions(
         ],
     }
     found = small.execute("select finding from marts.rpt_job_findings where job = 'channel-pairs'").fetchall()
-    assert found == [("texts win 1 of 1 pairs, e-mails 0",)]
+    assert found == [("Text messages beat e-mail in 1 of 1 campaign pair; e-mail in none",)]
     lists = small.execute(
         "select list_name, member_count, email_reachable_count, sms_reachable_count from marts.dim_lists"
     ).fetchall()
@@ -831,12 +831,12 @@ def test_each_job_has_one_row_of_what_it_found_sent_and_got_back(small: duckdb.D
         " from marts.rpt_job_results where credits > 0 order by job_number"
     ).fetchall()
     assert results == [
-        ("brand-voice", "1 transcript, 3 words in all", 1, 100, 0, 1, 0, 0, 0),
-        ("viewer-follow-ups", "no leads yet", 2, 23, 0, 0, 0, 0, 2),
-        ("clv-tiers", "the top tier holds 36% of value", 1, 300, 1, 0, 0, 0, 0),
-        ("flow-rewrites", "1 of 4 messages of flows lag", 1, 15, 0, 0, 0, 0, 1),
-        ("segment-overlap", "1 near duplicate, 3 within another", 1, 20, 0, 0, 1, 0, 0),
-        ("product-affinity", "no two products have enough buyers to be judged", 1, 70, 0, 0, 0, 3, 0),
+        ("brand-voice", "1 video has a transcript of 3 words", 1, 100, 0, 1, 0, 0, 0),
+        ("viewer-follow-ups", "No leads yet", 2, 23, 0, 0, 0, 0, 2),
+        ("clv-tiers", "The top tier holds 36% of the predicted value", 1, 300, 1, 0, 0, 0, 0),
+        ("flow-rewrites", "1 of 4 compared flow messages lags behind", 1, 15, 0, 0, 0, 0, 1),
+        ("segment-overlap", "1 pair of segments is nearly the same; 3 within another", 1, 20, 0, 0, 1, 0, 0),
+        ("product-affinity", "No two products have enough buyers to be judged", 1, 70, 0, 0, 0, 3, 0),
     ]
 
 

@@ -3,6 +3,6 @@ select
     '[[ vendor ]]' as vendor,
     coalesce(
         case when count(*) > 0 then {{ one_or_many('count(*)', '[[ thing ]]', '[[ thing ]]s') }} end,
-        'no [[ thing ]]s yet'
+        'No [[ thing ]]s yet'
     ) as finding
 from {{ ref('[[ mart ]]') }}

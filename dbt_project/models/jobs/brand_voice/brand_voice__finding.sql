@@ -1,9 +1,11 @@
 select
     'wistia' as vendor,
     coalesce(
-        case when count(*) > 0 then
-            concat({{ one_or_many('count(*)', 'transcript', 'transcripts') }}, ', ', {{ one_or_many('coalesce(sum(word_count), 0)', 'word', 'words') }}, ' in all')
+        case when count(*) > 0 then concat(
+            {{ one_or_many('count(*)', 'video has a transcript', 'videos have transcripts') }},
+            case when count(*) > 1 then ', together ' else ' of ' end, {{ one_or_many('coalesce(sum(word_count), 0)', 'word', 'words') }}
+        )
         end,
-        'no transcripts yet'
+        'No video has a transcript yet'
     ) as finding
 from {{ ref('dim_media_transcripts') }}

@@ -1,8 +1,8 @@
 select
     'sendgrid' as vendor,
     coalesce(
-        max(concat({{ percent('share') }}, ' of opens are ', replace(device_persona, '_', ' '))),
-        'no opens by device in the window'
+        max(concat({{ percent('share') }}, ' of opens come from ', replace(device_persona, '_', '-'), ' readers')),
+        'No opens by device in the window'
     ) as finding
 from {{ ref('agg_device_segments') }}
 where share = (select max(share) from {{ ref('agg_device_segments') }})

@@ -4,6 +4,6 @@ select
         case when count(*) > 0 then
             concat({{ one_or_many('count(*)', 'drop-off', 'drop-offs') }}, ' in ', {{ one_or_many('count(distinct media_id)', 'video', 'videos') }})
         end,
-        'no drop-offs in any video'
+        'No video has a drop-off'
     ) as finding
 from {{ ref('fct_media_drop_offs') }}
