@@ -169,7 +169,7 @@ SALES: Row = {
 }
 PAIR: Row = {
     "record_key": "product-affinity:P100_P101",
-    "name": "Bought together: Kettle and Teapot",
+    "name": "Sells as a set: Kettle, Teapot",
     "person_count": 76,
     "reference_keys": ["clv-tiers:top", "viewer-clusters:skimmers"],
     "facts": {
@@ -185,11 +185,13 @@ PAIR: Row = {
         "b_to_a_share": 0.44,
         "lift": 2.4,
         "window_days": 90,
+        "separate_price": 64.5,
+        "bundle_price": 55.0,
     },
 }
 LOST: Row = {
     "record_key": "ab-tests:send_57d5eaa72eb5",
-    "name": "A/B test: June letter",
+    "name": "Says too little: June letter",
     "person_count": 120,
     "reference_keys": ["device-geography:mobile_first"],
     "facts": {
@@ -202,6 +204,25 @@ LOST: Row = {
         "loser_share": 0.15,
         "winner_share": 0.31,
         "p_value": 0.01,
+    },
+}
+CHANNELS: Row = {
+    "record_key": "channel-pairs:account",
+    "name": "Wanted by text message: 24 hour sale",
+    "person_count": 57,
+    "reference_keys": ["clv-tiers:top"],
+    "facts": {
+        "pair_count": 2,
+        "email_click_count": 0,
+        "sms_click_count": 1,
+        "tied_click_count": 1,
+        "email_conversion_count": 0,
+        "sms_conversion_count": 0,
+        "tied_conversion_count": 2,
+        "email_reachable_share": 0.62,
+        "sms_reachable_share": 0.28,
+        "pairs": [],
+        "kinds": [{"errors_apart": 4, "kind": "sale", "about": "24 hour sale"}],
     },
 }
 VOICE: Row = {

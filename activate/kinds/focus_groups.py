@@ -4,7 +4,7 @@ The reference page of focus groups could not be read: assumptions.py lists what 
 MAVERA_STUDY_FIELDS replaces names of fields.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from activate.kinds.kind import WORKSPACE, Draft, Kind, Waits, marked
@@ -30,10 +30,13 @@ BESIDE_TYPE: Final = frozenset({"type", "question"})
 def payload(
     study: Mapping[str, Any], name: str, workspace_id: str | None, names: Mapping[str, str]
 ) -> dict[str, Any]:
-    """Return the body that creates a study, without its personas; `names` replaces our field names."""
+    """Return the body that creates a study, without its personas; `names` replaces our field names.
+
+    A question without words is left out: its template found no fact to ask about.
+    """
     questions = [
         {field(names, ours): value for ours, value in {"order": order, **question}.items()}
-        for order, question in enumerate(study.get("questions", ()), start=1)
+        for order, question in enumerate(asked(study), start=1)
     ]
     return {
         field(names, "name"): name,
@@ -41,6 +44,10 @@ def payload(
         field(names, "respondents"): study.get("respondents"),
         field(names, "questions"): questions,
     }
+
+
+def asked(study: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [question for question in study.get("questions", ()) if question.get("question") != ""]
 
 
 def field(names: Mapping[str, str], ours: str) -> str:
@@ -52,7 +59,7 @@ def complaint(study: Mapping[str, Any], persona_count: int, workspace_id: str | 
     """Return why a study cannot be created, or an empty string."""
     if not workspace_id:
         return "a focus group needs MAVERA_WORKSPACE_ID: set it in .env"
-    questions: Sequence[Mapping[str, Any]] = study.get("questions", ())
+    questions = asked(study)
     for what, count, (low, high) in (
         ("personas", persona_count, assumptions.STUDY_PERSONAS),
         ("questions", len(questions), assumptions.STUDY_QUESTIONS),

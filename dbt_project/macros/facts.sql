@@ -86,6 +86,26 @@
     {{ return(declared) }}
 {%- endmacro %}
 
+{# The hypothesis that each study decides, a mapping per job. A job declares it in the YAML of its `<job>__focus_groups`, as meta:
+     hypothesis: `statement`, the sentence that is true or false; `question`, the number of the MULTIPLE_CHOICE question in study.toml
+                 that decides it; `confirmed_by`, the options that speak for it; `above`, the share of answers that must give one of
+                 these options. Significantly above confirms it, significantly below refutes it, anything else leaves it open.
+   Empty while dbt parses, when it has read no YAML yet. #}
+{% macro declared_hypotheses() -%}
+    {%- set declared = [] -%}
+    {%- for node in graph.get('nodes', {}).values() | sort(attribute='name') if node.config.meta and node.config.meta.hypothesis -%}
+        {%- set rule = node.config.meta.hypothesis -%}
+        {%- do declared.append({
+            'job': node.name.split('__')[0] | replace('_', '-'),
+            'statement': rule.statement,
+            'question': rule.question,
+            'confirmed_by': rule.confirmed_by,
+            'above': rule.above,
+        }) -%}
+    {%- endfor -%}
+    {{ return(declared) }}
+{%- endmacro %}
+
 {# SQL in which slug(column) stands for the macro's result. #}
 {% macro with_slugs(sql) -%}
     {%- set found = namespace(sql=sql) -%}

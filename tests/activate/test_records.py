@@ -338,7 +338,9 @@ def test_a_study_is_sent_with_its_questions_and_carries_its_reference_in_its_nam
     assert records.MARKER.search(record.payload["name"])
     assert record.references == ("personas/clv-tiers:top", "personas/viewer-clusters:skimmers")
     assert [question["order"] for question in record.payload["questions"]] == [1, 2, 3, 4, 5]
-    assert '"Kettle" (from "Kitchen") together with "Teapot".' in record.payload["questions"][0]["question"]
+    questions = [question["question"] for question in record.payload["questions"]]
+    assert '"Kettle" (in "Kitchen") and "Teapot" as a set.' in questions[0]
+    assert "together for 55 USD instead of 64.50 USD" in questions[1]
 
 
 def test_a_fact_cannot_change_what_a_study_asks_for(published: Path) -> None:
@@ -362,8 +364,8 @@ def test_the_personas_of_a_study_are_part_of_its_fingerprint(published: Path) ->
 @pytest.mark.parametrize(
     ("tested", "criterion", "told", "asked"),
     [
-        ("subject", "open", 'the subject "Our letter no. 15"', "open a letter with"),
-        ("content", "click", 'begins with the words "Our letter no. 15"', "follow a link in a letter with"),
+        ("subject", "open", 'the subject "Our letter no. 15"', "Which do you open?"),
+        ("content", "click", 'begins with the words "Our letter no. 15"', "Which do you click in?"),
     ],
 )
 def test_a_study_of_an_ab_test_says_what_differed_and_asks_for_what_decided(
@@ -375,6 +377,7 @@ def test_a_study_of_an_ab_test_says_what_differed_and_asks_for_what_decided(
     assert len(questions) == 5
     assert told in questions[0]
     assert asked in questions[3]
+    assert record.payload["questions"][3]["options"][:2] == ['"Our letter no. 15"', '"Five ideas for June"']
     assert '"Five ideas for June"' in questions[4]
 
 
@@ -441,6 +444,21 @@ def test_a_question_that_cannot_be_asked_says_what_it_lacks(question: dict[str, 
 )
 def test_a_study_of_a_size_that_mavera_does_not_take_is_held(changes: dict[str, Any], said: str) -> None:
     assert complaint({"type": "NPS", "question": "?"}, **changes) == said
+
+
+@pytest.mark.parametrize(("kinds", "named"), [(["sale", "launch", "restock"], 3), (["launch"], 1)])
+def test_a_study_of_channels_asks_about_as_many_kinds_of_campaigns_as_there_are(
+    published: Path, kinds: list[str], named: int
+) -> None:
+    told = [{"errors_apart": 1, "kind": kind, "about": f"our {kind}"} for kind in kinds]
+    record = study_of(published, activation.but(activation.CHANNELS, kinds=told))
+    assert record.objection == ""
+    questions = record.payload["questions"]
+    assert [question["order"] for question in questions] == [*range(1, len(questions) + 1)]
+    assert [kind in question["question"] for question, kind in zip(questions, kinds, strict=False)] == [
+        True
+    ] * named
+    assert [question["type"] for question in questions].count("MULTIPLE_CHOICE") == named
 
 
 @pytest.mark.parametrize("count", [0, 21])

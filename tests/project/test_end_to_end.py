@@ -675,7 +675,7 @@ def test_the_latest_tests_with_a_loser_are_asked_about_in_the_words_of_the_world
         from activation.sync_mavera__focus_groups where job = 'ab-tests'
     """)
     assert {(name, loser) for name, loser, _ in asked} == {
-        (f"A/B test: {send}", words[variation]) for send, variation in lost
+        (f"Says too little: {send}", words[variation]) for send, variation in lost
     }
     assert {(loser[:10], winner[:10]) for _, loser, winner in asked} == {("Our letter", "Five ideas")}
 

@@ -154,7 +154,7 @@ WORDS = {
     "persona.md.j2": ("", "Their number is {{ facts.added_count }}.\n\n"),
     "voice.md.j2": ("", "Its number is {{ facts.added_count }}.\n\n"),
     "analysis.md.j2": ("Task: ", "Your task: "),
-    "study.toml": ('question = "', 'question = "Think of it. '),
+    "study.toml": ('question = """\n', 'question = """\nThink of it. '),
     "generation.toml": ('tone = "', 'tone = "quite '),
 }
 

@@ -470,7 +470,7 @@ def test_a_test_with_a_loser_is_asked_about_with_the_words_of_both(small: duckdb
         " where job = 'ab-tests'"
     ).fetchall()
     personas = '["device-geography:mobile_first","device-geography:desktop_focused"]'
-    assert asked == [("A/B test: Subjects", 100, personas)]
+    assert asked == [("Says too little: Subjects", 100, personas)]
 
 
 def test_days_of_a_single_send_are_counted_from_the_day_it_was_sent(
@@ -737,6 +737,7 @@ def test_a_sale_by_mail_and_by_text_is_compared_by_clicks_and_conversions(
                 "sms_converted_share": 0.0,
             }
         ],
+        "kinds": [{"errors_apart": 2, "kind": "sale", "about": "sale"}],
     }
     found = small.execute("select finding from marts.rpt_job_findings where job = 'channel-pairs'").fetchall()
     assert found == [("Text messages beat e-mail in 1 of 1 campaign pair; e-mail in none",)]

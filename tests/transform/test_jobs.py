@@ -1,6 +1,7 @@
 """The jobs: the declarations in each folder, and their table in docs/jobs.md."""
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
@@ -90,6 +91,18 @@ def test_a_fact_is_declared_with_its_type_and_the_column_that_it_comes_from(
 
 def _types(meta: Mapping[str, Any]) -> dict[str, Any]:
     return {name: fact["type"] for name, fact in meta["facts"].items()}
+
+
+@pytest.mark.parametrize("job", [job for job, kind in SENT if kind == "focus-groups"])
+def test_a_study_declares_the_hypothesis_that_one_of_its_questions_decides(job: str) -> None:
+    rule = declared(job, "focus-groups")["hypothesis"]
+    assert rule.keys() == {"statement", "question", "confirmed_by", "above"}
+    study = tomllib.loads((FOLDER / words_of("focus-groups", job)).read_text(encoding="utf-8"))
+    question = study["questions"][rule["question"] - 1]
+    assert question["type"] == "MULTIPLE_CHOICE"
+    assert 0 < len(rule["confirmed_by"]) < len(question["options"])
+    assert {*rule["confirmed_by"]} <= {*question["options"]}
+    assert 0 < rule["above"] < 1
 
 
 def test_a_folder_holds_nothing_but_its_job() -> None:

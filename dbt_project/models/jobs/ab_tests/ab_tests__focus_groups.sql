@@ -50,7 +50,7 @@ ranked as (
 select
     -- Part of the UUID identifies single sends; a complete one would be withheld, because it could be a person's.
     concat('send_', substr(replace(ranked.single_send_id, '-', ''), 1, 12)) as entity,
-    concat('A/B test: ', {{ label('ranked.single_send_name') }}) as name,
+    concat('Says too little: ', {{ label('ranked.single_send_name') }}) as name,
     {{ facts_with_steps([
         ['tested', 'ranked.tested'],
         ['criterion', 'ranked.criterion'],

@@ -35,7 +35,8 @@ cluster_list as (
 
 select
     concat(actions.media_id, '_', {{ slug('actions.action_type') }}) as entity,
-    concat({{ label('actions.action_type') }}, ': ', {{ label('actions.media_name') }}) as name,
+    concat('Wrong moment: ', coalesce({{ label('actions.action_text') }}, {{ label('actions.action_type') }}), ' in ', {{ label('actions.media_name') }})
+        as name,
     {{ facts_with_steps([
         ['media_name', label('actions.media_name')],
         ['action_type', label('actions.action_type')],

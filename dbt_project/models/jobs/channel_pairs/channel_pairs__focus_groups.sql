@@ -2,6 +2,8 @@
 {%- set told = var('persona_share_step') -%}
 
 -- One study about all campaigns on both channels, asked of the tiers of KL-1: which channel people prefer for which content.
+{%- set about = "regexp_replace(substr(replace(campaign_stem, '-', ' '), 1, 80), ' [0-9]+$', '')" %}
+
 with
 
 -- The pairs whose channels differ most clearly, in whole standard errors, so that noise does not choose.
@@ -12,12 +14,49 @@ ranked_pairs as (
         least(email_received_count, sms_received_count) as least_received_count,
         row_number() over (
             order by in_whole_errors desc, email_sent_at desc, email_campaign_id
-        ) as pair_position
+        ) as pair_position,
+        row_number() over (
+            partition by campaign_kind order by in_whole_errors desc, email_sent_at desc, email_campaign_id
+        ) as position_in_kind
     from (
-        select *, coalesce(round(abs(click_z_score)), 0) as in_whole_errors from {{ ref('agg_channel_pairs') }}
+        select
+            *,
+            coalesce(round(abs(click_z_score)), 0) as in_whole_errors,
+            case
+                {%- for kind in var('campaign_kinds') %}
+                {%- for word in kind.words %}
+                when concat('-', campaign_stem, '-') like '%-{{ word }}-%' then '{{ kind.kind }}'
+                {%- endfor %}
+                {%- endfor %}
+                else 'other'
+            end as campaign_kind
+        from {{ ref('agg_channel_pairs') }}
     ) as pairs
     where click_outcome <> 'undecided'
         and least(email_received_count, sms_received_count) >= {{ var('smallest_group') }}
+
+),
+
+-- The clearest campaign of each kind: three sales would ask the same question three times.
+ranked_kinds as (
+
+    select *, row_number() over (order by pair_position) as kind_position
+    from ranked_pairs
+    where position_in_kind = 1
+
+),
+
+kind_lists as (
+
+    select
+        {{ sorted_list("case when kind_position <= " ~ var('listed_channel_pairs') ~ " then " ~ record([
+            ['errors_apart', 'cast(in_whole_errors as bigint)'],
+            ['kind', 'campaign_kind'],
+            ['about', about],
+        ]) ~ " end") }} as kinds,
+        min(case when kind_position = 1 then {{ about }} end) as first_about,
+        min(case when kind_position <= {{ var('listed_channel_pairs') }} then least_received_count end) as person_count
+    from ranked_kinds
 
 ),
 
@@ -66,7 +105,7 @@ tier_list as (
 
 select
     'account' as entity,
-    'E-mail or text message' as name,
+    concat('Wanted by text message: ', kind_lists.first_about) as name,
     {{ facts_with_steps([
         ['pair_count', 'pair_lists.pair_count'],
         ['email_click_count', 'pair_lists.email_click_count'],
@@ -84,11 +123,13 @@ select
             '[].email_converted_share': step,
             '[].sms_converted_share': step,
         }],
+        ['kinds', 'kind_lists.kinds', {'[].errors_apart': 1}],
     ]) }},
-    pair_lists.person_count,
+    least(pair_lists.person_count, kind_lists.person_count) as person_count,
     to_json(tier_list.persona_keys) as reference_keys,
     pair_lists.measured_on
 from pair_lists
+cross join kind_lists
 cross join reach
 cross join tier_list
 where pair_lists.pair_count > 0

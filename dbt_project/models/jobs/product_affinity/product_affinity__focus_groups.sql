@@ -22,7 +22,7 @@ tier_list as (
 
 select
     concat(pairs.product_a_id, '_', pairs.product_b_id) as entity,
-    concat('Bought together: ', {{ label('pairs.product_a_name') }}, ', ', {{ label('pairs.product_b_name') }})
+    concat('Sells as a set: ', {{ label('pairs.product_a_name') }}, ', ', {{ label('pairs.product_b_name') }})
         as name,
     {{ facts_with_steps([
         ['product_a', label('pairs.product_a_name')],
@@ -37,6 +37,8 @@ select
         measure('b_to_a_share', 'pairs.b_to_a_share', var('analysis_share_step'), told=var('persona_share_step')),
         measure('lift', 'pairs.lift', 0.5, told=0.1),
         ['window_days', var('pair_window_days')],
+        ['separate_price', 'cast(pairs.pair_price as double)', two_digits_step('pairs.pair_price')],
+        ['bundle_price', 'cast(pairs.bundle_price as double)', two_digits_step('pairs.bundle_price')],
     ]) }},
     pairs.joint_customer_count as person_count,
     to_json(tier_list.persona_keys) as reference_keys,

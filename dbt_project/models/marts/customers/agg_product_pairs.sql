@@ -1,3 +1,5 @@
+{%- set bundled = '(named_a.price + named_b.price) * (1 - ' ~ var('bundle_discount_share') ~ ')' -%}
+
 with purchases as (
 
     select distinct
@@ -146,6 +148,10 @@ select
     judged.adjusted_p_value,
     cast(judged.judged_pair_count as bigint) as judged_pair_count,
     cast(named_a.price + named_b.price as decimal(18, 2)) as pair_price,
+    cast(
+        case when {{ bundled }} >= {{ var('bundle_without_cents_from') }} then round({{ bundled }}, 0) else round({{ bundled }}, 2) end
+        as decimal(18, 2)
+    ) as bundle_price,
     coalesce(
         judged.joint_customer_count >= {{ var('smallest_group') }}
         and judged.lift > {{ var('pair_lift_above') }}
