@@ -13,8 +13,8 @@ import altair as alt
 import vl_convert
 
 HALF, WIDE = 440, 960  # pixels wide; a phone can still show a half legibly
-BESIDE_NAMES = HALF - 150  # width of bars with names beside them, in half of the page
 LINE = 14  # pixels from one line of a label to the next
+TIP = "\u2063"  # invisible; Vega's own descriptions do not begin with it
 
 # A color has one meaning on the whole page.
 MAIN: Final = "var(--main)"  # measured values; e-mail; good states
@@ -56,7 +56,6 @@ _CONFIG = {
     "axis": _AXIS,
     "axisX": {"labelFlush": False, "labelPadding": 10},
     "axisY": {"grid": False},
-    "aria": False,
     "text": {"font": _FONT, "fontSize": 12},
     "title": {
         "font": _FONT,
@@ -74,6 +73,7 @@ def svg(chart: alt.TopLevelMixin, name: str, label: str) -> str:
     """Return `chart` as an `<svg>` with `label` for screen readers; `name` keeps its ids unique."""
     spec = chart.to_dict(validate=False) | {"config": _CONFIG}
     text = vl_convert.vegalite_to_svg(spec)
+    text = re.sub(rf'<(path|line|rect) ([^>]*?)aria-label="{TIP}([^"]*)"([^>]*?)/>', _titled, text)
     text = re.sub(
         r' (?:role|aria-\w+|pointer-events|stroke-miterlimit|class|xmlns:xlink|version)="[^"]*"', "", text
     )
@@ -91,6 +91,12 @@ def svg(chart: alt.TopLevelMixin, name: str, label: str) -> str:
     return re.sub(r"^<svg[^>]*>", lambda _: opening, text)
 
 
+def _titled(mark: re.Match[str]) -> str:
+    """Write a mark with the tooltip that its description carries."""
+    name, before, tip, after = mark.groups()
+    return f"<{name} {before}{after.lstrip()}><title>{tip}</title></{name}>"
+
+
 def _centered(found: re.Match[str]) -> str:
     """Center a label of several lines: Vega puts the first line where the middle belongs."""
     lines = max(1, found[3].count("<tspan"))
@@ -104,12 +110,19 @@ def _escaped(text: str) -> str:
 
 
 def chart(rows: list[dict[str, Any]]) -> alt.Chart:
-    """Return a chart that carries its rows; days and times become text."""
+    """Return a chart that carries its rows; days and times become text. The `tip` of a row is its tooltip."""
     written = [
         {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()}
+        | ({"tip": TIP + row["tip"]} if "tip" in row else {})
         for row in rows
     ]
-    return alt.Chart(alt.InlineData(written))
+    base = alt.Chart(alt.InlineData(written))
+    return base.encode(description="tip:N") if rows and "tip" in rows[0] else base
+
+
+def whole(base: alt.Chart) -> alt.Chart:
+    """Return a chart without tooltips, which would cut a line into one of each row."""
+    return base.encode(description=alt.value(""))
 
 
 def fitted(layers: Any, height: int, width: int = HALF) -> Any:
@@ -226,7 +239,7 @@ def days_and_mean(rows: list[dict[str, Any]], count: str, color: str, title: str
     base = chart(rows).encode(x=alt.X("day:T", axis=ticks))
     axis = alt.Axis(title=None, grid=True, tickCount=3, format=",.0f")
     dots = base.mark_circle(size=14, color=color, opacity=0.55).encode(y=alt.Y(f"{count}:Q", axis=axis))
-    line = base.mark_line(strokeWidth=2, color=color).encode(y=alt.Y(f"mean_{count}:Q", axis=axis))
+    line = whole(base).mark_line(strokeWidth=2, color=color).encode(y=alt.Y(f"mean_{count}:Q", axis=axis))
     return alt.layer(dots, line).properties(width=HALF - 60, height=90, title=title)
 
 
@@ -278,8 +291,8 @@ def retention(rows: list[dict[str, Any]], title: list[str], most_flags: int) -> 
         ),
     )
     layers = [
-        base.mark_area(color=color, opacity=0 if hollow else 0.18),
-        base.mark_line(color=color, strokeWidth=2),
+        whole(base).mark_area(color=color, opacity=0 if hollow else 0.18),
+        whole(base).mark_line(color=color, strokeWidth=2),
     ]
     flagged = [row for row in rows if row["drop_off_number"] is not None]
     for place, row in enumerate(flagged):
@@ -359,27 +372,3 @@ def _questions(labels: list[str], bars: list[dict[str, Any]], numbers: range, x:
             align="left", baseline="top", lineBreak="\n", lineHeight=LINE, color=INK
         ).encode(x=alt.value(0), y=alt.Y("top:Q", **y), text="label:N"),
     ).properties(width=HALF, height=height)  # fmt: skip
-
-
-def credits_over_time(rows: list[dict[str, Any]], budget: int) -> Any:
-    """Draw the cost of a month up to each day, with the budget as a line."""
-    x = alt.X(
-        "from:T",
-        scale=alt.Scale(
-            domain=[rows[0]["month_from"].isoformat(), rows[0]["month_to"].isoformat()], nice=False
-        ),
-        axis=alt.Axis(title=None, format="%b %-d", grid=False, tickCount=5),
-    )
-    y = alt.Y("total:Q", axis=alt.Axis(title="credits so far", tickCount=4, format=",.0f", grid=True))
-    drawn = [
-        {
-            "from": row["called_on"].isoformat(),
-            "to": row["drawn_to"].isoformat(),
-            "total": row["month_total_credits"],
-        }
-        for row in rows
-    ]
-    layers = [chart(drawn).mark_rect(color=MAIN).encode(x=x, x2="to:T", y=y, y2=alt.datum(0))]
-    if budget:
-        layers.append(chart([{"total": budget}]).mark_rule(color=INK, strokeDash=[5, 4]).encode(y=y))
-    return alt.layer(*layers).properties(width=HALF - 70, height=130)

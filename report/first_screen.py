@@ -1,9 +1,9 @@
-"""The first screen of the report: key numbers with their change, and the results of the latest runs."""
+"""The first screen of the report: key numbers with their change."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from report.words import day, moment
+from report.words import day
 
 # The tiles in order, each with its title and the format of its number.
 TILES: Final = {
@@ -82,27 +82,3 @@ def _net(row: Mapping[str, Any], shape: str) -> str:
     if row["net_amount"] in (None, row["amount"]):
         return ""
     return f"{shape.format(row['net_amount'])} after cancellations and refunds; "
-
-
-def since_last_run(runs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
-    """Describe the latest run of each step and the one before it; `runs` come latest first."""
-    said = []
-    for step in dict.fromkeys(run["step"] for run in runs):
-        last, *others = [run for run in runs if run["step"] == step]
-        before = f"previous run: {_brought(others[0])}" if others else "first run"
-        said.append(
-            {"step": step, "when": moment(last["started_at"]), "brought": _brought(last), "before": before}
-        )
-    return said
-
-
-def _brought(run: Mapping[str, Any]) -> str:
-    counts = (("row_count", "new row", "new rows"), ("credits", "credit", "credits"))
-    parts = [
-        f"{run[name]:,} {one if run[name] == 1 else many}"
-        for name, one, many in counts
-        if run[name] is not None
-    ]
-    if run["outcome"] != "well":
-        parts.append(": ".join(filter(None, (run["outcome"], run["detail"]))))
-    return ", ".join(parts) or run["detail"] or "succeeded"

@@ -76,9 +76,6 @@ def draw(copy: Path, budget: int, now: datetime) -> Page:
                 connection,
                 "select * from activation.rpt_next_steps order by urgency, affected_count desc, step",
             ),
-            "runs": first_screen.since_last_run(
-                rows(connection, "select * from marts.fct_runs order by started_at desc")
-            ),
         }
         worlds = rows(
             connection, "select distinct vendor, world from marts.fct_source_freshness order by vendor"

@@ -1,7 +1,7 @@
 """Formats of numbers, days, names and lists in the report."""
 
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
@@ -10,6 +10,15 @@ def percent(value: float) -> str:
     """Write a share in percent: whole numbers from 10 on, one decimal below."""
     shown = 100 * value
     return f"{shown:.0f}%" if abs(shown) >= 9.95 or shown == 0 else f"{shown:.1f}%"
+
+
+def interval(row: Mapping[str, Any], share: str) -> str:
+    """Write a share of a row with its 95% interval."""
+    low, high = row[f"{share}_low"], row[f"{share}_high"]
+    if row[share] is None:
+        return "not measured"
+    found = percent(row[share])
+    return found if low is None or high is None else f"{found} ({percent(low)} to {percent(high)})"
 
 
 def day(value: date) -> str:

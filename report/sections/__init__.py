@@ -7,7 +7,7 @@ the feeds in `dbt_project/models/marts/report`, and `drawing` places marks and l
 from typing import Final
 
 from report.figures import Figure, Section
-from report.sections import campaigns, customers, data, email, mavera, video
+from report.sections import campaigns, customers, email, mavera, operations, video
 
 SECTIONS: Final[tuple[Section, ...]] = (
     email.SECTION,
@@ -15,6 +15,6 @@ SECTIONS: Final[tuple[Section, ...]] = (
     customers.SECTION,
     campaigns.SECTION,
     mavera.SECTION,
-    data.SECTION,
+    operations.SECTION,
 )
 FIGURES: Final[tuple[Figure, ...]] = tuple(figure for section in SECTIONS for figure in section.figures)

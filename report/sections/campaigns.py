@@ -6,7 +6,7 @@ import altair as alt
 
 from report import drawing as draw
 from report.figures import Drawing, Feeds, Key, Row, Rows, Section, grouped
-from report.words import day, folded, listed, note, part_of, plain, several, told_apart
+from report.words import day, folded, interval, listed, note, part_of, percent, plain, several, told_apart
 
 MOST_MESSAGES = 12  # of a trigger
 MOST_PAIRS = 12
@@ -51,7 +51,7 @@ def flow_messages(rows: Rows, feeds: Feeds) -> Drawing:
         base = draw.chart(
             [
                 draw.marked(
-                    row | {"label": label},
+                    row | {"label": label, "tip": _beside_peers(row, measure)},
                     *draw.look(row[f"is_{measure}_laggard"]),
                     hollow=not row["is_compared"],
                 )
@@ -79,6 +79,12 @@ def flow_messages(rows: Rows, feeds: Feeds) -> Drawing:
     few = [row["message_name"] or row["flow_message_id"] for row in rows if not row["is_compared"]]
     notes = [*note("Too few recipients to compare:", few), *part_of(shown, rows, "message")]
     return Drawing(_lagging(rows, feeds["rpt_campaigns"][0]), chart, keys, notes)
+
+
+def _beside_peers(row: Row, measure: str) -> str:
+    peers = row[f"peer_{measure}_share"]
+    beside = "" if peers is None else f"; median of its peers: {percent(peers)}"
+    return f"{row['message_name'] or row['flow_message_id']}: {interval(row, f'{measure}_share')}{beside}"
 
 
 def _lagging(rows: Rows, facts: Row) -> str:
@@ -120,6 +126,8 @@ def channels(rows: Rows, feeds: Feeds) -> Drawing:
         for channel, color, shape in (("email", draw.MAIN, "circle"), ("sms", draw.OTHER, "square")):
             part = {name: row[f"{channel}_{name}"] for name in measures}
             part |= {"label": label, "channel": channel}
+            received = several(row[f"{channel}_received_count"], "recipient")
+            part["tip"] = f"{CHANNELS[channel]}: {interval(part, 'clicked_share')} of {received}"
             drawn.append(draw.marked(part, color, shape, hollow=row["is_small_sample"]) | {"color": color})
     chart = draw.with_intervals(
         draw.chart(drawn).encode(yOffset=alt.YOffset("channel:N", sort=["email", "sms"])),

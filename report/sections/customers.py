@@ -6,7 +6,7 @@ import altair as alt
 
 from report import drawing as draw
 from report.figures import Drawing, Feeds, Key, Row, Rows, Section
-from report.words import folded, listed, note, part_of, percent, several, told_apart
+from report.words import folded, interval, listed, note, part_of, percent, several, told_apart
 
 MOST_SEGMENTS = 10  # as many as fit in half of the page with numbers in the cells
 MOST_PAIRS = 12
@@ -45,7 +45,9 @@ def clv_churn(rows: Rows, _: Feeds) -> Drawing:
         small = {"color": draw.CARD, "ink": draw.INK, "line": draw.REST}
         words = f"{row['customer_count']:,} · {percent(row['tier_share'])}"
         look = small if row["is_small_sample"] else {"color": color, "ink": ink, "line": draw.CARD}
-        drawn.append(row | look | {"words": words})
+        cell = f"{row['clv_tier']} tier, {row['churn_band']} risk"
+        of_tier = f"{several(row['customer_count'], 'customer')}, {interval(row, 'tier_share')} of the tier"
+        drawn.append(row | look | {"words": words, "tip": f"{cell}: {of_tier}"})
     base = draw.chart(drawn).encode(
         x=alt.X(
             "churn_band:O",
@@ -113,6 +115,9 @@ def segments(rows: Rows, feeds: Feeds) -> Drawing:
                 "across": letters[pair[0]], "down": labels[pair[1]], "words": f"{row['jaccard_share']:.2f}",
                 "color": color, "ink": ink,
                 "line": draw.ALERT if row["is_near_duplicate"] else draw.CARD,
+                "tip": f"“{row['segment_a_name']}” and “{row['segment_b_name']}”:"
+                f" {row['shared_count']:,} people in both, of {row['member_a_count']:,}"
+                f" and {row['member_b_count']:,}",
             })  # fmt: skip
     base = draw.chart(drawn).encode(
         x=alt.X(
@@ -174,12 +179,17 @@ def products(rows: Rows, feeds: Feeds) -> Drawing:
     ])  # fmt: skip
     drawn = [
         draw.marked(
-            row | {"label": label},
+            row
+            | {
+                "label": label,
+                "tip": f"{pair}: {row['joint_customer_count']:,} bought both, {row['lift']:.1f}"
+                f" times chance ({row['lift_low']:.1f} to {row['lift_high']:.1f})",
+            },
             draw.MAIN if row["is_affinity"] else draw.WAIT,
             "circle",
             hollow=row["is_small_sample"],
         )
-        for row, label in zip(shown, labels, strict=True)
+        for row, label, pair in zip(shown, labels, pairs, strict=True)
     ]
     base = draw.chart(drawn).encode(y=draw.names("label", labels))
     keys = [Key("dashed", draw.INK, "chance"), Key("hollow", draw.REST, "fewer than 30 joint buyers")]

@@ -6,9 +6,9 @@ import altair as alt
 
 from report import drawing as draw
 from report.figures import Drawing, Feeds, Key, Row, Rows, Section, grouped
-from report.words import day, folded, note, part_of, percent, plain, several, told_apart
+from report.words import day, folded, interval, note, part_of, percent, plain, several, told_apart
 
-MOST_GROUPS = 20
+MOST_GROUPS = 12
 MOST_TESTS = 8
 SECTION: Final = Section("E-mail", feeds=("marts.rpt_email",), vendor="sendgrid")
 
@@ -39,9 +39,17 @@ def opens_by_day(rows: Rows, feeds: Feeds) -> Drawing:
         )
     days = [row["happened_on"].isoformat() for row in rows]
     drawn = [row | {"day": at} for row, at in zip(rows, days, strict=True)]
+    parts = [(opened, draw.MAIN, "Opened"), (clicked, draw.OTHER, "Clicked")]
     chart = alt.vconcat(
-        draw.days_and_mean(drawn, opened, draw.MAIN, "Opened"),
-        draw.days_and_mean(drawn, clicked, draw.OTHER, "Clicked"),
+        *(
+            draw.days_and_mean(
+                [row | {"tip": f"{day(row['happened_on'])}: {row[count]:,}"} for row in drawn],
+                count,
+                color,
+                title,
+            )
+            for count, color, title in parts
+        ),
         spacing=14,
     )
     return Drawing(sentence, chart, notes=[f"{day(now['happened_on'])} may not be complete yet."])
@@ -91,6 +99,8 @@ def devices(rows: Rows, feeds: Feeds) -> Drawing:
             if row["is_first_week"] or row["is_last_week"]
             else "",
             "opacity": 0.4 if row["is_small_sample"] else 1,
+            "tip": f"{row['device_class']}, week of {day(row['week_from'])}:"
+            f" {percent(row['unique_open_share'] or 0)} of {row['total_count']:,} opens",
         }
         for row in rows
     ]
@@ -137,7 +147,8 @@ def ab_tests(rows: Rows, feeds: Feeds) -> Drawing:
     ])  # fmt: skip
     looks = {"winner": (draw.MAIN, "circle"), "loser": (draw.ALERT, "diamond")}
     drawn = [
-        draw.marked(row | {"label": label, "place": place},
+        draw.marked(row | {"label": label, "place": place, "tip": f"{row['words'] or row['outcome']}:"
+                           f" {interval(row, 'criterion_share')} of {row['delivered_count']:,} delivered"},
                     *looks.get(row["outcome"], (draw.WAIT, "square")),
                     hollow=row["is_small_sample"] or row["outcome"] == "undecided")
         for test, label in zip(shown, labels, strict=True)
@@ -206,6 +217,8 @@ def contact_groups(rows: Rows, feeds: Feeds) -> Drawing:
             "label": label,
             "color": draw.MAIN if row["is_selected"] else draw.REST,
             "fill": draw.CARD if row["is_small_sample"] else draw.MAIN if row["is_selected"] else draw.REST,
+            "tip": f"{plain(row['role'])}, {plain(row['industry'])}:"
+            f" {several(row['contact_count'], 'contact')}, {percent(row['contact_share'])} of all with both",
         }
         for row, label in zip(shown, labels, strict=True)
     ]

@@ -7,7 +7,7 @@ import altair as alt
 
 from report import drawing as draw
 from report.figures import SEND, Drawing, Feeds, Key, Row, Rows, Section, grouped
-from report.words import folded, note, part_of, percent, plain, several, told_apart
+from report.words import folded, interval, note, part_of, percent, plain, several, told_apart
 
 MOST_ACTIONS = 12
 MOST_COHORTS = 20
@@ -34,6 +34,8 @@ def viewer_clusters(rows: Rows, feeds: Feeds) -> Drawing:
         | {
             "bar": draw.REST if row["is_small_sample"] else draw.MAIN,
             "bar_fill": draw.CARD if row["is_small_sample"] else draw.MAIN,
+            "tip": f"{label}: {several(row['viewer_count'], 'viewer')}, {interval(row, 'mean_watched_share')}"
+            f" watched on average, {interval(row, 'identified_share')} with a known address",
         }
         for row, label in zip(rows, order, strict=True)
     ]
@@ -96,7 +98,7 @@ def drop_offs(rows: Rows, feeds: Feeds) -> Drawing:
     panels = []
     for (media,), mine in grouped(rows, "media_id").items():
         title = folded(mine[0]["media_name"] or media, 34, 2).split("\n")
-        flagged = [row | {"words": f"−{percent(row['lost_share'] or 0)}"} for row in mine]
+        flagged = [row | {"words": f"−{percent(row['lost_share'] or 0)}", "tip": _lost(row)} for row in mine]
         panels.append(draw.retention(flagged, title, facts["most_drop_off_count"]))
     few = dict.fromkeys(row["media_name"] for row in rows if row["is_small_sample"])
     keys = [
@@ -110,6 +112,13 @@ def drop_offs(rows: Rows, feeds: Feeds) -> Drawing:
         note("Too few plays to compare:", few),
         listed=[row for row in rows if row["drop_off_number"] is not None],
     )
+
+
+def _lost(row: Row) -> str:
+    if row["drop_off_number"] is None:
+        return f"second {row['position_seconds']:,.0f}: {percent(row['retention_share'])} still watching"
+    end = f"second {row['position_seconds']:,.0f} to {row['drop_off_to_seconds']:,.0f}"
+    return f"{end}: {percent(row['lost_share'])} of plays lost"
 
 
 @SECTION.figure(
@@ -142,7 +151,7 @@ def calls_to_action(rows: Rows, feeds: Feeds) -> Drawing:
     base = draw.chart(
         [
             draw.marked(
-                row | {"label": label},
+                row | {"label": label, "tip": _acted(row)},
                 *draw.look(row["is_surely_below_median"]),
                 hollow=not row["has_enough_impressions"],
             )
@@ -168,6 +177,11 @@ def calls_to_action(rows: Rows, feeds: Feeds) -> Drawing:
     return Drawing(f"{sentence}{follow}.", draw.fitted(chart, draw.height(labels, 30)), keys, notes)
 
 
+def _acted(row: Row) -> str:
+    words = f"“{row['action_text']}”: " if row["action_text"] else ""
+    return f"{words}{interval(row, 'action_share')} of {several(row['impression_count'], 'impression')}"
+
+
 @SECTION.figure(
     "leads",
     "Leads to follow up",
@@ -188,6 +202,7 @@ def leads(rows: Rows, feeds: Feeds) -> Drawing:
         | {
             "label": label,
             "color": draw.MAIN if row["is_written"] else draw.REST if row["cohort"] == "none" else draw.WAIT,
+            "tip": several(row["recent_lead_count"], "recent lead"),
         }
         for row, label in zip(shown, labels, strict=True)
     ]

@@ -182,3 +182,39 @@ def test_paper_has_the_figures_and_not_their_tables(tab: Tab, pages: dict[str, s
     assert tab.locator("figure:visible").count() == len(FIGURES)
     assert tab.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
     assert tab.evaluate("getComputedStyle(document.querySelector('.card')).breakInside") == "avoid"
+
+
+# Every card with its height on paper.
+CARDS = """() => [...document.querySelectorAll('.card')].map(card => ({
+    name: card.id, height: card.offsetHeight, breaks: getComputedStyle(card).breakInside,
+    drawn: card.querySelector('svg[role=img]') !== null}))"""
+
+
+@pytest.mark.parametrize("page", ["small", "crowded"])
+def test_paper_tears_no_card_with_a_chart(tab: Tab, pages: dict[str, str], page: str) -> None:
+    tab.set_viewport_size({"width": 703, "height": 1016})  # A4 without its margins, in pixels
+    tab.emulate_media(media="print")
+    tab.goto(pages[page])
+    drawn = [card for card in tab.evaluate(CARDS) if card["drawn"]]
+    assert len(drawn) > 10
+    assert [card["name"] for card in drawn if card["breaks"] != "avoid" or card["height"] > 1016] == []
+
+
+def test_no_column_of_a_card_is_half_empty(tab: Tab, pages: dict[str, str]) -> None:
+    tab.goto(pages["crowded"])
+    left = tab.evaluate(
+        "[...document.querySelectorAll('figure')].map(card => [card.id, card.getBoundingClientRect().x])"
+    )
+    assert len({x for _, x in left}) == 1  # one card beside another would leave a gap below the shorter one
+
+
+def test_a_pointer_on_a_mark_shows_its_numbers(tab: Tab, pages: dict[str, str]) -> None:
+    tab.goto(pages["small"])
+    charts = tab.evaluate(
+        "[...document.querySelectorAll('svg[role=img]')].map(one => [one.closest('.card').id,"
+        " [...one.querySelectorAll('title')].map(title => title.textContent)])"
+    )
+    assert [name for name, titles in charts if not titles] == []
+    tips = dict(charts)
+    assert "Phone, week of Dec 29: 45% of 100 opens" in tips["devices"]
+    assert "1 subject" not in tips["ab-tests"]

@@ -261,11 +261,9 @@ def test_money_is_told_without_a_verdict() -> None:
 def test_the_last_run_of_a_step_stands_beside_the_one_before() -> None:
     run = {"step": "ingest", "outcome": "well", "detail": None, "row_count": 12, "credits": None}
     before = run | {"outcome": "failed", "detail": "refused", "started_at": NOW.replace(day=4)}
-    assert first_screen.since_last_run([run | {"started_at": NOW}, before]) == [
-        {
-            "step": "ingest",
-            "when": "Jan 5, 12:00",
-            "brought": "12 new rows",
-            "before": "previous run: 12 new rows, failed: refused",
-        }
+    facts: Row = {"run_count": 2, "well_run_count": 1}
+    drawing = figure("runs").draw([run | {"started_at": NOW}, before], told(rpt_data=facts))
+    assert drawing.sentence == "1 of the latest 2 runs succeeded; last problem: ingest, failed, Jan 4."
+    assert drawing.items == [
+        ("ingest, Jan 5, 12:00", "12 new rows; previous run: 12 new rows, failed: refused")
     ]

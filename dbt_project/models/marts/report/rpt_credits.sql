@@ -16,8 +16,6 @@ select
     called_on = last_day as is_last_day,
     called_on,
     next_called_on,
-    cast(coalesce(next_called_on, {{ dbt.dateadd('day', 1, 'called_on') }}) as date) as drawn_to,
-    month_from,
-    cast({{ dbt.dateadd('month', 1, 'month_from') }} as date) as month_to
+    month_from
 from days
 where month_from = last_month

@@ -36,7 +36,7 @@ sources as (
 )
 
 select
-    'Data' as section,
+    'Operations' as section,
     unread.unread_count,
     unread.unread_table_count,
     reconciled.within_count,

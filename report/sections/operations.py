@@ -1,21 +1,25 @@
-"""Data: freshness, unreadable values, comparison with the vendors' own numbers, runs."""
+"""Operations, for the people who run the warehouse: sources, comparisons, runs, records sent, credits."""
 
 from typing import Final
 
 import altair as alt
 
 from report import drawing as draw
-from report.figures import Drawing, Feeds, Key, Row, Rows, Section, grouped
-from report.words import day, listed, note, part_of, plain, several, told_apart
+from report.figures import SEND, Drawing, Feeds, Key, Row, Rows, Section, grouped
+from report.words import day, listed, moment, note, plain, several, told_apart
 
-MOST_RUNS = 20
 VERDICTS: Final = {
     "within": ("agrees", "agree"),
     "outside": ("differs", "differ"),
     "not_compared": ("not compared", "not compared"),
 }
 SECTION: Final = Section(
-    "Data", feeds=("marts.rpt_data", "marts.rpt_reconciliation order by vendor, subject_kind, measure")
+    "Operations",
+    feeds=(
+        "marts.rpt_data",
+        "marts.rpt_reconciliation order by vendor, subject_kind, measure",
+        "activation.rpt_records order by kind, standing",
+    ),
 )
 
 
@@ -41,7 +45,12 @@ def freshness(rows: Rows, _: Feeds) -> Drawing:
     else:
         sentence = "No source has delivered a row yet."
     drawn = [
-        row | {"label": name, "color": draw.ALERT if row["is_late"] else draw.MAIN}
+        row
+        | {
+            "label": name,
+            "color": draw.ALERT if row["is_late"] else draw.MAIN,
+            "tip": f"{name}: {row['hours_old']:,.0f} hours, limit {row['limit_hours']:,}",
+        }
         for row, name in zip(aged, names, strict=True)
     ]
     base = draw.chart(drawn).encode(y=draw.names("label", names))
@@ -147,35 +156,86 @@ def _agreement(rows: Rows, facts: Row) -> str:
     select="step, outcome, started_at, duration_seconds, row_count, request_count, wait_count,"
     " credits, scope, detail, run_id",
     tail="order by started_at desc, run_id",
-    definition="The latest runs and how long they took. A build is missing from its own report because it"
-    " ends later.",
+    definition="The latest run of each step, and the one before it. A build is missing from its own report"
+    " because it ends later.",
 )
 def runs(rows: Rows, feeds: Feeds) -> Drawing:
     (facts,) = feeds["rpt_data"]
-    unwell = next((row for row in rows if row["outcome"] != "well"), None)
-    last = (
-        f"; last problem: {unwell['step']}, {unwell['outcome']}, {day(unwell['started_at'])}"
-        if unwell
-        else ""
-    )
     latest = several(facts["run_count"], "run")
-    shown = [row for row in rows if row["duration_seconds"] is not None][:MOST_RUNS]
-    labels = told_apart(
-        [f"{row['step']}, {day(row['started_at'])} {row['started_at']:%H:%M:%S}" for row in shown]
-    )
-    drawn = [
-        row | {"label": label, "color": draw.MAIN if row["outcome"] == "well" else draw.ALERT}
-        for row, label in zip(shown, labels, strict=True)
-    ]
-    base = draw.chart(drawn).encode(
-        y=draw.names("label", labels), x=draw.counts("duration_seconds", "seconds", shown)
-    )
-    bars = base.mark_bar(height=12).encode(color=draw.color("color"))
-    chart = draw.bars_with_numbers(base, bars, "duration_seconds")
-    keys = [Key("square", draw.MAIN, "succeeded"), Key("square", draw.ALERT, "did not succeed")]
+    unwell = next((row for row in rows if row["outcome"] != "well"), None)
+    problem = f"{unwell['step']}, {unwell['outcome']}, {day(unwell['started_at'])}" if unwell else ""
     return Drawing(
-        f"{facts['well_run_count']:,} of the latest {latest} succeeded{last}.",
-        draw.fitted(chart, draw.height(labels, 20)) if shown else None,
-        keys if shown else [],
-        part_of(shown, rows, "run"),
+        f"{facts['well_run_count']:,} of the latest {latest} succeeded"
+        f"{f'; last problem: {problem}' if problem else ''}.",
+        items=[
+            (
+                f"{step}, {moment(last['started_at'])}",
+                f"{_brought(last)}; {f'previous run: {_brought(before[0])}' if before else 'first run'}",
+            )
+            for (step,), (last, *before) in grouped(rows, "step").items()
+        ],
+    )
+
+
+def _brought(run: Row) -> str:
+    """Say what a run brought, or why it brought nothing."""
+    counts = (("row_count", "new row"), ("credits", "credit"))
+    parts = [several(run[name], one) for name, one in counts if run[name] is not None]
+    if run["outcome"] != "well":
+        parts.append(": ".join(filter(None, (run["outcome"], run["detail"]))))
+    return ", ".join(parts) or run["detail"] or "succeeded"
+
+
+STANDINGS: Final = ("sent", "waiting", "not sent", "unwanted", "failed", "unknown")
+
+
+@SECTION.figure(
+    "records",
+    "Records sent",
+    "activation.fct_record_states",
+    select="kind, standing, record_key, job, credits, error, is_wanted, is_small_group, last_called_at",
+    tail="order by case standing when 'unknown' then 1 when 'failed' then 2 when 'not sent' then 3"
+    " when 'waiting' then 4 when 'unwanted' then 5 else 6 end, kind, record_key",
+    definition="Records that the jobs want in Mavera, by state. “Not sent” means withheld or not yet"
+    " activated; make plan says which.",
+    fill="make transform",
+)
+def records(_: Rows, feeds: Feeds) -> Drawing:
+    counted = feeds["rpt_records"]
+    found = {row["standing"]: row["standing_count"] for row in counted}
+    counts = {name: found[name] for name in STANDINGS if name in found}
+    more = ", ".join(f"{count:,} {name}" for name, count in counts.items() if name != "sent")
+    sent_count = counts.get("sent", 0)
+    sent = f"{sent_count:,} of {several(counted[0]['all_wanted_count'], 'wanted record')}"
+    sentence = f"{sent} {'is' if sent_count == 1 else 'are'} in Mavera{f'; {more}' if more else ''}."
+    items = []
+    for (kind,), mine in grouped(counted, "kind").items():
+        states = {row["standing"]: row["record_count"] for row in mine}
+        words = (f"{states[name]:,} {name}" for name in STANDINGS if name in states)
+        items.append((plain(kind), ", ".join(words)))
+    small = counted[0]["all_small_group_count"]
+    notes = [f"About too few people to be sent: {several(small, 'record')}."] if small else []
+    return Drawing(sentence, items=items, notes=notes)
+
+
+@SECTION.figure(
+    "credits",
+    "Credits of the month",
+    "marts.rpt_credits",
+    select="month_from, called_on, next_called_on, kind, credits, month_credits, month_total_credits,"
+    " getvariable('credit_budget') as credit_budget, is_last_day",
+    tail="order by called_on desc, month_credits desc, kind",
+    unlisted="is_last_day",
+    definition="Cost of the requests of a calendar month, which never exceeds CREDIT_BUDGET.",
+    fill=SEND,
+)
+def month_of_credits(rows: Rows, _: Feeds) -> Drawing:
+    last, budget = rows[0], rows[0]["credit_budget"]
+    spent, month = last["month_total_credits"], f"{last['month_from']:%B %Y}"
+    sentence = f"{spent:,} credits were spent in {month}; CREDIT_BUDGET is 0, so nothing more will be spent."
+    if budget:
+        sentence = f"{spent:,} of {budget:,} budgeted credits were spent in {month}."
+    kinds = [row for row in rows if row["is_last_day"]]
+    return Drawing(
+        sentence, items=[(plain(row["kind"]), several(row["month_credits"], "credit")) for row in kinds]
     )
