@@ -24,8 +24,13 @@ create or replace temporary macro person_id(address) as left(
 class Plugin(BasePlugin):
     """Adds `person_id` to every connection of dbt."""
 
-    def configure_cursor(self, cursor: Any) -> None:
+    def configure_connection(self, _connection: Any) -> None:
+        """Read the salt once, when dbt opens the warehouse: it has hundreds of cursors."""
         key = pseudonyms.person_key(pseudonyms.salt(settings.load().salt_path)).ljust(BLOCK, b"\0")
-        for name, sign in (("inner_key", 0x36), ("outer_key", 0x5C)):
-            cursor.execute(f"set variable {name} = ?", [bytes(byte ^ sign for byte in key)])
+        signs = {"inner_key": 0x36, "outer_key": 0x5C}
+        self.keys = {name: bytes(byte ^ sign for byte in key) for name, sign in signs.items()}
+
+    def configure_cursor(self, cursor: Any) -> None:
+        for name, key in self.keys.items():
+            cursor.execute(f"set variable {name} = ?", [key])
         cursor.execute(PERSON_ID)

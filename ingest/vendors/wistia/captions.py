@@ -7,7 +7,7 @@ reach a cue. Unchanged texts are not cut again.
 
 import html
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import duckdb
@@ -116,10 +116,13 @@ def cut(connection: duckdb.DuckDBPyConnection) -> None:
         """,
         [str(CUT)],
     ).fetchall()
-    rows = [
-        (media_id, language, number, *cue, cut_from)
-        for media_id, language, text, cut_from in uncut
-        for number, cue in enumerate(cues(text), 1)
-    ]
-    if rows:
-        connection.executemany("insert into raw_wistia.caption_cues values (?, ?, ?, ?, ?, ?, ?)", rows)
+    columns = list(zip(*_rows(uncut), strict=True))
+    if columns:  # as lists, for a statement a row is slow
+        each = ", ".join("unnest(?)" for _ in columns)
+        connection.execute(f"insert into raw_wistia.caption_cues select {each}", [[*c] for c in columns])
+
+
+def _rows(uncut: Iterable[tuple[str, str, str, str]]) -> Iterator[tuple[Any, ...]]:
+    for media_id, language, text, cut_from in uncut:
+        for number, cue in enumerate(cues(text), 1):
+            yield media_id, language, number, *cue, cut_from
