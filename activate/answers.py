@@ -67,12 +67,10 @@ def credits_in(body: Any) -> int | None:
 
 
 def created_at(row: Mapping[str, Any]) -> datetime:
-    """Return when a listed object was made."""
     return _moment(row, "created_at")
 
 
 def touched_at(row: Mapping[str, Any]) -> datetime:
-    """Return when a listed object was last changed, or else made."""
     return _moment(row, "updated_at" if row.get("updated_at") else "created_at")
 
 

@@ -21,7 +21,7 @@ from activate.ledger.chain import Mark
 from activate.ledger.journal import Ledger
 from activate.ledger.rows import Call
 from activate.mavera import Mavera
-from activate.plan import Action, Plan, Step
+from activate.plan import Action, Plan
 from activate.records import MARKER, canonical
 from common.settings import Settings
 
@@ -92,7 +92,6 @@ class Approval(_Part):
 
     @property
     def keys(self) -> frozenset[str]:
-        """The keys of the records that it sends."""
         return frozenset(step.key for step in self.steps if step.sends)
 
     def receipt(self) -> str:
@@ -124,7 +123,19 @@ def of(
         seen=seen,
         credits_low=planned.price.low,
         credits_high=planned.price.high,
-        steps=tuple(_step(step) for step in planned.steps),
+        steps=tuple(
+            ApprovedStep(
+                key=step.record.key,
+                action=step.action,
+                fingerprint=step.record.fingerprint,
+                payload_sha256=_sha256(step.record.payload),
+                people=step.record.person_count,
+                credits_low=step.price.low,
+                credits_high=step.price.high,
+                reason=step.reason,
+            )
+            for step in planned.steps
+        ),
     )
     receipt = approval.receipt()
     return approval.model_copy(update={"sha256": receipt, "seal": ledger.account.seal_of(receipt)})
@@ -177,19 +188,6 @@ def command(target: str, file: Path) -> str:
     return f"make {target} PLAN={file}"
 
 
-def _step(step: Step) -> ApprovedStep:
-    return ApprovedStep(
-        key=step.record.key,
-        action=step.action,
-        fingerprint=step.record.fingerprint,
-        payload_sha256=_sha256(step.record.payload),
-        people=step.record.person_count,
-        credits_low=step.price.low,
-        credits_high=step.price.high,
-        reason=step.reason,
-    )
-
-
 def _settings(settings: Settings) -> dict[str, int | None]:
     return {name: getattr(settings, name) for name in SETTINGS}
 
@@ -203,11 +201,7 @@ def _sha256(value: Any) -> str:
 
 def look(mavera: Mavera, kinds: Collection[str], ledger: Ledger) -> Seen:
     """List our remote objects: those in the ledger, and those that carry a reference. Free."""
-    known = {
-        entry.thread_id or str(entry.remote_id): key
-        for key, entry in ledger.entries().items()
-        if entry.remote_id
-    }
+    known = _known(ledger)
     chosen = [kind for name, kind in KINDS.items() if name in kinds]
     rows = [(kind, row) for kind in chosen for row in kind.rows(mavera)]
     hidden = [created_at(row) for kind, row in rows if not kind.is_listed_whole]
@@ -249,7 +243,8 @@ def require_unmoved(
     else:
         moved.append("the ledger is a different one, or older than the plan: it lacks the plan's last row")
     if moved:
-        since = f"{file} was planned {_when(approval.planned_at)}. Nothing was sent, because since then:"
+        planned_at = f"{approval.planned_at.day} {approval.planned_at:%b %H:%M}"
+        since = f"{file} was planned {planned_at}. Nothing was sent, because since then:"
         again = f"Plan again: {command('plan', file)}"
         raise ApprovalError("\n".join([since, *(f"  {line}" for line in moved), again]))
 
@@ -324,18 +319,18 @@ def _moved_objects(approval: Approval, ledger: Ledger, mavera: Mavera, own: Sequ
 def _expected_by(ledger: Ledger, kinds: Collection[str]) -> Seen:
     """Return the expected remote objects from the ledger, for a plan that was made without a key."""
     standing = (
-        Standing(
-            kind=key.split("/")[0], object_id=entry.thread_id or str(entry.remote_id), key=key, text_sha256=""
-        )
-        for key, entry in ledger.entries().items()
-        if entry.remote_id and key.split("/")[0] in kinds
+        Standing(kind=key.split("/")[0], object_id=object_id, key=key, text_sha256="")
+        for object_id, key in _known(ledger).items()
+        if key.split("/")[0] in kinds
     )
     return Seen(objects=tuple(standing), threads_until=None)
 
 
+def _known(ledger: Ledger) -> dict[str, str]:
+    """Return the key of each object in the ledger, by the id under which Mavera lists it."""
+    entries = ledger.entries().items()
+    return {entry.thread_id or entry.remote_id: key for key, entry in entries if entry.remote_id}
+
+
 def _amount(value: int | None) -> str:
     return "empty" if value is None else f"{value:,}"
-
-
-def _when(moment: datetime) -> str:
-    return f"{moment.day} {moment:%b %H:%M}"

@@ -5,6 +5,7 @@ effect and price, and apply carries them out within the budget. A persona withou
 the ledger is the account's own: it is only counted.
 """
 
+import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,10 +17,10 @@ from activate.errors import NotStarted
 from activate.kinds import KINDS
 from activate.kinds.kind import LONG_AGO, Kind, RemoteObject, shown_id, unclaimed
 from activate.ledger.journal import Ledger
-from activate.ledger.rows import Call
+from activate.ledger.rows import Announced, Call, announced
 from activate.likeness import letters
 from activate.mavera import Mavera
-from activate.plan import Entry, Record
+from activate.plan import Record, standing
 from activate.planning import THREADS_TO_OPEN
 from common.settings import DriftPolicy
 
@@ -118,7 +119,6 @@ def _edited(ledger: Ledger, call: Call, remote: RemoteObject) -> list[str]:
 
 def _of_unknown(ledger: Ledger, kind: Kind, objects: Sequence[RemoteObject]) -> Iterator[Drift]:
     calls, entries = ledger.calls(), ledger.entries()
-    standing = {entry.remote_id: key for key, entry in entries.items() if entry.remote_id}
     # An object that cannot be edited is replaced when its facts move: its fingerprint differs then.
     edits = kind.terms.update_edits
     beside = {
@@ -128,7 +128,7 @@ def _of_unknown(ledger: Ledger, kind: Kind, objects: Sequence[RemoteObject]) -> 
     }
     strangers = {one.remote_id for one in unclaimed(objects, calls) if one.record_key}
     let_be = {call.remote_id for call in calls if call.action == "let be"}
-    settled = standing.keys() | let_be
+    settled = {entry.remote_id for entry in entries.values()} | let_be
     ours = [one for one in objects if one.record_key and one.remote_id not in settled]
     for one in sorted(ours, key=lambda one: one.made_at, reverse=True):
         which = (one.key, "" if edits else one.fingerprint)
@@ -154,11 +154,11 @@ def settle(
 
     Raises NotStarted if everything seems deleted: the key may belong to another account.
     """
-    standing = sum(entry.remote_id is not None for entry in ledger.entries().values())
+    known = sum(entry.remote_id is not None for entry in ledger.entries().values())
     deleted = sum(drift.state == "deleted" for drift in drifts)
-    if policy != "leave" and deleted == standing >= ALL_GONE:
+    if policy != "leave" and deleted == known >= ALL_GONE:
         raise NotStarted(
-            f"Mavera has none of the {standing:,} objects that the ledger knows: does MAVERA_API_KEY belong "
+            f"Mavera has none of the {known:,} objects that the ledger knows: does MAVERA_API_KEY belong "
             "to another account? Nothing was decided. Where they are really gone, name each with --only"
         )
     records = {record.key: record for record in wanted}
@@ -169,17 +169,17 @@ def settle(
 def _settle(drift: Drift, policy: DriftPolicy, record: Record | None, ledger: Ledger, mavera: Mavera) -> str:
     match policy, drift.state:
         case "restore", "deleted":
-            _decide(drift, "restore", "deleted in Mavera", None, ledger)
+            ledger.decide("restore", drift.key, "deleted in Mavera")
             return (
                 "to be made again, at its price" if record else "no row asks for it any more: not made again"
             )
         case "restore", "edited":
             if drift.remote is None or not drift.remote.of.terms.update_edits:
                 return "left: only a persona can be put back"
-            _decide(drift, "restore", "edited by hand in Mavera", drift.remote.remote_id, ledger)
+            ledger.decide("restore", drift.key, "edited by hand in Mavera", drift.remote.remote_id)
             return "to be put back"
         case "adopt", "deleted":
-            _decide(drift, "give up", "deleted in Mavera, and left so", None, ledger)
+            ledger.decide("give up", drift.key, "deleted in Mavera, and left so")
             return "left deleted"
         case "adopt", "edited":
             _accept(drift, ledger, mavera)
@@ -190,32 +190,19 @@ def _settle(drift: Drift, policy: DriftPolicy, record: Record | None, ledger: Le
     return ""
 
 
-def _decide(
-    drift: Drift, action: Literal["restore", "give up"], reason: str, remote_id: str | None, ledger: Ledger
-) -> None:
-    if drift.call:
-        of_record = {"kind": drift.call.kind, "record_key": drift.call.record_key, "job": drift.call.job}
-        ledger.decide(action, **of_record, reason=reason, remote_id=remote_id)
-
-
 def _accept(drift: Drift, ledger: Ledger, mavera: Mavera) -> None:
     """Accept an edit made in Mavera as if it had been sent; it stays until the facts move."""
     if drift.call and drift.remote:
         call, body = drift.call, drift.remote.body
         echoed = {field: body[field] for field in KINDS[call.kind].echo if field in body}
+        record = announced(call)
+        record["payload"] = {**call.payload, **echoed}
         ledger.take_over(
-            kind=call.kind,
-            record_key=call.record_key,
-            job=call.job,
-            fingerprint=call.fingerprint,
-            facts=call.facts,
-            payload={**call.payload, **echoed},
             remote_id=drift.remote.remote_id,
             thread_id=call.thread_id,
             state="done",
             answer=drift.remote.of.answer_of(mavera, drift.remote).body,
-            person_count=call.person_count,
-            wording=call.wording,
+            **record,
         )
 
 
@@ -237,15 +224,9 @@ def let_be(ids: Sequence[str], findings: Findings, ledger: Ledger) -> Iterator[D
         )
     for drift in map(strange.__getitem__, ids):
         if drift.remote:
-            ledger.decide(
-                "let be",
-                kind=drift.remote.kind,
-                record_key=drift.remote.record_key,
-                job=_job_of(drift.remote.record_key),
-                reason="not of this ledger",
-                remote_id=drift.remote.remote_id,
-                thread_id=drift.remote.answer.thread_id if drift.remote.answer else None,
-            )
+            one, thread_id = drift.remote, drift.remote.answer.thread_id if drift.remote.answer else None
+            key = f"{one.kind}/{one.record_key}"
+            ledger.decide("let be", key, "not of this ledger", one.remote_id, thread_id)
             yield drift
 
 
@@ -285,10 +266,10 @@ def adopt_all(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera) -> Itera
 
 def unadopted(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera) -> list[tuple[Record, str]]:
     """Return the records that are not in the ledger although a remote object has their name."""
-    entries = ledger.entries()
+    known = standing(ledger.entries())
     found = []
     for kind in KINDS:
-        missing = [one for one in wanted if one.kind == kind and not _stands(entries.get(one.key))]
+        missing = [one for one in wanted if one.kind == kind and one.key not in known]
         strays = _strays(kind, ledger, mavera) if missing else []
         bearers = ((record, one) for record in missing for one in strays if one.of.bears(one, record))
         found += [(record, one.shown_id) for record, one in bearers]
@@ -303,11 +284,12 @@ def forget(key: str, ledger: Ledger, record: Record | None = None, mavera: Maver
     entry = ledger.entries().get(key)
     if entry is None:
         raise NotStarted(f"the ledger knows nothing of {key}: there is nothing to forget")
-    if record and mavera and (bearers := _bearers(record, ledger, mavera)):
+    strays = _strays(record.kind, ledger, mavera) if record and mavera else []
+    if bearers := [one.shown_id for one in strays if record and one.of.bears(one, record)]:
         raise NotStarted(
-            f"{bearers[0].shown_id} in Mavera may be {key}: nothing was forgotten. python -m activate settle "
-            f"{key} --adopt {bearers[0].shown_id} adopts it for free, python -m activate drift --let-be "
-            f"{bearers[0].shown_id} says that it is your own"
+            f"{bearers[0]} in Mavera may be {key}: nothing was forgotten. python -m activate settle "
+            f"{key} --adopt {bearers[0]} adopts it for free, python -m activate drift --let-be "
+            f"{bearers[0]} says that it is your own"
         )
     (call,) = (call for call in ledger.calls() if call.call_id == entry.call_id)
     spent = call.credits
@@ -321,10 +303,6 @@ def forget(key: str, ledger: Ledger, record: Record | None = None, mavera: Maver
         credits_spent=spent,
         error="forgotten by hand",
     )
-
-
-def _bearers(record: Record, ledger: Ledger, mavera: Mavera) -> list[RemoteObject]:
-    return [one for one in _strays(record.kind, ledger, mavera) if one.of.bears(one, record)]
 
 
 def charged(key: str, credits_spent: int, ledger: Ledger) -> int:
@@ -347,10 +325,6 @@ def _strays(kind: str, ledger: Ledger, mavera: Mavera) -> list[RemoteObject]:
     return [one for one in unclaimed(objects, ledger.calls()) if not one.record_key]
 
 
-def _stands(entry: Entry | None) -> bool:
-    return bool(entry and (entry.remote_id or entry.state in {"unknown", "waiting"}))
-
-
 def _adopt(remote: RemoteObject, answer: Answer, record: Record | None, ledger: Ledger) -> None:
     """Adopt an object for a record: it ends the record's unresolved call, or else counts as paid for earlier.
 
@@ -362,38 +336,28 @@ def _adopt(remote: RemoteObject, answer: Answer, record: Record | None, ledger: 
     fingerprint = record.fingerprint if record and is_current else remote.fingerprint
     call = next((call for call in ledger.unknown() if call.key == key), None)
     if call:
-        ledger.end(
-            call.call_id,
-            answer.state,
-            action="adopt",
-            fingerprint=fingerprint,
-            remote_id=answer.remote_id,
-            thread_id=answer.thread_id,
-            credits_spent=call.credits_high if answer.credits is None else answer.credits,
-            credits_source="documented" if answer.credits is None else "answered",
-            answer=answer.body,
-        )
+        ledger.close(call.call_id, answer, call.credits_high, "adopt", fingerprint)
     else:
-        _take_over(remote.kind, record_key, record if is_current else None, fingerprint, answer, ledger)
+        _take_over(key, record if is_current else None, fingerprint, answer, ledger)
 
 
-def _take_over(
-    kind: str, record_key: str, record: Record | None, fingerprint: str, answer: Answer, ledger: Ledger
-) -> None:
+def _take_over(key: str, record: Record | None, fingerprint: str, answer: Answer, ledger: Ledger) -> None:
     """Adopt an object for a record in its wanted form, or in an unknown earlier form (None)."""
-    ledger.take_over(
+    kind, _, record_key = key.partition("/")
+    unknown = Announced(
         kind=kind,
         record_key=record_key,
-        job=record.job if record else _job_of(record_key),
+        job=_job_of(record_key),
         fingerprint=fingerprint,
-        facts=record.facts if record else {},
-        payload=record.payload if record else {},
+        facts={},
+        payload={},
+    )
+    ledger.take_over(
         remote_id=answer.remote_id,
         thread_id=answer.thread_id,
         state=answer.state,
         answer=answer.body,
-        person_count=record.person_count if record else None,
-        wording=record.wording if record else "",
+        **(announced(record) if record else unknown),
     )
 
 
@@ -425,10 +389,10 @@ def matches(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera, kinds: Seq
 
     A thread does not have our name, so its question is compared.
     """
-    entries = ledger.entries()
+    known = standing(ledger.entries())
     found: list[Match] = []
     for kind in kinds:
-        missing = [one for one in wanted if one.kind == kind and not _stands(entries.get(one.key))]
+        missing = [one for one in wanted if one.kind == kind and one.key not in known]
         objects = _strays(kind, ledger, mavera) if missing else []
         closest = {one.remote_id: _closest(one, missing) for one in objects}
         for record in missing:
@@ -452,13 +416,8 @@ def _agreement(one: RemoteObject, record: Record) -> int:
     """Count the letters that the texts of an object and of a record's payload have in common."""
     sent = [letters(text) for text in record.payload.values() if isinstance(text, str)]
     shown = [letters(text) for text in one.shown]
-    return sum(max((_common(s, t) for s in sent), default=0) for t in shown)
-
-
-def _common(one: str, other: str) -> int:
-    """Return the length of the common beginning of two texts."""
-    pairs = enumerate(zip(one, other, strict=False))
-    return next((place for place, (a, b) in pairs if a != b), min(len(one), len(other)))
+    # Letters are compared, not parts of paths.
+    return sum(max((len(os.path.commonprefix([s, t])) for s in sent), default=0) for t in shown)  # noqa: RUF071
 
 
 def _match(record: Record, objects: Sequence[RemoteObject]) -> Match:
@@ -479,5 +438,5 @@ def take(match: Match, ledger: Ledger, mavera: Mavera) -> str:
     record = None if remote.of.terms.update_edits else match.record
     fingerprint = record.fingerprint if record else ""
     answer = remote.of.answer_of(mavera, remote)
-    _take_over(match.record.kind, match.record.record_key, record, fingerprint, answer, ledger)
+    _take_over(match.record.key, record, fingerprint, answer, ledger)
     return remote.shown_id

@@ -6,7 +6,7 @@ from typing import Final
 from activate.errors import LedgerError, MaveraError, NotStarted, OutOfCredits
 from activate.ledger.journal import Ledger
 from activate.mavera import Mavera
-from activate.plan import Plan, Price, Record
+from activate.plan import Plan, Record
 from activate.planning import Limits, brake, find_unclaimed, plan
 from activate.reconcile import Reconciler
 from activate.run import Outcome, Result, Run, State
@@ -50,7 +50,11 @@ class _Apply:
                 self.reconciler.settle_unknown()
                 self.planned = plan_now = self._plan()
                 if plan_now.of("create", "update"):
-                    self._require_a_budget(plan_now.price)
+                    if self.run.limits.month == 0:
+                        raise NotStarted(
+                            f"CREDIT_BUDGET is 0, nothing was sent. This plan costs {plan_now.price}: "
+                            "set it in .env"
+                        )
                     self._refuse_a_doubtful_ledger(plan_now)
                     self.planned = plan_now = self._plan()
                     self.run.outcome.stopped = brake(plan_now, self.run.limits)
@@ -97,10 +101,6 @@ class _Apply:
         ended = {call.key for call in last.calls if call.state != "unknown"} if last else set()
         if last and len(ended) < last.steps:
             self.run.say(f"resuming: the last run stopped after {len(ended)} of {last.steps}")
-
-    def _require_a_budget(self, price: Price) -> None:
-        if self.run.limits.month == 0:
-            raise NotStarted(f"CREDIT_BUDGET is 0, nothing was sent. This plan costs {price}: set it in .env")
 
     def _refuse_a_doubtful_ledger(self, plan_now: Plan) -> None:
         """Raise NotStarted if this ledger may lack payments: if it was altered, lost or restored."""

@@ -106,15 +106,12 @@ class Mavera:
         return {"id": object_id, **body}
 
     def prepare(self, path: str, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """POST a free request, which may be repeated any number of times."""
         return self._repeat("POST", path, json=dict(payload))
 
     def put(self, place: Mapping[str, Any], content: bytes) -> None:
-        """Upload a file to the address from Mavera."""
         self._attempt(lambda: self._put(place, content))
 
     def one(self, path: str, object_id: str) -> dict[str, Any]:
-        """Return one object of a list."""
         return self._repeat("GET", path_to(path, object_id))
 
     def whole(self, path: str, object_id: str) -> dict[str, Any]:
@@ -186,7 +183,6 @@ class Mavera:
             raise Withheld(objection)
 
     def _repeat(self, method: str, path: str, **arguments: Any) -> dict[str, Any]:
-        """Make a call that may be repeated any number of times."""
         seconds = assumptions.LOOK_SECONDS
         return self._attempt(lambda: self._call(method, path, TryAgain, timeout=seconds, **arguments))
 
@@ -353,7 +349,6 @@ def _error_in(body: Any) -> Mapping[str, Any]:
 
 
 def _said_in(body: Any) -> tuple[str, str, str, str]:
-    """Return the type, code, parameter and message of an error as lines that may be shown."""
     error = _error_in(body)
     category, code, param = (one_line(error.get(field)) for field in ("type", "code", "param"))
     message = one_line(error.get("message") or (body.get("message") if isinstance(body, dict) else ""))

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import duckdb
 
 from activate.plan import Record
 from common import warehouse
@@ -54,13 +56,8 @@ class Origins(NamedTuple):
 
 def missing_metrics(settings: Settings) -> list[str]:
     """Return a line for each metric that the vendors lack by name; empty if the copy has no such table."""
-    with warehouse.read_copy(settings.published_path) as connection:
-        is_there = connection.execute(
-            "select 1 from information_schema.tables"
-            " where (table_schema, table_name) = ('marts', 'dim_metric_roles')"
-        ).fetchone()
-        query = "select missing_message from marts.dim_metric_roles where is_missing order by metric_role"
-        return [line for (line,) in connection.execute(query).fetchall()] if is_there else []
+    query = "select missing_message from marts.dim_metric_roles where is_missing order by metric_role"
+    return [line for (line,) in _rows(settings, query)]
 
 
 class Witnesses(NamedTuple):
@@ -89,20 +86,14 @@ def witnesses(settings: Settings) -> Witnesses:
 
     Totals are not counted, but come first among the differences.
     """
-    with warehouse.read_copy(settings.published_path) as connection:
-        is_there = connection.execute(
-            "select 1 from information_schema.tables"
-            " where (table_schema, table_name) = ('marts', 'fct_reconciliation')"
-        ).fetchone()
-        if not is_there:
-            return Witnesses()
-        counts = connection.execute(
-            "select verdict, count(*) from marts.fct_reconciliation where not is_total group by all"
-        ).fetchall()
-        differences = connection.execute(
-            "select message from marts.fct_reconciliation where verdict = 'outside'"
-            " order by is_total desc, abs(difference) / greatest(tolerance, 1) desc, message"
-        ).fetchall()
+    counts = _rows(
+        settings, "select verdict, count(*) from marts.fct_reconciliation where not is_total group by all"
+    )
+    differences = _rows(
+        settings,
+        "select message from marts.fct_reconciliation where verdict = 'outside'"
+        " order by is_total desc, abs(difference) / greatest(tolerance, 1) desc, message",
+    )
     by_verdict = {str(verdict).replace(" ", "_"): int(count) for verdict, count in counts}
     return Witnesses(**by_verdict, differences=[line for (line,) in differences])
 
@@ -110,14 +101,16 @@ def witnesses(settings: Settings) -> Witnesses:
 def of(settings: Settings, record: Record) -> Origins:
     """Return the sources of a record's facts, in the order of the facts."""
     job_model = f"activation.{record.job}__{record.kind}".replace("-", "_")
+    facts = map(Origin._make, _rows(settings, ORIGINS, record.kind, record.record_key))
+    found = {origin.fact: origin for origin in facts}
+    raw = map(RawTable._make, _rows(settings, RAW_BEHIND, job_model))
+    return Origins([found[name] for name in record.facts if name in found], list(raw))
+
+
+def _rows(settings: Settings, query: str, *parameters: str) -> list[tuple[Any, ...]]:
+    """Return rows of the published copy; none if an earlier version published it without the table."""
     with warehouse.read_copy(settings.published_path) as connection:
-        tables = {".".join(names) for names in connection.execute(
-            "select table_schema, table_name from information_schema.tables"
-        ).fetchall()}  # fmt: skip
-        facts, raw = [], []
-        if "activation.fct_record_facts" in tables:
-            facts = connection.execute(ORIGINS, [record.kind, record.record_key]).fetchall()
-        if "lineage.reads" in tables:
-            raw = connection.execute(RAW_BEHIND, [job_model]).fetchall()
-    found = {origin.fact: origin for origin in (Origin(*row) for row in facts)}
-    return Origins([found[name] for name in record.facts if name in found], list(map(RawTable._make, raw)))
+        try:
+            return connection.execute(query, parameters).fetchall()
+        except duckdb.CatalogException:
+            return []

@@ -4,7 +4,7 @@ Pure: no clock, no files, no calls.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
@@ -164,6 +164,9 @@ class Step:
     is_usable: bool = False
     edits: bool = False
 
+    def withheld(self, reason: str) -> "Step":
+        return Step("hold", self.record, reason=reason, entry=self.entry)
+
     @property
     def sends(self) -> bool:
         return self.action in {"create", "update"}
@@ -175,7 +178,6 @@ class Step:
 
     @property
     def is_paid(self) -> bool:
-        """Whether sending it may cost credits."""
         return self.pays or (self.sends and self.price.high > 0)
 
     def changes(self) -> list[Change]:
@@ -232,41 +234,40 @@ def diff(
     is withheld.
     """
     order = {kind: rank for rank, kind in enumerate(terms)}
-    records = _by_key(wanted, order)
+    in_order = sorted(wanted, key=lambda record: (order[record.kind], record.record_key))
+    records = {record.key: record for record in in_order}
+    if twice := [key for key, count in Counter(record.key for record in in_order).items() if count > 1]:
+        raise TwoRows(f"two rows ask for {twice[0]}: a record key must be unique in its model")
     steps = {
         key: _step(record, ledger.get(key), smallest_cohort, lasting_since, terms[record.kind])
         for key, record in records.items()
     }
     steps |= {
-        key: Step("hold", step.record, reason=unclaimed[key], entry=step.entry)
+        key: step.withheld(unclaimed[key])
         for key, step in steps.items()
         if key in unclaimed and step.pays and not (step.entry and step.entry.remote_id)
     }
-    steps |= {key: _doubted(step) for key, step in steps.items() if step.record.doubt and step.is_paid}
-    steps |= _behind(steps, ledger)
-    if creations is not None:
-        steps |= {
-            step.record.key: step for step in _after_so_many(creations, _by_priority(steps.values(), order))
-        }
-        steps |= _behind(steps, ledger)
-    if credits_left is not None:
-        steps |= {
-            step.record.key: step for step in _beyond(credits_left, _by_priority(steps.values(), order))
-        }
-        steps |= _behind(steps, ledger)
-    standing = {
-        key for key, entry in ledger.items() if entry.remote_id or entry.state in {"unknown", "waiting"}
+    # Other records may still refer to the remote object of a record in doubt.
+    steps |= {
+        key: replace(
+            step.withheld(f"its numbers are in doubt: {step.record.doubt}"),
+            is_usable=bool(step.entry and step.entry.remote_id),
+        )
+        for key, step in steps.items()
+        if step.record.doubt and step.is_paid
     }
-    return Plan(tuple(steps.values()), unwanted=tuple(sorted(standing - records.keys())))
+    steps |= _behind(steps, ledger)
+    many, much = f"after the first {creations} of this run", "exceeds the budget by {:,} credits"
+    for most, cost, reason in ((creations, _creations_of, many), (credits_left, _credits_of, much)):
+        if most is not None:
+            steps |= _beyond(most, cost, reason, _by_priority(steps.values(), order))
+            steps |= _behind(steps, ledger)
+    return Plan(tuple(steps.values()), unwanted=tuple(sorted(standing(ledger) - records.keys())))
 
 
-def _by_key(wanted: Iterable[Record], order: Mapping[str, int]) -> dict[str, Record]:
-    records: dict[str, Record] = {}
-    for record in sorted(wanted, key=lambda record: (order[record.kind], record.record_key)):
-        if record.key in records:
-            raise TwoRows(f"two rows ask for {record.key}: a record key must be unique in its model")
-        records[record.key] = record
-    return records
+def standing(ledger: Mapping[str, Entry]) -> set[str]:
+    """Return the keys of the records that are, or may be, in Mavera."""
+    return {key for key, entry in ledger.items() if entry.remote_id or entry.state in {"unknown", "waiting"}}
 
 
 def learned(documented: Price, paid: Sequence[int]) -> Price:
@@ -295,11 +296,11 @@ def _step(
     if not step.sends:
         return step
     if objection := _objection(record, smallest_cohort):
-        return Step("hold", record, reason=objection, entry=entry)
-    if entry and (few := _few(record, entry, smallest_cohort)):
+        return step.withheld(objection)
+    if entry and (few := _few_changed(record, entry, smallest_cohort)):
         people = "person" if few == 1 else "people"
         reason = f"only {few} {people} joined or left since it was sent; an update would reveal who they are"
-        return Step("hold", record, reason=reason, entry=entry, is_usable=entry.remote_id is not None)
+        return replace(step.withheld(reason), is_usable=entry.remote_id is not None)
     if entry and entry.state == "drifted":
         return replace(step, reason=entry.error)
     if entry and entry.state == "failed" and entry.error:
@@ -332,8 +333,13 @@ def _apart_from_people(
     if entry.fingerprint and record.fingerprint.startswith(entry.fingerprint):
         return Step("leave", record, entry=entry)
     if not _is_material(record, entry):
-        return Step("leave", record, reason=_unmoved(record, entry), entry=entry)
-    if terms.lasts and _lasts(record, entry, lasting_since):
+        moved = any(_differences(entry.facts, record))
+        none = "facts were renamed, added or dropped; none moved"
+        reason = "facts moved less than their step" if moved else none
+        return Step("leave", record, reason=reason, entry=entry)
+    # The same question went to the same personas so recently that the answers still count.
+    is_recent = bool(lasting_since and entry.called_at and entry.called_at >= lasting_since)
+    if terms.lasts and is_recent and entry.facts.get(SPEAKS_TO) == record.facts.get(SPEAKS_TO):
         return Step("leave", record, reason="its facts moved, its results still count", entry=entry)
     return Step("update", record, terms.update, entry=entry, edits=terms.update_edits)
 
@@ -349,13 +355,6 @@ def _objection(record: Record, smallest_cohort: int) -> str:
     return ""
 
 
-def _doubted(step: Step) -> Step:
-    """Withhold a paid step; other records may still refer to its existing remote object."""
-    reason = f"its numbers are in doubt: {step.record.doubt}"
-    stands = bool(step.entry and step.entry.remote_id)
-    return Step("hold", step.record, reason=reason, entry=step.entry, is_usable=stands)
-
-
 def _is_material(record: Record, entry: Entry) -> bool:
     """Whether facts moved beyond their steps, or the accepted facts are unknown, or the wording changed."""
     if entry.fingerprint is None or entry.wording != record.wording or entry.facts in ({}, record.facts):
@@ -363,39 +362,23 @@ def _is_material(record: Record, entry: Entry) -> bool:
     return any(each.is_material for each in _differences(entry.facts, record))
 
 
-def _unmoved(record: Record, entry: Entry) -> str:
-    if any(_differences(entry.facts, record)):
-        return "facts moved less than their step"
-    return "facts were renamed, added or dropped; none moved"
-
-
-def _few(record: Record, entry: Entry, smallest_cohort: int) -> int:
+def _few_changed(record: Record, entry: Entry, smallest_cohort: int) -> int:
     """Return the number of people who changed, if so few that an update would reveal who they are; else 0.
 
-    Of all the facts that Mavera may have, those with the smallest change count.
+    Of all the facts that Mavera may have, those with the smallest change count. Facts do not count if only
+    shares moved and the group is so large that so few could hardly move them.
     """
-    sent = (SentFacts(entry.facts, entry.person_count), *entry.unconfirmed_edits)
-    return min(filter(None, (_few_since(record, one, smallest_cohort) for one in sent)), default=0)
-
-
-def _few_since(record: Record, sent: SentFacts, smallest_cohort: int) -> int:
-    """Count those few people against the facts that were sent.
-
-    The result is 0 if only shares moved and the group is so large that so few could hardly move them.
-    """
-    if record.person_count is None or sent.person_count is None:
-        return 0
-    few = abs(record.person_count - sent.person_count)
-    if few >= smallest_cohort or not few:
-        return 0
-    share = few / max(1, min(record.person_count, sent.person_count))
-    return few if any(each.is_revealed_by(share) for each in _differences(sent.facts, record)) else 0
-
-
-def _lasts(record: Record, entry: Entry, since: datetime | None) -> bool:
-    """Whether the same question went to the same personas so recently that the answers still count."""
-    is_recent = bool(since and entry.called_at and entry.called_at >= since)
-    return is_recent and entry.facts.get(SPEAKS_TO) == record.facts.get(SPEAKS_TO)
+    counts = []
+    for facts, before in (SentFacts(entry.facts, entry.person_count), *entry.unconfirmed_edits):
+        if record.person_count is None or before is None:
+            continue
+        few = abs(record.person_count - before)
+        share = few / max(1, min(record.person_count, before))
+        if 0 < few < smallest_cohort and any(
+            each.is_revealed_by(share) for each in _differences(facts, record)
+        ):
+            counts.append(few)
+    return min(counts, default=0)
 
 
 def _behind(steps: Mapping[str, Step], ledger: Mapping[str, Entry]) -> dict[str, Step]:
@@ -410,26 +393,28 @@ def _behind(steps: Mapping[str, Step], ledger: Mapping[str, Entry]) -> dict[str,
                 continue
             else:
                 reason = f"after {key}, which is not in Mavera"
-            held[step.record.key] = Step("hold", step.record, reason=reason, entry=step.entry)
+            held[step.record.key] = step.withheld(reason)
             break
     return held
 
 
-def _beyond(credits_left: int, steps: Iterable[Step]) -> Iterator[Step]:
-    """Withhold every step, in order of priority, whose highest price no longer fits the budget."""
+def _beyond(left: int, cost: Callable[[Step], int], reason: str, steps: Iterable[Step]) -> dict[str, Step]:
+    """Withhold every step, in order of priority, whose cost exceeds what is left after those before it."""
+    held = {}
     for step in steps:
-        if step.price.high > credits_left:
-            reason = f"exceeds the budget by {step.price.high - credits_left:,} credits"
-            yield Step("hold", step.record, reason=reason, entry=step.entry)
+        if (over := cost(step) - left) > 0:
+            held[step.record.key] = step.withheld(reason.format(over))
         else:
-            credits_left -= step.price.high
+            left -= cost(step)
+    return held
 
 
-def _after_so_many(creations: int, steps: Iterable[Step]) -> Iterator[Step]:
-    """Withhold every paid step, in order of priority, after the first `creations`."""
-    paid = [step for step in steps if step.pays]
-    for step in paid[creations:]:
-        yield Step("hold", step.record, reason=f"after the first {creations:,} of this run", entry=step.entry)
+def _creations_of(step: Step) -> int:
+    return int(step.pays)
+
+
+def _credits_of(step: Step) -> int:
+    return step.price.high
 
 
 def _by_priority(steps: Iterable[Step], order: Mapping[str, int]) -> list[Step]:

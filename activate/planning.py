@@ -80,7 +80,7 @@ def plan(
 def _as_approved(step: Step, approved: Approved | None) -> Step:
     if approved is None or not step.sends or step.record.key in approved.keys:
         return step
-    return Step("hold", step.record, reason="not sent by the plan that was approved", entry=step.entry)
+    return step.withheld("not sent by the plan that was approved")
 
 
 def brake(planned: Plan, limits: Limits) -> str:

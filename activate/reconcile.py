@@ -34,11 +34,10 @@ class Reconciler:
                 self._settle(call)
 
     def _settle(self, call: Call) -> None:
-        """Settle a call that an earlier run left without an answer."""
         young = self._too_young(call)  # before the search: an object may appear during it
         found = self._resolved(call)
         if found.answer:
-            self.run.close(call.call_id, found.answer, call.credits_high, "look up")
+            self.run.ledger.close(call.call_id, found.answer, call.credits_high, "look up")
             if found.answer.state == "failed":
                 self.run.note(self._ended(call, found.answer, 0))
             else:
@@ -94,7 +93,7 @@ class Reconciler:
         found = self._resolved(call)
         has_no_id = call.is_answered and is_proof(self.run.ledger.answer(call_id))
         if found.answer:
-            spent = self.run.close(call_id, found.answer, step.price.high, "look up")
+            spent = self.run.ledger.close(call_id, found.answer, step.price.high, "look up")
             if found.answer.state == "waiting":
                 return None
             if found.answer.state == "failed":
@@ -150,7 +149,7 @@ class Reconciler:
             if answer.state == "waiting":
                 self._states[remote_id] = str(answer.body.get("status") or "")
                 continue
-            spent = self.run.close(call.call_id, answer, call.credits_high, "poll")
+            spent = self.run.ledger.close(call.call_id, answer, call.credits_high, "poll")
             self.run.note(self._ended(call, answer, spent))
 
     def _ended(self, call: Call, answer: Answer, spent: int) -> Result:

@@ -8,7 +8,7 @@ import unicodedata
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -53,14 +53,6 @@ class Row(NamedTuple):
     documents: str | None
 
 
-class _Words(NamedTuple):
-    """The tools that turn rows into records: settings, templates and the firewall."""
-
-    settings: Settings
-    environment: jinja2.Environment
-    wall: firewall.Firewall
-
-
 def marker(record_key: str, fingerprint: str) -> str:
     """Return the reference that ends every text, study name and title that is sent."""
     return f"Ref: {record_key} {fingerprint[:12]}"
@@ -72,7 +64,7 @@ def load(settings: Settings, kinds: Sequence[str], jobs: Path = JOBS) -> list[Re
     Raises WarehouseError if there is no published copy, RecordsError if a model or template is missing or
     the two do not fit each other.
     """
-    words = _Words(settings, _environment(jobs), guard(settings))
+    environment, wall = _environment(jobs), guard(settings)
     with warehouse.read_copy(settings.published_path) as connection:
         known: dict[str, set[str]] = {}
         for table, column in connection.execute(
@@ -85,7 +77,10 @@ def load(settings: Settings, kinds: Sequence[str], jobs: Path = JOBS) -> list[Re
             if model not in known:
                 file = settings.published_path.name
                 raise RecordsError(f"{file} has no activation.{model} yet. Run make transform")
-            records += [_record(words, kind, row) for row in _rows(connection, kind, model, known[model])]
+            records += [
+                _record(_Files.of(row, kind, environment), settings, wall)
+                for row in _rows(connection, kind, model, known[model])
+            ]
     return records
 
 
@@ -131,12 +126,11 @@ def guard(settings: Settings) -> firewall.Firewall:
     return wall
 
 
-def _record(made_by: _Words, kind: Kind, row: Row) -> Record:
+def _record(files: "_Files", settings: Settings, wall: firewall.Firewall) -> Record:
     """Render one row; when the values under its fingerprint change, the record is sent again."""
-    settings, environment, wall = made_by
-    values = {"name": row.name, "facts": _tidy(json.loads(row.facts)), "person_count": row.person_count}
-    draft = _draft(made_by, kind, row, values)
-    types, earlier, strange = _declared(environment, kind.name, row.record_key, row.template, values["facts"])
+    row, kind = files.row, files.kind
+    draft = _draft(files, settings)
+    declared, strange = files.declared()
     covered = kind.covered(draft, row.job)
     if draft.choice:
         covered["choice"] = draft.choice
@@ -164,29 +158,29 @@ def _record(made_by: _Words, kind: Kind, row: Row) -> Record:
         or misfit
         or _withheld(wall, kind, draft, payload),
         fact_steps=json.loads(row.fact_steps),
-        fact_types=types,
-        earlier_facts=earlier,
-        wording=_wording(environment, kind, row.template, draft),
+        fact_types=declared.by_path(),
+        earlier_facts=declared.earlier,
+        wording=_wording(files, draft),
         withheld=row.withheld_reason or "",
-        earlier_names=_earlier_names(environment, kind.name, row.record_key, row.template, **values),
+        earlier_names=tuple(files.toml(NAMES, is_optional=True).get(kind.name, ())),
         mailable_count=row.mailable_count,
         doubt=row.doubt or "",
     )
 
 
-def _draft(made_by: _Words, kind: Kind, row: Row, values: Mapping[str, Any]) -> Draft:
-    """Put the facts of a row into words."""
-    settings, environment, _ = made_by
-    facts, references = values["facts"], _references(row)
+def _draft(files: "_Files", settings: Settings) -> Draft:
+    row, kind, references = files.row, files.kind, _references(files.row)
+    facts = files.values["facts"]
     form: dict[str, Any] = {}
     choice: dict[str, Any] = {}
     if kind.words_file.endswith(".toml"):
-        form = _form(environment, kind, row.record_key, row.template, **values)
+        form = files.toml(kind.words_file)
         text = "\n".join(words for _, words in firewall.texts(form, "form"))
     else:
-        text = _render(environment, kind, row.record_key, row.template, **values)
+        text = files.text()
     if kind.choice_file:
-        choice = kind.chosen(_choice(environment, kind, row.record_key, row.template, **values), settings)
+        choice = _each_text(files.toml(kind.choice_file, is_optional=True), str.strip)
+        choice = kind.chosen(choice, settings)
     if form and references:
         facts = {**facts, SPEAKS_TO: list(references)}
     documents = tuple(
@@ -226,27 +220,14 @@ def _withheld(wall: firewall.Firewall, kind: Kind, draft: Draft, payload: Mappin
     return next(filter(None, (wall.objection_to(json.dumps(body)) for body in bodies)), "")
 
 
-def _wording(environment: jinja2.Environment, kind: Kind, template: str, draft: Draft) -> str:
+def _wording(files: "_Files", draft: Draft) -> str:
     """Return a hash of the values besides the facts that a fingerprint covers; empty if there are none.
 
     If it covers the words, these values are the name and the templates.
     """
-    if not kind.covers_words:
-        return _hash(draft.documents) if draft.documents else ""
-    files = [words_of(kind.name, template), f"{_folder(template)}/{kind.choice_file}"]
-    return _hash([draft.name, *(source for file in files for source in _sources(environment, file))])
-
-
-def _sources(environment: jinja2.Environment, path: str) -> Iterator[str]:
-    """Yield the text of a template and of the templates it includes; nothing if it is missing."""
-    assert environment.loader  # noqa: S101
-    try:
-        source, _, _ = environment.loader.get_source(environment, path)
-    except jinja2.TemplateNotFound:
-        return
-    yield source
-    for other in jinja2.meta.find_referenced_templates(environment.parse(source)):
-        yield from _sources(environment, other or "")
+    if files.kind.covers_words:
+        return _hash([draft.name, *files.sources()])
+    return _hash(draft.documents) if draft.documents else ""
 
 
 def _hash(value: Any) -> str:
@@ -263,16 +244,12 @@ def canonical(value: Any) -> str:
 
 def words_of(kind: str, template: str) -> str:
     """Return the file with the words of a record, below the folder of jobs."""
-    return f"{_folder(template)}/{KINDS[kind].words_file}"
+    return f"{template.replace('-', '_')}/{KINDS[kind].words_file}"
 
 
 def shown(path: str) -> str:
     """Return the path of a job's file as a person types it."""
     return f"{JOBS.relative_to(ROOT)}/{path}"
-
-
-def _folder(template: str) -> str:
-    return template.replace("-", "_")
 
 
 def _environment(jobs: Path) -> jinja2.Environment:
@@ -288,78 +265,88 @@ def _environment(jobs: Path) -> jinja2.Environment:
     return environment
 
 
-def _render(environment: jinja2.Environment, kind: Kind, record_key: str, template: str, **facts: Any) -> str:
-    path = words_of(kind.name, template)
-    with _naming(kind.name, record_key, path):
-        text = environment.get_template(path).render(
-            record_key=record_key, entity=record_key.partition(":")[2], **facts
-        )
-    return _paragraphs(text) if kind.has_paragraphs else re.sub(r"\n{3,}", "\n\n", text.strip())
+@dataclass(frozen=True)
+class _Files:
+    """The files of a job, to be filled with the facts of one row; `values` are those a template may name."""
 
+    row: Row
+    kind: Kind
+    environment: jinja2.Environment
+    values: Mapping[str, Any]
 
-def _form(
-    environment: jinja2.Environment, kind: Kind, record_key: str, template: str, **facts: Any
-) -> dict[str, Any]:
-    """Read the request; only its texts are templates, so that no fact can change the rest."""
-    path = words_of(kind.name, template)
-    with _naming(kind.name, record_key, path):
-        assert environment.loader  # noqa: S101
-        source, _, _ = environment.loader.get_source(environment, path)
-        return _filled(environment, source, facts)
+    @classmethod
+    def of(cls, row: Row, kind: Kind, environment: jinja2.Environment) -> "_Files":
+        values = {"name": row.name, "facts": _tidy(json.loads(row.facts)), "person_count": row.person_count}
+        return cls(row, kind, environment, values)
 
+    def text(self) -> str:
+        path, key = words_of(self.kind.name, self.row.template), self.row.record_key
+        with self._naming(path):
+            template = self.environment.get_template(path)
+            text = template.render(record_key=key, entity=key.partition(":")[2], **self.values)
+        if not self.kind.has_paragraphs:
+            return re.sub(r"\n{3,}", "\n\n", text.strip())
+        # Only empty lines separate paragraphs.
+        paragraphs = (" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text))
+        return "\n\n".join(filter(None, paragraphs))
 
-def _choice(
-    environment: jinja2.Environment, kind: Kind, record_key: str, template: str, **facts: Any
-) -> dict[str, Any]:
-    """Read a job's choices besides its words; empty if it made none."""
-    path = f"{_folder(template)}/{kind.choice_file}"
-    assert environment.loader  # noqa: S101
-    try:
-        source, _, _ = environment.loader.get_source(environment, path)
-    except jinja2.TemplateNotFound:
-        return {}
-    with _naming(kind.name, record_key, path):
-        choice: dict[str, Any] = _each_text(_filled(environment, source, facts), str.strip)
-    return choice
+    def toml(self, name: str, *, is_optional: bool = False) -> dict[str, Any]:
+        """Read a file; only its texts are templates, so that no fact can change the rest."""
+        path = self._path(name)
+        with self._naming(path):
+            try:
+                source = self._source(path)
+            except jinja2.TemplateNotFound:
+                if is_optional:
+                    return {}
+                raise
+            filled: dict[str, Any] = _each_text(
+                tomllib.loads(source), lambda text: self.environment.from_string(text).render(self.values)
+            )
+        return filled
 
+    def declared(self) -> tuple[declarations.Declared, str]:
+        """Return the declarations of this kind, and the first fact that does not follow them, if any."""
+        path = declarations.file_of(self.row.template)
+        with self._naming(path):
+            declared = declarations.read(self._source(path)).get(self.kind.name, declarations.Declared())
+            wrong = firewall.undeclared(self.values["facts"], declared.types, "facts")
+        return declared, f"{wrong} in {shown(path)}" if wrong else ""
 
-def _earlier_names(
-    environment: jinja2.Environment, kind: str, record_key: str, template: str, **facts: Any
-) -> tuple[str, ...]:
-    """Return a record's names in earlier versions, as its job lists them by kind."""
-    path = f"{_folder(template)}/{NAMES}"
-    assert environment.loader  # noqa: S101
-    try:
-        source, _, _ = environment.loader.get_source(environment, path)
-    except jinja2.TemplateNotFound:
-        return ()
-    with _naming(kind, record_key, path):
-        return tuple(_filled(environment, source, facts).get(kind, ()))
+    def sources(self) -> Iterator[str]:
+        """Yield the texts of the files that hold the words, and of the templates that these include."""
+        paths = [self._path(name) for name in (self.kind.words_file, self.kind.choice_file)]
+        while paths:
+            try:
+                source = self._source(paths.pop(0))
+            except jinja2.TemplateNotFound:
+                continue
+            yield source
+            parsed = self.environment.parse(source)
+            paths[:0] = [path or "" for path in jinja2.meta.find_referenced_templates(parsed)]
 
+    def _path(self, name: str) -> str:
+        return f"{self.row.template.replace('-', '_')}/{name}"
 
-def _declared(
-    environment: jinja2.Environment, kind: str, record_key: str, template: str, facts: Mapping[str, Any]
-) -> tuple[dict[str, str], dict[str, str], str]:
-    """Return the declared type of each fact of this kind by path, the earlier names of facts with the
-    current ones, and what is wrong with `facts`.
+    def _source(self, path: str) -> str:
+        assert self.environment.loader  # noqa: S101
+        return self.environment.loader.get_source(self.environment, path)[0]
 
-    The last names the first fact that is undeclared or of another type; it is empty if all are fine.
-    """
-    path = declarations.file_of(template)
-    with _naming(kind, record_key, path):
-        assert environment.loader  # noqa: S101
-        source, _, _ = environment.loader.get_source(environment, path)
-        declared = declarations.read(source).get(kind, declarations.Declared())
-        wrong = firewall.undeclared(facts, declared.types, "facts")
-    said = f"{wrong} in {shown(path)}" if wrong else ""
-    return declared.by_path(), dict(declared.earlier), said
-
-
-def _filled(environment: jinja2.Environment, source: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    filled: dict[str, Any] = _each_text(
-        tomllib.loads(source), lambda text: environment.from_string(text).render(**facts)
-    )
-    return filled
+    @contextmanager
+    def _naming(self, path: str) -> Iterator[None]:
+        file, key = shown(path), f"{self.kind.name}/{self.row.record_key}"
+        try:
+            yield
+        except jinja2.TemplateNotFound as error:
+            raise RecordsError(f"{key} needs {shown(str(error.name))}, which is missing") from None
+        except jinja2.TemplateSyntaxError as error:
+            raise RecordsError(f"{file}, line {error.lineno}: {error.message}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise RecordsError(f"{file} is not TOML: {error}") from None
+        except yaml.YAMLError as error:
+            raise RecordsError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
+        except (jinja2.TemplateError, TypeError, ValueError) as error:
+            raise RecordsError(f"{file} does not fit the facts of {key}: {error}") from None
 
 
 def _each_text(value: Any, change: Callable[[str], str]) -> Any:
@@ -370,36 +357,11 @@ def _each_text(value: Any, change: Callable[[str], str]) -> Any:
     return change(value) if isinstance(value, str) else value
 
 
-@contextmanager
-def _naming(kind: str, record_key: str, path: str) -> Iterator[None]:
-    """Turn an error in a template into a line that names its file."""
-    file = shown(path)
-    try:
-        yield
-    except jinja2.TemplateNotFound as error:
-        raise RecordsError(f"{kind}/{record_key} needs {shown(str(error.name))}, which is missing") from None
-    except jinja2.TemplateSyntaxError as error:
-        raise RecordsError(f"{file}, line {error.lineno}: {error.message}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise RecordsError(f"{file} is not TOML: {error}") from None
-    except yaml.YAMLError as error:
-        raise RecordsError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
-    except (jinja2.TemplateError, TypeError, ValueError) as error:
-        raise RecordsError(f"{file} does not fit the facts of {kind}/{record_key}: {error}") from None
-
-
-def _paragraphs(text: str) -> str:
-    """Join the lines of each paragraph of a template: only empty lines separate paragraphs."""
-    paragraphs = (" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text))
-    return "\n\n".join(filter(None, paragraphs))
-
-
 def _count(value: int | None) -> str:
     return "an unknown number of" if value is None else f"{value:,}"
 
 
 def _percent(share: float | None, digits: int = 0) -> str:
-    """Write a share of 0 to 1 as people read it."""
     return "an unmeasured share" if share is None else f"{share * 100:.{digits}f} %"
 
 
@@ -435,7 +397,6 @@ def _said(value: str) -> str:
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Yield the texts among facts, in order."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping | list):

@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal, NamedTuple, get_args
 
-from activate.answers import Answer
 from activate.ledger.journal import Ledger
-from activate.ledger.rows import CreditsSource
 from activate.mavera import Mavera
 from activate.plan import Record
 from activate.planning import Limits
@@ -101,7 +99,6 @@ class Run:
         self.interrupt = Interrupt(self.say)
 
     def note(self, result: Result) -> None:
-        """Keep the result of a record, and report it."""
         self.outcome.credits += result.credits
         self.outcome.results[result.key] = result
         self.tell(result)
@@ -110,19 +107,3 @@ class Run:
         """Raise KeyboardInterrupt between two requests if a signal has arrived."""
         if self.interrupt.requested:
             raise KeyboardInterrupt
-
-    def close(self, call_id: str, answer: Answer, highest: int, action: str) -> int:
-        """Record Mavera's answer; return its credits, or the highest price if Mavera reported none."""
-        source: CreditsSource = "documented" if answer.credits is None else "answered"
-        spent = highest if answer.credits is None else answer.credits
-        self.ledger.end(
-            call_id,
-            answer.state,
-            action=action,
-            remote_id=answer.remote_id,
-            thread_id=answer.thread_id,
-            credits_spent=spent,
-            credits_source=source,
-            answer=answer.body,
-        )
-        return spent

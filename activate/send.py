@@ -9,8 +9,9 @@ from activate.answers import Answer, credits_in
 from activate.errors import KeyRefused, MaveraError, OutcomeUnknown, Refused, TryAgain, Withheld
 from activate.kinds import KINDS
 from activate.kinds.kind import Kind, remedy
+from activate.ledger.rows import announced
 from activate.mavera import ATTEMPTS
-from activate.plan import Plan, Record, Step
+from activate.plan import Plan, Step
 from activate.planning import credits_left
 from activate.reconcile import Reconciler
 from activate.run import Result, Run, State
@@ -49,8 +50,10 @@ class Sender:
         if (first := self._refused.get(record.kind)) and step.pays:
             why = f"Mavera refused the fields of {first}: no more of this kind is sent in this run"
             return Result(key, "not sent", why)
-        if absent := self._absent(record):
-            return Result(key, "held", f"after {absent}, which is not in Mavera")
+        entries = self.run.ledger.entries() if record.references else {}
+        for other in record.references:
+            if other not in entries or entries[other].state != "done":
+                return Result(key, "held", f"after {other}, which is not in Mavera")
         if kind.waits and not self._reconciler.await_ends(kind.waits.at_most, kind.waits.kind):
             return Result(key, "held", kind.waits.said)
         unfit = kind.unfit(record.payload, self.run.mavera)
@@ -59,15 +62,9 @@ class Sender:
     def _priced_now(self, step: Step) -> Step:
         """Raise the price of a step to what Mavera has charged in this run, if that is more than planned."""
         paid, paid_for_edits = self.run.ledger.paid(), self.run.ledger.paid(edits=True)
-        learned = kinds.terms(paid, paid_for_edits)[step.record.kind]
-        now = learned.create if step.action == "create" else learned.update
+        terms = kinds.terms(paid, paid_for_edits)[step.record.kind]
+        now = terms.create if step.action == "create" else terms.update
         return replace(step, price=now) if now.high > step.price.high else step
-
-    def _absent(self, record: Record) -> str:
-        """Return the key of a referenced record that is not done in Mavera, or an empty string."""
-        entries = self.run.ledger.entries() if record.references else {}
-        missing = (key for key in record.references if key not in entries or entries[key].state != "done")
-        return next(missing, "")
 
     def _send_one(self, step: Step, run_id: str) -> None:
         try:
@@ -100,17 +97,10 @@ class Sender:
         remote_id = step.entry.remote_id if step.entry and step.edits else None
         call_id = ledger.begin(
             run_id,
-            kind=record.kind,
-            record_key=record.record_key,
-            job=record.job,
             action=step.action,
-            fingerprint=record.fingerprint,
-            facts=record.facts,
-            payload=payload,
             price=step.price,
             remote_id=remote_id,
-            person_count=record.person_count,
-            wording=record.wording,
+            **announced(replace(record, payload=payload)),
         )
         done: State = "created" if step.action == "create" else "updated"
         ledger.require_hold()
@@ -128,7 +118,7 @@ class Sender:
                 self._refused.setdefault(record.kind, record.key)
             self._note_refusal(record.key, error, remedy(kind, error))
         else:
-            spent = self.run.close(call_id, answer, step.price.high, step.action)
+            spent = ledger.close(call_id, answer, step.price.high, step.action)
             if answer.state == "done":
                 said = f"{done} {answer.shown_id}" + (
                     ", but its answer has no text" if answer.is_wordless else ""

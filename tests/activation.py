@@ -11,7 +11,7 @@ import duckdb
 
 from activate import declarations, kinds
 from activate.kinds import KINDS
-from activate.kinds.analyses import asked_in, opened, threads
+from activate.kinds.analyses import asked_in, opened
 from activate.mavera import Mavera
 from activate.records import JOBS, MARKER
 from privacy.firewall import undeclared
@@ -398,7 +398,11 @@ def references(url: str) -> Counter[str]:
     Every question of a thread counts: asking twice costs twice, within one thread or in two.
     """
     account = Mavera(f"{url}/mavera/api/v1", mavera.KEY, "enterprise")
-    texts = [words for thread in threads(account) for words, _ in asked_in(opened(account, thread["id"]))]
+    texts = [
+        words
+        for thread in kinds.ANALYSES.rows(account)
+        for words, _ in asked_in(opened(account, thread["id"]))
+    ]
     fields = {
         kinds.PERSONAS: "description",
         kinds.FOCUS_GROUPS: "name",

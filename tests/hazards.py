@@ -34,7 +34,8 @@ from starlette.types import Message
 
 from activate import engine, planning
 from activate.errors import LedgerError, MaveraError, NotStarted
-from activate.kinds import KINDS, brand_voices, focus_groups, generations, personas
+from activate.kinds import KINDS
+from activate.kinds.kind import Draft
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
 from activate.ledger.lock import UNGUARDED, Hold, lock
@@ -43,6 +44,7 @@ from activate.plan import Document, Plan, Record
 from activate.planning import Limits
 from activate.records import MARKER, canonical, marker
 from activate.run import Outcome
+from common.settings import Settings
 from sandbox import mavera as sandbox
 from sandbox.mavera.account import WORKSPACES
 from sandbox.mavera.api import Mavera as SandboxMavera
@@ -552,6 +554,7 @@ def _watch(ledger: Ledger, hazards: Hazards) -> None:
 # --- wanted records ----------------------------------------------------------------------------------
 
 WORKSPACE: Final = WORKSPACES[0].workspace_id
+SETTINGS: Final = Settings(_env_file=None, mavera_workspace_id=WORKSPACE)
 
 
 def record(kind: str, number: int, generation: int = 1, *, personas_behind: Sequence[str] = ()) -> Record:
@@ -562,24 +565,17 @@ def record(kind: str, number: int, generation: int = 1, *, personas_behind: Sequ
     if personas_behind:
         facts["personas"] = list(personas_behind)
     fingerprint = hashlib.sha256(canonical([kind, record_key, facts]).encode()).hexdigest()
-    mark = marker(record_key, fingerprint)
-    words, text = f"{name} | {mark}", f"What is known of {1_000 * generation:,} people.\n\n{mark}"
-    reference_field = ""
-    payload: dict[str, Any]
-    if kind == "personas":
-        payload = personas.payload({}, "B2C", {"name": name, "description": text})
-    elif kind == "analyses":
-        payload = {"message": text, "workspace_id": WORKSPACE}
-    elif kind == "brand-voices":
-        payload = brand_voices.payload(name, text, WORKSPACE)
-    elif kind == "focus-groups":
+    form: dict[str, Any] = {}
+    if kind == "focus-groups":
         form = {"respondents": 10, "questions": [{"type": "NPS", "question": "Would you?"}]}
-        payload, reference_field = focus_groups.payload(form, words, WORKSPACE, {}), "persona_ids"
-    else:
+    elif kind == "generations":
         app = "long-form-article" if number % 2 else "email-writer"
         given = {"topic": f"Kettles, {generation}", "target_audience": "Cooks", "key_points": "Water"}
-        payload = generations.payload({"app": app, "input": given}, words, WORKSPACE, None)
-        reference_field = "persona_id"
+        form = {"app": app, "title": name, "input": given}
+    text, mark = f"What is known of {1_000 * generation:,} people.", marker(record_key, fingerprint)
+    draft = Draft(name, facts, text, form, {}, documents, len(personas_behind), mark)
+
+    payload = KINDS[kind].payload(draft, SETTINGS)
     return Record(
         kind=kind,
         record_key=record_key,
@@ -591,7 +587,7 @@ def record(kind: str, number: int, generation: int = 1, *, personas_behind: Sequ
         payload=payload,
         fingerprint=fingerprint,
         references=tuple(personas_behind),
-        references_field=reference_field if personas_behind else "",
+        references_field=KINDS[kind].references_field(SETTINGS) if personas_behind else "",
         documents=documents,
     )
 

@@ -107,9 +107,9 @@ def sealing(settings: environment.Settings, ledger: Ledger) -> Iterator[Ledger]:
             yield written
 
 
-@contextmanager
-def reading(settings: environment.Settings) -> Iterator[Ledger]:
-    yield opening.connect(settings.ledger_url, settings.mavera_base_url)
+def ledger_of(settings: environment.Settings) -> Ledger:
+    """Open the ledger to read."""
+    return opening.connect(settings.ledger_url, settings.mavera_base_url)
 
 
 def agrees(question: str) -> bool:
@@ -135,12 +135,6 @@ def key_of(settings: environment.Settings) -> str:
     if settings.mavera_api_key is None:
         raise UsageError("MAVERA_API_KEY is not set. Put it into .env, or try make demo, which needs none")
     return settings.mavera_api_key.get_secret_value()
-
-
-def required(settings: environment.Settings, key: str) -> Record:
-    if record := wanted_record(settings, key):
-        return record
-    raise not_asked_for(key)
 
 
 def wanted_record(settings: environment.Settings, key: str) -> Record | None:

@@ -1,6 +1,7 @@
 """`settle`, `drift` and `import`: a person's decisions about remote objects."""
 
 import json
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
@@ -10,7 +11,6 @@ from activate.cli import arguments, screen, shapes
 from activate.cli.arguments import AsJson, Kinds
 from activate.errors import UsageError
 from activate.kinds import KINDS
-from activate.ledger import opening
 from activate.ledger.journal import Ledger
 from common import settings as environment
 
@@ -39,7 +39,7 @@ def settle(
     """Decide about unresolved calls. Without a decision, list them."""
     settings = environment.load()
     if not (adopt or forget or from_mavera or accept_key or charged is not None):
-        ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
+        ledger = arguments.ledger_of(settings)
         unknown, lost = ledger.unknown(), ledger.written_off()
         shown = screen.unknown_lines(unknown, lost)
         typer.echo(json.dumps(shapes.of_unknown(unknown, lost)) if as_json else "\n".join(shown))
@@ -64,9 +64,10 @@ def settle(
             drift.forget(key, ledger, arguments.wanted_record(settings, key) if asked else None, asked)
             typer.echo(f"? {key:<36}forgotten: make plan shows what it costs to create it")
         elif adopt:
-            remote_id = drift.adopt(
-                arguments.required(settings, key), ledger, arguments.mavera_of(settings), adopt
-            )
+            record = arguments.wanted_record(settings, key)
+            if record is None:
+                raise arguments.not_asked_for(key)
+            remote_id = drift.adopt(record, ledger, arguments.mavera_of(settings), adopt)
             typer.echo(f"? {key:<36}adopted {remote_id}")
     typer.echo("To see what is left to do: make plan")
 
@@ -107,7 +108,7 @@ def show_drift(
     way = policy or settings.mavera_drift
     mavera = arguments.mavera_of(settings)
     writes = way != "leave" or bool(let_be)
-    with arguments.writing(settings) if writes else arguments.reading(settings) as ledger:
+    with arguments.writing(settings) if writes else nullcontext(arguments.ledger_of(settings)) as ledger:
         if writes:
             account.require(ledger, mavera, arguments.key_of(settings))
         findings = drift.find(ledger, mavera, chosen, settings.mavera_settle_seconds)

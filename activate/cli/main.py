@@ -1,11 +1,15 @@
-"""What a person types: `python -m activate plan | apply | status | explain | settle | drift`."""
+"""What a person types: `python -m activate plan`, `apply`, `status` and the others."""
 
+import json
+import os
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from activate.cli import deciding, keeping, sending, showing
-from activate.errors import ActivationError
+from activate.cli import arguments, deciding, sending, showing
+from activate.cli.arguments import AsJson
+from activate.errors import ActivationError, UsageError
 from common import settings as environment
 from common import terminal, warehouse
 
@@ -26,9 +30,54 @@ app.command()(showing.explain)
 app.command()(deciding.settle)
 app.command(name="drift")(deciding.show_drift)
 app.command(name="import")(deciding.import_)
-ledger.command()(keeping.verify)
-ledger.command()(keeping.export)
-ledger.command()(keeping.restore)
+
+
+@ledger.command()
+def verify(as_json: AsJson = False) -> None:
+    """Check with the chain of receipts that every row of the ledger is as it was written."""
+    settings = environment.load()
+    chain = arguments.ledger_of(settings).chain
+    count = chain.verify()
+    if as_json:
+        typer.echo(json.dumps({"rows": count, "receipt": chain.mark().receipt}))
+    else:
+        typer.echo(f"{count:,} rows, each as it was written")
+
+
+@ledger.command()
+def export(
+    file: Annotated[Path | None, typer.Argument(help="The file to write; the screen by default.")] = None,
+) -> None:
+    """Write every row as a line of JSON, and a final line: a backup that outlives this project."""
+    settings = environment.load()
+    lines = arguments.ledger_of(settings).chain.export()
+    if file is None:
+        for line in lines:
+            typer.echo(line)
+        return
+    if file.exists():
+        raise UsageError(f"{file} exists already: name a new file")
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with draft.open("w", encoding="utf-8") as target:
+            count = sum(target.write(f"{line}\n") > 0 for line in lines) - 1
+        draft.replace(file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}. Name another file") from None
+    finally:
+        draft.unlink(missing_ok=True)
+    typer.echo(f"{count:,} rows in {file}")
+
+
+@ledger.command()
+def restore(file: Annotated[Path, typer.Argument(help="A file written by `ledger export`.")]) -> None:
+    """Restore exported rows into a new ledger, all or none: after a loss, or to change the database."""
+    settings = environment.load()
+    if not file.is_file():
+        raise UsageError(f"there is no file {file}")
+    with arguments.writing(settings, is_noted=False) as restored, file.open(encoding="utf-8") as lines:
+        count = restored.chain.restore(lines)
+    typer.echo(f"{count:,} rows restored, each as it was written")
 
 
 def main() -> None:

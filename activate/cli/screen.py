@@ -69,7 +69,6 @@ def unwanted_lines(last: Call, entry: Entry | None) -> list[str]:
 
 
 def after_unwanted(key: str, entry: Entry | None) -> str:
-    """Say what can be done about a record that no row asks for."""
     if entry and entry.state == "unknown":
         return "make activate looks it up"
     if entry and entry.state == "waiting":
@@ -131,7 +130,6 @@ def sent_line(call: Call, *, whole: bool) -> str:
 
 
 def in_order(steps: Sequence[Step]) -> list[Step]:
-    """Return the steps that send in their order, then the withheld, unresolved and unchanged ones."""
     return [step for actions in ORDER for step in steps if step.action in actions]
 
 
@@ -278,7 +276,6 @@ def drift_lines(findings: Findings, done: Sequence[tuple[Drift, str]], policy: s
 
 
 def _after_drift(counts: Mapping[str, int], policy: str, said: Sequence[str]) -> str:
-    """Return the next command after drift was shown."""
     if any(said):
         return "To see what follows, and its price: make plan"
     if not any(counts.values()):

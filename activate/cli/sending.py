@@ -10,7 +10,6 @@ from activate import account, approval, engine, planning, records
 from activate.cli import arguments, screen, shapes
 from activate.cli.arguments import AsJson, Budget, Creations, Kinds, KindsOrFile
 from activate.errors import UsageError
-from activate.ledger import opening
 from common import runs, terminal
 from common import settings as environment
 
@@ -28,7 +27,7 @@ def plan(
     With MAVERA_API_KEY, it checks Mavera for existing objects before it plans to pay for any. That is free.
     """
     settings, chosen = environment.load(), arguments.chosen_kinds(kinds)
-    ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
+    ledger = arguments.ledger_of(settings)
     mark, limits = ledger.chain.mark() if save else None, arguments.limits_of(settings, budget, creations)
     wanted = records.load(settings, chosen)
     planned = planning.plan(wanted, ledger, chosen, limits)

@@ -9,7 +9,6 @@ from activate import origins, planning, records
 from activate.cli import arguments, screen, shapes
 from activate.cli.arguments import AsJson, RecordKey
 from activate.kinds import KINDS
-from activate.ledger import opening
 from activate.ledger.rows import BY_HAND
 from common import runs
 from common import settings as environment
@@ -18,7 +17,7 @@ from common import settings as environment
 def status(as_json: AsJson = False) -> None:
     """Show the objects in Mavera and their cost, from the ledger and the published copy alone."""
     settings, chosen = environment.load(), list(KINDS)
-    ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
+    ledger = arguments.ledger_of(settings)
     limits = arguments.limits_of(settings, None)
     missing, witnesses = origins.missing_metrics(settings), origins.witnesses(settings)
     planned = planning.plan(records.load(settings, chosen), ledger, chosen, limits)
@@ -62,7 +61,7 @@ def explain(
     """Trace one record: its facts, the marts and rows behind them, its words, its requests and their cost."""
     settings = environment.load()
     record = arguments.wanted_record(settings, key)
-    ledger = opening.connect(settings.ledger_url, settings.mavera_base_url)
+    ledger = arguments.ledger_of(settings)
     calls, entry = ledger.calls(), ledger.entries().get(key)
     own = [call for call in calls if call.key == key]
     if record is None and not own:

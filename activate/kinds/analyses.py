@@ -38,13 +38,7 @@ SPEAKERS: Final = frozenset({"user", "assistant"})
 SURE_QUESTION: Final = 20  # letters of a truncated question: fewer could match any question
 
 
-def threads(mavera: Mavera) -> list[dict[str, Any]]:
-    """Return every thread of the account, without its messages."""
-    return mavera.rows(THREADS, PAGE)
-
-
 def opened(mavera: Mavera, thread_id: str) -> dict[str, Any]:
-    """Return a thread with its messages."""
     return mavera.whole(THREADS, thread_id)
 
 
@@ -144,10 +138,10 @@ class Analyses(Kind):
     # Listing
 
     def rows(self, mavera: Mavera) -> list[dict[str, Any]]:
-        return threads(mavera)
+        """Return every thread of the account, without its messages."""
+        return mavera.rows(THREADS, PAGE)
 
     def asked(self, thread: Mapping[str, Any]) -> list[RemoteObject]:
-        """Return the answered questions of a thread, oldest first."""
         return [
             RemoteObject(self, answer.remote_id, words, thread, answer)
             for words, answer in asked_in(thread)
@@ -161,7 +155,7 @@ class Analyses(Kind):
         since: datetime = LONG_AGO,
         at_most: int | None = None,
     ) -> Listing:
-        rows = threads(mavera)
+        rows = self.rows(mavera)
         ids, unread = to_open(rows, calls, since, at_most)
         objects = [one for thread_id in ids for one in self.asked(opened(mavera, thread_id))]
         return Listing(objects, dict.fromkeys((str(row["id"]) for row in rows), None), unread)
@@ -176,7 +170,7 @@ class Analyses(Kind):
     def opened_since(
         self, mavera: Mavera, since: datetime, known: frozenset[str]
     ) -> Iterator[tuple[str, str]]:
-        for row in threads(mavera):
+        for row in self.rows(mavera):
             if created_at(row) >= since and row["id"] not in known:
                 for words, _ in asked_in(opened(mavera, row["id"])):
                     yield words, row["id"]
@@ -191,7 +185,7 @@ class Analyses(Kind):
             if thread is None:
                 return Found(doubt=f"{continued} is gone from Mavera: python -m activate settle decides")
             return self._look_in(thread, call, known, ledger) or _shows_all(thread, ledger)
-        rows = threads(mavera)
+        rows = self.rows(mavera)
         doubts = []
         for row in rows:
             if str(row["id"]) in known.ids or touched_at(row) < call.begun_at - CLOCKS_APART:
@@ -203,7 +197,6 @@ class Analyses(Kind):
         return doubts[0] if doubts else lacking(self, ledger, {str(row["id"]) for row in rows})
 
     def _thread(self, mavera: Mavera, thread_id: str) -> Mapping[str, Any] | None:
-        """Return a thread with its messages; None if Mavera no longer has it."""
         try:
             return opened(mavera, thread_id)
         except KeyRefused:

@@ -5,29 +5,19 @@ assumptions.py. The two spell states differently; `answers.state_of` knows both 
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from activate.errors import Refused
 from activate.kinds.kind import WORKSPACE, Draft, Kind
 from activate.ledger.journal import Journal
 from activate.mavera import Mavera
-from activate.plan import Document, Price, Step, Terms
+from activate.plan import Price, Step, Terms
 from common import assumptions
 from common.settings import Settings
 
 FILE_BYTES: Final = 10 * 2**20  # the limit for all files except videos
 FILE_TYPE: Final = "text/plain"
-
-
-def payload(label: str, usage_context: str, workspace_id: str | None) -> dict[str, Any]:
-    """Return the body that creates a brand voice, without its documents: they are uploaded first."""
-    return {"label": label, "usage_context": usage_context, "workspace_id": workspace_id}
-
-
-def document(name: str, url: str, size: int) -> dict[str, Any]:
-    """Return an uploaded file of `size` bytes as one of the `documents` of a brand voice."""
-    return {"name": name, "url": url, "file_type": FILE_TYPE, "file_size": size}
 
 
 def upload(name: str, size: int, workspace_id: str) -> dict[str, Any]:
@@ -36,34 +26,8 @@ def upload(name: str, size: int, workspace_id: str) -> dict[str, Any]:
     It has no checksum: Mavera wants a SHA-256 but does not document its notation.
     """
     plain = re.sub(r"[^\w.-]+", "-", name).strip("-.")[: assumptions.FILE_NAME_CHARACTERS] or "document"
-    return {
-        "file_name": f"{plain}.txt",
-        "file_type": FILE_TYPE,
-        "file_size": size,
-        "workspace_id": workspace_id,
-    }
-
-
-def file(name: str, url: str, size: int, workspace_id: str) -> dict[str, Any]:
-    """Return the body that registers an uploaded file in the account."""
-    return {"name": name, "type": FILE_TYPE, "url": url, "workspace_id": workspace_id, "file_size": size}
-
-
-def complaint(body: Mapping[str, Any], documents: Sequence[Document], may_leave: bool) -> str:
-    """Return why a brand voice cannot be created, or an empty string."""
-    if not may_leave:
-        return "its transcripts would leave: set MAVERA_TRANSCRIPTS_MAY_LEAVE=true in .env to let them"
-    if not body["workspace_id"]:
-        return "the upload of its transcripts needs MAVERA_WORKSPACE_ID: set it in .env"
-    for what, count, (low, high) in (
-        ("documents", len(documents), assumptions.VOICE_DOCUMENTS),
-        ("characters in its name", len(body["label"]), assumptions.VOICE_LABEL_CHARACTERS),
-        ("characters in its text", len(body["usage_context"]), assumptions.VOICE_CONTEXT_CHARACTERS),
-    ):
-        if not low <= count <= high:
-            return f"it has {count:,} {what}, Mavera takes {low} to {high:,}"
-    too_large = (one.name for one in documents if len(one.text.encode()) > FILE_BYTES)
-    return next((f'the transcript of "{name}" has more than {FILE_BYTES:,} bytes' for name in too_large), "")
+    file = {"file_name": f"{plain}.txt", "file_type": FILE_TYPE, "file_size": size}
+    return {**file, "workspace_id": workspace_id}
 
 
 def uploaded(mavera: Mavera, name: str, text: str, workspace_id: str) -> dict[str, Any]:
@@ -71,13 +35,14 @@ def uploaded(mavera: Mavera, name: str, text: str, workspace_id: str) -> dict[st
 
     Anyone with its address can read it. Files are free, and a duplicate does no harm.
     """
-    content = text.encode()
-    place = mavera.prepare("/files/upload-url", upload(name, len(content), workspace_id))
+    content, size = text.encode(), len(text.encode())
+    place = mavera.prepare("/files/upload-url", upload(name, size, workspace_id))
     if not (place.get("upload_url") and place.get("public_url")):
         raise Refused("POST /files/upload-url: Mavera answered without the address of a file")
     mavera.put(place, content)
-    mavera.prepare("/files", file(name, place["public_url"], len(content), workspace_id))
-    return document(name, place["public_url"], len(content))
+    registered = {"name": name, "type": FILE_TYPE, "url": place["public_url"], "file_size": size}
+    mavera.prepare("/files", {**registered, "workspace_id": workspace_id})
+    return {"name": name, "url": place["public_url"], "file_type": FILE_TYPE, "file_size": size}
 
 
 class BrandVoices(Kind):
@@ -98,10 +63,24 @@ class BrandVoices(Kind):
     remedies = (WORKSPACE, (("",), "Change the job's voice.md.j2"))
 
     def payload(self, draft: Draft, settings: Settings) -> dict[str, Any]:
-        return payload(draft.name, draft.marked_text, settings.mavera_workspace_id)
+        """Return the body without its documents: they are uploaded first."""
+        words = {"label": draft.name, "usage_context": draft.marked_text}
+        return {**words, "workspace_id": settings.mavera_workspace_id}
 
     def complaint(self, draft: Draft, payload: Mapping[str, Any], settings: Settings) -> str:
-        return complaint(payload, draft.documents, settings.mavera_transcripts_may_leave)
+        if not settings.mavera_transcripts_may_leave:
+            return "its transcripts would leave: set MAVERA_TRANSCRIPTS_MAY_LEAVE=true in .env to let them"
+        if not settings.mavera_workspace_id:
+            return "the upload of its transcripts needs MAVERA_WORKSPACE_ID: set it in .env"
+        for what, count, (low, high) in (
+            ("documents", len(draft.documents), assumptions.VOICE_DOCUMENTS),
+            ("characters in its name", len(draft.name), assumptions.VOICE_LABEL_CHARACTERS),
+            ("characters in its text", len(draft.marked_text), assumptions.VOICE_CONTEXT_CHARACTERS),
+        ):
+            if not low <= count <= high:
+                return f"it has {count:,} {what}, Mavera takes {low} to {high:,}"
+        too_large = [one.name for one in draft.documents if len(one.text.encode()) > FILE_BYTES]
+        return f'the transcript of "{too_large[0]}" has more than {FILE_BYTES:,} bytes' if too_large else ""
 
     def leading_bodies(self, draft: Draft, payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
         workspace_id = str(payload.get("workspace_id"))

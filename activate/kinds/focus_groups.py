@@ -15,38 +15,12 @@ from common.settings import Settings
 AT_ONCE: Final = 5  # [G] running focus groups per key
 
 # Words of a refusal that is about the name of one of our fields.
-STUDY_WORDS: Final = (
-    "sample_size",
-    "respondent",
-    "question",
-    "name",
-    "unknown",
-    "unrecognized",
-    "not a field",
-)
+STUDY_WORDS: Final = ("sample_size", "respondent", "question", "name", "unknown", "unrecognized")
 BESIDE_TYPE: Final = frozenset({"type", "question"})
 
 
-def payload(
-    study: Mapping[str, Any], name: str, workspace_id: str | None, names: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return the body that creates a study, without its personas; `names` replaces our field names.
-
-    A question without words is left out: its template found no fact to ask about.
-    """
-    questions = [
-        {field(names, ours): value for ours, value in {"order": order, **question}.items()}
-        for order, question in enumerate(asked(study), start=1)
-    ]
-    return {
-        field(names, "name"): name,
-        field(names, "workspace_id"): workspace_id,
-        field(names, "respondents"): study.get("respondents"),
-        field(names, "questions"): questions,
-    }
-
-
 def asked(study: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the questions with words: where one has none, its template found no fact to ask about."""
     return [question for question in study.get("questions", ()) if question.get("question") != ""]
 
 
@@ -55,24 +29,8 @@ def field(names: Mapping[str, str], ours: str) -> str:
     return names.get(ours) or assumptions.STUDY_FIELDS.get(ours, ours)
 
 
-def complaint(study: Mapping[str, Any], persona_count: int, workspace_id: str | None) -> str:
-    """Return why a study cannot be created, or an empty string."""
-    if not workspace_id:
-        return "a focus group needs MAVERA_WORKSPACE_ID: set it in .env"
-    questions = asked(study)
-    for what, count, (low, high) in (
-        ("personas", persona_count, assumptions.STUDY_PERSONAS),
-        ("questions", len(questions), assumptions.STUDY_QUESTIONS),
-        ("respondents", study.get("respondents"), assumptions.STUDY_RESPONDENTS),
-    ):
-        if not (isinstance(count, int) and low <= count <= high):
-            return f"it has {count} {what}, Mavera takes {low} to {high}"
-    complaints = (
-        f"question {number}: {wrong}"
-        for number, question in enumerate(questions, start=1)
-        if (wrong := _wrong(question))
-    )
-    return next(complaints, "")
+def _named(body: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+    return {field(settings.mavera_study_fields, ours): value for ours, value in body.items()}
 
 
 def _wrong(question: Mapping[str, Any]) -> str:
@@ -117,16 +75,34 @@ class FocusGroups(Kind):
     remedies = (
         WORKSPACE,
         (("persona",), "See with python -m activate drift whether its personas are in Mavera"),
-        (STUDY_WORDS, "Say in MAVERA_STUDY_FIELDS what Mavera calls the field"),
+        ((*STUDY_WORDS, "not a field"), "Say in MAVERA_STUDY_FIELDS what Mavera calls the field"),
         (("",), "Change the job's study.toml, or MAVERA_STUDY_FIELDS"),
     )
 
     def payload(self, draft: Draft, settings: Settings) -> dict[str, Any]:
         name = marked(draft.name, draft.mark, assumptions.STUDY_NAME_CHARACTERS)
-        return payload(draft.form, name, settings.mavera_workspace_id, settings.mavera_study_fields)
+        questions = enumerate(asked(draft.form), start=1)
+        body = {
+            "name": name,
+            "workspace_id": settings.mavera_workspace_id,
+            "respondents": draft.form.get("respondents"),
+            "questions": [_named({"order": order, **question}, settings) for order, question in questions],
+        }
+        return _named(body, settings)
 
     def complaint(self, draft: Draft, payload: Mapping[str, Any], settings: Settings) -> str:
-        return complaint(draft.form, draft.reference_count, settings.mavera_workspace_id)
+        if not settings.mavera_workspace_id:
+            return "a focus group needs MAVERA_WORKSPACE_ID: set it in .env"
+        questions = asked(draft.form)
+        for what, count, (low, high) in (
+            ("personas", draft.reference_count, assumptions.STUDY_PERSONAS),
+            ("questions", len(questions), assumptions.STUDY_QUESTIONS),
+            ("respondents", draft.form.get("respondents"), assumptions.STUDY_RESPONDENTS),
+        ):
+            if not (isinstance(count, int) and low <= count <= high):
+                return f"it has {count} {what}, Mavera takes {low} to {high}"
+        wrong = ((number, _wrong(question)) for number, question in enumerate(questions, start=1))
+        return next((f"question {number}: {text}" for number, text in wrong if text), "")
 
     def references_field(self, settings: Settings) -> str:
         return field(settings.mavera_study_fields, "persona_ids")

@@ -6,8 +6,7 @@ assumptions.py fills the gaps in Mavera's reference; the app's inputs are in the
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from activate.answers import Answer, State, answered
-from activate.answers import state_of as state_of_status
+from activate.answers import Answer, answered, state_of
 from activate.kinds.kind import PAGE, WORKSPACE, Draft, Kind, Waits, marked, newest
 from activate.ledger.journal import Journal
 from activate.mavera import Mavera
@@ -19,7 +18,7 @@ TITLE_CHARACTERS: Final = 100
 BRAND_VOICES: Final = "brand-voices"  # every text uses the newest object of this kind
 PERSONAS: Final = (0, 1)  # a persona_id may be left out
 
-TEMPLATE_FIELDS: Final = frozenset({"app", "title", "input"})
+TEMPLATE_FIELDS: Final = {"app": str, "title": str, "input": dict}
 
 
 class App(NamedTuple):
@@ -30,7 +29,6 @@ class App(NamedTuple):
 
 
 def app_in(body: Mapping[str, Any]) -> App:
-    """Read an app from the list of apps."""
     listed = next((body[field] for field in assumptions.INPUT_FIELDS if body.get(field)), None)
     if isinstance(listed, Mapping):
         listed = [
@@ -62,54 +60,16 @@ def unfit(apps: Sequence[App], app_id: str, given: Mapping[str, Any]) -> str:
         return ""
     lacking = [name for name, is_required in app.inputs.items() if is_required and not given.get(name)]
     unknown = sorted(given.keys() - app.inputs.keys())
-    if lacking or unknown:
-        wrong = f"needs {lacking[0]}" if lacking else f"takes no {unknown[0]}"
-        return f"the app {app.app_id} {wrong}. Its inputs are {', '.join(app.inputs)}"
-    return ""
-
-
-def payload(
-    generation: Mapping[str, Any], title: str, workspace_id: str | None, brand_voice_id: str | None
-) -> dict[str, Any]:
-    """Return the body that requests a text, without its persona and with the app id of the template."""
-    optional = {"workspace_id": workspace_id, "brand_voice_id": brand_voice_id}
-    return {
-        "app_id": generation.get("app"),
-        "input_data": generation.get("input"),
-        "title": title,
-        **{name: value for name, value in optional.items() if value},
-    }
-
-
-def complaint(generation: Mapping[str, Any], title: str, persona_count: int) -> str:
-    """Return why a text cannot be requested, or an empty string."""
-    if unknown := sorted(generation.keys() - TEMPLATE_FIELDS):
-        return f"a generation takes no {unknown[0]}"
-    for field, kind in (("app", str), ("title", str), ("input", dict)):
-        if not isinstance(generation.get(field), kind) or not generation[field]:
-            return f"a generation needs {field}"
-    if len(title) > TITLE_CHARACTERS:
-        return f"its record key leaves no room for it in a title of {TITLE_CHARACTERS} characters"
-    low, high = PERSONAS
-    if not low <= persona_count <= high:
-        return f"it has {persona_count} personas, Mavera takes {low} to {high}"
-    length = sum(len(str(value)) for value in generation["input"].values())
-    if length > assumptions.INPUT_CHARACTERS:
-        return f"its input has {length:,} characters, the most is {assumptions.INPUT_CHARACTERS:,}"
-    return ""
+    if not (lacking or unknown):
+        return ""
+    wrong = f"needs {lacking[0]}" if lacking else f"takes no {unknown[0]}"
+    return f"the app {app.app_id} {wrong}. Its inputs are {', '.join(app.inputs)}"
 
 
 def text_in(body: Mapping[str, Any]) -> str:
     """Return the text of a generation; empty while its app is running."""
     texts = (body.get(field) for field in assumptions.TEXT_FIELDS)
     return next((text for text in texts if isinstance(text, str) and text.strip()), "")
-
-
-def state_of(body: Mapping[str, Any]) -> State:
-    """Return the state of a generation; without a text or a failure, it is still running."""
-    if text_in(body):
-        return "done"
-    return "failed" if state_of_status(body.get("status")) == "failed" else "waiting"
 
 
 def _plain(app_id: str) -> str:
@@ -134,10 +94,30 @@ class Generations(Kind):
 
     def payload(self, draft: Draft, settings: Settings) -> dict[str, Any]:
         title = marked(str(draft.form.get("title")), draft.mark, TITLE_CHARACTERS)
-        return payload(draft.form, title, settings.mavera_workspace_id, settings.mavera_brand_voice_id)
+        workspace, voice = settings.mavera_workspace_id, settings.mavera_brand_voice_id
+        return {
+            "app_id": draft.form.get("app"),
+            "input_data": draft.form.get("input"),
+            "title": title,
+            **({"workspace_id": workspace} if workspace else {}),
+            **({"brand_voice_id": voice} if voice else {}),
+        }
 
     def complaint(self, draft: Draft, payload: Mapping[str, Any], settings: Settings) -> str:
-        return complaint(draft.form, payload["title"], draft.reference_count)
+        form = draft.form
+        if unknown := sorted(form.keys() - TEMPLATE_FIELDS.keys()):
+            return f"a generation takes no {unknown[0]}"
+        for field, form_type in TEMPLATE_FIELDS.items():
+            if not isinstance(form.get(field), form_type) or not form[field]:
+                return f"a generation needs {field}"
+        if len(payload["title"]) > TITLE_CHARACTERS:
+            return f"its record key leaves no room for it in a title of {TITLE_CHARACTERS} characters"
+        low, high = PERSONAS
+        if not low <= draft.reference_count <= high:
+            return f"it has {draft.reference_count} personas, Mavera takes {low} to {high}"
+        length = sum(len(str(value)) for value in form["input"].values())
+        most = assumptions.INPUT_CHARACTERS
+        return f"its input has {length:,} characters, the most is {most:,}" if length > most else ""
 
     def references_field(self, settings: Settings) -> str:
         return "persona_id"
@@ -159,7 +139,10 @@ class Generations(Kind):
         return payload
 
     def answered(self, body: Mapping[str, Any]) -> Answer:
-        return answered(self.thing, body, state_of(body))
+        if text_in(body):
+            return answered(self.thing, body)
+        has_failed = state_of(body.get("status")) == "failed"
+        return answered(self.thing, body, "failed" if has_failed else "waiting")
 
 
 def apps(mavera: Mavera) -> list[App]:

@@ -123,7 +123,6 @@ class Kind(ABC):
         return ""
 
     def leading_bodies(self, draft: Draft, payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-        """Yield the bodies that are sent before the payload."""
         yield from ()
 
     # Sending
@@ -163,7 +162,6 @@ class Kind(ABC):
     # Listing
 
     def rows(self, mavera: Mavera) -> list[dict[str, Any]]:
-        """Return every object of the account as its list shows it."""
         return mavera.rows(self.path, self.page)
 
     def listing(
@@ -184,7 +182,6 @@ class Kind(ABC):
         return Listing(objects, {one.remote_id: one for one in objects})
 
     def current(self, mavera: Mavera, remote_id: str) -> Answer:
-        """Return the current state of an object."""
         return self.answered(mavera.one(self.path, remote_id))
 
     def answer_of(self, mavera: Mavera, remote: "RemoteObject") -> Answer:
@@ -277,7 +274,6 @@ class RemoteObject(NamedTuple):
 
     @property
     def shown(self) -> list[str]:
-        """The texts in it that may be ours."""
         texts = map(self.body.get, self.of.echo) if self.of.is_listed_whole else [self.words]
         return [text for text in texts if isinstance(text, str) and text.strip()]
 

@@ -42,23 +42,8 @@ TAKES: Final[Mapping[str, Mapping[str, str]]] = {
 }
 TYPES: Final = ("B2B", "B2C")
 WEIGHED: Final = ("price", "timeToValue", "risk", "proof", "support")  # the keys of the reference's example
-EXAMPLE: Final = frozenset({"psychographic"})
-CHOICES: Final = frozenset({"pipeline", "type", "fields"}) | EXAMPLE
-
-
-def payload(choice: Mapping[str, Any], usual_type: str, words: Mapping[str, str]) -> dict[str, Any]:
-    """Return the body that creates a persona, without the empty entries of its lists."""
-    fields = {
-        name: [entry for entry in value if entry] if isinstance(value, list) else value
-        for name, value in _fields(choice).items()
-    }
-    kind = {"pipeline_type": choice.get("pipeline", DEFAULT), "type": choice.get("type", usual_type)}
-    return {**kind, **words, **fields}
-
-
-def example(choice: Mapping[str, Any], words: Mapping[str, str]) -> dict[str, Any]:
-    """Return the body of Mavera's examples, with the texts that a job chose for `psychographic`."""
-    return {**words, **{name: choice[name] for name in sorted(EXAMPLE) if choice.get(name)}}
+EXAMPLE: Final = "psychographic"
+CHOICES: Final = frozenset({"pipeline", "type", "fields", EXAMPLE})
 
 
 def complaint(choice: Mapping[str, Any]) -> str:
@@ -67,7 +52,7 @@ def complaint(choice: Mapping[str, Any]) -> str:
         return f"persona.toml has {unknown[0]}, it may have {', '.join(sorted(CHOICES))}"
     if not isinstance(choice.get("fields", {}), Mapping):
         return "fields must be a table, [fields]"
-    texts = choice.get("psychographic", {})
+    texts = choice.get(EXAMPLE, {})
     if not (isinstance(texts, Mapping) and all(isinstance(text, str) for text in texts.values())):
         return "psychographic must be a table of texts, [psychographic]"
     pipeline, fields = str(choice.get("pipeline", DEFAULT)), _fields(choice)
@@ -89,19 +74,21 @@ def _fields(choice: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _wrong(name: str, form: str, value: Any) -> str:
-    if form == "text":
-        fits = isinstance(value, str) and bool(value.strip())
-        return "" if fits else f"{name} must be a text"
-    if form == "list":
-        fits = isinstance(value, list) and all(isinstance(entry, str) for entry in value) and any(value)
-        return "" if fits else f"{name} must be a list of texts"
-    if form == "yes or no":
-        return "" if isinstance(value, bool) else f"{name} must be true or false"
     low, high = assumptions.WEIGHTS
-    fits = isinstance(value, Mapping) and value.keys() == set(WEIGHED)
-    if fits and all(type(weight) is int and low <= weight <= high for weight in value.values()):
-        return ""
-    return f"{name} must give each of {', '.join(WEIGHED)} a whole number from {low} to {high}"
+    match form, value:
+        case "text", str() if value.strip():
+            return ""
+        case "list", list() if all(isinstance(entry, str) for entry in value) and any(value):
+            return ""
+        case "yes or no", bool():
+            return ""
+        case "weights", {} if value.keys() == set(WEIGHED) and all(
+            type(weight) is int and low <= weight <= high for weight in value.values()
+        ):
+            return ""
+    must = {"text": "be a text", "list": "be a list of texts", "yes or no": "be true or false"}
+    weigh = f"give each of {', '.join(WEIGHED)} a whole number from {low} to {high}"
+    return f"{name} must {must.get(form, weigh)}"
 
 
 class Personas(Kind):
@@ -129,23 +116,28 @@ class Personas(Kind):
     )
 
     def chosen(self, choice: dict[str, Any], settings: Settings) -> dict[str, Any]:
-        if settings.mavera_persona_shape == "examples":
-            return choice
-        return {name: value for name, value in choice.items() if name not in EXAMPLE}
+        is_sent = settings.mavera_persona_shape == "examples"
+        return {name: value for name, value in choice.items() if is_sent or name != EXAMPLE}
 
     def covered(self, draft: Draft, job: str) -> dict[str, Any]:
         """Cover the words: an update is free, so new wording reaches Mavera."""
         return {"name": draft.name, "description": draft.text}
 
     def payload(self, draft: Draft, settings: Settings) -> dict[str, Any]:
-        words = {"name": draft.name, "description": draft.marked_text}
+        words, choice = {"name": draft.name, "description": draft.marked_text}, draft.choice
         if settings.mavera_persona_shape == "examples":
-            return example(draft.choice, words)
-        return payload(draft.choice, settings.mavera_persona_type, words)
+            return {**words, **({EXAMPLE: choice[EXAMPLE]} if choice.get(EXAMPLE) else {})}
+        fields = {
+            name: [entry for entry in value if entry] if isinstance(value, list) else value
+            for name, value in _fields(choice).items()
+        }
+        usual_type = settings.mavera_persona_type
+        made_by = {"pipeline_type": choice.get("pipeline", DEFAULT), "type": choice.get("type", usual_type)}
+        return {**made_by, **words, **fields}
 
     def complaint(self, draft: Draft, payload: Mapping[str, Any], settings: Settings) -> str:
         low, high = NAME_CHARACTERS
-        if draft.choice.keys() - EXAMPLE and settings.mavera_persona_shape == "examples":
+        if draft.choice.keys() - {EXAMPLE} and settings.mavera_persona_shape == "examples":
             return (
                 f"MAVERA_PERSONA_SHAPE=examples sends no pipeline: take {CHOICE} away or set it to reference"
             )
@@ -164,7 +156,6 @@ class Personas(Kind):
         return [row for row in super().rows(mavera) if row.get(assumptions.CUSTOM, True)]
 
     def answer_of(self, mavera: Mavera, remote: RemoteObject) -> Answer:
-        """Return the listed object: the list shows complete personas."""
         return self.answered(remote.body)
 
     def fetched(self, mavera: Mavera, remote_id: str) -> RemoteObject | None:

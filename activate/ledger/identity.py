@@ -26,15 +26,12 @@ class Identity:
         return hmac.digest(bytes.fromhex(secret), text.encode(), "sha256").hex() if secret else ""
 
     def has_account(self) -> bool:
-        """Whether any key has been accepted."""
         return bool(self._rows().keys() - {SEALED_BY})
 
     def accepts(self, key: str) -> bool:
-        """Whether a Mavera key was accepted as belonging to this ledger's account."""
         return self._fingerprint(key) in self._rows()
 
     def accept(self, key: str) -> None:
-        """Accept a Mavera key as belonging to this ledger's account."""
         with self._engine.begin() as connection:
             self._guard(connection)
             row = {"name": self._fingerprint(key), "value": datetime.now(UTC).isoformat()}

@@ -13,11 +13,13 @@ from typing import Any, Unpack
 
 import sqlalchemy as sa
 
+from activate.answers import Answer
 from activate.errors import LedgerError
 from activate.ledger.chain import Chain, Mark, append
 from activate.ledger.identity import Identity
 from activate.ledger.rows import (
     BY_HAND,
+    OF_RECORD,
     Announced,
     Call,
     Decision,
@@ -53,10 +55,6 @@ class Journal:
         self.now = now
         self.chain = Chain(engine, destination, guard)
         self.account = Identity(engine, destination, guard)
-
-    def is_empty(self) -> bool:
-        with self._engine.connect() as connection:
-            return connection.execute(sa.select(journal.c.entry_id).limit(1)).first() is None
 
     def calls(self) -> list[Call]:
         """Return every call and decision, in the order of their announcement."""
@@ -126,22 +124,12 @@ class Journal:
 
         An unresolved call counts at its highest possible price, unless Mavera reported its price.
         """
-        month = self.now().astimezone(UTC).strftime("%Y-%m")
-        of_run_or_month = journal.c.run_id == run_id if run_id else journal.c.written_at.startswith(month)
-        begun = sa.select(journal.c.call_id, journal.c.credits_high).where(
-            journal.c.event == "begin", of_run_or_month
+        month = _month(self.now())
+        return sum(
+            call.credits_high if call.state == "unknown" and not call.credits_source else call.credits
+            for call in self.calls()
+            if (call.run_id == run_id if run_id else _month(call.begun_at) == month)
         )
-        called = sa.select(begun.subquery().c.call_id)
-        ended = sa.select(journal.c.call_id, journal.c.state, journal.c.credits).where(
-            journal.c.event == "end", journal.c.call_id.in_(called)
-        )
-        with self._engine.connect() as connection:
-            costs = {row.call_id: row.credits_high for row in connection.execute(begun)}
-            highest = dict(costs)
-            for row in connection.execute(ended.order_by(journal.c.entry_id)):
-                is_open = row.state == "unknown" and row.credits is None
-                costs[row.call_id] = highest[row.call_id] if is_open else row.credits or 0
-        return sum(costs.values())
 
     def last_run(self) -> Run | None:
         newest = (
@@ -208,7 +196,6 @@ class Ledger(Journal):
         return str(begun["call_id"])
 
     def end(self, call_id: str, state: State, **how: Unpack[Ending]) -> None:
-        """Record how a call ended, also later for an unresolved call."""
         announced = sa.select(journal).where(
             journal.c.call_id == call_id, journal.c.event.in_(("begin", "decision"))
         )
@@ -233,12 +220,28 @@ class Ledger(Journal):
             answer=None if answer is None else as_json(answer),
         )
 
+    def close(self, call_id: str, answer: Answer, highest: int, action: str, fingerprint: str = "") -> int:
+        """Record Mavera's answer; return its credits, or the highest price if Mavera reported none."""
+        spent = highest if answer.credits is None else answer.credits
+        self.end(
+            call_id,
+            answer.state,
+            action=action,
+            fingerprint=fingerprint,
+            remote_id=answer.remote_id,
+            thread_id=answer.thread_id,
+            credits_spent=spent,
+            credits_source="documented" if answer.credits is None else "answered",
+            answer=answer.body,
+        )
+        return spent
+
     def take_over(
         self, *, remote_id: str, thread_id: str | None, state: State, answer: Any, **record: Unpack[Announced]
     ) -> None:
         """Record that a remote object is this record, at no cost: announced and ended in one commit."""
         begun = begin_row(BY_HAND, "adopt", FREE, record)
-        of_both = ("call_id", "run_id", "kind", "record_key", "job", "action", "fingerprint")
+        of_both = ("call_id", "run_id", "action", *OF_RECORD)
         self._write(
             begun,
             {
@@ -256,22 +259,20 @@ class Ledger(Journal):
     def decide(
         self,
         action: Decision,
-        *,
-        kind: str,
-        record_key: str,
-        job: str,
+        key: str,
         reason: str,
-        remote_id: str | None,
+        remote_id: str | None = None,
         thread_id: str | None = None,
     ) -> None:
         """Record a person's decision about an object that drifted; plan and apply carry it out."""
+        kind, _, record_key = key.partition("/")
         self._write(
             call_id=uuid.uuid4().hex,
             run_id=BY_HAND,
             event="decision",
             kind=kind,
             record_key=record_key,
-            job=job,
+            job=record_key.partition(":")[0],
             action=action,
             fingerprint="",
             facts="{}",
@@ -298,6 +299,10 @@ class Ledger(Journal):
                     append(connection, {**always, **each})
         except sa.exc.DBAPIError as error:
             raise LedgerError(f"the ledger cannot be written ({error.orig}): nothing more is sent") from None
+
+
+def _month(moment: datetime) -> str:
+    return moment.astimezone(UTC).strftime("%Y-%m")
 
 
 def _accepted(calls: Iterable[Call]) -> dict[str, Call]:

@@ -89,7 +89,6 @@ def _back_up(engine: sa.Engine, path: Path | None, version: int) -> None:
 
 
 def _migrate(connection: sa.Connection, version: int | None) -> None:
-    """Migrate a ledger of an older layout, within the caller's transaction."""
     if version is None:
         connection.execute(sa.insert(versions).values(version=SCHEMA_VERSION))
     elif version < SCHEMA_VERSION:

@@ -9,7 +9,7 @@ from typing import Any, Final, Literal, NotRequired, TypedDict
 
 import sqlalchemy as sa
 
-from activate.plan import Price
+from activate.plan import Price, Record
 
 SCHEMA_VERSION: Final = 2
 
@@ -74,6 +74,9 @@ identity = sa.Table(
 )
 # The key in a begin row's facts for values that were sent with the facts but are none.
 SENT_WITH: Final = "sent_with"
+
+
+OF_RECORD: Final = ("kind", "record_key", "job", "fingerprint")  # columns of every row about a record
 
 
 @dataclass(frozen=True)
@@ -149,6 +152,19 @@ class Announced(TypedDict):
     wording: NotRequired[str]
 
 
+def announced(record: "Record | Call") -> Announced:
+    return {
+        "kind": record.kind,
+        "record_key": record.record_key,
+        "job": record.job,
+        "fingerprint": record.fingerprint,
+        "facts": record.facts,
+        "payload": record.payload,
+        "person_count": record.person_count,
+        "wording": record.wording,
+    }
+
+
 class Ending(TypedDict, total=False):
     """The fields of an end row; omitted ones are as announced, or unknown."""
 
@@ -209,14 +225,11 @@ def ended(call: Call, row: Any) -> Call:
 def begin_row(run_id: str, action: str, price: Price, record: Announced) -> dict[str, Any]:
     with_facts = {"person_count": record.get("person_count"), "wording": record.get("wording", "")}
     return {
+        **{name: value for name, value in record.items() if name in OF_RECORD},
         "call_id": uuid.uuid4().hex,
         "run_id": run_id,
         "event": "begin",
-        "kind": record["kind"],
-        "record_key": record["record_key"],
-        "job": record["job"],
         "action": action,
-        "fingerprint": record["fingerprint"],
         "facts": as_json({**record["facts"], **({SENT_WITH: with_facts} if record["facts"] else {})}),
         "payload": as_json(record["payload"]),
         "credits_low": price.low,

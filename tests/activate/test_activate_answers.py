@@ -11,8 +11,7 @@ import pytest
 from activate import drift, engine, records
 from activate.answers import created_at
 from activate.errors import NotUnderstood
-from activate.kinds import KINDS, PERSONAS
-from activate.kinds.analyses import threads
+from activate.kinds import ANALYSES, KINDS, PERSONAS
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
 from activate.likeness import bears, letters, may_be, reference_in
@@ -412,7 +411,7 @@ def test_fields_of_other_names_are_named_with_the_setting_that_helps(account: Ac
     outcome = account.apply(personas=(*ALL["personas"], activation.MOBILE))
     assert 'MAVERA_FIELDS={"created_at": "its name there"}' in outcome.stopped or outcome.is_well
     with pytest.raises(NotUnderstood, match="createdOn"):
-        created_at(threads(account.client())[0])
+        created_at(ANALYSES.rows(account.client())[0])
 
 
 def test_a_row_without_an_id_names_its_fields_and_none_of_its_values() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from activate import declarations, drift, engine, records
 from activate.errors import NotStarted
-from activate.kinds import KINDS, generations
+from activate.kinds import GENERATIONS, KINDS, generations
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
 from activate.mavera import Mavera
@@ -377,5 +377,5 @@ def test_the_inputs_of_an_app_are_read_in_each_way_that_they_may_be_listed(
 
 @pytest.mark.parametrize("body", [{"output": "", "content": "a"}, {"markdown": "a"}, {"output": "a"}])
 def test_a_text_is_taken_from_the_first_field_that_has_one(body: dict[str, Any]) -> None:
-    assert (generations.text_in(body), generations.state_of(body)) == ("a", "done")
-    assert generations.state_of({"status": "FAILED"}) == "failed"
+    assert (generations.text_in(body), GENERATIONS.answered({"id": "gen_1", **body}).state) == ("a", "done")
+    assert GENERATIONS.answered({"id": "gen_1", "status": "FAILED"}).state == "failed"

@@ -10,7 +10,8 @@ import pytest
 from activate import declarations, records
 from activate.answers import state_of
 from activate.errors import RecordsError
-from activate.kinds import KINDS, focus_groups
+from activate.kinds import FOCUS_GROUPS, KINDS
+from activate.kinds.kind import Draft
 from activate.plan import Record
 from common import assumptions, settings, warehouse
 from privacy import firewall
@@ -404,7 +405,9 @@ GOOD: dict[str, dict[str, Any]] = {
 
 def complaint(*questions: dict[str, Any], respondents: object = 30, personas: int = 3) -> str:
     study = {"respondents": respondents, "questions": list(questions)}
-    return focus_groups.complaint(study, personas, "ws_1")
+    draft = Draft("Study", {}, "", study, {}, (), personas, "Ref: x 0123456789ab")
+    ours = settings.Settings(_env_file=None, mavera_workspace_id="ws_1")
+    return FOCUS_GROUPS.complaint(draft, {}, ours)
 
 
 def test_each_of_the_twelve_types_can_be_asked() -> None:

@@ -68,7 +68,7 @@ ACTIVATION = (
     *("mavera", "kinds", "records", "planning", "run", "reconcile", "send", "engine"),
     *("drift", "account", "origins", "approval"),
     *("cli.arguments", "cli.screen", "cli.shapes"),
-    *("cli.keeping", "cli.deciding", "cli.showing", "cli.sending", "cli.main"),
+    *("cli.deciding", "cli.showing", "cli.sending", "cli.main"),
 )
 """The modules of `activate`, each of which imports only those before it; a folder stands for its files."""
 
