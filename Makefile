@@ -7,6 +7,7 @@ PORT ?= 8790
 PLAN ?=
 ARGS ?=
 Q ?=
+R ?=
 BACKUP ?= backup/mavera-warehouse.backup
 AS :=
 NAME ?=
@@ -22,7 +23,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint faults bench doctor ingest transform plan activate results scheduled drift status shell query forget backup restore publish \
+.PHONY: help demo test check lint faults bench doctor ingest transform plan activate results scheduled drift status read shell query forget backup restore publish \
   report docs dbt new-job new-vendor column-lineage zones sandbox audit sbom lock clean
 
 help: ## list these targets
@@ -85,6 +86,9 @@ drift: .venv/.ready ## show where Mavera differs from the ledger; free, and chan
 
 status: .venv/.ready ## show your objects in Mavera and what they cost
 	@$(PY) -m activate status
+
+read: .venv/.ready ## print what Mavera answered: make read R=analyses/viewer-clusters:all; without R, list what can be read
+	@$(PY) -m activate read $(if $(R),"$$R")
 
 shell: .venv/.ready ## open a read-only SQL prompt on the published copy
 	@$(PY) -m operate.query

@@ -50,14 +50,10 @@ class _Apply:
                 self.reconciler.settle_unknown()
                 self.planned = plan_now = self._plan()
                 if plan_now.of("create", "update"):
-                    if self.run.limits.month == 0:
-                        raise NotStarted(
-                            f"CREDIT_BUDGET is 0, nothing was sent. This plan costs {plan_now.price}: "
-                            "set it in .env"
-                        )
+                    short = self._short_of_a_budget(plan_now)
                     self._refuse_a_doubtful_ledger(plan_now)
                     self.planned = plan_now = self._plan()
-                    self.run.outcome.stopped = brake(plan_now, self.run.limits)
+                    self.run.outcome.stopped = short or brake(plan_now, self.run.limits)
                     self.sender.send(plan_now, only_free=bool(self.run.outcome.stopped))
                 self.reconciler.await_ends(at_most=0)
             except (MaveraError, LedgerError) as error:
@@ -101,6 +97,21 @@ class _Apply:
         ended = {call.key for call in last.calls if call.state != "unknown"} if last else set()
         if last and len(ended) < last.steps:
             self.run.say(f"resuming: the last run stopped after {len(ended)} of {last.steps}")
+
+    def _short_of_a_budget(self, plan_now: Plan) -> str:
+        """Return why only what is free is sent; empty if a budget is set, or nothing costs anything.
+
+        Raises NotStarted if nothing is free.
+        """
+        if self.run.limits.month or not plan_now.price.high:
+            return ""
+        if all(step.price.high for step in plan_now.steps if step.sends):
+            raise NotStarted(
+                f"CREDIT_BUDGET is 0, nothing was sent. This plan costs {plan_now.price}: set it in .env"
+            )
+        return (
+            f"CREDIT_BUDGET is 0, only free steps were sent. The rest costs {plan_now.price}: set it in .env"
+        )
 
     def _refuse_a_doubtful_ledger(self, plan_now: Plan) -> None:
         """Raise NotStarted if this ledger may lack payments: if it was altered, lost or restored."""

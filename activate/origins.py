@@ -57,7 +57,13 @@ class Origins(NamedTuple):
 def missing_metrics(settings: Settings) -> list[str]:
     """Return a line for each metric that the vendors lack by name; empty if the copy has no such table."""
     query = "select missing_message from marts.dim_metric_roles where is_missing order by metric_role"
-    return [line for (line,) in _rows(settings, query)]
+    return [row["missing_message"] for row in rows(settings, query)]
+
+
+def findings(settings: Settings) -> dict[str, str]:
+    """Return what each job's marts found, in a sentence."""
+    found = rows(settings, "select job, finding from marts.rpt_job_findings where finding is not null")
+    return {row["job"]: row["finding"] for row in found}
 
 
 class Witnesses(NamedTuple):
@@ -86,31 +92,34 @@ def witnesses(settings: Settings) -> Witnesses:
 
     Totals are not counted, but come first among the differences.
     """
-    counts = _rows(
-        settings, "select verdict, count(*) from marts.fct_reconciliation where not is_total group by all"
+    counts = rows(
+        settings,
+        "select verdict, count(*) as numbers from marts.fct_reconciliation where not is_total group by all",
     )
-    differences = _rows(
+    differences = rows(
         settings,
         "select message from marts.fct_reconciliation where verdict = 'outside'"
         " order by is_total desc, abs(difference) / greatest(tolerance, 1) desc, message",
     )
-    by_verdict = {str(verdict).replace(" ", "_"): int(count) for verdict, count in counts}
-    return Witnesses(**by_verdict, differences=[line for (line,) in differences])
+    by_verdict = {row["verdict"].replace(" ", "_"): row["numbers"] for row in counts}
+    return Witnesses(**by_verdict, differences=[row["message"] for row in differences])
 
 
 def of(settings: Settings, record: Record) -> Origins:
     """Return the sources of a record's facts, in the order of the facts."""
     job_model = f"activation.{record.job}__{record.kind}".replace("-", "_")
-    facts = map(Origin._make, _rows(settings, ORIGINS, record.kind, record.record_key))
-    found = {origin.fact: origin for origin in facts}
-    raw = map(RawTable._make, _rows(settings, RAW_BEHIND, job_model))
+    facts = rows(settings, ORIGINS, record.kind, record.record_key)
+    found = {row["fact_name"]: Origin(*row.values()) for row in facts}
+    raw = (RawTable(*row.values()) for row in rows(settings, RAW_BEHIND, job_model))
     return Origins([found[name] for name in record.facts if name in found], list(raw))
 
 
-def _rows(settings: Settings, query: str, *parameters: str) -> list[tuple[Any, ...]]:
+def rows(settings: Settings, query: str, *parameters: object) -> list[dict[str, Any]]:
     """Return rows of the published copy; none if an earlier version published it without the table."""
     with warehouse.read_copy(settings.published_path) as connection:
         try:
-            return connection.execute(query, parameters).fetchall()
+            found = connection.execute(query, parameters)
         except duckdb.CatalogException:
             return []
+        names = [column[0] for column in found.description or ()]
+        return [dict(zip(names, row, strict=True)) for row in found.fetchall()]

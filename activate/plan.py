@@ -28,8 +28,8 @@ class Price(NamedTuple):
     is_learned: bool = False
 
     def __str__(self) -> str:
-        if not self.is_documented and not self.high:
-            return "0 to ?"
+        if not self.high:
+            return "free"
         return f"{self.low:,}" if self.low == self.high else f"{self.low:,} to {self.high:,}"
 
 
@@ -180,10 +180,17 @@ class Step:
     def is_paid(self) -> bool:
         return self.pays or (self.sends and self.price.high > 0)
 
+    @property
+    def is_reworded(self) -> bool:
+        """Whether it updates the words alone: no fact moved by more than its step."""
+        return self.action == "update" and not any(each.is_material for each in self._moved())
+
     def changes(self) -> list[Change]:
-        """Return the changed facts that an update sends; empty if only the wording changed."""
-        before = self.entry.facts if self.entry else {}
-        return [each.change for each in _differences(before, self.record)]
+        """Return the changed facts that an update sends."""
+        return [each.change for each in self._moved()]
+
+    def _moved(self) -> Iterator[Difference]:
+        return _differences(self.entry.facts if self.entry else {}, self.record)
 
 
 @dataclass(frozen=True)
@@ -204,6 +211,11 @@ class Plan:
 
     def counts(self) -> Counter[str]:
         return Counter(step.action for step in self.steps)
+
+    @property
+    def has_work(self) -> bool:
+        """Whether a run would send something, or ask Mavera how an earlier request ended."""
+        return bool(self.of("create", "update", "look up", "wait"))
 
     def of(self, *actions: Action) -> list[Step]:
         return [step for step in self.steps if step.action in actions]

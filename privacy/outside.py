@@ -12,6 +12,7 @@ from typing import Final
 
 MASK: Final = "***"
 LONGEST: Final = 300
+LONGEST_LINE: Final = 5_000  # of a text of many lines, such as an answer
 LEAST_OF_SECRET: Final = 8  # letters of a truncated key: fewer could be any word
 LEFT_OUT: Final = "(left out: it looks personal)"
 _JOINS: Final = {"\u200d", *map(chr, range(0xFE00, 0xFE10)), *map(chr, range(0x1F3FB, 0x1F400))}
@@ -38,6 +39,16 @@ def words(text: object, longest: int = LONGEST) -> str:
     if personal.looks_personal(_PRIVATE_HOST.sub("host", line)):
         return LEFT_OUT
     return cut(line, longest)
+
+
+def paragraphs(text: object) -> str:
+    """Return the part of an outside text of many lines that may be shown, with its lines and indentation."""
+    lines = str(text).replace("\r\n", "\n").split("\n")
+    return "\n".join(_indent(line) + words(line, LONGEST_LINE) if line.strip() else "" for line in lines)
+
+
+def _indent(line: str) -> str:
+    return " " * (len(line.expandtabs()) - len(line.expandtabs().lstrip()))
 
 
 def cut(text: str, longest: int) -> str:

@@ -2,12 +2,13 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from activate.cli import arguments, deciding, sending, showing
+from activate.cli import arguments, deciding, reading, sending, showing
 from activate.cli.arguments import AsJson
 from activate.errors import ActivationError, UsageError
 from common import settings as environment
@@ -27,6 +28,7 @@ app.command()(sending.plan)
 app.command()(sending.apply)
 app.command()(showing.status)
 app.command()(showing.explain)
+app.command()(reading.read)
 app.command()(deciding.settle)
 app.command(name="drift")(deciding.show_drift)
 app.command(name="import")(deciding.import_)
@@ -81,9 +83,18 @@ def restore(file: Annotated[Path, typer.Argument(help="A file written by `ledger
 
 
 def main() -> None:
-    """Run the command; a user's mistake is one line and exit code 2, or a traceback with --debug."""
-    terminal.run(
-        app,
-        *(ActivationError, environment.SettingsError, warehouse.WarehouseError),
-        stopped="stopped; the ledger knows what was sent, make activate continues from there",
-    )
+    """Run the command; a user's mistake is one line and exit code 2, or a traceback with --debug.
+
+    With --detailed-exitcode, 2 means changes, so every mistake has exit code 1.
+    """
+    is_detailed = sending.DETAILED in sys.argv
+    try:
+        terminal.run(
+            app,
+            *(ActivationError, environment.SettingsError, warehouse.WarehouseError),
+            stopped="stopped; the ledger knows what was sent, make activate continues from there",
+        )
+    except SystemExit as ended:
+        if is_detailed and ended.code in {terminal.NOT_STARTED, sending.CHANGES}:
+            sys.exit(terminal.FAILED if ended.code == terminal.NOT_STARTED else 2)
+        raise

@@ -1,4 +1,4 @@
-"""Plans, results and records as lines of text for people."""
+"""Records, calls and decisions as lines of text for people."""
 
 import json
 import textwrap
@@ -10,25 +10,12 @@ from activate.drift import Drift, Findings
 from activate.kinds import KINDS
 from activate.ledger.rows import Call
 from activate.origins import Origin, Origins, RawTable
-from activate.plan import Entry, Plan, Record, Step
-from activate.planning import Limits, brake
+from activate.plan import Entry, Record, Step
 from activate.records import shown, words_of
-from activate.run import STATES, Outcome, Result
+from activate.run import Outcome
+from privacy import outside
 
-SIGNS: Final = {"create": "+", "update": "~", "hold": "!", "look up": "?", "wait": "?", "leave": "="}
-NAMES: Final = {"hold": "held", "look up": "unknown", "wait": "waiting", "leave": "unchanged"}
-RESULT_SIGNS: Final = {
-    "created": "+",
-    "updated": "~",
-    "adopted": "?",
-    "waiting": "?",
-    "unknown": "?",
-    "failed": "x",
-    "held": "!",
-}
 DRIFT_SIGNS: Final = {"deleted": "x", "edited": "~", "unknown": "?", "twice": "!"}
-ORDER: Final = ("create", "update"), ("hold",), ("look up", "wait"), ("leave",)  # of the steps in a plan
-CHANGES_SHOWN: Final = 5
 PAYLOAD_SHOWN: Final = 24
 COLUMNS: Final = 80
 
@@ -39,16 +26,11 @@ def named(name: str, text: str) -> str:
     return f"{name:<10}" + f"\n{'':<10}".join(lines)
 
 
-def key_width(wanted: Iterable[Record]) -> int:
-    """Return the width of the column of keys, so that the next column is aligned."""
-    return max([36, *(len(record.key) + 2 for record in wanted)])
-
-
 def record_lines(record: Record, behind: Origins) -> list[str]:
     """Describe a record: its facts, the origin of each, and the template of its words."""
     model = f"activation.sync_mavera__{record.kind.replace('-', '_')}"
     return [
-        named("held", record.objection) if record.objection else _facts_line(record.facts, behind.facts),
+        named("withheld", record.objection) if record.objection else _facts_line(record.facts, behind.facts),
         named("from", f"{model}, job {record.job}"),
         *(named("", line) for line in _origin_lines(behind.facts)),
         *(named("" if place else "raw", line) for place, line in enumerate(_raw_lines(behind.raw))),
@@ -129,74 +111,6 @@ def sent_line(call: Call, *, whole: bool) -> str:
     return f"sent      {when(call.begun_at)}  {way(call)} {shown}"
 
 
-def in_order(steps: Sequence[Step]) -> list[Step]:
-    return [step for actions in ORDER for step in steps if step.action in actions]
-
-
-def step_lines(step: Step, width: int) -> list[str]:
-    record = step.record
-    start = f"{SIGNS[step.action]} {record.key:<{width}}{NAMES.get(step.action, step.action) + ' ':<9}"
-    if not step.sends:
-        return [f"{start}{step.reason}".rstrip()]
-    people = "" if record.person_count is None else f"{record.person_count:,} people"
-    if record.mailable_count is not None:
-        people += f", {record.mailable_count:,} may be mailed"
-    if aside := KINDS[record.kind].aside:
-        people += f", {aside.format(count=len(record.references))}"
-    lines = [f"{start}{step.price!s:<11}{people}".rstrip()]
-    if step.reason:
-        lines.append(f"      {step.reason}")
-    if step.price.is_learned:
-        lines.append(f"      price learned from Mavera's answers; {_documented(step)}")
-    if step.action == "update":
-        changes = step.changes()
-        lines += [
-            f"      {c.fact}  {value_of(c.before)} -> {value_of(c.after)}" for c in changes[:CHANGES_SHOWN]
-        ]
-        if len(changes) > CHANGES_SHOWN:
-            lines.append(f"      and {len(changes) - CHANGES_SHOWN} more")
-        if not changes and not step.reason:
-            lines.append("      the same facts in other words")
-    return lines
-
-
-def _documented(step: Step) -> str:
-    documented = KINDS[step.record.kind].terms
-    price = documented.create if step.action == "create" else documented.update
-    return f"documented: {price}" if price.is_documented else "none is documented"
-
-
-def plan_ends(planned: Plan, limits: Limits, left: int, everything: bool, how: str, unseen: str) -> list[str]:
-    counts = planned.counts()
-    lines = []
-    if counts["leave"] and not everything:
-        lines.append(f"= {counts['leave']} unchanged (--all lists them)")
-    lines += [f"  {key}: no row asks for it any more; kept in Mavera" for key in planned.unwanted]
-    shown = ("create", "update", "leave", "wait", "hold", "look up")
-    parts = [f"{counts[action]} {NAMES.get(action, action)}" for action in shown if counts[action]]
-    lines.append(f"{len(planned.steps)} wanted = {' + '.join(parts) or 'nothing'}")
-    if not planned.of("create", "update", "look up", "wait"):
-        return [*lines, "Nothing to send."]
-    open_price = "" if planned.price.is_documented else " (? counts as 0 until learned)"
-    if limits.month:
-        one_run = "" if limits.run is None else f", {limits.run:,} at most in one run"
-        budget, first = f"{left:,} left of {limits.month:,}{one_run}", ""
-    else:
-        budget, first = "CREDIT_BUDGET is 0: nothing is sent", "set CREDIT_BUDGET in .env, then "
-    lines += [f"{planned.price} credits{open_price}; {budget}", *filter(None, [unseen])]
-    return [*lines, brake(planned, limits) or f"To send it: {first}{how}"]
-
-
-def result_line(result: Result, width: int) -> str:
-    return f"{RESULT_SIGNS[result.state]} {result.key:<{width}}{result.text:<36} {result.credits:>5,}"
-
-
-def verdict(outcome: Outcome) -> str:
-    counts = outcome.counts()
-    parts = [f"{counts[state]} {state}" for state in STATES if counts[state]]
-    return f"{', '.join(parts) or 'nothing wanted'}: {outcome.credits:,} credits"
-
-
 def next_step(outcome: Outcome) -> str:
     counts = outcome.counts()
     if outcome.is_out_of_credits:
@@ -227,8 +141,22 @@ def run_lines(latest: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return lines
 
 
+def withheld_lines(steps: Iterable[Step]) -> Iterator[str]:
+    """List the withheld records below each reason."""
+    records: dict[str, list[Record]] = {}
+    for step in steps:
+        records.setdefault(step.reason, []).append(step.record)
+    for reason, group in records.items():
+        yield from textwrap.wrap(
+            outside.printable(reason), COLUMNS, initial_indent="withheld      ", subsequent_indent=" " * 14
+        )
+        for record in group:
+            title = "" if record.objection else outside.printable(record.name)
+            yield f"{'':<16}{record.key}" + (f"\n{'':<18}{title}" if title else "")
+
+
 def standing_line(kind: str, counts: Mapping[str, int], waiting_since: datetime | None, now: datetime) -> str:
-    said = [f"{count} {state}" for state, count in counts.items() if count]
+    said = [f"{count} {'withheld' if state == 'held' else state}" for state, count in counts.items() if count]
     if waiting_since:
         minutes = (now - waiting_since).total_seconds() // 60
         said = [f"{each} ({minutes:,.0f} min)" if each.endswith("waiting") else each for each in said]
@@ -308,7 +236,7 @@ def ended(call: Call) -> str:
     return f"{call.state}: {call.error or 'no answer'}"
 
 
-def value_of(value: Any) -> str:
+def named_value(value: Any) -> str:
     return "nothing" if value is None else str(value)
 
 

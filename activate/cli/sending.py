@@ -2,22 +2,38 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
-from activate import account, approval, engine, planning, records
-from activate.cli import arguments, screen, shapes
+from activate import account, approval, engine, origins, planning, records
+from activate.cli import arguments, plans, screen, shapes
 from activate.cli.arguments import AsJson, Budget, Creations, Kinds, KindsOrFile
 from activate.errors import UsageError
 from common import runs, terminal
 from common import settings as environment
 
+DETAILED: Final = "--detailed-exitcode"
+CHANGES: Final = 3  # becomes 2 where main() has told errors apart
 
-def plan(
+
+def plan(  # noqa: PLR0913 - the options of a command
     kinds: Kinds = None,
     everything: Annotated[bool, typer.Option("--all", help="List unchanged records as well.")] = False,
     save: Annotated[Path | None, typer.Option(metavar="FILE", help="Save the plan, for apply FILE.")] = None,
+    record_key: Annotated[
+        str | None,
+        typer.Option("--show", metavar="RECORD", help="Show the whole text of this record that would leave."),
+    ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print the plan as Markdown, for a pull request.")
+    ] = False,
+    detailed_exitcode: Annotated[
+        bool,
+        typer.Option(
+            DETAILED, help="Exit with 0 if there is nothing to send, 1 after an error, 2 otherwise."
+        ),
+    ] = False,
     budget: Budget = None,
     creations: Creations = None,
     as_json: AsJson = False,
@@ -41,15 +57,24 @@ def plan(
         )
         with arguments.sealing(settings, ledger) as sealer:
             approval.write(approval.of(planned, settings, chosen, budget, mark, seen, sealer), save)
-    if as_json:
-        typer.echo(json.dumps(shapes.of_plan(planned, limits, left, unseen)))
-        return
-    width = screen.key_width(step.record for step in planned.steps)
-    for step in screen.in_order(planned.steps):
-        if step.action != "leave" or everything:
-            typer.echo("\n".join(screen.step_lines(step, width)))
     how = approval.command("activate", save) if save else "make activate"
-    typer.echo("\n".join(screen.plan_ends(planned, limits, left, everything, how, unseen)))
+    ends = plans.ends(planned, limits, left, everything, how, unseen)
+    named = [step for step in planned.steps if step.record.key == record_key]
+    if record_key and not named:
+        raise arguments.not_asked_for(record_key)
+    last = ledger.accepted().get(record_key or "")
+    if as_json:
+        words = shapes.of_words(named[0], last) if named else None
+        typer.echo(json.dumps(shapes.of_plan(planned, limits, left, unseen, words)))
+    elif named:
+        plans.show(*plans.words_of(named[0], last))
+    elif markdown:
+        typer.echo(plans.as_markdown(planned, ends))
+    else:
+        steps = plans.of_plan(planned, origins.findings(settings), everything)
+        plans.show(*steps, *ends[:-1], plans.unwrapped(ends[-1]))
+    if detailed_exitcode and planned.has_work:
+        raise typer.Exit(CHANGES)
 
 
 def apply(
@@ -70,7 +95,7 @@ def apply(
         chosen = list(approved.kinds) if approved else arguments.chosen_kinds(kinds)
         mavera = arguments.mavera_of(settings)
         wanted = records.load(settings, chosen)
-        width = screen.key_width(wanted)
+        by_key = {record.key: record for record in wanted}
         limits = arguments.limits_of(settings, approved.budget if approved else budget, creations)
         with arguments.writing(settings) as ledger:
             account.require(ledger, mavera, arguments.key_of(settings))
@@ -86,11 +111,13 @@ def apply(
                     mavera,
                     chosen,
                     limits,
-                    tell=lambda result: typer.echo(screen.result_line(result, width), err=as_json),
+                    tell=lambda result: plans.show(
+                        plans.of_result(result, by_key.get(result.key)), is_error=as_json
+                    ),
                     say=lambda line: typer.echo(line, err=True),
                 )
             record.spent, record.budget = ledger.spent(), settings.credit_budget
-        verdict = screen.verdict(outcome)
+        verdict = plans.verdict(outcome)
         record.detail, record.request_count, record.credits = verdict, mavera.calls, outcome.credits
         undone = {"held", "unknown"}
         record.held = {

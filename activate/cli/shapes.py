@@ -4,11 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from activate.cli.screen import DRIFT_SIGNS, SIGNS, way
+from activate.cli.plans import SIGNS, body_of
+from activate.cli.screen import DRIFT_SIGNS, way
 from activate.drift import Drift, Findings
 from activate.ledger.rows import Call, Run
 from activate.origins import Origin, Origins
-from activate.plan import Entry, Plan, Price, Record
+from activate.plan import Entry, Plan, Price, Record, Step
 from activate.planning import Limits, brake
 from activate.records import shown, words_of
 from activate.run import STATES, Outcome
@@ -34,7 +35,9 @@ def waiting_since(calls: Iterable[Call]) -> dict[str, datetime]:
     return since
 
 
-def of_plan(planned: Plan, limits: Limits, left: int, unseen: str) -> dict[str, Any]:
+def of_plan(
+    planned: Plan, limits: Limits, left: int, unseen: str, words: Mapping[str, Any] | None
+) -> dict[str, Any]:
     price = planned.price
     return {
         "wanted": len(planned.steps),
@@ -47,6 +50,8 @@ def of_plan(planned: Plan, limits: Limits, left: int, unseen: str) -> dict[str, 
         "steps": [
             {
                 "key": step.record.key,
+                "name": "" if step.record.objection else step.record.name,
+                "job": step.record.job,
                 "action": step.action,
                 "people": step.record.person_count,
                 "mailable": step.record.mailable_count,
@@ -54,6 +59,7 @@ def of_plan(planned: Plan, limits: Limits, left: int, unseen: str) -> dict[str, 
                 "credits_high": step.price.high,
                 "price": _source(step.price),
                 "reason": step.reason,
+                "reworded": step.is_reworded,
                 "changes": [change._asdict() for change in step.changes()] if step.action == "update" else [],
             }
             for step in planned.steps
@@ -61,6 +67,18 @@ def of_plan(planned: Plan, limits: Limits, left: int, unseen: str) -> dict[str, 
         "unwanted": planned.unwanted,
         "brake": brake(planned, limits),
         "not_looked": unseen,
+        "shown": words,
+    }
+
+
+def of_words(step: Step, last: Call | None) -> dict[str, Any]:
+    """Return the words that would leave and those that were sent last; none if they must not leave."""
+    is_shown = not step.record.objection
+    return {
+        "key": step.record.key,
+        "body": body_of(step) if is_shown else None,
+        "documents": [document._asdict() for document in step.record.documents if is_shown],
+        "sent": last.payload if last else None,
     }
 
 
@@ -70,7 +88,7 @@ def of_status(
     left: int,
     limits: Limits,
     standing: Mapping[str, Mapping[str, int]],
-    unwanted: Sequence[str],
+    planned: Plan,
     waiting: Mapping[str, datetime],
 ) -> dict[str, Any]:
     run = last and {
@@ -85,7 +103,8 @@ def of_status(
         "credit_budget_per_run": limits.run,
         "kinds": standing,
         "waiting_since": _iso(min(waiting.values(), default=None)),
-        "unwanted": unwanted,
+        "unwanted": planned.unwanted,
+        "withheld": [{"key": step.record.key, "reason": step.reason} for step in planned.of("hold")],
     }
 
 

@@ -27,7 +27,7 @@ def status(as_json: AsJson = False) -> None:
     since = shapes.waiting_since(ledger.waiting())
     if as_json:
         paid = ledger.spent(last.run_id) if last else 0
-        numbers = shapes.of_status(last, paid, left, limits, standing, planned.unwanted, since)
+        numbers = shapes.of_status(last, paid, left, limits, standing, planned, since)
         steps = shapes.of_steps(runs.latest(settings))
         more = {"steps": steps, "missing_metrics": missing, "reconciliation": witnesses._asdict()}
         typer.echo(json.dumps({**numbers, **more}))
@@ -44,6 +44,8 @@ def status(as_json: AsJson = False) -> None:
         typer.echo(f"last sent     nothing yet; {budget}")
     for kind, counts in standing.items():
         typer.echo(screen.standing_line(kind, counts, since.get(kind), ledger.now()))
+    for line in screen.withheld_lines(planned.of("hold")):
+        typer.echo(line)
     for key in planned.unwanted:
         typer.echo(f"unwanted      {key}: no row asks for it any more; kept")
     for line in missing:

@@ -47,7 +47,12 @@ class Ran:
 
     @property
     def lines(self) -> list[str]:
-        return self.out.splitlines()
+        return [line.rstrip() for line in self.out.splitlines()]
+
+    @property
+    def text(self) -> str:
+        """The output as one line, however it was wrapped."""
+        return " ".join(self.out.split())
 
 
 @dataclass
@@ -126,10 +131,18 @@ def test_the_plan_says_what_would_be_done_and_its_price(desk: Desk) -> None:
     )
     desk.publish(activation.TOP, small, analyses=(activation.CLUSTERS,))
     assert desk.activate("plan").lines == [
-        "+ personas/clv-tiers:top              create   300        820 people",
-        "+ analyses/viewer-clusters:all        create   10 to 75   1,800 people",
-        "! personas/viewer-clusters:bouncers   held     12 people, smallest cohort is 20",
-        "3 wanted = 2 create + 1 held",
+        "clv-tiers                                                            300 credits",
+        "+ Customers: top tier by predicted value                     create          300",
+        "  personas/clv-tiers:top  820 people",
+        "",
+        "viewer-clusters                                                 10 to 75 credits",
+        "+ Viewer clusters                                            create     10 to 75",
+        "  analyses/viewer-clusters:all  1,800 people",
+        "! Video viewers: skimmers                                    withheld",
+        "  personas/viewer-clusters:bouncers",
+        "  12 people, smallest cohort is 20",
+        "",
+        "3 wanted = 2 create + 1 withheld",
         "310 to 375 credits; 2,000 left of 2,000",
         "To send it: make activate",
     ]
@@ -167,7 +180,7 @@ def test_a_run_that_would_pay_for_too_much_says_so_and_exits_1(desk: Desk) -> No
     noted = [sys.executable, "-c", f"open({str(desk.path / 'noticed')!r}, 'w')"]
     desk.set(mavera_creations=1, notice_command=shlex.join(noted))
     desk.publish(activation.TOP, activation.SKIMMERS)
-    assert "MAVERA_CREATIONS allows 1 in a run" in desk.activate("plan").lines[-1]
+    assert "MAVERA_CREATIONS allows 1 in a run" in desk.activate("plan").text
     ran = desk.activate("apply")
     assert (ran.code, desk.credits()) == (1, 0)
     assert "apply --creations 2" in ran.out
@@ -200,11 +213,16 @@ def test_the_plan_shows_the_facts_that_moved(desk: Desk) -> None:
     desk.activate("apply")
     desk.publish(activation.TOP, activation.but(activation.SKIMMERS, mean_watched_share=0.31))
     assert desk.activate("plan").lines == [
-        "~ personas/viewer-clusters:skimmers   update   0 to ?     389 people",
-        "      mean_watched_share  0.36 -> 0.31",
+        "viewer-clusters                                                             free",
+        "~ Video viewers: skimmers                                    update         free",
+        "  personas/viewer-clusters:skimmers  389 people",
+        "  mean_watched_share  0.36 -> 0.31",
+        "",
         "= 1 unchanged (--all lists them)",
         "2 wanted = 1 update + 1 unchanged",
-        "0 to ? credits (? counts as 0 until learned); 1,400 left of 2,000",
+        "Free; 1,400 left of 2,000",
+        "Mavera's price list has no updates of personas: they count as free until an",
+        "answer charges for one.",
         "To send it: make activate",
     ]
 
@@ -213,7 +231,10 @@ def test_the_plan_lists_what_is_unchanged_when_asked(desk: Desk) -> None:
     desk.publish(activation.TOP)
     desk.activate("apply")
     assert desk.activate("plan", "--all").lines == [
-        "= personas/clv-tiers:top              unchanged",
+        "clv-tiers",
+        "= Customers: top tier by predicted value                     unchanged",
+        "  personas/clv-tiers:top",
+        "",
         "1 wanted = 1 unchanged",
         "Nothing to send.",
     ]
@@ -225,9 +246,10 @@ def test_facts_that_move_less_than_their_step_are_left_until_it_adds_up(desk: De
     desk.publish(sent)
     desk.activate("apply")
     desk.publish(activation.but(sent, mean_watched_share=0.37))
-    assert desk.activate("plan", "--all").lines[0] == (
-        f"= {SKIMMERS:<36}unchanged facts moved less than their step"
-    )
+    assert desk.activate("plan", "--all").lines[2:4] == [
+        f"  {SKIMMERS}",
+        "  facts moved less than their step",
+    ]
     requests = desk.requests()
     assert desk.activate("apply").lines[0] == "1 unchanged: 0 credits"
     assert desk.requests() == requests
@@ -241,10 +263,10 @@ def test_an_update_waits_until_more_than_a_few_people_joined(desk: Desk) -> None
     one_more = activation.but(activation.SKIMMERS, mean_watched_share=0.31, person_count=390)
     desk.publish(one_more)
     why = "only 1 person joined or left since it was sent; an update would reveal who they are"
-    assert desk.activate("plan").lines[0] == f"! {SKIMMERS:<36}held     {why}"
-    assert desk.activate("apply").lines[-2] == "1 held: 0 credits"
+    assert f"{SKIMMERS} {why}" in desk.activate("plan").text
+    assert desk.activate("apply").lines[-2] == "1 withheld: 0 credits"
     desk.publish(activation.but(one_more, person_count=408))
-    assert desk.activate("plan").lines[-2].startswith("1 wanted = 1 held")
+    assert desk.activate("plan").lines[-2].startswith("1 wanted = 1 withheld")
     desk.publish(activation.but(one_more, person_count=409))
     assert desk.activate("apply").lines[-2] == "1 updated: 0 credits"
 
@@ -263,9 +285,12 @@ def test_what_the_last_look_would_withhold_is_planned_as_held_and_costs_nothing(
     desk.publish(activation.TOP, analyses=(activation.CLUSTERS,))
     why = "the body.workspace_id looks like a key"
     file = desk.path / "plan.json"
-    assert desk.activate("plan", "--save", str(file)).lines[1:4] == [
-        f"! {CLUSTERS:<36}held     {why}",
-        "2 wanted = 1 create + 1 held",
+    lines = desk.activate("plan", "--save", str(file)).lines
+    assert lines[5:7] == [f"! {CLUSTERS:<59}withheld", f"  {CLUSTERS}"]
+    assert lines[7:11] == [
+        f"  {why}",
+        "",
+        "2 wanted = 1 create + 1 withheld",
         "300 credits; 2,000 left of 2,000",
     ]
     kept = json.loads(file.read_text(encoding="utf-8"))
@@ -303,8 +328,15 @@ def test_the_plan_is_read_in_the_order_of_what_is_sent_held_unknown_and_unchange
     desk.activate("apply")
     small = activation.but(activation.SKIMMERS, person_count=12)
     desk.publish(activation.MOBILE, activation.TOP, small, analyses=(activation.CLUSTERS,))
-    keys = [line.split()[:2] for line in desk.activate("plan", "--all").lines[:4]]
-    assert keys == [["+", CLUSTERS], ["!", SKIMMERS], ["?", TOP], ["=", MOBILE]]
+    lines = desk.activate("plan", "--all").lines
+    signs = [line[0] for line in lines if line[:2] in {"+ ", "! ", "? ", "= "}]
+    keys = [line.split()[0] for line in lines if line.startswith(("  personas/", "  analyses/"))]
+    assert list(zip(signs, keys, strict=True)) == [
+        ("+", CLUSTERS),
+        ("!", SKIMMERS),
+        ("?", TOP),
+        ("=", MOBILE),
+    ]
 
 
 def test_the_plan_has_the_same_numbers_for_a_machine(desk: Desk) -> None:
@@ -322,8 +354,10 @@ def test_apply_sends_each_record_and_says_what_it_cost(desk: Desk) -> None:
     ran = desk.activate("apply")
     (persona, thread), credits_spent = standing(desk), desk.credits()
     assert ran.lines == [
-        f"+ personas/clv-tiers:top              created {persona:<28}   300",
-        f"+ analyses/viewer-clusters:all        created {thread:<28} {credits_spent - 300:>5}",
+        "+ Customers: top tier by predicted value                     created         300",
+        f"  personas/clv-tiers:top  {persona}",
+        f"+ {'Viewer clusters':<59}created         {credits_spent - 300:>3}",
+        f"  analyses/viewer-clusters:all  {thread}",
         f"2 created: {credits_spent} credits",
         "To have the answers as tables: make results",
     ]
@@ -405,17 +439,21 @@ def test_what_mavera_refuses_is_named_and_the_rest_is_sent(desk: Desk) -> None:
     desk.set(mavera_persona_shape="examples")
     desk.publish(activation.TOP, analyses=(activation.CLUSTERS,))
     ran = desk.activate("apply")
-    assert ran.lines[0].startswith(f"x {TOP:<36}POST /personas: 400 missing_field (")
-    assert ran.lines[2].startswith("1 created, 1 failed: ")
-    assert ran.lines[3].startswith("make activate tries again")
+    assert ran.lines[0] == f"x {activation.TOP['name']:<59}failed            0"
+    assert ran.lines[1:3] == [f"  {TOP}", ran.lines[2]]
+    assert ran.lines[2].startswith("  POST /personas: 400 missing_field (")
+    assert ran.lines[-2].startswith("1 created, 1 failed: ")
+    assert ran.lines[-1].startswith("make activate tries again")
     assert ran.code == 1
 
 
 def test_a_study_is_planned_waited_for_and_explained(desk: Desk) -> None:
     desk.publish(activation.TOP, activation.SKIMMERS, studies=(activation.PAIR,))
     study = "focus-groups/product-affinity:P100_P101"
-    assert desk.activate("plan").lines[2:] == [
-        f"+ {study}  create   50 to 200  76 people, asks 2 personas",
+    assert desk.activate("plan").lines[-6:] == [
+        f"+ {activation.PAIR['name']:<59}create    50 to 200",
+        f"  {study}  76 people, asks 2 personas",
+        "",
         "3 wanted = 3 create",
         "650 to 800 credits; 2,000 left of 2,000",
         "To send it: make activate",
@@ -426,7 +464,9 @@ def test_a_study_is_planned_waited_for_and_explained(desk: Desk) -> None:
     assert ran.lines[-2].startswith("2 created, 1 waiting: ")
     assert ran.lines[-1] == "Mavera is at work: make activate asks again and pays nothing for that."
     assert ran.code == 0
-    assert desk.activate("plan").lines[0] == f"? {study}  waiting  Mavera is at work on it"
+    planned = desk.activate("plan").lines
+    assert planned[1] == f"? {activation.PAIR['name']:<59}waiting"
+    assert planned[2:4] == [f"  {study}", "  Mavera is at work on it"]
     assert re.search(r"^focus groups  1 waiting \(\d+ min\)$", desk.activate("status").out, re.MULTILINE)
     assert json.loads(desk.activate("status", "--json").out)["waiting_since"]
     desk.sandbox.mavera.study_seconds = 0
@@ -441,7 +481,7 @@ def test_a_study_is_planned_waited_for_and_explained(desk: Desk) -> None:
 def test_a_text_is_planned_written_and_explained(desk: Desk) -> None:
     text = "generations/viewer-follow-ups:m1/comparing"
     desk.publish(texts=(activation.FOLLOW_UP,))
-    assert desk.activate("plan").lines[0] == f"+ {text}  create   10 to 30   31 people"
+    assert f"  {text}  31 people" in desk.activate("plan").lines
     assert desk.activate("apply").code == 0
     assert desk.activate("status").lines[-1] == "generations   1 sent"
     (remote_id,) = standing(desk)

@@ -43,7 +43,7 @@ def test_the_budget_of_a_run_binds_beside_that_of_the_month(desk: Desk) -> None:
     desk.publish(*activation.PERSONAS)
     ran = desk.activate("apply", "--budget", "650")
     assert desk.credits() == 600
-    assert ran.lines[-2] == "2 created, 1 held: 600 credits"
+    assert ran.lines[-2] == "2 created, 1 withheld: 600 credits"
     assert ran.code == 0
 
 
@@ -51,7 +51,7 @@ def test_what_mavera_really_charged_makes_room_for_more_in_the_next_run(desk: De
     desk.set(credit_budget=175)
     desk.publish(analyses=activation.ANALYSES)
     first = desk.activate("apply")
-    assert first.lines[-2] == f"2 created, 1 held: {desk.credits()} credits"
+    assert first.lines[-2] == f"2 created, 1 withheld: {desk.credits()} credits"
     assert first.code == 0
     assert desk.activate("apply").code == 0
     assert desk.sandbox.mavera.summary()["threads"] == 3
@@ -62,8 +62,10 @@ def test_the_first_402_stops_the_run(desk: Desk) -> None:
     desk.sandbox.mavera.balance = 310
     desk.publish(activation.TOP, activation.SKIMMERS, analyses=(activation.CLUSTERS,))
     ran = desk.activate("apply")
-    assert ran.lines[1:] == [
-        f"x {SKIMMERS:<36}402 out of credits: stopping             0",
+    assert ran.lines[2:] == [
+        f"x {'Video viewers: skimmers':<59}failed            0",
+        f"  {SKIMMERS}",
+        "  402 out of credits: stopping",
         "1 created, 1 failed, 1 not sent: 300 credits",
         "When credits are back, make activate sends the rest.",
     ]
@@ -87,8 +89,11 @@ def test_a_price_that_was_learned_is_said_in_words(desk: Desk) -> None:
     desk.activate("apply")
     desk.publish(activation.TOP, activation.SKIMMERS)
     assert desk.activate("plan").lines == [
-        "+ personas/viewer-clusters:skimmers   create   350        389 people",
-        "      price learned from Mavera's answers; documented: 300",
+        "viewer-clusters                                                      350 credits",
+        f"+ {'Video viewers: skimmers':<59}create          350",
+        f"  {SKIMMERS}  389 people",
+        "  price learned from Mavera's answers; documented: 300",
+        "",
         "= 1 unchanged (--all lists them)",
         "2 wanted = 1 create + 1 unchanged",
         "350 credits; 1,650 left of 2,000",
@@ -102,9 +107,11 @@ def test_what_an_edit_costs_is_learned_from_what_the_persona_has_cost(desk: Desk
         desk.publish(activation.but(activation.SKIMMERS, mean_watched_share=share))
         planned = desk.activate("plan")
         desk.activate("apply")
-    assert planned.lines[:2] == [
-        "~ personas/viewer-clusters:skimmers   update   15         389 people",
-        "      price learned from Mavera's answers; none is documented",
+    assert planned.lines[:4] == [
+        "viewer-clusters                                                       15 credits",
+        f"~ {'Video viewers: skimmers':<59}update           15",
+        f"  {SKIMMERS}  389 people",
+        "  price learned from Mavera's answers; none is documented",
     ]
     assert desk.ledger().spent() == desk.credits() == 330
 
@@ -113,7 +120,9 @@ def test_a_run_has_a_budget_of_its_own_within_the_months(desk: Desk) -> None:
     desk.set(credit_budget_per_run=300)
     desk.publish(activation.TOP, activation.SKIMMERS)
     said = desk.activate("plan").lines
-    assert "! personas/viewer-clusters:skimmers   held     exceeds the budget by 300 credits" in said
+    place = said.index(f"  {SKIMMERS}")
+    assert said[place - 1].split()[-1] == "withheld"
+    assert said[place + 1] == "  exceeds the budget by 300 credits"
     assert said[-2] == "300 credits; 2,000 left of 2,000, 300 at most in one run"
     for sent in (1, 2):
         assert desk.activate("apply").code == 0
@@ -132,7 +141,7 @@ def test_a_price_that_rises_within_a_run_does_not_pass_the_budget(desk: Desk) ->
     desk.set(credit_budget=900)
     desk.sandbox.mavera.persona_credits = 350
     desk.publish(*activation.PERSONAS)
-    assert desk.activate("apply").lines[-2] == "2 created, 1 held: 700 credits"
+    assert desk.activate("apply").lines[-2] == "2 created, 1 withheld: 700 credits"
 
 
 # --- mistakes ----------------------------------------------------------------------------------------
@@ -209,7 +218,7 @@ def test_a_personal_fact_is_held_and_stays_out_of_mavera_ledger_and_messages(des
     desk.publish(activation.TOP, activation.but(activation.SKIMMERS, medias=medias))
     ran = [desk.activate(*words) for words in (("plan",), ("apply",), ("explain", SKIMMERS), ("status",))]
     ran.append(desk.activate("explain", SKIMMERS, "--json"))
-    assert "held     facts.medias[0].media_name looks like an e-mail address" in ran[0].out
+    assert "facts.medias[0].media_name looks like an e-mail address" in ran[0].text
     assert all("ada@" not in said.out + said.err for said in ran)
     assert b"ada@" not in (desk.path / "ledger.sqlite").read_bytes()
     assert desk.sandbox.mavera.summary()["personas"] == 1

@@ -225,9 +225,9 @@ def test_a_plan_never_costs_more_than_it_said(desk: Desk) -> None:
     file = planned(desk, *activation.PERSONAS)
     desk.sandbox.mavera.persona_credits = 420
     ran = desk.activate("apply", file)
-    assert ran.lines[-2] == "2 created, 1 held: 840 credits"
+    assert ran.lines[-2] == "2 created, 1 withheld: 840 credits"
     assert "held" in ran.out
-    assert desk.activate("apply", file).lines[0] == "2 unchanged, 1 held: 0 credits"
+    assert desk.activate("apply", file).lines[0] == "2 unchanged, 1 withheld: 0 credits"
     assert desk.credits() == 840
 
 
@@ -375,7 +375,7 @@ def test_a_call_that_was_lost_before_the_plan_is_looked_up_and_not_paid_again(de
     )
     file = planned(desk, activation.TOP)
     ran = desk.activate("apply", file)
-    assert ran.lines[0] == "1 held: 0 credits"
+    assert ran.lines[0] == "1 withheld: 0 credits"
     assert desk.requests("POST") == 0
 
 

@@ -101,7 +101,7 @@ def test_an_update_is_held_for_the_same_reasons_as_a_create() -> None:
 def test_prices_are_those_of_the_kind_and_of_what_is_done() -> None:
     changed = dataclasses.replace(SKIMMERS, fingerprint="f2")
     plan = plan_of(TOP, changed, CLUSTERS, ledger={SKIMMERS.key: SENT})
-    assert [str(step.price) for step in plan.steps] == ["300", "0 to ?", "10 to 75"]
+    assert [str(step.price) for step in plan.steps] == ["300", "free", "10 to 75"]
     assert plan.price == Price(310, 375, is_documented=False)
 
 
@@ -553,7 +553,7 @@ def test_a_learned_price_counts_against_the_budget() -> None:
 def test_an_edit_costs_what_edits_did_whatever_a_persona_costs() -> None:
     changed, paid = dataclasses.replace(TOP, fingerprint="f2"), {"personas": [350]}
     (step,) = diff([changed], {TOP.key: SENT}, terms(paid), smallest_cohort=20).steps
-    assert (step.action, str(step.price)) == ("update", "0 to ?")
+    assert (step.action, str(step.price)) == ("update", "free")
     edits = {"personas": [15]}
     (step,) = diff([changed], {TOP.key: SENT}, terms(paid, edits), smallest_cohort=20).steps
     assert step.price == Price(15, 15, is_learned=True)

@@ -67,8 +67,8 @@ ACTIVATION = (
     *("ledger.rows", "ledger.lock", "ledger.chain", "ledger.identity", "ledger.journal", "ledger.opening"),
     *("mavera", "kinds", "records", "planning", "run", "reconcile", "send", "engine"),
     *("drift", "account", "origins", "approval"),
-    *("cli.arguments", "cli.screen", "cli.shapes"),
-    *("cli.deciding", "cli.showing", "cli.sending", "cli.main"),
+    *("cli.arguments", "cli.screen", "cli.plans", "cli.shapes"),
+    *("cli.deciding", "cli.reading", "cli.showing", "cli.sending", "cli.main"),
 )
 """The modules of `activate`, each of which imports only those before it; a folder stands for its files."""
 
