@@ -34,6 +34,7 @@ class Price(NamedTuple):
 
 
 FREE: Final = Price(0, 0)
+PAID_FOR_WORDS: Final = "only its words changed, and Mavera charges for edits"
 SPEAKS_TO: Final = "personas"  # the fact with the keys of the records that a record speaks to
 
 
@@ -184,6 +185,12 @@ class Step:
     def is_reworded(self) -> bool:
         """Whether it updates the words alone: no fact moved by more than its step."""
         return self.action == "update" and not any(each.is_material for each in self._moved())
+
+    @property
+    def is_paid_for_words(self) -> bool:
+        """Whether Mavera charges for an edit that nothing asks for but new words."""
+        asked = self.entry and self.entry.fingerprint is None  # such as by a person, after drift
+        return self.edits and self.price.high > 0 and self.is_reworded and not asked
 
     def changes(self) -> list[Change]:
         """Return the changed facts that an update sends."""
@@ -353,7 +360,10 @@ def _apart_from_people(
     is_recent = bool(lasting_since and entry.called_at and entry.called_at >= lasting_since)
     if terms.lasts and is_recent and entry.facts.get(SPEAKS_TO) == record.facts.get(SPEAKS_TO):
         return Step("leave", record, reason="its facts moved, its results still count", entry=entry)
-    return Step("update", record, terms.update, entry=entry, edits=terms.update_edits)
+    step = Step("update", record, terms.update, entry=entry, edits=terms.update_edits)
+    if step.is_paid_for_words:
+        return Step("leave", record, reason=PAID_FOR_WORDS, entry=entry)
+    return step
 
 
 def _objection(record: Record, smallest_cohort: int) -> str:

@@ -11,7 +11,7 @@ from activate.kinds import KINDS
 from activate.kinds.kind import Kind, remedy
 from activate.ledger.rows import announced
 from activate.mavera import ATTEMPTS
-from activate.plan import Plan, Step
+from activate.plan import PAID_FOR_WORDS, Plan, Step
 from activate.planning import credits_left
 from activate.reconcile import Reconciler
 from activate.run import Result, Run, State
@@ -44,6 +44,8 @@ class Sender:
     def _obstacle(self, step: Step) -> Result | None:
         """Return why a step cannot be sent after all; None if it can."""
         record, key, kind = step.record, step.record.key, KINDS[step.record.kind]
+        if step.is_paid_for_words:
+            return Result(key, "held", PAID_FOR_WORDS)
         short = step.price.high - credits_left(self.run.ledger, self.run.limits, self.run.run_id)
         if short > 0:
             return Result(key, "held", f"exceeds the budget by {short:,} credits")

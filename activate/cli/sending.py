@@ -30,9 +30,7 @@ def plan(  # noqa: PLR0913 - the options of a command
     ] = False,
     detailed_exitcode: Annotated[
         bool,
-        typer.Option(
-            DETAILED, help="Exit with 0 if there is nothing to send, 1 after an error, 2 otherwise."
-        ),
+        typer.Option(DETAILED, help="Exit with 0 if there is nothing to do, 1 after an error, 2 otherwise."),
     ] = False,
     budget: Budget = None,
     creations: Creations = None,

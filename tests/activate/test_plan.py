@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from activate.differences import Change, differences
 from activate.errors import TwoRows
 from activate.kinds import KINDS, terms
-from activate.plan import Entry, Price, Record, SentFacts, diff, learned
+from activate.plan import PAID_FOR_WORDS, Entry, Price, Record, SentFacts, diff, learned
 
 
 def record(key: str = "personas/clv-tiers:top", people: int | None = 820, **changes: Any) -> Record:
@@ -555,8 +555,11 @@ def test_an_edit_costs_what_edits_did_whatever_a_persona_costs() -> None:
     (step,) = diff([changed], {TOP.key: SENT}, terms(paid), smallest_cohort=20).steps
     assert (step.action, str(step.price)) == ("update", "free")
     edits = {"personas": [15]}
-    (step,) = diff([changed], {TOP.key: SENT}, terms(paid, edits), smallest_cohort=20).steps
+    moved = dataclasses.replace(changed, facts={"customer_count": 900})
+    (step,) = diff([moved], {TOP.key: SENT}, terms(paid, edits), smallest_cohort=20).steps
     assert step.price == Price(15, 15, is_learned=True)
+    (step,) = diff([changed], {TOP.key: SENT}, terms(paid, edits), smallest_cohort=20).steps
+    assert (step.action, step.reason) == ("leave", PAID_FOR_WORDS)
 
 
 def test_what_is_in_doubt_is_not_paid_for_and_free_updates_go_on() -> None:

@@ -7,6 +7,7 @@ import pytest
 from rich.cells import cell_len
 
 from activate.cli import sending
+from activate.plan import PAID_FOR_WORDS
 from common import settings
 from tests import activation
 from tests.activate import test_activate as shared
@@ -115,6 +116,21 @@ def test_without_a_budget_free_updates_are_sent_and_nothing_is_paid_for(desk: De
     ran = json.loads(desk.activate("apply", "--json").out)
     assert (ran["counts"]["updated"], ran["counts"]["created"], ran["credits"]) == (1, 0, 0)
     assert ran["stopped"].startswith("CREDIT_BUDGET is 0, only free steps were sent. The rest costs 300")
+    assert desk.credits() == spent
+
+
+def test_where_mavera_charges_for_edits_new_words_are_not_sent(desk: Desk) -> None:
+    desk.sandbox.mavera.persona_edit_credits = 15
+    desk.publish(*activation.PERSONAS)
+    desk.activate("apply")
+    renamed = [{**row, "name": f"{row['name']}, renamed"} for row in activation.PERSONAS]
+    desk.publish(*renamed)
+    ran = json.loads(desk.activate("apply", "--json").out)  # the first edit shows the price
+    assert (ran["counts"]["updated"], ran["counts"]["held"], ran["credits"]) == (1, 2, 15)
+    assert {result["text"] for result in ran["results"] if result["state"] == "held"} == {PAID_FOR_WORDS}
+    assert json.loads(desk.activate("plan", "--json").out)["counts"]["leave"] == 3
+    spent = desk.credits()
+    assert desk.activate("apply").lines[0] == "3 unchanged: 0 credits"
     assert desk.credits() == spent
 
 
