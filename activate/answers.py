@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal, NamedTuple
 
-from activate.errors import NotUnderstood, OutcomeUnknown
+from activate.errors import OutcomeUnknown
 from activate.reader import lacking
 from common import assumptions
 from privacy import outside
@@ -82,11 +82,8 @@ def _moment(row: Mapping[str, Any], field: str) -> datetime:
             return datetime.fromtimestamp(value, UTC)
         return datetime.fromisoformat(str(value)).astimezone(UTC)
     except (ValueError, OverflowError, OSError):
-        raise NotUnderstood(
-            str(
-                lacking(f"{one_line(row.get('object')) or 'an object'} {one_line(row.get('id'))}", field, row)
-            )
-        ) from None
+        where = f"{one_line(row.get('object')) or 'an object'} {one_line(row.get('id'))}"
+        raise lacking(where, field, row) from None
 
 
 def whole_credits(value: Any) -> int | None:

@@ -22,10 +22,6 @@ class RecordsError(NotStarted):
     """The rows or templates cannot be used; the text names them and says what to do."""
 
 
-class TwoRows(NotStarted):
-    """Two rows ask for one record: nothing can be planned until the model returns one row for it."""
-
-
 class ApprovalError(NotStarted):
     """The plan file cannot be applied and nothing was sent; the text says what changed and what to do."""
 

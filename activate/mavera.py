@@ -19,14 +19,13 @@ from activate.answers import one_line
 from activate.errors import (
     KeyRefused,
     MaveraError,
-    NotUnderstood,
     OutcomeUnknown,
     OutOfCredits,
     Refused,
     TryAgain,
     Withheld,
 )
-from activate.reader import Reader, Unreadable
+from activate.reader import Reader
 from common import assumptions
 from common.pace import Pace, Turn, retry_after
 from privacy.firewall import Firewall
@@ -117,10 +116,7 @@ class Mavera:
     def whole(self, path: str, object_id: str) -> dict[str, Any]:
         """Return one object with its messages. Raises NotUnderstood if it has no id."""
         where = path_to(path, object_id)
-        try:
-            return self._reader.row(self._repeat("GET", where), where)
-        except Unreadable as error:
-            raise NotUnderstood(str(error)) from None
+        return self._reader.row(self._repeat("GET", where), where)
 
     def await_turn(self) -> None:
         """Wait, for at most a minute, until the pace allows the next call at once."""
@@ -146,11 +142,7 @@ class Mavera:
         its announced end or repeats rows is read again. Raises TryAgain if it is never complete.
         """
         for _ in range(ATTEMPTS):
-            try:
-                rows = self._pages(path, limit)
-            except Unreadable as error:
-                raise NotUnderstood(str(error)) from None
-            if rows is not None:
+            if (rows := self._pages(path, limit)) is not None:
                 return rows
         raise TryAgain(f"GET {path}: the list has holes or repeats itself")
 

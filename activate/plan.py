@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, Final, Literal, NamedTuple
 
 from activate.differences import Change, Difference, Facts, differences
-from activate.errors import TwoRows
+from activate.errors import RecordsError
 
 Action = Literal["create", "update", "look up", "wait", "hold", "leave"]
 
@@ -256,7 +256,7 @@ def diff(
     in_order = sorted(wanted, key=lambda record: (order[record.kind], record.record_key))
     records = {record.key: record for record in in_order}
     if twice := [key for key, count in Counter(record.key for record in in_order).items() if count > 1]:
-        raise TwoRows(f"two rows ask for {twice[0]}: a record key must be unique in its model")
+        raise RecordsError(f"two rows ask for {twice[0]}: a record key must be unique in its model")
     steps = {
         key: _step(record, ledger.get(key), smallest_cohort, lasting_since, terms[record.kind])
         for key, record in records.items()

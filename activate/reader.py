@@ -6,6 +6,7 @@ Every object gets the reference's names beside its own, so that other modules ne
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from activate.errors import NotUnderstood
 from common import assumptions
 from privacy import outside
 
@@ -15,10 +16,6 @@ Body = dict[str, Any]
 WRAPPERS: Final = frozenset({"object", "success", "ok", "message", "meta", "error", "status", "code"})
 FIELDS_NAMED: Final = 12  # at most, in an error
 SETTING: Final = "MAVERA_FIELDS"
-
-
-class Unreadable(Exception):
-    """An object lacks a field; the text names it and the setting that helps."""
 
 
 class Reader:
@@ -47,7 +44,7 @@ class Reader:
     def rows(self, page: Mapping[str, Any], path: str) -> list[Body] | None:
         """Return the rows of a page of a list; None if it has no list.
 
-        Raises Unreadable if it has several lists or a row without an id.
+        Raises NotUnderstood if it has several lists or a row without an id.
         """
         lists = {name: value for name, value in page.items() if isinstance(value, list)}
         named = [name for name in self._places["data"] if name in lists]
@@ -59,7 +56,7 @@ class Reader:
         return [self.row(row, path) for row in rows]
 
     def row(self, row: Any, path: str) -> Body:
-        """Return an object of a list with its messages. Raises Unreadable if it has no id."""
+        """Return an object of a list with its messages. Raises NotUnderstood if it has no id."""
         if not isinstance(row, Mapping):
             raise lacking(f"GET {path}", "data", {}, "rows that are objects")
         whole = self.whole(row, path)
@@ -77,12 +74,12 @@ class Reader:
         return next((body[place] for place in places if body.get(place) is not None), None)
 
 
-def lacking(where: str, field: str, body: Mapping[str, Any], what: str = "") -> Unreadable:
+def lacking(where: str, field: str, body: Mapping[str, Any], what: str = "") -> NotUnderstood:
     """Return the error for a missing field; it names the existing fields, never a value."""
     names = outside.words(", ".join(sorted(map(str, body))[:FIELDS_NAMED]))
     there = f" (its fields: {names})" if body else ""
     what = what or f"the field {field} of an object"
-    return Unreadable(
+    return NotUnderstood(
         f"{where}: {what} cannot be found{there}. "
         f'Say in .env what Mavera calls it: {SETTING}={{"{field}": "its name there"}}'
     )

@@ -10,7 +10,6 @@ from activate.ledger.journal import Ledger
 from activate.mavera import Mavera
 from activate.plan import Record
 from activate.planning import Limits
-from common import terminal
 
 LAST_CALL_SECONDS: Final = 30
 
@@ -60,10 +59,8 @@ class Interrupt:
         self.requested = False
         self._say = say
         self._before: dict[int, Any] = {}
-        self._watched = terminal.left_to_command()
 
     def __enter__(self) -> None:
-        self._watched.__enter__()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGALRM):
             self._before[number] = signal.signal(number, self._hear)
 
@@ -71,7 +68,6 @@ class Interrupt:
         signal.alarm(0)
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        self._watched.__exit__(None, None, None)
 
     def _hear(self, _number: int, _frame: object) -> None:
         if self.requested:

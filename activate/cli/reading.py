@@ -137,10 +137,14 @@ def _listed(answers: Mapping[str, Answer]) -> Iterator[RenderableType]:
         yield "Nothing to read yet. make activate asks Mavera, make results brings the answers."
     for kind, group in groupby(answers.values(), key=lambda answer: answer.kind):
         yield Text(kind.replace("-", " ").capitalize(), "bold")
+        is_wide = plans.width() >= SIDE_BY_SIDE
+        table = Table.grid(expand=True)
+        for _ in range(2 if is_wide else 1):
+            table.add_column(ratio=1, overflow="fold")
         for answer in group:
-            yield Padding(Text(answer.title), (0, 0, 0, 2))
-            yield Padding(Text(answer.key, "dim"), (0, 0, 0, 2))
-        yield ""
+            lines = Text(answer.title), Text(answer.key, "dim")
+            table.add_row(*(lines if is_wide else [Group(*lines)]))
+        yield from (Padding(table, (0, 0, 0, 2)), "")
     if answers:
         yield f"To read one: python -m activate read {next(iter(answers))}"
 

@@ -415,9 +415,7 @@ def test_fields_of_other_names_are_named_with_the_setting_that_helps(account: Ac
 
 
 def test_a_row_without_an_id_names_its_fields_and_none_of_its_values() -> None:
-    from activate.reader import Unreadable
-
-    with pytest.raises(Unreadable) as raised:
+    with pytest.raises(NotUnderstood) as raised:
         Reader({}).rows({"data": [{"number": "p1", "name": "Somebody"}]}, "/personas")
     assert "its fields: name, number" in str(raised.value)
     assert "Somebody" not in str(raised.value)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from activate.differences import Change, differences
-from activate.errors import TwoRows
+from activate.errors import RecordsError
 from activate.kinds import KINDS, terms
 from activate.plan import PAID_FOR_WORDS, Entry, Price, Record, SentFacts, diff, learned
 
@@ -164,7 +164,7 @@ def test_a_create_that_failed_left_nothing_unwanted() -> None:
 
 
 def test_two_rows_for_one_record_are_an_error() -> None:
-    with pytest.raises(TwoRows, match="two rows ask for personas/clv-tiers:top"):
+    with pytest.raises(RecordsError, match="two rows ask for personas/clv-tiers:top"):
         plan_of(TOP, TOP)
 
 
