@@ -29,15 +29,10 @@ OBJECT_FIELDS: Final[Mapping[str, tuple[str, ...]]] = {
     "created_at": ("created_at", "createdAt", "created"),
     "updated_at": ("updated_at", "updatedAt", "updated"),
     "thread_id": ("thread_id", "threadId"),
-    "name": ("name",),
-    "label": ("label",),
-    "title": ("title",),
-    "description": ("description",),
+    **{name: (name,) for name in ("name", "label", "title", "description", "results", "messages")},
     "usage_context": ("usage_context", "usageContext"),
     "status": ("status", "state"),
-    "results": ("results",),
     "content": ("content", "text", "answer"),
-    "messages": ("messages",),
     "data": ("data", "items"),  # the rows of a list
     "has_more": ("has_more", "hasMore"),
     "next_cursor": ("next_cursor", "nextCursor"),
@@ -111,10 +106,7 @@ FIXED: Final = frozenset({"pipeline_type", "type"})  # [I] not sent in an update
 
 # --- brand voices, and the files that they are made of --------------------------------------------------
 
-VOICE_LABEL_CHARACTERS: Final = (
-    2,
-    100,
-)  # the fewest by the reference; the most [I]
+VOICE_LABEL_CHARACTERS: Final = (2, 100)  # the fewest by the reference; the most [I]
 VOICE_CONTEXT_CHARACTERS: Final = (10, 2_000)  # the fewest by the reference; the most [I]
 VOICE_DOCUMENTS: Final = (1, 100)  # [I] sources are optional, but a voice without any would be empty
 FILE_NAME_CHARACTERS: Final = 80  # [I]
@@ -135,19 +127,10 @@ INPUT_CHARACTERS: Final = 20_000  # [I], as of a message
 
 # Our names to Mavera's. All are [I] except workspace_id, which a new focus group requires [G].
 STUDY_FIELDS: Final[Mapping[str, str]] = {
-    "name": "name",
-    "workspace_id": "workspace_id",
-    "persona_ids": "persona_ids",
+    **{name: name for name in ("name", "workspace_id", "persona_ids", "questions")},
     "respondents": "sample_size",  # per study by the credit guide [G]; one job's page reads as per persona
-    "questions": "questions",
     # Inside a question:
-    "order": "order",
-    "type": "type",
-    "question": "question",
-    "scale": "scale",
-    "options": "options",
-    "rows": "rows",
-    "labels": "labels",
+    **{name: name for name in ("order", "type", "question", "scale", "options", "rows", "labels")},
     "allow_multiple": "allow_multiple",
 }
 STUDY_PERSONAS: Final = (1, 10)  # [U]

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
@@ -111,21 +111,16 @@ def number(text: str | None) -> float | None:
     return max(number, 0.0) if math.isfinite(number) else None
 
 
-def _moment(text: str | None) -> datetime | None:
-    """Return the date that an HTTP header names, None for anything else."""
-    try:
-        moment = parsedate_to_datetime(text or "")
-    except ValueError:
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
 def retry_after(header: str | None, now: float) -> float | None:
     """Return the seconds that Retry-After names, as a number or as a moment; None if it names neither."""
     seconds = number(header)
-    if seconds is None and (named := _moment(header)):
-        return max(named.timestamp() - now, 0.0)
-    return seconds
+    if seconds is not None:
+        return seconds
+    try:
+        named = parsedate_to_datetime(header or "")
+    except ValueError:
+        return None
+    return max((named if named.tzinfo else named.replace(tzinfo=UTC)).timestamp() - now, 0.0)
 
 
 def reset_in(

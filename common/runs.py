@@ -32,6 +32,7 @@ BUDGET_SHARE_TO_TELL: Final = 0.8
 NOTICE_SECONDS: Final = 10
 DETAIL_CHARACTERS: Final = 300
 NOTICE_CHARACTERS: Final = 500
+RECORDED: Final = ("outcome", "detail", "row_count", "request_count", "wait_count", "credits")
 CANNOT: Final = "cannot be written"  # in every error of a read-only disk
 
 
@@ -84,12 +85,8 @@ def recorded(settings: Settings, step: str, scope: Sequence[str] = ()) -> Iterat
     run_id = uuid.uuid4().hex
     begin = {"run_id": run_id, "event": "begin", "step": step, "scope": ", ".join(scope)}
     unwritten = _append(settings, {**begin, "happened_at": began_at.isoformat(), "process": _process()})
-    if (
-        left_open
-        and not told.failing
-        and _deliver(settings, f"{step} died: its run of {left_open} never ended")
-    ):
-        told.failing = True
+    if left_open and not told.failing:
+        told.failing = _deliver(settings, f"{step} died: its run of {left_open} never ended")
     ending = _Ending(settings, step, run, told, begin)
     try:
         with terminal.last_act(lambda: ending.write("stopped")):
@@ -131,17 +128,9 @@ class _Ending:
         run.detail = outside.words(run.detail, DETAIL_CHARACTERS)
         ended_at = datetime.now(UTC)
         _tell(self.settings, self.step, run, self.told, f"{ended_at:%Y-%m}")
-        line = {
-            "outcome": run.outcome,
-            "detail": run.detail,
-            "row_count": run.row_count,
-            "request_count": run.request_count,
-            "wait_count": run.wait_count,
-            "credits": run.credits,
-            "told": vars(self.told),
-        }
-        end = {**self.begin, "event": "end", "happened_at": ended_at.isoformat(), **line}
-        return _append(self.settings, end)
+        end = {**self.begin, "event": "end", "happened_at": ended_at.isoformat()}
+        kept = {name: getattr(run, name) for name in RECORDED}
+        return _append(self.settings, {**end, **kept, "told": vars(self.told)})
 
 
 def _tell(settings: Settings, step: str, run: Run, told: _Told, month: str) -> None:

@@ -76,6 +76,15 @@ def require_whole(copy: Path) -> None:
         raise WarehouseError(explain(copy, OSError("Could not read enough bytes"), is_copy=True))
 
 
+def relations(connection: duckdb.DuckDBPyConnection) -> set[str]:
+    """Return the tables and views of the current database, as schema.name."""
+    rows = connection.execute(
+        "select concat(table_schema, '.', table_name) from information_schema.tables"
+        " where table_catalog = current_database()"
+    ).fetchall()
+    return {name for (name,) in rows}
+
+
 def quoted(text: object) -> str:
     """Return a text, such as a path with an apostrophe, as an SQL literal."""
     return "'" + str(text).replace("'", "''") + "'"

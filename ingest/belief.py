@@ -124,14 +124,6 @@ def chosen(asked: Sequence[str], known: Sequence[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-MEMORY: Final = """
-    create table if not exists raw_ops.doubts (
-        vendor text, resource text, parent text, rows_before bigint, rows_now bigint, counted bigint,
-        first_seen_at timestamptz
-    )
-"""
-
-
 def remembered(connection: duckdb.DuckDBPyConnection, name: tuple[str, str]) -> dict[str, Doubt]:
     """Return the doubts of a resource's last load, by parent."""
     query = "from raw_ops.doubts where (vendor, resource) = ($1, $2)"

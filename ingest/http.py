@@ -11,7 +11,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import quote, urlsplit
 
@@ -101,7 +102,7 @@ class Vendor(requests.Session):
         self.pace = pace or Pace()
         self.by_endpoint = by_endpoint
         self.headers.update({"Accept": "application/json", **(headers or {})})
-        self.auth = _Bearer(authorization)
+        self.auth = partial(_with_key, authorization)
         self.notices: list[str] = []
         self.ceilings = Ceilings()
         self.mount(base_url, HTTPAdapter(pool_maxsize=32))
@@ -137,7 +138,7 @@ class Vendor(requests.Session):
 
         def take(answer: requests.Response) -> Page:
             check_depth(answer.content)
-            text = _decoded(answer.content)
+            text = answer.content.decode(json.detect_encoding(answer.content), errors="replace")
             return Page(text, read(text))
 
         return self._insist(send, take, bucket, urlsplit(f"{self.base_url}/{path}").path, tally)
@@ -156,15 +157,11 @@ class Vendor(requests.Session):
         def send(patience: tuple[float, float]) -> requests.Response:
             return self.get(link, auth=_without_key, timeout=patience, allow_redirects=False, stream=True)
 
+        def take(answer: requests.Response) -> list[pa.Table]:
+            return read(answer.content)
+
         try:
-            return self._insist(
-                send,
-                lambda answer: read(answer.content),
-                address.netloc,
-                address.path,
-                tally,
-                is_export=True,
-            )
+            return self._insist(send, take, address.netloc, address.path, tally, is_export=True)
         except RefusedError as error:
             raise SourceError(f"a file of the export was refused: {error}") from None
 
@@ -176,10 +173,8 @@ class Vendor(requests.Session):
         time.sleep(random.uniform(0.5, 1.0) * min(first * 2**failures, longest))  # noqa: S311
 
     def _patience(self, failures: int) -> tuple[float, float]:
-        connecting, silence = (
-            min(first * 2**failures, most) for first, most in zip(self._timeout, FAR_SECONDS, strict=True)
-        )
-        return connecting, silence
+        connecting, silence = (first * 2**failures for first in self._timeout)
+        return min(connecting, FAR_SECONDS[0]), min(silence, FAR_SECONDS[1])
 
     def _insist(
         self,
@@ -205,9 +200,8 @@ class Vendor(requests.Session):
                 if answer.status_code in GOOD:
                     return take(answer)
             except (requests.ConnectionError, requests.Timeout) as error:
-                problem = (
-                    "no answer in time" if isinstance(error, requests.Timeout) else "the connection broke"
-                )
+                is_late = isinstance(error, requests.Timeout)
+                problem = "no answer in time" if is_late else "the connection broke"
             except (requests.exceptions.ChunkedEncodingError, requests.exceptions.ContentDecodingError):
                 problem = "the answer broke off"
             except TooMuchError as error:
@@ -230,40 +224,34 @@ class Vendor(requests.Session):
         raise OutageError(problem, shown, failures + told)
 
 
-def _decoded(content: bytes) -> str:
-    """Return the text of an answer. A byte that is invalid in its encoding becomes U+FFFD."""
-    encoding = json.detect_encoding(content)
-    return content.decode(encoding, errors="replace")
-
-
-def _without_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Replaces the vendor's key; being an `auth`, it keeps requests from looking for another."""
+def _with_key(authorization: str, request: requests.PreparedRequest) -> requests.PreparedRequest:
+    """Set the header; as an `auth`, this also keeps requests from looking for a key in `.netrc`."""
+    request.headers["Authorization"] = authorization
     return request
 
 
-class _Bearer(requests.auth.AuthBase):
-    """The Authorization header; being an `auth`, it keeps requests from looking for another in `.netrc`."""
-
-    def __init__(self, authorization: str) -> None:
-        self._authorization = authorization
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = self._authorization
-        return request
+def _without_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 @dataclass
 class Client:
-    """A vendor as one resource sees it, with its own tally and the time at which the run began."""
+    """A vendor as one resource sees it: with a tally, the start of the run, and how far back it reads."""
 
     vendor: Vendor
     started_at: datetime
+    history_days: int = 730
     tally: Tally = field(default_factory=Tally)
 
     @property
     def today(self) -> date:
         """The day of the run, in UTC."""
         return self.started_at.date()
+
+    @property
+    def first_day(self) -> date:
+        """The first day of the history that is loaded."""
+        return self.today - timedelta(days=self.history_days)
 
     def pages(
         self,
@@ -351,9 +339,11 @@ class Client:
 
     def file(self, link: str, table: Table) -> list[pa.Table]:
         """Return the rows of an exported file, typed as `table`."""
-        pages = self.vendor.fetch(
-            link, lambda content: [table.rows(page, {}) for page in files.pages(content)], self.tally
-        )
+
+        def read(content: bytes) -> list[pa.Table]:
+            return [table.rows(page, {}) for page in files.pages(content)]
+
+        pages = self.vendor.fetch(link, read, self.tally)
         self.tally.done += sum(page.num_rows for page in pages)
         return pages
 
@@ -380,12 +370,8 @@ def side_by_side(reads: Iterable[Callable[[], Iterator[pa.Table]]], at_once: int
     with ThreadPoolExecutor(at_once) as pool:
         under_way: deque[Future[list[pa.Table]]] = deque()
         for read in reads:
-            under_way.append(pool.submit(_all_of, read))
+            under_way.append(pool.submit(list, read()))
             if len(under_way) == at_once:
                 yield under_way.popleft().result()
         while under_way:
             yield under_way.popleft().result()
-
-
-def _all_of(read: Callable[[], Iterator[pa.Table]]) -> list[pa.Table]:
-    return list(read())

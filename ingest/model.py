@@ -11,6 +11,7 @@ from common.settings import Settings
 from ingest import belief
 from ingest.errors import RefusedError
 from ingest.http import Client, Vendor
+from ingest.paging import Paging, Parameters
 from ingest.typed import Table
 
 SETTLED = timedelta(seconds=5)
@@ -58,6 +59,10 @@ class Resource:
     gone: Literal["", "people", "things"] = ""
 
     @property
+    def name(self) -> str:
+        return self.table.name
+
+    @property
     def owner(self) -> str:
         """The column of the person, if the vendor can move rows of a merged person to another."""
         people = self.table.people
@@ -67,6 +72,17 @@ class Resource:
     def is_read_deeply(self) -> bool:
         """Whether a usual run may have missed a row that the vendor still serves."""
         return self.daily or (bool(self.overlap) and not self.forgets)
+
+
+def listed(
+    table: Table, path: str, paging: Paging, scope: str = "", params: Parameters | None = None, **more: Any
+) -> Resource:
+    """Return a resource that is one list, requested as a whole every time."""
+
+    def read(client: Client, _since: Any) -> Pages:
+        yield from client.pages(path, table, paging, params, known={"measured_on": client.today})
+
+    return Resource(table, read, scope, **more)
 
 
 class Remark(NamedTuple):
@@ -204,8 +220,13 @@ class Job:
         return self.client.started_at if isinstance(self.last, datetime) else self.client.today
 
     @property
+    def full_name(self) -> tuple[str, str]:
+        """The names of its vendor and its resource."""
+        return self.source.name, self.resource.name
+
+    @property
     def name(self) -> str:
-        return f"{self.source.name} {self.resource.table.name}"
+        return " ".join(self.full_name)
 
     @property
     def is_refused(self) -> bool:

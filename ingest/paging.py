@@ -1,8 +1,8 @@
 """How lists continue and end: all at once, by number, by offset, by link."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import pyarrow as pa
@@ -29,40 +29,37 @@ class Page(NamedTuple):
         return int(self.rows.num_rows) + Aside.of(self.rows).row_count
 
 
-class Paging(Protocol):
-    """How one list continues and ends."""
+@dataclass(frozen=True, kw_only=True)
+class Paging:
+    """How one list continues and ends: everything in one answer, if no other way is given.
 
-    @property
-    def empty_ends(self) -> bool:
-        """Whether a page without rows means the end: it is then requested again before it is believed."""
-
-    @property
-    def total(self) -> str | None:
-        """Where an answer gives the total number of rows; a list that ends before them is broken."""
-
-    def first(self) -> Parameters:
-        """Return the parameters of the first page."""
-
-    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:
-        """Return the parameters of the page after `page`, given that `count` rows are read; None at the end.
-
-        Raises SourceError if the list cannot continue or end there.
-        """
-
-
-@dataclass(frozen=True)
-class Whole:
-    """Everything in one answer. If it can contain at most `most` different values of the column `of`, a full
-    one may have been cut.
+    If `empty_ends`, a page without rows means the end, and is requested again before it is believed. `total`
+    is where an answer gives the total number of rows; a list that ends before them is broken.
     """
 
     empty_ends: bool = True
     total: str | None = None
-    most: int = 0
-    of: str = ""
 
     def first(self) -> Parameters:
+        """Return the parameters of the first page."""
         return {}
+
+    def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
+        """Return the parameters of the page after `page`, given that `count` rows are read; None at the end.
+
+        Raises SourceError if the list cannot continue or end there.
+        """
+        return None
+
+
+@dataclass(frozen=True)
+class Whole(Paging):
+    """Everything in one answer. If it can contain at most `most` different values of the column `of`, a full
+    one may have been cut.
+    """
+
+    most: int = 0
+    of: str = ""
 
     def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
         if self.most and pc.count_distinct(page.rows.column(self.of)).as_py() >= self.most:
@@ -78,12 +75,10 @@ def _may_go_on(rows: int, size: int) -> bool:
 
 
 @dataclass(frozen=True)
-class Numbered:
+class Numbered(Paging):
     """Pages by number; the first page that is not full is the last. `size` must not exceed the cap."""
 
     size: int
-    empty_ends: bool = True
-    total: str | None = None
 
     def first(self) -> Parameters:
         return {"page": 1, "per_page": self.size}
@@ -94,14 +89,12 @@ class Numbered:
 
 
 @dataclass(frozen=True)
-class Offset:
+class Offset(Paging):
     """Pages by the number of rows before them. The first page that is not full is the last, even an overfull
     one from a vendor that ignores `limit`. `size` must not exceed the vendor's cap.
     """
 
     size: int
-    empty_ends: bool = True
-    total: str | None = None
 
     def first(self) -> Parameters:
         return {"limit": self.size, "offset": 0}
@@ -112,14 +105,13 @@ class Offset:
 
 
 @dataclass(frozen=True)
-class Linked:
+class Linked(Paging):
     """Pages by a link to the next, from which only the token is used: the key goes to no other host."""
 
     link: str
     token: str
     size: tuple[str, int] | None = None
-    total: str | None = None
-    empty_ends: bool = False
+    empty_ends: bool = field(default=False, kw_only=True)
 
     def first(self) -> Parameters:
         return dict([self.size]) if self.size else {}

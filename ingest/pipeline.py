@@ -10,7 +10,8 @@ import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -62,8 +63,7 @@ def run(
     file = Warehouse(settings)
     warehouse.keep_private(settings.private_paths)
     try:
-        tables = [resource.table for source in every for resource in source.resources(settings)]
-        file.prepare(tables)
+        file.prepare([resource.table for source in every for resource in source.resources(settings)])
         file.keep_to_addresses()
         file.strip(now)
         file.claim(keyed)
@@ -81,10 +81,8 @@ def run(
     finally:
         file.close()
     vendors = {job.source.name: job.client.vendor for job in jobs}
-    notices = [
-        outside.words(f"{name}: {notice}") for name, vendor in vendors.items() for notice in vendor.notices
-    ]
-    notices += messages.clock(jobs) + messages.lacking(jobs)
+    told = [f"{name}: {notice}" for name, vendor in vendors.items() for notice in vendor.notices]
+    notices = [*map(outside.words, told), *messages.clock(jobs), *messages.lacking(jobs)]
     found = [doubt for job in jobs for doubt in job.doubts]
     lasting = [doubt for doubt in found if now - doubt.first_seen_at >= belief.PERSISTS]
     notices += belief.lines(doubt for doubt in found if doubt not in lasting)
@@ -100,9 +98,8 @@ def _chosen(
     skipped = {source.name: f"{source.key_name} is not set" for source in sources if not keys[source.name]}
     jobs = [job for source in sources for job in _jobs(source, keys[source.name], settings, now)]
     if not any(keys.values()) and (jobs or len(skipped) > 1):
-        raise NotStartedError(
-            "no vendor key is set. Copy .env.example to .env, or try make demo, which needs none"
-        )
+        do = "Copy .env.example to .env, or try make demo, which needs none"
+        raise NotStartedError(f"no vendor key is set. {do}")
     if not jobs:
         raise NotStartedError(f"nothing to load: {', '.join(skipped.values())}. See .env.example")
     try:
@@ -118,7 +115,7 @@ def _jobs(source: Source, key: str | None, settings: Settings, now: datetime) ->
     vendor = source.connect(settings, key or "")
     vendor.ceilings = Ceilings.of(settings)
     return [
-        Job(source, resource, Client(vendor, now), Outcome(source.name, resource.table.name))
+        Job(source, resource, Client(vendor, now, settings.history_days), Outcome(source.name, resource.name))
         for resource in source.resources(settings)
         if key or not resource.needs_key
     ]
@@ -128,22 +125,17 @@ def _set_out(jobs: Sequence[Job], file: Warehouse, *, deep: bool) -> None:
     """Set where each job starts, and which jobs read all of their history."""
     read = file.deep_reads()
     for job in jobs:
-        job.last = file.last(job)
-        _set_depth(job, read, deep=deep)
+        job.last = file.packages.last(job)
+        if job.resource.is_read_deeply:
+            now, at = job.client.started_at, read.get(job.name)
+            is_first = job.name not in read  # or continues an interrupted first load
+            # A deep read in the future comes from a wrong clock, and proves nothing.
+            is_due = not is_first and (at is None or not timedelta() <= now - at < DEEP_EVERY)
+            job.is_deep = deep or is_due
+            if is_first or job.is_deep:
+                job.outcome.deep_at = now
         if job.is_guarded:
             file.look_back(job)
-
-
-def _set_depth(job: Job, read: Mapping[str, datetime | None], *, deep: bool) -> None:
-    """Decide whether a job reads all of its history."""
-    if job.resource.is_read_deeply:
-        now, at = job.client.started_at, read.get(job.name)
-        is_first = job.name not in read  # or continues an interrupted first load
-        # A deep read in the future comes from a wrong clock, and proves nothing.
-        is_due = not is_first and (at is None or not timedelta() <= now - at < DEEP_EVERY)
-        job.is_deep = deep or is_due
-        if is_first or job.is_deep:
-            job.outcome.deep_at = now
 
 
 def _read_and_write(jobs: Sequence[Job], file: Warehouse, report: Report, share: float) -> None:
@@ -167,9 +159,7 @@ def _read_and_write(jobs: Sequence[Job], file: Warehouse, report: Report, share:
             file.record(job)
             report.finish(job)
     file.follow(jobs)
-    for (
-        thread
-    ) in threads:  # all have delivered their last batch; DuckDB complains of cursors that outlive the program
+    for thread in threads:  # DuckDB complains of cursors that outlive the program
         thread.join()
 
 
@@ -177,14 +167,11 @@ def _gathered(batches: "queue.Queue[Batch]", open_jobs: int) -> list[Batch]:
     """Return the batches that arrive within a moment of the first, or until no job is left to wait for."""
     taken = [batches.get()]
     until = time.monotonic() + GATHER_SECONDS
-    while (
-        sum(batch.rows.num_rows for batch in taken) < BATCH_ROWS
-        and sum(batch.is_last for batch in taken) < open_jobs
-    ):
-        try:
+    with suppress(queue.Empty):
+        while sum(batch.rows.num_rows for batch in taken) < BATCH_ROWS and open_jobs > sum(
+            batch.is_last for batch in taken
+        ):
             taken.append(batches.get(timeout=max(until - time.monotonic(), 0)))
-        except queue.Empty:
-            break
     return taken
 
 
@@ -209,7 +196,7 @@ def _write(batches: Sequence[Batch], file: Warehouse) -> None:
     except Exception as error:
         if isinstance(error, OSError) or warehouse.is_full(error) or terminal.was_interrupted():
             raise  # no row is at fault
-        file.forget(batches[0].job.source.name)
+        file.packages.forget(batches[0].job.source.name)
         if len(batches) == 1:
             batches[0].job.error = error
             return
@@ -234,7 +221,9 @@ def _read(job: Job, batches: "queue.Queue[Batch]", share: float) -> None:
                 form.take(page, resource.cursor)
                 rows = pa.concat_tables([rows, with_aside(page)])
                 keyless += Aside.of(page).rows
-                sizes += _sizes(page, resource.parent)
+                sizes.update(
+                    page.column(resource.parent).to_pylist() if resource.parent else {"": page.num_rows}
+                )
                 job.client.tally.rows += page.num_rows
                 newest = _newest(newest, page, resource.cursor, settled)
             if rows.num_rows >= BATCH_ROWS and not resource.replaced:
@@ -248,22 +237,16 @@ def _read(job: Job, batches: "queue.Queue[Batch]", share: float) -> None:
         batches.put(Batch(job, nothing, is_last=True, error=error))
 
 
-def _sizes(page: pa.Table, parent: str) -> Counter[str]:
-    """Return how many rows a page has, by the list that they belong to."""
-    return Counter(page.column(parent).to_pylist()) if parent else Counter({"": page.num_rows})
-
-
 def _doubts(job: Job, sizes: belief.Sizes, share: float) -> list[belief.Doubt]:
     """Return the parts of a complete answer that are too empty to be believed alone."""
     if not job.is_guarded or job.is_believed:
         return []
-    resource, name = job.resource, (job.source.name, job.resource.table.name)
-    at = job.client.started_at
 
     def count(parent: str) -> int | None:
-        return resource.count(job.client, parent) if resource.count else None
+        return job.resource.count(job.client, parent) if job.resource.count else None
 
-    return belief.doubts(name, job.before, sizes, share, at, job.remembered, count)
+    at = job.client.started_at
+    return belief.doubts(job.full_name, job.before, sizes, share, at, job.remembered, count)
 
 
 def _newest(newest: Cursor | None, page: pa.Table, cursor: str, settled: datetime) -> Cursor | None:

@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import duckdb
 import pyarrow as pa
@@ -221,9 +221,9 @@ def _paths_of(columns: list[Column]) -> str:
     return "[" + ", ".join(f"'{_path(c)}'" for c in columns) + "]::varchar[]"
 
 
-def each(type: Type, names: str, at: str = "") -> list[Column]:  # noqa: A002
-    """Return several columns of one type; `names` is separated by blanks."""
-    return [Column(name, type, at) for name in names.split()]
+def each(at: str = "", /, *, known: bool = False, **names: str) -> list[Column]:
+    """Return columns by their types, such as `each(text="id name", bool="archived")`."""
+    return [Column(name, cast(Type, kind), at, "", known) for kind in names for name in names[kind].split()]
 
 
 @dataclass(frozen=True)
@@ -296,6 +296,7 @@ class Table:
         Scalars are extracted in one pass over the row and their JSON types in another, so that a number in a
         text field is noticed. Nested values are copied unchanged.
         """
+        paths = _paths_of(self._scalars)
         cells = {c.name: (f"text_of[{n}]", f"type_of[{n}]") for n, c in enumerate(self._scalars, 1)}
         copied = [f"row -> '{_path(c)}' as {c.name}" for c in self._nested]
         cast = [f"{CASTS[c.type].format(*cells[c.name])} as {c.name}" for c in self._scalars]
@@ -310,8 +311,8 @@ class Table:
             with {self._rows},
             cells as (
                 select
-                    json_extract_string(row, {self._paths}) as text_of,
-                    json_type(row, {self._paths}) as type_of,
+                    json_extract_string(row, {paths}) as text_of,
+                    json_type(row, {paths}) as type_of,
                     json_type(row) = 'OBJECT' as is_object,
                     {"".join(f"{each}, " for each in copied)}
                     nullif(json_merge_patch(row, '{self._listed}')::varchar, '{self._rest}') as other
@@ -331,7 +332,10 @@ class Table:
             return f"{_ROWS.format('around')}, rows as ({self.unfolds})"
         if not self.opens:
             return _ROWS.format("rows")
-        fields = ", ".join(f"'{name}'" for name in [self.opens, *self.drops.split(), *self._first_fields])
+        fields = ", ".join(
+            f"'{name}'"
+            for name in [self.opens, *self.drops.split(), *(column.path[0] for column in self._read)]
+        )
         return f"""{_ROWS.format("around")}, inside as (
             select json_merge_patch(row, '{{"{self.opens}": null}}') as row, unnest(
                 case
@@ -341,15 +345,6 @@ class Table:
                 end
             ) as element from around
         ), rows as (select json_merge_patch(row, element) as row from inside)"""
-
-    @cached_property
-    def _first_fields(self) -> list[str]:
-        """Return the names that columns have at the top level of a row."""
-        return [column.path[0] for column in self._read]
-
-    @cached_property
-    def _paths(self) -> str:
-        return _paths_of(self._scalars)
 
     @cached_property
     def _listed(self) -> str:
@@ -366,11 +361,7 @@ class Table:
     @cached_property
     def _rest(self) -> str:
         """Return the part that `_listed` leaves of a row in which nothing is unlisted."""
-
-        def emptied(patch: dict[str, Any]) -> dict[str, Any]:
-            return {name: emptied(inner) for name, inner in patch.items() if inner is not None}
-
-        return json.dumps(emptied(json.loads(self._listed)), separators=(",", ":"))
+        return str(_cell("select json_merge_patch('{}', $1)::varchar", self._listed))
 
     def rows(self, page: str, known: Mapping[str, Any]) -> pa.Table:
         """Return the rows of one page, typed, in the vendor's order; `Aside.of` gives what was set aside of
@@ -531,8 +522,7 @@ def _number(text: str | None) -> float | None:
 
 @lru_cache
 def _is_time(text: str | None) -> bool:
-    (row,) = _cursor().execute("select try_cast($1 as timestamptz) is not null", [text]).fetchall()
-    return bool(row[0])
+    return bool(_cell("select try_cast($1 as timestamptz) is not null", text))
 
 
 _MEMORY = duckdb.connect(config={"threads": 1})
@@ -554,10 +544,14 @@ def _cursor() -> duckdb.DuckDBPyConnection:
     return cursor
 
 
+def _cell(query: str, *values: Any) -> Any:
+    ((found,),) = _cursor().execute(query, values).fetchall()
+    return found
+
+
 def value(page: str, path: str) -> str | None:
     """Return the text at a JSON path of a page, such as a paging link or a total; None if there is none."""
-    whole = _of_whole_characters(page)
-    found: str | None = _cursor().execute("select $1::json ->> $2", [whole, path]).fetchall()[0][0]
+    found: str | None = _cell("select $1::json ->> $2", _of_whole_characters(page), path)
     return found
 
 
@@ -569,9 +563,7 @@ def _of_whole_characters(page: str) -> str:
 
 
 def is_json(text: str) -> bool:
-    """Return whether a text is JSON."""
-    (row,) = _cursor().execute("select json_valid($1)", [_of_whole_characters(text)]).fetchall()
-    return bool(row[0])
+    return bool(_cell("select json_valid($1)", _of_whole_characters(text)))
 
 
 def json_of(rows: pa.RecordBatch) -> str:

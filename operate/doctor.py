@@ -9,6 +9,7 @@ from common import terminal  # isort: split
 import fcntl
 import json
 import os
+import re
 import shutil
 import textwrap
 from collections.abc import Iterator, Mapping
@@ -67,11 +68,8 @@ def examine(settings: environment.Settings) -> Iterator[Check]:
     """Yield every check in the order of a run: the program, the vendors, this machine, the files."""
     yield _versions()
     if not any(source.key(settings) for source in vendors.SOURCES):
-        yield Check(
-            "fail",
-            "keys",
-            "no vendor key is set. Copy .env.example to .env, or try make demo, which needs none",
-        )
+        copy = "Copy .env.example to .env, or try make demo, which needs none"
+        yield Check("fail", "keys", f"no vendor key is set. {copy}")
     # A `with` block would make Ctrl-C wait for the slowest vendor.
     pool = ThreadPoolExecutor(len(vendors.SOURCES))
     heard = list(pool.map(lambda source: _ask(source, settings), vendors.SOURCES))
@@ -89,21 +87,15 @@ def examine(settings: environment.Settings) -> Iterator[Check]:
 
 
 def _versions() -> Check:
-    pinned = dict(
-        line.split(" ")[0].split("==")
-        for line in (environment.ROOT / "requirements.lock").read_text(encoding="utf-8").splitlines()
-        if "==" in line.split(" ")[0]
-    )
+    locked = (environment.ROOT / "requirements.lock").read_text(encoding="utf-8")
+    pinned = dict(re.findall(r"^([\w-]+)==(\S+)", locked, re.MULTILINE))
     found = {name: metadata.version(name) for name in PACKAGES}
-    text = ", ".join(
-        [f"python {python_version()}", *(f"{name} {version}" for name, version in found.items())]
-    )
+    text = ", ".join([f"python {python_version()}", *map(" ".join, found.items())])
     other = [f"{name} {pinned[name]}" for name in PACKAGES if pinned.get(name) != found[name]]
-    if other:
-        return Check(
-            "warn", "", f"{text}; requirements.lock has {', '.join(other)}: rm -r .venv, then make doctor"
-        )
-    return Check("ok", "", text)
+    if not other:
+        return Check("ok", "", text)
+    do = f"requirements.lock has {', '.join(other)}: rm -r .venv, then make doctor"
+    return Check("warn", "", f"{text}; {do}")
 
 
 # --- the vendors -------------------------------------------------------------------------------------
@@ -148,15 +140,9 @@ def _ask(source: Source, settings: environment.Settings) -> Heard:
         checks.append(Check("warn", source.name, f"does not report the scopes of the key: {error}"))
     except requests.RequestException as error:
         reason = "no answer in time" if isinstance(error, requests.Timeout) else "the connection failed"
-        url_name = f"{source.name.upper()}_BASE_URL"
-        checks.append(
-            Check(
-                "fail",
-                source.name,
-                f"{urlsplit(vendor.base_url).netloc} cannot be reached ({reason}): "
-                f"check network, proxy and {url_name}",
-            )
-        )
+        what = f"{urlsplit(vendor.base_url).netloc} cannot be reached ({reason})"
+        do = f"check network, proxy and {source.name.upper()}_BASE_URL"
+        checks.append(Check("fail", source.name, f"{what}: {do}"))
     finally:
         vendor.close()
     return Heard(tuple(checks), ahead)
@@ -199,9 +185,8 @@ def _clock(settings: environment.Settings, ahead: Mapping[str, float | None]) ->
     else:
         yield Check("ok", "clock", "agrees with the vendors'" if abs(seconds) < 2 else off)
     if settings.run_at:
-        yield Check(
-            "warn", "clock", f"RUN_AT is set: every run counts as of {settings.run_at:%Y-%m-%d %H:%M}"
-        )
+        at = f"{settings.run_at:%Y-%m-%d %H:%M}"
+        yield Check("warn", "clock", f"RUN_AT is set: every run counts as of {at}")
 
 
 def _disk(settings: environment.Settings) -> Iterator[Check]:
@@ -210,19 +195,15 @@ def _disk(settings: environment.Settings) -> Iterator[Check]:
     Publishing writes a copy of the published tables, forgetting a copy of the whole warehouse.
     """
     size = settings.warehouse_path.stat().st_size if settings.warehouse_path.is_file() else 0
-    rooms = {}
-    for folder in dict.fromkeys(_standing(path.parent) for path in _written(settings).values()):
-        free = shutil.disk_usage(folder).free
+    rooms = {path: shutil.disk_usage(path).free for path in map(_standing, _written(settings).values())}
+    for folder, free in rooms.items():
         if free < LEAST_ROOM_BYTES:
             yield Check("fail", "disk", f"{_bytes(free)} free in {folder}: make room, a run needs more")
-        rooms[folder] = free
-    folder = _standing(settings.warehouse_path.parent)
-    free = rooms[folder]
-    text = f"{_bytes(free)} free"
+    folder = _standing(settings.warehouse_path)
+    free, text = rooms[folder], f"{_bytes(rooms[folder])} free"
     if LEAST_ROOM_BYTES <= free < size:
-        yield Check(
-            "warn", "disk", f"{text} in {folder}, less than the warehouse's {_bytes(size)}: make room"
-        )
+        less = f"less than the warehouse's {_bytes(size)}"
+        yield Check("warn", "disk", f"{text} in {folder}, {less}: make room")
     elif free >= LEAST_ROOM_BYTES:
         yield Check("ok", "disk", text)
 
@@ -247,7 +228,7 @@ def _writable(settings: environment.Settings) -> Iterator[Check]:
     for name, path in _written(settings).items():
         if name == "LEDGER_URL" or (name == "WAREHOUSE_PATH" and path.is_file()):
             continue
-        folder = _standing(path if name == "PIPELINES_PATH" else path.parent)
+        folder = _standing(path / "any" if name == "PIPELINES_PATH" else path)
         if not folder.is_dir():
             reason = f"{folder} is no folder"
         elif path.is_dir() != (name == "PIPELINES_PATH") and path.exists():
@@ -317,19 +298,12 @@ def _require_unlocked(path: Path) -> None:
 
 def _not_published(connection: duckdb.DuckDBPyConnection, fingerprint: str) -> str:
     """Return what has changed since the last successful build, or an empty string."""
-    known = {row[0] for row in connection.execute(
-        "select table_name from information_schema.tables where table_schema = 'raw_ops'"
-    ).fetchall()}  # fmt: skip
-    if not {"loads", "builds"} <= known:
+    if not {"raw_ops.loads", "raw_ops.builds"} <= warehouse.relations(connection):
         return ""
-    last = connection.execute(
-        "select fingerprint, loads_seen from raw_ops.builds order by built_at desc limit 1"
-    ).fetchone()
+    last = connection.execute(stale.LAST_BUILD).fetchone()
     if last is None:
         return ""
-    ((count,),) = connection.execute(
-        "select count(*) from raw_ops.loads where rowid >= ? and rows_new + rows_changed > 0", [last[1]]
-    ).fetchall()
+    count = len(connection.execute(stale.CHANGED_SINCE, [last[1]]).fetchall())
     changes = ["the models have changed"] if last[0] != fingerprint else []
     changes += [f"{count} tables have new rows"] if count else []
     return " and ".join(changes)
@@ -350,9 +324,8 @@ def _ledger(settings: environment.Settings) -> Iterator[Check]:
     elif not count:
         yield Check("ok", "ledger", "none yet: the first make activate makes it")
     elif unknown:
-        yield Check(
-            "warn", "ledger", f"{count:,} entries, {unknown:,} unknown: make activate looks them up in Mavera"
-        )
+        what = f"{count:,} entries, {unknown:,} unknown"
+        yield Check("warn", "ledger", f"{what}: make activate looks them up in Mavera")
     else:
         yield Check("ok", "ledger", f"{count:,} entries, 0 unknown")
     if owner:
@@ -362,9 +335,9 @@ def _ledger(settings: environment.Settings) -> Iterator[Check]:
 # --- words -------------------------------------------------------------------------------------------
 
 
-def _standing(folder: Path) -> Path:
+def _standing(path: Path) -> Path:
     """Return the nearest existing folder above."""
-    return next(each for each in (folder, *folder.parents) if each.exists())
+    return next(each for each in path.parents if each.exists())
 
 
 def _bytes(count: float) -> str:

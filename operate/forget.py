@@ -51,17 +51,22 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
     addresses = Addresses(settings.emails_in_warehouse == "hashed", settings.salt_path)
     kept_as = addresses.of(address)
     with warehouse.connect(path) as connection:
-        _require_raw(connection, path, tables)
-        _require_salt(connection, addresses, settings)
-        phones = people.phones_of(connection, tables, kept_as)
-        keys = people.keys_of(connection, tables, kept_as, phones)
-        remembered = [each for phone in phones for each in tombstones_of(phone)]
-        forgotten.add([traces.normal(address), *keys, *remembered], now)
+        stored = warehouse.relations(connection)
+        if missing := sorted({table.full_name for table, _ in people.about_people(tables)} - stored):
+            raise ForgetError(f"{path.name} has no {missing[0]} yet. Run make ingest first")
+        if _mark(connection, stored) != addresses.mark:
+            raise ForgetError(
+                "the warehouse keeps addresses in another form than EMAILS_IN_WAREHOUSE and "
+                f"{settings.salt_path} give. Set them as they were when it was loaded"
+            )
+        person = people.find(connection, tables, kept_as)
+        remembered = [each for phone in person.phones for each in tombstones_of(phone)]
+        forgotten.add([traces.normal(address), *person.keys, *remembered], now)
         connection.begin()
-        if _has_set_aside(connection):
+        if "raw_ops.set_aside" in stored:
             salt = pseudonyms.salt(settings.salt_path)
-            people.remove_set_aside(connection, tables, kept_as, keys, phones, salt)
-        removed = people.remove(connection, tables, kept_as, keys, phones)
+            people.remove_set_aside(connection, tables, person, salt)
+        removed = people.remove(connection, tables, person)
         name_people(connection, tables)  # a warehouse of an earlier version lacks the names
         for schema in transform.MODEL_SCHEMAS:
             connection.execute(f"drop schema if exists {schema} cascade")
@@ -75,12 +80,12 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
     publish.publish_by(settings)
     _redraw(settings)
     warehouse.remove_drafts(path)  # a killed run of this command may have left a whole copy
-    ids = [*keys, pseudonyms.person_id(pseudonyms.salt(settings.salt_path), kept_as)]
+    ids = [*person.keys, pseudonyms.person_id(pseudonyms.salt(settings.salt_path), kept_as)]
     left = [
-        *_mentions(path, tables, [address, kept_as], ids, phones),
-        *_mentions(settings.published_path, tables, [address, kept_as], ids, phones),
+        *_mentions(path, tables, [address, kept_as], ids, person.phones),
+        *_mentions(settings.published_path, tables, [address, kept_as], ids, person.phones),
         *_in_runs(settings.runs_path, address),
-        *_in_ledger(settings.ledger_url, address, keys),
+        *_in_ledger(settings.ledger_url, address, person.keys),
     ]
     if left:
         raise ForgetError(f"still named in {', '.join(left)}: docs/operating.md, Forget a person")
@@ -94,33 +99,11 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
     }
 
 
-def _require_raw(connection: duckdb.DuckDBPyConnection, path: Path, tables: Sequence[Table]) -> None:
-    known = {f"{schema}.{name}" for schema, name in connection.execute(
-        "select table_schema, table_name from information_schema.tables"
-    ).fetchall()}  # fmt: skip
-    if missing := sorted({table.full_name for table, _ in people.about_people(tables)} - known):
-        raise ForgetError(f"{path.name} has no {missing[0]} yet. Run make ingest first")
-
-
-def _has_set_aside(connection: duckdb.DuckDBPyConnection) -> bool:
-    """Whether the warehouse has the table of rows set aside; earlier versions had none."""
-    query = "select 1 from duckdb_tables() where (schema_name, table_name) = ('raw_ops', 'set_aside')"
-    return connection.execute(query).fetchone() is not None
-
-
-def _require_salt(
-    connection: duckdb.DuckDBPyConnection, addresses: Addresses, settings: environment.Settings
-) -> None:
-    """Raise ForgetError if the warehouse stores addresses in another form than the settings say."""
-    tables = connection.execute(
-        "select 1 from information_schema.tables where (table_schema, table_name) = ('raw_ops', 'addresses')"
-    ).fetchone()
-    held = connection.execute("select hashed_with from raw_ops.addresses").fetchone() if tables else None
-    if (held[0] if held else "") != addresses.mark:
-        raise ForgetError(
-            "the warehouse keeps addresses in another form than EMAILS_IN_WAREHOUSE and "
-            f"{settings.salt_path} give. Set them as they were when it was loaded"
-        )
+def _mark(connection: duckdb.DuckDBPyConnection, stored: set[str]) -> str:
+    """Return the identifier of the salt that a warehouse was loaded with; "" if addresses are plain."""
+    query = "select hashed_with from raw_ops.addresses"
+    held = connection.execute(query).fetchone() if "raw_ops.addresses" in stored else None  # as before 0.2.0
+    return held[0] if held else ""
 
 
 def _redraw(settings: environment.Settings) -> None:
@@ -136,7 +119,7 @@ def _redraw(settings: environment.Settings) -> None:
 
 
 def _mentions(
-    path: Path, tables: Sequence[Table], addresses: list[str], ids: list[str], phones: list[str]
+    path: Path, tables: Sequence[Table], addresses: list[str], ids: list[str], phones: Sequence[str]
 ) -> Iterator[str]:
     """Yield the tables of a DuckDB file that still contain an address, a phone number, a hash or an id."""
     known = {table.full_name: trace for table, trace in people.about_people(tables)}
@@ -176,7 +159,7 @@ def _in_runs(path: Path, address: str) -> Iterator[str]:
         yield path.name
 
 
-def _in_ledger(url: str, address: str, keys: list[str]) -> Iterator[str]:
+def _in_ledger(url: str, address: str, keys: Sequence[str]) -> Iterator[str]:
     """Yield the rows of the ledger that mention the person. None should: only aggregates are sent."""
     location = sa.make_url(url)
     if location.get_backend_name() == "sqlite" and not Path(location.database or "").exists():

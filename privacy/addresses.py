@@ -38,13 +38,10 @@ HASHED_WITH: Final = "the salt"
 
 
 class Addresses:
-    """How the warehouse stores e-mail addresses and phone numbers: unchanged or, with a salt, as hashes.
-
-    Hashes join like the originals.
-    """
+    """One of the two ways, with the salt at `salt_path`. Hashes join like the originals."""
 
     def __init__(self, is_hashed: bool, salt_path: Path) -> None:
-        self._is_hashed = is_hashed
+        self.is_hashed = is_hashed
         self._salt = pseudonyms.salt(salt_path) if is_hashed else b""
 
     @property
@@ -54,20 +51,16 @@ class Addresses:
 
     def of(self, address: str) -> str:
         """Return an address as the warehouse stores it."""
-        return pseudonyms.of_address(self._salt, address) if self._is_hashed else normal(address)
+        return pseudonyms.of_address(self._salt, address) if self.is_hashed else normal(address)
 
     def of_phone(self, phone: str) -> str:
         """Return a phone number as the warehouse stores it."""
-        is_plain = self._is_hashed and any(sign.isdecimal() for sign in phone) and not _HASH.fullmatch(phone)
+        is_plain = self.is_hashed and any(sign.isdecimal() for sign in phone) and not _HASH.fullmatch(phone)
         return pseudonyms.of_phone(self._salt, phone) if is_plain else phone
-
-    @property
-    def is_hashed(self) -> bool:
-        return self._is_hashed
 
     def kept(self, trace: Trace | None, rows: pa.Table) -> pa.Table:
         """Return `rows` of a table with this trace as the warehouse stores them."""
-        if not self._is_hashed:
+        if not self.is_hashed:
             return rows
         owned, phones = (trace.addresses, trace.phones) if trace else ((), ())
         for place, field in enumerate(rows.schema):

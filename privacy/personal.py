@@ -219,19 +219,15 @@ def _is_old(found: re.Match[str]) -> bool:
     return 1900 <= year <= datetime.now(UTC).year - _OLD_YEARS
 
 
-def _always(_: re.Match[str]) -> bool:
-    return True
-
-
 _CHECKED: Final[tuple[tuple[str, re.Pattern[str], Callable[[re.Match[str]], bool]], ...]] = (
-    ("an e-mail address", _SPELLED, _always),
+    ("an e-mail address", _SPELLED, bool),
     ("a card number", _CARD, _is_card),
     ("an account number", _IBAN, _is_iban),
     ("an IP address", _IPV6, _is_ipv6),
-    ("a date of birth", _BORN, _always),
+    ("a date of birth", _BORN, bool),
     ("a date of birth", _DAY, _is_old),
-    ("a postal address", _STREET, _always),
-    ("somebody's profile", _PROFILE, _always),
+    ("a postal address", _STREET, bool),
+    ("somebody's profile", _PROFILE, bool),
     ("a place by its coordinates", _DECIMALS, _is_place),
-    ("a place by its coordinates", _PLACE, _always),
+    ("a place by its coordinates", _PLACE, bool),
 )

@@ -97,25 +97,16 @@ def publish_by(settings: environment.Settings) -> int:
 
 def _built_models(connection: duckdb.DuckDBPyConnection, path: Path) -> list[Model]:
     """Return the models of the published schemas that the last build recorded and built."""
-    stored = _relations(connection)
-    if "raw_ops.models" not in stored:
-        raise TransformError(f"{path.name} holds no marts. Run python -m transform --full first")
-    rows = connection.execute(
+    stored = warehouse.relations(connection)
+    query = (
         "select relation, materialized = 'view', description, columns, is_about_people, cohort_counts,"
         " earlier_name from raw_ops.models order by relation"
-    ).fetchall()
+    )
+    rows = connection.execute(query).fetchall() if "raw_ops.models" in stored else []
     models = [Model(*row) for row in rows if row[0] in stored and row[0].split(".")[0] in PUBLISHED_SCHEMAS]
     if not any(model.schema == "marts" for model in models):
         raise TransformError(f"{path.name} holds no marts. Run python -m transform --full first")
     return models
-
-
-def _relations(connection: duckdb.DuckDBPyConnection) -> set[str]:
-    rows = connection.execute(
-        "select table_schema || '.' || table_name from information_schema.tables"
-        " where table_catalog = current_database()"
-    ).fetchall()
-    return {name for (name,) in rows}
 
 
 def _comment(connection: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> None:
@@ -184,13 +175,13 @@ def _copied(model: Model, smallest_cohort: int) -> str:
 
 def _publish_ledger(connection: duckdb.DuckDBPyConnection) -> bool:
     """Copy the ledger's rows without requests and answers; return whether there are any."""
-    if "raw_mavera.ledger" not in _relations(connection):
+    if "raw_mavera.ledger" not in warehouse.relations(connection):
         return False
-    columns = connection.execute("describe raw_mavera.ledger").fetchall()
-    left_out = ", ".join(name for name, *_ in columns if name in LEDGER_WORDS)
-    excluded = f"exclude ({left_out})" if left_out else ""
     connection.execute("create schema copy.raw_mavera")
-    connection.execute(f"create table copy.raw_mavera.ledger as select * {excluded} from raw_mavera.ledger")
+    connection.execute(
+        "create table copy.raw_mavera.ledger as"
+        f" select columns(lambda name: name not in {LEDGER_WORDS}) from raw_mavera.ledger"
+    )
     return True
 
 
@@ -217,17 +208,16 @@ def _publish_withheld(
 
 def _publish_lineage(connection: duckdb.DuckDBPyConnection) -> None:
     """Write `lineage.reads` and `lineage.tables` into the copy."""
-    tables = {name for (name,) in connection.execute(
-        "select schema_name || '.' || table_name from duckdb_tables()"
-        " where database_name = current_database()"
-    ).fetchall()}  # fmt: skip
-    if "raw_ops.lineage" not in tables:
+    if "raw_ops.lineage" not in warehouse.relations(connection):
         return
-    named = "select relation from raw_ops.lineage union select parent from raw_ops.lineage order by 1"
+    named = (
+        "select relation from (select relation from raw_ops.lineage union select parent from raw_ops.lineage)"
+        " where relation in (select concat(schema_name, '.', table_name) from duckdb_tables()"
+        "  where database_name = current_database()) order by 1"
+    )
     counts = " union all ".join(
         f"select '{name}' as relation, count(*) as row_count from {name}"
         for (name,) in connection.execute(named).fetchall()
-        if name in tables
     )
     connection.execute("create table copy.lineage.reads as from raw_ops.lineage")
     connection.execute(
@@ -241,7 +231,7 @@ def _publish_lineage(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _publish_known_people(connection: duckdb.DuckDBPyConnection, salt_path: Path) -> None:
     """Write hashes of people's names and keys, with one more that identifies the salt."""
-    is_built = "intermediate.int_known_people" in _relations(connection)
+    is_built = "intermediate.int_known_people" in warehouse.relations(connection)
     asked = "select known_by, kind from intermediate.int_known_people"
     people = connection.execute(asked).fetchall() if is_built else []
     hashes = []

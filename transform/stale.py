@@ -7,8 +7,11 @@ from common import warehouse
 from privacy import pseudonyms
 from transform.build import PROJECT, Build, TransformError
 
-CREATED_BY_INGEST = {"set_aside", "people"}
-"""Relations of `raw_ops` that models read and earlier versions did not have."""
+CREATED_BY_INGEST = {"raw_ops.set_aside", "raw_ops.people"}
+"""Relations that models read and earlier versions did not have."""
+
+LAST_BUILD = "select fingerprint, loads_seen from raw_ops.builds order by built_at desc limit 1"
+CHANGED_SINCE = "select vendor from raw_ops.loads where rowid >= ? and rows_new + rows_changed > 0"
 
 
 def project_fingerprint(salt: bytes) -> str:
@@ -31,30 +34,22 @@ def stale_sources(path: Path, fingerprint: str) -> tuple[list[str] | None, int]:
     None means everything: there was no good build yet, or the project itself has changed.
     """
     with warehouse.connect(path) as connection:
-        known = {row[0] for row in connection.execute(
-            "select table_name from information_schema.tables where table_schema = 'raw_ops'"
-        ).fetchall()}  # fmt: skip
-        if "loads" not in known:
+        known = warehouse.relations(connection)
+        if "raw_ops.loads" not in known:
             raise TransformError(f"{path.name} holds no loads yet. Run make ingest first")
         if CREATED_BY_INGEST - known:
             raise TransformError(f"{path.name} was last loaded by an earlier version. Run make ingest first")
         loads = connection.execute("select count(*) from raw_ops.loads").fetchone()[0]  # type: ignore[index]
-        if "builds" not in known:
+        if "raw_ops.builds" not in known:
             connection.execute(
                 "create table raw_ops.builds (built_at timestamptz, fingerprint text, loads_seen bigint,"
                 " models bigint, tests_passed bigint, warnings bigint)"
             )
-        last = connection.execute(
-            "select fingerprint, loads_seen from raw_ops.builds order by built_at desc limit 1"
-        ).fetchone()
+        last = connection.execute(LAST_BUILD).fetchone()
         if last is None or last[0] != fingerprint:
             return None, loads
-        changed = connection.execute(
-            "select distinct 'raw_' || vendor from raw_ops.loads"
-            " where rowid >= ? and rows_new + rows_changed > 0 order by 1",
-            [last[1]],
-        ).fetchall()
-        return [row[0] for row in changed], loads
+        changed = connection.execute(CHANGED_SINCE, [last[1]]).fetchall()
+        return sorted({f"raw_{vendor}" for (vendor,) in changed}), loads
 
 
 def record_build(path: Path, fingerprint: str, loads: int, build: Build) -> None:

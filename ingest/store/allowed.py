@@ -185,21 +185,17 @@ def _counting(dropped: Dropped, metric_id: str | None, prefix: str) -> Callable[
 def _in_parts(
     connection: duckdb.DuckDBPyConnection, table: Table, columns: Sequence[str]
 ) -> Iterator[pa.Table]:
-    """Yield the key and values of rows that have a value in one of `columns`, in parts of limited size."""
-    names = dict.fromkeys(
-        [*table.key, *columns, *(["metric_id"] if "metric_id" in table.sql_columns else [])]
-    )
-    chosen = ", ".join(f'"{name}"' for name in names)
+    """Yield the key and values of rows that have a value in one of `columns`, in parts of limited size.
+
+    They are read by a cursor of their own, which sees the rows as they were before any is changed.
+    """
+    metric = ["metric_id"] if "metric_id" in table.sql_columns else []
+    chosen = ", ".join(f'"{name}"' for name in dict.fromkeys([*table.key, *columns, *metric]))
     filled = " or ".join(f'"{name}" is not null' for name in columns)
-    connection.execute(
-        "create or replace temp table parts as "
-        f"select {chosen}, row_number() over () as place from {table.full_name} where {filled}"
-    )
-    (count,) = connection.execute("select count(*) from parts").fetchall()[0]
-    for start in range(0, count, _ROWS_AT_ONCE):
-        place = f"place > {start} and place <= {start + _ROWS_AT_ONCE}"
-        yield connection.sql(f"select * exclude (place) from parts where {place}").to_arrow_table()
-    connection.execute("drop table parts")
+    with connection.cursor() as reading:
+        rows: Any = reading.execute(f"select {chosen} from {table.full_name} where {filled}")
+        for part in rows.to_arrow_reader(_ROWS_AT_ONCE):
+            yield pa.Table.from_batches([part])
 
 
 def put(connection: duckdb.DuckDBPyConnection, table: Table, columns: Sequence[str], kept: pa.Table) -> None:

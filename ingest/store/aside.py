@@ -35,7 +35,7 @@ def note(
     job, table = batch.job, batch.job.resource.table
     values = rows.filter(pc.is_valid(rows.column(SET_ASIDE)))
     gone = job.client.tally.gone if batch.is_last else []
-    about = [job.source.name, table.name]
+    about = [*job.full_name]
     held = connection.execute(
         "select 1 from raw_ops.set_aside where (vendor, resource) = (?, ?) limit 1", about
     ).fetchall()

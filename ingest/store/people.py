@@ -1,7 +1,7 @@
 """Rows about people: their owners, and how all rows of one person are found and removed."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
@@ -25,71 +25,55 @@ def row_key(connection: duckdb.DuckDBPyConnection, table: Table, salt: bytes) ->
     return f"sha256(concat(getvariable('row_salt'), {joined}))" if table.people else joined
 
 
-def keys_of(
-    connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], address: str, phones: Sequence[str] = ()
-) -> list[str]:
-    """Return the vendors' keys of the person with this address, browsers included.
+class Person(NamedTuple):
+    """How the warehouse knows a person: an address, phone numbers, and vendors' keys, browsers included."""
+
+    address: str
+    phones: Sequence[str] = ()
+    keys: Sequence[str] = ()
+
+
+def find(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], address: str) -> Person:
+    """Return the person with this address.
 
     A profile with one of the person's phone numbers and no address also belongs to the person.
     """
-    keys: list[str] = []
-    for table, trace in about_people(tables):
-        if trace.is_owner:
-            owned = [f"{same_address(each)} = $address" for each in trace.addresses]
-            owned += [f"{trace.nobodys} and {each} in (select unnest($phones))" for each in trace.phones]
-            parameters: dict[str, Any] = {"address": normal(address)}
-            if trace.phones:
-                parameters["phones"] = list(phones)
-            query = f"select {trace.key} from {table.full_name} where {' or '.join(owned)}"
-            keys += [key for (key,) in connection.execute(query, parameters).fetchall()]
-    return keys
-
-
-def phones_of(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], address: str) -> list[str]:
-    """Return the phone numbers of the person with this address, as the warehouse has them."""
     phones: dict[str, None] = {}
     for table, trace in about_people(tables):
         owned = " or ".join(f"{same_address(each)} = $1" for each in trace.addresses)
         for phone in trace.phones:
             query = f"select {phone} from {table.full_name} where ({owned}) and trim({phone}) <> ''"
-            phones |= dict.fromkeys(
-                each for (each,) in connection.execute(query, [normal(address)]).fetchall()
-            )
-    return list(phones)
+            found = connection.execute(query, [normal(address)]).fetchall()
+            phones |= dict.fromkeys(each for (each,) in found)
+    keys: list[str] = []
+    for table, trace in about_people(tables):
+        if trace.is_owner:
+            owners = [f"{same_address(each)} = $address" for each in trace.addresses]
+            owners += [f"{trace.nobodys} and {each} in (select unnest($phones))" for each in trace.phones]
+            parameters: dict[str, Any] = {"address": normal(address)}
+            if trace.phones:
+                parameters["phones"] = list(phones)
+            query = f"select {trace.key} from {table.full_name} where {' or '.join(owners)}"
+            keys += [key for (key,) in connection.execute(query, parameters).fetchall()]
+    return Person(address, list(phones), keys)
 
 
-def remove(
-    connection: duckdb.DuckDBPyConnection,
-    tables: Sequence[Table],
-    address: str,
-    keys: list[str],
-    phones: Sequence[str] = (),
-) -> dict[str, int]:
-    """Delete the rows that contain this address or phone number or have one of these keys.
-
-    Returns how many there were per raw table.
-    """
+def remove(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], person: Person) -> dict[str, int]:
+    """Delete every row that is a person's; return how many there were per raw table."""
     removed = {}
     for table, trace in about_people(tables):
-        where, parameters = _owned(trace, address, keys, phones)
-        deleted = connection.execute(
-            f"delete from {table.full_name} as entry where {where}", parameters
-        ).fetchone()
-        removed[table.full_name] = int(deleted[0]) if deleted else 0
+        where, parameters = _owned(trace, person)
+        query = f"delete from {table.full_name} as entry where {where}"
+        removed[table.full_name] = int((connection.execute(query, parameters).fetchone() or [0])[0])
     return removed
 
 
 def remove_set_aside(
-    connection: duckdb.DuckDBPyConnection,
-    tables: Sequence[Table],
-    address: str,
-    keys: list[str],
-    phones: Sequence[str],
-    salt: bytes,
+    connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], person: Person, salt: bytes
 ) -> None:
     """Delete the notes on set-aside values of the rows that `remove` deletes."""
     for table, trace in about_people(tables):
-        where, parameters = _owned(trace, address, keys, phones)
+        where, parameters = _owned(trace, person)
         connection.execute(
             f"""
             delete from raw_ops.set_aside
@@ -101,12 +85,12 @@ def remove_set_aside(
         )
 
 
-def _owned(trace: Trace, address: str, keys: list[str], phones: Sequence[str]) -> tuple[str, dict[str, Any]]:
+def _owned(trace: Trace, person: Person) -> tuple[str, dict[str, Any]]:
     """Return SQL that says whether a row, as `entry`, belongs to the person, and its parameters."""
     owned = [f"{same_address(each)} = $address" for each in trace.addresses]
     owned += [mentions("entry")]
     owned += [f"{trace.key} in (select unnest($keys))"] if trace.key else []
-    owned += [names_phone("entry", trace, f"$phone_{n}") for n in range(len(phones))]
-    parameters: dict[str, Any] = {"keys": keys} if trace.key else {}
-    parameters |= {f"phone_{n}": written(phone) for n, phone in enumerate(phones)}
-    return " or ".join(owned), parameters | {"address": normal(address)}
+    owned += [names_phone("entry", trace, f"$phone_{n}") for n in range(len(person.phones))]
+    parameters: dict[str, Any] = {"keys": person.keys} if trace.key else {}
+    parameters |= {f"phone_{n}": written(phone) for n, phone in enumerate(person.phones)}
+    return " or ".join(owned), parameters | {"address": normal(person.address)}

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import duckdb
 
-from ingest import belief
 from ingest.store.people import about_people
 from ingest.typed import Table
 from privacy.traces import Trace
@@ -30,6 +29,10 @@ OPERATIONS = """
     create table if not exists raw_ops.set_aside (
         vendor text, resource text, field text, reason text, row_key text,
         run_id text, set_aside_at timestamptz
+    );
+    create table if not exists raw_ops.doubts (
+        vendor text, resource text, parent text, rows_before bigint, rows_now bigint, counted bigint,
+        first_seen_at timestamptz
     )
 """
 
@@ -61,7 +64,6 @@ def prepare(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> N
                 kind = table.sql_columns[name]
                 connection.execute(f'alter table {table.full_name} add column "{name}" {kind}')
     connection.execute(OPERATIONS)
-    connection.execute(belief.MEMORY)
     name_people(connection, tables)
     for table in widened:  # rows of an earlier version lack the new columns: they are read again
         connection.execute(

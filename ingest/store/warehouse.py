@@ -17,7 +17,7 @@ from common import warehouse
 from common.settings import Settings
 from ingest import belief
 from ingest.errors import NotStartedError
-from ingest.model import Batch, Cursor, Job
+from ingest.model import Batch, Job
 from ingest.store import allowed, aside, gone
 from ingest.store.aside import with_aside
 from ingest.store.changes import changes, new_rows
@@ -38,7 +38,7 @@ class Warehouse:
         self._forgotten = _forgotten(settings.forgotten_path)
         make_writable(settings.pipelines_path)
         self._connection = warehouse.connect(settings.warehouse_path, create=True)
-        self._packages = Packages(self._connection, settings)
+        self.packages = Packages(self._connection, settings)
         self._addresses = _addresses(settings)
         self._tables: Sequence[Table] = ()
         self._allowances = allowed.Allowances(())
@@ -125,14 +125,14 @@ class Warehouse:
         there = "where gone_at is null" if job.resource.gone == "things" else ""
         query = f"select {by}, count(*) from {table.full_name} {there} group by all"
         job.before = dict(self._connection.execute(query).fetchall())
-        job.remembered = belief.remembered(self._connection, (job.source.name, table.name))
+        job.remembered = belief.remembered(self._connection, job.full_name)
 
     def settle(self, job: Job) -> None:
         """End a complete read: mark objects and remove people that it lacked, unless it is not believed."""
         if not job.is_guarded or job.error is not None:
             return
         if job.doubts or job.remembered:
-            belief.remember(self._connection, (job.source.name, job.resource.table.name), job.doubts)
+            belief.remember(self._connection, job.full_name, job.doubts)
         if job.resource.gone and job.before and not job.doubts:
             table, now = job.resource.table, job.client.started_at
             if job.resource.gone == "things":
@@ -149,7 +149,7 @@ class Warehouse:
                 self._connection.execute(
                     "update raw_ops.loads set rows_changed = rows_changed + $1 "
                     "where (run_id, vendor, resource) = ($2, $3, $4)",
-                    [changed, self._run_id, job.source.name, job.resource.table.name],
+                    [changed, self._run_id, *job.full_name],
                 )
 
     def strip(self, now: datetime) -> None:
@@ -167,7 +167,7 @@ class Warehouse:
             connection.close()
             warehouse.rewrite(self._settings.warehouse_path)
             self._connection = connection = warehouse.connect(self._settings.warehouse_path)
-            self._packages = Packages(connection, self._settings)
+            self.packages = Packages(connection, self._settings)
         for table in self._tables if held else ():
             if table.people and table.people.widened_by:
                 connection.execute(
@@ -192,10 +192,6 @@ class Warehouse:
             if texts:
                 allowed.put(self._connection, table, texts, kept)
 
-    def last(self, job: Job) -> Cursor | None:
-        """Return the cursor value up to which the rows of `job` are in the warehouse."""
-        return self._packages.last(job)
-
     def write(self, batches: Sequence[Batch]) -> None:
         """Load the changes from `batches` of one source in one package, and move their cursors."""
         known = [(batch, self._known(batch)) for batch in batches]
@@ -206,7 +202,7 @@ class Warehouse:
             for batch, rows in known
         ]
         now = batches[0].job.client.started_at
-        self._packages.load(batches, [found.rows for _, found in compared])
+        self.packages.load(batches, [found.rows for _, found in compared])
         for batch, found in compared:
             batch.job.outcome.count(found)
             if dropped := self._dropped.pop(batch.job.name, None):
@@ -255,16 +251,11 @@ class Warehouse:
         if job.error is not None:
             outcome.outcome = "skipped" if job.is_skipped else "failed"
             outcome.detail = outside.words(job.error)
-        columns = [name for name in asdict(outcome) if name not in ("latest_days", "set_aside")]
+        row = {"run_id": self._run_id, **asdict(outcome)}
+        del row["latest_days"], row["set_aside"]
         self._connection.execute(
-            f"insert into raw_ops.loads (run_id, {', '.join(columns)}) "
-            f"values ({', '.join('?' * (len(columns) + 1))})",
-            [self._run_id, *(getattr(outcome, name) for name in columns)],
+            f"insert into raw_ops.loads ({', '.join(row)}) values (${', $'.join(row)})", row
         )
-
-    def forget(self, name: str) -> None:
-        """Remove a source's cursor and schema from memory: a package of it was not loaded."""
-        self._packages.forget(name)
 
 
 def _addresses(settings: Settings) -> Addresses:

@@ -67,7 +67,8 @@ CURSORS = with_cursor(OFFLINE)
 def job_of(name: str, settings: Settings = OFFLINE, read: Any = None, last: Cursor | None = None) -> Job:
     """Return the job of a resource at NOW, which may read given pages instead of a vendor's."""
     source, resource = with_cursor(settings)[name]
-    client = Client(source.connect(settings, source.key(settings) or "key"), NOW)
+    vendor = source.connect(settings, source.key(settings) or "key")
+    client = Client(vendor, NOW, settings.history_days)
     resource = replace(resource, read=read) if read else resource
     return Job(source, resource, client, Outcome(source.name, resource.table.name), last=last)
 

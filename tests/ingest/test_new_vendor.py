@@ -37,7 +37,7 @@ TABLE = Table(
     "raw_acme",
     "members",
     ("id",),
-    each("text", "id email full_name"),
+    each(text="id email full_name"),
     people=Trace(addresses=("email",), names=(("full_name",),), key="id", is_owner=True),
 )
 pytestmark = pytest.mark.filterwarnings("ignore:Arrow output on a DB-API result")
@@ -143,10 +143,10 @@ def test_its_people_are_forgotten_and_stay_out(ours: Ours) -> None:
     load(ours)
     tables = vendors.tables_of(ours)
     with duckdb.connect(str(ours.warehouse_path)) as connection:
-        keys = people.keys_of(connection, tables, ZORA)
-        assert keys == ["member-0000001"]
-        Forgotten(ours.forgotten_path).add([ZORA, *keys], datetime(2026, 11, 21, tzinfo=UTC))
-        removed = people.remove(connection, tables, ZORA, keys)
+        zora = people.find(connection, tables, ZORA)
+        assert zora.keys == ["member-0000001"]
+        Forgotten(ours.forgotten_path).add([ZORA, *zora.keys], datetime(2026, 11, 21, tzinfo=UTC))
+        removed = people.remove(connection, tables, zora)
     assert {table: count for table, count in removed.items() if count} == {"raw_acme.members": 1}
     load(ours)
     with duckdb.connect(str(ours.warehouse_path), read_only=True) as connection:

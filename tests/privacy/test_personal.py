@@ -242,17 +242,16 @@ def test_a_person_is_forgotten_by_phone_number_too_in_all_its_forms(tmp_path: Pa
             [(text, json.dumps({"Gift Note": text})) for text in (*NAMING, *OTHERS)],
         )
         before = {table: connection.sql(f"from {table}").to_arrow_table() for table in TRACES}
-        phones = people.phones_of(connection, TABLES, "ada@example.com")
-        assert phones == [PHONE]
-        keys = people.keys_of(connection, TABLES, "ada@example.com", phones)
-        assert sorted(keys) == ["p1", "p2"]  # a person with another address shares the number
-        people.remove(connection, TABLES, "ada@example.com", keys, phones)
+        ada = people.find(connection, TABLES, "ada@example.com")
+        assert ada.phones == [PHONE]
+        assert sorted(ada.keys) == ["p1", "p2"]  # a person with another address shares the number
+        people.remove(connection, TABLES, ada)
         left = {table: connection.sql(f"from {table}").to_arrow_table() for table in TRACES}
         assert {row["id"] for row in left["raw_klaviyo.events"].to_pylist()} == set(OTHERS)
         assert left["raw_klaviyo.profiles"].column("id").to_pylist() == ["p3"]
         forgotten = Forgotten(tmp_path / "forgotten.json")
-        remembered = [each for phone in phones for each in tombstones_of(phone)]
-        forgotten.add(["ada@example.com", *keys, *remembered], NOW)
+        remembered = [each for phone in ada.phones for each in tombstones_of(phone)]
+        forgotten.add(["ada@example.com", *ada.keys, *remembered], NOW)
         for table, rows in before.items():
             kept_out = forgotten.without(connection, TRACES[table], rows)
             ids = kept_out.column(0).to_pylist()

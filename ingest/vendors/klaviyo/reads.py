@@ -15,32 +15,7 @@ from ingest.http import Client, side_by_side
 from ingest.model import SETTLED, Pages
 from ingest.paging import Linked, Parameters, Whole
 from ingest.typed import Table
-from ingest.vendors.klaviyo.tables import (
-    ACCOUNTS,
-    CAMPAIGN_VALUES,
-    CAMPAIGNS,
-    CATALOG_CATEGORIES,
-    CATALOG_CATEGORY_ITEMS,
-    CATALOG_ITEMS,
-    CATALOG_VARIANTS,
-    EVENTS,
-    FLOW_ACTIONS,
-    FLOW_MESSAGES,
-    FLOW_VALUES,
-    FLOWS,
-    GROUP_COUNT,
-    LIST_COUNTS,
-    LIST_MEMBERS,
-    LISTS,
-    MAPPED_METRICS,
-    METRIC_AGGREGATES,
-    METRICS,
-    PREDICTIONS,
-    PROFILES,
-    SEGMENT_COUNTS,
-    SEGMENT_MEMBERS,
-    SEGMENTS,
-)
+from ingest.vendors.klaviyo import tables
 
 WINDOW = timedelta(days=7)
 WINDOWS_AT_ONCE = 8
@@ -56,13 +31,8 @@ def list_of(size: int | None) -> Linked:
     return Linked("$.links.next", "page[cursor]", ("page[size]", size) if size else None)
 
 
-MESSAGE_ROLES = (
-    "received_email",
-    "opened_email",
-    "clicked_email",
-    "received_text",
-    "opened_text",
-    "clicked_text",
+MESSAGE_ROLES = tuple(
+    f"{done}_{what}" for what in ("email", "text") for done in ("received", "opened", "clicked")
 )
 """What happens to a message; each of their metrics is grouped by message in one query."""
 ORDER_ROLE = "placed_order"
@@ -72,25 +42,14 @@ AGGREGATE_ROWS = 500
 REPORT_DAYS = 30
 
 
-def accounts(client: Client, _since: None) -> Pages:
-    """Yield the account that the key belongs to: its currency and time zone, not its contact."""
-    asked = {"fields[account]": ",".join(column.name for column in ACCOUNTS.columns if column.at)}
-    yield from client.pages("accounts", ACCOUNTS, Whole(), asked)
-
-
-def metrics(client: Client, _since: None) -> Pages:
-    yield from client.pages("metrics", METRICS, list_of(None))
-
-
 def mapped_metrics(client: Client, _since: None = None) -> Iterator[pa.Table]:
     """Yield the metrics that the account uses for its orders, products, carts and refunds.
 
     Yields nothing if Klaviyo does not say, as in old revisions: metrics are then found by their names.
     """
     try:
-        yield from client.pages(
-            "mapped-metrics", MAPPED_METRICS, Whole(), {"include": "custom-metric,metric"}
-        )
+        asked = {"include": "custom-metric,metric"}
+        yield from client.pages("mapped-metrics", tables.MAPPED_METRICS, Whole(), asked)
     except RefusedError as error:
         if error.status != requests.codes.not_found and not error.lacks_scope:
             raise
@@ -99,31 +58,13 @@ def mapped_metrics(client: Client, _since: None = None) -> Iterator[pa.Table]:
             client.vendor.notices.append(notice)
 
 
-def segments(client: Client, _since: None = None) -> Iterator[pa.Table]:
-    yield from client.pages("segments", SEGMENTS, list_of(10))
-
-
-def catalog_items(client: Client, _since: None) -> Pages:
-    """Yield every product in the shop, with its variants' ids: relations come only when included."""
-    asked = {"include": "variants", "fields[catalog-variant]": "external_id"}
-    yield from client.pages("catalog-items", CATALOG_ITEMS, list_of(100), asked)
-
-
-def catalog_variants(client: Client, _since: None) -> Pages:
-    yield from client.pages("catalog-variants", CATALOG_VARIANTS, list_of(100))
-
-
-def catalog_categories(client: Client, _since: None = None) -> Iterator[pa.Table]:
-    yield from client.pages("catalog-categories", CATALOG_CATEGORIES, list_of(100))
-
-
-def catalog_category_items(client: Client, _since: None) -> Pages:
+def category_items(client: Client, _since: None) -> Pages:
     """Yield the products of each category: items do not name their category, so each one is requested."""
     path = "catalog-categories/{category}/relationships/items"
-    for page in catalog_categories(client):
+    for page in client.pages("catalog-categories", tables.CATALOG_CATEGORIES, list_of(100)):
         for category in page.column("id").to_pylist():
             ids, known = {"category": category}, {"category_id": category}
-            yield from client.pages(path, CATALOG_CATEGORY_ITEMS, list_of(100), ids=ids, known=known)
+            yield from client.pages(path, tables.CATALOG_CATEGORY_ITEMS, list_of(100), ids=ids, known=known)
 
 
 def profiles(client: Client, since: datetime | None) -> Pages:
@@ -131,39 +72,25 @@ def profiles(client: Client, since: datetime | None) -> Pages:
     asked = {"sort": "updated", "additional-fields[profile]": "subscriptions"}
     if since:
         asked["filter"] = f"greater-than(updated,{_utc(since)})"  # there is no greater-or-equal here
-    for page in client.pages("profiles", PROFILES, list_of(100), asked):
+    for page in client.pages("profiles", tables.PROFILES, list_of(100), asked):
         yield page
         yield None
 
 
-def predictive_analytics(client: Client, _since: None) -> Pages:
-    """Yield Klaviyo's predictions for every profile, nulls where it has none.
-
-    Apart from `profiles`, because the vendor allows a fifteenth of the requests and fails under load.
-    """
-    asked = {
-        "fields[profile]": "predictive_analytics",
-        "additional-fields[profile]": "predictive_analytics",
-    }
+def group_counts(client: Client, _since: None, kind: str, table: Table) -> Pages:
+    """Yield Klaviyo's own count of each segment or list, at one request per second."""
+    asked = {f"fields[{kind}]": "profile_count", f"additional-fields[{kind}]": "profile_count"}
     known = {"measured_on": client.today}
-    yield from client.pages("profiles", PREDICTIONS, list_of(100), asked, known=known)
-
-
-def segment_counts(client: Client, _since: None) -> Pages:
-    """Yield Klaviyo's own count of each segment, at one request per second."""
-    asked = {"fields[segment]": "profile_count", "additional-fields[segment]": "profile_count"}
-    known = {"measured_on": client.today}
-    for segment in _segment_ids(client):
-        yield from client.pages(
-            "segments/{segment}", SEGMENT_COUNTS, Whole(), asked, ids={"segment": segment}, known=known
-        )
+    for group in _group_ids(client, kind):
+        path, ids = f"{kind}s/{{{kind}}}", {kind: group}
+        yield from client.pages(path, table, Whole(), asked, ids=ids, known=known)
 
 
 def counted(kind: str, client: Client, group: str) -> int | None:
     """Return Klaviyo's own count of a segment or list: 0 if it no longer exists, None if not given."""
     asked = {f"fields[{kind}]": "profile_count", f"additional-fields[{kind}]": "profile_count"}
     try:
-        (page,) = client.pages(f"{kind}s/{{group}}", GROUP_COUNT, Whole(), asked, ids={"group": group})
+        (page,) = client.pages(f"{kind}s/{{group}}", tables.GROUP_COUNT, Whole(), asked, ids={"group": group})
     except RefusedError as error:
         return 0 if error.status == requests.codes.not_found else None
     except SourceError:
@@ -172,48 +99,23 @@ def counted(kind: str, client: Client, group: str) -> int | None:
     return int(counts[0]) if counts and counts[0] is not None else None
 
 
-def segment_members(client: Client, _since: None) -> Pages:
-    """Yield the current members of each segment; leavers leave no trace, so the whole membership is read."""
+def group_members(client: Client, _since: None, kind: str, table: Table) -> Pages:
+    """Yield the current members of each segment or list, with or without consent.
+
+    Leavers leave no trace, so the whole membership is read.
+    """
     asked = {"fields[profile]": "joined_group_at"}
-    path = "segments/{segment}/profiles"
-    for segment in _segment_ids(client):
-        ids, known = {"segment": segment}, {"segment_id": segment}
-        yield from client.pages(path, SEGMENT_MEMBERS, list_of(100), asked, ids=ids, known=known)
+    for group in _group_ids(client, kind):
+        path, ids, known = f"{kind}s/{{{kind}}}/profiles", {kind: group}, {f"{kind}_id": group}
+        yield from client.pages(path, table, list_of(100), asked, ids=ids, known=known)
 
 
-def _segment_ids(client: Client) -> list[str]:
-    return [segment for page in segments(client) for segment in page.column("id").to_pylist()]
+def _group_ids(client: Client, kind: str) -> list[str]:
+    pages = client.pages(f"{kind}s", tables.SEGMENTS if kind == "segment" else tables.LISTS, list_of(10))
+    return [group for page in pages for group in page.column("id").to_pylist()]
 
 
-def lists(client: Client, _since: None = None) -> Iterator[pa.Table]:
-    yield from client.pages("lists", LISTS, list_of(10))
-
-
-def list_counts(client: Client, _since: None) -> Pages:
-    """Yield Klaviyo's own count of each list, at one request per second."""
-    asked = {"fields[list]": "profile_count", "additional-fields[list]": "profile_count"}
-    known = {"measured_on": client.today}
-    for list_id in _list_ids(client):
-        yield from client.pages(
-            "lists/{list}", LIST_COUNTS, Whole(), asked, ids={"list": list_id}, known=known
-        )
-
-
-def _list_ids(client: Client) -> list[str]:
-    return [list_id for page in lists(client) for list_id in page.column("id").to_pylist()]
-
-
-def list_members(client: Client, _since: None) -> Pages:
-    """Yield the current members of each list, with or without consent."""
-    asked = {"fields[profile]": "joined_group_at"}
-    for list_id in _list_ids(client):
-        ids, known = {"list": list_id}, {"list_id": list_id}
-        yield from client.pages(
-            "lists/{list}/profiles", LIST_MEMBERS, list_of(100), asked, ids=ids, known=known
-        )
-
-
-def campaigns(client: Client, since: datetime | None, table: Table = CAMPAIGNS) -> Pages:
+def campaigns(client: Client, since: datetime | None, table: Table = tables.CAMPAIGNS) -> Pages:
     """Yield campaigns of each channel, or their messages, which come with them.
 
     Klaviyo lists campaigns only by channel and omits the channel from the row. It may hide archived ones
@@ -231,19 +133,18 @@ def campaigns(client: Client, since: datetime | None, table: Table = CAMPAIGNS) 
 
 def campaign_values(client: Client, _since: None) -> Pages:
     """Yield the results of the past year's campaigns, in one report."""
-    yield from _report(client, "campaign", CAMPAIGN_VALUES, {"key": "last_365_days"})
+    yield from _report(client, "campaign", tables.CAMPAIGN_VALUES, {"key": "last_365_days"})
 
 
-def events(client: Client, since: datetime | None, history_days: int) -> Pages:
+def events(client: Client, since: datetime | None) -> Pages:
     """Yield every tracked action in the order of time, from `since` to just before the run began.
 
     The upper bound keeps an event with a date in the future out until that time has come.
     """
     end = client.started_at - SETTLED
-    start = since or end - timedelta(days=history_days)
-    windows = (
-        partial(_events_between, client, at, min(at + WINDOW, end)) for at in _steps(start, end, WINDOW)
-    )
+    start = since or end - timedelta(days=client.history_days)
+    starts = _steps(start, end, WINDOW)
+    windows = (partial(_events_between, client, at, min(at + WINDOW, end)) for at in starts)
     for pages in side_by_side(windows, WINDOWS_AT_ONCE):
         yield from pages
         yield None
@@ -267,22 +168,18 @@ def _events_between(client: Client, start: datetime, end: datetime) -> Iterator[
         "fields[profile]": "id",
         "fields[metric]": "name",
     }
-    yield from client.pages("events", EVENTS, list_of(1000), asked)
-
-
-def flows(client: Client, _since: None = None) -> Iterator[pa.Table]:
-    yield from _flows(client, FLOWS)
+    yield from client.pages("events", tables.EVENTS, list_of(1000), asked)
 
 
 def flow_actions(client: Client, _since: None = None) -> Iterator[pa.Table]:
     """Yield the steps of every flow, included with it: their own listing would be a request per flow."""
-    yield from _flows(client, FLOW_ACTIONS, {"include": "flow-actions"})
+    yield from flows(client, None, tables.FLOW_ACTIONS, include="flow-actions")
 
 
-def _flows(client: Client, table: Table, asked: Mapping[str, str] | None = None) -> Iterator[pa.Table]:
+def flows(client: Client, _since: None, table: Table = tables.FLOWS, **asked: str) -> Iterator[pa.Table]:
     """Yield the listing of flows as `table`; archived flows are requested in case the vendor hides them."""
     for archived in ("false", "true"):
-        params = {**(asked or {}), "filter": f"equals(archived,{archived})"}
+        params = {**asked, "filter": f"equals(archived,{archived})"}
         yield from client.pages("flows", table, list_of(50), params)
 
 
@@ -293,7 +190,7 @@ def flow_messages(client: Client, _since: None) -> Pages:
         for action in page.select(["id", "definition"]).to_pylist():
             if _kind(action["definition"]).startswith("send-"):
                 ids, known = {"action": action["id"]}, {"flow_action_id": action["id"]}
-                yield from client.pages(path, FLOW_MESSAGES, list_of(50), ids=ids, known=known)
+                yield from client.pages(path, tables.FLOW_MESSAGES, list_of(50), ids=ids, known=known)
 
 
 def _kind(definition: str | None) -> str:
@@ -303,18 +200,17 @@ def _kind(definition: str | None) -> str:
     return kind if isinstance(kind, str) else ""
 
 
-def metric_aggregates(client: Client, since: date | None, history_days: int) -> Pages:
+def metric_aggregates(client: Client, since: date | None) -> Pages:
     """Yield Klaviyo's own counts by day and message, from `since` to today: one query per metric and year."""
     metric_ids = _metric_ids(client)
-    start, end = since or client.today - timedelta(days=history_days), client.today + timedelta(days=1)
+    start, end = since or client.first_day, client.today + timedelta(days=1)
     for at in _steps(start, end, timedelta(days=AGGREGATE_DAYS)):
         for role in (*MESSAGE_ROLES, ORDER_ROLE):
             group = "$attributed_{}" if role == ORDER_ROLE else "${}"
             by = [group.format("flow"), group.format("message")]
             for metric_id in metric_ids.get(role, []):
-                yield from _aggregated(
-                    client, metric_id, by, at, min(at + timedelta(days=AGGREGATE_DAYS), end)
-                )
+                until = min(at + timedelta(days=AGGREGATE_DAYS), end)
+                yield from _aggregated(client, metric_id, by, at, until)
         yield None
 
 
@@ -336,7 +232,7 @@ def _aggregated(client: Client, metric_id: str, by: list[str], start: date, end:
 
     known = {"metric_id": metric_id, "grouped_by": by[1]}
     paging = Linked("$.links.next", "page_cursor")
-    yield from client.pages("metric-aggregates", METRIC_AGGREGATES, paging, known=known, body=body)
+    yield from client.pages("metric-aggregates", tables.METRIC_AGGREGATES, paging, known=known, body=body)
 
 
 def flow_values(client: Client, _since: None) -> Pages:
@@ -345,7 +241,7 @@ def flow_values(client: Client, _since: None) -> Pages:
         "start": f"{client.today - timedelta(days=REPORT_DAYS)}T00:00:00+00:00",
         "end": f"{client.today}T00:00:00+00:00",
     }
-    yield from _report(client, "flow", FLOW_VALUES, timeframe)
+    yield from _report(client, "flow", tables.FLOW_VALUES, timeframe)
 
 
 def _report(client: Client, kind: str, table: Table, timeframe: Mapping[str, str]) -> Pages:
@@ -370,7 +266,7 @@ def _metric_ids(client: Client) -> dict[str, list[str]]:
     """
     roles = {name.lower(): role for role, name in seeds.rows("klaviyo_metric_names", "role", "metric_name")}
     found: dict[str, list[str]] = {}
-    for page in client.pages("metrics", METRICS, list_of(None)):
+    for page in client.pages("metrics", tables.METRICS, list_of(None)):
         for metric in page.select(["id", "name"]).to_pylist():
             if role := roles.get((metric["name"] or "").strip().lower()):
                 found.setdefault(role, []).append(metric["id"])

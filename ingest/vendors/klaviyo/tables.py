@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from ingest.store.gone import GONE_AT
 from ingest.typed import Column, Table, each, listed
@@ -10,10 +11,40 @@ from ingest.vendors.klaviyo.properties import EVENT_PROPERTIES
 from privacy.traces import Kept, Trace
 
 SCHEMA = "raw_klaviyo"
-attribute = partial(Column, at="attributes")
-attributes = partial(each, at="attributes")
+attributes = partial(each, "attributes")
+predictions = partial(each, "attributes.predictive_analytics")
 BY_PROFILE = Trace(key="profile_id")
-ENVELOPE = "type relationships links"
+
+
+def objects(name: str, *columns: Column, key: str = "id", people: Trace | None = None, **more: Any) -> Table:
+    """Return a table of JSON:API objects, whose envelope is left out."""
+    columns = (*each(text="id"), *columns) if key == "id" else columns
+    drops = f"type relationships links {more.pop('drops', '')}"
+    return Table(SCHEMA, name, tuple(key.split()), [*columns], drops=drops, people=people, **more)
+
+
+def counts(group: str) -> Table:
+    """Return the table of Klaviyo's own counts of each segment or list, by day."""
+    columns = [Column(f"{group}_id", "text", field="id"), *each(known=True, date="measured_on")]
+    return objects(f"{group}_counts", *columns, *PROFILE_COUNT, key=f"{group}_id measured_on")
+
+
+def members(group: str) -> Table:
+    """Return the table of the profiles in each segment or list."""
+    columns = [*each(known=True, text=f"{group}_id"), Column("profile_id", "text", field="id"), *JOINED]
+    return objects(f"{group}_members", *columns, key=f"{group}_id profile_id", people=BY_PROFILE)
+
+
+def values(kind: str, key: str, statistics: str) -> Table:
+    """Return the table of a report on campaigns or flows; its counts are doubles as well."""
+    columns = [
+        *each("groupings", text=f"{kind}_id {kind}_message_id send_channel"),
+        *each(known=True, text="conversion_metric_id", date="measured_on"),
+        *each("statistics", double=statistics),
+    ]
+    key = f"{key} send_channel measured_on conversion_metric_id"
+    results = f"select unnest({listed('$.attributes.results')}) as row from around"
+    return Table(SCHEMA, f"{kind}_values", tuple(key.split()), columns, unfolds=results)
 
 
 def included(kind: str, owner: str) -> str:
@@ -37,33 +68,21 @@ def included(kind: str, owner: str) -> str:
     """
 
 
-RESULTS = f"select unnest({listed('$.attributes.results')}) as row from around"
-"""SQL that unfolds a report to its rows."""
+NAME = attributes(text="name")
+DATES = attributes(timestamptz="created updated")
+PRODUCT = attributes(text="external_id title", double="price", bool="published")
+PROFILE_COUNT = attributes(bigint="profile_count")
+JOINED = attributes(timestamptz="joined_group_at")
 
-ACCOUNTS = Table(
-    SCHEMA,
+ACCOUNTS = objects(
     "accounts",
-    ("id",),
-    [
-        Column("id", "text"),
-        *attributes("text", "timezone preferred_currency locale industry"),
-        attribute("test_account", "bool"),
-    ],
-    drops=f"{ENVELOPE} attributes",  # the rest is contact data that no model needs
+    *attributes(text="timezone preferred_currency locale industry", bool="test_account"),
+    drops="attributes",  # the rest is contact data that no model needs
 )
-PROFILES = Table(
-    SCHEMA,
+PROFILES = objects(
     "profiles",
-    ("id",),
-    [
-        Column("id", "text"),
-        *attributes(
-            "text", "email phone_number external_id first_name last_name organization locale title image"
-        ),
-        *attributes("timestamptz", "created updated last_event_date"),
-        *attributes("json", "location properties subscriptions"),
-    ],
-    drops=ENVELOPE,
+    *attributes(text="email phone_number external_id first_name last_name organization locale title image"),
+    *attributes(timestamptz="created updated last_event_date", json="location properties subscriptions"),
     newest="updated",
     people=Trace(
         addresses=("email",),
@@ -76,150 +95,54 @@ PROFILES = Table(
         kept={"location": Kept(("city", "region", "country", "timezone"), known=True)},
     ),
 )
-PREDICTIONS = Table(
-    SCHEMA,
+PREDICTIONS = objects(
     "predictive_analytics",
-    ("profile_id", "measured_on"),
-    [
-        Column("profile_id", "text", field="id"),
-        Column("measured_on", "date", known=True),
-        *each(
-            "double",
-            "historic_clv predicted_clv total_clv historic_number_of_orders predicted_number_of_orders "
-            "average_days_between_orders average_order_value churn_probability",
-            "attributes.predictive_analytics",
-        ),
-        Column("expected_date_of_next_order", "timestamptz", "attributes.predictive_analytics"),
-        Column("ranked_channel_affinity", "json", "attributes.predictive_analytics"),
-    ],
-    drops=ENVELOPE,
+    Column("profile_id", "text", field="id"),
+    *each(known=True, date="measured_on"),
+    *predictions(double="historic_clv predicted_clv total_clv average_order_value churn_probability"),
+    *predictions(double="historic_number_of_orders predicted_number_of_orders average_days_between_orders"),
+    *predictions(timestamptz="expected_date_of_next_order", json="ranked_channel_affinity"),
+    key="profile_id measured_on",
     people=BY_PROFILE,
 )
-SEGMENTS = Table(
-    SCHEMA,
+SEGMENTS = objects(
     "segments",
-    ("id",),
-    [
-        Column("id", "text"),
-        attribute("name", "text"),
-        attribute("definition", "json"),
-        *attributes("timestamptz", "created updated"),
-        *attributes("bool", "is_active is_processing is_starred"),
-        GONE_AT,
-    ],
-    drops=ENVELOPE,
+    *attributes(text="name", json="definition", bool="is_active is_processing is_starred"),
+    *DATES,
+    GONE_AT,
 )
-LISTED = "external_id title"
-CATALOG_ITEMS = Table(
-    SCHEMA,
+CATALOG_ITEMS = objects(
     "catalog_items",
-    ("id",),
-    [
-        Column("id", "text"),
-        *attributes("text", f"{LISTED} description url"),
-        attribute("price", "double"),
-        attribute("published", "bool"),
-        *attributes("timestamptz", "created updated"),
-        Column("variants", "json", "relationships.variants", "data"),
-    ],
-    drops=ENVELOPE,
+    *PRODUCT,
+    *attributes(text="description url"),
+    *DATES,
+    Column("variants", "json", "relationships.variants", "data"),
 )
-CATALOG_VARIANTS = Table(
-    SCHEMA,
+CATALOG_VARIANTS = objects(
     "catalog_variants",
-    ("id",),
-    [
-        Column("id", "text"),
-        *attributes("text", f"{LISTED} sku"),
-        attribute("price", "double"),
-        attribute("inventory_policy", "bigint"),
-        attribute("inventory_quantity", "double"),
-        attribute("published", "bool"),
-        *attributes("timestamptz", "created updated"),
-    ],
-    drops=ENVELOPE,
+    *PRODUCT,
+    *attributes(text="sku", bigint="inventory_policy", double="inventory_quantity"),
+    *DATES,
 )
-CATALOG_CATEGORIES = Table(
-    SCHEMA,
-    "catalog_categories",
-    ("id",),
-    [Column("id", "text"), *attributes("text", "external_id name"), attribute("updated", "timestamptz")],
-    drops=ENVELOPE,
+CATALOG_CATEGORIES = objects(
+    "catalog_categories", *attributes(text="external_id name", timestamptz="updated")
 )
-CATALOG_CATEGORY_ITEMS = Table(
-    SCHEMA,
+CATALOG_CATEGORY_ITEMS = objects(
     "catalog_category_items",
-    ("category_id", "item_id"),
-    [Column("category_id", "text", known=True), Column("item_id", "text", field="id")],
-    drops="type",
+    *each(known=True, text="category_id"),
+    Column("item_id", "text", field="id"),
+    key="category_id item_id",
 )
-SEGMENT_COUNTS = Table(
-    SCHEMA,
-    "segment_counts",
-    ("segment_id", "measured_on"),
-    [
-        Column("segment_id", "text", field="id"),
-        Column("measured_on", "date", known=True),
-        attribute("profile_count", "bigint"),
-    ],
-    drops=ENVELOPE,
-)
-LIST_COUNTS = Table(
-    SCHEMA,
-    "list_counts",
-    ("list_id", "measured_on"),
-    [
-        Column("list_id", "text", field="id"),
-        Column("measured_on", "date", known=True),
-        attribute("profile_count", "bigint"),
-    ],
-    drops=ENVELOPE,
-)
-GROUP_COUNT = Table(
-    SCHEMA,
-    "group_count",
-    ("id",),
-    [Column("id", "text"), attribute("profile_count", "bigint")],
-    drops=ENVELOPE,
-)
-SEGMENT_MEMBERS = Table(
-    SCHEMA,
-    "segment_members",
-    ("segment_id", "profile_id"),
-    [
-        Column("segment_id", "text", known=True),
-        Column("profile_id", "text", field="id"),
-        attribute("joined_group_at", "timestamptz"),
-    ],
-    drops=ENVELOPE,
-    people=BY_PROFILE,
-)
-METRICS = Table(
-    SCHEMA,
-    "metrics",
-    ("id",),
-    [
-        Column("id", "text"),
-        attribute("name", "text"),
-        *attributes("timestamptz", "created updated"),
-        attribute("integration", "json"),
-        GONE_AT,
-    ],
-    drops=ENVELOPE,
-    newest="updated",
-)
-MAPPED_METRICS = Table(
-    SCHEMA,
+SEGMENT_COUNTS, LIST_COUNTS = counts("segment"), counts("list")
+GROUP_COUNT = objects("group_count", *PROFILE_COUNT)
+SEGMENT_MEMBERS, LIST_MEMBERS = members("segment"), members("list")
+METRICS = objects("metrics", *NAME, *DATES, *attributes(json="integration"), GONE_AT, newest="updated")
+MAPPED_METRICS = objects(
     "mapped_metrics",
-    ("id",),
-    [
-        Column("id", "text"),
-        attribute("updated", "timestamptz"),
-        Column("metric_id", "text", "relationships.metric.data", "id"),
-        Column("custom_metric_id", "text", "relationships.custom-metric.data", "id"),
-        Column("metric_groups", "json"),
-    ],
-    drops=ENVELOPE,
+    *attributes(timestamptz="updated"),
+    Column("metric_id", "text", "relationships.metric.data", "id"),
+    Column("custom_metric_id", "text", "relationships.custom-metric.data", "id"),
+    *each(json="metric_groups"),
     # A custom metric of the account is a sum of others, which come with it.
     unfolds="""
         select json_merge_patch(row, json_object('metric_groups', (
@@ -231,21 +154,12 @@ MAPPED_METRICS = Table(
         from around
     """,
 )
-EVENTS = Table(
-    SCHEMA,
+EVENTS = objects(
     "events",
-    ("id",),
-    [
-        Column("id", "text"),
-        attribute("timestamp", "bigint"),
-        attribute("datetime", "timestamptz"),
-        attribute("uuid", "text"),
-        attribute("event_properties", "json"),
-        Column("profile_id", "text", "relationships.profile.data", "id"),
-        Column("metric_id", "text", "relationships.metric.data", "id"),
-        Column("attributions", "json"),
-    ],
-    drops=ENVELOPE,
+    *attributes(bigint="timestamp", timestamptz="datetime", text="uuid", json="event_properties"),
+    Column("profile_id", "text", "relationships.profile.data", "id"),
+    Column("metric_id", "text", "relationships.metric.data", "id"),
+    *each(json="attributions"),
     # The attributions of an event are included with it: none, one or several.
     unfolds="""
         with pointers as (
@@ -274,135 +188,61 @@ EVENTS = Table(
         ) as row
         from around left join told on row ->> '$.id' = event_id
     """,
-    people=replace(
-        BY_PROFILE,
-        kept={"event_properties": EVENT_PROPERTIES},
-        widened_by="KLAVIYO_EVENT_PROPERTIES",
-        given_on=True,
-    ),
 )
 
 
-def events(named: Sequence[str]) -> Table:
+def events(named: Sequence[str] = ()) -> Table:
     """Return the table of events with the additional properties from the setting."""
-    people = BY_PROFILE if EVENTS.people is None else EVENTS.people
     kept = {"event_properties": replace(EVENT_PROPERTIES, named=tuple(dict.fromkeys(named)))}
-    return replace(EVENTS, people=replace(people, kept=kept))
+    people = replace(BY_PROFILE, kept=kept, widened_by="KLAVIYO_EVENT_PROPERTIES", given_on=True)
+    return replace(EVENTS, people=people)
 
 
-LISTS = Table(
-    SCHEMA,
-    "lists",
-    ("id",),
-    [
-        Column("id", "text"),
-        *attributes("text", "name opt_in_process"),
-        *attributes("timestamptz", "created updated"),
-        GONE_AT,
-    ],
-    drops=ENVELOPE,
-)
-LIST_MEMBERS = Table(
-    SCHEMA,
-    "list_members",
-    ("list_id", "profile_id"),
-    [
-        Column("list_id", "text", known=True),
-        Column("profile_id", "text", field="id"),
-        attribute("joined_group_at", "timestamptz"),
-    ],
-    drops=ENVELOPE,
-    people=BY_PROFILE,
-)
-CAMPAIGNS = Table(
-    SCHEMA,
+LISTS = objects("lists", *NAME, *attributes(text="opt_in_process"), *DATES, GONE_AT)
+CAMPAIGNS = objects(
     "campaigns",
-    ("id",),
-    [
-        Column("id", "text"),
-        Column("channel", "text", known=True),
-        *attributes("text", "name status"),
-        attribute("archived", "bool"),
-        *attributes("json", "audiences send_options tracking_options send_strategy"),
-        *attributes("timestamptz", "created_at scheduled_at updated_at send_time"),
-        GONE_AT,
-    ],
-    drops=ENVELOPE,
+    *each(known=True, text="channel"),
+    *attributes(text="name status", bool="archived"),
+    *attributes(json="audiences send_options tracking_options send_strategy"),
+    *attributes(timestamptz="created_at scheduled_at updated_at send_time"),
+    GONE_AT,
     newest="updated_at",
 )
-CAMPAIGN_MESSAGES = Table(
-    SCHEMA,
+CAMPAIGN_MESSAGES = objects(
     "campaign_messages",
-    ("id",),
-    [
-        *each("text", "id campaign_id"),
-        *attributes("json", "definition send_times"),
-        *attributes("timestamptz", "created_at updated_at"),
-        GONE_AT,
-    ],
-    drops=ENVELOPE,
+    *each(text="campaign_id"),
+    *attributes(json="definition send_times", timestamptz="created_at updated_at"),
+    GONE_AT,
     unfolds=included("campaign-message", "campaign_id"),
     newest="updated_at",
 )
-CAMPAIGN_VALUES = Table(
-    SCHEMA,
-    "campaign_values",
-    ("campaign_message_id", "send_channel", "measured_on", "conversion_metric_id"),
-    [
-        *each("text", "campaign_id campaign_message_id send_channel", "groupings"),
-        Column("conversion_metric_id", "text", known=True),
-        Column("measured_on", "date", known=True),
-        *each(
-            "double",  # counts as well
-            "recipients delivered opens_unique clicks_unique bounced conversions conversion_uniques "
-            "conversion_value",
-            "statistics",
-        ),
-    ],
-    unfolds=RESULTS,
+CAMPAIGN_VALUES = values(
+    "campaign",
+    "campaign_message_id",
+    "recipients delivered opens_unique clicks_unique bounced conversions conversion_uniques conversion_value",
 )
-
-FLOWS = Table(
-    SCHEMA,
+FLOWS = objects(
     "flows",
-    ("id",),
-    [
-        Column("id", "text"),
-        *attributes("text", "name status trigger_type"),
-        attribute("archived", "bool"),
-        *attributes("timestamptz", "created updated"),
-        GONE_AT,
-    ],
-    drops=ENVELOPE,
+    *attributes(text="name status trigger_type", bool="archived"),
+    *DATES,
+    GONE_AT,
     newest="updated",
 )
-FLOW_ACTIONS = Table(
-    SCHEMA,
+FLOW_ACTIONS = objects(
     "flow_actions",
-    ("id",),
-    [
-        *each("text", "id flow_id"),
-        attribute("definition", "json"),
-        *attributes("timestamptz", "created updated"),
-        GONE_AT,
-    ],
-    drops=ENVELOPE,
+    *each(text="flow_id"),
+    *attributes(json="definition"),
+    *DATES,
+    GONE_AT,
     unfolds=included("flow-action", "flow_id"),
     newest="updated",
 )
-FLOW_MESSAGES = Table(
-    SCHEMA,
+FLOW_MESSAGES = objects(
     "flow_messages",
-    ("id",),
-    [
-        Column("id", "text"),
-        Column("flow_action_id", "text", known=True),
-        attribute("channel", "text"),
-        attribute("definition", "json"),
-        *attributes("timestamptz", "created updated"),
-        GONE_AT,
-    ],
-    drops=ENVELOPE,
+    *each(known=True, text="flow_action_id"),
+    *attributes(text="channel", json="definition"),
+    *DATES,
+    GONE_AT,
     newest="updated",
 )
 METRIC_AGGREGATES = Table(
@@ -410,12 +250,11 @@ METRIC_AGGREGATES = Table(
     "metric_aggregates",
     ("metric_id", "grouped_by", "flow_id", "message_id", "date"),
     [
-        *(Column(name, "text", known=True) for name in ("metric_id", "grouped_by")),
-        *each("text", "flow_id message_id"),
-        Column("date", "date"),
+        *each(known=True, text="metric_id grouped_by"),
+        *each(text="flow_id message_id", date="date"),
         Column("event_count", "bigint", field="count"),
         Column("unique_count", "bigint", field="unique"),
-        Column("sum_value", "double"),
+        *each(double="sum_value"),
     ],
     # The answer has an array of days and, per message, parallel arrays. Days without an event are omitted.
     # Events of no flow and no message have blanks, nulls or nothing in place of the two.
@@ -444,20 +283,9 @@ METRIC_AGGREGATES = Table(
         )
     """,
 )
-FLOW_VALUES = Table(
-    SCHEMA,
-    "flow_values",
-    ("flow_id", "flow_message_id", "send_channel", "measured_on", "conversion_metric_id"),
-    [
-        *each("text", "flow_id flow_message_id send_channel", "groupings"),
-        Column("conversion_metric_id", "text", known=True),
-        Column("measured_on", "date", known=True),
-        *each(
-            "double",  # counts as well
-            "recipients delivered opens opens_unique clicks clicks_unique bounced unsubscribes conversions "
-            "conversion_value revenue_per_recipient",
-            "statistics",
-        ),
-    ],
-    unfolds=RESULTS,
+FLOW_VALUES = values(
+    "flow",
+    "flow_id flow_message_id",
+    "recipients delivered opens opens_unique clicks clicks_unique bounced unsubscribes conversions "
+    "conversion_value revenue_per_recipient",
 )

@@ -3,31 +3,27 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from common.pace import Pace
 from common.settings import Settings
 from ingest.http import Vendor
-from ingest.model import Remark, Resource, Source
-from ingest.paging import Whole
+from ingest.model import Remark, Resource, Source, listed
+from ingest.paging import Paging, Whole
+from ingest.typed import Table
 from ingest.vendors.mavera import reads, tables
 from privacy import outside
 
 
 def resources(settings: Settings) -> list[Resource]:
+    def objects(table: Table, path: str, paging: Paging = reads.EITHER_WAY) -> Resource:
+        return Resource(table, reads.each_whole(path, table, paging), cursor="updated_at")
+
     return [
-        Resource(tables.PERSONAS, reads.personas, replaced=True),
-        Resource(tables.THREADS, reads.each_whole("mave/threads", tables.THREADS), cursor="updated_at"),
-        Resource(
-            tables.FOCUS_GROUPS, reads.each_whole("focus-groups", tables.FOCUS_GROUPS), cursor="updated_at"
-        ),
+        # Base personas and the account's own; `is_custom` tells them apart, there is no filter.
+        listed(tables.PERSONAS, "personas", reads.EITHER_WAY, replaced=True),
+        objects(tables.THREADS, "mave/threads"),
+        objects(tables.FOCUS_GROUPS, "focus-groups"),
         # No paging of this list is documented; an empty one is usual.
-        Resource(
-            tables.BRAND_VOICES,
-            reads.each_whole("brand-voices", tables.BRAND_VOICES, Whole(empty_ends=False)),
-            cursor="updated_at",
-        ),
-        Resource(
-            tables.GENERATIONS, reads.each_whole("generations", tables.GENERATIONS), cursor="updated_at"
-        ),
+        objects(tables.BRAND_VOICES, "brand-voices", Whole(empty_ends=False)),
+        objects(tables.GENERATIONS, "generations"),
         Resource(tables.LEDGER, lambda _client, _since: reads.ledger(settings.ledger_url), needs_key=False),
     ]
 
@@ -36,7 +32,6 @@ def connect(settings: Settings, key: str) -> Vendor:
     return Vendor(
         settings.mavera_base_url,
         f"Bearer {key}",
-        pace=Pace(),
         by_endpoint=False,
         is_near=settings.world_of("mavera") == "sandbox",
     )

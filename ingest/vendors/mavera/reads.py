@@ -1,7 +1,7 @@
 """Reads the tables of Mavera."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -14,18 +14,17 @@ from ingest.http import Client
 from ingest.model import Pages
 from ingest.paging import Page, Paging, Parameters, Whole, total_of
 from ingest.typed import Table, value
-from ingest.vendors.mavera.tables import LEDGER, PERSONAS
+from ingest.vendors.mavera.tables import LEDGER
 
 PAGE_ROWS = 100
 LEDGER_ROWS = 10_000
 
 
 @dataclass(frozen=True)
-class EitherWay:
+class EitherWay(Paging):
     """The two styles that Mavera's reference shows for the same list: by cursor, or by offset and total."""
 
-    empty_ends: bool = True
-    total: str = "$.total"
+    total: str = field(default="$.total", kw_only=True)
 
     def first(self) -> Parameters:
         return {"limit": PAGE_ROWS}
@@ -39,14 +38,10 @@ class EitherWay:
         return None
 
 
-def personas(client: Client, _since: None) -> Pages:
-    """Yield base personas and the account's own; `is_custom` tells them apart, there is no filter."""
-    yield from client.pages("personas", PERSONAS, EitherWay())
+EITHER_WAY = EitherWay()
 
 
-def each_whole(
-    path: str, table: Table, paging: Paging = EitherWay()
-) -> Callable[[Client, datetime | None], Pages]:
+def each_whole(path: str, table: Table, paging: Paging) -> Callable[[Client, datetime | None], Pages]:
     """Yield rows of a list, each requested in full unless it is unchanged since the last run."""
 
     def read(client: Client, since: datetime | None) -> Pages:

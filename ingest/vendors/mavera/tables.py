@@ -2,81 +2,66 @@
 
 from functools import partial
 
-from ingest.typed import Column, Table, each
+from ingest.typed import Table, each
 
-OUR_TABLE = partial(Table, "raw_mavera", is_ours=True)
+OBJECT = partial(Table, "raw_mavera", is_ours=True, drops="object")
+DATES = each(timestamptz="created_at updated_at")
 
-PERSONAS = OUR_TABLE(
+PERSONAS = OBJECT(
     "personas",
     ("id",),
     [
-        *each("text", "id name category description pipeline_type type"),
-        *each("bool", "is_custom is_expert"),
-        Column("created_at", "timestamptz"),  # Unix seconds here, ISO 8601 elsewhere
-        Column("credits_charged", "bigint"),
-        Column("details", "any"),
+        *each(text="id name category description pipeline_type type", bool="is_custom is_expert"),
+        *each(timestamptz="created_at", bigint="credits_charged"),  # Unix seconds here, ISO 8601 elsewhere
+        *each(any="details"),
     ],
-    drops="object",
 )
-THREADS = OUR_TABLE(
+THREADS = OBJECT(
     "threads",
     ("id",),
     [
-        *each("text", "id title current_phase complexity"),
-        Column("credits_used", "bigint"),
-        Column("workspace_id", "text"),
-        Column("message_count", "bigint"),
-        *each("timestamptz", "created_at updated_at"),
-        *each("any", "messages sources personas_used"),
+        *each(text="id title current_phase complexity workspace_id", bigint="credits_used message_count"),
+        *each(any="messages sources personas_used"),
+        *DATES,
     ],
-    drops="object",
     newest="updated_at",
 )
-FOCUS_GROUPS = OUR_TABLE(
+FOCUS_GROUPS = OBJECT(
     "focus_groups",
     ("id",),
-    [
-        *each("text", "id name status workspace_id"),
-        # No reference of focus groups exists: their contents are stored unchanged.
-        *each("any", "persona_ids questions results usage error"),
-        *each("timestamptz", "created_at updated_at"),
-    ],
-    drops="object",
+    # No reference of focus groups exists: their contents are stored unchanged.
+    [*each(text="id name status workspace_id", any="persona_ids questions results usage error"), *DATES],
     newest="updated_at",
 )
-BRAND_VOICES = OUR_TABLE(
+BRAND_VOICES = OBJECT(
     "brand_voices",
     ("id",),
     [
-        *each("text", "id label usage_context status error voice_summary workspace_id"),
-        *each("any", "tone writing_style vocabulary example_phrases sources"),
-        *each("timestamptz", "created_at updated_at"),
+        *each(text="id label usage_context status error voice_summary workspace_id"),
+        *each(any="tone writing_style vocabulary example_phrases sources"),
+        *DATES,
     ],
-    drops="object",
     newest="updated_at",
 )
-GENERATIONS = OUR_TABLE(
+GENERATIONS = OBJECT(
     "generations",
     ("id",),
     [
-        *each("text", "id title content_type workspace_id output content markdown"),
-        # An app is an object in the reference, a bare id in the guide.
-        *each("any", "app brand_voice input_data usage"),
-        *each("timestamptz", "created_at updated_at"),
+        *each(text="id title content_type workspace_id output content markdown"),
+        *each(
+            any="app brand_voice input_data usage"
+        ),  # an app is an object in the reference, an id in the guide
+        *DATES,
     ],
-    drops="object",
     newest="updated_at",
 )
-LEDGER = OUR_TABLE(
+LEDGER = OBJECT(
     "ledger",
     ("entry_id",),
     [
-        Column("entry_id", "bigint"),
-        *each("text", "call_id event written_at run_id destination kind record_key job action fingerprint"),
-        *each("json", "facts payload"),
-        *each("text", "state remote_id thread_id"),
-        *each("bigint", "credits_low credits_high credits"),
-        *each("text", "credits_source error"),
-        Column("answer", "json"),
+        *each(bigint="entry_id"),
+        *each(text="call_id event written_at run_id destination kind record_key job action fingerprint"),
+        *each(json="facts payload", text="state remote_id thread_id"),
+        *each(bigint="credits_low credits_high credits", text="credits_source error", json="answer"),
     ],
 )

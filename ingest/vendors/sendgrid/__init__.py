@@ -12,60 +12,48 @@ from typing import Any
 
 from common.settings import Settings
 from ingest.http import Vendor
-from ingest.model import Remark, Resource, Source
+from ingest.model import Remark, Resource, Source, listed
+from ingest.paging import Whole
 from ingest.typed import Table
 from ingest.vendors.sendgrid import reads, tables
 from privacy import outside
 
+MARKETING, SUPPRESSION, GROUPS = "marketing.read", "suppression.read", "asm.groups.read"
 WRITING = frozenset({"create", "update", "delete", "send", "write"})
 """The last part of a scope that allows more than reading."""
 LATE = timedelta(days=7)
 """Late opens and clicks move the figures of past days; each run reads a week of them again."""
 
 
-def resources(settings: Settings) -> list[Resource]:
-    def stat(table: Table, path: str, countries: Sequence[str] = ("",)) -> Resource:
-        read = partial(
-            reads.daily, path=path, table=table, countries=countries, history_days=settings.history_days
-        )
-        forgets = table is not tables.GLOBAL_STATS
-        return Resource(table, read, "stats.read", cursor="date", overlap=LATE, forgets=forgets)
+def resources(_settings: Settings) -> list[Resource]:
+    by_day = partial(Resource, cursor="date", overlap=LATE)
+
+    def stat(table: Table, path: str, countries: Sequence[str] = ("",), *, forgets: bool = True) -> Resource:
+        read = partial(reads.daily, path=path, table=table, countries=countries)
+        return by_day(table, read, "stats.read", forgets=forgets)
+
+    def suppressed(table: Table, lists: Sequence[str], **more: Any) -> Resource:
+        return Resource(table, partial(reads.suppressions, table=table, lists=lists), SUPPRESSION, **more)
 
     return [
-        Resource(tables.SINGLE_SENDS, reads.single_sends, "marketing.read", gone="things"),
-        Resource(tables.SINGLE_SEND_STATS, reads.single_send_stats, "marketing.read"),
-        Resource(tables.VARIATION_STATS, reads.single_send_variation_stats, "marketing.read"),
-        Resource(
-            tables.SINGLE_SEND_DETAILS, reads.single_send_details, "marketing.read", cursor="updated_at"
-        ),
-        Resource(
-            tables.DAILY_STATS,
-            partial(reads.single_send_daily_stats, history_days=settings.history_days),
-            "marketing.read",
-            cursor="date",
-            overlap=LATE,
-        ),
-        Resource(tables.AUTOMATION_STATS, reads.automation_stats, "marketing.read", gone="things"),
-        Resource(
-            tables.SUPPRESSIONS,
-            partial(reads.suppressions, table=tables.SUPPRESSIONS, lists=reads.LISTED),
-            "suppression.read",
-            replaced=True,
-            parent="list",
-        ),
-        Resource(  # the vendor forgets them after 30 days
-            tables.INVALID_EMAILS,
-            partial(reads.suppressions, table=tables.INVALID_EMAILS, lists=["invalid_emails"]),
-            "suppression.read",
-        ),
-        Resource(tables.UNSUBSCRIBE_GROUPS, reads.unsubscribe_groups, "asm.groups.read", gone="things"),
-        Resource(tables.GROUP_SUPPRESSIONS, reads.group_suppressions, "asm.groups.read", replaced=True),
-        Resource(tables.LISTS, reads.lists, "marketing.read", gone="things"),
-        Resource(tables.SEGMENTS, reads.segments, "marketing.read", gone="things"),
-        Resource(tables.FIELD_DEFINITIONS, reads.field_definitions, "marketing.read", replaced=True),
-        Resource(tables.CONTACTS, reads.contacts, "marketing.read", replaced=True, count=reads.contact_count),
-        Resource(tables.CONTACT_COUNTS, reads.contact_counts, "marketing.read", optional=True),
-        stat(tables.GLOBAL_STATS, "stats"),
+        Resource(tables.SINGLE_SENDS, reads.single_sends, MARKETING, gone="things"),
+        listed(tables.SINGLE_SEND_STATS, "marketing/stats/singlesends", reads.STATS, MARKETING),
+        Resource(tables.VARIATION_STATS, reads.single_send_variation_stats, MARKETING),
+        Resource(tables.SINGLE_SEND_DETAILS, reads.single_send_details, MARKETING, cursor="updated_at"),
+        by_day(tables.DAILY_STATS, reads.single_send_daily_stats, MARKETING),
+        Resource(tables.AUTOMATION_STATS, reads.automation_stats, MARKETING, gone="things"),
+        suppressed(tables.SUPPRESSIONS, reads.LISTED, replaced=True, parent="list"),
+        suppressed(tables.INVALID_EMAILS, ["invalid_emails"]),  # the vendor forgets them after 30 days
+        listed(tables.UNSUBSCRIBE_GROUPS, "asm/groups", Whole(), GROUPS, gone="things"),
+        # Its paging is undocumented; live, it takes the parameters of the other suppressions.
+        listed(tables.GROUP_SUPPRESSIONS, "asm/suppressions", reads.BY_OFFSET, GROUPS, replaced=True),
+        listed(tables.LISTS, "marketing/lists", reads.LISTS_PAGED, MARKETING, gone="things"),
+        listed(tables.SEGMENTS, "marketing/segments/2.0", Whole(), MARKETING, gone="things"),
+        listed(tables.FIELD_DEFINITIONS, "marketing/field_definitions", Whole(), MARKETING, replaced=True),
+        Resource(tables.CONTACTS, reads.contacts, MARKETING, replaced=True, count=reads.contact_count),
+        # A witness for the number of contacts loaded.
+        listed(tables.CONTACT_COUNTS, "marketing/contacts/count", Whole(), MARKETING, optional=True),
+        stat(tables.GLOBAL_STATS, "stats", forgets=False),
         stat(tables.DEVICE_STATS, "devices/stats"),
         stat(tables.CLIENT_STATS, "clients/stats"),
         stat(tables.BROWSER_STATS, "browsers/stats"),

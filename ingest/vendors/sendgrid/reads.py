@@ -13,24 +13,7 @@ from ingest.http import CONFIRM, Client
 from ingest.model import Pages
 from ingest.paging import Linked, Offset, Parameters, Whole, check_total
 from ingest.typed import Aside, Form, Table
-from ingest.vendors.sendgrid.tables import (
-    AUTOMATION_STATS,
-    CLIENT_STATS,
-    CONTACT_COUNTS,
-    CONTACTS,
-    COUNT,
-    DAILY_STATS,
-    EXPORTS,
-    FIELD_DEFINITIONS,
-    GROUP_SUPPRESSIONS,
-    LISTS,
-    SEGMENTS,
-    SINGLE_SEND_DETAILS,
-    SINGLE_SEND_STATS,
-    SINGLE_SENDS,
-    UNSUBSCRIBE_GROUPS,
-    VARIATION_STATS,
-)
+from ingest.vendors.sendgrid import tables
 
 FIRST_DAY = "2016-01-01"
 """Before any automation; without a first day the vendor takes one of its own."""
@@ -38,12 +21,13 @@ DAYS_A_REQUEST = 365
 MOST_BUCKETS = 500
 """Days that one answer of an account-level stat holds at most; a full one may have been cut."""
 
-LIST = Linked("$._metadata.next", "page_token", ("page_size", 100), "$._metadata.count")
-STATS = Linked("$._metadata.next", "page_token", ("page_size", 50), "$._metadata.count")  # 51 is refused
+COUNTED = "$._metadata.count"
+LIST = Linked("$._metadata.next", "page_token", ("page_size", 100), total=COUNTED)
+STATS = Linked("$._metadata.next", "page_token", ("page_size", 50), total=COUNTED)  # 51 is refused
 BY_OFFSET = Offset(500)
 READ_FOR = timedelta(days=30)
 """How long after it was sent a single send is followed by day; what is opened later is in its totals only."""
-LISTS_PAGED = Linked("$._metadata.next", "page_token", ("page_size", 1000), "$._metadata.count")
+LISTS_PAGED = Linked("$._metadata.next", "page_token", ("page_size", 1000), total=COUNTED)
 LISTED = ("bounces", "blocks", "spam_reports", "unsubscribes")
 POLLS = 40
 """How often a job is asked whether it is done: for half an hour. 100,000 contacts take five to ten minutes.
@@ -54,7 +38,7 @@ FILE_MEGABYTES = 100
 
 def single_sends(client: Client, _since: object) -> Iterator[pa.Table]:
     """Yield every single send: there is no filter for changes."""
-    yield from client.pages("marketing/singlesends", SINGLE_SENDS, LIST)
+    yield from client.pages("marketing/singlesends", tables.SINGLE_SENDS, LIST)
 
 
 def single_send_details(client: Client, since: datetime | None) -> Pages:
@@ -62,12 +46,12 @@ def single_send_details(client: Client, since: datetime | None) -> Pages:
     for send in _sends(client):
         if since is None or send["updated_at"] is None or send["updated_at"] >= since:
             path, ids = "marketing/singlesends/{id}", {"id": send["id"]}
-            yield from client.pages(path, SINGLE_SEND_DETAILS, Whole(), ids=ids)
+            yield from client.pages(path, tables.SINGLE_SEND_DETAILS, Whole(), ids=ids)
 
 
-def single_send_daily_stats(client: Client, since: date | None, history_days: int) -> Pages:
+def single_send_daily_stats(client: Client, since: date | None) -> Pages:
     """Yield each single send by day from `since` on, a request for each sent in the READ_FOR before it."""
-    first = since or client.today - timedelta(days=history_days)
+    first = since or client.first_day
     for send in _sends(client):
         if send["status"] != "triggered":
             continue
@@ -77,19 +61,14 @@ def single_send_daily_stats(client: Client, since: date | None, history_days: in
         if first <= last and sent_on <= last:
             days = {"start_date": f"{max(first, sent_on)}", "end_date": f"{last}"}
             path, asked = "marketing/stats/singlesends/{id}", {"aggregated_by": "day", **days}
-            yield from client.pages(path, DAILY_STATS, STATS, asked, ids={"id": send["id"]})
+            yield from client.pages(path, tables.DAILY_STATS, STATS, asked, ids={"id": send["id"]})
 
 
 def _sends(client: Client) -> Iterator[dict[str, Any]]:
     """Yield the single sends of the listing. Raises ChangedTypeError if a page of it has no dates."""
     for page in single_sends(client, None):
-        Form(SINGLE_SENDS).take(page, "created_at")
+        Form(tables.SINGLE_SENDS).take(page, "created_at")
         yield from page.to_pylist()
-
-
-def single_send_stats(client: Client, _since: None) -> Pages:
-    """One row per single send and A/B part, with its totals since it was sent."""
-    yield from client.pages("marketing/stats/singlesends", SINGLE_SEND_STATS, STATS)
 
 
 def single_send_variation_stats(client: Client, _since: None) -> Pages:
@@ -101,26 +80,19 @@ def single_send_variation_stats(client: Client, _since: None) -> Pages:
             first = f"{send['created_at']:%Y-%m-%d}" if send["created_at"] else FIRST_DAY
             days = {"start_date": first, "end_date": f"{client.today}"}
             path, ids = "marketing/stats/singlesends/{id}", {"id": send["id"]}
-            yield from client.pages(path, VARIATION_STATS, STATS, {**by_part, **days}, ids=ids)
+            yield from client.pages(path, tables.VARIATION_STATS, STATS, {**by_part, **days}, ids=ids)
 
 
 def automation_stats(client: Client, _since: None) -> Pages:
     """Yield each automation's totals since it began, and those of its steps, one request per automation."""
     path = "marketing/stats/automations"
-    for page in client.pages(path, AUTOMATION_STATS, STATS):
+    for page in client.pages(path, tables.AUTOMATION_STATS, STATS):
         yield page
         for automation_id in page.column("id").unique().to_pylist():
+            days = {"start_date": FIRST_DAY, "end_date": f"{client.today}"}
+            by_step, ids = {"aggregated_by": "total", "group_by": "step_id"}, {"id": automation_id}
             yield from client.pages(
-                f"{path}/{{id}}",
-                AUTOMATION_STATS,
-                STATS,
-                {
-                    "aggregated_by": "total",
-                    "group_by": "step_id",
-                    "start_date": FIRST_DAY,
-                    "end_date": f"{client.today}",
-                },
-                ids={"id": automation_id},
+                f"{path}/{{id}}", tables.AUTOMATION_STATS, STATS, {**by_step, **days}, ids=ids
             )
 
 
@@ -133,30 +105,13 @@ def suppressions(client: Client, _since: None, *, table: Table, lists: Sequence[
         yield from client.pages(f"suppression/{name}", table, BY_OFFSET, known={"list": name})
 
 
-def unsubscribe_groups(client: Client, _since: None) -> Pages:
-    yield from client.pages("asm/groups", UNSUBSCRIBE_GROUPS, Whole())
-
-
-def group_suppressions(client: Client, _since: None) -> Pages:
-    """Yield who left which group. Its paging is undocumented; live, it takes the others' parameters."""
-    yield from client.pages("asm/suppressions", GROUP_SUPPRESSIONS, BY_OFFSET)
-
-
-def daily(
-    client: Client,
-    since: date | None,
-    *,
-    path: str,
-    table: Table,
-    countries: Sequence[str],
-    history_days: int,
-) -> Pages:
+def daily(client: Client, since: date | None, *, path: str, table: Table, countries: Sequence[str]) -> Pages:
     """Yield a stat by day from `since` to today, at most a year a request; empty old days delete nothing."""
-    start = since or client.today - timedelta(days=history_days)
+    start = since or client.first_day
     while start <= client.today:
         end = min(start + timedelta(days=DAYS_A_REQUEST - 1), client.today)
         asked = {"start_date": f"{start}", "end_date": f"{end}", "aggregated_by": "day"}
-        paged: Parameters = {} if table is CLIENT_STATS else {"limit": MOST_BUCKETS, "offset": 0}
+        paged: Parameters = {} if table is tables.CLIENT_STATS else {"limit": MOST_BUCKETS, "offset": 0}
         for country in countries:
             narrowed = {"country": country} if country else {}
             params: Parameters = {**asked, **paged, **narrowed}
@@ -164,20 +119,6 @@ def daily(
             yield from client.pages(path, table, paging, params, known={"country_filter": country})
         yield None
         start = end + timedelta(days=1)
-
-
-def lists(client: Client, _since: None) -> Pages:
-    yield from client.pages("marketing/lists", LISTS, LISTS_PAGED)
-
-
-def segments(client: Client, _since: None) -> Pages:
-    """Yield every segment, with SendGrid's count of its contacts: one answer, no paging."""
-    yield from client.pages("marketing/segments/2.0", SEGMENTS, Whole())
-
-
-def field_definitions(client: Client, _since: None) -> Pages:
-    """Yield the account's custom fields."""
-    yield from client.pages("marketing/field_definitions", FIELD_DEFINITIONS, Whole())
 
 
 def contacts(client: Client, _since: None) -> Pages:
@@ -196,7 +137,7 @@ def contacts(client: Client, _since: None) -> Pages:
     for _ in range(1 + CONFIRM):
         client.tally.follow(promised, time.monotonic())
         links = [link for link in json.loads(export["urls"] or "[]") if isinstance(link, str)]
-        found = [page for link in links for page in client.file(link, CONTACTS)]
+        found = [page for link in links for page in client.file(link, tables.CONTACTS)]
         count = sum(page.num_rows + Aside.of(page).row_count for page in found)
         if count >= promised:
             break
@@ -206,14 +147,8 @@ def contacts(client: Client, _since: None) -> Pages:
 
 def _counted(client: Client) -> int | None:
     """Return SendGrid's own count of all contacts."""
-    counted = _only(client.pages("marketing/contacts/count", COUNT, Whole())).get("contact_count")
+    counted = _only(client.pages("marketing/contacts/count", tables.COUNT, Whole())).get("contact_count")
     return None if counted is None else int(counted)
-
-
-def contact_counts(client: Client, _since: None) -> Pages:
-    """Yield SendGrid's own count of all contacts, once a day: a witness for the number loaded."""
-    known = {"measured_on": client.today}
-    yield from client.pages("marketing/contacts/count", CONTACT_COUNTS, Whole(), known=known)
 
 
 def contact_count(client: Client, _parent: str) -> int | None:
@@ -228,16 +163,16 @@ def _exported(client: Client) -> dict[str, Any]:
     """Run an export of all contacts to its end. One runs at a time: an earlier one goes first."""
     path, once = "marketing/contacts/exports", Whole(empty_ends=False)
     for times in range(POLLS):
-        jobs = [job for page in client.pages(path, EXPORTS, once) for job in page.to_pylist()]
+        jobs = [job for page in client.pages(path, tables.EXPORTS, once) for job in page.to_pylist()]
         if not any(job["status"] == "pending" for job in jobs):
             break
         client.wait(times, "another export of contacts")
     asked = {"file_type": "csv", "max_file_size": FILE_MEGABYTES, "notifications": {"email": False}}
-    begun = _only(client.pages(path, EXPORTS, once, body=asked))
+    begun = _only(client.pages(path, tables.EXPORTS, once, body=asked))
     if not begun:
         raise SourceError("the export of contacts began without an id")
     for times in range(POLLS):
-        job = _only(client.pages(f"{path}/{{id}}", EXPORTS, once, ids={"id": begun["id"]}))
+        job = _only(client.pages(f"{path}/{{id}}", tables.EXPORTS, once, ids={"id": begun["id"]}))
         match job.get("status"):
             case "ready":
                 return job

@@ -9,10 +9,8 @@ from typing import Any
 
 from common.pace import Pace
 from common.settings import Settings
-from ingest.http import Client, Vendor
-from ingest.model import Pages, Remark, Resource, Source
-from ingest.paging import Paging
-from ingest.typed import Table
+from ingest.http import Vendor
+from ingest.model import Remark, Resource, Source
 from ingest.vendors.wistia import reads, tables
 from privacy import outside
 
@@ -23,66 +21,24 @@ REQUESTS_A_MINUTE = 600
 
 
 def resources(settings: Settings) -> list[Resource]:
-    data, stats = READ_DATA, READ_STATS
     folders = tables.projects_table(reads.is_modern(settings.wistia_base_url))
+    stats = "stats/medias/{media_id}"
+    by_day = partial(Resource, scope=READ_STATS, cursor="date", overlap=reads.LATE)
+    captions = reads.of_each_media("medias/{media_id}/captions", tables.CAPTIONS, reads.SOME)
+    customizations = reads.of_each_media("medias/{media_id}/customizations", tables.CUSTOMIZATIONS)
+    engagement = reads.of_each_media(f"{stats}/engagement", tables.MEDIA_ENGAGEMENT)
     return [
-        Resource(tables.MEDIAS, reads.medias, data, gone="things"),
-        Resource(folders, partial(reads.projects, table=folders), data, gone="things"),
-        Resource(tables.VISITORS, reads.visitors, stats),
-        Resource(
-            tables.EVENTS,
-            lambda client, since: reads.events(client, since, settings.history_days),
-            stats,
-            cursor="received_at",
-            overlap=reads.LATE,
-        ),
-        Resource(
-            tables.MEDIA_STATS,
-            _of_each_media("stats/medias/{media_id}", tables.MEDIA_STATS),
-            stats,
-        ),
-        Resource(
-            tables.MEDIA_ENGAGEMENT,
-            _of_each_media("stats/medias/{media_id}/engagement", tables.MEDIA_ENGAGEMENT),
-            stats,
-            cursor="measured_on",
-            daily=True,
-        ),
-        Resource(
-            tables.MEDIA_STATS_BY_DATE,
-            partial(reads.media_stats_by_date, history_days=settings.history_days),
-            stats,
-            cursor="date",
-            overlap=reads.LATE,
-        ),
-        Resource(
-            tables.ACCOUNT_STATS_BY_DATE,
-            partial(reads.account_stats_by_date, history_days=settings.history_days),
-            stats,
-            cursor="date",
-            overlap=reads.LATE,
-        ),
-        Resource(
-            tables.CAPTIONS,
-            _of_each_media(
-                "medias/{media_id}/captions",
-                table=tables.CAPTIONS,
-                paging=reads.SOME,
-            ),
-            data,
-            replaced=True,
-        ),
-        Resource(
-            tables.CUSTOMIZATIONS,
-            _of_each_media("medias/{media_id}/customizations", tables.CUSTOMIZATIONS),
-            data,
-            replaced=True,
-        ),
+        Resource(tables.MEDIAS, reads.medias, READ_DATA, gone="things"),
+        Resource(folders, partial(reads.projects, table=folders), READ_DATA, gone="things"),
+        Resource(tables.VISITORS, reads.visitors, READ_STATS),
+        Resource(tables.EVENTS, reads.events, READ_STATS, cursor="received_at", overlap=reads.LATE),
+        Resource(tables.MEDIA_STATS, reads.of_each_media(stats, tables.MEDIA_STATS), READ_STATS),
+        Resource(tables.MEDIA_ENGAGEMENT, engagement, READ_STATS, cursor="measured_on", daily=True),
+        by_day(tables.MEDIA_STATS_BY_DATE, reads.media_stats_by_date),
+        by_day(tables.ACCOUNT_STATS_BY_DATE, reads.account_stats_by_date),
+        Resource(tables.CAPTIONS, captions, READ_DATA, replaced=True),
+        Resource(tables.CUSTOMIZATIONS, customizations, READ_DATA, replaced=True),
     ]
-
-
-def _of_each_media(path: str, table: Table, paging: Paging = reads.ONE) -> Callable[[Client, object], Pages]:
-    return partial(reads.of_each_media, path=path, table=table, paging=paging)
 
 
 def connect(settings: Settings, key: str) -> Vendor:

@@ -1,6 +1,6 @@
 """Reads the tables of Wistia."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, datetime, timedelta
 from functools import partial
 
@@ -12,7 +12,7 @@ from ingest.http import Client, side_by_side
 from ingest.model import Pages
 from ingest.paging import Numbered, Paging, Parameters, Whole
 from ingest.typed import Table
-from ingest.vendors.wistia.tables import ACCOUNT_STATS_BY_DATE, EVENTS, MEDIA_STATS_BY_DATE, MEDIAS, VISITORS
+from ingest.vendors.wistia import tables
 
 PAGE = Numbered(100)  # a larger page is silently cut to 100
 ONE = Whole()
@@ -35,7 +35,7 @@ def on_track(client: Client, path: str) -> str:
 
 def medias(client: Client, _since: None = None) -> Iterator[pa.Table]:
     """Yield every media: there is no filter for changes."""
-    yield from client.pages(on_track(client, "medias"), MEDIAS, PAGE)
+    yield from client.pages(on_track(client, "medias"), tables.MEDIAS, PAGE)
 
 
 def projects(client: Client, _since: None, table: Table) -> Pages:
@@ -46,15 +46,15 @@ def projects(client: Client, _since: None, table: Table) -> Pages:
 
 def visitors(client: Client, _since: None) -> Pages:
     """Yield every browser that loaded a player. The list moves during the read: the next run repairs it."""
-    yield from client.pages(on_track(client, "stats/visitors"), VISITORS, PAGE)
+    yield from client.pages(on_track(client, "stats/visitors"), tables.VISITORS, PAGE)
 
 
-def events(client: Client, since: datetime | None, history_days: int) -> Pages:
+def events(client: Client, since: datetime | None) -> Pages:
     """Yield one row per viewing session, oldest window first, because a window starts with its newest row.
 
     A session in progress still grows and some arrive days late, so the last days are read again, day by day.
     """
-    start = since.date() if since else client.today - timedelta(days=history_days)
+    start = since.date() if since else client.first_day
     windows = (partial(_events_of, client, *days) for days in _windows(start, client.today))
     for pages in side_by_side(windows, WINDOWS_AT_ONCE):
         yield from pages
@@ -63,7 +63,7 @@ def events(client: Client, since: datetime | None, history_days: int) -> Pages:
 
 def _events_of(client: Client, first: date, last: date) -> Iterator[pa.Table]:
     days = {"start_date": f"{first}", "end_date": f"{last}"}  # both inclusive
-    yield from client.pages(on_track(client, "stats/events"), EVENTS, PAGE, days)
+    yield from client.pages(on_track(client, "stats/events"), tables.EVENTS, PAGE, days)
 
 
 def _windows(start: date, today: date) -> Iterator[tuple[date, date]]:
@@ -74,43 +74,37 @@ def _windows(start: date, today: date) -> Iterator[tuple[date, date]]:
         start += timedelta(days=days)
 
 
-def of_each_media(
-    client: Client,
-    _since: object,
-    *,
-    path: str,
-    table: Table,
-    paging: Paging = ONE,
-    params: Parameters | None = None,
-) -> Pages:
-    """Yield the answers of `path` for every media in the catalogue."""
-    for page in medias(client):
-        for media_id in page.column("hashed_id").to_pylist():
-            ids = {"media_id": media_id}
-            known = {"media_id": media_id, "measured_on": client.today}
-            yield from client.pages(on_track(client, path), table, paging, params, ids=ids, known=known)
+def of_each_media(path: str, table: Table, paging: Paging = ONE) -> Callable[..., Pages]:
+    """Return how the answers of `path` are read for every media in the catalogue."""
+
+    def read(client: Client, _since: object, params: Parameters | None = None) -> Pages:
+        for page in medias(client):
+            for media_id in page.column("hashed_id").to_pylist():
+                ids = {"media_id": media_id}
+                known = {"media_id": media_id, "measured_on": client.today}
+                yield from client.pages(on_track(client, path), table, paging, params, ids=ids, known=known)
+
+    return read
 
 
-def media_stats_by_date(client: Client, since: date | None, history_days: int) -> Pages:
+def media_stats_by_date(client: Client, since: date | None) -> Pages:
     """Yield a media's counts by day, zero days included. Late sessions count on their own day, so the last
     days are read again.
     """
-    days = _days(client, since, history_days)
-    path = "stats/medias/{media_id}/by_date"
-    yield from of_each_media(client, since, path=path, table=MEDIA_STATS_BY_DATE, params=days)
+    read = of_each_media("stats/medias/{media_id}/by_date", tables.MEDIA_STATS_BY_DATE)
+    yield from read(client, since, _days(client, since))
 
 
-def account_stats_by_date(client: Client, since: date | None, history_days: int) -> Pages:
+def account_stats_by_date(client: Client, since: date | None) -> Pages:
     """Yield the account's counts by day, deleted medias included. Not every v1 account gets them."""
-    days = _days(client, since, history_days)
+    path, days = on_track(client, "stats/account/by_date"), _days(client, since)
     try:
-        yield from client.pages(on_track(client, "stats/account/by_date"), ACCOUNT_STATS_BY_DATE, ONE, days)
+        yield from client.pages(path, tables.ACCOUNT_STATS_BY_DATE, ONE, days)
     except RefusedError as error:
         if error.status != requests.codes.not_found:
             raise
         client.vendor.notices.append("the account's counts by day are not served here; those by media are")
 
 
-def _days(client: Client, since: date | None, history_days: int) -> Parameters:
-    start = since or client.today - timedelta(days=history_days)
-    return {"start_date": f"{start}", "end_date": f"{client.today}"}  # both inclusive
+def _days(client: Client, since: date | None) -> Parameters:
+    return {"start_date": f"{since or client.first_day}", "end_date": f"{client.today}"}  # both inclusive

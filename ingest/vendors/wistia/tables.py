@@ -1,42 +1,34 @@
 """The raw tables of Wistia."""
 
+from functools import partial
+
 from ingest.store.gone import GONE_AT
 from ingest.typed import Column, Table, Type, each
 from ingest.vendors.wistia import captions
 from privacy.traces import LINK, Kept, Trace
 
-SCHEMA = "raw_wistia"
+table = partial(Table, "raw_wistia")
+BY_MEDIA = each(known=True, text="media_id")
+BY_MEDIA_AND_DAY = each(known=True, text="media_id", date="measured_on")
+DAILY = each(date="date", bigint="load_count play_count", double="hours_watched")
 
-MEDIAS = Table(
-    SCHEMA,
+MEDIAS = table(
     "medias",
     ("hashed_id",),
     [
-        Column("hashed_id", "text"),
-        Column("id", "bigint"),
-        *each("text", "name type"),
-        Column("archived", "bool"),
-        *each("timestamptz", "created updated"),
-        Column("duration", "double"),
-        Column("description", "text"),
-        Column("progress", "double"),
-        *each("text", "status section"),
-        *each("json", "thumbnail project folder assets tags"),  # the modern track calls a project a folder
+        *each(bigint="id", text="hashed_id name type description status section", bool="archived"),
+        *each(timestamptz="created updated", double="duration progress"),
+        *each(json="thumbnail project folder assets tags"),  # the modern track calls a project a folder
         GONE_AT,
     ],
     newest="updated",
 )
-VISITORS = Table(
-    SCHEMA,
+VISITORS = table(
     "visitors",
     ("visitor_key",),
     [
-        Column("visitor_key", "text"),
-        *each("timestamptz", "created_at last_active_at"),
-        Column("last_event_key", "text"),
-        *each("bigint", "load_count play_count"),
-        Column("identifying_event_key", "text"),
-        *each("json", "visitor_identity user_agent_details"),
+        *each(text="visitor_key last_event_key identifying_event_key", bigint="load_count play_count"),
+        *each(timestamptz="created_at last_active_at", json="visitor_identity user_agent_details"),
     ],
     newest="last_active_at",
     people=Trace(
@@ -51,18 +43,15 @@ VISITORS = Table(
         },
     ),
 )
-EVENTS = Table(
-    SCHEMA,
+EVENTS = table(
     "events",
     ("event_key",),
     [
-        Column("event_key", "text"),
-        Column("received_at", "timestamptz"),
-        *each("text", "visitor_key media_id media_name media_url"),
-        Column("percent_viewed", "double"),
-        *each("text", "embed_url email org country region city"),
-        Column("conversion_type", "scalar"),
-        *each("json", "conversion_data user_agent_details"),
+        *each(
+            text="event_key visitor_key media_id media_name media_url embed_url email org country region city"
+        ),
+        *each(timestamptz="received_at", double="percent_viewed"),
+        *each(scalar="conversion_type", json="conversion_data user_agent_details"),
     ],
     drops="ip lat lon iframe_heatmap_url thumbnail attributes",  # personal, or of no use to any model
     people=Trace(
@@ -75,73 +64,35 @@ EVENTS = Table(
         },
     ),
 )
-MEDIA_STATS = Table(
-    SCHEMA,
+MEDIA_STATS = table(
     "media_stats",
     ("media_id", "measured_on"),
     [
-        Column("media_id", "text", known=True),
-        Column("measured_on", "date", known=True),
-        *each("bigint", "load_count play_count"),
-        *each("double", "play_rate hours_watched engagement"),
-        Column("visitors", "bigint"),
-        Column("actions", "json"),
+        *BY_MEDIA_AND_DAY,
+        *each(bigint="load_count play_count visitors", double="play_rate hours_watched engagement"),
+        *each(json="actions"),
     ],
 )
-
-MEDIA_ENGAGEMENT = Table(
-    SCHEMA,
+MEDIA_ENGAGEMENT = table(
     "media_engagement",
     ("media_id", "measured_on"),
-    [
-        Column("media_id", "text", known=True),
-        Column("measured_on", "date", known=True),
-        Column("engagement", "double"),
-        *each("json", "engagement_data rewatch_data"),
-    ],
+    [*BY_MEDIA_AND_DAY, *each(double="engagement", json="engagement_data rewatch_data")],
 )
-CAPTIONS = Table(
-    SCHEMA,
+CAPTIONS = table(
     "captions",
     ("media_id", "language"),
-    [
-        Column("media_id", "text", known=True),
-        *each("text", "language id english_name native_name text"),
-        Column("is_draft", "bool"),
-    ],
+    [*BY_MEDIA, *each(text="language id english_name native_name text", bool="is_draft")],
     derive=captions.cut,
 )
-
-CUSTOMIZATIONS = Table(
-    SCHEMA,
+CUSTOMIZATIONS = table(
     "customizations",
     ("media_id",),
-    [
-        Column("media_id", "text", known=True),
-        Column("auto_play", "scalar", field="autoPlay"),
-        Column("plugin", "json"),
-    ],
+    [*BY_MEDIA, Column("auto_play", "scalar", field="autoPlay"), *each(json="plugin")],
     drops="email encrypted private",  # an address filled in beforehand, a password
     sparse=True,  # only changed settings are present, possibly none
 )
-
-MEDIA_STATS_BY_DATE = Table(
-    SCHEMA,
-    "media_stats_by_date",
-    ("media_id", "date"),
-    [
-        Column("media_id", "text", known=True),
-        Column("date", "date"),
-        *each("bigint", "load_count play_count"),
-        Column("hours_watched", "double"),
-    ],
-)
-ACCOUNT_STATS_BY_DATE = Table(
-    SCHEMA,
-    "account_stats_by_date",
-    ("date",),
-    [Column("date", "date"), *each("bigint", "load_count play_count"), Column("hours_watched", "double")],
-)
+MEDIA_STATS_BY_DATE = table("media_stats_by_date", ("media_id", "date"), [*BY_MEDIA, *DAILY])
+ACCOUNT_STATS_BY_DATE = table("account_stats_by_date", ("date",), DAILY)
 
 
 def projects_table(modern: bool) -> Table:
@@ -159,4 +110,4 @@ def projects_table(modern: bool) -> Table:
     }
     named = [Column(name, type_, field=spelled(name)) for type_ in types for name in types[type_].split()]
     columns = [Column("id", "bigint"), *named, GONE_AT]
-    return Table(SCHEMA, "projects", ("id",), columns, newest="updated")
+    return table("projects", ("id",), columns, newest="updated")
