@@ -14,7 +14,7 @@ from rich.text import Text
 from activate.cli.screen import named_value, when
 from activate.kinds import KINDS
 from activate.ledger.rows import Call
-from activate.plan import Action, Plan, Price, Record, Step
+from activate.plan import Action, Plan, Record, Step
 from activate.planning import Limits, brake
 from activate.run import STATES, Outcome, Result
 from common import assumptions
@@ -76,10 +76,11 @@ def by_job(planned: Plan, everything: bool) -> dict[str, list[Step]]:
     return jobs
 
 
-def subtotal(steps: Iterable[Step]) -> str:
-    prices = [step.price for step in steps if step.sends]
-    total = Price(sum(price.low for price in prices), sum(price.high for price in prices))
-    return "" if not prices else "free" if not total.high else f"{total} credits"
+def subtotal(steps: Sequence[Step]) -> str:
+    if not any(step.sends for step in steps):
+        return ""
+    price = Plan(tuple(steps)).price
+    return f"{price} credits" if price.high else str(price)
 
 
 def title_of(record: Record) -> str:

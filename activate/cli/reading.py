@@ -27,9 +27,10 @@ Row = Mapping[str, Any]
 SIDE_BY_SIDE: Final = 100  # columns from which two texts stand beside each other
 QUOTES: Final = 3  # shown of the answers to an open question, per persona
 
-VERDICTS: Final = (
-    "select * from marts.fct_study_verdicts where focus_group_id = ? order by question_number, asked"
-)
+VERDICTS: Final = """
+    select * from marts.fct_study_verdicts where focus_group_id = ?
+    order by question_number, asked = 'all' desc, persona_name
+"""
 RESULTS: Final = "select * from marts.fct_question_results where focus_group_id = ? order by question_number"
 QUOTED: Final = """
     select question_number, persona_name, answer from marts.fct_focus_group_answers

@@ -24,6 +24,9 @@ MARTS = {
     " credits bigint, answered_at timestamptz",
     "fct_question_results": "record_key text, job text, focus_group_id text, question_id text,"
     " focus_group_name text, question text, question_number bigint, reported text, answered_at timestamptz",
+    "fct_study_verdicts": "focus_group_id text, asked text, persona_name text, question text,"
+    " hypothesis text, verdict text, outcome text, top_answer text, question_number bigint,"
+    " answer_count bigint, top_share double",
     "fct_focus_group_answers": "focus_group_id text, question_id text, persona_id text, persona_name text,"
     " question_type text, question_number bigint, respondent_number bigint, answer text",
 }
@@ -178,3 +181,32 @@ def test_a_study_shows_each_question_with_its_result_and_words(shelf: Desk) -> N
     assert lines.index("1. How likely?") < lines.index("2. What would change?")
     assert [line for line in lines if "Reason" in line] == [f'- Skimmers: "Reason {n}"' for n in range(3)]
     assert "Synthetic respondents" in lines[-1]
+
+
+def test_a_study_shows_its_verdict_per_question_and_persona(shelf: Desk) -> None:
+    study = {"record_key": "ab-tests:t1", "job": "ab-tests", "focus_group_id": "fg_1", "answered_at": DAY}
+    insert(
+        shelf, "fct_question_results", **study, question_id="q_1", focus_group_name="A/B test",
+        question="What keeps you from opening it?", question_number=1, reported="{}",
+    )  # fmt: skip
+    for asked, name, top, share, count, verdict in (
+        ("p1", "Skimmers", "Too dull", 0.6, 10, None),
+        ("all", None, "Too dull", 0.55, 20, "confirmed"),
+        ("p2", "Bouncers", None, None, 0, None),
+    ):
+        insert(
+            shelf, "fct_study_verdicts", focus_group_id="fg_1", asked=asked, persona_name=name,
+            question_number=1, question="What keeps you from opening it?", top_answer=top,
+            top_share=share, answer_count=count, hypothesis="Dull subjects keep them.",
+            verdict=verdict, outcome="clear lead",
+        )  # fmt: skip
+    lines = shelf.activate("read", "focus-groups/ab-tests:t1").lines
+    assert "Hypothesis: Dull subjects keep them. confirmed" in lines
+    place = next(number for number, line in enumerate(lines) if line.startswith("Asked"))
+    assert [" ".join(line.split()) for line in lines[place + 1 : place + 4]] == [
+        "All together Too dull 55% of 20 confirmed",
+        "Bouncers clear lead",
+        "Skimmers Too dull 60% of 10 clear lead",
+    ]
+    whole = json.loads(shelf.activate("read", "focus-groups/ab-tests:t1", "--json").out)
+    assert len(whole["answers"][0]["answer"]["questions"]) == 3
