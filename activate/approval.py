@@ -5,7 +5,6 @@ The file has record keys, hashes and prices, but no facts, texts or account keys
 
 import hashlib
 import hmac
-import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -141,18 +140,6 @@ def of(
     return approval.model_copy(update={"sha256": receipt, "seal": ledger.account.seal_of(receipt)})
 
 
-def write(approval: Approval, file: Path) -> None:
-    """Write the plan to `file`, replacing its contents. Raises ApprovalError if that fails."""
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        draft.write_text(approval.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        draft.replace(file)
-    except OSError as error:
-        raise ApprovalError(f"{file} cannot be written: {error.strerror}. Name another file") from None
-    finally:
-        draft.unlink(missing_ok=True)
-
-
 def read(file: Path, settings: Settings) -> Approval:
     """Return the plan in `file`. Raises ApprovalError if it is invalid, edited or for another Mavera."""
     again = f"Plan again: {command('plan', file)}"
@@ -173,15 +160,6 @@ def read(file: Path, settings: Settings) -> Approval:
             f"nothing was sent. {again}"
         )
     return approval
-
-
-def _require_sealed(approval: Approval, file: Path, ledger: Ledger) -> None:
-    """Raise ApprovalError unless `plan --save` wrote the file with this ledger."""
-    if not hmac.compare_digest(approval.seal.encode(), ledger.account.seal_of(approval.sha256).encode()):
-        raise ApprovalError(
-            f"{file} was changed after plan --save wrote it, or belongs to another ledger: nothing was sent. "
-            f"Plan again: {command('plan', file)}"
-        )
 
 
 def command(target: str, file: Path) -> str:
@@ -231,11 +209,17 @@ def require_unmoved(
     It raises a single line if this ledger did not seal the file. `wanted` is the current plan, for any
     budget. Earlier runs of this plan do not count as changes: the next one continues where they ended.
     """
+    again = f"Plan again: {command('plan', file)}"
     runs = set(ledger.runs_of(approval.sha256))
     own = [call for call in ledger.calls() if call.run_id in runs]
     moved = [*_moved_settings(approval, settings)]
     if ledger.chain.holds(approval.ledger):
-        _require_sealed(approval, file, ledger)
+        seal = ledger.account.seal_of(approval.sha256)
+        if not hmac.compare_digest(approval.seal.encode(), seal.encode()):
+            raise ApprovalError(
+                f"{file} was changed after plan --save wrote it, or belongs to another ledger: nothing was "
+                f"sent. {again}"
+            )
         moved += _moved_calls(ledger.calls_since(approval.ledger), runs)
         named = {line.split()[0] for line in moved}
         moved += (line for line in _moved_records(approval, wanted, own) if line.split()[0] not in named)
@@ -245,7 +229,6 @@ def require_unmoved(
     if moved:
         planned_at = f"{approval.planned_at.day} {approval.planned_at:%b %H:%M}"
         since = f"{file} was planned {planned_at}. Nothing was sent, because since then:"
-        again = f"Plan again: {command('plan', file)}"
         raise ApprovalError("\n".join([since, *(f"  {line}" for line in moved), again]))
 
 

@@ -195,7 +195,7 @@ class Mavera:
                 place["upload_url"],
                 data=content,
                 headers=place.get("headers"),
-                auth=_as_it_is,
+                auth=lambda request: request,  # even if a .netrc file has credentials for its host
                 timeout=(CONNECT_SECONDS, assumptions.UPLOAD_SECONDS),
                 allow_redirects=False,
             )
@@ -291,11 +291,6 @@ def path_to(list_path: str, object_id: str) -> str:
     if not str(object_id).strip(". "):
         raise Refused(f"{list_path}: no object can have the id {object_id!r}. Nothing was sent")
     return f"{list_path}/{quote(str(object_id), safe='')}"
-
-
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Send a request without credentials, even if a .netrc file has some for its host."""
-    return request
 
 
 def _never_sent(error: requests.RequestException) -> bool:

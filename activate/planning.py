@@ -13,7 +13,7 @@ from activate.kinds import KINDS
 from activate.kinds.kind import CLOCKS_APART, LONG_AGO, RemoteObject, unclaimed
 from activate.ledger.journal import Journal
 from activate.mavera import Mavera
-from activate.plan import Plan, Record, Step, diff
+from activate.plan import Plan, Record, diff
 from common import assumptions
 
 # The most threads that a run opens to see whether another ledger asked in them.
@@ -73,14 +73,14 @@ def plan(
         creations=limits.creations,
     )
     unwanted = tuple(key for key in planned.unwanted if key.split("/")[0] in chosen)
-    steps = tuple(_as_approved(step, limits.approved) for step in planned.steps)
+    steps = planned.steps
+    if limits.approved:
+        later = "not sent by the plan that was approved"
+        keys = limits.approved.keys
+        steps = tuple(
+            step.withheld(later) if step.sends and step.record.key not in keys else step for step in steps
+        )
     return replace(planned, steps=steps, unwanted=unwanted)
-
-
-def _as_approved(step: Step, approved: Approved | None) -> Step:
-    if approved is None or not step.sends or step.record.key in approved.keys:
-        return step
-    return step.withheld("not sent by the plan that was approved")
 
 
 def brake(planned: Plan, limits: Limits) -> str:

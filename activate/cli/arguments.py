@@ -1,5 +1,6 @@
 """The arguments that commands share, and the objects built from them and the settings."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -110,6 +111,19 @@ def sealing(settings: environment.Settings, ledger: Ledger) -> Iterator[Ledger]:
 def ledger_of(settings: environment.Settings) -> Ledger:
     """Open the ledger to read."""
     return opening.connect(settings.ledger_url, settings.mavera_base_url)
+
+
+@contextmanager
+def draft_of(file: Path) -> Iterator[Path]:
+    """Yield a path to write to, which then replaces `file`. Raises UsageError if that fails."""
+    draft = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        yield draft
+        draft.replace(file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be written: {error.strerror}. Name another file") from None
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def agrees(question: str) -> bool:

@@ -1,7 +1,6 @@
 """What a person types: `python -m activate plan`, `apply`, `status` and the others."""
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -59,15 +58,8 @@ def export(
         return
     if file.exists():
         raise UsageError(f"{file} exists already: name a new file")
-    draft = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        with draft.open("w", encoding="utf-8") as target:
-            count = sum(target.write(f"{line}\n") > 0 for line in lines) - 1
-        draft.replace(file)
-    except OSError as error:
-        raise UsageError(f"{file} cannot be written: {error.strerror}. Name another file") from None
-    finally:
-        draft.unlink(missing_ok=True)
+    with arguments.draft_of(file) as draft, draft.open("w", encoding="utf-8") as target:
+        count = sum(target.write(f"{line}\n") > 0 for line in lines) - 1
     typer.echo(f"{count:,} rows in {file}")
 
 

@@ -53,8 +53,9 @@ def plan(  # noqa: PLR0913 - the options of a command
         seen = (
             approval.look(arguments.mavera_of(settings), chosen, ledger) if settings.mavera_api_key else None
         )
-        with arguments.sealing(settings, ledger) as sealer:
-            approval.write(approval.of(planned, settings, chosen, budget, mark, seen, sealer), save)
+        with arguments.sealing(settings, ledger) as sealer, arguments.draft_of(save) as draft:
+            approved = approval.of(planned, settings, chosen, budget, mark, seen, sealer)
+            draft.write_text(approved.model_dump_json(indent=1) + "\n", encoding="utf-8")
     how = approval.command("activate", save) if save else "make activate"
     ends = plans.ends(planned, limits, left, everything, how, unseen)
     named = [step for step in planned.steps if step.record.key == record_key]

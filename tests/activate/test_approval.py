@@ -146,7 +146,7 @@ def test_a_plan_whose_hash_was_computed_anew_is_refused(desk: Desk, changes: dic
     ran = desk.activate("apply", str(file))
     assert (ran.code, desk.requests("POST"), len(ran.err.splitlines())) == (2, 0, 1)
     assert "was changed after plan --save wrote it, or belongs to another ledger: nothing was sent" in ran.err
-    approval.write(kept, file)
+    file.write_text(kept.model_dump_json(), encoding="utf-8")
     assert desk.activate("apply", str(file)).lines[-2] == "1 created: 300 credits"
 
 
