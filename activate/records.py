@@ -9,6 +9,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -252,7 +253,9 @@ def shown(path: str) -> str:
     return f"{JOBS.relative_to(ROOT)}/{path}"
 
 
+@cache
 def _environment(jobs: Path) -> jinja2.Environment:
+    """Return the environment of the templates below `jobs`, which reads a file again once it has changed."""
     environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
         loader=jinja2.FileSystemLoader(jobs),
         undefined=jinja2.StrictUndefined,
@@ -263,6 +266,16 @@ def _environment(jobs: Path) -> jinja2.Environment:
     environment.filters |= {"count": _count, "percent": _percent, "money": _money}
     environment.filters |= {"data": _data, "said": _said}
     return environment
+
+
+@cache
+def _compiled(environment: jinja2.Environment, source: str) -> jinja2.Template:
+    return environment.from_string(source)
+
+
+@cache
+def _included(environment: jinja2.Environment, source: str) -> list[str]:
+    return [path or "" for path in jinja2.meta.find_referenced_templates(environment.parse(source))]
 
 
 @dataclass(frozen=True)
@@ -301,7 +314,7 @@ class _Files:
                     return {}
                 raise
             filled: dict[str, Any] = _each_text(
-                tomllib.loads(source), lambda text: self.environment.from_string(text).render(self.values)
+                tomllib.loads(source), lambda text: _compiled(self.environment, text).render(self.values)
             )
         return filled
 
@@ -322,8 +335,7 @@ class _Files:
             except jinja2.TemplateNotFound:
                 continue
             yield source
-            parsed = self.environment.parse(source)
-            paths[:0] = [path or "" for path in jinja2.meta.find_referenced_templates(parsed)]
+            paths[:0] = _included(self.environment, source)
 
     def _path(self, name: str) -> str:
         return f"{self.row.template.replace('-', '_')}/{name}"

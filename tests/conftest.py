@@ -2,13 +2,18 @@
 
 import os
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
 
 from common import settings
+
+if TYPE_CHECKING:
+    import duckdb
 
 OURS = {name.upper() for name in settings.Settings.model_fields}
 # make passes its options to every make below it. dbt and dlt read options from names with these prefixes. The
@@ -51,21 +56,45 @@ def pytest_runtest_setup() -> None:
 
 
 @pytest.fixture(scope="session")
-def small_warehouses(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """Both small warehouses, built by the first worker that needs them. Tests only read them."""
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of what is made once for all workers; see tests/shared.py."""
+    base = tmp_path_factory.getbasetemp()
+    return base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+
+@pytest.fixture(scope="session")
+def small_warehouse(shared: Path) -> Path:
+    """The models over rows that can be counted by hand, built and tested. Tests only read it."""
     from tests import small  # other tests do not wait for dbt and DuckDB
 
-    base = tmp_path_factory.getbasetemp()
-    return small.build_once((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "small")
+    return small.small(shared)
 
 
 @pytest.fixture(scope="session")
-def small_warehouse(small_warehouses: tuple[Path, Path]) -> Path:
-    """The models over rows that can be counted by hand, built and tested."""
-    return small_warehouses[0]
-
-
-@pytest.fixture(scope="session")
-def whole_warehouse(small_warehouses: tuple[Path, Path]) -> Path:
+def whole_warehouse(shared: Path) -> Path:
     """The same with additional rows, so that every column of a mart has a value."""
-    return small_warehouses[1]
+    from tests import small
+
+    return small.whole(shared)
+
+
+@pytest.fixture(scope="module")
+def small(small_warehouse: Path) -> Iterator["duckdb.DuckDBPyConnection"]:
+    """A connection to the small warehouse, to read."""
+    import duckdb
+
+    with duckdb.connect(str(small_warehouse), read_only=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="session")
+def manifest(shared: Path) -> Mapping[str, Any]:
+    """The project's manifest as dbt writes it."""
+    from tests import small
+
+    return small.manifest(shared)
+
+
+@pytest.fixture(scope="session")
+def models(manifest: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [node for node in manifest["nodes"].values() if node["resource_type"] == "model"]

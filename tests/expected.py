@@ -194,7 +194,7 @@ def files(warehouse: Path, folder: Path) -> Iterable[tuple[Path, str]]:
 
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        _, whole = small.build_once(Path(sys.argv[1] if len(sys.argv) > 1 else folder) / "small")
+        whole = small.whole(Path(sys.argv[1] if len(sys.argv) > 1 else folder))
         texts = dict(files(whole, Path(folder)))
     FOLDER.mkdir(exist_ok=True)
     for path in FOLDER.iterdir():

@@ -7,7 +7,6 @@ import sqlite3
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +21,15 @@ from common import settings
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
 from sandbox.server import Sandbox, serving
-from sandbox.world import World
 from tests import activation
 
 TOP, SKIMMERS, MOBILE = (f"personas/{row['record_key']}" for row in activation.PERSONAS)
 CLUSTERS = "analyses/viewer-clusters:all"
 
 
-WORLD = World(200, 7, date(2026, 11, 21))  # Mavera does not show it, and making it is slow
-
-
 @pytest.fixture
 def sandbox() -> Sandbox:
-    return Sandbox(WORLD, limits="off")
+    return Sandbox(activation.world(), limits="off")
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +26,8 @@ from sandbox.faults import Fault
 from sandbox.mavera.account import WORKSPACES
 from sandbox.mavera.manners import MANNERS
 from sandbox.server import Sandbox, serving
-from sandbox.world import World
 from tests import activation
 
-WORLD = World(60, 7, date(2026, 11, 21))
 ALL: dict[str, tuple[activation.Row, ...]] = {
     "personas": (activation.TOP, activation.SKIMMERS),
     "analyses": (activation.CLUSTERS, activation.OVERLAPS),
@@ -103,7 +101,7 @@ class Account:
 
 @pytest.fixture
 def account(tmp_path: Path) -> Iterator[Account]:
-    sandbox = Sandbox(WORLD, limits="off")
+    sandbox = Sandbox(activation.world(), limits="off")
     with serving(sandbox) as url:
         yield Account(sandbox, url, tmp_path)
 

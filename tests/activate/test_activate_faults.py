@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,6 @@ from common import settings
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
 from sandbox.server import Sandbox, serving
-from sandbox.world import World
 from tests import activation
 
 TOP, SKIMMERS = "personas/clv-tiers:top", "personas/viewer-clusters:skimmers"
@@ -98,7 +96,7 @@ class Account:
 
 
 def small_sandbox() -> Sandbox:
-    return Sandbox(World(200, 7, date(2026, 11, 21)), limits="off")
+    return Sandbox(activation.world(), limits="off")
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ from common import settings
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
 from sandbox.server import Sandbox, serving
-from sandbox.world import World
 from tests import activation
 
 TEXT = "generations/viewer-follow-ups:m1/comparing"
@@ -115,7 +113,7 @@ class Desk:
 
 @pytest.fixture(params=[True, False], ids=["strict", "lenient"])
 def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
-    sandbox = Sandbox(World(200, 7, date(2026, 11, 21)), limits="off", strict=request.param)
+    sandbox = Sandbox(activation.world(), limits="off", strict=request.param)
     sandbox.mavera.generation_seconds = 3_600
     with serving(sandbox) as url:
         yield Desk(sandbox, url, tmp_path)

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from datetime import date
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,6 @@ import pytest
 from activate.ledger import opening
 from common import settings
 from sandbox.server import Sandbox, serving
-from sandbox.world import World
 from tests import activation
 
 KILLS = 6
@@ -65,7 +63,7 @@ def test_a_run_killed_again_and_again_pays_for_each_record_once(seed: int, tmp_p
     voices = tuple(numbered(activation.VOICE, number) for number in range(3))
     texts = tuple(numbered(activation.FOLLOW_UP, number) for number in range(6))
     activation.publish(tmp_path / "published.duckdb", personas, analyses, studies, voices, texts)
-    sandbox = Sandbox(World(200, 7, date(2026, 11, 21)), limits="off", latency_ms=LATENCY_MS)
+    sandbox = Sandbox(activation.world(), limits="off", latency_ms=LATENCY_MS)
     sandbox.mavera.study_seconds = sandbox.mavera.voice_seconds = 0.1
     with serving(sandbox) as url:
         environment = {**os.environ, **activation.environment(tmp_path, url)}
@@ -87,7 +85,7 @@ def test_what_is_killed_while_mavera_works_on_it_is_paid_once(tmp_path: Path) ->
     studies = tuple(numbered(activation.PAIR, number) for number in range(7))
     voices = tuple(numbered(activation.VOICE, number) for number in range(2))
     activation.publish(tmp_path / "published.duckdb", rows, (), studies, voices)
-    sandbox = Sandbox(World(200, 7, date(2026, 11, 21)), limits="off", latency_ms=LATENCY_MS)
+    sandbox = Sandbox(activation.world(), limits="off", latency_ms=LATENCY_MS)
     sandbox.mavera.study_seconds = sandbox.mavera.voice_seconds = 0.5
     with serving(sandbox) as url:
         environment = {**os.environ, **activation.environment(tmp_path, url)}

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import Iterator
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,6 @@ from activate.run import Outcome
 from common import assumptions, settings
 from sandbox import mavera as sandbox_mavera
 from sandbox.server import Sandbox, serving
-from sandbox.world import World
 from tests import activation
 
 GUIDED = """
@@ -84,7 +82,7 @@ class Desk:
 
 @pytest.fixture(params=[True, False], ids=["strict", "lenient"])
 def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
-    sandbox = Sandbox(World(200, 7, date(2026, 11, 21)), limits="off", strict=request.param)
+    sandbox = Sandbox(activation.world(), limits="off", strict=request.param)
     with serving(sandbox) as url:
         yield Desk(sandbox, url, tmp_path)
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,6 @@ from common import settings
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
 from sandbox.server import Sandbox, serving
-from sandbox.world import World
 from tests import activation
 
 STUDY = "focus-groups/product-affinity:P100_P101"
@@ -105,7 +104,7 @@ class Lab:
 
 @pytest.fixture(params=[True, False], ids=["strict", "lenient"])
 def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
-    sandbox = Sandbox(World(200, 7, date(2026, 11, 21)), limits="off", strict=request.param)
+    sandbox = Sandbox(activation.world(), limits="off", strict=request.param)
     sandbox.mavera.study_seconds = sandbox.mavera.voice_seconds = 3_600
     with serving(sandbox) as url:
         yield Lab(sandbox, url, tmp_path)

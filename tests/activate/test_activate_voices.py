@@ -1,7 +1,7 @@
 """Brand voices: transcripts leave only if allowed, and without the key; each voice is paid for once."""
 
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,6 @@ from activate.run import Outcome
 from sandbox import mavera as sandbox_mavera
 from sandbox.faults import Fault
 from sandbox.server import Sandbox, serving
-from sandbox.world import World
 from tests import activation
 from tests.activate.test_activate_studies import CEILING_SECONDS, POLL_SECONDS, Lab
 
@@ -26,7 +25,7 @@ VOICE = "brand-voices/brand-voice:account"
 
 @pytest.fixture(params=[True, False], ids=["strict", "lenient"])
 def lab(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lab]:
-    sandbox = Sandbox(World(200, 7, date(2026, 11, 21)), limits="off", strict=request.param)
+    sandbox = Sandbox(activation.world(), limits="off", strict=request.param)
     sandbox.mavera.voice_seconds = 3_600
     with serving(sandbox) as url:
         yield Lab(sandbox, url, tmp_path)
@@ -210,7 +209,7 @@ def test_the_host_of_files_never_sees_the_key(tmp_path: Path, monkeypatch: pytes
     netrc = tmp_path / "netrc"
     netrc.write_text("machine 127.0.0.1 login somebody password secret\n", encoding="utf-8")
     monkeypatch.setenv("NETRC", str(netrc))
-    listening = Listening(Sandbox(World(200, 7, date(2026, 11, 21)), limits="off"))
+    listening = Listening(Sandbox(activation.world(), limits="off"))
     with serving(listening) as url:  # type: ignore[arg-type]
         lab = Lab(listening.sandbox, url, tmp_path)
         assert sent(lab).counts() == {"created": 1}

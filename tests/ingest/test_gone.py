@@ -1,8 +1,10 @@
 """People and objects that a vendor no longer lists, and answers that are too empty to be believed."""
 
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,34 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, world: World) -> It
     with serving(Sandbox(world, limits="off")) as url:
         machine.meet(url, TODAY)
         yield machine
+
+
+Begin = Callable[[str], None]
+
+
+@pytest.fixture(scope="module")
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    """Return the folder of a machine that has loaded the unchanged world of a vendor, loaded only once."""
+
+    @cache
+    def folder_of(vendor: str) -> Path:
+        folder = tmp_path_factory.mktemp("loaded")
+        with (
+            pytest.MonkeyPatch.context() as patch,
+            serving(Sandbox(World(60, 7, TODAY), limits="off")) as url,
+        ):
+            machine = Machine(folder, patch)
+            machine.meet(url, TODAY)
+            assert machine.ingest(vendor).code == 0
+        return folder
+
+    return folder_of
+
+
+@pytest.fixture
+def begin(machine: Machine, loaded: Callable[[str], Path]) -> Begin:
+    """Let the machine have loaded a vendor."""
+    return lambda vendor: shutil.copytree(loaded(vendor), machine.folder, dirs_exist_ok=True)
 
 
 def change(world: World, *statements: str) -> None:
@@ -83,9 +113,9 @@ def test_things_that_are_gone_keep_their_rows_and_come_back(machine: Machine, wo
 
 
 def test_people_who_are_gone_go_with_all_that_is_theirs_and_a_merged_one_gives_it_on(
-    machine: Machine, world: World
+    machine: Machine, world: World, begin: Begin
 ) -> None:
-    assert machine.ingest("klaviyo").code == 0
+    begin("klaviyo")
     deleted, merged, heir = (
         person
         for (person,) in world.sql(
@@ -119,8 +149,10 @@ def test_people_who_are_gone_go_with_all_that_is_theirs_and_a_merged_one_gives_i
     assert count(machine, "raw_ops.gone_people") == 0
 
 
-def test_events_older_than_what_is_asked_for_follow_a_merged_person(machine: Machine, world: World) -> None:
-    assert machine.ingest("klaviyo").code == 0
+def test_events_older_than_what_is_asked_for_follow_a_merged_person(
+    machine: Machine, world: World, begin: Begin
+) -> None:
+    begin("klaviyo")
     (merged,), (heir,) = world.sql(
         "select person_id from klaviyo_deeds where occurred > 1795000000 - 86400 * 90 group by all "
         "having count(*) > 3 and person_id in (select person_id from klaviyo_profiles) order by 1 limit 2"
@@ -170,10 +202,10 @@ def without_counts(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_one_segment_without_members_is_not_believed_before_the_same_answer_an_hour_later(
-    machine: Machine, world: World, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, world: World, monkeypatch: pytest.MonkeyPatch, begin: Begin
 ) -> None:
+    begin("klaviyo")
     without_counts(monkeypatch)
-    machine.ingest("klaviyo")
     everybody = count(machine, "raw_klaviyo.segment_members")
     segment, members = empty_a_segment(world)
     for minutes in (1, 59):
@@ -195,18 +227,18 @@ def test_one_segment_without_members_is_not_believed_before_the_same_answer_an_h
     assert count(machine, "raw_ops.doubts") == 0
 
 
-def test_the_vendors_own_count_is_believed_at_once(machine: Machine, world: World) -> None:
-    machine.ingest("klaviyo")
+def test_the_vendors_own_count_is_believed_at_once(machine: Machine, world: World, begin: Begin) -> None:
+    begin("klaviyo")
     segment, _ = empty_a_segment(world)  # the sandbox counts the rows it lists
     assert machine.ingest("klaviyo").report["doubts"] == []
     assert count(machine, "raw_klaviyo.segment_members", f"segment_id = '{segment}'") == 0
 
 
 def test_a_count_that_says_otherwise_stands_until_somebody_believes_the_answer(
-    machine: Machine, world: World, monkeypatch: pytest.MonkeyPatch
+    machine: Machine, world: World, monkeypatch: pytest.MonkeyPatch, begin: Begin
 ) -> None:
+    begin("sendgrid")
     monkeypatch.setattr("ingest.vendors.sendgrid.reads.contact_count", lambda *_: 60)
-    machine.ingest("sendgrid")
     contacts = count(machine, "raw_sendgrid.contacts")
     change(world, "delete from sendgrid_contacts")
     for hours, code in ((1, 0), (12, 0), (30, 1)):  # a day is long enough for a warning
@@ -231,10 +263,16 @@ def test_a_count_that_says_otherwise_stands_until_somebody_believes_the_answer(
     ],
 )
 def test_no_empty_list_removes_or_marks_anything(
-    machine: Machine, world: World, monkeypatch: pytest.MonkeyPatch, vendor: str, listed: str, table: str
+    machine: Machine,
+    world: World,
+    monkeypatch: pytest.MonkeyPatch,
+    begin: Begin,
+    vendor: str,
+    listed: str,
+    table: str,
 ) -> None:
+    begin(vendor)
     without_counts(monkeypatch)
-    machine.ingest(vendor)
     before = machine.rows(f"select * exclude (_dlt_load_id) from {table} order by all")
     assert len(before) > 5
     change(world, f"delete from {listed}")

@@ -20,6 +20,7 @@ from sandbox.world import World
 
 TODAY = date(2026, 11, 21)
 TOMORROW = date(2026, 11, 22)
+HISTORY_DAYS = 160  # to before the first day of every world here
 KEYS = {
     "SENDGRID_API_KEY": sendgrid.KEY,
     "WISTIA_API_TOKEN": wistia.KEY,
@@ -59,7 +60,7 @@ class Machine:
             LEDGER_URL=f"sqlite:///{folder / 'ledger.sqlite'}",
             RUNS_PATH=str(folder / "runs.jsonl"),
             FORGOTTEN_PATH=str(folder / "forgotten.json"),
-            HISTORY_DAYS="365",
+            HISTORY_DAYS=str(HISTORY_DAYS),
             **KEYS,
         )
 
@@ -429,7 +430,7 @@ MEASURED = {
 
 def differences(machine: Machine, world: World, part: str = "raw_") -> list[str]:
     """Return the raw tables named after `part` that differ from the vendors of `world`."""
-    first, end = TODAY - timedelta(days=365), world.as_of
+    first, end = TODAY - timedelta(days=HISTORY_DAYS), world.as_of
     found = []
     for tables, condition in ((SAME, ""), (MEASURED, f"where measured_on = '{end}'")):
         for table, (columns, query) in tables.items():

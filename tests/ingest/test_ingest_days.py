@@ -20,7 +20,7 @@ from sandbox.faults import Fault
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
 from tests.ingest import test_ingest as shared
-from tests.ingest.test_ingest import TODAY, TOMORROW, Machine, Ran, differences
+from tests.ingest.test_ingest import HISTORY_DAYS, TODAY, TOMORROW, Machine, Ran, differences
 
 machine = shared.machine
 sandbox = shared.sandbox
@@ -131,7 +131,7 @@ def test_a_clock_that_was_wrong_loses_nothing_and_moves_no_cursor_back(machine: 
     world = World(60, 7, TODAY, since=date(2026, 7, 1))
 
     def ingest_at(days: int) -> Ran:
-        machine.set(RUN_AT=f"{TODAY + timedelta(days=days)}T06:00:00Z", HISTORY_DAYS=f"{365 + days}")
+        machine.set(RUN_AT=f"{TODAY + timedelta(days=days)}T06:00:00Z", HISTORY_DAYS=f"{HISTORY_DAYS + days}")
         ran = machine.ingest("sendgrid", "wistia", "klaviyo")
         assert ran.report["errors"] == []
         return ran

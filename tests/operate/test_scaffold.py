@@ -4,12 +4,14 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from activate.kinds import KINDS
 from common import settings
 from operate import scaffold
+from tests.small import take_parsed
 
 STRUCTURE = (
     "test_jobs or begins or grain or described or contract or leads or layers or exposure or engine"
@@ -17,15 +19,42 @@ STRUCTURE = (
 )
 
 
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
+def cloned(folder: Path) -> Path:
     """Return a copy of the project without its environment and outputs."""
     unneeded = shutil.ignore_patterns(
         ".*", "build", "data", "published", "target", "logs", "__pycache__", "demos", "layouts"
     )
-    shutil.copytree(settings.ROOT, tmp_path / "clone", ignore=unneeded)
-    shutil.copy(settings.ROOT / ".env.example", tmp_path / "clone")
-    return tmp_path / "clone"
+    shutil.copytree(settings.ROOT, folder / "clone", ignore=unneeded)
+    shutil.copy(settings.ROOT / ".env.example", folder / "clone")
+    take_parsed(folder / "clone" / "dbt_project")
+    return folder / "clone"
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Path:
+    return cloned(tmp_path)
+
+
+class Scaffolded(NamedTuple):
+    """A clone with a new job of each kind and a new vendor, and the files that each command named."""
+
+    clone: Path
+    jobs: list[list[str]]
+    vendor: list[str]
+
+
+@pytest.fixture(scope="module")
+def scaffolded(tmp_path_factory: pytest.TempPathFactory) -> Scaffolded:
+    clone = cloned(tmp_path_factory.mktemp("scaffolded"))
+
+    def written(*arguments: str) -> list[str]:
+        ran = run(clone, "operate.scaffold", *arguments)
+        assert ran.returncode == 0, ran.stderr
+        return ran.stdout.splitlines()
+
+    return Scaffolded(
+        clone, [written("job", f"new-{kind}", kind) for kind in KINDS], written("vendor", "acme")
+    )
 
 
 def run(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -34,17 +63,26 @@ def run(clone: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_new_job_of_each_kind_passes_the_structural_tests_at_once(clone: Path) -> None:
-    for kind in KINDS:
-        written = run(clone, "operate.scaffold", "job", f"new-{kind}", kind)
-        assert written.returncode == 0, written.stderr
-        for line in written.stdout.splitlines()[:4]:
-            assert "TODO" in (clone / line).read_text(encoding="utf-8"), line
-    config = (clone / "dbt_project" / "dbt_project.yml").read_text(encoding="utf-8")
-    assert config.count("{enabled: false, sends: [") == len(KINDS)
-    tests = ("tests/transform/test_jobs.py", "tests/transform/test_dbt_project.py")
-    passed = run(clone, "pytest", *tests, "-k", STRUCTURE)
+def test_a_new_job_of_each_kind_and_a_new_vendor_pass_the_structural_tests_at_once(
+    scaffolded: Scaffolded,
+) -> None:
+    of_jobs = ("test_jobs", "test_dbt_project", "test_models")
+    of_vendors = ("project/test_vendors", "common/test_settings", "project/test_layout")
+    files = (
+        *(f"tests/transform/{name}.py" for name in of_jobs),
+        *(f"tests/{name}.py" for name in of_vendors),
+    )
+    structure = f"test_vendors or test_settings or test_layout or {STRUCTURE}"
+    passed = run(scaffolded.clone, "pytest", *files, "-k", structure)
     assert passed.returncode == 0, passed.stdout
+
+
+def test_what_a_new_job_of_each_kind_leaves_to_do_is_marked(scaffolded: Scaffolded) -> None:
+    for files in scaffolded.jobs:
+        for line in files[:4]:
+            assert "TODO" in (scaffolded.clone / line).read_text(encoding="utf-8"), line
+    config = (scaffolded.clone / "dbt_project" / "dbt_project.yml").read_text(encoding="utf-8")
+    assert config.count("{enabled: false, sends: [") == len(KINDS) == len(scaffolded.jobs)
 
 
 @pytest.mark.parametrize(
@@ -98,20 +136,10 @@ def test_a_folder_that_is_there_is_not_written_over(clone: Path) -> None:
     assert (clone / "docs" / "jobs.md").read_text(encoding="utf-8") == before
 
 
-def test_a_new_vendor_passes_the_structural_tests_at_once(clone: Path) -> None:
-    written = run(clone, "operate.scaffold", "vendor", "acme")
-    assert written.returncode == 0, written.stderr
-    for line in written.stdout.splitlines()[:6]:
+def test_what_a_new_vendor_leaves_to_do_is_marked(scaffolded: Scaffolded) -> None:
+    for line in scaffolded.vendor[:6]:
         is_plain = line.endswith((".sql", "reads.py"))
-        assert is_plain or "TODO" in (clone / line).read_text(encoding="utf-8"), line
-    of_vendors = (
-        "tests/project/test_vendors.py",
-        "tests/common/test_settings.py",
-        "tests/project/test_layout.py",
-    )
-    structure = f"test_vendors or test_settings or test_layout or {STRUCTURE}"
-    passed = run(clone, "pytest", *of_vendors, "tests/transform/test_dbt_project.py", "-k", structure)
-    assert passed.returncode == 0, passed.stdout
+        assert is_plain or "TODO" in (scaffolded.clone / line).read_text(encoding="utf-8"), line
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,6 @@ from privacy import firewall, pseudonyms
 from sandbox import mavera as sandbox_mavera
 from sandbox.mavera.account import WORKSPACES
 from sandbox.server import Sandbox, serving
-from sandbox.world import World
 from tests import activation
 
 
@@ -439,7 +438,7 @@ def test_a_file_is_looked_through_as_a_whole() -> None:
 
 
 def test_nothing_is_sent_of_what_is_withheld_and_its_record_is_held(tmp_path: Path, published: Path) -> None:
-    sandbox = Sandbox(World(200, 7, date(2026, 11, 21)), limits="off")
+    sandbox = Sandbox(activation.world(), limits="off")
     with serving(sandbox) as url:
         account = Mavera(f"{url}/mavera/api/v1", sandbox_mavera.KEY, "enterprise", firewall=WALL)
         with pytest.raises(Withheld, match=r"^the body\.name looks like the name of a person$"):

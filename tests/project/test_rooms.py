@@ -20,7 +20,6 @@ EXCEPTIONS: dict[str, str] = {
     "tests/project/test_end_to_end.py::test_campaigns_and_their_pairs_are_those_of_the_world": (
         "most of its lines are the SQL that counts the world"
     ),
-    "tests/transform/test_dbt_project.py": "temporary: to be split by subject",
 }
 """`file`, `file::function` or `file::Class`, and why it is larger. Complexity and arguments are ruff's."""
 

@@ -14,7 +14,7 @@ from activate.records import JOBS as FOLDER
 from activate.records import words_of
 from common import settings
 from privacy.firewall import DECLARABLE
-from tests.small import PROJECT, parsed
+from tests.small import PROJECT
 
 VARS: Mapping[str, Any] = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
 JOBS: Mapping[str, Any] = VARS["jobs"]
@@ -43,11 +43,6 @@ def table() -> dict[str, Row]:
     lines = re.findall(r"^\| `.*\|$", text.split("\n## All jobs\n")[1].split("\n## ")[0], re.MULTILINE)
     rows = [Row(*(cell.strip() for cell in line.strip("|").split("|"))) for line in lines]
     return {named(row.job).pop(): row for row in rows}
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Any]:
-    return parsed(tmp_path_factory.mktemp("parsed"))
 
 
 def model_of(job: str, kind: str) -> str:

@@ -14,7 +14,7 @@ import requests
 
 from common import settings
 from privacy import pseudonyms
-from tests.transform.test_dbt_project import PROJECT, create_raw
+from tests.small import PROJECT, create_raw
 
 DBT = Path(sys.executable).with_name("dbt")
 MART = "dim_unsubscribe_groups"
