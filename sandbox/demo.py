@@ -338,7 +338,7 @@ def _transformed(built: dict[str, Any]) -> str:
 
 def _planned(planned: dict[str, Any]) -> str:
     signs = {"create": "+", "update": "~", "hold": "!", "look up": "?", "leave": "="}
-    words = {"hold": "held", "leave": "unchanged"}
+    words = {"hold": "withheld", "leave": "unchanged"}
     counts = [f"{sign} {planned['counts'][action]} {words.get(action, action)}"
               for action, sign in signs.items() if planned["counts"].get(action)]  # fmt: skip
     low, high = planned["credits_low"], planned["credits_high"]
