@@ -20,10 +20,10 @@ PAYLOAD_SHOWN: Final = 24
 COLUMNS: Final = 80
 
 
-def named(name: str, text: str) -> str:
+def named(name: str, text: str, indent: int = 10) -> str:
     """Return a named line; a long text continues below its own start."""
-    lines = textwrap.wrap(text, COLUMNS - 10, break_long_words=False, break_on_hyphens=False)
-    return f"{name:<10}" + f"\n{'':<10}".join(lines)
+    lines = textwrap.wrap(text, COLUMNS - indent, break_long_words=False, break_on_hyphens=False)
+    return f"{name:<{indent}}" + f"\n{'':<{indent}}".join(lines)
 
 
 def record_lines(record: Record, behind: Origins) -> list[str]:
@@ -137,7 +137,7 @@ def run_lines(latest: Mapping[str, Mapping[str, Any]]) -> list[str]:
     for step, line in latest.items():
         ended = f"{when(datetime.fromisoformat(line['happened_at']))}, {line['outcome']}"
         text = f"{ended}: {line['detail']}" if line["detail"] else ended
-        lines += textwrap.wrap(text, COLUMNS, initial_indent=f"{step:<14}", subsequent_indent=" " * 14)
+        lines.append(named(step, text, 14))
     return lines
 
 
@@ -147,9 +147,7 @@ def withheld_lines(steps: Iterable[Step]) -> Iterator[str]:
     for step in steps:
         records.setdefault(step.reason, []).append(step.record)
     for reason, group in records.items():
-        yield from textwrap.wrap(
-            outside.printable(reason), COLUMNS, initial_indent="withheld      ", subsequent_indent=" " * 14
-        )
+        yield named("withheld", outside.printable(reason), 14)
         for record in group:
             title = "" if record.objection else outside.printable(record.name)
             yield f"{'':<16}{record.key}" + (f"\n{'':<18}{title}" if title else "")
