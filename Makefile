@@ -13,9 +13,9 @@ AS :=
 NAME ?=
 KIND ?=
 PY := .venv/bin/python
-# A file's tests share what they build. A worker that dies is not replaced: xdist would give it the same test again
-# and again, or wait for ever.
-TWO_WORKERS := -n 2 --dist loadfile --max-worker-restart=0
+# A file's tests share what they build. The order of files is kept, for those with few tests are often the long ones, which should
+# not be the last. A worker that dies is not replaced: xdist would give it the same test again and again, or wait for ever.
+TWO_WORKERS := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 SCHEDULERS := 'apache-airflow-core>=3.1,<4' 'apache-airflow-providers-standard>=1,<2' 'dagster>=1.11,<2' # for which examples/ has schedules
 
 export DO_NOT_TRACK := 1

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck
 from hypothesis import settings as examples
 
 from common import settings
+from tests import pure
 
 if TYPE_CHECKING:
     import duckdb
@@ -53,6 +54,12 @@ def pytest_runtest_setup() -> None:
     left = 86_400 - time.time() % 86_400
     if left < LAST_SECONDS:
         time.sleep(left)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the quick files at the end, so that the workers end together."""
+    quick = set(pure.files())
+    items.sort(key=lambda item: item.path in quick)
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,8 @@ SLOW: Final = frozenset(
         "transform.build",
     }
 )
+BUILT: Final = frozenset({"small_warehouse", "whole_warehouse", "small", "manifest", "models"})
+"""The fixtures of conftest.py for which dbt starts."""
 
 
 @cache
@@ -36,12 +38,21 @@ def imports_of(path: Path) -> frozenset[str]:
     return frozenset(named).union(*(imports_of(helper) for helper in helpers if helper.exists()))
 
 
+def arguments_of(path: Path) -> set[str]:
+    """Return the names of all arguments in a file: those of its tests are fixtures."""
+    return {
+        node.arg
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.arg)
+    }
+
+
 def files() -> list[Path]:
-    """Return the test files that import nothing slow, and whose folder's fixtures do not either."""
+    """Return the test files that import nothing slow, and whose fixtures do not either."""
     found = []
     for path in sorted(TESTS.rglob("test_*.py")):
         beside = [file for file in (path, path.with_name("conftest.py")) if file.exists()]
-        if not any(imports_of(file) & SLOW for file in beside):
+        if not any(imports_of(file) & SLOW or arguments_of(file) & BUILT for file in beside):
             found.append(path)
     return found
 

@@ -33,7 +33,7 @@ from sandbox import demo, sendgrid
 from sandbox.faults import Fault
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
-from tests import shapes
+from tests import loaded, shapes
 from tests.commands import PATIENCE_SECONDS, ROOMS, Project, Ran
 from tests.ingest.test_ingest_days import Changed
 from tests.project.test_docs import app_of
@@ -53,7 +53,7 @@ Command = tuple[str, ...]
 
 @pytest.fixture(scope="module")
 def world() -> World:
-    return World(200, 7, TODAY)
+    return loaded.world()
 
 
 @pytest.fixture(scope="module")
@@ -63,12 +63,9 @@ def url(world: World) -> Iterator[str]:
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, url: str) -> Project:
+def project(tmp_path_factory: pytest.TempPathFactory, shared: Path, url: str) -> Project:
     """Return a clone with everything loaded, modeled and published, and nothing sent."""
-    project = Project(tmp_path_factory.mktemp("project"), url)
-    project.well("ingest")
-    project.well("transform")
-    return project
+    return loaded.copy(shared, tmp_path_factory.mktemp("terminal") / "project", url)
 
 
 def but(project: Project, **changes: str) -> Project:

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +18,17 @@ from privacy.addresses import Addresses
 from privacy.forgotten import Forgotten
 from privacy.traces import normal
 from sandbox.server import Sandbox, serving
-from sandbox.world import World
-from tests import shapes
-from tests.commands import Project
+from tests import loaded, shapes
+from tests.commands import MODELS_ALONE, Project
 from tests.small import create_raw
 from transform import build as transform
 
-TODAY = date(2026, 11, 21)
-
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    with serving(Sandbox(World(200, 7, TODAY), limits="off")) as url:
-        project = Project(tmp_path_factory.mktemp("project"), url)
-        project.well("ingest")
-        project.well("transform")
+def project(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator[Project]:
+    with serving(Sandbox(loaded.world(), limits="off")) as url:
+        project = loaded.copy(shared, tmp_path_factory.mktemp("forget") / "project", url)
+        project.extra.update(MODELS_ALONE)
         project.well("activate", "apply")
         project.well("ingest", "mavera")
         yield project

@@ -66,7 +66,8 @@ def walked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     world = World(request.param, 7, TODAY)
     sandbox = Sandbox(world, limits="off")
     with serving(sandbox) as url:
-        project = Project(tmp_path_factory.mktemp("project"), url)
+        whole_year = {"HISTORY_DAYS": "365"}
+        project = Project(tmp_path_factory.mktemp("project"), url, extra=whole_year)
         said = {command: project.well(command) for command in ("ingest", "transform")}
         yield Walked(project, world, sandbox, said)
 

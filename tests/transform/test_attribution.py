@@ -29,7 +29,7 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     with serving(Sandbox(world, limits="off")) as url:
         project = Project(tmp_path_factory.mktemp("shop"), url)
         project.well("ingest", "klaviyo")
-        models = ("--select", "+int_events_attributed", "--exclude-resource-type", "unit_test")
+        models = ("--select", "+int_events_attributed", "--resource-type", "model", "--resource-type", "seed")
         dbt(project.folder / "warehouse.duckdb", project.folder / "target", "build", *models)
         yield project
 
