@@ -180,7 +180,12 @@ def _sha256(value: Any) -> str:
 def look(mavera: Mavera, kinds: Collection[str], ledger: Ledger) -> Seen:
     """List our remote objects: those in the ledger, and those that carry a reference. Free."""
     known = _known(ledger)
-    chosen = [kind for name, kind in KINDS.items() if name in kinds]
+    kinds_known = {key.partition("/")[0] for key in known.values()}
+    chosen = [
+        kind
+        for name, kind in KINDS.items()
+        if name in kinds and (name in kinds_known or not kind.terms.only_edits)
+    ]
     rows = [(kind, row) for kind in chosen for row in kind.rows(mavera)]
     hidden = [created_at(row) for kind, row in rows if not kind.is_listed_whole]
     found = [_standing(kind, row, known) for kind, row in rows]
@@ -194,7 +199,9 @@ def _standing(kind: Kind, row: Mapping[str, Any], known: Mapping[str, str]) -> S
     fields = kind.echo if kind.is_listed_whole else ("message_count",)
     words = [str(row.get(field) or "") for field in fields]
     reference = MARKER.search(words[-1])
-    key = known.get(row["id"]) or (f"{kind.name}/{reference[1]}" if reference else "")
+    key = known.get(row["id"], "")
+    if key.partition("/")[0] != kind.name:  # a persona of the account's own is in the list of personas, too
+        key = f"{kind.name}/{reference[1]}" if reference else ""
     return Standing(kind=kind.name, object_id=row["id"], key=key, text_sha256=_sha256(words))
 
 

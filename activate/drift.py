@@ -2,7 +2,7 @@
 
 Nothing here changes or deletes anything in Mavera. Decisions are written to the ledger; plan then shows their
 effect and price, and apply carries them out within the budget. A persona without our reference that is not in
-the ledger is the account's own: it is only counted.
+the ledger is the account's own: it is only counted. Of one that is enriched, only our paragraph is compared.
 """
 
 import os
@@ -79,7 +79,10 @@ def find(ledger: Ledger, mavera: Mavera, kinds: Sequence[str], settle_seconds: i
         new = [one for one in unclaimed(listing.objects, calls) if not one.record_key]
         strays += new
         own += len(new) if kind.has_own else 0
-        ours += sum(call.kind == kind.name for call in ledger.accepted().values())
+        # A persona of the account's own is ours no more once our paragraph was removed.
+        freed = {key for key, entry in ledger.entries().items() if not entry.remote_id}
+        gone = freed if kind.terms.only_edits else set()
+        ours += sum(call.kind == kind.name for key, call in ledger.accepted().items() if key not in gone)
         drifts += _of_known(ledger, kind, listing.present, settled)
         drifts += _of_unknown(ledger, kind, listing.objects)
     return Findings(ours, own, unread, tuple(drifts), tuple(strays))
@@ -99,7 +102,14 @@ def _of_known(
         elif (remote := present.get(known)) and entry.state == "done":
             fields = _edited(ledger, call, remote)
             if fields:
-                yield Drift(key, "edited", known, f"has another {' and '.join(fields)}", remote, call)
+                yield Drift(
+                    key,
+                    "edited",
+                    known,
+                    f"has another {' and '.join(fields).replace('_', ' ')}",
+                    remote,
+                    call,
+                )
 
 
 def _edited(ledger: Ledger, call: Call, remote: RemoteObject) -> list[str]:
@@ -169,6 +179,8 @@ def settle(
 def _settle(drift: Drift, policy: DriftPolicy, record: Record | None, ledger: Ledger, mavera: Mavera) -> str:
     match policy, drift.state:
         case "restore", "deleted":
+            if drift.call and KINDS[drift.call.kind].terms.only_edits:
+                return "left: people made it, so only they can make it again"
             ledger.decide("restore", drift.key, "deleted in Mavera")
             return (
                 "to be made again, at its price" if record else "no row asks for it any more: not made again"
@@ -269,7 +281,7 @@ def unadopted(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera) -> list[
     known = standing(ledger.entries())
     found = []
     for kind in KINDS:
-        missing = [one for one in wanted if one.kind == kind and one.key not in known]
+        missing = [one for one in wanted if one.kind == kind and one.key not in known and not one.beside]
         strays = _strays(kind, ledger, mavera) if missing else []
         bearers = ((record, one) for record in missing for one in strays if one.of.bears(one, record))
         found += [(record, one.shown_id) for record, one in bearers]
@@ -392,7 +404,7 @@ def matches(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera, kinds: Seq
     known = standing(ledger.entries())
     found: list[Match] = []
     for kind in kinds:
-        missing = [one for one in wanted if one.kind == kind and one.key not in known]
+        missing = [one for one in wanted if one.kind == kind and one.key not in known and not one.beside]
         objects = _strays(kind, ledger, mavera) if missing else []
         closest = {one.remote_id: _closest(one, missing) for one in objects}
         for record in missing:

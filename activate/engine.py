@@ -90,7 +90,12 @@ class _Apply:
             results[key] = self.run.outcome.results.get(key, Result(key, state, step.reason))
             if step.action == "hold" and key in self.unclaimed and step.reason == self.unclaimed[key]:
                 self.run.outcome.undecided.add(key)
-        self.run.outcome.results = results
+        # What was removed is wanted no more.
+        removed = (
+            [step.record.key for step in self.planned.steps if step.record.removes] if self.planned else []
+        )
+        told = self.run.outcome.results
+        self.run.outcome.results = {key: told[key] for key in removed if key in told} | results
 
     def _say_where_it_resumes(self) -> None:
         last = self.run.ledger.last_run()
@@ -115,7 +120,7 @@ class _Apply:
 
     def _refuse_a_doubtful_ledger(self, plan_now: Plan) -> None:
         """Raise NotStarted if this ledger may lack payments: if it was altered, lost or restored."""
-        if not any(step.pays for step in plan_now.steps):
+        if not any(step.pays or step.record.target for step in plan_now.steps if step.sends):
             return
         try:
             self.run.ledger.chain.verify()

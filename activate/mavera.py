@@ -93,14 +93,26 @@ class Mavera:
             "POST", path, OutcomeUnknown, json=dict(payload), timeout=min(seconds, self._most_seconds)
         )
 
-    def edit(self, path: str, object_id: str, fields: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """Set `fields` of an object; the call is idempotent."""
+    def edit(
+        self,
+        path: str,
+        object_id: str,
+        fields: Mapping[str, Any],
+        seconds: float,
+        *,
+        ours: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
+        """Set `fields` of an object; the call is idempotent.
+
+        The firewall checks `ours` instead, if given: the rest is what Mavera has shown of its own account.
+        """
         body = self._call(
             "PATCH",
             path_to(path, object_id),
             TryAgain,
             json=dict(fields),
             timeout=min(seconds, self._most_seconds),
+            ours=ours,
         )
         return {"id": object_id, **body}
 
@@ -213,6 +225,7 @@ class Mavera:
         *,
         timeout: float,
         is_list: bool = False,
+        ours: Mapping[str, Any] | None = None,
         **arguments: Any,
     ) -> dict[str, Any]:
         """Make one call. Raises TryAgain if nothing was done, `doubtful` if something may have been done.
@@ -220,7 +233,7 @@ class Mavera:
         A 2xx to a paid call always means work: if it cannot be used, the error keeps its content.
         """
         request = self._session.prepare_request(requests.Request(method, self._base_url + path, **arguments))
-        self._check(request.body)
+        self._check(request.body if ours is None else json.dumps(ours))
         _await(self._pace.turn(""), self.pause)
         self.calls += 1
         where = f"{method} {path}"

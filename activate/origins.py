@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from activate.kinds import KINDS
 from activate.plan import Record
 from common import warehouse
 from common.settings import Settings
@@ -107,8 +108,9 @@ def witnesses(settings: Settings) -> Witnesses:
 
 def of(settings: Settings, record: Record) -> Origins:
     """Return the sources of a record's facts, in the order of the facts."""
-    job_model = f"activation.{record.job}__{record.kind}".replace("-", "_")
-    facts = rows(settings, ORIGINS, record.kind, record.record_key)
+    kind = KINDS[record.kind].declared_as or record.kind
+    job_model = f"activation.{record.job}__{kind}".replace("-", "_")
+    facts = rows(settings, ORIGINS, kind, record.record_key)
     found = {row["fact_name"]: Origin(*row.values()) for row in facts}
     raw = (RawTable(*row.values()) for row in rows(settings, RAW_BEHIND, job_model))
     return Origins([found[name] for name in record.facts if name in found], list(raw))

@@ -43,13 +43,14 @@ class Terms(NamedTuple):
 
     If it does, an update may be repeated blindly. If not (an analysis is asked again), it costs as much as a
     create and must be looked up if no answer came. A kind that `lasts` is not asked again for some days, even
-    if a fact has moved.
+    if a fact has moved. A kind that `only_edits` never creates: people made its objects.
     """
 
     create: Price
     update: Price
     update_edits: bool = False
     lasts: bool = False
+    only_edits: bool = False
 
     def learned(self, paid: Sequence[int], paid_for_edits: Sequence[int]) -> "Terms":
         """Return the terms with the prices learned from Mavera's answers."""
@@ -80,6 +81,9 @@ class Record:
     `withheld` says why it is not worth its price. `earlier_names` are its names in earlier versions.
     `mailable_count` is the number of its people who may be mailed, None if it is not about mail. `doubt`
     names a number behind it that disagrees with the vendor's.
+    `target` is the id or name of the account's own persona that is enriched; `removes` says why its paragraph
+    is removed. `beside` is the key of another record about the same people: of a persona of ours that is not
+    bought, because one of the account's own is enriched instead; or the other way round.
     """
 
     kind: str
@@ -103,6 +107,9 @@ class Record:
     earlier_names: tuple[str, ...] = ()
     mailable_count: int | None = None
     doubt: str = ""
+    target: str = ""
+    removes: str = ""
+    beside: str = ""
 
     @property
     def key(self) -> str:
@@ -253,18 +260,23 @@ def diff(
     is withheld.
     """
     order = {kind: rank for rank, kind in enumerate(terms)}
-    in_order = sorted(wanted, key=lambda record: (order[record.kind], record.record_key))
+    # Removals come first: what they free may be mapped to another group.
+    in_order = sorted(wanted, key=lambda one: (order[one.kind], not one.removes, one.record_key))
     records = {record.key: record for record in in_order}
     if twice := [key for key, count in Counter(record.key for record in in_order).items() if count > 1]:
         raise RecordsError(f"two rows ask for {twice[0]}: a record key must be unique in its model")
     steps = {
-        key: _step(record, ledger.get(key), smallest_cohort, lasting_since, terms[record.kind])
+        key: _step(
+            record, (ledger.get(key), ledger.get(record.beside)), smallest_cohort, lasting_since, terms
+        )
         for key, record in records.items()
     }
     steps |= {
-        key: step.withheld(unclaimed[key])
+        key: replace(step.withheld(unclaimed[key]), is_usable=bool(step.entry and step.entry.remote_id))
         for key, step in steps.items()
-        if key in unclaimed and step.pays and not (step.entry and step.entry.remote_id)
+        if key in unclaimed
+        and step.sends
+        and (step.record.target or not (step.entry and step.entry.remote_id))
     }
     # Other records may still refer to the remote object of a record in doubt.
     steps |= {
@@ -307,19 +319,25 @@ def learned(documented: Price, paid: Sequence[int]) -> Price:
 
 
 def _step(
-    record: Record, entry: Entry | None, smallest_cohort: int, lasting_since: datetime | None, terms: Terms
+    record: Record,
+    entries: tuple[Entry | None, Entry | None],
+    smallest_cohort: int,
+    lasting_since: datetime | None,
+    terms: Mapping[str, Terms],
 ) -> Step:
+    """Return the step of a record; `entries` are its own, and that of the record beside it."""
+    entry, _ = entries
     if entry and (undecided := _undecided(record, entry)):
         return undecided
-    step = _apart_from_people(record, entry, lasting_since, terms)
+    step = _apart_from_people(record, entry, lasting_since, terms[record.kind])
     if not step.sends:
         return step
     if objection := _objection(record, smallest_cohort):
         return step.withheld(objection)
-    if entry and (few := _few_changed(record, entry, smallest_cohort)):
+    if few := _few_changed(record, entries, smallest_cohort):
         people = "person" if few == 1 else "people"
         reason = f"only {few} {people} joined or left since it was sent; an update would reveal who they are"
-        return replace(step.withheld(reason), is_usable=entry.remote_id is not None)
+        return replace(step.withheld(reason), is_usable=bool(entry and entry.remote_id))
     if entry and entry.state == "drifted":
         return replace(step, reason=entry.error)
     if entry and entry.state == "failed" and entry.error:
@@ -347,7 +365,16 @@ def _apart_from_people(
     record: Record, entry: Entry | None, lasting_since: datetime | None, terms: Terms
 ) -> Step:
     """Create a missing object, update one that differs, leave the rest."""
+    if record.removes:
+        return Step("update", record, terms.update, record.removes, entry, edits=True)
     if entry is None or entry.remote_id is None:
+        if terms.only_edits:
+            reason = f"adds a measured paragraph to {record.target}"
+            return Step("update", record, terms.update, reason, entry, edits=True)
+        if record.beside:
+            return Step(
+                "leave", record, reason=f"not bought: {record.beside} is enriched instead", entry=entry
+            )
         return Step("create", record, terms.create, entry=entry)
     if entry.fingerprint and record.fingerprint.startswith(entry.fingerprint):
         return Step("leave", record, entry=entry)
@@ -384,14 +411,20 @@ def _is_material(record: Record, entry: Entry) -> bool:
     return any(each.is_material for each in _differences(entry.facts, record))
 
 
-def _few_changed(record: Record, entry: Entry, smallest_cohort: int) -> int:
+def _few_changed(record: Record, entries: Iterable[Entry | None], smallest_cohort: int) -> int:
     """Return the number of people who changed, if so few that an update would reveal who they are; else 0.
 
-    Of all the facts that Mavera may have, those with the smallest change count. Facts do not count if only
+    Of all the facts that Mavera may have, those with the smallest change count, also of another record about
+    the same people: the two texts can be compared there. Facts do not count if only
     shares moved and the group is so large that so few could hardly move them.
     """
     counts = []
-    for facts, before in (SentFacts(entry.facts, entry.person_count), *entry.unconfirmed_edits):
+    sent = [
+        facts
+        for entry in filter(None, entries)
+        for facts in (SentFacts(entry.facts, entry.person_count), *entry.unconfirmed_edits)
+    ]
+    for facts, before in sent:
         if record.person_count is None or before is None:
             continue
         few = abs(record.person_count - before)

@@ -8,12 +8,12 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from activate import kinds
-from activate.errors import NotStarted
+from activate.errors import NotStarted, Withheld
 from activate.kinds import KINDS
 from activate.kinds.kind import CLOCKS_APART, LONG_AGO, RemoteObject, unclaimed
 from activate.ledger.journal import Journal
 from activate.mavera import Mavera
-from activate.plan import Plan, Record, diff
+from activate.plan import Plan, Record, Step, diff
 from common import assumptions
 
 # The most threads that a run opens to see whether another ledger asked in them.
@@ -63,7 +63,7 @@ def plan(
     of `find_unclaimed`.
     """
     planned = diff(
-        wanted,
+        kinds.amended(wanted, chosen, ledger),
         ledger.entries(),
         kinds.terms(ledger.paid(), ledger.paid(edits=True)),
         smallest_cohort=limits.smallest_cohort,
@@ -99,7 +99,9 @@ def brake(planned: Plan, limits: Limits) -> str:
 
 
 def find_unclaimed(plan_now: Plan, ledger: Journal, mavera: Mavera) -> dict[str, str]:
-    """Return, by key of a record to create, why a remote object may already be it. Free calls only.
+    """Return, by key of a record to send, why a remote object may already be it, or is not to be edited.
+
+    Free calls only.
 
     Each kind to be paid for is listed once. Of the threads, only the newest THREADS_TO_OPEN that changed
     since the ledger's last row are opened. Raises NotStarted if an object unknown to the ledger carries our
@@ -125,12 +127,26 @@ def find_unclaimed(plan_now: Plan, ledger: Journal, mavera: Mavera) -> dict[str,
             f"Mavera holds {strangers[0].shown_id} ({strangers[0].key}){more} with our reference, which "
             f"the ledger does not know: it is {age}. Bring the newest ledger back; else {remedy}"
         )
-    return {
+    edited = [step for step in plan_now.steps if step.sends and not step.pays]
+    if removals := [step for step in edited if step.record.removes]:
+        edited = removals  # what they free may be mapped anew: that is checked once it is free
+    return _uncertain(edited, ledger, mavera) | {
         record.key: _may_be_it(one)
         for record in paid
         for one in reversed(found[record.kind])
         if one.of.bears(one, record)
     }
+
+
+def _uncertain(edited: Sequence[Step], ledger: Journal, mavera: Mavera) -> dict[str, str]:
+    """Return, by key, why an object must not be edited now."""
+    doubts = {}
+    for step in edited:
+        try:
+            KINDS[step.record.kind].aimed(step, step.record.payload, ledger, mavera)
+        except Withheld as error:
+            doubts[step.record.key] = str(error)
+    return doubts
 
 
 def _may_be_it(one: RemoteObject) -> str:

@@ -21,7 +21,7 @@ import yaml
 
 from activate import declarations
 from activate.errors import RecordsError
-from activate.kinds import KINDS, REFERRED
+from activate.kinds import ENRICHED, KINDS, REFERRED
 from activate.kinds.focus_groups import field as study_field
 from activate.kinds.kind import Draft, Kind
 from activate.likeness import MARKER as MARKER  # finds a lost answer again
@@ -34,7 +34,7 @@ JOBS: Final = ROOT / "dbt_project" / "models" / "jobs"
 NAMES: Final = "names.toml"  # names of records in earlier versions, by kind
 TEXT_FACT_CHARACTERS: Final = 200
 LATER_COLUMNS: Final = frozenset({"withheld_reason", "mailable_count", "doubt"})
-OWN_COLUMNS: Final = frozenset({"documents"})  # columns that only some kinds' models have
+OWN_COLUMNS: Final = frozenset({"documents", "persona"})  # columns that only some kinds' models have
 
 
 class Row(NamedTuple):
@@ -52,6 +52,7 @@ class Row(NamedTuple):
     mailable_count: int | None
     doubt: str | None
     documents: str | None
+    persona: str | None
 
 
 def marker(record_key: str, fingerprint: str) -> str:
@@ -72,7 +73,8 @@ def load(settings: Settings, kinds: Sequence[str], jobs: Path = JOBS) -> list[Re
             "select table_name, column_name from information_schema.columns where table_schema = 'activation'"
         ).fetchall():
             known.setdefault(table, set()).add(column)
-        records = []
+        beside = _enriched(connection, known)
+        records: list[Record] = []
         for kind in map(KINDS.__getitem__, kinds):
             model = f"sync_mavera__{kind.name.replace('-', '_')}"
             if model not in known:
@@ -82,7 +84,24 @@ def load(settings: Settings, kinds: Sequence[str], jobs: Path = JOBS) -> list[Re
                 _record(_Files.of(row, kind, environment), settings, wall)
                 for row in _rows(connection, kind, model, known[model])
             ]
-    return records
+    return [
+        replace(
+            record,
+            references=tuple(beside.get(key, key) for key in record.references),
+            beside=beside.get(record.key, ""),
+        )
+        for record in records
+    ]
+
+
+def _enriched(connection: duckdb.DuckDBPyConnection, known: Mapping[str, set[str]]) -> dict[str, str]:
+    """Return the keys of the two records of each group that is mapped to a persona of the account's own."""
+    model = f"sync_mavera__{ENRICHED.replace('-', '_')}"
+    if model not in known:
+        return {}
+    keys = connection.execute(f"select record_key from activation.{model}").fetchall()
+    pairs = [(f"{REFERRED}/{key}", f"{ENRICHED}/{key}") for (key,) in keys]
+    return dict(pairs) | {enriched: ours for ours, enriched in pairs}
 
 
 def _rows(connection: duckdb.DuckDBPyConnection, kind: Kind, model: str, columns: set[str]) -> list[Row]:
@@ -130,6 +149,10 @@ def guard(settings: Settings) -> firewall.Firewall:
 def _record(files: "_Files", settings: Settings, wall: firewall.Firewall) -> Record:
     """Render one row; when the values under its fingerprint change, the record is sent again."""
     row, kind = files.row, files.kind
+    free = kind.terms.only_edits
+    withheld = row.withheld_reason or ""
+    if not row.template:
+        return _without_words(row, kind, withheld)
     draft = _draft(files, settings)
     declared, strange = files.declared()
     covered = kind.covered(draft, row.job)
@@ -154,7 +177,8 @@ def _record(files: "_Files", settings: Settings, wall: firewall.Firewall) -> Rec
         references=_references(row),
         references_field=kind.references_field(settings),
         documents=draft.documents,
-        objection=wall.objection(_fields(row, draft, kind))
+        objection=(withheld if free else "")
+        or wall.objection(_fields(row, draft, kind))
         or strange
         or misfit
         or _withheld(wall, kind, draft, payload),
@@ -162,10 +186,28 @@ def _record(files: "_Files", settings: Settings, wall: firewall.Firewall) -> Rec
         fact_types=declared.by_path(),
         earlier_facts=declared.earlier,
         wording=_wording(files, draft),
-        withheld=row.withheld_reason or "",
-        earlier_names=tuple(files.toml(NAMES, is_optional=True).get(kind.name, ())),
+        withheld="" if free else withheld,
+        earlier_names=tuple(files.toml(NAMES, is_optional=True).get(kind.declared_as or kind.name, ())),
         mailable_count=row.mailable_count,
         doubt=row.doubt or "",
+        target=row.persona or "",
+    )
+
+
+def _without_words(row: Row, kind: Kind, withheld: str) -> Record:
+    """Return a row of which nothing can be sent, because no job wants its group."""
+    return Record(
+        kind=kind.name,
+        record_key=row.record_key,
+        job=row.job,
+        template="",
+        name=row.name,
+        facts={},
+        person_count=row.person_count,
+        payload={},
+        fingerprint="",
+        objection=withheld,
+        target=row.persona or "",
     )
 
 
@@ -322,7 +364,9 @@ class _Files:
         """Return the declarations of this kind, and the first fact that does not follow them, if any."""
         path = declarations.file_of(self.row.template)
         with self._naming(path):
-            declared = declarations.read(self._source(path)).get(self.kind.name, declarations.Declared())
+            declared = declarations.read(self._source(path)).get(
+                self.kind.declared_as or self.kind.name, declarations.Declared()
+            )
             wrong = firewall.undeclared(self.values["facts"], declared.types, "facts")
         return declared, f"{wrong} in {shown(path)}" if wrong else ""
 

@@ -96,10 +96,19 @@ class Sender:
         """
         self.run.mavera.await_turn()
         record, kind, ledger = step.record, KINDS[step.record.kind], self.run.ledger
-        remote_id = step.entry.remote_id if step.entry and step.edits else None
+        try:
+            remote_id, body, original = kind.aimed(step, payload, ledger, self.run.mavera)
+        except Withheld as error:
+            self.run.note(Result(record.key, "held", str(error)))
+            return None
+        except MaveraError as error:
+            self._note_refusal(record.key, error)
+            return None
+        if original is not None:
+            ledger.keep_original(record, original)
         call_id = ledger.begin(
             run_id,
-            action=step.action,
+            action="remove" if record.removes else step.action,
             price=step.price,
             remote_id=remote_id,
             **announced(replace(record, payload=payload)),
@@ -107,7 +116,7 @@ class Sender:
         done: State = "created" if step.action == "create" else "updated"
         ledger.require_hold()
         try:
-            answer = self._call(kind, payload, remote_id)
+            answer = self._call(kind, body, remote_id)
         except OutcomeUnknown as error:
             self._keep(call_id, error)
             if result := self._reconciler.search_at_once(step, call_id, done, str(error)):

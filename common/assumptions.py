@@ -7,7 +7,8 @@ with marks.
 
 Some open points need no line, because both ways work: lists by cursor or by offset, times in seconds or in
 ISO 8601, an error in a successful answer, 422 as 400, 502 and 504 as an unknown outcome, credits in any of
-three fields or in none. Single personas are neither read nor deleted. The answers of focus groups are read in
+three fields or in none. Single personas are not deleted; they are read only before the account's own are
+enriched, and a persona that cannot be read by its id is left alone. The answers of focus groups are read in
 dbt_project/models/staging/mavera.
 """
 
@@ -74,6 +75,7 @@ MESSAGE_CHARACTERS: Final = 20_000  # [I] Mave's limit is not documented
 
 # --- personas ------------------------------------------------------------------------------------------
 
+PERSONA_DESCRIPTION_CHARACTERS: Final = 20_000  # [I] as of a message; no limit is documented
 WEIGHTS: Final = (1, 5)  # [I] least and most of mcda_weights; 2 to 5 were seen
 # The fields of each pipeline besides pipeline_type, type, name and description, which are always sent [I]: a
 # description is stated for north_star only. Texts are free [I]: the only values seen are SOLUTION_AWARE for

@@ -131,8 +131,8 @@ def job(
     kind: Annotated[str, typer.Argument(help="Of the Mavera objects that it sends.")],
 ) -> None:
     """Write the folder of a job that sends one kind of Mavera object."""
-    if kind not in KINDS:
-        raise ScaffoldError(f"KIND must be one of {', '.join(KINDS)}, for example KIND=personas")
+    if kind not in SHOWN:
+        raise ScaffoldError(f"KIND must be one of {', '.join(SHOWN)}, for example KIND=personas")
     folder = checked(name, "segment-members").replace("-", "_")
     if (JOBS / folder).exists():
         raise ScaffoldError(

@@ -308,10 +308,12 @@ def publish(
     studies: tuple[Row, ...] = (),
     voices: tuple[Row, ...] = (),
     generations: tuple[Row, ...] = (),
+    enriched_personas: tuple[Row, ...] = (),
 ) -> None:
     """Write the activation models into the published copy at `path`, replacing its contents."""
     models = {
         "personas": personas,
+        "enriched_personas": enriched_personas,
         "analyses": analyses,
         "focus_groups": studies,
         "brand_voices": voices,
@@ -348,7 +350,7 @@ def _write(path: Path, models: Mapping[str, tuple[Row, ...]]) -> None:
                 create or replace table activation.sync_mavera__{model} (
                     record_key varchar, job varchar, template varchar, name varchar, facts json,
                     fact_steps json, person_count bigint, reference_keys json, measured_on date,
-                    documents json
+                    documents json, persona varchar
                 )
             """)
             for row in rows:
@@ -356,19 +358,27 @@ def _write(path: Path, models: Mapping[str, tuple[Row, ...]]) -> None:
                 columns = [
                     row["record_key"],
                     job,
-                    job,
+                    row.get("template", job),
                     row["name"],
                     json.dumps(row["facts"]),
                     json.dumps(row.get("fact_steps", {})),
                     row["person_count"],
                     json.dumps(row.get("reference_keys", [])),
                     json.dumps(row.get("documents", [])),
+                    row.get("persona"),
                 ]
                 connection.execute(
                     f"insert into activation.sync_mavera__{model}"
-                    " values (?, ?, ?, ?, ?, ?, ?, ?, '2026-11-21', ?)",
+                    " values (?, ?, ?, ?, ?, ?, ?, ?, '2026-11-21', ?, ?)",
                     columns,
                 )
+        connection.execute(
+            "alter table activation.sync_mavera__enriched_personas add withheld_reason varchar"
+        )
+        for row in models["enriched_personas"]:
+            reason = [row.get("withheld_reason", ""), row["record_key"]]
+            model = "activation.sync_mavera__enriched_personas"
+            connection.execute(f"update {model} set withheld_reason = ? where record_key = ?", reason)
 
 
 def publish_origins(path: Path) -> None:

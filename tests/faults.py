@@ -31,7 +31,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from activate import drift
-from activate.kinds import KINDS, PERSONAS
+from activate.kinds import PERSONAS
 from activate.kinds.brand_voices import uploaded
 from activate.plan import Record
 from sandbox import mavera as sandbox
@@ -47,7 +47,7 @@ POLLED: Final = frozenset({"brand-voices", "focus-groups", "generations"})
 # Every possible combination: Mavera's immediate answers are never polled.
 CELLS: Final = tuple(
     (death, fault, kind)
-    for kind in KINDS
+    for kind in h.MADE
     for death in (NONE, *h.DEATHS)
     for fault in (NONE, *h.FAULTS, *h.LISTING_FAULTS)
     if death != "while polling" or kind in POLLED
@@ -87,7 +87,7 @@ class Play:
         self.lag = self.chance.uniform(1, 140) if self.fault == "list lags behind" else 0.0
         self.counts = {
             kind: self.chance.randint(2, 3) if kind == self.kind else self.chance.choice([0, 0, 1, 2])
-            for kind in KINDS
+            for kind in h.MADE
         }
         if self.counts["focus-groups"]:
             self.counts["personas"] = max(self.counts["personas"], 1)
@@ -134,7 +134,7 @@ class Play:
         self.check(by_hand)
         wanted = self.wanted()
         standing = self.account.standing()
-        wrong = {kind: self.wrong(kind, wanted, standing) for kind in KINDS if self.counts[kind]}
+        wrong = {kind: self.wrong(kind, wanted, standing) for kind in h.MADE if self.counts[kind]}
         return Case(
             *(self.seed, self.death, self.fault, self.kind, wrong),
             wanted=Counter(record.kind for record in wanted),
@@ -161,7 +161,7 @@ class Play:
         elif self.fault != NONE:
             hazards.faults[self.kind, 1] = lost
         if self.chance.random() < 0.3:
-            hazards.faults[self.chance.choice(list(KINDS)), 1] = self.chance.choice(losses)
+            hazards.faults[self.chance.choice(list(h.MADE)), 1] = self.chance.choice(losses)
         if self.chance.random() < 0.3:
             faults = self.chance.sample(range(1, 20), 5)
             hazards.faults |= {
@@ -182,7 +182,7 @@ class Play:
         yield hazards
         if self.chance.random() < 0.5:
             more = self.hazards()
-            more.faults[self.chance.choice(list(KINDS)), 1] = self.chance.choice(list(h.FAULTS))
+            more.faults[self.chance.choice(list(h.MADE)), 1] = self.chance.choice(list(h.FAULTS))
             if self.chance.random() < 0.6:
                 more.death = (self.chance.choice(h.DEATHS), "", self.chance.randint(1, 4))
             yield more
@@ -302,7 +302,7 @@ def warm_up() -> None:
             account.warm_up(
                 [
                     h.record(k, n, generation, personas_behind=behind if k == "focus-groups" else [])
-                    for k in KINDS
+                    for k in h.MADE
                     for n in (0, 1)
                 ]
             )
@@ -432,7 +432,7 @@ def show(
     sums = Table(box=None, pad_edge=False)
     for name in ("", "cases", "records", "too many", "credits", "lost", "doubled"):
         sums.add_column(name, justify="right" if name else "left")
-    for kind in KINDS:
+    for kind in h.MADE:
         met = [case for case in cases if kind in case.wrong]
         wrong = sum_of(case.wrong[kind] for case in met)
         sums.add_row(kind, *(f"{n:,}" for n in (len(met), sum(case.wanted[kind] for case in met), *wrong)))

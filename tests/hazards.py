@@ -34,7 +34,7 @@ from starlette.types import Message
 
 from activate import engine, planning
 from activate.errors import LedgerError, MaveraError, NotStarted
-from activate.kinds import KINDS
+from activate.kinds import KINDS, enriched_personas
 from activate.kinds.kind import Draft
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
@@ -72,6 +72,9 @@ OBJECTS: Final = {
     "focus-groups": "focus group",
     "generations": "generation",
 }
+# Kinds of which new objects are made; the account's own personas are only edited.
+MADE: Final = {name: kind for name, kind in KINDS.items() if not kind.terms.only_edits}
+EDITED: Final = "enriched-personas"
 LISTS: Final = frozenset({"/personas", "/brand-voices", "/mave/threads", "/focus-groups", "/generations"})
 
 
@@ -165,6 +168,10 @@ class Hazards:
         self.places: Counter[str] = Counter()
         self.met: Callable[[str], object] = lambda _: None
 
+    def are_for(self, kind: str) -> bool:
+        """Whether any hazard names this kind."""
+        return (self.death or ("", "", 0))[1] == kind or any(of == kind for of, _ in self.faults)
+
     def fault(self, kind: str) -> Fault | None:
         self.calls[kind] += 1
         name = self.faults.get((kind, self.calls[kind]), "")
@@ -212,6 +219,8 @@ class Wire(BaseAdapter):
         self.catch_up()
         path = urlsplit(str(request.url)).path.removeprefix("/api/v1")
         kind = PAID.get(path, "") if request.method == "POST" else ""
+        if request.method == "PATCH" and self._hazards.are_for(EDITED):
+            kind = EDITED
         if request.method == "GET":
             self._hazards.pass_by("while polling" if self._is_poll(path) else "while looking up")
             fault = self._hazards.fault(LOOKS)
@@ -247,7 +256,12 @@ class Wire(BaseAdapter):
         fault = self._hazards.fault(kind)
         if fault and fault.answer == "late":
             due = self._clock() + self._hazards.late_seconds
-            late = {"due": due, "path": urlsplit(str(request.url)).path, "body": request.body.decode()}  # type: ignore[union-attr]
+            late = {
+                "due": due,
+                "path": urlsplit(str(request.url)).path,
+                "body": request.body.decode(),
+                "method": request.method,
+            }  # type: ignore[union-attr]
             with self._late.open("a", encoding="utf-8") as queue:
                 queue.write(json.dumps(late) + "\n")
         status, headers, content = self._serve(request) if fault is None or fault.works else (0, {}, b"")
@@ -265,7 +279,9 @@ class Wire(BaseAdapter):
                 return _response(request, status, headers, content[: len(content) // 2])
             case Fault(answer=str(manner)):
                 path = urlsplit(str(request.url)).path.removeprefix("/api/v1")
-                return _response(request, status, headers, shown({manner}, "POST", path, content))
+                return _response(
+                    request, status, headers, shown({manner}, str(request.method), path, content)
+                )
         return self._refused(request, fault)
 
     def _refused(self, request: requests.PreparedRequest, fault: Fault) -> requests.Response:
@@ -282,7 +298,7 @@ class Wire(BaseAdapter):
         due = [work for work in waiting if work["due"] <= self._clock()]
         for work in due:
             self._mavera.now = lambda at=work["due"]: datetime.fromtimestamp(at, UTC)
-            self._call("POST", work["path"], "", {}, work["body"].encode())
+            self._call(work["method"], work["path"], "", {}, work["body"].encode())
         self._mavera.now = self._clock.now
         if due:
             left = [json.dumps(work) + "\n" for work in waiting if work not in due]
@@ -557,7 +573,9 @@ WORKSPACE: Final = WORKSPACES[0].workspace_id
 SETTINGS: Final = Settings(_env_file=None, mavera_workspace_id=WORKSPACE)
 
 
-def record(kind: str, number: int, generation: int = 1, *, personas_behind: Sequence[str] = ()) -> Record:
+def record(
+    kind: str, number: int, generation: int = 1, *, personas_behind: Sequence[str] = (), target: str = ""
+) -> Record:
     """Return a record as requested by the activation models, with facts that depend on `generation`."""
     record_key, name = f"faults:{kind}_{number}", f"Record {number} of {kind}"
     facts: dict[str, Any] = {"generation": generation, "person_count": 1_000 * generation}
@@ -573,6 +591,8 @@ def record(kind: str, number: int, generation: int = 1, *, personas_behind: Sequ
         given = {"topic": f"Kettles, {generation}", "target_audience": "Cooks", "key_points": "Water"}
         form = {"app": app, "title": name, "input": given}
     text, mark = f"What is known of {1_000 * generation:,} people.", marker(record_key, fingerprint)
+    if kind == EDITED:
+        text = f"Some people.\n\n{enriched_personas.HEADING} {text}"
     draft = Draft(name, facts, text, form, {}, documents, len(personas_behind), mark)
 
     payload = KINDS[kind].payload(draft, SETTINGS)
@@ -589,6 +609,7 @@ def record(kind: str, number: int, generation: int = 1, *, personas_behind: Sequ
         references=tuple(personas_behind),
         references_field=KINDS[kind].references_field(SETTINGS) if personas_behind else "",
         documents=documents,
+        target=target,
     )
 
 

@@ -60,7 +60,7 @@ def unclaimed_in_mavera(
     settings: environment.Settings, planned: Plan, ledger: Ledger
 ) -> tuple[dict[str, str], str]:
     """Return the records that may be in Mavera already, and why the check failed; empty if no step pays."""
-    if not any(step.pays for step in planned.steps):
+    if not any(step.pays or step.record.target for step in planned.steps if step.sends):
         return {}, ""
     if settings.mavera_api_key is None:
         return {}, "MAVERA_API_KEY is not set: Mavera was not checked for existing objects"

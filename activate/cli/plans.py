@@ -117,7 +117,7 @@ def notes(step: Step) -> Iterator[str]:
         price = documented.create if step.action == "create" else documented.update
         told = f"documented: {price}" if price.is_documented else "none is documented"
         yield f"price learned from Mavera's answers; {told}"
-    if step.action != "update":
+    if step.action != "update" or not step.entry:
         return
     if step.is_reworded and not step.reason:
         yield "new wording, the same facts"

@@ -42,6 +42,10 @@ def unwanted_lines(last: Call, entry: Entry | None) -> list[str]:
     """Describe a record that no row asks for, from its last accepted call in the ledger."""
     at_large = {"unknown": "whether Mavera has it is not known", "waiting": "Mavera is at work on it"}
     settled = "kept in Mavera" if entry and entry.remote_id else "Mavera has nothing of it"
+    if KINDS[last.kind].terms.only_edits:
+        settled = (
+            "its paragraph is to be removed" if entry and entry.remote_id else "its paragraph was removed"
+        )
     how = at_large.get(entry.state, settled) if entry else settled
     return [
         named("unwanted", f"no row asks for it any more; {how}"),
@@ -55,6 +59,8 @@ def after_unwanted(key: str, entry: Entry | None) -> str:
         return "make activate looks it up"
     if entry and entry.state == "waiting":
         return "make activate asks how it ended"
+    if entry and entry.remote_id and KINDS[key.partition("/")[0]].terms.only_edits:
+        return "make activate removes its paragraph"
     if entry and entry.remote_id:
         return (
             f"nothing: it costs no more, and a row that asks for it again goes on with it. Or delete "

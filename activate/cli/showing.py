@@ -8,7 +8,9 @@ import typer
 from activate import origins, planning, records
 from activate.cli import arguments, screen, shapes
 from activate.cli.arguments import AsJson, RecordKey
+from activate.errors import UsageError
 from activate.kinds import KINDS
+from activate.ledger.journal import Journal
 from activate.ledger.rows import BY_HAND
 from common import runs
 from common import settings as environment
@@ -43,7 +45,8 @@ def status(as_json: AsJson = False) -> None:
     else:
         typer.echo(f"last sent     nothing yet; {budget}")
     for kind, counts in standing.items():
-        typer.echo(screen.standing_line(kind, counts, since.get(kind), ledger.now()))
+        if any(counts.values()) or not KINDS[kind].terms.only_edits:
+            typer.echo(screen.standing_line(kind, counts, since.get(kind), ledger.now()))
     for line in screen.withheld_lines(planned.of("hold")):
         typer.echo(line)
     for key in planned.unwanted:
@@ -58,12 +61,19 @@ def explain(
     key: RecordKey,
     payload: Annotated[bool, typer.Option("--payload", help="Show the whole text that was sent.")] = False,
     answer: Annotated[bool, typer.Option("--answer", help="Show Mavera's whole answer.")] = False,
+    original: Annotated[
+        bool,
+        typer.Option("--original", help="Show only your own persona's text from before anything was added."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Trace one record: its facts, the marts and rows behind them, its words, its requests and their cost."""
     settings = environment.load()
-    record = arguments.wanted_record(settings, key)
     ledger = arguments.ledger_of(settings)
+    if original:
+        _show_original(key, ledger)
+        return
+    record = arguments.wanted_record(settings, key)
     calls, entry = ledger.calls(), ledger.entries().get(key)
     own = [call for call in calls if call.key == key]
     if record is None and not own:
@@ -97,3 +107,10 @@ def explain(
         typer.echo(screen.named("used by", ", ".join(sorted(users))))
     if not record:
         typer.echo(screen.named("to do", screen.after_unwanted(key, entry)))
+
+
+def _show_original(key: str, ledger: Journal) -> None:
+    kept = ledger.original(key)
+    if kept is None:
+        raise UsageError(f"the ledger keeps no text for {key}: nothing was added to a persona of your own")
+    typer.echo(kept["description"])

@@ -1,17 +1,20 @@
 """The kinds of Mavera objects, one file each. To add a kind, add its file and a line here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from typing import Final
 
 from activate.kinds.analyses import Analyses
 from activate.kinds.brand_voices import BrandVoices
+from activate.kinds.enriched_personas import EnrichedPersonas
 from activate.kinds.focus_groups import FocusGroups
 from activate.kinds.generations import Generations
 from activate.kinds.kind import Kind
 from activate.kinds.personas import Personas
-from activate.plan import Terms
+from activate.ledger.journal import Journal
+from activate.plan import Record, Terms
 
 PERSONAS: Final = Personas()
+ENRICHED_PERSONAS: Final = EnrichedPersonas()
 BRAND_VOICES: Final = BrandVoices()
 ANALYSES: Final = Analyses()
 FOCUS_GROUPS: Final = FocusGroups()
@@ -19,9 +22,16 @@ GENERATIONS: Final = Generations()
 
 # By name, in the order of sending.
 KINDS: Final[Mapping[str, Kind]] = {
-    kind.name: kind for kind in (PERSONAS, BRAND_VOICES, ANALYSES, FOCUS_GROUPS, GENERATIONS)
+    kind.name: kind
+    for kind in (PERSONAS, ENRICHED_PERSONAS, BRAND_VOICES, ANALYSES, FOCUS_GROUPS, GENERATIONS)
 }
 REFERRED: Final = PERSONAS.name  # the kind that reference_keys refers to
+ENRICHED: Final = ENRICHED_PERSONAS.name  # the kind that is referred to instead, where a group has a row
+
+
+def amended(wanted: Sequence[Record], chosen: Container[str], ledger: Journal) -> Sequence[Record]:
+    """Return the wanted records, and what is to be removed because no row asks for it any more."""
+    return ENRICHED_PERSONAS.amended(wanted, ledger) if ENRICHED in chosen else wanted
 
 
 def terms(

@@ -71,6 +71,17 @@ class Part(NamedTuple):
     format: Literal["text", "task", "markdown", "fields"]
 
 
+class Aim(NamedTuple):
+    """The object that a request edits (None to create one), and the body for `update` or `create`.
+
+    `original` is what the ledger must keep first: an object of the account's own before anything is added.
+    """
+
+    remote_id: str | None
+    body: Mapping[str, Any]
+    original: Mapping[str, Any] | None = None
+
+
 class Found(NamedTuple):
     """The result of a search for an unresolved call: its answer, a doubt about it, or neither."""
 
@@ -106,6 +117,7 @@ class Kind(ABC):
     results_field: str = ""  # the field with the results, if Mavera needs time for them
     is_listed_whole: bool = True  # False if a list shows threads, which must be opened
     has_own: bool = False  # accounts have objects of their own, which are counted but not touched
+    declared_as: str = ""  # the kind whose facts and names it has, if not its own
     waits: Waits | None = None
     remedies: Remedies
     aside: str = ""  # shown in a plan beside the people; {count}: the number of records it refers to
@@ -140,6 +152,13 @@ class Kind(ABC):
         yield from ()
 
     # Sending
+
+    def aimed(self, step: Step, payload: Mapping[str, Any], ledger: Journal, mavera: Mavera) -> Aim:
+        """Return what a step sends to which object, by requests that are free.
+
+        Called again before each request. Raises Withheld if it must not be sent after all.
+        """
+        return Aim(step.entry.remote_id if step.entry and step.edits else None, payload)
 
     def unfit(self, payload: Mapping[str, Any], mavera: Mavera) -> str:
         """Ask Mavera, for free, why it could not make this; return an empty string if it can."""

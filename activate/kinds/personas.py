@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from activate.answers import Answer
-from activate.kinds.kind import WORKSPACE, Draft, Kind, Part, RemoteObject
+from activate.kinds.kind import WORKSPACE, Draft, Kind, Part, Remedies, RemoteObject
 from activate.mavera import Mavera
 from activate.plan import Price, Terms
 from common import assumptions
@@ -105,7 +105,7 @@ class Personas(Kind):
     choice_file = CHOICE
     name_field = "name"
     reference_field = "description"
-    echo = ("name", "description")
+    echo: tuple[str, ...] = ("name", "description")
     has_paragraphs = True
     covers_words = True
     has_own = True
@@ -116,7 +116,7 @@ class Personas(Kind):
         Part("What was sent", "description", "text"),
         Part("The persona as Mavera made it", "profile", "fields"),
     )
-    remedies = (
+    remedies: Remedies = (
         (("psychographic",), "Take [psychographic] out of the job's persona.toml"),
         WORKSPACE,
         (("",), SHAPE),

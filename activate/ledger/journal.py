@@ -26,6 +26,7 @@ from activate.ledger.rows import (
     Ending,
     Run,
     State,
+    announced,
     as_json,
     as_object,
     begin_row,
@@ -33,7 +34,7 @@ from activate.ledger.rows import (
     ended,
     journal,
 )
-from activate.plan import FREE, Entry, Price, SentFacts
+from activate.plan import FREE, Entry, Price, Record, SentFacts
 
 
 class Journal:
@@ -98,6 +99,16 @@ class Journal:
     def accepted(self) -> dict[str, Call]:
         """Return, by record key, the last call that Mavera accepted."""
         return _accepted(self.calls())
+
+    def original(self, key: str) -> dict[str, Any] | None:
+        """Return an object of the account's own as it was before a record added to it; None if none did."""
+        kind, _, record_key = key.partition("/")
+        kept = sa.select(journal.c.answer).where(
+            journal.c.event == "original", journal.c.kind == kind, journal.c.record_key == record_key
+        )
+        with self._engine.connect() as connection:
+            text = connection.execute(kept.order_by(journal.c.entry_id.desc()).limit(1)).scalar()
+        return None if text is None else as_object(text)
 
     def unknown(self) -> list[Call]:
         """Return the unresolved calls: Mavera may have done and charged them, or not."""
@@ -286,6 +297,12 @@ class Ledger(Journal):
             error=reason,
         )
 
+    def keep_original(self, record: Record, shown: Mapping[str, Any]) -> None:
+        """Keep an object of the account's own as Mavera shows it, before a request adds to it."""
+        call_id = uuid.uuid4().hex
+        of_record = {name: value for name, value in announced(record).items() if name in OF_RECORD}
+        self._write(call_id=call_id, run_id=call_id, event="original", answer=as_json(shown), **of_record)
+
     def require_hold(self) -> None:
         """Raise LedgerError if this process may no longer write and therefore must not send."""
         self._write()
@@ -310,7 +327,7 @@ def _accepted(calls: Iterable[Call]) -> dict[str, Call]:
     for call in calls:
         if call.closed_by == "forget":
             accepted.pop(call.key, None)
-        elif call.state == "done":
+        elif call.state == "done" and call.action != "remove":
             accepted[call.key] = call
     return accepted
 
@@ -329,6 +346,8 @@ def _after(before: Entry, call: Call) -> Entry:
         return replace(
             entry, state="drifted", fingerprint=None, remote_id=call.remote_id, thread_id=call.thread_id
         )
+    if call.action == "remove" and call.state == "done":
+        return replace(entry, fingerprint=None, remote_id=None, thread_id=None, unconfirmed_edits=())
     if call.action == "give up":
         return replace(entry, state="gone", remote_id=None, thread_id=None)
     if call.state == "done":
@@ -346,6 +365,7 @@ def _after(before: Entry, call: Call) -> Entry:
             entry,
             state="failed",
             fingerprint=None,
+            remote_id=before.remote_id or call.remote_id,
             error=call.error or "no answer",
             unconfirmed_edits=(*before.unconfirmed_edits, *lost),
         )

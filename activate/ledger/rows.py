@@ -30,7 +30,8 @@ journal = sa.Table(
     # Joins a begin row with its end rows, of which the last counts.
     sa.Column("call_id", sa.Text, nullable=False, index=True),
     # begin, end; note: the start of a run, with its number of steps in payload; takeover: the former owner is
-    # in error; decision: a person's decision about an object that drifted, without a call.
+    # in error; decision: a person's decision about an object that drifted, without a call; original: what an
+    # object of the account's own said before we added to it, in answer.
     sa.Column("event", sa.Text, nullable=False),
     # ISO 8601 in UTC, by the real clock even if RUN_AT is set: money is spent in real time.
     sa.Column("written_at", sa.Text, nullable=False),
@@ -39,8 +40,8 @@ journal = sa.Table(
     sa.Column("kind", sa.Text),
     sa.Column("record_key", sa.Text),
     sa.Column("job", sa.Text),
-    # create, update, adopt; of a later end row: poll, look up, adopt, forget, charged; of a
-    # decision: one of Decision.
+    # create, update, adopt; remove: our part of an own object; of a later end row: poll, look up,
+    # adopt, forget, charged; of a decision: one of Decision.
     sa.Column("action", sa.Text),
     sa.Column("fingerprint", sa.Text),
     sa.Column("facts", sa.Text),
@@ -203,7 +204,7 @@ def begun(row: Any) -> Call:
         credits_high=row.credits_high,
         remote_id=row.remote_id,
         # Only a call that edits in place is announced with its object's id.
-        is_edit=row.action == "update" and row.remote_id is not None,
+        is_edit=row.action in {"update", "remove"} and row.remote_id is not None,
     )
 
 

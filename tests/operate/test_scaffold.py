@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import pytest
 
-from activate.kinds import KINDS
 from common import settings
 from operate import scaffold
 from tests.small import take_parsed
@@ -53,7 +52,7 @@ def scaffolded(tmp_path_factory: pytest.TempPathFactory) -> Scaffolded:
         return ran.stdout.splitlines()
 
     return Scaffolded(
-        clone, [written("job", f"new-{kind}", kind) for kind in KINDS], written("vendor", "acme")
+        clone, [written("job", f"new-{kind}", kind) for kind in scaffold.SHOWN], written("vendor", "acme")
     )
 
 
@@ -82,7 +81,7 @@ def test_what_a_new_job_of_each_kind_leaves_to_do_is_marked(scaffolded: Scaffold
         for line in files[:4]:
             assert "TODO" in (scaffolded.clone / line).read_text(encoding="utf-8"), line
     config = (scaffolded.clone / "dbt_project" / "dbt_project.yml").read_text(encoding="utf-8")
-    assert config.count("{enabled: false, sends: [") == len(KINDS) == len(scaffolded.jobs)
+    assert config.count("{enabled: false, sends: [") == len(scaffold.SHOWN) == len(scaffolded.jobs)
 
 
 @pytest.mark.parametrize(

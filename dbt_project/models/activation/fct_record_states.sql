@@ -1,6 +1,6 @@
 with wanted as (
 
-    {% for kind in ['personas', 'brand_voices', 'analyses', 'focus_groups', 'generations'] -%}
+    {% for kind in ['personas', 'enriched_personas', 'brand_voices', 'analyses', 'focus_groups', 'generations'] -%}
     select
         '{{ kind | replace('_', '-') }}' as kind,
         record_key,
@@ -37,4 +37,7 @@ select
     called.last_called_at
 from wanted
 full join called on wanted.kind = called.kind and wanted.record_key = called.record_key
-where wanted.record_key is not null or called.has_stood or called.state <> 'failed'
+where
+    wanted.record_key is not null
+    -- A persona of the account's own is never unwanted: only its paragraph is removed.
+    or (called.kind <> 'enriched-personas' and (called.has_stood or called.state <> 'failed'))

@@ -23,6 +23,14 @@ personas as (
 
     select distinct persona_id, record_key from {{ ref('dim_personas') }}
 
+    union all
+
+    -- The account's own personas answer for the group that each is mapped to.
+    select remote_id as persona_id, max_by(record_key, begun_at) as record_key
+    from {{ ref('int_mavera_calls') }}
+    where kind = 'enriched-personas' and state = 'done'
+    group by remote_id
+
 )
 
 select
