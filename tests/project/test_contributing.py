@@ -18,7 +18,8 @@ import pytest
 
 from activate import records
 from common import settings
-from tests.small import SMALL, create_raw
+from tests.commands import MODELS_ALONE
+from tests.small import SMALL, create_raw, take_parsed
 
 TEXT = (settings.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 STEP = re.compile(
@@ -132,6 +133,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory, surveys: str) -> Path:
     shutil.copytree(settings.ROOT / "docs", project / "docs")
     for file in (".env.example", "Makefile", "README.md", "pyproject.toml", "requirements.lock"):
         shutil.copy(settings.ROOT / file, project)
+    take_parsed(project / "dbt_project")
     for step in steps():
         step.follow(project)
     config = project / "dbt_project" / "dbt_project.yml"
@@ -146,11 +148,11 @@ def clone(tmp_path_factory: pytest.TempPathFactory, surveys: str) -> Path:
         connection.execute(SMALL)
     loaded = json.loads(run(project, surveys, "ingest", "surveys", "--json"))
     assert loaded["totals"]["rows_new"] == 3
-    run(project, surveys, "transform", "--full")
+    run(project, surveys, "transform", "--full", **MODELS_ALONE)
     return project
 
 
-def run(project: Path, url: str, *arguments: str, code: int = 0) -> str:
+def run(project: Path, url: str, *arguments: str, code: int = 0, **extra: str) -> str:
     ran = subprocess.run(
         [sys.executable, "-m", *arguments],
         cwd=project,
@@ -163,6 +165,7 @@ def run(project: Path, url: str, *arguments: str, code: int = 0) -> str:
             "MAVERA_WORKSPACE_ID": "ws_mine",
             "SURVEYS_API_KEY": "survey-key",
             "SURVEYS_BASE_URL": url,
+            **extra,
         },
         capture_output=True,
         text=True,
@@ -180,8 +183,11 @@ def test_job_measure_and_vendor_are_added_by_the_steps_alone(clone: Path, survey
         halves = connection.execute(
             "select viewer_count, half_watched_count from marts.fct_media_half_watched where media_id = 'm1'"
         ).fetchone()
-    unit_tests = ("dbt.cli.main", "test", "-s", "fct_media_half_watched", "segment_members__*,test_type:unit")
-    run(clone, surveys, *unit_tests, "--project-dir", "dbt_project", "--profiles-dir", "dbt_project")
+    new = ("stg_surveys__people", "fct_media_half_watched", "segment_members__*", "sync_mavera__personas")
+    where = ("--project-dir", "../dbt_project", "--profiles-dir", "../dbt_project")
+    # As `transform` names the warehouse: for another path dbt would parse everything again.
+    path = {"WAREHOUSE_PATH": "warehouse.duckdb", "PYTHONPATH": str(clone)}
+    run(clone / "data", surveys, "dbt.cli.main", "test", "-s", *new, *where, **path)
     assert answered == (6,)
     assert halves == (4, 2)
 
