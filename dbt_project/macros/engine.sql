@@ -199,6 +199,20 @@
 {%- endmacro %}
 
 
+{# The part of a text that a group of a regular expression matches; '' if the expression matches nothing. #}
+{% macro matched(column, pattern, group=1) -%}
+    {{ return(adapter.dispatch('matched')(column, pattern, group)) }}
+{%- endmacro %}
+
+{% macro default__matched(column, pattern, group) -%}
+    regexp_extract({{ column }}, '{{ pattern | replace("'", "''") }}', {{ group }})
+{%- endmacro %}
+
+{% macro spark__matched(column, pattern, group) -%}
+    regexp_extract({{ column }}, '{{ pattern | replace("\\", "\\\\") | replace("'", "\\'") }}', {{ group }})
+{%- endmacro %}
+
+
 {# An aggregate: texts in the order of `place`, separated by a blank. #}
 {% macro text_in_order(text, place) -%}
     {{ return(adapter.dispatch('text_in_order')(text, place)) }}

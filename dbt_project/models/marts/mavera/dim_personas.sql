@@ -5,6 +5,7 @@ with sent as (
         {{ json_text('payload', 'name') }} as persona_name,
         {{ json_text('payload', 'description') }} as description,
         -- Mavera's answer counts: an update cannot change how a persona was made.
+        {{ json_text('answer', 'details') }} as profile,
         coalesce({{ json_text('answer', 'pipeline_type') }}, {{ json_text('payload', 'pipeline_type') }}) as pipeline_type,
         row_number() over (partition by record_key order by begun_at, call_id) as version_number,
         lead(begun_at) over (partition by record_key order by begun_at, call_id) as replaced_at
@@ -41,6 +42,7 @@ select
         when listed.description <> sent.description then 'changed_by_hand'
         else 'live'
     end as standing,
+    sent.profile,
     sent.facts,
     sent.version_number,
     sent.credits,
