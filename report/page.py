@@ -12,9 +12,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from common import settings as environment
 from common import warehouse
 from privacy import outside
-from report import drawing, first_screen
+from report import answers, drawing, first_screen
 from report.figures import Drawing, Feeds, Figure, Rows
-from report.sections import SECTIONS
+from report.sections import FIGURES, SECTIONS
+from report.sections.answers import SECTION as ANSWERS
 
 PAGE = environment.ROOT / "build" / "report.html"
 MOST_ROWS = 200  # of a table
@@ -55,13 +56,16 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str) -> Rows:
             " Run make transform, then repeat this command"
         ) from None
     names = [column[0] for column in found.description]
-    return [dict(zip(names, map(_number, row), strict=True)) for row in found.fetchall()]
+    return [dict(zip(names, map(_value, names, row), strict=True)) for row in found.fetchall()]
 
 
-def _number(value: Any) -> Any:
-    """Return decimals as floats, which charts need, and text without invisible characters."""
+def _value(name: str, value: Any) -> Any:
+    """Return decimals as floats, which charts need, and text without invisible characters.
+
+    Markdown keeps its lines.
+    """
     if isinstance(value, str):
-        return outside.printable(value)
+        return outside.paragraphs(value) if name.endswith("_markdown") else outside.printable(value)
     return float(value) if isinstance(value, Decimal) else value
 
 
@@ -70,13 +74,15 @@ def draw(copy: Path, budget: int, now: datetime) -> Page:
     with warehouse.read_copy(copy) as connection:
         connection.execute("set variable credit_budget = ?", [budget])
         sections = _sections(connection)
-        shown = {
+        shown: dict[str, Any] = {
             "tiles": first_screen.tiles(rows(connection, "select * from marts.rpt_headlines"), budget),
             "steps": rows(
                 connection,
                 "select * from activation.rpt_next_steps order by urgency, affected_count desc, step",
             ),
         }
+        answered = {name: rows(connection, query) for name, query in ANSWERS.queries().items()}
+        shown["answers"] = answers.cards(answered, {figure.job: figure.name for figure in FIGURES[::-1]})
         worlds = rows(
             connection, "select distinct vendor, world from marts.fct_source_freshness order by vendor"
         )
@@ -89,6 +95,7 @@ def draw(copy: Path, budget: int, now: datetime) -> Page:
     loaded = data["measured_at"]
     text = page.get_template("page.html.j2").render(
         **shown,
+        verdicts=answers.VERDICTS,
         sections=sections,
         sandboxes=[row["vendor"] for row in worlds if row["world"] == "sandbox"],
         vendors=list(dict.fromkeys(row["vendor"] for row in worlds)),

@@ -2,7 +2,7 @@
 
 {# A text without our reference at its end. #}
 {% macro without_reference(column) -%}
-    {{ trimmed_by('regexp_replace(' ~ column ~ ", '[|\s]*Ref: [^ ]+ [0-9a-f]{12}\s*$', '')") }}
+    {{ trimmed_by('regexp_replace(' ~ column ~ ", '[| \n]*Ref: [^ ]+ [0-9a-f]{12}[ \n]*$', '')") }}
 {%- endmacro %}
 
 {% macro trimmed_by(sql) -%}
@@ -19,7 +19,7 @@
 {%- endmacro %}
 
 {# What an answer in Markdown recommends first: the first line below a heading of recommendations, else the words behind a label such
-   as "First step:", else the first item of a list, else the first line; without marks of lists and emphasis. #}
+   as "First step:", else the first item of a list, else the first line; without marks of lists and emphasis, and without its period. #}
 {% macro first_recommendation(column) -%}
     {%- set headed = '(?i)(?:^|\n)(?:#{1,6} |[*][*])[^\n]*(?:recommend|what to do|next step|first step|do first|first edit)[^\n]*\n\s*([^\n]+)' -%}
     {%- set labeled = '(?i)(?:^|\n)[\s>*#-]*(?:first step|do first|first edit|recommendation)[*]*:[*]*\s*([^\n]+)' -%}
@@ -29,7 +29,7 @@
     {%- for pattern in [labeled, headed, listed, line] -%}
         {%- do found.append("nullif(" ~ matched(column, pattern) ~ ", '')") -%}
     {%- endfor -%}
-    {{ trimmed_by("replace(" ~ unmarked('coalesce(' ~ found | join(', ') ~ ')') ~ ", '**', '')") }}
+    {{ trimmed_by("regexp_replace(replace(" ~ unmarked('coalesce(' ~ found | join(', ') ~ ')') ~ ", '**', ''), '[. \n]+$', '')") }}
 {%- endmacro %}
 
 {# A line without its mark of a list or heading. #}

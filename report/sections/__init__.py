@@ -7,13 +7,14 @@ the feeds in `dbt_project/models/marts/report`, and `drawing` places marks and l
 from typing import Final
 
 from report.figures import Figure, Section
-from report.sections import campaigns, customers, email, mavera, operations, video
+from report.sections import answers, campaigns, customers, email, mavera, operations, video
 
 SECTIONS: Final[tuple[Section, ...]] = (
     email.SECTION,
     video.SECTION,
     customers.SECTION,
     campaigns.SECTION,
+    answers.SECTION,
     mavera.SECTION,
     operations.SECTION,
 )

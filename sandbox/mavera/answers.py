@@ -70,6 +70,10 @@ COMPLEXITIES: Final = (
 )
 
 ADVICE: Final = (
+    (
+        r"lost_share|retention",
+        "Cut or move what is shown at this moment, and announce what comes next.",
+    ),
     (r"mobile|phone|tablet", "Lead with one idea a screen and a single large button."),
     (r"desktop|webmail", "Give the full argument in one mail and let the links carry the next step."),
     (r"churn|lapse|risk", "Win back before selling: one reason to return, no discount in the first message."),
@@ -109,7 +113,13 @@ def priced(message: str) -> tuple[str, int]:
 
 
 def advice(message: str) -> str:
-    """Return Mave's answer: each line of the message with a figure, then a recommendation for each."""
+    """Return Mave's answer: the figures of the message, then a recommendation for each.
+
+    Figures are those of its JSON block; without one, each of its lines with a digit.
+    """
+    block = re.search(r"```json\n(.*?)\n```", message, re.DOTALL)
+    if block:
+        return _advice_on_data(json.loads(block[1]))
     facts = [line.strip(" -*#\t") for line in message.splitlines() if re.search(r"\d", line)]
     recommendations = [f"- {re.split('[:,;.]', fact, maxsplit=1)[0]}: {advice_on(fact)}" for fact in facts]
     return "\n".join(
@@ -123,16 +133,73 @@ def advice(message: str) -> str:
     )
 
 
+def _advice_on_data(data: Row) -> str:
+    figures = [(name, value) for name, value in data.items() if not isinstance(value, list)]
+    subjects = [
+        (_subject(name, one), advice_on(f"{name} {one}"), one)
+        for name, value in data.items()
+        for one in (value if isinstance(value, list) else [])[:3]
+        if isinstance(one, dict)
+    ]
+    first, step, _ = subjects[0] if subjects else ("everybody", OTHER_ADVICE, {})
+    return "\n".join(
+        [
+            f"**First step:** for {first}: {step}",
+            "",
+            "## What the figures say",
+            "",
+            "| Figure | Value |",
+            "|---|---|",
+            *(f"| {_spelled(name)} | {value} |" for name, value in figures),
+            "",
+            "## What to do",
+            "",
+            *(
+                f"{place}. **{subject}**: {words} This rests on {_numbers(one)}."
+                for place, (subject, words, one) in enumerate(subjects, start=1)
+            ),
+            "",
+            "It was wrong if nothing has changed after two weeks. This is the sandbox's advice.",
+        ]
+    )
+
+
+def _subject(name: str, one: Row) -> str:
+    if {"from_seconds", "to_seconds"} <= one.keys():
+        return f"seconds {one['from_seconds']:.0f} to {one['to_seconds']:.0f}"
+    return " and ".join(_spelled(value) for value in one.values() if isinstance(value, str)) or _spelled(name)
+
+
+def _numbers(one: Row) -> str:
+    numbers = [f"{_spelled(name)} {value}" for name, value in one.items() if isinstance(value, int | float)]
+    return ", ".join(numbers[:2]) or "no figure"
+
+
+def _spelled(name: str) -> str:
+    return name.replace("_", " ")
+
+
 def advice_on(fact: str) -> str:
     return next((words for about, words in ADVICE if re.search(about, fact, re.IGNORECASE)), OTHER_ADVICE)
 
 
 def written(app: App, inputs: Row, persona: Row | None, voice: Row | None) -> str:
-    """Return a text on an app's inputs: a line and advice for each, with the author and audience."""
+    """Return a text on an app's inputs, with the author and audience."""
     given = {name: str(inputs[name]) for name in app.inputs if inputs.get(name)}
-    lines = [f"# {given.get('topic', app.name)}", ""]
-    lines += [f"- {name.replace('_', ' ')}: {value}" for name, value in given.items()]
-    lines += ["", advice_on(" ".join(given.values()))]
+    topic, advice_given = given.get("topic", app.name), advice_on(" ".join(given.values()))
+    if app.category == "Email":
+        about = (re.findall(r'"([^"]+)"', topic) or [topic])[0][:60]
+        lines = [
+            f"**Subject:** {about}: worth a minute",
+            f"**Preview:** One next step, {given.get('tone', 'in plain words')}.",
+            "Hello,",
+            f"{advice_given} This text is for: {given.get('target_audience', 'everybody')}",
+            "**Take the next step** (one button)",
+        ]
+        lines = ["\n\n".join(lines), ""]
+    else:
+        lines = [f"# {topic}", "", *(f"- {name.replace('_', ' ')}: {value}" for name, value in given.items())]
+        lines += ["", advice_given]
     lines += [f"Written for {persona['name']}."] if persona else []
     lines += [f"In the voice of {voice['label']}."] if voice else []
     return "\n".join(lines)

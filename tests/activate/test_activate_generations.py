@@ -126,7 +126,7 @@ def test_a_text_is_written_once_from_what_it_was_given(desk: Desk) -> None:
     outcome = desk.apply(activation.FOLLOW_UP)
     assert outcome.counts() == {"created": 1}
     assert 10 <= outcome.credits <= 30
-    assert '- topic: What comes after "Product tour"' in desk.text()
+    assert "**Subject:** Product tour:" in desk.text()
     assert desk.sent()["title"].startswith("After Product tour | Ref: viewer-follow-ups:m1/comparing ")
     requests = len(desk.sandbox.journal)
     assert desk.apply(activation.FOLLOW_UP).counts() == {"unchanged": 1}

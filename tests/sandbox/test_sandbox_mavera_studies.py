@@ -200,7 +200,10 @@ def test_a_text_is_written_from_its_inputs_and_paid_for_by_their_length(sandbox:
     text = created.json()
     assert (created.status_code, text["title"], text["content_type"]) == (201, "A mail", "markdown")
     assert text["app"] == {"id": "email-writer", "name": "E-mail", "category": "Email"}
-    assert "- topic: Repair at home\n- target audience: Viewers\n- tone: calm" in text["output"]
+    assert text["output"].startswith(
+        "**Subject:** Repair at home: worth a minute\n\n**Preview:** One next step, calm."
+    )
+    assert "This text is for: Viewers" in text["output"]
     assert text["content"] == text["output"]
     assert mavera.get(f"/generations/{text['id']}").json() == text
     long = mavera.post("/generations", json=given(key_points="word " * 100)).json()
@@ -284,7 +287,7 @@ def test_a_lenient_mavera_names_apps_and_texts_in_the_guides_way_and_pages_by_of
     assert apps[1]["id"] == "email_writer"
     assert apps[1]["input_schema"]["topic"] == {"type": "text", "required": True}
     assert (texts[0]["app"], texts[0]["content_type"]) == ("email_writer", "MARKDOWN")
-    assert "- topic: x" in texts[0]["markdown"]
+    assert "**Subject:** x:" in texts[0]["markdown"]
     assert not {"output", "content"} & texts[0].keys()
     assert (page["data"], page["total"], page["has_more"]) == ([texts[0]], 3, False)
 

@@ -62,7 +62,11 @@ come_back as (
         {{ task_of('question') }} as asked,
         {{ without_reference('question') }} as question,
         {{ without_reference('answer') }} as answer,
-        {{ first_recommendation(without_reference('answer')) }} as to_do,
+        {{ first_recommendation(without_reference('answer')) }} as recommendation,
+        case when job = 'drop-offs' then 'Make this edit in Wistia. “Did it help?” then compares what viewers watch before and after'
+            else 'Do it, then note the day in dbt_project/seeds/put_in.csv. “Did it help?” lists it'
+        end as to_do,
+        cast(null as {{ dbt.type_string() }}) as profile,
         cast(sources as {{ dbt.type_string() }}) as sources,
         asked_at,
         answered_at
@@ -83,13 +87,15 @@ come_back as (
         end as asked,
         cast(null as {{ dbt.type_string() }}) as question,
         {{ without_reference('texts.generated_text') }} as answer,
+        cast(null as {{ dbt.type_string() }}) as recommendation,
         case
-            when texts.job = 'flow-rewrites' and rewrites.is_edited then 'See below whether it helped'
+            when texts.job = 'flow-rewrites' and rewrites.is_edited then 'It was edited since: see “Did it help?”'
             when texts.job = 'flow-rewrites' then concat('Put this text into “', coalesce(rewrites.message_name, rewrites.flow_message_id), '” in Klaviyo')
             when texts.job = 'viewer-follow-ups' then concat(
                 'Send it to the ', {{ one_or_many('cohorts.mailable_lead_count', 'lead', 'leads') }}, ' of this group who may be mailed'
             )
         end as to_do,
+        cast(null as {{ dbt.type_string() }}) as profile,
         cast(null as {{ dbt.type_string() }}) as sources,
         texts.asked_at,
         texts.answered_at
@@ -114,12 +120,14 @@ come_back as (
         ) as asked,
         cast(null as {{ dbt.type_string() }}) as question,
         cast(null as {{ dbt.type_string() }}) as answer,
+        cast(null as {{ dbt.type_string() }}) as recommendation,
         case decided.verdict
-            when 'confirmed' then 'The personas confirm it. Test it with customers next'
-            when 'refuted' then 'The personas refute it. Look for another reason before you change anything'
-            when 'open' then 'The answers are divided: decide nothing from them'
+            when 'confirmed' then 'Test it with customers next'
+            when 'refuted' then 'Look for another reason before you change anything'
+            when 'open' then 'Decide nothing from these answers: they are divided'
             when 'too few' then 'Too few answers to decide anything'
         end as to_do,
+        cast(null as {{ dbt.type_string() }}) as profile,
         cast(null as {{ dbt.type_string() }}) as sources,
         studies.asked_at,
         studies.answered_at
@@ -142,7 +150,18 @@ come_back as (
         ) as asked,
         cast(null as {{ dbt.type_string() }}) as question,
         voice_summary as answer,
+        cast(null as {{ dbt.type_string() }}) as recommendation,
         'Give it to whoever writes for you; the texts on this page are written in it' as to_do,
+        cast({{ json_build([
+            ['Sounds', 'adjectives'],
+            ['Do', 'dos'],
+            ['Do not', 'donts'],
+            ['Sentences', 'sentence_structure'],
+            ['Jargon', 'jargon_usage'],
+            ['Words to use', 'preferred_terms'],
+            ['Words to avoid', 'avoided_terms'],
+            ['For example', 'cast(example_phrases as ' ~ dbt.type_string() ~ ')'],
+        ]) }} as {{ dbt.type_string() }}) as profile,
         cast(null as {{ dbt.type_string() }}) as sources,
         asked_at,
         updated_at as answered_at
@@ -159,11 +178,13 @@ come_back as (
         persona_name as title,
         cast(null as {{ dbt.type_string() }}) as asked,
         {{ without_reference('description') }} as question,
-        cast(profile as {{ dbt.type_string() }}) as answer,
+        cast(null as {{ dbt.type_string() }}) as answer,
+        cast(null as {{ dbt.type_string() }}) as recommendation,
         case standing
             when 'missing' then 'Somebody deleted it in Mavera: run make activate to make it again, or take the group out of the job'
             when 'changed_by_hand' then 'Somebody changed it in Mavera: python -m activate drift shows how'
         end as to_do,
+        profile,
         cast(null as {{ dbt.type_string() }}) as sources,
         valid_from as asked_at,
         valid_from as answered_at
@@ -182,7 +203,9 @@ select
     come_back.asked,
     come_back.question,
     come_back.answer,
+    come_back.recommendation,
     come_back.to_do,
+    come_back.profile,
     come_back.sources,
     records.credits,
     come_back.asked_at,
