@@ -93,13 +93,15 @@ where 1 = 0
     concat('{{ title }}: ', replace(replace(replace({{ entity }}, '_', ' '), '-', ' '), '/', ', '))
 {%- endmacro %}
 
-{# A row of rpt_next_steps: the action for rows of `relation` that meet `where`, and the reason, both from the caller. #}
-{% macro next_step(step, urgency, figure, relation, where, count='count(*)') -%}
+{# A row of rpt_next_steps: the action for rows of `relation` that meet `where`, and the reason, both from the caller. `answer` is
+   SQL for the record that Mavera may have answered about it. #}
+{% macro next_step(step, urgency, figure, relation, where, count='count(*)', answer='null') -%}
     select
         '{{ step }}' as step,
         {{ urgency }} as urgency,
         '{{ figure }}' as figure,
         cast({{ count }} as bigint) as affected_count,
+        cast({{ answer }} as {{ dbt.type_string() }}) as record_key,
         {{ caller() }}
     from {{ relation }}
     where {{ where }}

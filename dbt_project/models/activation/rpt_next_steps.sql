@@ -76,24 +76,30 @@ with steps as (
 
     union all
 
-    {% call next_step('flow-laggards', 4, 'flow-messages', ref('fct_flow_messages'), "is_laggard") %}
-        concat('Rewrite “', max_by(message_name, received_count), '”'),
-        concat({{ one_or_many('count(*)', 'flow message lags', 'flow messages lag') }}, ' behind the others; this one reaches the most people')
-    {%- endcall %}
-
-    union all
-
-    {% call next_step('drop-offs', 4, 'drop-offs', ref('fct_media_drop_offs'), "not is_small_sample") %}
-        concat('Cut “', max_by(media_name, lost_share), '” at second ', {{ counted('max_by(from_seconds, lost_share)') }}),
+    {% call next_step('flow-laggards', 4, 'flow-messages', ref('fct_flow_messages'), "is_compared", count='count(*) filter (where is_laggard)',
+        answer="concat('flow-rewrites:', max_by(flow_message_id, case when is_laggard then received_count end))") %}
+        concat('Rewrite “', max_by(message_name, case when is_laggard then received_count end), '”'),
         concat(
-            {{ percent('max(lost_share)') }}, ' of its plays end between then and second ', {{ counted('max_by(to_seconds, lost_share)') }}, '; ',
-            {{ one_or_many('count(distinct media_id)', 'video has', 'videos have') }}, ' a drop-off'
+            {{ counted('count(*) filter (where is_laggard)') }}, ' of ', {{ one_or_many('count(*)', 'compared flow message', 'compared flow messages') }},
+            case when count(*) filter (where is_laggard) = 1 then ' lags behind' else ' lag behind; this one reaches the most people' end
         )
     {%- endcall %}
 
     union all
 
-    {% call next_step('losing-variations', 5, 'ab-tests', ref('fct_ab_tests'), "outcome = 'loser' and is_sent_to_rest", count='count(distinct single_send_id)') %}
+    {% call next_step('drop-offs', 4, 'drop-offs', ref('fct_media_drop_offs'), "not is_small_sample",
+        answer="concat('drop-offs:', max_by(media_id, lost_share))") %}
+        concat('Cut “', max_by(media_name, lost_share), '” at second ', {{ counted('max_by(from_seconds, lost_share)') }}),
+        concat(
+            {{ percent('max(lost_share)') }}, ' of its plays end between then and second ', {{ counted('max_by(to_seconds, lost_share)') }}, '; ',
+            {{ one_or_many('count(*)', 'drop-off', 'drop-offs') }}, ' in ', {{ one_or_many('count(distinct media_id)', 'video', 'videos') }}, ' in all'
+        )
+    {%- endcall %}
+
+    union all
+
+    {% call next_step('losing-variations', 5, 'ab-tests', ref('fct_ab_tests'), "outcome = 'loser' and is_sent_to_rest", count='count(distinct single_send_id)',
+        answer="concat('ab-tests:send_', substr(replace(max_by(single_send_id, sent_at), '-', ''), 1, 12))") %}
         'Send the winners of A/B tests',
         concat(
             'in ', {{ one_or_many('count(distinct single_send_id)', 'test', 'tests') }}, ' the loser went to everybody else, most recently in “',
@@ -103,27 +109,73 @@ with steps as (
 
     union all
 
-    {% call next_step('near-duplicates', 5, 'segments', ref('agg_segment_overlaps'), "is_near_duplicate") %}
+    {% call next_step('near-duplicates', 5, 'segments', ref('agg_segment_overlaps'), "is_near_duplicate", answer="'segment-overlap:account'") %}
         concat('Keep one of “', max_by(segment_a_name, jaccard_share), '” and “', max_by(segment_b_name, jaccard_share), '”'),
         concat({{ one_or_many('count(*)', 'pair of segments contains', 'pairs of segments contain') }}, ' nearly the same people')
     {%- endcall %}
 
     union all
 
-    {% call next_step('unsold-pairs', 5, 'products', ref('agg_product_pairs'), "is_affinity and is_offered") %}
-        concat('Offer “', max_by(product_a_name, lift), '” with “', max_by(product_b_name, lift), '”'),
-        concat({{ one_or_many('count(*)', 'pair of offered products is', 'pairs of offered products are') }},
-            ' bought together significantly more often than chance predicts')
+    {%- set offered = 'case when is_offered then lift end' %}
+    {% call next_step('unsold-pairs', 5, 'products', ref('agg_product_pairs'), "is_affinity", count='count(*) filter (where is_offered)',
+        answer="concat('product-affinity:', max_by(product_a_id, " ~ offered ~ "), '_', max_by(product_b_id, " ~ offered ~ "))") %}
+        concat('Offer “', max_by(product_a_name, {{ offered }}), '” with “', max_by(product_b_name, {{ offered }}), '”'),
+        concat(
+            {{ one_or_many('count(*)', 'pair sells', 'pairs sell') }}, ' together significantly more often than chance predicts',
+            case when count(*) > count(*) filter (where is_offered)
+                then concat(', ', {{ counted('count(*) filter (where is_offered)') }}, ' of them on offer') else '' end
+        )
+    {%- endcall %}
+
+    union all
+
+    -- What came back is a reason as well.
+    {% call next_step('confirmed-hypotheses', 4, 'answers', ref('fct_study_verdicts'), "asked = 'all' and verdict = 'confirmed'",
+        answer="max_by(record_key, confirming_share)") %}
+        concat('Test with customers: ', trim(trailing '.' from max_by(hypothesis, confirming_share))),
+        concat(
+            'in a focus group, ', {{ percent('max(confirming_share)') }}, ' of ', {{ counted('max_by(answer_count, confirming_share)') }},
+            ' synthetic answers speak for it'
+        )
+    {%- endcall %}
+
+    union all
+
+    {% call next_step('texts-to-send', 4, 'leads', ref('agg_lead_cohorts'), "is_written and mailable_lead_count > 0",
+        answer="concat('viewer-follow-ups:', max_by(cohort, mailable_lead_count))") %}
+        'Send the follow-up texts',
+        concat(
+            {{ one_or_many('count(*)', 'text is', 'texts are') }}, ' written; ',
+            {{ one_or_many('sum(mailable_lead_count)', 'recent lead', 'recent leads') }}, ' may be mailed'
+        )
+    {%- endcall %}
+
+    union all
+
+    {% call next_step('worse-after', 3, 'experiments', ref('fct_experiments'), "outcome = 'worse'", answer='max_by(record_key, put_in_at)') %}
+        concat('Undo the change of “', max_by(coalesce(title, record_id), put_in_at), '”'),
+        concat(
+            max_by(measure, put_in_at), ' fell from ', {{ percent('max_by(before_share, put_in_at)') }}, ' to ',
+            {{ percent('max_by(after_share, put_in_at)') }}, ' after it, more than chance explains'
+        )
     {%- endcall %}
 
 )
 
 select
-    step,
-    urgency,
-    figure,
-    affected_count,
-    to_do,
-    because
+    steps.step,
+    steps.urgency,
+    steps.figure,
+    steps.affected_count,
+    steps.to_do,
+    steps.because,
+    answers.record_id,
+    answers.job as answer_job,
+    case answers.kind
+        when 'analyses' then concat('Mavera recommends: ', answers.recommendation)
+        when 'generations' then concat('The text is written. ', answers.to_do)
+        when 'focus-groups' then concat('The personas were asked', case when answers.to_do is null then '' else concat('. ', answers.to_do) end)
+    end as advice
 from steps
-where affected_count > 0
+left join {{ ref('fct_answers') }} as answers on steps.record_key = answers.record_key and answers.kind <> 'personas'
+where steps.affected_count > 0

@@ -17,9 +17,11 @@ rewrites as (
         messages.message_name,
         messages.channel,
         calls.ended_at as written_at,
-        -- Nothing reports that the text was put in place. The message's next edit counts as that.
-        case when messages.updated_at > calls.ended_at then messages.updated_at end as edited_at
+        -- Nothing reports that the text was put in place. The message's next edit counts as that, or what a person noted.
+        put_in.put_in_at as edited_at
     from {{ ref('int_mavera_calls') }} as calls
+    left join {{ ref('int_records_put_in') }} as put_in
+        on put_in.record_id = concat('generations/', calls.record_key) and put_in.put_in_at >= calls.ended_at
     left join {{ ref('fct_flow_messages') }} as messages
         on calls.record_key = concat('flow-rewrites:', messages.flow_message_id)
     where calls.kind = 'generations'
