@@ -51,7 +51,6 @@ class Answer:
     row: Row
     question: str
     answer: str
-    original: str
     profile: Sequence[tuple[str, str]]
     sources: Sequence[tuple[str, str]]
     questions: Sequence[Question]
@@ -103,7 +102,6 @@ def _answer(row: Row, feeds: Feeds) -> Answer:
         row,
         markdown.html(row["question_markdown"] or ""),
         markdown.html(row["answer_markdown"] or ""),
-        markdown.html(row["original_markdown"] or ""),
         list(_items(row["profile"])),
         list(_sources(row["sources"])),
         questions,
@@ -141,7 +139,7 @@ def _items(text: str | None) -> Iterator[tuple[str, str]]:
 
 def _words(value: Any) -> str:
     if isinstance(value, dict):
-        return listed(f"{plain(str(name))} {_words(inner)}" for name, inner in value.items())
+        return listed(f"{plain(str(name))}: {_words(inner)}" for name, inner in value.items())
     return outside.words(value, LONGEST_ITEM).rstrip(".")
 
 

@@ -454,3 +454,18 @@ insert into raw_sendgrid.single_send_daily_stats (id, date, delivered, opens, un
 insert into raw_wistia.captions (media_id, language, text) values ('m9', 'eng', E'1\n00:00:00,000 --> 00:00:02,000\nGone now.\n');
 insert into raw_wistia.caption_cues (media_id, language, cue_number, started_seconds, ended_seconds, text) values
     ('m9', 'eng', 1, 0, 2, 'Gone now.');
+
+-- A study of an A/B test with the answers that speak for its hypothesis, and the profile that Mavera made of a persona.
+insert into raw_mavera.ledger
+    (entry_id, call_id, event, written_at, kind, record_key, job, action, facts, payload, credits_high) values
+    (219, 'decided study', 'begin', '2026-01-03T11:40:00+00:00', 'focus-groups', 'ab-tests:send_s4', 'ab-tests', 'create', '{"tested": "content"}',
+        '{"questions": [{"options": ["It does not say what is in the e-mail", "It sounds like advertising"]}]}', 200);
+insert into raw_mavera.ledger (entry_id, call_id, event, written_at, state, remote_id, credits, credits_source, answer) values
+    (220, 'decided study', 'end', '2026-01-03T11:42:03+00:00', 'done', 'fg6', 81, 'answer', null);
+insert into raw_mavera.focus_groups (id, name, status, created_at, updated_at, usage, results) values
+    ('fg6', 'Says too little: Texts | Ref: ab-tests:send_s4 0123456789ab', 'COMPLETED', '2026-01-03 11:40:00+00', '2026-01-03 11:42:00+00', '{"credits_used": 81}', '{"questions": [
+        {"question_id": "q_3", "order": 3, "type": "MULTIPLE_CHOICE", "question": "What keeps you from it?", "responses": [
+            {"respondent": 1, "persona_id": "x1", "persona_name": "Top", "answer": "It does not say what is in the e-mail", "reasoning": "Vague."},
+            {"respondent": 2, "persona_id": "x1", "persona_name": "Top", "answer": "It does not say what is in the e-mail", "reasoning": "Vague."},
+            {"respondent": 3, "persona_id": "x9", "persona_name": "Other", "answer": "It sounds like advertising", "reasoning": "Loud."}]}]}');
+update raw_mavera.ledger set answer = '{"pipeline_type": "market_pulse", "details": {"goals": ["Less to read"]}}' where entry_id = 204;

@@ -89,7 +89,8 @@
 {# The hypothesis that each study decides, a mapping per job. A job declares it in the YAML of its `<job>__focus_groups`, as meta:
      hypothesis: `statement`, the sentence that is true or false; `question`, the number of the MULTIPLE_CHOICE question in study.toml
                  that decides it; `confirmed_by`, the options that speak for it; `above`, the share of answers that must give one of
-                 these options. Significantly above confirms it, significantly below refutes it, anything else leaves it open.
+                 these options. Significantly above confirms it, significantly below refutes it, anything else leaves it open;
+                 `if_confirmed` and `if_refuted`, what to do then, may be absent.
    Empty while dbt parses, when it has read no YAML yet. #}
 {% macro declared_hypotheses() -%}
     {%- set declared = [] -%}
@@ -101,6 +102,8 @@
             'question': rule.question,
             'confirmed_by': rule.confirmed_by,
             'above': rule.above,
+            'if_confirmed': rule.if_confirmed,
+            'if_refuted': rule.if_refuted,
         }) -%}
     {%- endfor -%}
     {{ return(declared) }}

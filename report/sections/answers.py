@@ -4,6 +4,7 @@ from typing import Final
 
 import altair as alt
 
+from report import answers
 from report import drawing as draw
 from report.figures import Drawing, Feeds, Key, Row, Rows, Section
 from report.words import day, folded, part_of, percent, several, told_apart
@@ -32,7 +33,7 @@ MEASURES: Final = {
     "experiments",
     "Did it help?",
     "marts.fct_experiments",
-    select="title, record_id, measure, outcome, before_share, before_share_low, before_share_high,"
+    select="title, job, record_id, measure, outcome, before_share, before_share_low, before_share_high,"
     " before_count, after_share, after_share_low, after_share_high, after_count, aim_share, known_by, note,"
     " said, length_change_seconds, window_days, put_in_at",
     tail="order by put_in_at desc, record_id, measure",
@@ -45,9 +46,7 @@ MEASURES: Final = {
 def experiments(rows: Rows, feeds: Feeds) -> Drawing:
     measured = [row for row in rows if row["measure"] != "none"]
     shown = measured[:MOST_EXPERIMENTS]
-    items = [
-        (_named(row), _told(row)) for row in rows if row["said"] or row["note"] or row["measure"] == "none"
-    ]
+    items = [(_named(row), _told(row)) for row in rows[:MOST_EXPERIMENTS]]
     sentence = _helped(feeds["rpt_experiments"][0])
     if not shown:
         return Drawing(sentence, items=items)
@@ -77,7 +76,7 @@ def experiments(rows: Rows, feeds: Feeds) -> Drawing:
 
 
 def _named(row: Row) -> str:
-    return folded(row["title"] or row["record_id"], 40, 1)
+    return folded(row["title"] or answers.TITLES.get(row["job"], row["record_id"]), 40, 1)
 
 
 def _told(row: Row) -> str:

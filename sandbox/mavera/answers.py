@@ -141,7 +141,8 @@ def _advice_on_data(data: Row) -> str:
         for one in (value if isinstance(value, list) else [])[:3]
         if isinstance(one, dict)
     ]
-    first, step, _ = subjects[0] if subjects else ("everybody", OTHER_ADVICE, {})
+    telling = [one for one in subjects if one[1] != OTHER_ADVICE] or subjects
+    first, step, _ = telling[0] if telling else ("everybody", OTHER_ADVICE, {})
     return "\n".join(
         [
             f"**First step:** for {first}: {step}",

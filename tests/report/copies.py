@@ -91,6 +91,13 @@ CROWD = """
         timestamptz '2026-01-01 06:00:00+00' - to_hours(range) as started_at from range(250);
     insert into marts.rpt_runs by name select * exclude (is_latest) from marts.fct_runs
         order by started_at desc limit 200;
+    insert into marts.fct_experiments by name select
+        'r' || range as record_id, ['opened', 'watched'][1 + range % 2] as measure, named(range) as title,
+        'better' as outcome, 'edited in Klaviyo' as known_by, named(range) as note, named(range) as said,
+        1000 as before_count, 0.2 as before_share, 0.1 as before_share_low, 0.3 as before_share_high,
+        1000 as after_count, 0.4 as after_share, 0.3 as after_share_low, 0.5 as after_share_high,
+        0.35 as aim_share, -5 as length_change_seconds, timestamptz '2026-01-02 00:00:00+00' as put_in_at
+        from range(30);
     insert into activation.fct_record_states by name select
         'r' || range as record_id, 'brand-voices' as kind, 'r' || range as record_key, true as is_wanted,
         range < 30 as is_small_group,

@@ -144,12 +144,12 @@ def run(copy: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 def test_the_command_writes_one_page_and_nothing_else(small: Path, tmp_path: Path) -> None:
     ran = run(small, "--to", str(tmp_path / "report.html"))
     assert ran.returncode == 0, ran.stderr
-    said = r"\S+/report\.html: 22 figures, 4 of them empty, \d+ kB in [\d.]+ s; open it in a browser\n"
+    said = r"\S+/report\.html: 23 figures, 4 of them empty, \d+ kB in [\d.]+ s; open it in a browser\n"
     assert re.fullmatch(said, ran.stdout)
     assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
     told = json.loads(run(small, "--to", str(tmp_path / "report.html"), "--json").stdout)
     assert shapes.amiss("report", told) == []
-    assert (told["path"], told["figures"], told["empty"]) == (str(tmp_path / "report.html"), 22, 4)
+    assert (told["path"], told["figures"], told["empty"]) == (str(tmp_path / "report.html"), 23, 4)
 
 
 def test_without_a_published_copy_it_says_what_to_run(tmp_path: Path) -> None:

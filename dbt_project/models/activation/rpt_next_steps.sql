@@ -167,13 +167,16 @@ select
     steps.urgency,
     steps.figure,
     steps.affected_count,
-    steps.to_do,
+    case
+        when steps.step = 'flow-laggards' and answers.to_do like 'Put %' then concat('Put the new text of “', answers.title, '” in place')
+        else steps.to_do
+    end as to_do,
     steps.because,
     answers.record_id,
     answers.job as answer_job,
     case answers.kind
         when 'analyses' then concat('Mavera recommends: ', answers.recommendation)
-        when 'generations' then concat('The text is written. ', answers.to_do)
+        when 'generations' then 'Mavera has written it'
         when 'focus-groups' then concat('The personas were asked', case when answers.to_do is null then '' else concat('. ', answers.to_do) end)
     end as advice
 from steps

@@ -5,6 +5,8 @@ select
     calls.job,
     rules.hypothesis,
     rules.confirming_answer,
+    rules.if_confirmed,
+    rules.if_refuted,
     rules.question_number,
     rules.confirmed_above
 from {{ ref('int_mavera_calls') }} as calls

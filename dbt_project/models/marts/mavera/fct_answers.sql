@@ -116,17 +116,12 @@ come_back as (
             {{ one_or_many('studies.question_count', 'question', 'questions') }}, ' to ',
             {{ one_or_many('studies.respondent_count', 'synthetic respondent', 'synthetic respondents') }}, ' of ',
             {{ one_or_many('askers.persona_count', 'persona', 'personas') }},
-            case when decided.hypothesis is null then '' else concat('. The hypothesis: ', decided.hypothesis) end
+            case when decided.hypothesis is null then '' else concat('. The hypothesis: ', trim(trailing '.' from decided.hypothesis)) end
         ) as asked,
         cast(null as {{ dbt.type_string() }}) as question,
         cast(null as {{ dbt.type_string() }}) as answer,
         cast(null as {{ dbt.type_string() }}) as recommendation,
-        case decided.verdict
-            when 'confirmed' then 'Test it with customers next'
-            when 'refuted' then 'Look for another reason before you change anything'
-            when 'open' then 'Decide nothing from these answers: they are divided'
-            when 'too few' then 'Too few answers to decide anything'
-        end as to_do,
+        case when decided.verdict = 'too few' then 'Too few answers to decide anything' else decided.to_do end as to_do,
         cast(null as {{ dbt.type_string() }}) as profile,
         cast(null as {{ dbt.type_string() }}) as sources,
         studies.asked_at,
@@ -155,7 +150,7 @@ come_back as (
         cast({{ json_build([
             ['Sounds', 'adjectives'],
             ['Do', 'dos'],
-            ['Do not', 'donts'],
+            ['Avoid', 'donts'],
             ['Sentences', 'sentence_structure'],
             ['Jargon', 'jargon_usage'],
             ['Words to use', 'preferred_terms'],

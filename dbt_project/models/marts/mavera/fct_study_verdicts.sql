@@ -76,6 +76,8 @@ hypotheses as (
         focus_group_id,
         question_number,
         min(hypothesis) as hypothesis,
+        min(if_confirmed) as if_confirmed,
+        min(if_refuted) as if_refuted,
         max(confirmed_above) as confirmed_above
     from {{ ref('int_study_hypotheses') }}
     group by focus_group_id, question_number
@@ -107,6 +109,8 @@ joined as (
             as top_count,
         coalesce(second.chosen_count, 0) as second_count,
         hypotheses.hypothesis,
+        hypotheses.if_confirmed,
+        hypotheses.if_refuted,
         hypotheses.confirmed_above,
         case when hypotheses.hypothesis is not null then coalesce(confirming.confirming_count, 0) end as confirming_count
     from counted
@@ -169,6 +173,12 @@ select
         when confirming_share_high < confirmed_above then 'refuted'
         else 'open'
     end as verdict,
+    case
+        when hypothesis is null or answer_count < {{ var('small_sample') }} then null
+        when confirming_share_low > confirmed_above then coalesce(if_confirmed, 'Test it with customers next')
+        when confirming_share_high < confirmed_above then coalesce(if_refuted, 'Look for another reason before you change anything')
+        else 'Decide nothing from these answers: they are divided'
+    end as to_do,
     question_number,
     answer_count,
     top_count,

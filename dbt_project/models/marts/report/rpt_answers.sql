@@ -80,7 +80,6 @@ select
     {{ beginning('placed.question') }} as question_markdown,
     {{ beginning('placed.answer') }} as answer_markdown,
     messages.subject as original_subject,
-    cast(null as {{ dbt.type_string() }}) as original_markdown,
     placed.recommendation,
     placed.to_do,
     placed.profile,
