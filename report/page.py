@@ -19,6 +19,8 @@ from report.sections.answers import SECTION as ANSWERS
 
 PAGE = environment.ROOT / "build" / "report.html"
 MOST_ROWS = 200  # of a table
+MAVERAS_WORDS = {"recommendation", "said", "advice"}  # columns with a sentence of an answer
+LONGEST_SENTENCE = 600
 
 
 class ReportError(Exception):
@@ -62,9 +64,11 @@ def rows(connection: duckdb.DuckDBPyConnection, query: str) -> Rows:
 def _value(name: str, value: Any) -> Any:
     """Return decimals as floats, which charts need, and text without invisible characters.
 
-    Markdown keeps its lines.
+    Markdown keeps its lines; words of Mavera are checked for people and keys.
     """
     if isinstance(value, str):
+        if name in MAVERAS_WORDS:
+            return outside.words(value, LONGEST_SENTENCE)
         return outside.paragraphs(value) if name.endswith("_markdown") else outside.printable(value)
     return float(value) if isinstance(value, Decimal) else value
 
