@@ -76,7 +76,8 @@ def experiments(rows: Rows, feeds: Feeds) -> Drawing:
 
 
 def _named(row: Row) -> str:
-    return folded(row["title"] or answers.TITLES.get(row["job"], row["record_id"]), 40, 1)
+    title: str = row["title"] or answers.TITLES.get(row["job"]) or row["record_id"]
+    return folded(title, 40, 1)
 
 
 def _told(row: Row) -> str:
