@@ -113,13 +113,7 @@ def priced(message: str) -> tuple[str, int]:
 
 
 def advice(message: str) -> str:
-    """Return Mave's answer: the figures of the message, then a recommendation for each.
-
-    Figures are those of its JSON block; without one, each of its lines with a digit.
-    """
-    block = re.search(r"```json\n(.*?)\n```", message, re.DOTALL)
-    if block:
-        return _advice_on_data(json.loads(block[1]))
+    """Return Mave's answer: each line of the message with a figure, then a recommendation for each."""
     facts = [line.strip(" -*#\t") for line in message.splitlines() if re.search(r"\d", line)]
     recommendations = [f"- {re.split('[:,;.]', fact, maxsplit=1)[0]}: {advice_on(fact)}" for fact in facts]
     return "\n".join(
@@ -131,53 +125,6 @@ def advice(message: str) -> str:
             *(recommendations or [f"- {OTHER_ADVICE}"]),
         ]
     )
-
-
-def _advice_on_data(data: Row) -> str:
-    figures = [(name, value) for name, value in data.items() if not isinstance(value, list)]
-    subjects = [
-        (_subject(name, one), advice_on(f"{name} {one}"), one)
-        for name, value in data.items()
-        for one in (value if isinstance(value, list) else [])[:3]
-        if isinstance(one, dict)
-    ]
-    telling = [one for one in subjects if one[1] != OTHER_ADVICE] or subjects
-    first, step, _ = telling[0] if telling else ("everybody", OTHER_ADVICE, {})
-    return "\n".join(
-        [
-            f"**First step:** for {first}: {step}",
-            "",
-            "## What the figures say",
-            "",
-            "| Figure | Value |",
-            "|---|---|",
-            *(f"| {_spelled(name)} | {value} |" for name, value in figures),
-            "",
-            "## What to do",
-            "",
-            *(
-                f"{place}. **{subject}**: {words} This rests on {_numbers(one)}."
-                for place, (subject, words, one) in enumerate(subjects, start=1)
-            ),
-            "",
-            "It was wrong if nothing has changed after two weeks. This is the sandbox's advice.",
-        ]
-    )
-
-
-def _subject(name: str, one: Row) -> str:
-    if {"from_seconds", "to_seconds"} <= one.keys():
-        return f"seconds {one['from_seconds']:.0f} to {one['to_seconds']:.0f}"
-    return " and ".join(_spelled(value) for value in one.values() if isinstance(value, str)) or _spelled(name)
-
-
-def _numbers(one: Row) -> str:
-    numbers = [f"{_spelled(name)} {value}" for name, value in one.items() if isinstance(value, int | float)]
-    return ", ".join(numbers[:2]) or "no figure"
-
-
-def _spelled(name: str) -> str:
-    return name.replace("_", " ")
 
 
 def advice_on(fact: str) -> str:
