@@ -51,11 +51,11 @@
 {# The beginning of a long text, up to the end of a word. #}
 {% macro beginning(column) -%}
     case when length({{ column }}) <= {{ var('reported_answer_characters') }} then {{ column }}
-        else regexp_replace(substr({{ column }}, 1, {{ var('reported_answer_characters') }}), '[^ \n]*$', '')
+        else regexp_replace(substr({{ column }}, 1, {{ var('reported_answer_characters') }}), '[ \n]*[^ \n]*$', '')
     end
 {%- endmacro %}
 
-{# How many blanks a text has: its words, but for one. #}
+{# How many blanks and ends of lines a text has: its words, but for one. #}
 {% macro blank_count(column) -%}
-    length({{ column }}) - length(replace({{ column }}, ' ', ''))
+    length({{ column }}) - length(replace(replace({{ column }}, chr(10), ''), ' ', ''))
 {%- endmacro %}
