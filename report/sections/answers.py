@@ -17,7 +17,7 @@ SECTION: Final = Section(
         "marts.rpt_job_results",
         "marts.rpt_answer_questions order by record_id, question_number, persona_name nulls first",
         "marts.rpt_answer_variations order by record_id, outcome desc, variation_id",
-        "marts.rpt_answer_curves order by record_id, cell_place",
+        "marts.rpt_answer_curves order by record_id, position_seconds",
         "marts.rpt_experiments",
     ),
 )

@@ -83,7 +83,9 @@ come_back as (
         coalesce(rewrites.message_name, {{ without_reference('texts.title') }}) as title,
         case
             when rewrites.record_key is not null then concat('A new text for “', rewrites.message_name, '” of the flow “', rewrites.flow_name, '”')
-            else concat({{ json_text('texts.input_data', 'topic') }}, '. For: ', {{ json_text('texts.input_data', 'target_audience') }})
+            when {{ json_text('texts.input_data', 'target_audience') }} is not null
+                then concat({{ json_text('texts.input_data', 'topic') }}, '. For: ', {{ json_text('texts.input_data', 'target_audience') }})
+            else {{ json_text('texts.input_data', 'topic') }}
         end as asked,
         cast(null as {{ dbt.type_string() }}) as question,
         {{ without_reference('texts.generated_text') }} as answer,
@@ -91,6 +93,8 @@ come_back as (
         case
             when texts.job = 'flow-rewrites' and rewrites.is_edited then 'It was edited since: see “Did it help?”'
             when texts.job = 'flow-rewrites' then concat('Put this text into “', coalesce(rewrites.message_name, rewrites.flow_message_id), '” in Klaviyo')
+            when texts.job = 'viewer-follow-ups' and coalesce(cohorts.mailable_lead_count, 0) = 0
+                then 'Keep it: no recent lead of this group may be mailed'
             when texts.job = 'viewer-follow-ups' then concat(
                 'Send it to the ', {{ one_or_many('cohorts.mailable_lead_count', 'lead', 'leads') }}, ' of this group who may be mailed'
             )

@@ -1,6 +1,5 @@
 select
     answers.record_id,
-    cells.cell_place,
     cells.media_name,
     cells.position_seconds,
     cells.retention_share,
