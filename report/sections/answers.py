@@ -86,14 +86,17 @@ def _told(row: Row) -> str:
     length = ""
     if row["length_change_seconds"]:
         length = f" The video's length changed by {row['length_change_seconds']:+,.0f} seconds."
-    measured = "Nothing is measured for it." if row["measure"] == "none" else ""
-    if row["before_share"] is not None and row["after_share"] is not None:
-        before, after = percent(row["before_share"]), percent(row["after_share"])
+    measured = "Nothing is measured for it."
+    if row["measure"] != "none":
+        before, after = _rate(row["before_share"]), _rate(row["after_share"])
         counts = f"{row['before_count']:,} before, {row['after_count']:,} after"
-        measured = (
-            f"{MEASURES[row['measure']].capitalize()}: {before}, then {after} ({counts}): {row['outcome']}."
-        )
+        rates = f"{MEASURES[row['measure']].capitalize()}: {before}, then {after}"
+        measured = f"{rates} ({counts}): {row['outcome']}."
     return f"{said}{note}{measured}{length} Put in on {day(row['put_in_at'])}, {row['known_by']}."
+
+
+def _rate(share: float | None) -> str:
+    return "nothing yet" if share is None else percent(share)
 
 
 def _helped(facts: Row) -> str:

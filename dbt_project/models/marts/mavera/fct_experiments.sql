@@ -17,6 +17,7 @@ rates as (
     select
         concat('generations/', rewrites.record_key) as record_id,
         '{{ measure }}' as measure,
+        rewrites.message_name as subject,
         rewrites.{{ share }}_outcome as outcome,
         rewrites.before_received_count as before_count,
         rewrites.before_{{ share }}_share as before_share,
@@ -38,6 +39,7 @@ rates as (
     select
         record_id,
         'watched' as measure,
+        cast(null as {{ dbt.type_string() }}) as subject,
         case
             when least(before_count, after_count) < {{ var('experiment_viewers_from') }} then 'too early'
             when {{ two_sided_p('z_score') }} >= {{ var('experiment_p_below') }} then 'no difference'
@@ -92,7 +94,7 @@ select
     coalesce(rates.measure, 'none') as measure,
     put_in.record_key,
     put_in.job,
-    answers.title,
+    coalesce(answers.title, rates.subject) as title,
     put_in.known_by,
     put_in.note,
     answers.recommendation as said,
