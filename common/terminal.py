@@ -182,7 +182,7 @@ def _logs_json() -> bool:
 
 
 class JsonLines(io.TextIOBase):
-    """A stream that turns each line into a JSON object with its time, level and text."""
+    """A stream that turns each line into a JSON object with its time, level, text and further facts."""
 
     LEVELS: Final = {"error": "error", "fail": "error", "warn": "warning"}
 
@@ -210,13 +210,21 @@ class JsonLines(io.TextIOBase):
 
     def _say(self, line: str) -> None:
         if line.strip():
-            self._stream.write(self.of(line))
+            self.write_line(line)
 
-    def of(self, line: str) -> str:
+    def write_line(self, line: str, **facts: object) -> None:
+        self._stream.write(self.of(line, **facts))
+
+    def of(self, line: str, **facts: object) -> str:
         """Return the object of one line."""
         said = line.strip()
         level = self.LEVELS.get(re.split(r"[:\s]", said, maxsplit=1)[0].lower(), "info")
-        entry = {"at": datetime.now(UTC).isoformat(timespec="milliseconds"), "level": level, "text": said}
+        entry = {
+            "at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "level": level,
+            "text": said,
+            **facts,
+        }
         return json.dumps(entry, ensure_ascii=False) + "\n"
 
 
@@ -268,7 +276,7 @@ def _end_at_once(words: str, code: int, *, forced: bool = False) -> NoReturn:
         for act in _state.last_acts if forced else ():
             act()
         if os.isatty(_state.hushed or 2):
-            os.write(_state.hushed or 2, b"\x1b[?25h")  # progress bars hide the cursor
+            os.write(_state.hushed or 2, b"\r\x1b[K\x1b[?25h")  # progress hides the cursor, on its last row
         if words:
             line = sys.stderr.of(words) if isinstance(sys.stderr, JsonLines) else f"{words}\n"
             os.write(_state.hushed or 2, line.encode())

@@ -9,18 +9,14 @@ import sys
 import traceback
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime, timedelta
-from math import ceil
-from typing import Annotated, Any, NoReturn
+from functools import partial
+from typing import Annotated, NoReturn
 
 import typer
 from rich.console import Console
-from rich.progress import Progress, ProgressColumn, Task, TextColumn
-from rich.progress_bar import ProgressBar
-from rich.table import Column
-from rich.text import Text
 
 from common import runs, settings
+from common.progress import Progress, State, clock
 from common.warehouse import WarehouseError
 from ingest import vendors
 from ingest.errors import BrokenOffError, NotStartedError
@@ -32,82 +28,62 @@ WIDTH = 80 - len("06:00:04 ")
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-class Lines:
-    """Progress as one plain line per finished resource; failures are reported at the end, by reason."""
+class Shown:
+    """The progress of a load: a part for each table."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.progress = Progress("ingest", "tables", console=console)
 
     def begin(self, jobs: Sequence[Job]) -> None:
-        """Print nothing: the first line comes with the first result."""
+        self._jobs, self.progress.total = jobs, len(jobs)
+        self._open = [job.source.name for job in jobs]
+        for job in jobs:
+            self.progress.begin(_name(job), partial(_state, job))
+        self.progress.__enter__()
 
     def skip(self, source: str, reason: str) -> None:
-        self.say(f"{source:<8} skipped: {reason}")
+        self.progress.say(f"{source:<8} skipped: {reason}")
 
     def finish(self, job: Job) -> None:
-        if not job.has_failed:
-            self.say(_line(job))
+        line = "" if job.has_failed else _line(job)  # failures are reported at the end, by reason
+        self.progress.end(_name(job), line, table=job.name, seconds=round(job.outcome.seconds, 1))
+        self._open.remove(job.source.name)
+        if self.progress.is_live and job.source.name not in self._open:
+            self.progress.say(_folded([each for each in self._jobs if each.source is job.source]))
 
     def end(self) -> None:
-        """Nothing to close."""
-
-    def say(self, text: str) -> None:
-        typer.echo(f"{datetime.now():%H:%M:%S} {text}", err=True)
+        self.progress.__exit__()
 
 
-class Length(ProgressColumn):
-    """How much of its list a job has read; the bar only pulses where the vendor gave no total."""
-
-    def render(self, task: Task) -> ProgressBar:
-        tally = task.fields["job"].client.tally
-        return ProgressBar(tally.total or None, tally.done, 17, animation_time=task.get_time())
-
-
-class Standing(ProgressColumn):
-    """The rows read so far and the time left where known, or the reason for waiting."""
-
-    def render(self, task: Task) -> Text:
-        tally = task.fields["job"].client.tally
-        left = tally.seconds_left
-        ending = "" if left is None else f"  ETA {clock(left)}"
-        return Text(tally.waiting or f"{tally.rows:,} rows  {tally.requests:,} req{ending}")
+def _state(job: Job, _seconds: float) -> State:
+    """Return the rows read so far and the time left where known, or the reason for waiting."""
+    tally = job.client.tally
+    if job.is_read:
+        return State("loading", is_queued=True)
+    ending = "" if tally.seconds_left is None else f"  ETA {clock(tally.seconds_left)}"
+    counted = f"{tally.rows:,} rows  {tally.requests:,} req{ending}" if tally.requests else ""
+    return State(tally.waiting or counted, tally.done, tally.total, tally.seconds_left, tally.requests)
 
 
-def clock(seconds: float) -> str:
-    """Format seconds as a clock does, without leading zeros: 0:41, 1:02:03."""
-    return f"{timedelta(seconds=ceil(seconds))}".removeprefix("0:").removeprefix("0")
+def _name(job: Job) -> str:
+    return f"{job.source.name:<8} {job.resource.name:<22}"
 
 
-class Bars(Lines):
-    """Progress on a terminal: a moving line per resource, with the lines of finished ones above it."""
-
-    def __init__(self, console: Console) -> None:
-        # Columns without wrapping keep their width; on a narrow terminal the bars shrink.
-        standing = Standing(Column(no_wrap=True))
-        self._progress = Progress(
-            TextColumn("{task.description}"), Length(), standing, console=console, transient=True
-        )
-        self._tasks: dict[str, Any] = {}
-
-    def begin(self, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            described = f"{job.source.name:<8} {job.resource.table.name:<22}"
-            self._tasks[job.name] = self._progress.add_task(described, total=None, job=job)
-        self._progress.start()
-
-    def finish(self, job: Job) -> None:
-        self._progress.remove_task(self._tasks[job.name])
-        super().finish(job)
-
-    def end(self) -> None:
-        self._progress.stop()
-
-    def say(self, text: str) -> None:
-        self._progress.console.print(
-            f"{datetime.now():%H:%M:%S} {text}", highlight=False, markup=False, soft_wrap=True
-        )
+def _folded(jobs: Sequence[Job]) -> str:
+    """Return the line of a source all of whose tables are done."""
+    loaded = [job.outcome for job in jobs if job.error is None]
+    changed = sum(outcome.rows_changed for outcome in loaded)
+    news = f"+{sum(outcome.rows_new for outcome in loaded):,} new" + (
+        f", {changed:,} changed" if changed else ""
+    )
+    read, seconds = sum(outcome.rows_read for outcome in loaded), max(job.outcome.seconds for job in jobs)
+    tables = f"{len(loaded)} of {len(jobs)} tables"
+    return f"{jobs[0].source.name:<8} {tables:<22} {read:>9,} rows  {news:<16} {seconds:>4.0f} s"
 
 
 def _line(job: Job) -> str:
     outcome = job.outcome
-    name = f"{job.source.name:<8} {job.resource.table.name:<22}"
+    name = _name(job)
     if job.error is not None:
         return f"{name} skipped: the key lacks {job.resource.scope}"
     news = [f"+{outcome.rows_new:,} new"]
@@ -186,8 +162,7 @@ def ingest(
         raise typer.BadParameter(
             f"no such source: {', '.join(sorted(unknown))}. There are {', '.join(NAMES)}"
         )
-    console = Console(stderr=True)
-    report = Bars(console) if console.is_terminal else Lines()
+    report = Shown()
     try:
         loaded = settings.load()
         with runs.recorded(loaded, "ingest", sources or ()) as record:

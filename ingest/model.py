@@ -189,6 +189,7 @@ class Job:
     remembered: Mapping[str, belief.Doubt] = field(default_factory=dict)
     doubts: Sequence[belief.Doubt] = ()
     is_believed: bool = False
+    is_read: bool = False
 
     @property
     def is_whole(self) -> bool:

@@ -232,6 +232,7 @@ def _read(job: Job, batches: "queue.Queue[Batch]", share: float) -> None:
                 rows, keyless = nothing, []
         form.check()
         job.doubts = _doubts(job, sizes, share)
+        job.is_read = True
         batches.put(Batch(job, rows, newest, is_last=True, keyless=tuple(keyless)))
     except Exception as error:  # a thread has no caller: the writer reports any error
         batches.put(Batch(job, nothing, is_last=True, error=error))

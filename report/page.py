@@ -11,6 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from common import settings as environment
 from common import warehouse
+from common.progress import step
 from privacy import outside
 from report import answers, drawing, first_screen
 from report.figures import Drawing, Feeds, Figure, Rows
@@ -121,16 +122,19 @@ def _sections(connection: duckdb.DuckDBPyConnection) -> list[tuple[str, list[Sho
         for row in rows(connection, "from lineage.withheld where reason = 'small groups'")
     }
     sections = []
-    for section in SECTIONS:
-        feeds = {name: rows(connection, query) for name, query in section.queries().items()}
-        shown = [
-            _shown(figure, rows(connection, figure.query), feeds, vendors.get(section.vendor))
-            for figure in section.figures
-        ]
-        sections.append(
-            (section.name,
-             [one._replace(small_group_count=small_groups.get(one.figure.model, 0)) for one in shown])
-        )  # fmt: skip
+    with step("report", "sections drawn", len(SECTIONS)) as progress:
+        for section in SECTIONS:
+            progress.begin(section.name)
+            feeds = {name: rows(connection, query) for name, query in section.queries().items()}
+            shown = [
+                _shown(figure, rows(connection, figure.query), feeds, vendors.get(section.vendor))
+                for figure in section.figures
+            ]
+            sections.append(
+                (section.name,
+                 [one._replace(small_group_count=small_groups.get(one.figure.model, 0)) for one in shown])
+            )  # fmt: skip
+            progress.end(section.name)
     return sections
 
 

@@ -10,11 +10,13 @@ import re
 import sys
 from collections import Counter
 from contextlib import redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from common import runs, warehouse
 from common import settings as environment
+from common.progress import Progress, step
 from privacy import outside
 
 PROJECT = environment.ROOT / "dbt_project"
@@ -86,10 +88,11 @@ def _told_well(line: dict[str, Any]) -> dict[str, Any]:
     return {**line, "detail": outside.words(line["detail"])} if line.get("detail") else line
 
 
-def dbt(path: Path, *arguments: str, manifest: Any = None) -> Any:
+def dbt(path: Path, *arguments: str, manifest: Any = None, shown: Progress | None = None) -> Any:
     """Run one dbt command in this process, without its own log lines, and return its result.
 
-    Raises TransformError if dbt could not start; failed models and tests are part of the result.
+    `shown` follows its nodes. Failed models and tests are part of the result. Raises TransformError if dbt
+    could not start.
     """
     os.environ |= {"WAREHOUSE_PATH": str(path), "DO_NOT_TRACK": "1"}
     where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
@@ -101,7 +104,8 @@ def dbt(path: Path, *arguments: str, manifest: Any = None) -> Any:
         # dbt stores the arguments of this process, which may include the address of a person to be forgotten.
         called_with, sys.argv = sys.argv, sys.argv[:1]
         try:
-            outcome = dbtRunner(manifest=manifest).invoke([*quiet, *arguments, *where])
+            follow: list[Any] = [partial(_follow, shown)] if shown else []
+            outcome = dbtRunner(manifest=manifest, callbacks=follow).invoke([*quiet, *arguments, *where])
         finally:
             sys.argv = called_with
     if terminal.was_interrupted():
@@ -109,6 +113,19 @@ def dbt(path: Path, *arguments: str, manifest: Any = None) -> Any:
     if outcome.exception:
         raise TransformError(_why_not(str(outcome.exception)))
     return outcome.result
+
+
+def _follow(shown: Progress, event: Any) -> None:
+    """Show what one of dbt's events says about a node that runs: exposures and ephemeral models do not."""
+    if event.info.name == "ConcurrencyLine":
+        shown.total = event.data.node_count
+    if event.info.name not in ("NodeStart", "NodeFinished"):
+        return
+    node = event.data.node_info
+    if node.resource_type not in ("exposure", "operation") and node.materialized != "ephemeral":
+        act = shown.begin if event.info.name == "NodeStart" else shown.end
+        act(f"{node.resource_type} {node.node_name}")
+        shown.tell()
 
 
 def _why_not(message: str) -> str:
@@ -127,7 +144,8 @@ def build(path: Path, sources: list[str] | None) -> Build:
     """Build and test everything below `sources`, or everything; then check how fresh the sources are."""
     selection = ["--select", *(f"source:{s}+" for s in [*sources, "raw_ops"])] if sources else []
     # Only the file's name: with another path dbt would read the whole project again, which takes ten seconds.
-    manifest = dbt(Path(path.name), "parse", UNWRITTEN)
+    with step("transform", "reading the project"):
+        manifest = dbt(Path(path.name), "parse", UNWRITTEN)
     gc.freeze()  # the manifest stays to the end: collections that scan it are a tenth of a build
     try:
         record_models(path, manifest)
@@ -140,13 +158,15 @@ def build(path: Path, sources: list[str] | None) -> Build:
 
 def _built(path: Path, manifest: Any, selection: list[str]) -> Build:
     left_out = ["--exclude-resource-type", "unit_test"]
-    results = dbt(path, "build", UNWRITTEN, *left_out, *selection, manifest=manifest)
+    with step("transform", "models and tests") as shown:
+        results = dbt(path, "build", UNWRITTEN, *left_out, *selection, manifest=manifest, shown=shown)
     kinds = Counter(r.node.resource_type for r in results if r.status in {"success", "pass"})
     failures = [_named(r) for r in results if r.status in {"error", "fail"}]
     if full := next((line for line in map(OSError, failures) if warehouse.is_full(line)), None):
         failures = [warehouse.explain(path, full)]  # every model failed for the same reason
     warnings = [_named(r) for r in results if r.status == "warn"]
-    fresh = dbt(path, "source", "freshness", UNWRITTEN, manifest=manifest)
+    with step("transform", "sources checked for freshness") as shown:
+        fresh = dbt(path, "source", "freshness", UNWRITTEN, manifest=manifest, shown=shown)
     warnings += [
         f"{r.node.source_name}.{r.node.name}: newest row is {r.age / 3600:,.0f} h old"
         f" (limit {r.node.freshness.warn_after.count} {r.node.freshness.warn_after.period}s)"

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from common import settings as environment
 from common import warehouse
+from common.progress import step
 from transform.build import PROJECT, dbt
 from transform.publish import PUBLISHED_SCHEMAS
 
@@ -29,7 +30,8 @@ def write_docs(settings: environment.Settings) -> None:
     """Write the page of docs and the dictionary."""
     # Its error is clearer than dbt's.
     warehouse.connect(settings.warehouse_path, read_only=True, is_copy=False).close()
-    dbt(settings.warehouse_path, "docs", "generate", "--static")
+    with step("docs", "models described") as shown:
+        dbt(settings.warehouse_path, "docs", "generate", "--static", shown=shown)
     with warehouse.beside(DOCS, is_shared=True) as draft:
         shutil.copyfile(PROJECT / "target" / "static_index.html", draft)
     manifest = json.loads((PROJECT / "target" / "manifest.json").read_text(encoding="utf-8"))

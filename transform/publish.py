@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from common import settings as environment
 from common import warehouse
+from common.progress import step
 from privacy import pseudonyms
 from transform.build import TransformError
 
@@ -65,9 +66,12 @@ def publish(
         connection.execute(f"attach {warehouse.quoted(draft)} as copy (storage_version '{PUBLISHED_FORMAT}')")
         for schema in ("activation", "lineage", "marts"):
             connection.execute(f"create schema copy.{schema}")
-        for model in kept:
-            if model.relation not in views:
+        tables = [model for model in kept if model.relation not in views]
+        with step("transform", "tables published", len(tables)) as shown:
+            for model in tables:
+                shown.begin(model.relation)
                 connection.execute(_copied(model, smallest_cohort))
+                shown.end(model.relation)
         has_ledger = _publish_ledger(connection)
         _publish_lineage(connection)
         _publish_known_people(connection, salt_path)

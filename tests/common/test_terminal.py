@@ -1,6 +1,5 @@
 """Commands at a terminal: error messages, Ctrl-C, closed pipes, unusual locales, a prompt."""
 
-import io
 import json
 import os
 import re
@@ -11,23 +10,15 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 import typer
-from rich.console import Console
 
 from common import settings, terminal
-from common.settings import Settings
-from ingest.__main__ import Bars, Lines, clock
-from ingest.http import Client, Vendor
-from ingest.model import Job, Outcome, Resource
-from ingest.typed import Column, Table
-from ingest.vendors import SOURCES
-from ingest.vendors.klaviyo import KLAVIYO
 from operate import query
 from sandbox import demo, sendgrid
 from sandbox.faults import Fault
@@ -455,18 +446,6 @@ def test_plain_lines_stay_within_80_columns_and_without_colour(project: Project)
         assert not any("\x1b" in line for line in lines)
 
 
-@pytest.mark.parametrize("rows", [0, 6_134, 1_572_300])
-def test_lines_of_few_rows_and_of_millions_share_their_columns(
-    capsys: pytest.CaptureFixture[str], rows: int
-) -> None:
-    now = datetime.now(UTC)
-    events = Resource(Table("raw_klaviyo", "events", ("id",), [Column("id", "text")]), lambda *_: iter(()))
-    outcome = Outcome("klaviyo", "events", now, now, rows_read=rows, rows_new=rows)
-    Lines().finish(Job(KLAVIYO, events, Client(Vendor(NOWHERE, "pk"), now), outcome))
-    line = capsys.readouterr().err.rstrip("\n")
-    assert (line.index(" rows "), line.index(" +"), len(line)) == (50, 56, 80)
-
-
 def test_a_terminal_shows_bars_and_no_color_keeps_them_without_colour(project: Project) -> None:
     ran = project.on_a_terminal("ingest", "wistia")
     shown = ran.out
@@ -477,38 +456,6 @@ def test_a_terminal_shows_bars_and_no_color_keeps_them_without_colour(project: P
     plain = but(project, NO_COLOR="1").on_a_terminal("ingest", "wistia").out
     assert "━" in plain
     assert not re.search(r"\x1b\[[\d;]*\b3\d", plain)
-
-
-def test_bars_fit_80_columns_and_say_when_a_list_of_known_length_ends() -> None:
-    drawn = io.StringIO()
-    bars = Bars(Console(file=drawn, force_terminal=True, width=80, height=99, color_system=None, _environ={}))
-    given = Settings(_env_file=None)
-    jobs = [
-        Job(source, resource, Client(source.connect(given, ""), given.now()), Outcome("", ""))
-        for source in SOURCES
-        for resource in source.resources(given)
-    ]
-    known, waiting, unknown = (job.client.tally for job in jobs[:3])
-    known.rows, known.requests = 1_712_034, 1_420
-    known.follow(10_000_000, time.monotonic())
-    known.done = 1_712_034
-    waiting.waiting = "waiting 8 s: 150 in 60 s reached"
-    unknown.rows, unknown.requests = 712_034, 420
-    bars.begin(jobs)
-    bars.end()
-    lines = drawn.getvalue().replace("\x1b[?25l", "").splitlines()[: len(jobs)]
-    assert [line for line in lines if len(line.rstrip()) > 80] == []
-    first, second, third, *_ = [re.sub(" +", " ", line).strip() for line in lines]
-    assert re.fullmatch(r"sendgrid single_sends ━*╸? 1,712,034 rows 1,420 req ETA \d+:\d\d", first), first
-    assert re.fullmatch(r"sendgrid single_send_stats ━+ waiting 8 s: 150 in 60 s reached", second), second
-    assert re.fullmatch(r"sendgrid single_send_variation_stats ━+ 712,034 rows 420 req", third), third
-
-
-@pytest.mark.parametrize(
-    ("seconds", "shown"), [(0.4, "0:01"), (41, "0:41"), (600, "10:00"), (3723, "1:02:03")]
-)
-def test_a_time_left_is_short(seconds: float, shown: str) -> None:
-    assert clock(seconds) == shown
 
 
 # --- querying the published copy ---------------------------------------------------------------------

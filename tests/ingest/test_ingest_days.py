@@ -11,7 +11,7 @@ import pytest
 
 from common import settings
 from common.settings import Settings
-from ingest.__main__ import Lines
+from ingest.__main__ import Shown
 from ingest.model import Resource
 from ingest.pipeline import run
 from ingest.vendors.wistia import READ_STATS, WISTIA
@@ -379,7 +379,7 @@ def test_an_optional_scope_that_a_key_lacks_is_named_and_fails_nothing(
         return [replace(each, optional=each.scope == READ_STATS) for each in WISTIA.resources(chosen)]
 
     source = replace(WISTIA, resources=resources)
-    summary = run(settings.load(), [source], ["wistia"], Lines())
+    summary = run(settings.load(), [source], ["wistia"], Shown())
     assert not summary.errors
     (notice,) = summary.notices
     assert notice.startswith("wistia: the key lacks Read detailed stats: visitors, events, media_stats")

@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from common.pace import Pace
 from common.settings import BaseUrl, Settings
 from ingest import pipeline, vendors
-from ingest.__main__ import Lines
+from ingest.__main__ import Shown
 from ingest.http import Client, Vendor
 from ingest.model import Pages, Resource, Source
 from ingest.paging import Offset
@@ -105,7 +105,7 @@ def ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Ours]:
 
 
 def load(ours: Ours) -> pipeline.Summary:
-    return pipeline.run(ours, vendors.SOURCES, ["acme"], Lines())
+    return pipeline.run(ours, vendors.SOURCES, ["acme"], Shown())
 
 
 def test_its_people_are_withheld(ours: Ours) -> None:
