@@ -50,13 +50,17 @@ def clock(seconds: float) -> str:
 
 
 class Progress:
-    """A step of a command while it runs. It does `work`, such as "tables"; `total` counts them, if known.
+    """A step of a command while it runs.
 
-    On a terminal, active parts have a row each, the slowest on top, and those that ended are only counted.
+    It does `work`, such as "tables"; `total` counts them. Until a total is known, it says `at_first`. On a
+    terminal, active parts have a row each, the slowest on top; those that ended are only counted.
     """
 
-    def __init__(self, step: str, work: str, total: int = 0, console: Console | None = None) -> None:
+    def __init__(
+        self, step: str, work: str, total: int = 0, *, at_first: str = "", console: Console | None = None
+    ) -> None:
         self.step, self.work, self.total, self.done = step, work, total, 0
+        self.at_first = at_first or work
         self._began = self._told = time.monotonic()
         self._parts: dict[str, tuple[float, Callable[[float], State]]] = {}
         self._turn = RLock()
@@ -108,7 +112,7 @@ class Progress:
             self.say(f"{self.step}: {self._counted()}")
 
     def _counted(self) -> str:
-        return f"{self.done:,} of {self.total:,} {self.work}" if self.total else self.work
+        return f"{self.done:,} of {self.total:,} {self.work}" if self.total else self.at_first
 
     def _rows(self) -> Iterator[tuple[float, str, State]]:
         """Yield the active parts, each with the seconds that it will take: if unknown, as many as it took."""
@@ -145,9 +149,9 @@ def _slowness(row: tuple[float, str, State]) -> tuple[int, int]:
 
 
 @contextmanager
-def step(command: str, work: str, total: int = 0) -> Iterator[Progress]:
+def step(command: str, work: str, total: int = 0, at_first: str = "") -> Iterator[Progress]:
     """Show a step of a command; elsewhere than on a terminal, say at its end how long it took."""
-    with Progress(command, work, total) as progress:
+    with Progress(command, work, total, at_first=at_first) as progress:
         yield progress
     if not progress.is_live:
         done = f"{progress.done:,} {work}" if progress.done else work

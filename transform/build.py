@@ -119,6 +119,8 @@ def _follow(shown: Progress, event: Any) -> None:
     """Show what one of dbt's events says about a node that runs: exposures and ephemeral models do not."""
     if event.info.name == "ConcurrencyLine":
         shown.total = event.data.node_count
+    if event.info.name == "BuildingCatalog":
+        shown.begin("columns of all tables")
     if event.info.name not in ("NodeStart", "NodeFinished"):
         return
     node = event.data.node_info

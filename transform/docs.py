@@ -30,7 +30,7 @@ def write_docs(settings: environment.Settings) -> None:
     """Write the page of docs and the dictionary."""
     # Its error is clearer than dbt's.
     warehouse.connect(settings.warehouse_path, read_only=True, is_copy=False).close()
-    with step("docs", "models described") as shown:
+    with step("docs", "models described", at_first="reading the project") as shown:
         dbt(settings.warehouse_path, "docs", "generate", "--static", shown=shown)
     with warehouse.beside(DOCS, is_shared=True) as draft:
         shutil.copyfile(PROJECT / "target" / "static_index.html", draft)

@@ -64,12 +64,17 @@ def on_a_terminal(**environment: str) -> list[str]:
                 break
     os.close(ours)
     assert process.returncode == 0, drawn.decode()
-    return [CODES.sub("", picture) for picture in REDRAWN.split(drawn.decode().replace("\r\n", "\n"))]
+    return pictures(drawn.decode().replace("\r\n", "\n"))
+
+
+def pictures(text: str) -> list[str]:
+    """Return what a terminal showed, one text each time that progress was drawn anew."""
+    return [CODES.sub("", picture) for picture in REDRAWN.split(text)]
 
 
 def test_it_never_draws_more_than_the_screen_and_counts_what_is_done() -> None:
-    pictures = on_a_terminal(NO_COLOR="1")
-    lines = [picture.rstrip("\n").split("\n") for picture in pictures]
+    shown = on_a_terminal(NO_COLOR="1")
+    lines = [picture.rstrip("\n").split("\n") for picture in shown]
     assert max(map(len, lines)) <= 24
     assert max(len(line) for picture in lines for line in picture) <= 80
     first = lines[0]
@@ -80,10 +85,10 @@ def test_it_never_draws_more_than_the_screen_and_counts_what_is_done() -> None:
     last = next(picture for picture in reversed(lines) if "of 60" in picture[0])
     assert "50 of 60 tables" in last[0]
     assert sorted(line.split()[0] for line in last[1:]) == [f"table_{number}" for number in range(50, 60)]
-    whole = "".join(pictures)
+    whole = "".join(shown)
     assert "a line for a log" not in whole
     assert "said in between" in whole
-    assert pictures[-1].split() == ["the", "result"]
+    assert shown[-1].split() == ["the", "result"]
 
 
 def test_a_bar_is_never_full_while_its_part_is_at_work() -> None:
@@ -198,6 +203,14 @@ def test_a_load_shows_the_slow_tables_on_top_and_counts_those_that_are_read() ->
 
 
 def test_a_part_says_how_long_it_has_been_at_work() -> None:
-    progress = Progress("report", "sections drawn", 6, Console(file=io.StringIO()))
+    progress = Progress("report", "sections drawn", 6, console=Console(file=io.StringIO()))
     progress.begin("Video", lambda seconds: State(f"{seconds:.0f} s"))
     assert drawn(progress)[1] == "Video 0 s"
+
+
+def test_before_the_total_is_known_it_says_what_it_is_at() -> None:
+    console = Console(file=io.StringIO())
+    progress = Progress("docs", "models described", at_first="reading the project", console=console)
+    assert drawn(progress) == ["docs reading the project 0:01"]
+    progress.total = 2
+    assert drawn(progress) == ["docs 0 of 2 models described 0:01"]

@@ -26,6 +26,7 @@ from sandbox.server import Sandbox, serving
 from sandbox.world import World
 from tests import loaded, shapes
 from tests.commands import PATIENCE_SECONDS, ROOMS, Project, Ran
+from tests.common.test_progress import pictures
 from tests.ingest.test_ingest_days import Changed
 from tests.project.test_docs import app_of
 
@@ -456,6 +457,31 @@ def test_a_terminal_shows_bars_and_no_color_keeps_them_without_colour(project: P
     plain = but(project, NO_COLOR="1").on_a_terminal("ingest", "wistia").out
     assert "━" in plain
     assert not re.search(r"\x1b\[[\d;]*\b3\d", plain)
+
+
+def test_a_build_shows_what_it_is_at(built: tuple[Project, Ran]) -> None:
+    shown = [picture.rstrip("\n").split("\n") for picture in pictures(built[1].out)]
+    assert built[1].code == 0, built[1].out[-2000:]
+    assert max(map(len, shown)) <= 24
+    assert max(len(line) for picture in shown for line in picture) <= 80
+    tops = [" ".join(picture[0].split()) for picture in shown]
+    works = ("reading the project", "models and tests", "sources checked for freshness", "tables published")
+    seen = [next((at for at, top in enumerate(tops) if work in top), -1) for work in works]
+    assert seen == sorted(seen)
+    assert seen[0] >= 0
+    counted = [re.search(r"transform ━*╸? ?(\d+) of (\d+) models and tests \d+:\d\d", top) for top in tops]
+    done = [(int(found[1]), int(found[2])) for found in counted if found]
+    assert len({total for _, total in done}) == 1
+    assert [count for count, _ in done] == sorted(count for count, _ in done)
+    assert any(line.startswith("model fct_") for picture in shown for line in picture[1:])
+    assert re.fullmatch(r"\d+ models, \d+ tests: \d+ passed.*", shown[-1][-1])
+
+
+def test_a_report_shows_its_sections(project: Project) -> None:
+    ran = project.on_a_terminal("report", "--to", str(project.folder / "report.html"))
+    assert ran.code == 0, ran.out
+    tops = [picture.split("\n")[0] for picture in pictures(ran.out)]
+    assert any(re.search(r"report +.*[1-5] of 6 sections drawn  \d:\d\d", top) for top in tops), ran.out
 
 
 # --- querying the published copy ---------------------------------------------------------------------
