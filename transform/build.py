@@ -167,7 +167,7 @@ def _built(path: Path, manifest: Any, selection: list[str]) -> Build:
     if full := next((line for line in map(OSError, failures) if warehouse.is_full(line)), None):
         failures = [warehouse.explain(path, full)]  # every model failed for the same reason
     warnings = [_named(r) for r in results if r.status == "warn"]
-    with step("transform", "sources checked for freshness") as shown:
+    with step("transform", "freshness checks") as shown:
         fresh = dbt(path, "source", "freshness", UNWRITTEN, manifest=manifest, shown=shown)
     warnings += [
         f"{r.node.source_name}.{r.node.name}: newest row is {r.age / 3600:,.0f} h old"
