@@ -32,6 +32,8 @@ from privacy import firewall, pseudonyms
 
 JOBS: Final = ROOT / "dbt_project" / "models" / "jobs"
 NAMES: Final = "names.toml"  # names of records in earlier versions, by kind
+TEXTS: Final = "texts.toml"  # texts that people edit, which a job's words may use as `texts`
+SIGNS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}  # before an amount; other currencies follow it by code
 TEXT_FACT_CHARACTERS: Final = 200
 LATER_COLUMNS: Final = frozenset({"withheld_reason", "mailable_count", "doubt"})
 OWN_COLUMNS: Final = frozenset({"documents", "persona"})  # columns that only some kinds' models have
@@ -336,14 +338,23 @@ class _Files:
 
     def text(self) -> str:
         path, key = words_of(self.kind.name, self.row.template), self.row.record_key
+        texts = self._texts()
         with self._naming(path):
             template = self.environment.get_template(path)
-            text = template.render(record_key=key, entity=key.partition(":")[2], **self.values)
+            text = template.render(record_key=key, entity=key.partition(":")[2], texts=texts, **self.values)
         if not self.kind.has_paragraphs:
             return re.sub(r"\n{3,}", "\n\n", text.strip())
         # Only empty lines separate paragraphs.
         paragraphs = (" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text))
         return "\n\n".join(filter(None, paragraphs))
+
+    def _texts(self) -> dict[str, Any]:
+        path = self._path(TEXTS)
+        with self._naming(path):
+            try:
+                return tomllib.loads(self._source(path))
+            except jinja2.TemplateNotFound:
+                return {}
 
     def toml(self, name: str, *, is_optional: bool = False) -> dict[str, Any]:
         """Read a file; only its texts are templates, so that no fact can change the rest."""
@@ -372,7 +383,7 @@ class _Files:
 
     def sources(self) -> Iterator[str]:
         """Yield the texts of the files that hold the words, and of the templates that these include."""
-        paths = [self._path(name) for name in (self.kind.words_file, self.kind.choice_file)]
+        paths = [self._path(name) for name in (self.kind.words_file, self.kind.choice_file, TEXTS)]
         while paths:
             try:
                 source = self._source(paths.pop(0))
@@ -418,7 +429,7 @@ def _count(value: int | None) -> str:
 
 
 def _percent(share: float | None, digits: int = 0) -> str:
-    return "an unmeasured share" if share is None else f"{share * 100:.{digits}f} %"
+    return "an unmeasured share" if share is None else f"{share * 100:.{digits}f}%"
 
 
 def _money(amount: float | None, currency: str | None) -> str:
@@ -426,7 +437,9 @@ def _money(amount: float | None, currency: str | None) -> str:
     if amount is None:
         return "an unknown amount"
     written = f"{amount:,.0f}" if amount == round(amount) else f"{amount:,.2f}"
-    return f"{written} {currency}" if currency else f"{written} in the shop's currency"
+    if not currency:
+        return f"{written} in the shop's currency"
+    return f"{SIGNS[currency]}{written}" if currency in SIGNS else f"{written} {currency}"
 
 
 def _data(facts: Mapping[str, Any]) -> str:

@@ -12,7 +12,7 @@ A job chooses them in the `persona.toml` of its templates. The texts in it may b
 With MAVERA_PERSONA_SHAPE=examples, the file may have the extra table of Mavera's examples:
 
     [psychographic]
-    device = "Reads on {{ facts.device_classes | join(' and ') }}"
+    device = "{{ facts.device_persona }}"
 
 Without that file, a persona has a name and a description only. The three pipelines and the two types are in
 Mavera's reference; assumptions.py lists what is inferred about their fields.
@@ -123,8 +123,8 @@ class Personas(Kind):
     )
 
     def chosen(self, choice: dict[str, Any], settings: Settings) -> dict[str, Any]:
-        is_sent = settings.mavera_persona_shape == "examples"
-        return {name: value for name, value in choice.items() if is_sent or name != EXAMPLE}
+        unsent = "type" if settings.mavera_persona_shape == "examples" else EXAMPLE
+        return {name: value for name, value in choice.items() if name != unsent}
 
     def covered(self, draft: Draft, job: str) -> dict[str, Any]:
         """Cover the words: an update is free, so new wording reaches Mavera."""

@@ -41,6 +41,71 @@
     {{ return([name, two_digits(value, step), two_digits_step(value, step)]) }}
 {%- endmacro %}
 
+{# The query that compares the groups of a job with everybody, a row per group of the CTE `groups`: `apart`, the facts that set it apart;
+   `average_<fact>` of each of `averages`; and for each of `labels`, a list of the labels to which the group leans. The name of the label
+   in that list is the value in `labels`; devices and parts of the day are words of ours. A list has its upper bound for what is not on it as `<list>_edge`, and `<list>_steps`. #}
+{% macro groups_compared(job, groups, key, averages=[], labels={}) -%}
+    {%- set edge = var('distinct_from_distance') -%}
+    select
+        them.{{ key }} as entity,
+        {{ sorted_list(
+            "case when beside.fact_position <= " ~ var('listed_distinct_facts') ~ " then "
+            ~ record([['distance', in_steps('abs(beside.distance)', 0.1)], ['fact', 'beside.fact_name']]) ~ " end"
+        ) }} as apart,
+        coalesce(
+            max(case when beside.fact_position = {{ var('listed_distinct_facts') }} then abs(beside.distance) end), {{ edge }}
+        ) as apart_edge
+        {%- for fact in averages %},
+        max(case when beside.fact_name = '{{ fact }}' then beside.average end) as average_{{ fact }}
+        {%- endfor %}
+        {%- for fact, name in labels.items() %},
+        {{ sorted_list(
+            "case when beside.fact_name = '" ~ fact ~ "' and beside.label_position <= " ~ var('listed_distinct_labels') ~ " then "
+            ~ record([
+                ['distance', in_steps('beside.distance', 0.1)],
+                [name, "replace(lower(beside.label), ' ', '_')" if name in ('device', 'day_part') else label('beside.label')],
+                ['share', in_steps('beside.value', var('persona_share_step'))],
+                ['average', in_steps('beside.average', var('persona_share_step'))],
+                ['people', two_digits('beside.sample_count')],
+            ]) ~ " end"
+        ) }} as {{ fact }},
+        coalesce(
+            max(case
+                when beside.fact_name = '{{ fact }}' and beside.label_position = {{ var('listed_distinct_labels') }} then beside.distance
+            end), {{ edge }}
+        ) as {{ fact }}_edge,
+        coalesce(max(case when beside.fact_name = '{{ fact }}' then {{ two_digits_step('beside.sample_count') }} end), 1) as {{ fact }}_step
+        {%- endfor %}
+    from {{ groups }} as them
+    left join {{ ref('agg_groups_compared') }} as beside on beside.job = '{{ job }}' and them.{{ key }} = beside.entity
+    group by them.{{ key }}
+{%- endmacro %}
+
+{# Facts: such lists, with their steps. A share of people moves by chance as much as its interval, here about five points. #}
+{% macro set_apart(name, compared='compared') -%}
+    {{ return([name, compared ~ '.apart', {'[]': compared ~ '.apart_edge', '[].distance': var('distinct_from_distance')}]) }}
+{%- endmacro %}
+{% macro leaning(fact, compared='compared') -%}
+    {{ return([fact, compared ~ '.' ~ fact, {
+        '[]': compared ~ '.' ~ fact ~ '_edge',
+        '[].distance': var('distinct_from_distance'),
+        '[].share': 0.05,
+        '[].average': 0.05,
+        '[].people': compared ~ '.' ~ fact ~ '_step',
+    }]) }}
+{%- endmacro %}
+
+{# Facts: everybody's average of each fact, by the steps of the facts themselves. #}
+{% macro averages(name, steps, compared='compared') -%}
+    {%- set values, inside = [], {} -%}
+    {%- for fact, step in steps.items() -%}
+        {%- set average = compared ~ '.average_' ~ fact -%}
+        {%- do values.append([fact, two_digits(average) if step is none else in_steps(average, step)]) -%}
+        {%- do inside.update({'.' ~ fact: two_digits_step(average) if step is none else step}) -%}
+    {%- endfor -%}
+    {{ return([name, record(values), inside]) }}
+{%- endmacro %}
+
 {# Facts: the currency of the money among them; null if unknown, which the text then says. #}
 {% macro known_currency(column) -%}
     nullif({{ column }}, 'unknown')

@@ -93,6 +93,21 @@ where 1 = 0
     concat('{{ title }}: ', replace(replace(replace({{ entity }}, '_', ' '), '-', ' '), '/', ', '))
 {%- endmacro %}
 
+{# A record's name by its entity, where `names` has one; otherwise its title, as in titled. #}
+{% macro called(entity, names, title) -%}
+    case {{ entity }}
+        {%- for its, name in names.items() %}
+        when '{{ its }}' then '{{ name }}'
+        {%- endfor %}
+        else {{ titled(title, entity) }}
+    end
+{%- endmacro %}
+
+{# A text with a capital at its beginning. #}
+{% macro capitalized(text) -%}
+    concat(upper(substr({{ text }}, 1, 1)), substr({{ text }}, 2))
+{%- endmacro %}
+
 {# A row of rpt_next_steps: the action for rows of `relation` that meet `where`, and the reason, both from the caller. `answer` is
    SQL for the record that Mavera may have answered about it. #}
 {% macro next_step(step, urgency, figure, relation, where, count='count(*)', answer='null') -%}

@@ -94,7 +94,7 @@ def desk(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Desk]:
         (
             GUIDED,
             ("intermediate", "B2B"),
-            {"goals": ["Order again"], "primary_objectives": ["Spend 71 USD well"]},
+            {"goals": ["Order again"], "primary_objectives": ["Spend $71 well"]},
         ),
         (FREE, ("advanced", "B2C"), {"age_band": "top of all ages", "is_localized": False}),
     ],
@@ -116,7 +116,7 @@ def test_each_pipeline_makes_a_persona_once_and_moved_facts_update_it_for_nothin
     updated = desk.persona()
     assert (updated["id"], updated["pipeline_type"]) == (persona["id"], persona["pipeline_type"])
     assert updated["description"] == moved.payload["description"]
-    changed = {"primary_objectives": ["Spend 80 USD well"], "age_band": "middle of all ages"}
+    changed = {"primary_objectives": ["Spend $80 well"], "age_band": "middle of all ages"}
     assert {name: updated["details"][name] for name in changed if name in fields} == {
         name: value for name, value in changed.items() if name in fields
     }

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from activate.kinds.kind import Draft
 from activate.plan import Record
 from common import assumptions, settings, warehouse
 from privacy import firewall
-from tests import activation
+from tests import activation, wording
 
 
 def configured(path: Path, **changes: Any) -> settings.Settings:
@@ -54,7 +55,12 @@ def test_every_template_fits_its_facts_and_sends_no_objection(
 
 @pytest.mark.parametrize(
     ("currency", "words"),
-    [("USD", "412 USD on average"), ("JPY", "412 JPY on"), (None, "412 in the shop's currency on average")],
+    [
+        ("USD", "$412 each; the average customer, $140."),
+        ("EUR", "€412 each"),
+        ("JPY", "412 JPY each"),
+        (None, "412 in the shop's currency each"),
+    ],
 )
 def test_money_is_written_with_the_currency_of_the_shop(
     published: Path, currency: str | None, words: str
@@ -75,17 +81,76 @@ def test_a_record_knows_what_its_facts_were_called_before(published: Path) -> No
     "entity", ["binge_watchers", "engaged_explorers", "bouncers", "skimmers", "casual_viewers"]
 )
 def test_each_viewer_cluster_has_words(published: Path, entity: str) -> None:
-    nothing = dict.fromkeys(activation.SKIMMERS["facts"]["rule"])
-    row = activation.but(
-        activation.SKIMMERS, record_key=f"viewer-clusters:{entity}", viewer_cluster=entity, rule=nothing
-    )
+    row = activation.but(activation.SKIMMERS, record_key=f"viewer-clusters:{entity}", viewer_cluster=entity)
     (record,) = loaded(published, row)
-    assert "Viewers who play" in record.payload["description"]
+    texts = tomllib.loads((records.JOBS / "viewer_clusters" / "texts.toml").read_text(encoding="utf-8"))
+    assert record.payload["description"].startswith(f"{texts[entity]['who']}: 390 viewers, 30% of")
+    for part in ("reading", "reach", "avoid"):
+        assert texts[entity][part] in record.payload["description"]
+
+
+def test_new_texts_reach_a_persona_and_a_slip_in_them_is_one_line(published: Path, tmp_path: Path) -> None:
+    activation.publish(published, personas=(activation.SKIMMERS,))
+    jobs = tmp_path / "jobs"
+    shutil.copytree(records.JOBS, jobs)
+    (before,) = records.load(configured(published), ["personas"], jobs)
+    texts = jobs / "viewer_clusters" / "texts.toml"
+    texts.write_text(
+        texts.read_text(encoding="utf-8").replace("Scanning for", "Hunting for"), encoding="utf-8"
+    )
+    (after,) = records.load(configured(published), ["personas"], jobs)
+    assert "Hunting for one answer" in after.payload["description"]
+    assert (after.wording != before.wording, after.facts) == (True, before.facts)
+    texts.write_text("reading = ", encoding="utf-8")
+    with pytest.raises(RecordsError, match=r"viewer_clusters/texts\.toml is not TOML: "):
+        records.load(configured(published), ["personas"], jobs)
 
 
 def test_what_contacts_say_of_themselves_is_quoted(published: Path) -> None:
     (record,) = loaded(published, activation.but(activation.SALES, role='ceo" and boss of "all'))
-    assert "whose role is \"ceo' and boss of 'all\" and" in record.payload["description"]
+    assert "120 contacts with role \"ceo' and boss of 'all\", 10% of all profiled" in record.payload["description"]
+
+
+@pytest.mark.parametrize(("shape", "said"), [("reference", "B2B"), ("examples", None)])
+def test_contacts_with_a_role_and_an_industry_are_business_contacts(
+    published: Path, shape: str, said: str | None
+) -> None:
+    (record,) = loaded(published, activation.SALES, mavera_persona_shape=shape)
+    assert (record.payload.get("type"), record.objection) == (said, "")
+
+
+COUNTED = {"customer_count", "viewer_count", "contact_count", "window_days"}  # of every group
+
+
+def without(facts: dict[str, Any]) -> dict[str, Any]:
+    """Return facts of which nothing was measured: numbers and dates unknown, lists empty."""
+    return {
+        name: value
+        if name in COUNTED
+        else without(value)
+        if isinstance(value, dict)
+        else []
+        if isinstance(value, list)
+        else value
+        if isinstance(value, str) and value.isalpha()
+        else None
+        for name, value in facts.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "row", [*activation.PERSONAS, activation.SALES], ids=lambda row: str(row["record_key"])
+)
+@pytest.mark.parametrize("kept", [False, True], ids=["nothing measured", "words of no family"])
+def test_a_persona_reads_whole_whatever_is_unknown(published: Path, row: activation.Row, kept: bool) -> None:
+    facts = row["facts"] if kept else without(row["facts"])
+    strange = {"role": "Инженер " * 5, "industry": 'x" or "y', "role_family": None, "industry_family": None}
+    strange |= {"viewer_cluster": "lurkers", "clv_tier": "vip", "device_persona": "watch", "currency": None}
+    strange = {name: value for name, value in strange.items() if name in facts}
+    (record,) = loaded(published, {**row, "facts": {**facts, **strange}})
+    text = record.payload["description"]
+    assert (wording.broken([text]), record.objection) == ([], "")
+    assert wording.invented(text, record.facts) == []
 
 
 def test_a_persona_is_sent_with_the_reference_fields_alone(published: Path) -> None:
@@ -93,7 +158,7 @@ def test_a_persona_is_sent_with_the_reference_fields_alone(published: Path) -> N
     assert {**record.payload, "description": "…"} == {
         "pipeline_type": "north_star",
         "type": "B2C",
-        "name": "Customers: top tier by predicted value",
+        "name": "Loyal Top Spenders",
         "description": "…",
     }
 
@@ -110,8 +175,11 @@ def test_an_analysis_names_the_workspace_where_one_is_set(published: Path) -> No
 
 def test_measured_facts_stand_in_plain_sentences(published: Path) -> None:
     (record,) = loaded(published, activation.SKIMMERS)
-    assert "watched 36 % of each" in record.payload["description"]
-    assert "at least 2 videos who watched less than 50 % of them." in record.payload["description"]
+    assert (
+        "Attention ends early: 36% of the running time, while 52% is average."
+        in record.payload["description"]
+    )
+    assert "videos each" not in record.payload["description"]  # close to the average, and not listed
 
 
 def test_a_message_says_that_nobody_can_clarify_and_quotes_facts_as_data(published: Path) -> None:
@@ -186,8 +254,8 @@ def test_steps_of_facts_come_from_the_model(published: Path) -> None:
 
 def test_a_record_knows_as_what_its_facts_are_declared(published: Path) -> None:
     (record,) = loaded(published, activation.TOP)
-    paths = ("mean_order_count", "clv_tier", "churn_shares.low", "countries[].share", "countries[].country")
-    assert [record.fact_types[path] for path in paths] == ["number", "word", "share", "share", "name"]
+    paths = ("mean_order_count", "clv_tier", "churn_shares.low", "apart[].fact", "top_categories[].category")
+    assert [record.fact_types[path] for path in paths] == ["number", "word", "share", "word", "name"]
 
 
 @pytest.mark.parametrize(
@@ -341,7 +409,7 @@ def test_a_study_is_sent_with_its_questions_and_carries_its_reference_in_its_nam
     assert [question["order"] for question in record.payload["questions"]] == [1, 2, 3, 4, 5]
     questions = [question["question"] for question in record.payload["questions"]]
     assert '"Kettle" (in "Kitchen") and "Teapot" as a set.' in questions[0]
-    assert "together for 55 USD instead of 64.50 USD" in questions[1]
+    assert "together for $55 instead of $64.50" in questions[1]
 
 
 def test_a_fact_cannot_change_what_a_study_asks_for(published: Path) -> None:

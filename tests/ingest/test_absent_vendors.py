@@ -31,9 +31,9 @@ HOLLOW = re.compile(
 NOBODY = re.compile(r"(?<![\d.])0\s?%")  # only allowed if measured
 # Words that require another vendor's data.
 MEASURES = {
-    "sendgrid": r"unique opens|unsubscribe group",
-    "wistia": r"watched a video|have watched|Video viewers|left an e-mail address",
-    "klaviyo": r"known to its shop|accept marketing|expected value|predicted value",
+    "sendgrid": r"unique opens|of all opens|mail program|unsubscribe group",
+    "wistia": r"watched a video|have watched|Played most|of the audience|left an e-mail address",
+    "klaviyo": r"The shop knows|accept e-mail|accept text|Forecast for|Bought most|predicted value",
 }
 
 

@@ -1,5 +1,6 @@
 """The jobs: the declarations in each folder, and their table in docs/jobs.md."""
 
+import csv
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -19,7 +20,7 @@ from tests.small import PROJECT
 VARS: Mapping[str, Any] = yaml.safe_load((PROJECT / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]
 JOBS: Mapping[str, Any] = VARS["jobs"]
 SENT = [(job, kind) for job, its in JOBS.items() for kind in its["sends"]]
-FACT = re.compile(r"^        (?:\[|figure\(|measure\()'(\w+)'", re.MULTILINE)  # in a model's facts_with_steps
+FACT = re.compile(r"^        (?:\[|\w+\()'(\w+)'", re.MULTILINE)  # in a model's facts_with_steps
 
 
 class Row(NamedTuple):
@@ -100,12 +101,50 @@ def test_a_study_declares_the_hypothesis_that_one_of_its_questions_decides(job: 
     assert 0 < rule["above"] < 1
 
 
+@pytest.mark.parametrize("job", [job for job, kind in SENT if kind == "personas"])
+def test_a_persona_says_each_of_its_facts(job: str) -> None:
+    """Facts that groups are compared by are said where the list `apart` names them."""
+    words = "".join(
+        (FOLDER / path).read_text(encoding="utf-8")
+        for path in (words_of("personas", job), "persona_words.j2")
+    )
+    unsaid = {fact for fact in declared(job, "personas")["facts"] if f"facts.{fact}" not in words}
+    assert unsaid == set()
+
+
+def test_the_families_of_contacts_have_texts_and_the_words_that_choose_them_are_whole() -> None:
+    texts = tomllib.loads((FOLDER / "contact_groups" / "texts.toml").read_text(encoding="utf-8"))
+    with (PROJECT / "seeds" / "contact_words.csv").open(encoding="utf-8", newline="") as file:
+        words = list(csv.DictReader(file))
+    for kind, of_kind in (("role", "roles"), ("industry", "industries")):
+        families = {row["family"] for row in words if row["word_kind"] == kind}
+        assert families == texts[of_kind].keys() - {"other"}
+        shown = [row["shown_as"] for row in words if row["word_kind"] == kind and row["shown_as"]]
+        assert len(shown) == len(set(shown))  # two groups of one name would be taken for one another
+    assert [
+        row["word"] for row in words if row["word"] != " ".join(re.findall(r"[^\W_]+", row["word"].lower()))
+    ] == []
+    for role, industries in texts["pairs"].items():
+        assert role in texts["roles"]
+        assert industries.keys() <= texts["industries"].keys()
+
+
+@pytest.mark.parametrize("job", ["clv-tiers", "contact-groups", "device-geography", "viewer-clusters"])
+def test_texts_that_people_edit_have_no_digits_and_a_section_for_any_group(job: str) -> None:
+    text = (FOLDER / job.replace("-", "_") / "texts.toml").read_text(encoding="utf-8")
+    texts = tomllib.loads(text)
+    assert all(
+        "other" in part for part in ([texts["roles"], texts["industries"]] if "roles" in texts else [texts])
+    )
+    assert [line for line in text.splitlines() if not line.startswith("#") and re.search(r"\d", line)] == []
+
+
 def test_a_folder_holds_nothing_but_its_job() -> None:
     words = {(job, words_of(kind, job).split("/")[1]) for job, kind in SENT}
     for folder in FOLDER.iterdir():
         for file in folder.iterdir() if folder.is_dir() else ():
             its_own = file.name.removeprefix("_").startswith((f"{folder.name}.yml", f"{folder.name}__"))
-            chosen = file.name in {"persona.toml", "names.toml"}
+            chosen = file.name in {"persona.toml", "names.toml", "texts.toml"}
             assert its_own or chosen or (folder.name.replace("_", "-"), file.name) in words, file
 
 

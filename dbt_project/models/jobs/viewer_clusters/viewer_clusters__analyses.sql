@@ -81,6 +81,26 @@ media_list as (
     from ranked_medias
     where media_position <= {{ var('listed_analysis_medias') }}
 
+),
+
+-- Videos, pages, countries, devices and hours to which a cluster leans beyond chance.
+leaning_list as (
+
+    select
+        {{ sorted_list(
+            "case when label_position <= " ~ var('listed_distinct_labels') ~ " then "
+            ~ record([
+                ['distance', in_steps('distance', 0.1)],
+                ['viewer_cluster', 'entity'],
+                ['fact', 'fact_name'],
+                ['label', label('label')],
+                ['share', in_steps('value', told)],
+                ['average', in_steps('average', told)],
+            ]) ~ " end"
+        ) }} as leanings
+    from {{ ref('agg_groups_compared') }}
+    where job = 'viewer-clusters' and label <> ''
+
 )
 
 select
@@ -102,6 +122,9 @@ select
         ['medias', 'media_list.medias', {
             '[]': 'media_list.least_share', '[].share': step, '[].mean_watched_share': step
         }],
+        ['leanings', 'leaning_list.leanings', {
+            '[]': var('distinct_from_distance'), '[].distance': var('distinct_from_distance'), '[].share': 0.1, '[].average': 0.1
+        }],
     ]) }},
     viewers.person_count,
     {{ no_references() }} as reference_keys,
@@ -109,4 +132,5 @@ select
 from cluster_list
 cross join viewers
 cross join media_list
+cross join leaning_list
 where cluster_list.viewer_count > 0

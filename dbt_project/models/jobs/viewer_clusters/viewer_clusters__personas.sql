@@ -1,4 +1,7 @@
 {%- set step = var('persona_share_step') -%}
+{%- set compared = {
+    'mean_media_count': 0.1, 'mean_watched_share': step, 'mean_session_count': 0.1, 'identified_share': step, 'mobile_share': step,
+} -%}
 
 -- A persona per cluster with viewers.
 with
@@ -9,29 +12,12 @@ clusters as (
 
 ),
 
-countries as (
+compared as (
 
-    select
-        viewer_cluster,
-        country,
-        {{ share('count(*)', 'sum(count(*)) over (partition by viewer_cluster)') }} as share
-    from {{ ref('dim_viewers') }}
-    where country is not null
-    group by viewer_cluster, country
-
-),
-
-country_lists as (
-
-    select
-        clusters.viewer_cluster,
-        {{ sorted_list(
-            "case when countries.share >= " ~ var('listed_from_share') ~ " then "
-            ~ record([['share', in_steps('countries.share', step)], ['country', 'countries.country']]) ~ " end"
-        ) }} as countries
-    from clusters
-    left join countries on clusters.viewer_cluster = countries.viewer_cluster
-    group by clusters.viewer_cluster
+    {{ groups_compared('viewer-clusters', 'clusters', 'viewer_cluster', compared, {
+        'reading_devices': 'device', 'reading_hours': 'day_part', 'leaning_medias': 'media_name', 'leaning_pages': 'page',
+        'leaning_countries': 'country',
+    }) }}
 
 ),
 
@@ -73,15 +59,15 @@ media_lists as (
 
 select
     clusters.viewer_cluster as entity,
-    {{ titled('Video viewers', 'clusters.viewer_cluster') }} as name,
+    {{ called('clusters.viewer_cluster', {
+        'binge_watchers': 'Binge Watchers: finish what they start',
+        'engaged_explorers': 'Engaged Explorers: compare before they choose',
+        'skimmers': 'Skimmers: sample a lot, finish little',
+        'bouncers': 'Bouncers: one video, gone in moments',
+        'casual_viewers': 'Casual Viewers: a video or two, watched through',
+    }, 'Video Viewers') }} as name,
     {{ facts_with_steps([
         ['viewer_cluster', 'clusters.viewer_cluster'],
-        ['rule', record([
-            ['media_count_from', 'clusters.media_count_from'],
-            ['media_count_to', 'clusters.media_count_to'],
-            ['watched_share_from', 'clusters.watched_share_from'],
-            ['watched_share_below', 'clusters.watched_share_below'],
-        ])],
         figure('viewer_count', 'clusters.viewer_count'),
         measure('share_of_viewers', 'clusters.viewer_share', step),
         measure('mean_media_count', 'clusters.mean_media_count', 0.1),
@@ -91,12 +77,18 @@ select
         measure('mean_session_count', 'clusters.mean_session_count', 0.1),
         measure('identified_share', 'clusters.identified_share', step),
         measure('mobile_share', 'clusters.mobile_share', step),
-        ['countries', 'country_lists.countries', {'[]': var('listed_from_share'), '[].share': step}],
         ['medias', 'media_lists.medias', {'[]': 'media_lists.least_share', '[].share': step}],
+        set_apart('apart'),
+        averages('everybody', compared),
+        leaning('reading_devices'),
+        leaning('reading_hours'),
+        leaning('leaning_medias'),
+        leaning('leaning_pages'),
+        leaning('leaning_countries'),
     ]) }},
     clusters.person_count,
     {{ no_references() }} as reference_keys,
     cast(clusters.last_viewed_at as date) as measured_on
 from clusters
-join country_lists on clusters.viewer_cluster = country_lists.viewer_cluster
+join compared on clusters.viewer_cluster = compared.entity
 join media_lists on clusters.viewer_cluster = media_lists.viewer_cluster

@@ -53,12 +53,36 @@ ranked as (
         sum(contact_count) over (partition by industry) as industry_contact_count
     from counted
 
+),
+
+-- Of several words in one role, the first row of the seed counts: a marketing director is in marketing.
+worded as (
+
+    select
+        counted.contact_group,
+        min_by(words.family, words.word_position) filter (where words.word_kind = 'role') as role_family,
+        min_by(words.family, words.word_position) filter (where words.word_kind = 'industry') as industry_family,
+        max(words.shown_as) filter (where words.word_kind = 'role' and words.word = counted.role) as role_shown,
+        max(words.shown_as) filter (where words.word_kind = 'industry' and words.word = counted.industry) as industry_shown
+    from counted
+    left join {{ ref('contact_words') }} as words
+        on concat(' ', case words.word_kind when 'role' then counted.role else counted.industry end, ' ')
+        like concat('% ', words.word, ' %')
+    group by counted.contact_group
+
 )
 
 select
     ranked.contact_group,
+    concat(
+        coalesce(worded.role_shown, concat({{ capitalized('ranked.role') }}, ' contacts')),
+        ' in ',
+        coalesce(worded.industry_shown, {{ capitalized('ranked.industry') }})
+    ) as group_name,
     ranked.role,
     ranked.industry,
+    worded.role_family,
+    worded.industry_family,
     ranked.contact_count,
     totals.grouped_contact_count,
     totals.total_contact_count,
@@ -74,4 +98,5 @@ select
     {{ is_small('ranked.contact_count') }} as is_small_sample,
     ranked.last_updated_at
 from ranked
+join worded on ranked.contact_group = worded.contact_group
 cross join totals
