@@ -338,7 +338,7 @@ class _Files:
 
     def text(self) -> str:
         path, key = words_of(self.kind.name, self.row.template), self.row.record_key
-        texts = self._texts()
+        texts = self.toml(TEXTS, is_optional=True)
         with self._naming(path):
             template = self.environment.get_template(path)
             text = template.render(record_key=key, entity=key.partition(":")[2], texts=texts, **self.values)
@@ -347,14 +347,6 @@ class _Files:
         # Only empty lines separate paragraphs.
         paragraphs = (" ".join(paragraph.split()) for paragraph in re.split(r"\n\s*\n", text))
         return "\n\n".join(filter(None, paragraphs))
-
-    def _texts(self) -> dict[str, Any]:
-        path = self._path(TEXTS)
-        with self._naming(path):
-            try:
-                return tomllib.loads(self._source(path))
-            except jinja2.TemplateNotFound:
-                return {}
 
     def toml(self, name: str, *, is_optional: bool = False) -> dict[str, Any]:
         """Read a file; only its texts are templates, so that no fact can change the rest."""

@@ -127,13 +127,13 @@ def test_the_plan_says_what_would_be_done_and_its_price(desk: Desk) -> None:
     desk.publish(activation.TOP, small, analyses=(activation.CLUSTERS,))
     assert desk.activate("plan").lines == [
         "clv-tiers                                                            300 credits",
-        "+ Customers: top tier by predicted value                     create          300",
+        "+ Loyal Top Spenders                                         create          300",
         "  personas/clv-tiers:top  820 people",
         "",
         "viewer-clusters                                                 10 to 75 credits",
         "+ Viewer clusters                                            create     10 to 75",
         "  analyses/viewer-clusters:all  1,800 people",
-        "! Video viewers: skimmers                                    withheld",
+        "! Skimmers: sample a lot, finish little                      withheld",
         "  personas/viewer-clusters:bouncers",
         "  12 people, smallest cohort is 20",
         "",
@@ -209,7 +209,7 @@ def test_the_plan_shows_the_facts_that_moved(desk: Desk) -> None:
     desk.publish(activation.TOP, activation.but(activation.SKIMMERS, mean_watched_share=0.31))
     assert desk.activate("plan").lines == [
         "viewer-clusters                                                             free",
-        "~ Video viewers: skimmers                                    update         free",
+        "~ Skimmers: sample a lot, finish little                      update         free",
         "  personas/viewer-clusters:skimmers  389 people",
         "  mean_watched_share  0.36 -> 0.31",
         "",
@@ -227,7 +227,7 @@ def test_the_plan_lists_what_is_unchanged_when_asked(desk: Desk) -> None:
     desk.activate("apply")
     assert desk.activate("plan", "--all").lines == [
         "clv-tiers",
-        "= Customers: top tier by predicted value                     unchanged",
+        "= Loyal Top Spenders                                         unchanged",
         "  personas/clv-tiers:top",
         "",
         "1 wanted = 1 unchanged",
@@ -349,7 +349,7 @@ def test_apply_sends_each_record_and_says_what_it_cost(desk: Desk) -> None:
     ran = desk.activate("apply")
     (persona, thread), credits_spent = standing(desk), desk.credits()
     assert ran.lines == [
-        "+ Customers: top tier by predicted value                     created         300",
+        "+ Loyal Top Spenders                                         created         300",
         f"  personas/clv-tiers:top  {persona}",
         f"+ {'Viewer clusters':<59}created         {credits_spent - 300:>3}",
         f"  analyses/viewer-clusters:all  {thread}",

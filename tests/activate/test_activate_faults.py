@@ -274,7 +274,7 @@ def test_a_new_persona_of_the_same_name_without_our_reference_waits_for_a_person
     account.spoil("500", "/personas")
     account.apply(activation.TOP, activation.SKIMMERS)
     body = {"pipeline_type": "north_star", "type": "B2C", "description": "Rewritten by Mavera."}
-    made = PERSONAS.create(account.client(), {**body, "name": "Video viewers: skimmers"})
+    made = PERSONAS.create(account.client(), {**body, "name": "Skimmers: sample a lot, finish little"})
     outcome = account.apply(activation.TOP, activation.SKIMMERS, settle=0)
     assert outcome.results[SKIMMERS].state == "unknown"
     assert outcome.results[SKIMMERS].text.startswith(f"{made.remote_id} is newer and may be it: ")

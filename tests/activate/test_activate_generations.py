@@ -182,7 +182,7 @@ def test_a_text_is_written_for_the_persona_that_its_row_names(desk: Desk) -> Non
     row = {**activation.FOLLOW_UP, "reference_keys": ["clv-tiers:top"]}
     assert desk.apply(row, personas=(activation.TOP,)).counts() == {"created": 2}
     assert desk.sent()["persona_id"] == desk.ledger().entries()["personas/clv-tiers:top"].remote_id
-    assert desk.text().endswith("Written for Customers: top tier by predicted value.")
+    assert desk.text().endswith("Written for Loyal Top Spenders.")
 
 
 def test_a_held_persona_holds_its_text(desk: Desk) -> None:

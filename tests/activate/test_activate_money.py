@@ -63,7 +63,7 @@ def test_the_first_402_stops_the_run(desk: Desk) -> None:
     desk.publish(activation.TOP, activation.SKIMMERS, analyses=(activation.CLUSTERS,))
     ran = desk.activate("apply")
     assert ran.lines[2:] == [
-        f"x {'Video viewers: skimmers':<59}failed            0",
+        f"x {'Skimmers: sample a lot, finish little':<59}failed            0",
         f"  {SKIMMERS}",
         "  402 out of credits: stopping",
         "1 created, 1 failed, 1 not sent: 300 credits",
@@ -90,7 +90,7 @@ def test_a_price_that_was_learned_is_said_in_words(desk: Desk) -> None:
     desk.publish(activation.TOP, activation.SKIMMERS)
     assert desk.activate("plan").lines == [
         "viewer-clusters                                                      350 credits",
-        f"+ {'Video viewers: skimmers':<59}create          350",
+        f"+ {'Skimmers: sample a lot, finish little':<59}create          350",
         f"  {SKIMMERS}  389 people",
         "  price learned from Mavera's answers; documented: 300",
         "",
@@ -109,7 +109,7 @@ def test_what_an_edit_costs_is_learned_from_what_the_persona_has_cost(desk: Desk
         desk.activate("apply")
     assert planned.lines[:4] == [
         "viewer-clusters                                                       15 credits",
-        f"~ {'Video viewers: skimmers':<59}update           15",
+        f"~ {'Skimmers: sample a lot, finish little':<59}update           15",
         f"  {SKIMMERS}  389 people",
         "  price learned from Mavera's answers; none is documented",
     ]

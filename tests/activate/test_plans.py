@@ -148,8 +148,8 @@ def test_status_names_each_withheld_record_with_its_reason(desk: Desk) -> None:
     lines = desk.activate("status").lines
     place = lines.index("withheld      12 people, smallest cohort is 20")
     assert [line.strip() for line in lines[place + 1 : place + 5]] == [
-        *("personas/device-geography:mobile_first", "E-mail readers: mobile first"),
-        *(SKIMMERS, "Video viewers: skimmers"),
+        *("personas/device-geography:mobile_first", "Mobile First: read on the phone, between other things"),
+        *(SKIMMERS, "Skimmers: sample a lot, finish little"),
     ]
     held = json.loads(desk.activate("status", "--json").out)["withheld"]
     assert {"key": SKIMMERS, "reason": "12 people, smallest cohort is 20"} in held

@@ -108,7 +108,10 @@ def test_new_texts_reach_a_persona_and_a_slip_in_them_is_one_line(published: Pat
 
 def test_what_contacts_say_of_themselves_is_quoted(published: Path) -> None:
     (record,) = loaded(published, activation.but(activation.SALES, role='ceo" and boss of "all'))
-    assert "120 contacts with role \"ceo' and boss of 'all\", 10% of all profiled" in record.payload["description"]
+    assert (
+        "120 contacts with role \"ceo' and boss of 'all\", 10% of all profiled"
+        in record.payload["description"]
+    )
 
 
 @pytest.mark.parametrize(("shape", "said"), [("reference", "B2B"), ("examples", None)])

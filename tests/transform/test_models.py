@@ -138,8 +138,6 @@ def test_every_number_that_drifts_has_a_step_in_which_it_moves(small: duckdb.Duc
     things = {"media", "segment", "small_segment", "pair"}
     things |= {f"{who}_{what}" for who in ("email", "sms", "tied") for what in ("click", "conversion")}
     thresholds = {"near_duplicate_from", "contained_from", "tier_from_share", "tier_to_share", "window_days"}
-    thresholds |= {f"rule.{name}" for name in ("media_count_from", "media_count_to")}
-    thresholds |= {f"rule.{name}" for name in ("watched_share_from", "watched_share_below")}
     assert without == thresholds | {f"{thing}_count" for thing in things}
 
 
@@ -196,20 +194,20 @@ def test_records_have_the_keys_and_the_people_of_their_jobs(small: duckdb.DuckDB
         " union all select record_key, name, person_count from activation.sync_mavera__analyses order by all"
     ).fetchall()
     assert records == [
-        ("clv-tiers:middle", "Customers by predicted value: middle", 50),
-        ("clv-tiers:rest", "Customers by predicted value: rest", 30),
-        ("clv-tiers:top", "Customers by predicted value: top", 20),
-        ("contact-groups:sales/retail", "Contacts: sales, retail", 30),
+        ("clv-tiers:middle", "Steady Regulars: the middle of the customer base", 50),
+        ("clv-tiers:rest", "Occasional Buyers: small orders, loose ties", 30),
+        ("clv-tiers:top", "Loyal Top Spenders", 20),
+        ("contact-groups:sales/retail", "Salespeople in Retail", 30),
         ("device-geography:account", "E-mail readers by device and country", 60),
-        ("device-geography:desktop_focused", "E-mail readers: desktop focused", 20),
-        ("device-geography:mobile_first", "E-mail readers: mobile first", 40),
+        ("device-geography:desktop_focused", "Desk Readers: open mail at a computer", 20),
+        ("device-geography:mobile_first", "Mobile First: read on the phone, between other things", 40),
         ("segment-overlap:account", "Segment overlaps", 45),
         ("viewer-clusters:all", "Viewer clusters", 4),
-        ("viewer-clusters:binge_watchers", "Video viewers: binge watchers", 1),
-        ("viewer-clusters:bouncers", "Video viewers: bouncers", 1),
-        ("viewer-clusters:casual_viewers", "Video viewers: casual viewers", 1),
-        ("viewer-clusters:engaged_explorers", "Video viewers: engaged explorers", 1),
-        ("viewer-clusters:skimmers", "Video viewers: skimmers", 1),
+        ("viewer-clusters:binge_watchers", "Binge Watchers: finish what they start", 1),
+        ("viewer-clusters:bouncers", "Bouncers: one video, gone in moments", 1),
+        ("viewer-clusters:casual_viewers", "Casual Viewers: a video or two, watched through", 1),
+        ("viewer-clusters:engaged_explorers", "Engaged Explorers: compare before they choose", 1),
+        ("viewer-clusters:skimmers", "Skimmers: sample a lot, finish little", 1),
     ]
 
 

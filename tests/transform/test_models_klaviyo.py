@@ -23,16 +23,18 @@ def test_customers_fall_into_the_tiers_and_bands_counted_by_hand(small: duckdb.D
         ("top", "low", 20),
     ]
     top = facts(small, "personas", "clv-tiers:top")
-    assert (top["customer_count"], top["share_of_predicted_customers"]) == (20, 0.2)
+    assert (top["customer_count"], top["tier_to_share"]) == (20, 0.2)
     assert top["share_of_predicted_value"] == 0.36  # 1810 of 5050
-    assert (top["lowest_predicted_clv"], top["highest_predicted_clv"]) == (82, 99)
-    assert top["churn_shares"] == {"low": 1.0, "medium": 0.0, "high": 0.0}
+    assert (top["mean_predicted_clv"], top["everybody"]["mean_predicted_clv"]) == (91, 51)
+    assert top["churn_shares"] == {"low": 1.0, "high": 0.0}
+    # Four of the eight facts that differ; 1.4 is 90.5 - 50.5 of 28.9, and the others have the same rank.
+    assert len(top["apart"]) == 4
+    assert {"distance": 1.4, "fact": "mean_predicted_clv"} in top["apart"]
     assert (top["email_reachable_share"], top["sms_reachable_share"]) == (
         0.9,
         0.0,
     )  # Ada bounced, p99 has no address
     assert (top["mean_average_order_value"], top["mean_historic_clv"]) == (10, None)
-    assert top["customers_without_prediction"] == 10
 
 
 def test_segment_pairs_are_told_apart_and_small_segments_only_counted(

@@ -22,16 +22,27 @@ def test_contacts_are_grouped_by_role_and_industry_however_they_spell_them(
     assert facts(small, "personas", "contact-groups:sales/retail") == {
         "role": "sales",
         "industry": "retail",
+        "role_family": "sales",
+        "industry_family": "retail",
         "contact_count": 30,
-        "grouped_contact_count": 42,
-        "ungrouped_contact_count": 8,
         "share_of_contacts": 0.71,  # 30 of 42
-        "share_low": 0.56,
-        "share_high": 0.83,
-        "share_of_role": 1.0,
-        "share_of_industry": 0.71,
         "viewer_share": 0.03,  # Ada
         "customer_share": 0.03,
+        "mean_media_count": None,  # of Ada alone
+        "mean_order_count": None,
+        "top_tier_share": None,
+        "email_reachable_share": 0.0,
+        "apart": [],
+        "everybody": {
+            "viewer_share": 0.02,
+            "customer_share": 0.02,
+            "mean_media_count": None,
+            "mean_order_count": None,
+            "top_tier_share": None,
+            "email_reachable_share": 0.0,
+        },
+        "reading_devices": [],
+        "reading_hours": [],
     }
     fields = small.execute(
         "select contact_field_name, contact_count, value_count, is_role, is_industry"
@@ -142,18 +153,16 @@ def test_device_personas_carry_measured_shares_of_the_account(small: duckdb.Duck
     ]
     assert facts(small, "personas", "device-geography:mobile_first") == {
         "device_persona": "mobile_first",
-        "device_classes": ["Phone", "Tablet"],
         "window_days": 90,
         "unique_opens": 60,
-        "unique_opens_all": 100,
         "share_of_opens": 0.6,
-        "share_low": 0.5,
-        "share_high": 0.69,
-        "devices": [{"share": 0.45, "device": "Phone"}, {"share": 0.15, "device": "Tablet"}],
-        "clients": [],
-        "countries": [{"share": 0.75, "country": "US"}, {"share": 0.25, "country": "CA"}],
-        "open_rate": 0.5,  # 40 of 80 messages of the single send, not of all mail
-        "click_rate": 0.05,
+        "device_parts": [{"share": 0.75, "device": "Phone"}, {"share": 0.25, "device": "Tablet"}],
+        "mail_programs": [],
+        "apart": [],  # nobody's single opens are known
+        "reading_hours": [],
+        "reading_roles": [],
+        "reading_segments": [],
+        "reading_countries": [],
     }
     account = facts(small, "analyses", "device-geography:account")
     assert [row["is_persona"] for row in account["personas"]] == [True, True, False]
