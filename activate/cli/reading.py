@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
-from typing import Annotated, Any, ClassVar, Final, NamedTuple
+from typing import Annotated, Any, ClassVar, Final
 
 import typer
 from markdown_it import MarkdownIt
@@ -18,40 +18,29 @@ from activate.cli import plans, screen
 from activate.cli.arguments import AsJson
 from activate.errors import UsageError
 from activate.kinds import KINDS
-from activate.kinds.kind import Part
-from activate.likeness import without_reference
 from common import settings as environment
 from privacy import outside
 
-Row = Mapping[str, Any]
+Row = dict[str, Any]
 SIDE_BY_SIDE: Final = 100  # columns from which two texts stand beside each other
 QUOTES: Final = 3  # shown of the answers to an open question, per persona
-
+ANSWERS: Final = """
+    select answers.*, texts.input_data, findings.finding
+    from marts.fct_answers as answers
+    left join marts.fct_generations as texts on answers.answer_id = texts.generation_id
+    left join marts.rpt_job_findings as findings on answers.job = findings.job
+    order by answers.answered_at desc, answers.record_id
+"""
 VERDICTS: Final = """
     select * from marts.fct_study_verdicts where focus_group_id = ?
     order by question_number, asked = 'all' desc, persona_name
 """
-RESULTS: Final = "select * from marts.fct_question_results where focus_group_id = ? order by question_number"
 QUOTED: Final = """
     select question_number, persona_name, answer from marts.fct_focus_group_answers
     where focus_group_id = ? and question_type = 'OPEN_ENDED' and trim(answer) <> ''
     qualify row_number() over (partition by question_id, persona_id order by respondent_number) <= ?
     order by question_number, persona_name, respondent_number
 """
-
-
-class Answer(NamedTuple):
-    """What Mavera answered to a record: a row of its mart, and of a study the rows of its questions."""
-
-    key: str
-    title: str
-    row: Row
-    questions: Sequence[Row] = ()
-    quotes: Sequence[Row] = ()
-
-    @property
-    def kind(self) -> str:
-        return self.key.partition("/")[0]
 
 
 def read(
@@ -64,56 +53,46 @@ def read(
     settings = environment.load()
     answers = _answers(settings)
     if key is None:
-        listed = [_about(answer) for answer in answers.values()]
+        listed = [_about(row) for row in answers]
         shown = _listed(answers)
     else:
-        named = [answer for name, answer in answers.items() if key in {name, name.partition("/")[2]}]
+        named = [row for row in answers if key in {row["record_id"], row["record_key"]}]
         if len(named) != 1:
             what = "several answers have the key" if named else "there is no answer to"
             raise UsageError(f"{what} {key}. python -m activate read lists what can be read")
-        answer = _with_questions(settings, named[0])
-        whole = {**answer.row, "questions": answer.questions, "quotes": answer.quotes}
-        listed = [{**_about(answer), "answer": _safe(whole)}]
-        shown = _shown(answer)
+        row = named[0]
+        questions = origins.rows(settings, VERDICTS, row["answer_id"])
+        quotes = origins.rows(settings, QUOTED, row["answer_id"], QUOTES)
+        listed = [{**_about(row), "answer": _safe({**row, "questions": questions, "quotes": quotes})}]
+        shown = _shown(row, questions, quotes)
     if as_json:
         typer.echo(json.dumps({"answers": listed}))
     else:
         plans.show(*shown)
 
 
-def _answers(settings: environment.Settings) -> dict[str, Answer]:
-    """Return the latest answer to each record by its key, newest first."""
-    found = []
-    for kind in KINDS.values():
-        model = f"activation.sync_mavera__{kind.name.replace('-', '_')}"
-        names = {
-            row["record_key"]: row["name"]
-            for row in origins.rows(settings, f"select record_key, name from {model}")
-        }
-        for row in origins.rows(settings, kind.answers):
-            title = names.get(row["record_key"]) or without_reference(str(row["title"] or ""))
-            key = f"{kind.name}/{row['record_key']}"
-            found.append(Answer(key, outside.words(title) if title.strip() else key, row))
-    newest_first = sorted(found, key=lambda answer: str(answer.row["answered_at"]), reverse=True)
-    in_order = sorted(newest_first, key=lambda answer: list(KINDS).index(answer.kind))
-    return {answer.key: answer for answer in in_order}
+def _answers(settings: environment.Settings) -> list[Row]:
+    """Return the latest answer to each record, by kind and newest first."""
+    answers = origins.rows(settings, ANSWERS)
+    names = {
+        f"{kind}/{row['record_key']}": row["name"]
+        for kind in KINDS
+        for row in origins.rows(
+            settings, f"select record_key, name from activation.sync_mavera__{kind.replace('-', '_')}"
+        )
+    }
+    for row in answers:
+        row["title"] = names.get(row["record_id"]) or row["title"] or row["record_id"]
+    return sorted(answers, key=lambda row: list(KINDS).index(row["kind"]))
 
 
-def _with_questions(settings: environment.Settings, answer: Answer) -> Answer:
-    study = answer.row.get("focus_group_id")
-    if study is None:
-        return answer
-    questions = origins.rows(settings, VERDICTS, study) or origins.rows(settings, RESULTS, study)
-    return answer._replace(questions=questions, quotes=origins.rows(settings, QUOTED, study, QUOTES))
-
-
-def _about(answer: Answer) -> dict[str, Any]:
-    at, row = answer.row["answered_at"], answer.row
+def _about(row: Row) -> dict[str, Any]:
+    at = row["answered_at"]
     return {
-        "key": answer.key,
-        "title": answer.title,
+        "key": row["record_id"],
+        "title": _text(row["title"]),
         "job": row["job"],
-        "credits": row.get("credits"),
+        "credits": row["credits"],
         "answered_at": at.isoformat() if at else None,
         "answer": None,
     }
@@ -133,68 +112,75 @@ def _safe(value: Any) -> Any:
 # --- on the screen -----------------------------------------------------------------------------------
 
 
-def _listed(answers: Mapping[str, Answer]) -> Iterator[RenderableType]:
+def _listed(answers: Sequence[Row]) -> Iterator[RenderableType]:
     if not answers:
         yield "Nothing to read yet. make activate asks Mavera, make results brings the answers."
-    for kind, group in groupby(answers.values(), key=lambda answer: answer.kind):
+        return
+    is_wide = plans.width() >= SIDE_BY_SIDE
+    for kind, group in groupby(answers, key=lambda row: row["kind"]):
         yield Text(kind.replace("-", " ").capitalize(), "bold")
-        is_wide = plans.width() >= SIDE_BY_SIDE
         table = Table.grid(expand=True)
         for _ in range(2 if is_wide else 1):
             table.add_column(ratio=1, overflow="fold")
-        for answer in group:
-            lines = Text(answer.title), Text(answer.key, "dim")
+        for row in group:
+            lines = Text(_text(row["title"])), Text(row["record_id"], "dim")
             table.add_row(*(lines if is_wide else [Group(*lines)]))
         yield from (Padding(table, (0, 0, 0, 2)), "")
-    if answers:
-        yield f"To read one: python -m activate read {next(iter(answers))}"
+    yield f"To read one: python -m activate read {answers[0]['record_id']}"
 
 
-def _shown(answer: Answer) -> Iterator[RenderableType]:
-    row = answer.row
-    at, cost = row["answered_at"], row.get("credits")
-    yield Text(answer.title, "bold")
-    about = [answer.key, screen.when(at) if at else "", f"{cost:,} credits" if cost is not None else ""]
+def _shown(row: Row, questions: Sequence[Row], quotes: Sequence[Row]) -> Iterator[RenderableType]:
+    at, cost = row["answered_at"], row["credits"]
+    yield Text(_text(row["title"]), "bold")
+    about = [row["record_id"], screen.when(at) if at else "", f"{cost:,} credits" if cost is not None else ""]
     yield Text("  ".join(filter(None, about)), "dim")
-    parts = [
-        _part(part, row.get(part.column))
-        for part in KINDS[answer.kind].answer_parts
-        if part.format != "fields" or row.get(part.column)
-    ]
-    if len(parts) == 2 and plans.width() >= SIDE_BY_SIDE:
+    yield from _part("What we found", Text(_text(row["finding"])), row["finding"])
+    asked = Group(*_part("What we asked", Text(_text(row["asked"] or row["question"])), True))
+    if row["input_data"]:
+        asked = Group(*_part("What we asked", _fields(_parsed(row["input_data"])), True))
+    back = [*_part("Mavera's profile", _fields(_parsed(row["profile"])), row["profile"])]
+    if row["answer"] is not None:
+        back = [*_part("What came back", _markdown(row["answer"]), True), *back]
+    if row["input_data"] and plans.width() >= SIDE_BY_SIDE:
         beside = Table.grid(padding=(0, 3, 0, 0), expand=True)
         beside.add_column(ratio=1)
         beside.add_column(ratio=1)
-        beside.add_row(*parts)
-        parts = [beside]
-    yield from parts
-    yield from _study(answer)
-
-
-def _part(part: Part, value: Any) -> RenderableType:
-    shown: RenderableType
-    if part.format == "markdown":
-        shown = _markdown(value)
-    elif part.format == "fields":
-        shown = _fields(_parsed(value))
+        beside.add_row(asked, Group(*back))
+        yield beside
     else:
-        text = without_reference(_text(value))
-        shown = Text(text.split("\n\n")[0] if part.format == "task" else text)
-    return Group(*_heading(part.heading), shown)
+        yield asked
+        yield from _part("Do first", _markdown(row["recommendation"]), row["recommendation"])
+        yield from back
+    yield from _study(questions, quotes)
+    yield from _part("Sources", _sources(row["sources"]), row["sources"])
+    yield from _part("What to do", Text(_text(row["to_do"])), row["to_do"])
 
 
-def _study(answer: Answer) -> Iterator[RenderableType]:
-    for number, group in groupby(answer.questions, key=lambda row: row["question_number"]):
+def _part(heading: str, shown: RenderableType, is_there: Any) -> Iterator[RenderableType]:
+    if is_there:
+        yield from ("", Text(heading, "bold underline"), shown)
+
+
+def _sources(value: Any) -> RenderableType:
+    sources = _parsed(value)
+    if not isinstance(sources, list):
+        return Text(_plain(sources))
+    named = [source for source in sources if isinstance(source, Mapping)]
+    return Text("\n".join(f"- {_text(one.get('title'))}  {_text(one.get('url'))}" for one in named))
+
+
+def _study(questions: Sequence[Row], quotes: Sequence[Row]) -> Iterator[RenderableType]:
+    for number, group in groupby(questions, key=lambda row: row["question_number"]):
         rows = list(group)
-        yield from _heading(f"{number}. {_text(rows[0]['question'])}")
-        if hypothesis := next((row["hypothesis"] for row in rows if row.get("hypothesis")), None):
+        yield from ("", Text(f"{number}. {_text(rows[0]['question'])}", "bold underline"))
+        if hypothesis := next((row["hypothesis"] for row in rows if row["hypothesis"]), None):
             verdict = next((row["verdict"] for row in rows if row["asked"] == "all"), None)
             yield Text.assemble("Hypothesis: ", _text(hypothesis), " ", (str(verdict or "open"), "bold"))
-        yield _verdicts(rows) if "asked" in rows[0] else _fields(_parsed(rows[0]["reported"]))
-        for quote in answer.quotes:
+        yield _verdicts(rows)
+        for quote in quotes:
             if quote["question_number"] == number:
                 yield Text(f'- {_text(quote["persona_name"])}: "{_text(quote["answer"])}"')
-    if answer.questions:
+    if questions:
         yield from ("", Text("Synthetic respondents: Mavera's personas answered, not customers.", "dim"))
 
 
@@ -214,11 +200,6 @@ def _verdicts(rows: Sequence[Row]) -> Table:
             Text(asked), Text(_text(row["top_answer"])), share, says, style="bold" if is_all else ""
         )
     return table
-
-
-def _heading(text: str) -> Iterator[RenderableType]:
-    yield ""
-    yield Text(text, "bold underline")
 
 
 def _text(value: Any) -> str:

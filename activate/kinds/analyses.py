@@ -20,7 +20,6 @@ from activate.kinds.kind import (
     Kind,
     Known,
     Listing,
-    Part,
     RemoteObject,
     lacking,
     may_come_from,
@@ -93,18 +92,6 @@ class Analyses(Kind):
     reference_field = ""  # a thread has no such field: its questions are read
     echo = ()
     is_listed_whole = False
-    answers = """
-        select *, thread_title as title, list_transform(
-                try_cast(sources as json[]), lambda source: concat(source ->> 'title', '  ', source ->> 'url')
-            ) as source_lines
-        from marts.fct_analyses
-        qualify row_number() over (partition by record_key order by answered_at desc) = 1
-    """
-    answer_parts = (
-        Part("What we asked", "question", "task"),
-        Part("What came back", "answer", "markdown"),
-        Part("Sources", "source_lines", "fields"),
-    )
     remedies = (WORKSPACE, (("",), "Change the job's analysis.md.j2"))
     likeness = "the same question"
 

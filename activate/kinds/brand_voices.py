@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from activate.errors import Refused
-from activate.kinds.kind import WORKSPACE, Draft, Kind, Part
+from activate.kinds.kind import WORKSPACE, Draft, Kind
 from activate.ledger.journal import Journal
 from activate.mavera import Mavera
 from activate.plan import Price, Step, Terms
@@ -60,19 +60,6 @@ class BrandVoices(Kind):
     echo = ("label", "usage_context")
     columns = ("documents",)
     has_paragraphs = True
-    answers = """
-        select *, voice_label as title, updated_at as answered_at, json_object(
-                'adjectives', adjectives, 'do', dos, 'do not', donts, 'sentences', sentence_structure,
-                'jargon', jargon_usage, 'preferred terms', preferred_terms, 'avoided terms', avoided_terms,
-                'examples', example_phrases
-            ) as voice
-        from marts.dim_brand_voices where record_key is not null and is_ready
-        qualify row_number() over (partition by record_key order by created_at desc) = 1
-    """
-    answer_parts = (
-        Part("The voice as Mavera heard it", "voice_summary", "text"),
-        Part("How it speaks", "voice", "fields"),
-    )
     remedies = (WORKSPACE, (("",), "Change the job's voice.md.j2"))
 
     def payload(self, draft: Draft, settings: Settings) -> dict[str, Any]:

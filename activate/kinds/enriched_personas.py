@@ -92,9 +92,6 @@ class EnrichedPersonas(Personas):
     declared_as = Personas.name
     echo = (FIELD,)
     has_own = False
-    answers = (
-        "select '' as record_key, '' as title, '' as answered_at where false"  # those of personas tell it
-    )
     remedies = ((("",), f"Remove its row from {SEED}"),)
 
     # Before sending

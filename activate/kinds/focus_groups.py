@@ -72,11 +72,6 @@ class FocusGroups(Kind):
     echo = ("name",)
     aside = "asks {count} personas"
     waits = Waits("focus-groups", AT_ONCE - 1, f"{AT_ONCE} are at work, the most at once")
-    answers = """
-        select record_key, focus_group_id, job, focus_group_name as title, answered_at
-        from marts.fct_question_results where record_key is not null
-        qualify row_number() over (partition by record_key order by answered_at desc, question_number) = 1
-    """
     remedies = (
         WORKSPACE,
         (("persona",), "See with python -m activate drift whether its personas are in Mavera"),

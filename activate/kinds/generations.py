@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from activate.answers import Answer, answered, state_of
-from activate.kinds.kind import PAGE, WORKSPACE, Draft, Kind, Part, Waits, marked, newest
+from activate.kinds.kind import PAGE, WORKSPACE, Draft, Kind, Waits, marked, newest
 from activate.ledger.journal import Journal
 from activate.mavera import Mavera
 from activate.plan import Price, Step, Terms
@@ -86,14 +86,6 @@ class Generations(Kind):
     name_field = reference_field = "title"
     echo = ("title",)
     waits = Waits(BRAND_VOICES, 0, "after the brand voice, which Mavera is at work on")
-    answers = """
-        select * from marts.fct_generations
-        qualify row_number() over (partition by record_key order by answered_at desc) = 1
-    """
-    answer_parts = (
-        Part("What we asked", "input_data", "fields"),
-        Part("What came back", "generated_text", "markdown"),
-    )
     remedies = (
         WORKSPACE,
         (("voice",), "Set MAVERA_BRAND_VOICE_ID"),

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from activate.answers import Answer, answered, created_at, state_of
 from activate.differences import Facts
@@ -58,17 +58,6 @@ class Waits(NamedTuple):
     kind: str
     at_most: int
     said: str
-
-
-class Part(NamedTuple):
-    """A part of an answer: its heading, the column of the query `answers` that holds it, and its format.
-
-    `fields` are JSON, of a `task` only the first paragraph is shown.
-    """
-
-    heading: str
-    column: str
-    format: Literal["text", "task", "markdown", "fields"]
 
 
 class Aim(NamedTuple):
@@ -121,9 +110,6 @@ class Kind(ABC):
     waits: Waits | None = None
     remedies: Remedies
     aside: str = ""  # shown in a plan beside the people; {count}: the number of records it refers to
-    # The latest answer to each record in the published copy, with its title and the time answered_at.
-    answers: str
-    answer_parts: tuple[Part, ...] = ()  # none of a study, whose questions are shown
     likeness: str = "the beginning of its name, or an earlier one"  # how an object was matched
 
     # Before sending

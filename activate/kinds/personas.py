@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from activate.answers import Answer
-from activate.kinds.kind import WORKSPACE, Draft, Kind, Part, Remedies, RemoteObject
+from activate.kinds.kind import WORKSPACE, Draft, Kind, Remedies, RemoteObject
 from activate.mavera import Mavera
 from activate.plan import Price, Terms
 from common import assumptions
@@ -109,13 +109,6 @@ class Personas(Kind):
     has_paragraphs = True
     covers_words = True
     has_own = True
-    answers = """
-        select *, persona_name as title, valid_from as answered_at from marts.dim_personas where is_current
-    """
-    answer_parts = (
-        Part("What was sent", "description", "text"),
-        Part("The persona as Mavera made it", "profile", "fields"),
-    )
     remedies: Remedies = (
         (("psychographic",), "Take [psychographic] out of the job's persona.toml"),
         WORKSPACE,

@@ -38,7 +38,6 @@ class Memos(Kind):
     name_field = "title"
     reference_field = "text"
     echo = ("title", "text")
-    answers = "select * from marts.memos"
     remedies = (WORKSPACE, (("",), "Change the job's memo.md.j2"))
 
     def payload(self, draft: Draft, settings: settings.Settings) -> dict[str, Any]:
