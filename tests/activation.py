@@ -438,7 +438,7 @@ def publish_origins(path: Path) -> None:
                     'viewer_count', 1, 390, null, null, null, '2026-11-20'),
                 ('viewer-clusters:skimmers', 'mean_watched_share', 'agg_viewer_clusters',
                     'mean_watched_share', 'viewer_count', 1, 390, 0.341, 0.379, null, '2026-11-20'),
-                ('viewer-clusters:skimmers', 'countries', 'dim_viewers', 'country', '',
+                ('viewer-clusters:skimmers', 'medias', 'dim_viewers', 'country', '',
                     390, null, null, null, '2026-07-01', '2026-11-20'),
                 ('clv-tiers:top', 'tier_to_share', 'dbt_project.yml', 'top_tier_to_share', '',
                     0, null, null, null, null, null)

@@ -138,7 +138,7 @@ def test_explain_goes_down_to_the_marts_the_rows_and_the_raw_tables(desk: Desk) 
         "from      activation.sync_mavera__personas, job viewer-clusters",
         "          marts.agg_viewer_clusters, viewer_count 390, to 20 Nov 2026:",
         "          viewer_count, mean_watched_share",
-        "          marts.dim_viewers, 390 rows, 1 Jul 2026 to 20 Nov 2026: countries",
+        "          marts.dim_viewers, 390 rows, 1 Jul 2026 to 20 Nov 2026: medias",
         "raw       raw_wistia.visitors 2,852 rows (loaded 20 Nov 06:01 UTC)",
         "words     dbt_project/models/jobs/viewer_clusters/persona.md.j2",
         "sent      not yet",
