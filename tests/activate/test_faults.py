@@ -22,7 +22,7 @@ from hypothesis.stateful import (
 )
 
 from activate import drift
-from activate.kinds import KINDS, PERSONAS
+from activate.kinds import PERSONAS
 from activate.ledger.journal import Ledger
 from activate.plan import Record
 from activate.planning import credits_left
@@ -34,7 +34,7 @@ CASES_OF_A_KIND = 20
 ROUNDS = 2  # how often each combination may occur among the seeds
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", h.MADE)
 def test_nothing_is_lost_doubled_or_paid_twice_whatever_fails_and_whenever(kind: str) -> None:
     seeds = [n for n in range(ROUNDS * len(faults.CELLS)) if faults.CELLS[n % len(faults.CELLS)][2] == kind]
     cases = [faults.play(seed) for seed in random.Random(kind).sample(seeds, CASES_OF_A_KIND)]
@@ -187,7 +187,7 @@ def test_an_older_ledger_pays_again_for_what_was_deleted_since_and_for_nothing_e
 
 AMPLE = 100_000
 RECORDS_OF_A_KIND = 2
-kinds = st.sampled_from(list(KINDS))
+kinds = st.sampled_from(list(h.MADE))
 
 
 class Life(RuleBasedStateMachine):
@@ -273,7 +273,7 @@ class Life(RuleBasedStateMachine):
     def lose(self, kind: str, fault: str, number: int) -> None:
         self.run(h.Hazards({(kind, number): fault}, late_seconds=200))
 
-    @rule(kind=st.sampled_from(["", *KINDS]), place=st.sampled_from(h.DEATHS), number=st.integers(1, 3))
+    @rule(kind=st.sampled_from(["", *h.MADE]), place=st.sampled_from(h.DEATHS), number=st.integers(1, 3))
     def kill(self, kind: str, place: str, number: int) -> None:
         self.run(h.Hazards(death=(place, kind, number)))
 
@@ -406,7 +406,7 @@ class Life(RuleBasedStateMachine):
     def take_over_all(self) -> int:
         ledger, client = self.account.ledger(write=True), self.account.client()
         found = len(list(drift.adopt_all(self.wanted(), ledger, client)))
-        clear = [one for one in drift.matches(self.wanted(), ledger, client, list(KINDS)) if one.is_clear]
+        clear = [one for one in drift.matches(self.wanted(), ledger, client, list(h.MADE)) if one.is_clear]
         for match in clear:
             drift.take(match, ledger, client)
         return found + len(clear)
@@ -421,7 +421,7 @@ class Life(RuleBasedStateMachine):
         steps = self.account.plan(self.wanted(), AMPLE).steps
         return any(
             step.action in {"look up", "create", "hold"}
-            or (step.action == "update" and not KINDS[step.record.kind].terms.update_edits)
+            or (step.action == "update" and not h.MADE[step.record.kind].terms.update_edits)
             for step in steps
         )
 
