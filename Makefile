@@ -12,6 +12,7 @@ BACKUP ?= backup/mavera-warehouse.backup
 AS :=
 NAME ?=
 KIND ?=
+SHARE ?=
 PY := .venv/bin/python
 # A file's tests share what they build. The order of files is kept, for those with few tests are often the long ones, which should
 # not be the last. A worker that dies is not replaced: xdist would give it the same test again and again, or wait for ever.
@@ -24,7 +25,7 @@ export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check lint faults bench doctor ingest transform plan activate results scheduled drift status read shell query forget backup restore publish \
-  report docs dbt new-job new-vendor column-lineage zones sandbox audit sbom lock clean
+  report docs screenshots dbt new-job new-vendor column-lineage zones sandbox audit sbom lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -109,11 +110,14 @@ restore: .venv/.ready ## restore a backup, without replacing any file; BACKUP=FI
 publish: .venv/.ready ## write the read-only copy again
 	@$(PY) -m transform publish
 
-report: .venv/.ready ## draw the read-only copy as one page, build/report.html
-	@$(PY) -m report
+report: .venv/.ready ## draw the read-only copy as one page, build/report.html, with a summary to mail; SHARE=1 leaves out what is private
+	@$(PY) -m report $(if $(SHARE),--share)
 
-docs: .venv/.ready ## write lineage and descriptions of every model as one page, build/docs.html; renews docs/dictionary.md
+docs: .venv/.ready ## write each job's lineage as a picture, build/docs.html, and dbt's own page, build/dbt.html; renews docs/dictionary.md
 	@$(PY) -m transform docs
+
+screenshots: .venv/.dev ## draw the demo's plan, report and docs page for the docs folder: docs/*.png; needs Chromium
+	@$(PY) -m tests.screenshots
 
 dbt: .venv/.ready ## run dbt on the warehouse of your settings: make dbt ARGS="ls --select fct_campaigns+"
 	@$(PY) -m transform dbt $(ARGS)

@@ -108,12 +108,11 @@ def _mark(connection: duckdb.DuckDBPyConnection, stored: set[str]) -> str:
 
 def _redraw(settings: environment.Settings) -> None:
     """Draw the pages again that were drawn while the person was still in the copy."""
-    from report.page import PAGE, draw  # loads the chart library
+    from report.page import PAGE, SHARED_PAGE, draw  # loads the chart library
 
-    if PAGE.exists():
-        page = draw(settings.published_path, settings.credit_budget, datetime.now(UTC))
-        with warehouse.beside(PAGE, is_shared=True) as draft:
-            draft.write_text(page.text, encoding="utf-8")
+    for page, share in ((PAGE, False), (SHARED_PAGE, True)):
+        if page.exists():
+            draw(settings.published_path, settings.credit_budget, datetime.now(UTC), share=share).write(page)
     if docs.DOCS.exists():
         docs.write_docs(settings)
 

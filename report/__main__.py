@@ -12,24 +12,28 @@ import typer
 
 from common import settings as environment
 from common import warehouse
-from report.page import PAGE, ReportError, draw
+from report.page import PAGE, SHARED_PAGE, ReportError, draw
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 @app.command(epilog=terminal.DEBUG_HELP)
 def main(
-    to: Annotated[Path, typer.Option("--to", help="Where the page is written.")] = PAGE,
+    to: Annotated[Path | None, typer.Option("--to", help="Where the page is written.")] = None,
+    share: Annotated[
+        bool, typer.Option("--share", help="Leave out what a wider circle should not see.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the same numbers as JSON.")] = False,
 ) -> None:
-    """Draw the report from the published copy."""
+    """Draw the report from the published copy, and a summary for a mail beside it."""
     settings = environment.load()
     if not settings.published_path.exists():
         raise ReportError(f"{settings.published_path.name} is not there yet. Run make ingest transform first")
     started = time.monotonic()
-    page = draw(settings.published_path, settings.credit_budget, datetime.now(UTC))
-    with warehouse.beside(to, is_shared=True) as draft:
-        draft.write_text(page.text, encoding="utf-8")
+    to = to or (SHARED_PAGE if share else PAGE)
+    page = draw(settings.published_path, settings.credit_budget, datetime.now(UTC), share=share)
+    to.parent.mkdir(parents=True, exist_ok=True)
+    page.write(to)
     size, seconds = to.stat().st_size, round(time.monotonic() - started, 1)
     numbers = {
         "path": str(to),

@@ -243,6 +243,49 @@ def days_and_mean(rows: list[dict[str, Any]], count: str, color: str, title: str
     return alt.layer(dots, line).properties(width=HALF - 60, height=90, title=title)
 
 
+def by_week(rows: list[dict[str, Any]], color: str, title: str) -> Any:
+    """Draw a line through the weekly `amount` of each row, from 0, with a large last point."""
+    ends = [rows[0]["day"].isoformat(), rows[-1]["day"].isoformat()]
+    drawn = [
+        marked(row, color, "circle", hollow=row["is_small_sample"]) | {"size": 60 if row is rows[-1] else 24}
+        for row in rows
+    ]
+    scale = alt.Scale(domainMin=0, nice=True)
+    most = max(row["amount"] for row in rows)
+    form = "~%" if most < 1 and not isinstance(rows[0]["amount"], int) else ",.0f"
+    base = chart(drawn).encode(
+        x=alt.X("day:T", axis=dates(sorted({*ends})), scale=alt.Scale(padding=6)),
+        y=alt.Y(
+            "amount:Q",
+            scale=scale,
+            axis=alt.Axis(title=None, grid=True, tickCount=3, format=form, minExtent=44),
+        ),
+    )
+    line = whole(base).mark_line(strokeWidth=2, color=color)
+    size = alt.Size("size:Q", scale=None, legend=None)
+    points = base.mark_point(strokeWidth=2, opacity=1).encode(
+        color=alt.Color("color:N", scale=None, legend=None), fill=filled("fill"), size=size
+    )
+    return alt.layer(line, points).properties(width=250, height=96, title=title)
+
+
+def panels(charts: list[Any], columns: int = 3) -> Any:
+    """Put panels in rows of `columns`."""
+    lines = [charts[start : start + columns] for start in range(0, len(charts), columns)]
+    return alt.vconcat(*(alt.hconcat(*line, spacing=26) for line in lines), spacing=18)
+
+
+def sparkline(rows: list[dict[str, Any]]) -> Any:
+    """Draw the amounts of a tile as a line without axes, its last point as a dot."""
+    last = chart([rows[-1]])
+    base = chart(rows)
+    x, y = alt.X("day:T", axis=None), alt.Y("amount:Q", axis=None, scale=alt.Scale(zero=False))
+    line = whole(base).mark_line(strokeWidth=1.75, color=MAIN).encode(x=x, y=y)
+    points = base.mark_circle(size=90, opacity=0).encode(x=x, y=y)
+    dot = last.mark_circle(size=34, color=MAIN, opacity=1).encode(x=x, y=y)
+    return alt.layer(line, dot, points).properties(width=150, height=26)
+
+
 LEAST_WITH_WORDS: Final = 0.06  # of a whole: in less of a bar a text has no room
 
 

@@ -21,6 +21,16 @@ def interval(row: Mapping[str, Any], share: str) -> str:
     return found if low is None or high is None else f"{found} ({percent(low)} to {percent(high)})"
 
 
+def amount(value: float, row: Mapping[str, Any]) -> str:
+    """Write a number of the first screen in the unit of its row: a rate, money or a count."""
+    if row["is_rate"]:
+        return f"{value:.1%}"
+    currency = row["currency"]
+    if currency == "USD":
+        return f"${value:,.0f}"
+    return f"{value:,.0f}" if currency in (None, "unknown") else f"{value:,.0f}\u00a0{currency}"
+
+
 def day(value: date) -> str:
     return f"{value:%b} {value.day}"
 

@@ -1,4 +1,4 @@
-"""Writes the page of lineage and descriptions, and docs/dictionary.md.
+"""Writes the pages of the docs, dbt's own and one that opens it, and docs/dictionary.md.
 
 The dictionary lists each table of the published copy, its grain, and each column's type and meaning. All of
 it comes from the dbt project's YAML, and a test keeps it current.
@@ -13,10 +13,12 @@ from typing import Any, Final
 from common import settings as environment
 from common import warehouse
 from common.progress import step
+from transform import jobs_page
 from transform.build import PROJECT, dbt
 from transform.publish import PUBLISHED_SCHEMAS
 
 DOCS: Final = environment.ROOT / "build" / "docs.html"
+DBT_PAGE: Final = environment.ROOT / "build" / "dbt.html"
 DICTIONARY: Final = environment.ROOT / "docs" / "dictionary.md"
 HEAD: Final = """# Dictionary
 
@@ -27,14 +29,16 @@ the row's `currency`; `_share` and `_rate` go from 0 to 1, `_count` counts, `_at
 
 
 def write_docs(settings: environment.Settings) -> None:
-    """Write the page of docs and the dictionary."""
+    """Write both pages and the dictionary."""
     # Its error is clearer than dbt's.
     warehouse.connect(settings.warehouse_path, read_only=True, is_copy=False).close()
     with step("docs", "models described", at_first="reading the project") as shown:
         dbt(settings.warehouse_path, "docs", "generate", "--static", shown=shown)
-    with warehouse.beside(DOCS, is_shared=True) as draft:
+    with warehouse.beside(DBT_PAGE, is_shared=True) as draft:
         shutil.copyfile(PROJECT / "target" / "static_index.html", draft)
     manifest = json.loads((PROJECT / "target" / "manifest.json").read_text(encoding="utf-8"))
+    with warehouse.beside(DOCS, is_shared=True) as draft:
+        draft.write_text(jobs_page.render(manifest), encoding="utf-8")
     DICTIONARY.write_text(render(manifest), encoding="utf-8")
 
 

@@ -7,9 +7,10 @@ the feeds in `dbt_project/models/marts/report`, and `drawing` places marks and l
 from typing import Final
 
 from report.figures import Figure, Section
-from report.sections import answers, campaigns, customers, email, mavera, operations, video
+from report.sections import answers, campaigns, customers, email, mavera, operations, trends, video
 
 SECTIONS: Final[tuple[Section, ...]] = (
+    trends.SECTION,
     email.SECTION,
     video.SECTION,
     customers.SECTION,

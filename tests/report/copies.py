@@ -98,6 +98,28 @@ CROWD = """
         1000 as after_count, 0.4 as after_share, 0.3 as after_share_low, 0.5 as after_share_high,
         0.35 as aim_share, -5 as length_change_seconds, timestamptz '2026-01-02 00:00:00+00' as put_in_at
         from range(30);
+    delete from marts.rpt_trends;
+    insert into marts.rpt_trends by name select
+        measure, if(measure = 'revenue', 'EUR', null) as currency, range as age,
+        1234567.0 * (13 - range) as amount,
+        1234567.0 as lowest_amount, 12345678.0 as highest_amount, 12 as period_count,
+        false as is_rate, range % 5 = 0 as is_small_sample, range = 0 as is_latest,
+        cast(date '2026-01-04' - interval (7 * range + 7) day as date) as period_from,
+        cast(date '2026-01-04' - interval (7 * range) day as date) as period_to
+        from unnest(['revenue', 'orders', 'new_customers', 'new_viewers', 'delivered']) as one(measure),
+        range(12);
+    insert into marts.rpt_trends by name select
+        measure, range as age, 0.01 * range as amount, 0.0 as lowest_amount, 0.11 as highest_amount,
+        12 as period_count, true as is_rate, range = 0 as is_small_sample, range = 0 as is_latest,
+        cast(date '2026-01-04' - interval (7 * range + 28) day as date) as period_from,
+        cast(date '2026-01-04' - interval (7 * range) day as date) as period_to
+        from unnest(['open_rate', 'click_rate']) as one(measure), range(12);
+    insert into marts.fct_segment_sizes_weekly by name select
+        's' || segment as segment_id, named(segment) as segment_name, week as weeks_ago,
+        1234567 as member_count, 12 as week_count, 1234000 as member_count_before, week = 0 as is_latest,
+        cast(date '2026-01-04' - interval (7 * week) day as date) as measured_on,
+        cast(date '2026-01-04' - interval (7 * week) day as date) as week_to
+        from range(9) as one(segment), range(12) as other(week);
     insert into activation.fct_record_states by name select
         'r' || range as record_id, 'brand-voices' as kind, 'r' || range as record_key, true as is_wanted,
         range < 30 as is_small_group,

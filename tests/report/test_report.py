@@ -12,7 +12,7 @@ import duckdb
 import yaml
 
 from common import settings
-from report import first_screen, sections
+from report import first_screen, sections, sharing
 from report import page as report
 from report.sections import FIGURES, SECTIONS
 from tests import shapes
@@ -130,6 +130,49 @@ def test_groups_that_are_too_small_to_be_published_are_counted(small: Path, tmp_
     assert "No rows in <code>marts.agg_viewer_clusters</code> yet." not in text
 
 
+# --- for a wider circle, and for a mail ---------------------------------------------------------------
+
+# What the edition for a wider circle leaves out.
+LEFT_OUT = re.compile(
+    r"revenue|credit|\$|price|clv\b|record_key|media_id|segment_id|Operations|Brand voice|dbt\.html",
+    re.I,
+)
+
+
+def test_a_wider_circle_sees_no_money_no_ids_no_operations_and_no_small_groups(crowded: Path) -> None:
+    full, page = (report.draw(crowded, 10_000, NOW, share=share) for share in (False, True))
+    assert len(set(LEFT_OUT.findall(full.text))) > 6
+    body = page.text.split("</head>")[1]
+    said = body.replace(sharing.NOTE, "")
+    assert body != said  # the page says what it leaves out
+    assert set(LEFT_OUT.findall(said)) <= {"CLV"}  # the title of a figure that counts customers
+    assert page.figures == len(sharing.FIGURES) < full.figures
+    assert {figure.name for figure in FIGURES} >= sharing.FIGURES
+    for text in page.summaries.values():
+        assert set(LEFT_OUT.findall(text.replace("\n", " ").replace(sharing.NOTE, ""))) == set()
+
+
+def test_a_row_about_too_few_people_is_not_shared() -> None:
+    rows = [
+        {"name": "a", "is_small_group": True},
+        {"name": "b", "is_small_sample": True},
+        {"name": "c", "media_id": 1},
+    ]
+    assert sharing.shared(rows) == [{"name": "c"}]
+
+
+def test_a_summary_is_read_in_a_mail(drawings: dict[str, report.Page]) -> None:
+    for page in drawings.values():
+        text, markup = page.summaries["summary.txt"], page.summaries["summary.html"]
+        assert max(map(len, text.splitlines())) <= 72
+        assert not re.search(r"<(style|script|link|img|svg|div|a)\b|url\(|https?:", markup)
+        assert markup.count("<table") == markup.count("</table>") > 2
+    small = drawings["small"].summaries
+    assert "WHAT TO DO" in small["summary.txt"]
+    assert "Audience summary" in small["summary.html"]
+    assert "Nothing is loaded yet." in drawings["empty"].summaries["summary.txt"]
+
+
 # --- the command -------------------------------------------------------------------------------------
 
 
@@ -141,15 +184,15 @@ def run(copy: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
     )  # fmt: skip
 
 
-def test_the_command_writes_one_page_and_nothing_else(small: Path, tmp_path: Path) -> None:
+def test_the_command_writes_one_page_with_its_summaries_and_nothing_else(small: Path, tmp_path: Path) -> None:
     ran = run(small, "--to", str(tmp_path / "report.html"))
     assert ran.returncode == 0, ran.stderr
-    said = r"\S+/report\.html: 23 figures, 4 of them empty, \d+ kB in [\d.]+ s; open it in a browser\n"
+    said = r"\S+/report\.html: 25 figures, 4 of them empty, \d+ kB in [\d.]+ s; open it in a browser\n"
     assert re.fullmatch(said, ran.stdout)
-    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["report.html", "summary.html", "summary.txt"]
     told = json.loads(run(small, "--to", str(tmp_path / "report.html"), "--json").stdout)
     assert shapes.amiss("report", told) == []
-    assert (told["path"], told["figures"], told["empty"]) == (str(tmp_path / "report.html"), 23, 4)
+    assert (told["path"], told["figures"], told["empty"]) == (str(tmp_path / "report.html"), 25, 4)
 
 
 def test_without_a_published_copy_it_says_what_to_run(tmp_path: Path) -> None:

@@ -228,9 +228,9 @@ def test_a_change_of_a_rate_is_told_only_where_it_is_sure() -> None:
         "measured_to": NOW.date(),
         "currency": None,
     }
-    (sure,) = first_screen.tiles([rate], 0)
+    (sure,) = first_screen.tiles([rate], [], 0)
     assert (sure["sign"], sure["change"]) == ("▲", "significantly more; 40.0% in the 28 days before")
-    (chance,) = first_screen.tiles([rate | {"is_surely_different": False}], 0)
+    (chance,) = first_screen.tiles([rate | {"is_surely_different": False}], [], 0)
     assert (chance["sign"], chance["change"]) == ("", "no significant change; 40.0% in the 28 days before")
 
 
@@ -244,18 +244,66 @@ def test_money_is_told_without_a_verdict() -> None:
     }
     revenue |= {"is_surely_different": None, "change_share": 0.29, "measured_to": NOW.date()}
     revenue |= {"currency": "USD", "other_currency_revenue": None, "net_amount": 3421}
-    (tile,) = first_screen.tiles([revenue], 0)
+    (tile,) = first_screen.tiles([revenue], [], 0)
     assert (tile["sign"], tile["change"]) == ("", "$2,653 the week before")
-    (tile,) = first_screen.tiles([revenue | {"net_amount": 3205}], 0)
+    (tile,) = first_screen.tiles([revenue | {"net_amount": 3205}], [], 0)
     assert tile["change"] == "$3,205 after cancellations and refunds; $2,653 the week before"
     revenue |= {"currency": "EUR", "other_currency_revenue": "90.00 GBP, 1200.00 JPY"}
-    (tile,) = first_screen.tiles([revenue], 0)
+    (tile,) = first_screen.tiles([revenue], [], 0)
     assert (tile["value"], tile["change"]) == (
         "3,421\u00a0EUR",
         "2,653\u00a0EUR the week before; plus 90.00 GBP, 1200.00 JPY",
     )
-    (tile,) = first_screen.tiles([revenue | {"currency": "unknown", "other_currency_revenue": None}], 0)
+    (tile,) = first_screen.tiles([revenue | {"currency": "unknown", "other_currency_revenue": None}], [], 0)
     assert tile["value"] == "3,421"
+
+
+def test_what_changed_in_four_weeks_is_said_with_the_significant_first() -> None:
+    rate = {"measure": "open_rate", "window_days": 28, "amount": 0.36, "amount_before": 0.37, "is_rate": True}
+    rate |= {"is_small_sample": False, "is_surely_different": False, "currency": None}
+    rate |= {"measured_to": NOW.date(), "direction": "less", "change_share": None}
+    orders = rate | {"measure": "orders", "amount": 90, "amount_before": 40, "is_rate": False}
+    orders |= {"is_surely_different": True, "direction": "more"}
+    revenue = orders | {"measure": "revenue", "amount": 900, "amount_before": 1000, "currency": "USD"}
+    revenue |= {"is_surely_different": None, "direction": "less", "change_share": -0.1}
+    said = [
+        (one["name"], one["sign"], one["value"], one["change"])
+        for one in first_screen.changes([rate, orders, revenue])
+    ]
+    assert said == [
+        ("Orders", "▲", "90", "significantly more; 40 before"),
+        ("Open rate", "", "36.0%", "no significant change; 37.0% before"),
+        ("Revenue", "", "$900", "$1,000 before"),
+    ]
+
+
+def test_a_tile_has_a_line_once_two_weeks_are_known() -> None:
+    headline = {"measure": "orders", "window_days": 7, "amount": 9, "amount_before": 4, "is_rate": False}
+    headline |= {"is_small_sample": False, "is_surely_different": False, "currency": None}
+    headline |= {"measured_to": NOW.date(), "direction": "more"}
+    week = {"measure": "orders", "currency": None, "is_rate": False, "amount": 4}
+    week |= {"period_from": NOW.date().replace(day=1), "period_to": NOW.date().replace(day=2)}
+    now = week | {"amount": 9, "period_to": NOW.date()}
+    (tile,) = first_screen.tiles([headline], [week], 0)
+    assert tile["trend"] == ""
+    (tile,) = first_screen.tiles([headline], [week, now], 0)
+    assert 'aria-label="Orders: 4 to Jan 2, 9 now"' in tile["trend"]
+    assert "<title>Jan 1 to Jan 5: 9</title>" in tile["trend"]
+
+
+def test_sizes_of_segments_have_no_line_before_their_second_week() -> None:
+    now = {"segment_id": "s", "segment_name": "Readers", "member_count": 50, "member_count_before": None}
+    now |= {"week_to": NOW.date(), "week_count": 1}
+    sizes = figure("segment-sizes")
+    assert sizes.draw([now], {}).chart is None
+    assert sizes.draw([now], {}).sentence == (
+        "Counts of one week are known so far; lines begin with the second week."
+    )
+    now |= {"week_count": 2, "member_count_before": 40}
+    before = now | {"week_to": NOW.date().replace(day=1), "member_count": 40}
+    drawing = sizes.draw([now, before], {})
+    assert drawing.sentence == "In four weeks: “Readers” from 40 to 50."
+    assert "week to Jan 1: 40 members" in svg(drawing.chart, "segment-sizes", "")
 
 
 def test_the_last_run_of_a_step_stands_beside_the_one_before() -> None:
