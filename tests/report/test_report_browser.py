@@ -123,7 +123,7 @@ COLLISIONS = """() => {
         const frame = picture.getBoundingClientRect();
         const texts = [...picture.querySelectorAll('text')].filter(text => text.textContent.trim())
             .map(text => [text.textContent, text.getBoundingClientRect()]);
-        const name = picture.closest('figure').id;
+        const name = picture.closest('figure, .tile').id;
         texts.forEach(([words, box], at) => {
             if (box.left < frame.left - 2 || box.right > frame.right + 2 || box.bottom > frame.bottom + 2)
                 found.push(`${name}: ${words} is cut`);
@@ -211,7 +211,7 @@ def test_no_column_of_a_card_is_half_empty(tab: Tab, pages: dict[str, str]) -> N
 def test_a_pointer_on_a_mark_shows_its_numbers(tab: Tab, pages: dict[str, str]) -> None:
     tab.goto(pages["small"])
     charts = tab.evaluate(
-        "[...document.querySelectorAll('svg[role=img]')].map(one => [one.closest('.card').id,"
+        "[...document.querySelectorAll('svg[role=img]')].map(one => [one.closest('.card, .tile').id,"
         " [...one.querySelectorAll('title')].map(title => title.textContent)])"
     )
     assert [name for name, titles in charts if not titles] == []

@@ -203,10 +203,13 @@ def test_few_data_are_hollow_named_and_never_judged(small: Path) -> None:
 
 
 def test_the_first_screen_says_how_things_changed_and_what_to_do(small: Path) -> None:
-    found = {tile["name"]: tile for tile in first_screen.tiles(read(small, "from marts.rpt_headlines"), 1000)}
+    found = {
+        tile["name"]: tile for tile in first_screen.tiles(read(small, "from marts.rpt_headlines"), [], 1000)
+    }
     assert found["Delivered"] == {
         "name": "Delivered",
         "value": "100",
+        "trend": "",
         "window": "7 days to Jan 1",
         "change": "0 the week before",
         "sign": "",
