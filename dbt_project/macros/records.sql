@@ -103,11 +103,6 @@ where 1 = 0
     end
 {%- endmacro %}
 
-{# A text with a capital at its beginning. #}
-{% macro capitalized(text) -%}
-    concat(upper(substr({{ text }}, 1, 1)), substr({{ text }}, 2))
-{%- endmacro %}
-
 {# A row of rpt_next_steps: the action for rows of `relation` that meet `where`, and the reason, both from the caller. `answer` is
    SQL for the record that Mavera may have answered about it. #}
 {% macro next_step(step, urgency, figure, relation, where, count='count(*)', answer='null') -%}
