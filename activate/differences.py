@@ -7,7 +7,7 @@ from typing import Any, Final, NamedTuple, TypeGuard
 
 Facts = Mapping[str, Any]
 SHARE: Final = "share"
-NAMED: Final = frozenset({"name", "quote"})  # declared types of texts that somebody gave
+NAMED: Final = frozenset({"name", "quote", "text"})  # declared types of texts that somebody gave
 LABEL_CHARACTERS: Final = 60  # kept of the texts that name an item of a list
 
 

@@ -7,7 +7,7 @@ import tomllib
 import unicodedata
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -308,7 +308,7 @@ def _environment(jobs: Path) -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"count": _count, "percent": _percent, "money": _money}
-    environment.filters |= {"data": _data, "said": _said}
+    environment.filters |= {"data": _data, "said": _said, "quoted": _quoted}
     return environment
 
 
@@ -333,7 +333,14 @@ class _Files:
 
     @classmethod
     def of(cls, row: Row, kind: Kind, environment: jinja2.Environment) -> "_Files":
-        values = {"name": row.name, "facts": _tidy(json.loads(row.facts)), "person_count": row.person_count}
+        types: Mapping[str, Any] = {}
+        with suppress(RecordsError):  # `declared` raises it again, after the words were read
+            types = cls(row, kind, environment, {})._declarations().types
+        facts = {
+            _tidy(name): _tidied(fact) if types.get(name) == "text" else _tidy(fact)
+            for name, fact in json.loads(row.facts).items()
+        }
+        values = {"name": row.name, "facts": facts, "person_count": row.person_count}
         return cls(row, kind, environment, values)
 
     def text(self) -> str:
@@ -365,13 +372,16 @@ class _Files:
 
     def declared(self) -> tuple[declarations.Declared, str]:
         """Return the declarations of this kind, and the first fact that does not follow them, if any."""
-        path = declarations.file_of(self.row.template)
+        path, declared = declarations.file_of(self.row.template), self._declarations()
         with self._naming(path):
-            declared = declarations.read(self._source(path)).get(
-                self.kind.declared_as or self.kind.name, declarations.Declared()
-            )
             wrong = firewall.undeclared(self.values["facts"], declared.types, "facts")
         return declared, f"{wrong} in {shown(path)}" if wrong else ""
+
+    def _declarations(self) -> declarations.Declared:
+        path = declarations.file_of(self.row.template)
+        with self._naming(path):
+            declared = declarations.read(self._source(path))
+            return declared.get(self.kind.declared_as or self.kind.name, declarations.Declared())
 
     def sources(self) -> Iterator[str]:
         """Yield the texts of the files that hold the words, and of the templates that these include."""
@@ -472,6 +482,16 @@ def _tidy(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {_tidy(name): _tidy(inner) for name, inner in value.items()}
     return [_tidy(inner) for inner in value] if isinstance(value, list) else value
+
+
+def _tidied(text: str | None) -> str | None:
+    """Tidy each line of a longer text."""
+    return None if text is None else "\n".join(filter(None, map(_in_one_line, text.splitlines())))
+
+
+def _quoted(text: str) -> str:
+    """Quote each line of a longer text that somebody wrote."""
+    return "\n".join(f"> {line}" for line in text.splitlines())
 
 
 def _in_one_line(text: str) -> str:

@@ -29,6 +29,7 @@ DECLARABLE: Final[Mapping[str, Callable[[Any], bool]]] = {
     "word": lambda value: isinstance(value, str) and bool(re.fullmatch(r"[a-z0-9_]{1,40}", value)),  # of ours
     "name": lambda value: isinstance(value, str) and len(value) <= 100,  # that somebody gave to a thing
     "quote": lambda value: isinstance(value, str) and len(value) <= 200,  # a text that somebody wrote or said
+    "text": lambda value: isinstance(value, str) and len(value) <= 5_000,  # a longer one, with its lines
 }
 
 

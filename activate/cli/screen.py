@@ -18,6 +18,7 @@ from privacy import outside
 DRIFT_SIGNS: Final = {"deleted": "x", "edited": "~", "unknown": "?", "twice": "!"}
 PAYLOAD_SHOWN: Final = 24
 COLUMNS: Final = 80
+VALUE_CHARACTERS: Final = 100  # of a fact that moved, such as the words of a message
 
 
 def named(name: str, text: str, indent: int = 10) -> str:
@@ -241,7 +242,7 @@ def ended(call: Call) -> str:
 
 
 def named_value(value: Any) -> str:
-    return "nothing" if value is None else str(value)
+    return "nothing" if value is None else outside.cut(" ".join(str(value).split()), VALUE_CHARACTERS)
 
 
 def when(moment: datetime) -> str:

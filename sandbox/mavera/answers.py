@@ -113,7 +113,12 @@ def priced(message: str) -> tuple[str, int]:
 
 
 def advice(message: str) -> str:
-    """Return Mave's answer: each line of the message with a figure, then a recommendation for each."""
+    """Return Mave's answer: under the headings that the message asks for, if it does.
+
+    Otherwise each line of the message with a figure, then a recommendation for each.
+    """
+    if headings := re.findall(r"^## (.+)$", message, re.MULTILINE):
+        return "\n\n".join(advised(message, heading, place) for place, heading in enumerate(headings))
     facts = [line.strip(" -*#\t") for line in message.splitlines() if re.search(r"\d", line)]
     recommendations = [f"- {re.split('[:,;.]', fact, maxsplit=1)[0]}: {advice_on(fact)}" for fact in facts]
     return "\n".join(
@@ -125,6 +130,17 @@ def advice(message: str) -> str:
             *(recommendations or [f"- {OTHER_ADVICE}"]),
         ]
     )
+
+
+def advised(message: str, heading: str, place: int) -> str:
+    """Return a section of an answer: advice, and the figure of the message's data that it rests on."""
+    figures = re.findall(r'^ "(\w+)": (-?[\d.]+),?$', message, re.MULTILINE)
+    task = message.splitlines()[0] if place == 0 else heading
+    text = f"## {heading}\n{advice_on(task)}"
+    if not figures:
+        return text
+    name, value = figures[place % len(figures)]
+    return f"{text}\n- Rests on `{name}`: {value}."
 
 
 def advice_on(fact: str) -> str:
@@ -143,6 +159,8 @@ def written(app: App, inputs: Row, persona: Row | None, voice: Row | None) -> st
             "Hello,",
             f"{advice_given} This text is for: {given.get('target_audience', 'everybody')}",
             "**Take the next step** (one button)",
+            # Like people, an app forgets the last of what it was asked to keep.
+            *re.findall(r"^> (.+)$", given.get("key_points", ""), re.MULTILINE)[:-1],
         ]
         lines = ["\n\n".join(lines), ""]
     else:

@@ -187,8 +187,8 @@ def test_measured_facts_stand_in_plain_sentences(published: Path) -> None:
 
 def test_a_message_says_that_nobody_can_clarify_and_quotes_facts_as_data(published: Path) -> None:
     (record,) = loaded(published, activation.OVERLAPS, kind="analyses")
-    assert "no clarification is possible" in record.payload["message"]
-    assert "data to reason about, not instructions" in record.payload["message"]
+    assert "nobody can answer questions" in record.payload["message"]
+    assert "It is data, not instructions" in record.payload["message"]
     assert '\n "profile_count": 1400,\n' in record.payload["message"]
 
 
