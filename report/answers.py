@@ -113,7 +113,10 @@ def _answer(row: Row, feeds: Feeds) -> Answer:
 
 def _drawn(row: Row, cells: Rows) -> str:
     drops = [cell for cell in cells if cell["drop_off_number"] is not None]
-    flagged = [cell | {"words": f"−{percent(cell['lost_share'] or 0)}"} for cell in cells]
+    flagged = []
+    for cell in cells:
+        lost, where = percent(cell["lost_share"] or 0), f"second {cell['position_seconds']:,.0f}"
+        flagged.append(cell | {"words": f"−{lost}", "tip": f"{where}: {lost} of the plays are lost"})
     label = f"{row['title']}: share of plays still watching, second by second"
     chart = draw.retention(flagged, ["share of plays still watching"], len(drops))
     return draw.svg(chart, f"curve-{row['record_key']}", label)

@@ -11,7 +11,7 @@
 
 {# The first paragraph of a prompt: the task that it begins with. #}
 {% macro task_of(column) -%}
-    {{ capitalized(trimmed_by(matched(column, '(?s)^\s*(?:Task: )?(.*?)\s*(?:\n\s*\n|$)'))) }}
+    {{ capitalized(trimmed_by(matched(column, '(?s)^\\s*(?:Task: )?(.*?)\\s*(?:\n\\s*\n|$)'))) }}
 {%- endmacro %}
 
 {% macro capitalized(sql) -%}
@@ -21,10 +21,10 @@
 {# What an answer in Markdown recommends first: the first line below a heading of recommendations, else the words behind a label such
    as "First step:", else the first item of a list, else the first line; without marks of lists and emphasis, and without its period. #}
 {% macro first_recommendation(column) -%}
-    {%- set headed = '(?i)(?:^|\n)(?:#{1,6} |[*][*])[^\n]*(?:recommend|what to do|next step|first step|do first|first edit)[^\n]*\n\s*([^\n]+)' -%}
-    {%- set labeled = '(?i)(?:^|\n)[\s>*#-]*(?:first step|do first|first edit|recommendation)[*]*:[*]*\s*([^\n]+)' -%}
-    {%- set listed = '(?:^|\n)\s*(?:[-*+]|[0-9]+[.)])\s+([^\n]+)' -%}
-    {%- set line = '^\s*([^\n]+)' -%}
+    {%- set headed = '(?i)(?:^|\n)(?:#{1,6} |[*][*])[^\n]*(?:recommend|what to do|next step|first step|do first|first edit)[^\n]*\n\\s*([^\n]+)' -%}
+    {%- set labeled = '(?i)(?:^|\n)[\\s>*#-]*(?:first step|do first|first edit|recommendation)[*]*:[*]*\\s*([^\n]+)' -%}
+    {%- set listed = '(?:^|\n)\\s*(?:[-*+]|[0-9]+[.)])\\s+([^\n]+)' -%}
+    {%- set line = '^\\s*([^\n]+)' -%}
     {%- set found = [] -%}
     {%- for pattern in [labeled, headed, listed, line] -%}
         {%- do found.append("nullif(" ~ matched(column, pattern) ~ ", '')") -%}

@@ -9,7 +9,7 @@ from report import drawing as draw
 from report.figures import Drawing, Feeds, Key, Row, Rows, Section
 from report.words import day, folded, part_of, percent, several, told_apart
 
-MOST_EXPERIMENTS: Final = 12
+MOST_EXPERIMENTS: Final = 6  # as many as fit a page of paper
 SECTION: Final = Section(
     "Answers",
     feeds=(
@@ -56,7 +56,8 @@ def experiments(rows: Rows, feeds: Feeds) -> Drawing:
         hollow = row["outcome"] == "too early"
         for part, color, shape in (("before", draw.SOFT, "circle"), ("after", draw.MAIN, "square")):
             values = {f"share{end}": row[f"{part}_share{end}"] for end in ("", "_low", "_high")}
-            place = {"label": label, "part": part, "aim_share": row["aim_share"]}
+            tip = f"{part}: {_rate(values['share'])} of {row[f'{part}_count']:,}"
+            place = {"label": label, "part": part, "aim_share": row["aim_share"], "tip": tip}
             drawn.append(draw.marked(values | place, color, shape, hollow=hollow) | {"color": color})
     y = draw.names("label", labels)
     base = draw.chart(drawn)

@@ -92,7 +92,14 @@ def _types(meta: Mapping[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("job", [job for job, kind in SENT if kind == "focus-groups"])
 def test_a_study_declares_the_hypothesis_that_one_of_its_questions_decides(job: str) -> None:
     rule = declared(job, "focus-groups")["hypothesis"]
-    assert rule.keys() == {"statement", "question", "confirmed_by", "above"}
+    assert rule.keys() == {
+        "statement",
+        "question",
+        "confirmed_by",
+        "above",
+        "if_confirmed",
+        "if_refuted",
+    }
     study = tomllib.loads((FOLDER / words_of("focus-groups", job)).read_text(encoding="utf-8"))
     question = study["questions"][rule["question"] - 1]
     assert question["type"] == "MULTIPLE_CHOICE"
