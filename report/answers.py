@@ -115,8 +115,10 @@ def _drawn(row: Row, cells: Rows) -> str:
     drops = [cell for cell in cells if cell["drop_off_number"] is not None]
     flagged = []
     for cell in cells:
-        lost, where = percent(cell["lost_share"] or 0), f"second {cell['position_seconds']:,.0f}"
-        flagged.append(cell | {"words": f"−{lost}", "tip": f"{where}: {lost} of the plays are lost"})
+        lost, still = percent(cell["lost_share"] or 0), percent(cell["retention_share"] or 0)
+        tip = f"{still} still watching" if cell["drop_off_number"] is None else f"{lost} of plays lost"
+        where = f"second {cell['position_seconds']:,.0f}"
+        flagged.append(cell | {"words": f"−{lost}", "tip": f"{where}: {tip}"})
     label = f"{row['title']}: share of plays still watching, second by second"
     chart = draw.retention(flagged, ["share of plays still watching"], len(drops))
     return draw.svg(chart, f"curve-{row['record_key']}", label)
