@@ -186,10 +186,12 @@ class Version(NamedTuple):
         return {**facts, self.name: 3 * before + 100}
 
 
-def renamed_and_dropped(declared: Mapping[str, Any]) -> Version:
+def renamed_and_dropped(declared: Mapping[str, Any], words: str) -> Version:
+    """Facts with words of their own come first: a move of the renamed one changes the text."""
     numbers = [name for name, what in declared.items() if what in NUMBERS]
     others = [name for name, what in declared.items() if what == "word"]
-    renamed, dropped, *_ = [*numbers, *others]
+    own = [name for name in numbers if f"if facts.{name} is not none %}}" in words]
+    renamed, dropped, *_ = dict.fromkeys([*own, *numbers, *others])
     return Version(renamed, dropped, declared)
 
 
@@ -204,7 +206,8 @@ def another_version(project: Path) -> dict[tuple[str, str], Version]:
         for kind, declared in declarations.read(text).items():
             if not declared.types:  # the findings of the job
                 continue
-            version = renamed_and_dropped(declared.types)
+            words = folder / KINDS[kind].words_file
+            version = renamed_and_dropped(declared.types, words.read_text(encoding="utf-8"))
             versions[folder.name.replace("_", "-"), kind] = version
             head, model, rest = text.partition(f"  - name: {folder.name}__{kind.replace('-', '_')}\n")
             rest = re.sub(
@@ -216,7 +219,6 @@ def another_version(project: Path) -> dict[tuple[str, str], Version]:
             )
             rest = re.sub(rf" +{version.dropped}: \{{.*\n", "", rest, count=1)
             text = head + model + rest
-            words = folder / KINDS[kind].words_file
             source = re.sub(
                 rf"\bfacts\.{version.renamed}\b", f"facts.{version.name}", words.read_text("utf-8")
             )
