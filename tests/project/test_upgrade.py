@@ -278,7 +278,9 @@ def test_facts_that_are_renamed_added_or_dropped_are_no_move_and_other_words_buy
     held = {result["key"] for result in bought["results"] if result["state"] == "held"}
     assert accepted | held == {step["key"] for step in planned["steps"]}, bought
     jobs = {f"{kind}/{job}" for job, kind in versions}
-    assert jobs - {key.split(":")[0] for key in accepted} <= {"generations/viewer-follow-ups"}, held
+    # The study of channels counts the people of the campaigns that it names, and names others: 7 fewer.
+    withheld_for_few = {"generations/viewer-follow-ups", "focus-groups/channel-pairs"}
+    assert jobs - {key.split(":")[0] for key in accepted} <= withheld_for_few, held
     assert paid_in(other.well("activate", "plan")) == []
     rewrite(demo, versions, Version.counted)
     moved = {step["key"]: step["changes"] for step in other.well("activate", "plan")["steps"]}
