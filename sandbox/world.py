@@ -89,7 +89,10 @@ class World:
       item_ids); one is empty.
     - klaviyo_segments(position, segment_id, name, created, updated, is_active, is_processing, is_starred).
     - klaviyo_segment_members(segment_id, position in the segment, profile_id, joined_group_at, person_id).
-    - klaviyo_flows(position, flow_id, name, status, archived, trigger_type, created, updated).
+    - klaviyo_flows(position, flow_id, name, status, archived, trigger_type, created, updated,
+      trigger_metric_no?).
+    - klaviyo_templates(position, template_id, flow_message_id, name, editor_type, html, text?, created,
+      updated), of the e-mails of flows.
     - klaviyo_flow_actions(position, flow_action_id, flow_id, action_type, status, definition as JSON text,
       created, updated), in the order of each flow.
     - klaviyo_flow_messages(position, flow_message_id, flow_id, flow_action_id, channel, name, subject,

@@ -818,15 +818,15 @@ select
     name, status, archived, trigger_type,
     to_timestamp(since() + 86400 * (40 + flow_no)) as created,
     to_timestamp(since() + 86400 * 74) as updated,
-    starts, flow_no
+    trigger_metric_no, starts, flow_no
 from (values
     -- starts: the share of people who start it in four weeks
-    (0, 'Browse reminder', 'live', false, 'Metric', 0.46), (1, 'Forgotten basket', 'live', false, 'Metric', 0.44),
-    (2, 'Thank you', 'live', false, 'Metric', 0.45), (3, 'Back again', 'live', false, 'Metric', 0.10),
-    (4, 'Welcome', 'live', false, 'Added to List', 0.06), (5, 'Birthday', 'live', false, 'Date Based', 0.05),
-    (6, 'Price alert', 'manual', false, 'Price Drop', 0), (7, 'Time to reorder', 'draft', false, 'Metric', 0),
-    (8, 'Welcome of last year', 'draft', true, 'Added to List', 0)
-) as flow(flow_no, name, status, archived, trigger_type, starts)
+    (0, 'Browse reminder', 'live', false, 'Metric', 8, 0.46), (1, 'Forgotten basket', 'live', false, 'Metric', 9, 0.44),
+    (2, 'Thank you', 'live', false, 'Metric', 6, 0.45), (3, 'Back again', 'live', false, 'Metric', 6, 0.10),
+    (4, 'Welcome', 'live', false, 'Added to List', null, 0.06), (5, 'Birthday', 'live', false, 'Date Based', null, 0.05),
+    (6, 'Price alert', 'manual', false, 'Price Drop', null, 0), (7, 'Time to reorder', 'draft', false, 'Metric', 7, 0),
+    (8, 'Welcome of last year', 'draft', true, 'Added to List', null, 0)
+) as flow(flow_no, name, status, archived, trigger_type, trigger_metric_no, starts)
 order by position;
 
 create table klaviyo_flow_messages as
@@ -853,6 +853,49 @@ from (values
     (11, 8, 0, 'email', 'Welcome of last year', 'Hello', 1, 0, 0)
 ) as message(message_no, flow_no, step, channel, name, subject, stays, lure, pull)
 inner join klaviyo_flows using (flow_no)
+order by position;
+
+-- The template of each e-mail of a flow, as the editors write them: a custom template with a text of its own, and one of the
+-- drag-and-drop editor, which is all tables, styles and tracked links.
+create table klaviyo_templates as
+select
+    position,
+    short_id_of('template', message_no) as template_id,
+    flow_message_id,
+    name,
+    if(message_no % 3 = 2, 'CODE', 'SYSTEM_DRAGGABLE') as editor_type,
+    if(message_no % 3 = 2,
+        concat('<p>Hello {{ person.first_name|default:''there'' }},</p><p>', opening, '</p><p><a href="', link, '">', button,
+            '</a></p><p>Your friends at {{ organization.name }}</p><p>{% unsubscribe %}</p>'),
+        concat('<!DOCTYPE html><html><head><title>', name, '</title><style>.kl-text td { padding: 9px 18px; }</style></head>',
+            '<body><div style="display:none">', subject, '</div><table class="kl-section"><tr><td><img src="',
+            'https://shop.example/images/header.png" alt="Sandbox"></td></tr><tr><td class="kl-text"><div><h2>', subject,
+            '</h2><p>Hi {{ first_name|default:&quot;there&quot; }},</p><p>', opening, '</p>{% if event.URL %}<p>You looked at ',
+            '<strong>{{ event.ProductName }}</strong>.</p>{% endif %}</div></td></tr><tr><td align="center"><a href="', link,
+            '" style="background:#000">', button, '</a></td></tr><tr><td>Questions? Write to <a href="mailto:help@shop.example">',
+            'help@shop.example</a>.<br>{{ organization.full_address }}<br>{% unsubscribe ''No more of these e-mails'' %}',
+            '</td></tr></table></body></html>')) as html,
+    if(message_no % 3 = 2, concat('Hello, ', opening, ' ', button, ': ', link), null) as text,
+    created, updated
+from (
+    select
+        *,
+        case flow_no
+            when 0 then 'You were looking around our shop the other day. We noticed, and we wanted to remind you that our shop is open.'
+            when 1 then 'There are still things in your basket. They cannot be reserved for ever.'
+            when 2 then 'Thank you for choosing us. We hope that everything was to your satisfaction and would be glad about feedback.'
+            else 'We have news for you. Have a look.'
+        end as opening,
+        case flow_no
+            when 0 then 'https://shop.example/?utm_source=klaviyo&utm_campaign=browse'
+            when 1 then '{{ event.extra.checkout_url }}'
+            when 2 then 'https://shop.example/reviews?utm_source=klaviyo'
+            else 'https://shop.example/news?utm_source=klaviyo'
+        end as link,
+        case flow_no when 0 then 'To the shop' when 1 then 'To your basket' when 2 then 'Click here' else 'More' end as button
+    from klaviyo_flow_messages
+    where channel = 'email'
+)
 order by position;
 
 create table klaviyo_flow_actions as

@@ -296,6 +296,32 @@ FOLLOW_UP: Row = {
         "watched_share_above": 0.8,
     },
 }
+REWRITE: Row = {
+    "record_key": "flow-rewrites:M4",
+    "name": "Rewrite: Second reminder",
+    "person_count": 430,
+    "facts": {
+        "flow_name": "Browse reminder",
+        "message_name": "Second reminder",
+        "subject": "RE: your activity",
+        "channel": "email",
+        "trigger_type": "Metric",
+        "is_open_laggard": True,
+        "is_click_laggard": False,
+        "received_count": 700,
+        "open_share": 0.16,
+        "peer_open_share": 0.35,
+        "click_share": 0.06,
+        "peer_click_share": 0.07,
+        "currency": "USD",
+        "revenue_per_recipient": 0.61,
+        "peer_revenue_per_recipient": 3.32,
+        "window_days": 30,
+        "trigger_role": "viewed_product",
+        "message_text": "Hi {{ first_name }},\n[To the shop](link-01)",
+        "message_parts": [{"part": "{{ first_name }}"}, {"part": "link-01"}],
+    },
+}
 PERSONAS = (TOP, SKIMMERS, MOBILE)
 ANALYSES = (CLUSTERS, DEVICES, OVERLAPS)
 

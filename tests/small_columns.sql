@@ -267,6 +267,13 @@ insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_prope
     ) as deed(message, metric, count, moment), range(1, 501)
     where range <= count;
 
+-- The template of one of them, with its words, and the event that starts the flow.
+insert into raw_klaviyo.flow_message_templates (flow_message_id, template_id, name, editor_type, html, text, created, updated) values
+    ('N1', 'T1', 'Reminder', 'CODE', '<p>Still there?</p>', 'Plain', '2025-01-09 10:00:00+00', '2025-01-11 10:00:00+00');
+insert into raw_klaviyo.flow_message_words (flow_message_id, words) values
+    ('N1', '{"text": "Still there?", "parts": [{"part": "{{ name }}"}], "links": [{"name": "link-01", "address": "https://shop.example"}]}');
+insert into raw_klaviyo.flow_triggers (flow_id, metric_id) values ('FLOW', 'PLACED');
+
 -- A second flow with one message, whose text was rewritten: 200 received it before (60 opened and 8 clicked it), and 150 after (90
 -- opened and 33 clicked it). Klaviyo reports more of both.
 insert into raw_klaviyo.flows (id, name, status, archived, trigger_type, created, updated) values
@@ -308,7 +315,8 @@ insert into raw_klaviyo.flow_values
     values ('FLOW2', 'M6', 'email', '2026-01-06', 420, 400, 190, 170, 60, 50, 6, 4, 3, 160);
 insert into raw_mavera.ledger
     (entry_id, call_id, event, written_at, kind, record_key, job, action, facts, payload, credits_high) values
-    (201, 'rewrite M6', 'begin', '2025-12-18T10:00:00+00:00', 'generations', 'flow-rewrites:M6', 'flow-rewrites', 'create', '{}',
+    (201, 'rewrite M6', 'begin', '2025-12-18T10:00:00+00:00', 'generations', 'flow-rewrites:M6', 'flow-rewrites', 'create',
+        '{"message_text": "Hi {{ name }}\n[In](link-01)", "message_parts": [{"part": "{{ name }}"}, {"part": "link-01"}, {"part": "there"}, {"part": "{% unsubscribe %}"}]}',
         '{"app_id": "email-writer", "title": "Rewrite", "persona_id": "x1", "input_data": {"tone": "warm"}}', 30);
 insert into raw_mavera.ledger (entry_id, call_id, event, written_at, state, remote_id, credits, credits_source, answer) values
     (202, 'rewrite M6', 'end', '2025-12-18T10:00:19+00:00', 'done', 'text of M6', 14, 'answer', '{"output": "Hello again"}');

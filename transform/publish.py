@@ -227,8 +227,9 @@ def _publish_lineage(connection: duckdb.DuckDBPyConnection) -> None:
     connection.execute(
         "create table copy.lineage.tables as select relation, row_count, max(finished_at) as loaded_at"
         f" from ({counts}) left join raw_ops.loads"
-        # Cues are cut when captions are loaded.
-        " on replace(relation, 'caption_cues', 'captions') = concat('raw_', vendor, '.', resource)"
+        # Cues are cut when captions are loaded, words are taken when templates are.
+        " on replace(replace(relation, 'caption_cues', 'captions'), 'message_words', 'message_templates')"
+        " = concat('raw_', vendor, '.', resource)"
         " and outcome = 'loaded' group by all"
     )
 

@@ -95,6 +95,8 @@
         'raw_klaviyo.flows': {'moment': 'created updated', 'name': 'name id'},
         'raw_klaviyo.flow_actions': {'moment': 'created updated', 'object': 'definition'},
         'raw_klaviyo.flow_messages': {'moment': 'created updated', 'object': 'definition'},
+        'raw_klaviyo.flow_message_templates': {'moment': 'created updated'},
+        'raw_klaviyo.flow_triggers': {},
         'raw_klaviyo.metric_aggregates': {'day': 'date', 'count': 'event_count unique_count', 'amount': 'sum_value'},
         'raw_klaviyo.flow_values': {
             'day': 'measured_on',

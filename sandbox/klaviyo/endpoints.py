@@ -23,6 +23,7 @@ from sandbox.klaviyo.filters import (
     PROFILE_FILTERS,
     SEGMENT_FILTERS,
     SUPPRESSED_AT,
+    TEMPLATE_FILTERS,
     Filter,
 )
 from sandbox.klaviyo.kinds import (
@@ -46,6 +47,7 @@ from sandbox.klaviyo.kinds import (
     PROFILE,
     SEGMENT,
     SQL,
+    TEMPLATE,
     Kind,
 )
 
@@ -309,6 +311,22 @@ ENDPOINTS: Final = (
         paging=Paging(50, 50),
         sorts={"created": "created", "id": "flow_message_id", "name": "name", "updated": "updated"},
         filters=FLOW_MESSAGE_FILTERS,
+    ),
+    Endpoint(
+        "flow-messages/{id}/template",
+        TEMPLATE,
+        "S",
+        "templates:read",
+        shape="one",
+        rows="flow_message_id = $id",
+    ),
+    every(
+        TEMPLATE,
+        "L",
+        paging=Paging(10, 10, since=date(2026, 4, 15)),
+        sorts={"created": "created", "updated": "updated", "id": "template_id", "name": "name"},
+        filters=TEMPLATE_FILTERS,
+        additional=TEMPLATE.extra,
     ),
     every(
         LIST,

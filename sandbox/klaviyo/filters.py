@@ -146,6 +146,11 @@ FLOW_FILTERS: Final = {
     "trigger_type": Filter("equals", "trigger_type"),
     **MOVED_FILTERS,
 }
+TEMPLATE_FILTERS: Final = {
+    "id": Filter(ONE_OF, "template_id"),
+    "name": Filter(f"{ONE_OF} contains", "name"),
+    **MOVED_FILTERS,
+}
 FLOW_ACTION_FILTERS: Final = {
     "id": Filter("any", "flow_action_id"),
     "action_type": Filter(ONE_OF, "action_type"),

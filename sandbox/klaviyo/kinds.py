@@ -244,7 +244,17 @@ METRIC: Final = Kind(
         """,
     },
     source="klaviyo_metrics",
-    relations={"flow-triggers": Relation("flow")},
+    relations={
+        "flow-triggers": Relation(
+            "flow",
+            """
+            (
+                select coalesce(list(flow_id order by flow.position), [])
+                from klaviyo_flows as flow where flow.trigger_metric_no = entry.metric_no
+            )
+            """,
+        )
+    },
 )
 EVENT: Final = Kind(
     "event",
@@ -345,6 +355,20 @@ FLOW_MESSAGE: Final = Kind(
     },
     whole=frozenset({"definition"}),
 )
+TEMPLATE: Final = Kind(
+    "template",
+    {
+        **each("name editor_type html text"),
+        **each("created updated", TIME),
+        "amp": "null",
+        "definition": """
+        json_object('body', json_object('properties', '{}'::json, 'styles', '{}'::json), 'styles', [])
+        """,
+    },
+    source="klaviyo_templates",
+    extra=frozenset({"definition"}),
+    whole=frozenset({"definition"}),
+)
 LIST: Final = Kind(
     "list",
     {
@@ -429,13 +453,12 @@ ABSENT: Final = (
         },
     ),
     Kind("tag", each("name", None)),
-    Kind("template", each("amp created editor_type html name text updated", None)),
 )
 KINDS: Final = {
     kind.name: kind
     for kind in (
         *(ACCOUNT, PROFILE, SEGMENT, LIST, METRIC, MAPPED_METRIC, EVENT, ATTRIBUTION),
-        *(FLOW, FLOW_ACTION, FLOW_MESSAGE, CAMPAIGN, CAMPAIGN_MESSAGE),
+        *(FLOW, FLOW_ACTION, FLOW_MESSAGE, TEMPLATE, CAMPAIGN, CAMPAIGN_MESSAGE),
         *CATALOG,
         *ABSENT,
     )

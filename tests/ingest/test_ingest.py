@@ -333,6 +333,17 @@ SAME = {
         "id, flow_action_id, channel, coalesce(definition ->> '$.subject_line', definition ->> '$.body')",
         "select flow_message_id, flow_action_id, channel, subject from klaviyo_flow_messages",
     ),
+    "raw_klaviyo.flow_triggers": (
+        "flow_id, metric_id",
+        """
+        select flow_id, metric_id from klaviyo_flows
+        join klaviyo_metrics on trigger_metric_no = metric_no
+        """,
+    ),
+    "raw_klaviyo.flow_message_templates": (
+        "flow_message_id, template_id, name, editor_type, html, text, updated",
+        "select flow_message_id, template_id, name, editor_type, html, text, updated from klaviyo_templates",
+    ),
     "raw_klaviyo.metric_aggregates": (
         "metric_id, flow_id, message_id, date, event_count, unique_count, round(sum_value, 2)",
         """

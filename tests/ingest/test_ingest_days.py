@@ -287,6 +287,7 @@ def test_a_value_that_cannot_be_read_is_null_counted_once_and_no_more_once_it_ca
         ("/marketing/stats/automations/", "sendgrid automation_stats", "id"),
         ("/marketing/stats/singlesends/", "sendgrid single_send_variation_stats", "id"),
         ("/flow-messages", "klaviyo flow_messages", "action"),
+        ("/template", "klaviyo flow_message_templates", "message"),
         ("/relationships/items", "klaviyo catalog_category_items", "category"),
     ],
 )

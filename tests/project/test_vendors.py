@@ -14,7 +14,7 @@ from ingest.model import Source
 from privacy.personal import looks_personal
 
 OURS = Settings(_env_file=None)
-MADE_BY_DERIVING = {"raw_wistia.caption_cues"}
+MADE_BY_DERIVING = {"raw_wistia.caption_cues", "raw_klaviyo.flow_message_words"}
 every_vendor = pytest.mark.parametrize("source", vendors.SOURCES, ids=lambda source: source.name)
 
 

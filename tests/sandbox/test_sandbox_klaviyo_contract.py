@@ -81,6 +81,7 @@ def test_every_answer_is_one_that_the_specification_describes(klaviyo, segment_i
         "events": column(world, "select event_id from klaviyo_events where position = 0")[0],
         "flows": column(world, "select flow_id from klaviyo_flows")[0],
         "flow-actions": column(world, "select flow_action_id from klaviyo_flow_actions")[0],
+        "flow-messages": column(world, "select flow_message_id from klaviyo_templates")[0],
         "lists": column(world, "select list_id from klaviyo_lists")[0],
         "campaigns": column(world, "select campaign_id from klaviyo_campaigns")[0],
         "campaign-messages": column(world, "select campaign_message_id from klaviyo_campaigns")[1],

@@ -183,6 +183,32 @@ def flows(client: Client, _since: None, table: Table = tables.FLOWS, **asked: st
         yield from client.pages("flows", table, list_of(50), params)
 
 
+def flow_triggers(client: Client, _since: None) -> Pages:
+    """Yield the metrics that start flows; none in revisions that do not tell."""
+    try:
+        yield from client.pages("metrics", tables.FLOW_TRIGGERS, list_of(None), {"include": "flow-triggers"})
+    except RefusedError as error:
+        if error.status != requests.codes.bad_request:
+            raise
+        client.vendor.notices.append("no triggers of flows: set KLAVIYO_REVISION to a newer one")
+
+
+def templates(client: Client, _since: None) -> Pages:
+    """Yield the template of each e-mail of a flow, one request per message.
+
+    The list of templates may lack it: the editor makes a copy for each message.
+    """
+    asked = {"fields[template]": "name,editor_type,html,text,created,updated"}
+    for page in flow_messages(client, None):
+        for message in page.select(["id", "channel"]).to_pylist() if page else ():
+            if message["channel"] == "email":
+                known = {"flow_message_id": message["id"]}
+                path = "flow-messages/{message}/template"
+                ids = {"message": message["id"]}
+                table = tables.FLOW_MESSAGE_TEMPLATES
+                yield from client.pages(path, table, Whole(), asked, ids=ids, known=known)
+
+
 def flow_messages(client: Client, _since: None) -> Pages:
     """Yield the message of each sending step, one request per step."""
     path = "flow-actions/{action}/flow-messages"

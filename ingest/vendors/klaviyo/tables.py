@@ -7,6 +7,7 @@ from typing import Any
 
 from ingest.store.gone import GONE_AT
 from ingest.typed import Column, Table, each, listed
+from ingest.vendors.klaviyo import message_words
 from ingest.vendors.klaviyo.properties import EVENT_PROPERTIES
 from privacy.traces import Kept, Trace
 
@@ -244,6 +245,32 @@ FLOW_MESSAGES = objects(
     *DATES,
     GONE_AT,
     newest="updated",
+)
+FLOW_MESSAGE_TEMPLATES = objects(
+    "flow_message_templates",
+    *each(known=True, text="flow_message_id"),
+    Column("template_id", "text", field="id"),
+    *attributes(text="name editor_type html text"),
+    *DATES,
+    key="flow_message_id",
+    derive=message_words.take,
+)
+FLOW_TRIGGERS = Table(
+    SCHEMA,
+    "flow_triggers",
+    ("flow_id", "metric_id"),
+    each(text="flow_id metric_id"),
+    # Klaviyo lists the flows that a metric starts with the metric.
+    unfolds="""
+        select json_object('flow_id', pointer ->> '$.id', 'metric_id', metric_id) as row
+        from (
+            select
+                row ->> '$.id' as metric_id,
+                unnest(case when json_type(row, '$.relationships.flow-triggers.data') = 'ARRAY'
+                    then from_json(row -> '$.relationships.flow-triggers.data', '["JSON"]') end) as pointer
+            from around
+        )
+    """,
 )
 METRIC_AGGREGATES = Table(
     SCHEMA,

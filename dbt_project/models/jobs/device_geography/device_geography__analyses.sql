@@ -30,6 +30,64 @@ share_lists as (
 
 ),
 
+-- When people read, by their own clocks, and the groups whose habit is certain. Other vendors measure these, person by person.
+habits as (
+
+    select * from {{ ref('agg_reading_habits') }}
+    where is_measured and country = 'all' and region = 'all'
+
+),
+
+-- The most pronounced habits, each beside that of everybody. least_share keeps noise at the edge from costing credits.
+ranked_habits as (
+
+    select
+        its.*,
+        everybody.person_share as everybody_share,
+        row_number() over (
+            order by its.person_share desc, its.segment_kind, its.segment_id, its.device_class, its.day_part
+        ) as habit_position
+    from habits as its
+    join habits as everybody
+        on its.device_class = everybody.device_class
+        and its.day_part = everybody.day_part
+        and everybody.segment_kind = 'everybody'
+    where its.is_surely_most
+        and its.segment_kind <> 'everybody'
+        and (its.device_class = 'any' or its.day_part = 'any')
+        and its.person_count >= {{ var('smallest_group') }}
+
+),
+
+group_list as (
+
+    select
+        {{ sorted_list("case when habit_position <= " ~ var('listed_reading_groups') ~ " then " ~ record([
+            ['share', in_steps('person_share', told)],
+            ['average', in_steps('everybody_share', told)],
+            ['people', two_digits('segment_person_count', 5)],
+            ['kind', 'segment_kind'],
+            ['group_name', label('segment_name')],
+            ['device', "nullif(device_class, 'any')"],
+            ['day_part', "nullif(day_part, 'any')"],
+        ]) ~ " end") }} as reading_groups,
+        coalesce(max(case when habit_position = {{ var('listed_reading_groups') }} then person_share end), 0.5) as least_share
+    from ranked_habits
+
+),
+
+hour_list as (
+
+    select {{ sorted_list(record([
+        ['share', in_steps('mean_event_share', told)],
+        ['week_share', in_steps('week_share', told)],
+        ['day_part', 'day_part'],
+    ])) }} as reading_hours
+    from habits
+    where segment_kind = 'everybody' and device_class = 'any' and day_part <> 'any'
+
+),
+
 days as (
 
     select happened_on, sum(daily_unique_open_count) as daily_unique_open_count
@@ -63,12 +121,21 @@ select
         ['provinces', 'share_lists.provinces', listed_steps],
         ['browsers', 'share_lists.browsers', listed_steps],
         ['mailbox_providers', 'share_lists.mailbox_providers', listed_steps],
+        ['reading_hours', 'hour_list.reading_hours', {'[].share': step, '[].week_share': step}],
+        ['reading_groups', 'group_list.reading_groups', {
+            '[]': 'group_list.least_share',
+            '[].share': step,
+            '[].average': step,
+            '[].people': two_digits_step('rates.delivered_count', 5),
+        }],
     ]) }},
     cast(busiest.daily_unique_open_count as bigint) as person_count,
     {{ no_references() }} as reference_keys,
     persona_list.measured_to as measured_on
 from persona_list
 cross join share_lists
+cross join hour_list
+cross join group_list
 cross join busiest
 cross join {{ ref('agg_engagement_rates') }} as rates
 where persona_list.total_count > 0

@@ -22,6 +22,9 @@ cluster_list as (
         {{ sorted_list(
             "case when viewer_count between 1 and " ~ (var('smallest_group') - 1) ~ " then viewer_cluster end"
         ) }} as small_clusters,
+        sum(viewer_count * mean_media_count) / nullif(sum(viewer_count), 0) as mean_media_count,
+        sum(viewer_count * mean_watched_share) / nullif(sum(viewer_count), 0) as mean_watched_share,
+        sum(viewer_count * mean_session_count) / nullif(sum(viewer_count), 0) as mean_session_count,
         sum(viewer_count) as viewer_count,
         sum(session_count) as session_count,
         sum(identified_viewer_count) as identified_viewer_count,
@@ -125,6 +128,11 @@ select
         ['leanings', 'leaning_list.leanings', {
             '[]': var('distinct_from_distance'), '[].distance': var('distinct_from_distance'), '[].share': 0.1, '[].average': 0.1
         }],
+        ['everybody', record([
+            ['mean_media_count', in_steps('cluster_list.mean_media_count', 0.1)],
+            ['mean_watched_share', in_steps('cluster_list.mean_watched_share', told)],
+            ['mean_session_count', in_steps('cluster_list.mean_session_count', 0.1)],
+        ]), {'.mean_media_count': 0.5, '.mean_watched_share': step, '.mean_session_count': 0.5}],
     ]) }},
     viewers.person_count,
     {{ no_references() }} as reference_keys,

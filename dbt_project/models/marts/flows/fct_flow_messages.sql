@@ -34,6 +34,16 @@ reports as (
 
 ),
 
+-- The event that starts a flow; several metrics may have the same role.
+triggers as (
+
+    select started.flow_id, min(metrics.metric_role) as trigger_role
+    from {{ ref('stg_klaviyo__flow_triggers') }} as started
+    join {{ ref('int_metric_roles') }} as metrics on started.metric_id = metrics.metric_id
+    group by started.flow_id
+
+),
+
 messages as (
 
     select
@@ -155,7 +165,10 @@ select
     judged.subject,
     judged.channel,
     judged.trigger_type,
+    triggers.trigger_role,
     judged.flow_status,
+    texts.message_text,
+    texts.links,
     account.currency,
     judged.received_count,
     judged.recipient_count,
@@ -183,6 +196,7 @@ select
     {{ share('reports.unique_open_count', 'reports.delivered_count') }} as reported_open_share,
     {{ share('reports.unique_click_count', 'reports.delivered_count') }} as reported_click_share,
     reports.order_value as reported_revenue,
+    texts.message_parts,
     judged.is_compared,
     judged.is_open_laggard,
     judged.is_click_laggard,
@@ -193,4 +207,6 @@ select
 from judged
 cross join last_day
 cross join {{ ref('int_account_currency') }} as account
+left join triggers on judged.flow_id = triggers.flow_id
+left join {{ ref('int_flow_message_texts') }} as texts on judged.flow_message_id = texts.flow_message_id
 left join reports on judged.flow_message_id = reports.flow_message_id and reports.recency = 1

@@ -16,6 +16,9 @@ rewrites as (
         messages.flow_name,
         messages.message_name,
         messages.channel,
+        {{ json_text('calls.facts', 'message_text') }} as present_text,
+        texts.generated_text as new_text,
+        {{ json_text('calls.facts', 'message_parts') }} as message_parts,
         calls.ended_at as written_at,
         -- Nothing reports that the text was put in place. The message's next edit counts as that, or what a person noted.
         put_in.put_in_at as edited_at
@@ -24,9 +27,39 @@ rewrites as (
         on put_in.record_id = concat('generations/', calls.record_key) and put_in.put_in_at >= calls.ended_at
     left join {{ ref('fct_flow_messages') }} as messages
         on calls.record_key = concat('flow-rewrites:', messages.flow_message_id)
+    left join {{ ref('fct_generations') }} as texts on calls.remote_id = texts.generation_id
     where calls.kind = 'generations'
         and calls.job = 'flow-rewrites'
         and calls.state = 'done'
+
+),
+
+parts as (
+
+    select call_id, new_text, {{ explode_rows('message_parts') }} as part
+    from rewrites
+
+),
+
+kept as (
+
+    select
+        call_id,
+        {{ json_text('part', 'part') }} as part,
+        {{ dbt.position(json_text('part', 'part'), "coalesce(new_text, '')") }} > 0 as is_kept
+    from parts
+
+),
+
+lost as (
+
+    select
+        call_id,
+        count(*) as part_count,
+        count(*) filter (where not is_kept) as lost_part_count,
+        {{ dbt.listagg('case when not is_kept then part end', "', '", 'order by part') }} as lost_parts
+    from kept
+    group by call_id
 
 ),
 
@@ -73,6 +106,9 @@ filled as (
 
     select
         rewrites.*,
+        coalesce(lost.part_count, 0) as part_count,
+        coalesce(lost.lost_part_count, 0) as lost_part_count,
+        nullif(lost.lost_parts, '') as lost_parts,
         {%- for part in ['before', 'after'] %}
         {%- for figure in figures %}
         coalesce(counted.{{ part }}_{{ figure }}, 0) as {{ part }}_{{ figure }}{{ ',' if not loop.last }}
@@ -80,6 +116,7 @@ filled as (
         {%- endfor %}
     from rewrites
     left join counted on rewrites.call_id = counted.call_id
+    left join lost on rewrites.call_id = lost.call_id
 
 ),
 
@@ -106,6 +143,9 @@ select
     message_name,
     channel,
     account.currency,
+    present_text,
+    new_text,
+    lost_parts,
     {%- for rate, _ in [['open', 'opened'], ['click', 'clicked']] %}
     case
         when edited_at is null then 'not edited'
@@ -118,6 +158,8 @@ select
         else 'worse'
     end as {{ rate }}_outcome,
     {%- endfor %}
+    part_count,
+    lost_part_count,
     {%- for part in ['before', 'after'] %}
     {%- for figure in figures %}
     {{ part }}_{{ figure }},
