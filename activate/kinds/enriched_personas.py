@@ -114,7 +114,7 @@ class EnrichedPersonas(Personas):
 
     def amended(self, wanted: Sequence[Record], ledger: Journal) -> list[Record]:
         """Remove the paragraph from personas that no row maps to its group any more."""
-        records = {record.key: record for record in wanted}
+        records, removed = {record.key: record for record in wanted}, {}
         for key, entry in ledger.entries().items():
             kind, _, record_key = key.partition("/")
             if kind != self.name or not entry.remote_id:
@@ -126,7 +126,7 @@ class EnrichedPersonas(Personas):
                 why = f"{SEED} names {record.target} now: removed here, and added there by the next run"
             else:
                 continue
-            records[key] = Record(
+            removed[key] = Record(
                 kind=self.name,
                 record_key=record_key,
                 job=record_key.partition(":")[0],
@@ -139,7 +139,7 @@ class EnrichedPersonas(Personas):
                 target=entry.remote_id,
                 removes=why,
             )
-        return list(records.values())
+        return [*(record for record in wanted if record.key not in removed), *removed.values()]
 
     def _kept_name(self, key: str, ledger: Journal) -> str:
         return str((ledger.original(key) or {}).get("name") or "")

@@ -483,6 +483,6 @@ def test_a_text_is_planned_written_and_explained(desk: Desk) -> None:
     *_, words, sent, answered = desk.activate("explain", text, "--payload").lines
     assert words == "words     dbt_project/models/jobs/viewer_follow_ups/generation.toml"
     assert 'POST /generations {"app_id": "email-writer"' in sent
-    asked = 'People who watched more than 80% of it; they watched a few others of ours as far"'
+    asked = "People who watched more than 80% of the video. They watched a few of our other videos as far"
     assert f'"target_audience": "{asked}' in sent
     assert answered.startswith(f"answered  {remote_id}, 1")

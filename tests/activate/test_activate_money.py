@@ -150,7 +150,11 @@ def test_a_price_that_rises_within_a_run_does_not_pass_the_budget(desk: Desk) ->
 @pytest.mark.parametrize(
     ("changes", "arguments", "said"),
     [
-        ({}, ("plan", "persona"), "there is no kind persona. Choose from personas, brand-voices, analyses"),
+        (
+            {},
+            ("plan", "persona"),
+            "there is no kind persona. Choose from personas, enriched-personas, brand-voices",
+        ),
         (
             {"mavera_api_key": ""},
             ("apply",),

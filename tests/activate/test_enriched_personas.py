@@ -487,6 +487,8 @@ def test_rows_become_records_and_point_studies_at_the_accounts_persona(tmp_path:
     (jobs / "clv_tiers" / "persona.md.j2").write_text(
         f"Buyers.\n\n{HEADING} They are\n{{{{ facts.customer_count }}}}.\n\nHow to reach them: by e-mail.\n"
     )
+    for shared in records.JOBS.glob("*.j2"):
+        (jobs / shared.name).write_bytes(shared.read_bytes())
     chosen = settings.Settings(_env_file=None, published_path=published, mavera_workspace_id="ws_1")
     loaded = {
         one.key: one for one in records.load(chosen, ["personas", "enriched-personas", "focus-groups"], jobs)

@@ -530,6 +530,7 @@ def test_predictions_and_counts_are_measured_once_a_day(machine: Machine, sandbo
 def test_counts_by_message_take_one_query_a_metric_and_read_again_what_may_be_late(
     machine: Machine, sandbox: Sandbox
 ) -> None:
+    machine.set(HISTORY_DAYS="365")
     queries = [
         machine.ingest("klaviyo").resource("klaviyo metric_aggregates")["requests"],
         machine.ingest("klaviyo").resource("klaviyo metric_aggregates")["requests"],

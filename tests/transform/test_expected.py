@@ -17,6 +17,8 @@ from tests.expected import Contract
 CONTRACTS = expected.contracts()
 NUMBERS = ("bigint", "int", "double", "decimal")
 
+# Models over a seed that is empty until people fill it; unit tests pin them.
+WITHOUT_ROWS = {"dim_own_personas", "sync_mavera__enriched_personas"}
 # Columns that have no value in the small warehouse, nor in a unit test of their model.
 WITHOUT_VALUES = {
     "sync_mavera__brand_voices.person_count": "a brand voice is about no people",
@@ -49,11 +51,11 @@ def rows(model: str) -> list[dict[str, Any]]:
 def test_every_model_has_a_file_with_every_column_of_its_contract() -> None:
     kept = {path for path in expected.FOLDER.iterdir() if path != expected.REPORT}
     assert kept == {expected.path_of(model) for model in CONTRACTS}
-    assert {model for model in CONTRACTS if not rows(model)} == set()
+    assert {model for model in CONTRACTS if not rows(model)} == WITHOUT_ROWS
     assert {
         model: list(contract.columns)
         for model, contract in CONTRACTS.items()
-        if list(rows(model)[0]) != list(contract.columns)
+        if rows(model) and list(rows(model)[0]) != list(contract.columns)
     } == {}
 
 

@@ -76,8 +76,13 @@ def page(url: str) -> str:
 
 
 def test_make_dbt_lists_models_of_the_root(env: Mapping[str, str]) -> None:
-    command = [sys.executable, "-m", "transform", "dbt", "--quiet", "ls", "--select", MART]
+    dbt = [sys.executable, "-m", "transform", "dbt", "--quiet"]
+    command = [*dbt, "ls", "--select", MART]
+    own = Path(env["WAREHOUSE_PATH"]).with_name("own.env")
+    own.write_text("")
     of_the_root = {**env, "WAREHOUSE_PATH": os.path.relpath(env["WAREHOUSE_PATH"], settings.ROOT)}
+    of_the_root["ENV_FILE"] = os.path.relpath(own, settings.ROOT)
+    ran([*dbt, "run", "--select", f"+{MART}"], settings.ROOT, of_the_root)
     listed = ran([*command, "--resource-type", "model"], settings.ROOT, of_the_root)
     assert listed.split() == [f"mavera_warehouse.marts.contacts.{MART}"]
     wrong = subprocess.run([*command, "--oops"], cwd=settings.ROOT, env=env, capture_output=True, check=False)

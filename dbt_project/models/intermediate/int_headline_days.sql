@@ -94,6 +94,7 @@ counted as (
         cast(sum({{ returned }}) as double) as returned_amount,
         cast((select last_day from {{ last }}) as date) as last_day
     from {{ rows }}
+    where happened_on is not null
     group by happened_on
     {{ 'union all' if not loop.last }}
     {% endfor %}
