@@ -107,6 +107,15 @@ def test_a_page_of_everything_stays_small_and_names_are_no_markup(drawings: dict
     assert "Nothing has been loaded for 102 hours" in page.text
 
 
+def test_no_two_places_of_a_page_have_one_name_and_every_link_leads_to_one(
+    drawings: dict[str, report.Page],
+) -> None:
+    for drawn in drawings.values():
+        names = re.findall(r'\bid="([^"]+)"', drawn.text)
+        assert len(names) == len(set(names))
+        assert set(re.findall(r'href="#([^"]+)"', drawn.text)) <= set(names)
+
+
 def test_an_empty_figure_keeps_its_place_and_says_how_to_fill_it(drawings: dict[str, report.Page]) -> None:
     page = drawings["empty"]
     assert page.empty == len(FIGURES)

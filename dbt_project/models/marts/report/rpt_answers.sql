@@ -56,6 +56,16 @@ with evidence as (
 
 ),
 
+rewrites as (
+
+    select
+        record_key,
+        lost_parts,
+        row_number() over (partition by record_key order by written_at desc, generation_call_id desc) as newest_first
+    from {{ ref('fct_flow_rewrites') }}
+
+),
+
 placed as (
 
     select
@@ -80,6 +90,8 @@ select
     {{ beginning('placed.question') }} as question_markdown,
     {{ beginning('placed.answer') }} as answer_markdown,
     messages.subject as original_subject,
+    {{ beginning('messages.message_text') }} as original_markdown,
+    rewrites.lost_parts,
     placed.recommendation,
     placed.to_do,
     placed.profile,
@@ -93,5 +105,6 @@ select
     placed.answered_at
 from placed
 left join evidence on placed.record_key = evidence.record_key
+left join rewrites on placed.record_key = rewrites.record_key and rewrites.newest_first = 1
 left join {{ ref('fct_flow_messages') }} as messages on placed.record_key = concat('flow-rewrites:', messages.flow_message_id)
 where placed.place <= {{ var('reported_answers') }}
