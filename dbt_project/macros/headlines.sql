@@ -1,4 +1,4 @@
-{# A query: each measure of int_headline_days over the last `days` full days (a rate over `rate_days`; credits over a calendar
+{# A query: each measure of agg_headline_days over the last `days` full days (a rate over `rate_days`; credits over a calendar
    month), next to as many days before them, with the p value of the difference where it can be tested. #}
 {% macro headlines(days, rate_days) -%}
 with windows as (
@@ -10,7 +10,7 @@ with windows as (
             when measure in ('open_rate', 'click_rate') then {{ window_of('happened_on', 'last_day', rate_days) }}
             else {{ window_of('happened_on', 'last_day', days) }}
         end as window_number
-    from {{ ref('int_headline_days') }}
+    from {{ ref('agg_headline_days') }}
 
 ),
 

@@ -27,9 +27,12 @@ def test_customers_fall_into_the_tiers_and_bands_counted_by_hand(small: duckdb.D
     assert top["share_of_predicted_value"] == 0.36  # 1810 of 5050
     assert (top["mean_predicted_clv"], top["everybody"]["mean_predicted_clv"]) == (91, 51)
     assert top["churn_shares"] == {"low": 1.0, "high": 0.0}
-    # Four of the eight facts that differ; 1.4 is 90.5 - 50.5 of 28.9, and the others have the same rank.
-    assert len(top["apart"]) == 4
-    assert {"distance": 1.4, "fact": "mean_predicted_clv"} in top["apart"]
+    # 1.4 is 90.5 - 50.5 of 28.9; the churn probability has the same rank, nobody a historic value.
+    assert top["apart"] == [
+        {"distance": 1.4, "fact": "mean_predicted_clv"},
+        {"distance": 1.4, "fact": "mean_churn_probability"},
+        {"distance": 0.8, "fact": "email_reachable_share"},
+    ]
     assert (top["email_reachable_share"], top["sms_reachable_share"]) == (
         0.9,
         0.0,

@@ -7,7 +7,7 @@ with days as (
         measure in ('open_rate', 'click_rate') as is_rate,
         measure = 'credits' as is_monthly,
         min(happened_on) over (partition by measure) as first_day
-    from {{ ref('int_headline_days') }}
+    from {{ ref('agg_headline_days') }}
 
 ),
 

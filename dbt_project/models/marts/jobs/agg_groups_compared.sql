@@ -236,7 +236,7 @@ found as (
         '' as label,
         count({{ column }}) as sample_count,
         -- Decimal, so that the mean does not depend on the order of its rows.
-        cast(avg(cast({{ column }} as decimal(18, 6))) as double) as value,
+        cast(avg(cast({{ column }} as decimal(38, 6))) as double) as value,
         cast(null as double) as average,
         stddev_pop(cast({{ column }} as double)) as spread,
         {{ 'true' if fact in shares else 'false' }} as is_share
