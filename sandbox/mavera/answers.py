@@ -43,12 +43,12 @@ APPS: Final[Mapping[str, App]] = {
 
 # Words of a persona that make it say yes or no: its traits. Each pattern counts once.
 TRAITS: Final = (
-    (r"from whom most|binge|watch most of each|stand from 0 %", 0.25),
+    (r"from whom most|best customers|binge|watch most of each|stand from 0 %", 0.25),
     (r"at least half|engaged|explorer", 0.12),
     (r"mobile|phone", 0.05),
     (r"desktop", -0.05),
     (r"skim|before half", -0.12),
-    (r"from whom least|bounce|leave early", -0.25),
+    (r"from whom least|lower end|bounce|leave early", -0.25),
 )
 
 
