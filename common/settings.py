@@ -216,6 +216,12 @@ def without_secrets() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.upper() not in kept_back}
 
 
+def named_file() -> str:
+    """Return the absolute path of the file in `ENV_FILE`, or an empty string."""
+    named = os.environ.get("ENV_FILE")
+    return str(Path(named).resolve()) if named else ""
+
+
 def load() -> Settings:
     """Read the environment, then `.env` (or the file in `ENV_FILE`).
 

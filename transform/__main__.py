@@ -53,8 +53,7 @@ def docs_command() -> None:
 def dbt_command(context: typer.Context) -> None:
     """Run dbt itself on the warehouse of the settings, for example `dbt ls --select fct_campaigns+`."""
     os.environ |= {"WAREHOUSE_PATH": str(environment.load().warehouse_path), "DO_NOT_TRACK": "1"}
-    if named := os.environ.get("ENV_FILE"):
-        os.environ["ENV_FILE"] = str(Path(named).resolve())
+    os.environ |= {"ENV_FILE": environment.named_file()}
     os.chdir(build.PROJECT)  # where dbt finds the project and its profile
     from dbt.cli.main import cli
 

@@ -278,7 +278,7 @@ def test_our_own_keys_are_recognised(look: str, code: str) -> None:
 def test_two_facts_side_by_side_are_one_text(published: Path) -> None:
     medias = [{"share": 0.6, "media_name": "To ada"}, {"share": 0.5, "media_name": "@example.com, again"}]
     record = loaded(published, activation.but(activation.SKIMMERS, medias=medias))
-    assert record.objection == "facts, side by side, looks like an e-mail address"
+    assert record.objection.endswith("looks like an e-mail address")
 
 
 # --- harmless text -----------------------------------------------------------------------------------

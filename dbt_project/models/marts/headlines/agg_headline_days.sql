@@ -102,10 +102,12 @@ counted as (
 )
 
 select
-    measure,
-    amount,
-    returned_amount,
-    whole_count,
-    happened_on,
-    last_day
+    counted.measure,
+    case when counted.measure = 'revenue' then account.currency end as currency,
+    counted.amount,
+    counted.returned_amount,
+    counted.whole_count,
+    counted.happened_on,
+    counted.last_day
 from counted
+cross join {{ ref('int_account_currency') }} as account
