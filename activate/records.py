@@ -21,7 +21,7 @@ import yaml
 
 from activate import declarations
 from activate.errors import RecordsError
-from activate.kinds import ENRICHED, KINDS, REFERRED
+from activate.kinds import ENRICHED, KINDS, REFERRED, model_of
 from activate.kinds.focus_groups import field as study_field
 from activate.kinds.kind import Draft, Kind
 from activate.likeness import MARKER as MARKER  # finds a lost answer again
@@ -78,7 +78,7 @@ def load(settings: Settings, kinds: Sequence[str], jobs: Path = JOBS) -> list[Re
         beside = _enriched(connection, known)
         records: list[Record] = []
         for kind in map(KINDS.__getitem__, kinds):
-            model = f"sync_mavera__{kind.name.replace('-', '_')}"
+            model = model_of(kind.name)
             if model not in known:
                 file = settings.published_path.name
                 raise RecordsError(f"{file} has no activation.{model} yet. Run make transform")
@@ -98,7 +98,7 @@ def load(settings: Settings, kinds: Sequence[str], jobs: Path = JOBS) -> list[Re
 
 def _enriched(connection: duckdb.DuckDBPyConnection, known: Mapping[str, set[str]]) -> dict[str, str]:
     """Return the keys of the two records of each group that is mapped to a persona of the account's own."""
-    model = f"sync_mavera__{ENRICHED.replace('-', '_')}"
+    model = model_of(ENRICHED)
     if model not in known:
         return {}
     keys = connection.execute(f"select record_key from activation.{model}").fetchall()

@@ -151,9 +151,11 @@ def _first_screen(connection: duckdb.DuckDBPyConnection, budget: int, share: boo
         if share
         else steps,
     }
+    if share:
+        return shown | {"answers": []}
     answered = {name: rows(connection, query) for name, query in ANSWERS.queries().items()}
     figures = {figure.job: figure.name for figure in FIGURES[::-1]}
-    return shown | {"answers": [] if share else answers.cards(answered, figures)}
+    return shown | {"answers": answers.cards(answered, figures)}
 
 
 def lines(text: str, indent: int = 0) -> str:

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from activate.cli.screen import named_value, when
+from activate.cli.screen import named_value, state_word, when
 from activate.kinds import KINDS
 from activate.ledger.rows import Call
 from activate.plan import Action, Plan, Record, Step
@@ -59,8 +59,12 @@ def of_plan(planned: Plan, findings: Mapping[str, str], everything: bool) -> Ite
         title = Text.assemble((job, "bold"), (f"  {finding}" if finding else "", "dim"))
         header.add_row(title, Text(subtotal(steps), "bold"))
         yield header
-        folded = [] if everything else [step for step in steps if step.is_reworded and not step.reason]
-        yield from (_of_step(step) for step in steps if step not in folded)
+        folded = []
+        for step in steps:
+            if step.is_reworded and not step.reason and not everything:
+                folded.append(step)
+            else:
+                yield _of_step(step)
         if folded:
             count = f"{len(folded)} personas" if len(folded) > 1 else "1 persona"
             yield _row("~", f"{count}: new wording, the same facts", [], "update", str(folded[0].price))
@@ -211,7 +215,7 @@ def body_of(step: Step) -> dict[str, Any]:
 
 
 def words_of(step: Step, last: Call | None) -> Iterator[RenderableType]:
-    """Yield the whole text that would leave; for an update, also its differences from what was sent last."""
+    """Yield the whole text that would be sent; for an update, first how it differs from the last one sent."""
     record, name = step.record, NAMES.get(step.action, step.action)
     price = f", {f'{step.price} credits' if step.price.high else 'free'}" if step.sends else ""
     yield _row(SIGNS[step.action], title_of(record), [(record.key, "dim")], "", "")
@@ -264,14 +268,10 @@ def of_result(result: Result, record: Record | None) -> Group:
     about += [] if is_id else [(text, "")]
     sign = RESULT_SIGNS.get(result.state, "?")
     title = title_of(record) if record else result.key
-    return _row(sign, title, about, _state(result.state), f"{result.credits:,}")
+    return _row(sign, title, about, state_word(result.state), f"{result.credits:,}")
 
 
 def verdict(outcome: Outcome) -> str:
     counts = outcome.counts()
-    parts = [f"{counts[state]} {_state(state)}" for state in STATES if counts[state]]
+    parts = [f"{counts[state]} {state_word(state)}" for state in STATES if counts[state]]
     return f"{', '.join(parts) or 'nothing wanted'}: {outcome.credits:,} credits"
-
-
-def _state(state: str) -> str:
-    return "withheld" if state == "held" else state

@@ -17,7 +17,7 @@ from activate import origins
 from activate.cli import plans, screen
 from activate.cli.arguments import AsJson
 from activate.errors import UsageError
-from activate.kinds import KINDS
+from activate.kinds import KINDS, model_of
 from common import settings as environment
 from privacy import outside
 
@@ -77,9 +77,7 @@ def _answers(settings: environment.Settings) -> list[Row]:
     names = {
         f"{kind}/{row['record_key']}": row["name"]
         for kind in KINDS
-        for row in origins.rows(
-            settings, f"select record_key, name from activation.sync_mavera__{kind.replace('-', '_')}"
-        )
+        for row in origins.rows(settings, f"select record_key, name from activation.{model_of(kind)}")
     }
     for row in answers:
         row["title"] = names.get(row["record_id"]) or row["title"] or row["record_id"]

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from activate.drift import Drift, Findings
-from activate.kinds import KINDS
+from activate.kinds import KINDS, model_of
 from activate.ledger.rows import Call
 from activate.origins import Origin, Origins, RawTable
 from activate.plan import Entry, Record, Step
@@ -29,10 +29,9 @@ def named(name: str, text: str, indent: int = 10) -> str:
 
 def record_lines(record: Record, behind: Origins) -> list[str]:
     """Describe a record: its facts, the origin of each, and the template of its words."""
-    model = f"activation.sync_mavera__{record.kind.replace('-', '_')}"
     return [
         named("withheld", record.objection) if record.objection else _facts_line(record.facts, behind.facts),
-        named("from", f"{model}, job {record.job}"),
+        named("from", f"activation.{model_of(record.kind)}, job {record.job}"),
         *(named("", line) for line in _origin_lines(behind.facts)),
         *(named("" if place else "raw", line) for place, line in enumerate(_raw_lines(behind.raw))),
         named("words", shown(words_of(record.kind, record.template))),
@@ -160,8 +159,13 @@ def withheld_lines(steps: Iterable[Step]) -> Iterator[str]:
             yield f"{'':<16}{record.key}" + (f"\n{'':<18}{title}" if title else "")
 
 
+def state_word(state: str) -> str:
+    """Return a stored state in the words of people."""
+    return "withheld" if state == "held" else state
+
+
 def standing_line(kind: str, counts: Mapping[str, int], waiting_since: datetime | None, now: datetime) -> str:
-    said = [f"{count} {'withheld' if state == 'held' else state}" for state, count in counts.items() if count]
+    said = [f"{count} {state_word(state)}" for state, count in counts.items() if count]
     if waiting_since:
         minutes = (now - waiting_since).total_seconds() // 60
         said = [f"{each} ({minutes:,.0f} min)" if each.endswith("waiting") else each for each in said]

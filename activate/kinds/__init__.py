@@ -29,6 +29,11 @@ REFERRED: Final = PERSONAS.name  # the kind that reference_keys refers to
 ENRICHED: Final = ENRICHED_PERSONAS.name  # the kind that is referred to instead, where a group has a row
 
 
+def model_of(kind: str) -> str:
+    """Return the name of the activation model with the wanted records of a kind."""
+    return f"sync_mavera__{kind.replace('-', '_')}"
+
+
 def amended(wanted: Sequence[Record], chosen: Container[str], ledger: Journal) -> Sequence[Record]:
     """Return the wanted records, and what is to be removed because no row asks for it any more."""
     return ENRICHED_PERSONAS.amended(wanted, ledger) if ENRICHED in chosen else wanted

@@ -60,6 +60,7 @@ globals().update(
     with_adjusted_p=_all_of,
     readable=_all_of,
     headlines=lambda *_: "select * from x",
+    people_read=lambda: "select 1 as are_viewers_read",
     shares_by_day=_all_of,
     groups_compared=lambda *_, **__: "select 1 as entity",
     numbers_compared=lambda *_, **__: "select * from told",

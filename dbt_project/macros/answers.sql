@@ -55,7 +55,7 @@
     end
 {%- endmacro %}
 
-{# How many blanks and ends of lines a text has: its words, but for one. #}
+{# The number of spaces and line breaks in a text: one less than its words. #}
 {% macro blank_count(column) -%}
     length({{ column }}) - length(replace(replace({{ column }}, chr(10), ''), ' ', ''))
 {%- endmacro %}

@@ -218,3 +218,11 @@ select
     measured_on
 from told
 {%- endmacro %}
+
+{# A query with one row: whether people of Wistia and of Klaviyo were read. What no vendor measures is unknown, not zero. #}
+{% macro people_read() -%}
+select
+        bool_or(vendor = 'wistia' and is_people_read) as are_viewers_read,
+        bool_or(vendor = 'klaviyo' and is_people_read) as are_customers_read
+    from {{ ref('dim_vendors') }}
+{%- endmacro %}

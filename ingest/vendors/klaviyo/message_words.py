@@ -20,7 +20,7 @@ import duckdb
 from privacy import outside
 
 _VARIABLE: Final = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)  # of Klaviyo's template language
-_HELD: Final = re.compile(r"⟦(\d+)⟧")  # a variable while the rest is parsed: it may contain signs of HTML
+_PLACEHOLDER: Final = re.compile(r"⟦(\d+)⟧")  # for a variable: it may contain signs of HTML
 _UNSEEN: Final = frozenset({"head", "script", "style", "title"})
 _INLINE: Final = frozenset(
     {"a", "abbr", "b", "em", "font", "i", "img", "small", "span", "strong", "sub", "sup", "u"}
@@ -71,16 +71,16 @@ def words(source: str) -> str:
     """Return the words of an e-mail, the parts of it that a rewrite must keep, and its links, as JSON."""
     variables: list[str] = []
 
-    def hold(found: re.Match[str]) -> str:
+    def placeholder(found: re.Match[str]) -> str:
         variables.append(" ".join(html.unescape(found[0]).split()))
         return f"⟦{len(variables) - 1}⟧"
 
     parser = _Words()
-    parser.feed(_VARIABLE.sub(hold, source))
+    parser.feed(_VARIABLE.sub(placeholder, source))
     parser.close()
 
     def restored(text: str) -> str:
-        return _HELD.sub(lambda found: variables[int(found[1])], text)
+        return _PLACEHOLDER.sub(lambda found: variables[int(found[1])], text)
 
     lines = (outside.words(line, LINE_CHARACTERS) for line in "".join(parser.words).splitlines())
     text = restored("\n".join(filter(None, lines)))

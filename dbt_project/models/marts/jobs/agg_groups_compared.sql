@@ -44,10 +44,7 @@
 
 with vendors as (
 
-    select
-        bool_or(vendor = 'wistia' and is_people_read) as are_viewers_read,
-        bool_or(vendor = 'klaviyo' and is_people_read) as are_customers_read
-    from {{ ref('dim_vendors') }}
+    {{ people_read() }}
 
 ),
 
