@@ -14,6 +14,35 @@
 {%- endmacro %}
 
 
+{# Texts of several JSON values, as a list in the order of `paths`, each a key or the keys to it. One pass over the JSON, however many
+   there are: DuckDB would read it again for each `json_text`. `text_at` gives one of them, counted from 1. #}
+{% macro json_texts(column, paths) -%}
+    {{ return(adapter.dispatch('json_texts')(column, paths)) }}
+{%- endmacro %}
+
+{% macro default__json_texts(column, paths) -%}
+    json_extract_string({{ column }}, [
+        {%- for path in paths %}'$."{{ ([path] if path is string else path) | join('"."') }}"'{{ ', ' if not loop.last }}{% endfor -%}
+    ])
+{%- endmacro %}
+
+{% macro spark__json_texts(column, paths) -%}
+    array({% for path in paths %}{{ json_text(column, path) }}{{ ', ' if not loop.last }}{% endfor %})
+{%- endmacro %}
+
+{% macro text_at(texts, place) -%}
+    {{ return(adapter.dispatch('text_at')(texts, place)) }}
+{%- endmacro %}
+
+{% macro default__text_at(texts, place) -%}
+    {{ texts }}[{{ place }}]
+{%- endmacro %}
+
+{% macro spark__text_at(texts, place) -%}
+    {{ texts }}[{{ place - 1 }}]
+{%- endmacro %}
+
+
 {# Whether the value of a JSON object at a key is a text, not a number. Spark keeps no types: there it is quoted. #}
 {% macro is_json_text(column, key) -%}
     {{ return(adapter.dispatch('is_json_text')(column, key)) }}

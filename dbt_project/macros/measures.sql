@@ -167,11 +167,6 @@
     concat({{ counted(count) }}, case when {{ count }} = 1 then ' {{ one }}' else ' {{ many }}' end)
 {%- endmacro %}
 
-{# The first of several properties of a JSON object that is not blank, in capitals. #}
-{% macro first_named(column, names) -%}
-    coalesce({% for name in names %}nullif(upper(trim({{ json_text(column, name) }})), ''){{ ', ' if not loop.last }}{% endfor %})
-{%- endmacro %}
-
 {# The class of device that runs an operating system, by the beginning of its name: "iOS (iPhone)" is iOS. #}
 {% macro device_class_of(system) -%}
     case

@@ -1,6 +1,25 @@
+{{ config(materialized='table') }}
+
+{#- Every property that is read: its JSON is taken apart once a row, and everything else reads this table. -#}
+{%- set properties = [
+    'ProductID', '$flow', '$message', '$event_id', 'OrderId', '$value', 'Name', 'ProductName', 'Product Name', 'Client OS Family',
+    'Client OS', 'machine_open', 'Bot Click', ['$attribution', '$message'], ['$attribution', '$flow'],
+    ['$attribution', '$attributed_event_id'],
+] + var('currency_properties') -%}
+{%- set of = {} -%}
+{%- for path in properties -%}
+    {%- do of.update({path | join('.') if path is not string else path: text_at('texts', loop.index)}) -%}
+{%- endfor -%}
+
 with source as (
 
     {{ readable('raw_klaviyo', 'events') }}
+
+),
+
+opened as (
+
+    select *, {{ json_texts('event_properties', properties) }} as texts from source
 
 ),
 
@@ -11,47 +30,39 @@ renamed as (
         id as customer_event_id,
         profile_id as customer_id,
         metric_id,
-        {{ json_text('event_properties', 'ProductID') }} as product_id,
-        {{ json_text('event_properties', '$flow') }} as flow_id,
-        {{ json_text('event_properties', '$message') }} as message_id,
-        coalesce(
-            {{ json_text('event_properties', '$event_id') }}, {{ json_text('event_properties', 'OrderId') }}
-        ) as shop_id,
+        {{ of['ProductID'] }} as product_id,
+        {{ of['$flow'] }} as flow_id,
+        {{ of['$message'] }} as message_id,
+        coalesce({{ of['$event_id'] }}, {{ of['OrderId'] }}) as shop_id,
 
         -- text
-        nullif(trim({{ json_text('event_properties', '$value') }}), '') as value_text,
-        {{ first_named('event_properties', var('currency_properties')) }} as currency_text,
-        coalesce(
-            {{ json_text('event_properties', 'Name') }}, {{ json_text('event_properties', 'ProductName') }},
-            {{ json_text('event_properties', 'Product Name') }}
-        ) as product_name,
-        lower(coalesce(
-            {{ json_text('event_properties', 'Client OS Family') }}, {{ json_text('event_properties', 'Client OS') }}
-        )) as operating_system,
+        nullif(trim({{ of['$value'] }}), '') as value_text,
+        coalesce({% for name in var('currency_properties') %}nullif(upper(trim({{ of[name] }})), ''){{ ', ' if not loop.last }}{% endfor %})
+            as currency_text,
+        coalesce({{ of['Name'] }}, {{ of['ProductName'] }}, {{ of['Product Name'] }}) as product_name,
+        lower(coalesce({{ of['Client OS Family'] }}, {{ of['Client OS'] }})) as operating_system,
 
         -- Relations give it; older events have it in their properties, and only name the campaign or message.
         coalesce(
             nullif(attributions, '[]'),
-            case when {{ json_text('event_properties', ['$attribution', '$message']) }} is not null then
+            case when {{ of['$attribution.$message'] }} is not null then
                 concat('[', {{ json_build([
-                    ['attributed_event_id', json_text('event_properties', ['$attribution', '$attributed_event_id'])],
-                    ['flow_id', json_text('event_properties', ['$attribution', '$flow'])],
-                    ['flow_message_id', "case when " ~ json_text('event_properties', ['$attribution', '$flow'])
-                        ~ " is not null then " ~ json_text('event_properties', ['$attribution', '$message']) ~ " end"],
-                    ['campaign_id', "case when " ~ json_text('event_properties', ['$attribution', '$flow'])
-                        ~ " is null then " ~ json_text('event_properties', ['$attribution', '$message']) ~ " end"],
+                    ['attributed_event_id', of['$attribution.$attributed_event_id']],
+                    ['flow_id', of['$attribution.$flow']],
+                    ['flow_message_id', "case when " ~ of['$attribution.$flow'] ~ " is not null then " ~ of['$attribution.$message'] ~ " end"],
+                    ['campaign_id', "case when " ~ of['$attribution.$flow'] ~ " is null then " ~ of['$attribution.$message'] ~ " end"],
                 ]) }}, ']')
             end
         ) as attributions,
 
         -- booleans
         {{ is_json_text('event_properties', '$value') }} as is_value_text,
-        coalesce(try_cast({{ json_text('event_properties', 'machine_open') }} as boolean), false)
-            or coalesce(try_cast({{ json_text('event_properties', 'Bot Click') }} as boolean), false) as is_automatic,
+        coalesce(try_cast({{ of['machine_open'] }} as boolean), false)
+            or coalesce(try_cast({{ of['Bot Click'] }} as boolean), false) as is_automatic,
 
         -- times
         {{ utc('datetime') }} as happened_at
-    from source
+    from opened
 
 )
 

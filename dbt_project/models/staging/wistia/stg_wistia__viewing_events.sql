@@ -1,3 +1,5 @@
+{{ config(materialized="table") }}
+
 {%- set scale = var('percent_viewed_scale') -%}
 {%- if scale not in ('auto', 'fraction', 'percent') -%}
     {%- set message = "var percent_viewed_scale is " ~ scale ~ "; it can be auto, fraction or percent" -%}
