@@ -66,7 +66,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def shared(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """The folder of what is made once for all workers; see tests/shared.py."""
     base = tmp_path_factory.getbasetemp()
-    # Not by the environment: a test's own pytest inherits it, and its folder's parent is that of all runs ever made.
+    # Not by the environment: a test's own pytest inherits it. The parent of its folder is that of every run.
     return base.parent if hasattr(request.config, "workerinput") else base
 
 
