@@ -74,8 +74,8 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
     _take_over_copy(settings)
     warehouse.connect(settings.warehouse_path).close()  # makes no salt for a missing warehouse
     fingerprint = stale.project_fingerprint(pseudonyms.salt(settings.salt_path, create=True))
-    sources, loads = stale.stale_sources(settings.warehouse_path, fingerprint)
-    if sources == [] and not full:
+    tables, seen = stale.stale_tables(settings.warehouse_path, fingerprint)
+    if tables == [] and not full:
         record.detail = "nothing new came in: models and published copy stand"
         if not _can_be_read(settings.published_path):
             publish.publish_by(settings)
@@ -84,7 +84,7 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
         return
     try:
         build.load_runs(settings)
-        done = build.build(settings.warehouse_path, None if full else sources)
+        done = build.build(settings.warehouse_path, None if full else tables)
     except duckdb.Error as error:
         if not warehouse.is_full(error):
             raise
@@ -109,7 +109,7 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
         _say(_numbers(done, seconds), f"{done.summary()}. {stands}: docs/operating.md, Transform", as_json)
         raise typer.Exit(1)
     publish.publish_by(settings)
-    stale.record_build(settings.warehouse_path, fingerprint, loads, done)
+    stale.record_build(settings.warehouse_path, fingerprint, seen, done)
     _say(_numbers(done, seconds), done.summary(), as_json)
 
 

@@ -142,9 +142,9 @@ def _why_not(message: str) -> str:
     return f"dbt_project/{named}, line {line[1]}: {said[-1]}. Mend it, then run the same command again"
 
 
-def build(path: Path, sources: list[str] | None) -> Build:
-    """Build and test everything below `sources`, or everything; then check how fresh the sources are."""
-    selection = ["--select", *(f"source:{s}+" for s in [*sources, "raw_ops"])] if sources else []
+def build(path: Path, tables: list[str] | None) -> Build:
+    """Build and test everything that reads the raw `tables`, or everything; then check their freshness."""
+    selection = _selection(tables) if tables else []
     # Only the file's name: with another path dbt would read the whole project again, which takes ten seconds.
     with step("transform", "reading the project"):
         manifest = dbt(Path(path.name), "parse", UNWRITTEN)
@@ -156,6 +156,15 @@ def build(path: Path, sources: list[str] | None) -> Build:
         return done._replace(dropped=tuple(drop_orphans(path))) if is_whole else done
     finally:
         gc.unfreeze()  # otherwise DuckDB reports at the end that all of it has leaked
+
+
+def _selection(tables: list[str]) -> list[str]:
+    """Return dbt's arguments for what reads `tables`: models and all tests that see them.
+
+    Views stay as they are, because they only change with the project; their tests run.
+    """
+    below = [f"source:{name}+" for name in tables]
+    return ["--select", *below, "--exclude", "config.materialized:view", "--indirect-selection", "empty"]
 
 
 def _built(path: Path, manifest: Any, selection: list[str]) -> Build:

@@ -58,18 +58,18 @@ def project(tmp_path: Path, url: str) -> Project:
     with duckdb.connect(str(tmp_path / "warehouse.duckdb")) as connection:
         connection.execute("""
             create schema raw_ops; create schema marts;
-            create table raw_ops.loads (vendor text, rows_new bigint, rows_changed bigint);
+            create table raw_ops.loads (vendor text, resource text, rows_new bigint, rows_changed bigint);
             create table raw_ops.set_aside (vendor text); create table raw_ops.people (kind text);
-            insert into raw_ops.loads values ('wistia', 3, 0);
+            insert into raw_ops.loads values ('wistia', 'visitors', 3, 0);
             create table marts.agg_viewer_clusters as select 'skimmers' as viewer_cluster;
         """)
     path = tmp_path / "warehouse.duckdb"
     models.record(path)
     pseudonyms.salt(tmp_path / "salt", create=True)
     publish.publish(path, tmp_path / "published.duckdb", tmp_path / "salt")
-    stale.stale_sources(path, "")
+    _, seen = stale.stale_tables(path, "")
     fingerprint = stale.project_fingerprint(pseudonyms.salt(tmp_path / "salt"))
-    stale.record_build(path, fingerprint, 1, transform.Build(1, 1, [], []))
+    stale.record_build(path, fingerprint, seen, transform.Build(1, 1, [], []))
     pay(project)
     return project
 
@@ -295,7 +295,7 @@ def test_a_damaged_published_copy_is_named_and_the_next_transform_writes_it_agai
 
 def test_what_came_in_or_changed_since_the_copy_was_built_is_a_warning(project: Project) -> None:
     with duckdb.connect(str(project.folder / "warehouse.duckdb")) as connection:
-        connection.execute("insert into raw_ops.loads values ('wistia', 2, 0)")
+        connection.execute("insert into raw_ops.loads values ('wistia', 'visitors', 2, 0)")
         connection.execute("update raw_ops.builds set fingerprint = 'another'")
     assert examined(project) == [
         "warn published the models have changed and 1 tables have new rows since it was built: make transform"

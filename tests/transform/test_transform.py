@@ -22,10 +22,11 @@ def loaded(tmp_path: Path) -> Path:
     with duckdb.connect(str(path)) as connection:
         connection.execute("""
             create schema raw_ops; create schema raw_wistia; create schema marts; create schema addressed;
-            create table raw_ops.loads (vendor text, rows_new bigint, rows_changed bigint);
-            create table raw_ops.set_aside (vendor text); create table raw_ops.people (kind text);
-            insert into raw_ops.loads values ('wistia', 3, 0);
+            create table raw_ops.loads (vendor text, resource text, rows_new bigint, rows_changed bigint);
+            create table raw_ops.set_aside (vendor text);
+            insert into raw_ops.loads values ('wistia', 'visitors', 3, 0);
             create table raw_wistia.visitors as select 'ada@example.com' as email;
+            create view raw_ops.people as select email from raw_wistia.visitors;
             create table addressed.fct_viewer_follow_ups as select 'ada@example.com' as email;
             create table marts.agg_viewer_clusters as select 'skimmers' as viewer_cluster, 3 as viewer_count;
         """)
@@ -58,22 +59,28 @@ def test_a_long_value_is_left_out_before_the_line_is_cut() -> None:
     assert transform._named(failed) == "stg: Could not convert string '...' to BOOL"
 
 
-def came_in(path: Path, vendor: str, new: int, changed: int) -> None:
+def came_in(path: Path, table: str, new: int, changed: int) -> None:
     with duckdb.connect(str(path)) as connection:
-        connection.execute("insert into raw_ops.loads values (?, ?, ?)", [vendor, new, changed])
+        connection.execute("insert into raw_ops.loads values (?, ?, ?, ?)", [*table.split("."), new, changed])
 
 
 def built(path: Path) -> None:
     """Leave the traces of a good build."""
-    _, loads = stale.stale_sources(path, "models")
-    stale.record_build(path, "models", loads, transform.Build(1, 1, [], []))
+    _, seen = stale.stale_tables(path, "models")
+    stale.record_build(path, "models", seen, transform.Build(1, 1, [], []))
+
+
+def changed(path: Path) -> list[str] | None:
+    """Return the tables of vendors, and the view of people, that the next build builds from."""
+    tables, _ = stale.stale_tables(path, "models")
+    return tables and [name for name in tables if name not in stale.CHANGED_BY_EVERY_RUN]
 
 
 def test_a_warehouse_that_an_earlier_version_loaded_names_the_step_that_comes_first(loaded: Path) -> None:
     with duckdb.connect(str(loaded)) as connection:
-        connection.execute("drop table raw_ops.people")
+        connection.execute("drop view raw_ops.people")
     with pytest.raises(transform.TransformError, match=r"by an earlier version\. Run make ingest first$"):
-        stale.stale_sources(loaded, "models")
+        stale.stale_tables(loaded, "models")
 
 
 @pytest.mark.parametrize(
@@ -111,28 +118,48 @@ def test_a_slip_in_a_yaml_file_is_one_line(
 
 
 def test_the_first_build_takes_everything(loaded: Path) -> None:
-    assert stale.stale_sources(loaded, "models") == (None, 1)
+    assert stale.stale_tables(loaded, "models") == (None, (1, {"raw_wistia.visitors": 1}))
 
 
 def test_nothing_is_built_when_nothing_came_in(loaded: Path) -> None:
     built(loaded)
-    came_in(loaded, "wistia", 0, 0)
-    assert stale.stale_sources(loaded, "models")[0] == []
+    came_in(loaded, "wistia.visitors", 0, 0)
+    assert changed(loaded) == []
 
 
-@pytest.mark.parametrize(("new", "changed"), [(1, 0), (0, 1)])
-def test_only_what_hangs_on_a_changed_source_is_built(loaded: Path, new: int, changed: int) -> None:
+@pytest.mark.parametrize(("new", "altered"), [(1, 0), (0, 1)])
+def test_only_what_reads_a_changed_table_is_built(loaded: Path, new: int, altered: int) -> None:
     built(loaded)
-    came_in(loaded, "klaviyo", new, changed)
-    assert stale.stale_sources(loaded, "models")[0] == ["raw_klaviyo"]
+    came_in(loaded, "klaviyo.events", new, altered)
+    assert changed(loaded) == ["raw_klaviyo.events"]
+
+
+def test_rows_that_are_gone_are_a_change_and_so_are_people_who_are_named_elsewhere(loaded: Path) -> None:
+    built(loaded)
+    with duckdb.connect(str(loaded)) as connection:
+        connection.execute("delete from raw_wistia.visitors")
+    assert changed(loaded) == ["raw_ops.people", "raw_wistia.visitors"]
+
+
+def test_what_is_cut_from_captions_changes_with_them(loaded: Path) -> None:
+    built(loaded)
+    came_in(loaded, "wistia.captions", 0, 1)
+    assert changed(loaded) == ["raw_wistia.caption_cues", "raw_wistia.captions"]
+
+
+def test_rows_that_were_stripped_in_place_build_everything_again(loaded: Path) -> None:
+    built(loaded)
+    with duckdb.connect(str(loaded)) as connection:
+        connection.execute("create table raw_ops.allowances as select 'new' as mark, now() as stripped_at")
+    assert changed(loaded) is None
 
 
 def test_a_build_that_failed_is_made_again(loaded: Path) -> None:
     built(loaded)
-    came_in(loaded, "wistia", 2, 0)
-    stale.stale_sources(loaded, "models")  # this build fails: nothing is recorded
-    came_in(loaded, "klaviyo", 2, 0)
-    assert stale.stale_sources(loaded, "models")[0] == ["raw_klaviyo", "raw_wistia"]
+    came_in(loaded, "wistia.medias", 2, 0)
+    stale.stale_tables(loaded, "models")  # this build fails: nothing is recorded
+    came_in(loaded, "klaviyo.events", 2, 0)
+    assert changed(loaded) == ["raw_klaviyo.events", "raw_wistia.medias"]
 
 
 def test_what_no_model_makes_any_more_is_dropped_and_named(loaded: Path) -> None:
@@ -167,7 +194,7 @@ def test_a_mart_of_people_that_is_not_marked_stops_the_build(loaded: Path) -> No
 
 def test_a_changed_model_builds_everything_again(loaded: Path) -> None:
     built(loaded)
-    assert stale.stale_sources(loaded, "other models")[0] is None
+    assert stale.stale_tables(loaded, "other models")[0] is None
 
 
 def test_the_published_copy_tells_its_lineage_and_when_raw_rows_were_loaded(
