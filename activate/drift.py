@@ -303,7 +303,7 @@ def forget(key: str, ledger: Ledger, record: Record | None = None, mavera: Maver
             f"{key} --adopt {bearers[0]} adopts it for free, python -m activate drift --let-be "
             f"{bearers[0]} says that it is your own"
         )
-    (call,) = (call for call in ledger.calls() if call.call_id == entry.call_id)
+    call = ledger.call(entry.call_id)
     spent = call.credits
     if call.state == "unknown" and not spent and is_proof(ledger.answer(call.call_id)):
         spent = call.credits_high

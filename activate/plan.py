@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 from activate.differences import Change, Difference, Facts, differences
 from activate.errors import RecordsError
@@ -122,19 +122,32 @@ class Record:
         return (*filter(None, (self.name, title if isinstance(title, str) else "")), *self.earlier_names)
 
 
+class Sent(Protocol):
+    """What was sent to Mavera: facts, the number of people they describe, and the hash of the words."""
+
+    @property
+    def facts(self) -> Facts: ...
+    @property
+    def person_count(self) -> int | None: ...
+    @property
+    def wording(self) -> str: ...
+
+
 class SentFacts(NamedTuple):
-    """Facts that were sent to Mavera, and the number of people they describe."""
+    facts: Facts = MappingProxyType({})
+    person_count: int | None = None
+    wording: str = ""
 
-    facts: Facts
-    person_count: int | None
+
+NOTHING_SENT: Final = SentFacts()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
     """The state of a record in the ledger.
 
-    `fingerprint`, `facts`, `person_count`, `wording` and the ids are those that Mavera accepted last, and
-    empty if the ledger does not know them. The other fields belong to the last call, which may have failed.
+    `fingerprint`, `accepted` and the ids are those that Mavera accepted last, and empty if the ledger does
+    not know them. The other fields belong to the last call, which may have failed.
     For an object that was adopted although no row asks for it, only the 12 digits in its reference are known.
     `broken_id`: an object that Mavera charged for and could not finish. `drifted`: somebody deleted or edited
     the object in Mavera, and it is to be restored; `gone`: it was deleted there and stays deleted.
@@ -145,15 +158,13 @@ class Entry:
     fingerprint: str | None = None
     remote_id: str | None = None
     thread_id: str | None = None
-    facts: Facts = field(default_factory=dict)
-    person_count: int | None = None
-    wording: str = ""
+    accepted: Sent = NOTHING_SENT
     call_id: str = ""
     called_at: datetime | None = None
     sent_fingerprint: str = ""
     error: str = ""
     broken_id: str | None = None
-    unconfirmed_edits: tuple[SentFacts, ...] = ()
+    unconfirmed_edits: tuple[Sent, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -204,7 +215,7 @@ class Step:
         return [each.change for each in self._moved()]
 
     def _moved(self) -> Iterator[Difference]:
-        return _differences(self.entry.facts if self.entry else {}, self.record)
+        return _differences(self.entry.accepted.facts if self.entry else {}, self.record)
 
 
 @dataclass(frozen=True)
@@ -379,13 +390,13 @@ def _apart_from_people(
     if entry.fingerprint and record.fingerprint.startswith(entry.fingerprint):
         return Step("leave", record, entry=entry)
     if not _is_material(record, entry):
-        moved = any(_differences(entry.facts, record))
+        moved = any(_differences(entry.accepted.facts, record))
         none = "facts were renamed, added or dropped; none moved"
         reason = "facts moved less than their step" if moved else none
         return Step("leave", record, reason=reason, entry=entry)
     # The same question went to the same personas so recently that the answers still count.
     is_recent = bool(lasting_since and entry.called_at and entry.called_at >= lasting_since)
-    if terms.lasts and is_recent and entry.facts.get(SPEAKS_TO) == record.facts.get(SPEAKS_TO):
+    if terms.lasts and is_recent and entry.accepted.facts.get(SPEAKS_TO) == record.facts.get(SPEAKS_TO):
         return Step("leave", record, reason="its facts moved, its results still count", entry=entry)
     step = Step("update", record, terms.update, entry=entry, edits=terms.update_edits)
     if step.is_paid_for_words:
@@ -406,9 +417,10 @@ def _objection(record: Record, smallest_cohort: int) -> str:
 
 def _is_material(record: Record, entry: Entry) -> bool:
     """Whether facts moved beyond their steps, or the accepted facts are unknown, or the wording changed."""
-    if entry.fingerprint is None or entry.wording != record.wording or entry.facts in ({}, record.facts):
+    sent = entry.accepted
+    if entry.fingerprint is None or sent.wording != record.wording or sent.facts in ({}, record.facts):
         return True
-    return any(each.is_material for each in _differences(entry.facts, record))
+    return any(each.is_material for each in _differences(sent.facts, record))
 
 
 def _few_changed(record: Record, entries: Iterable[Entry | None], smallest_cohort: int) -> int:
@@ -419,18 +431,15 @@ def _few_changed(record: Record, entries: Iterable[Entry | None], smallest_cohor
     shares moved and the group is so large that so few could hardly move them.
     """
     counts = []
-    sent = [
-        facts
-        for entry in filter(None, entries)
-        for facts in (SentFacts(entry.facts, entry.person_count), *entry.unconfirmed_edits)
-    ]
-    for facts, before in sent:
+    sent = [one for entry in filter(None, entries) for one in (entry.accepted, *entry.unconfirmed_edits)]
+    for one in sent:
+        before = one.person_count
         if record.person_count is None or before is None:
             continue
         few = abs(record.person_count - before)
         share = few / max(1, min(record.person_count, before))
         if 0 < few < smallest_cohort and any(
-            each.is_revealed_by(share) for each in _differences(facts, record)
+            each.is_revealed_by(share) for each in _differences(one.facts, record)
         ):
             counts.append(few)
     return min(counts, default=0)

@@ -88,7 +88,7 @@ class Reconciler:
         key = step.record.key
         if step.edits:
             return Result(key, "failed", f"{error}; the next run sends it again")
-        (call,) = (call for call in self.run.ledger.unknown() if call.call_id == call_id)
+        call = self.run.ledger.call(call_id)
         young = self._too_young(call)  # before the search, as above
         found = self._resolved(call)
         has_no_id = call.is_answered and is_proof(self.run.ledger.answer(call_id))
@@ -107,17 +107,13 @@ class Reconciler:
 
     # Running objects
 
-    def _running(self, kind: str = "") -> list[Call]:
-        return [
-            call
-            for call in self.run.ledger.waiting()
-            if call.kind in self.run.kinds and kind in ("", call.kind)
-        ]
+    def _running(self, kind: str | None = None) -> list[Call]:
+        return [call for call in self.run.ledger.waiting(kind) if call.kind in self.run.kinds]
 
     def _is_overdue(self, call: Call) -> bool:
         return self.run.ledger.now() - call.begun_at >= timedelta(days=assumptions.WORK_DAYS)
 
-    def await_ends(self, at_most: int, kind: str = "") -> bool:
+    def await_ends(self, at_most: int, kind: str | None = None) -> bool:
         """Poll running objects until `at_most` of `kind` (or of all) are left; False after the time limit.
 
         An object that has been running for days is polled once per run and not waited for.

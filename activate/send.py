@@ -52,9 +52,9 @@ class Sender:
         if (first := self._refused.get(record.kind)) and step.pays:
             why = f"Mavera refused the fields of {first}: no more of this kind is sent in this run"
             return Result(key, "not sent", why)
-        entries = self.run.ledger.entries() if record.references else {}
         for other in record.references:
-            if other not in entries or entries[other].state != "done":
+            entry = self.run.ledger.entry(other)
+            if entry is None or entry.state != "done":
                 return Result(key, "held", f"after {other}, which is not in Mavera")
         if kind.waits and not self._reconciler.await_ends(kind.waits.at_most, kind.waits.kind):
             return Result(key, "held", kind.waits.said)
@@ -165,9 +165,7 @@ class Sender:
 
     def _risen(self, persona_id: str, total: int | None) -> int | None:
         """Return the credits of an edit: the rise of the persona's total; None if it did not rise."""
-        made = [
-            call for call in self.run.ledger.calls() if call.remote_id == persona_id and call.state == "done"
-        ]
+        made = [call for call in self.run.ledger.on_object(persona_id) if call.state == "done"]
         sums = [credits_in(self.run.ledger.answer(call.call_id) or {}) for call in made]
         before = max((one for one in sums if one is not None), default=None)
         return total - before if total is not None and before is not None and total > before else None

@@ -74,14 +74,12 @@ def explain(
         _show_original(key, ledger)
         return
     record = arguments.wanted_record(settings, key)
-    calls, entry = ledger.calls(), ledger.entries().get(key)
-    own = [call for call in calls if call.key == key]
+    own, entry = ledger.calls_of(key), ledger.entry(key)
     if record is None and not own:
         raise arguments.not_asked_for(key)
     answers = {call.call_id: ledger.answer(call.call_id) for call in own}
     made = {call.remote_id for call in own if call.remote_id}
-    # Ids are quoted in JSON, so an id cannot match a part of another id.
-    users = {c.key for c in calls if c.key != key and any(f'"{i}"' in c.payload_text for i in made)}
+    users = ledger.users_of(made) - {key}
     if record:
         behind = origins.of(settings, record)
         about, lines = shapes.of_record(record, behind), screen.record_lines(record, behind)

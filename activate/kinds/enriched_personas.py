@@ -175,10 +175,7 @@ class EnrichedPersonas(Personas):
     def _edit(self, step: Step, ledger: Journal, mavera: Mavera) -> Edit:
         """Return the edit of a step. Raises Withheld while anything about the present text is uncertain."""
         record, entry = step.record, step.entry
-        known = [call for call in ledger.calls() if call.kind == self.name]
-        persona_id = (
-            entry.remote_id if entry and entry.remote_id else self._found(record, known, ledger, mavera)
-        )
+        persona_id = entry.remote_id if entry and entry.remote_id else self._found(record, ledger, mavera)
         persona = self._read(mavera, persona_id)
         parts = parts_of(persona.text)
         if parts is None:
@@ -186,7 +183,7 @@ class EnrichedPersonas(Personas):
                 f'{persona_id} does not have each of the lines "{START}" and "{END}" once, as we wrote them. '
                 "Restore them in Mavera, or delete them and what is between them"
             )
-        said = [call for call in known if call.remote_id == persona_id]
+        said = [call for call in ledger.on_object(persona_id) if call.kind == self.name]
         ours = {text for call in said for text in (call.payload.get(FIELD), _answered(ledger, call)) if text}
         is_decided = entry is not None and entry.state == "drifted"
         if parts.ours and parts.ours not in ours and not is_decided:
@@ -209,7 +206,7 @@ class EnrichedPersonas(Personas):
             raise Withheld(f"its description would have {len(text):,} characters, Mavera takes {most:,}")
         return Edit(persona, parts, text)
 
-    def _found(self, record: Record, known: Sequence[Call], ledger: Journal, mavera: Mavera) -> str:
+    def _found(self, record: Record, ledger: Journal, mavera: Mavera) -> str:
         """Return the id of the persona that a row names, by id or exact name."""
         target = record.target
         rows = mavera.rows_once(self.path, self.page)
@@ -224,12 +221,14 @@ class EnrichedPersonas(Personas):
             what = "is one of Mavera's base personas, which nobody can change" if named else "is no persona"
             raise Withheld(f'"{target}" {what}: correct {SEED}')
         persona_id = str(own[0]["id"])
-        made = {call.remote_id for call in ledger.calls() if call.kind != self.name}
-        if persona_id in made or reference_in(str(own[0].get("description") or "")):
+        calls = ledger.on_object(persona_id)
+        is_made = any(call.kind != self.name for call in calls)
+        if is_made or reference_in(str(own[0].get("description") or "")):
             raise Withheld(f'this project made "{target}" and keeps it current: remove its row from {SEED}')
-        others = {key: entry.remote_id for key, entry in ledger.entries().items() if key != record.key}
-        if other := next((call.key for call in known if others.get(call.key) == persona_id), ""):
-            raise Withheld(f"{persona_id} has the measured paragraph of {other} already")
+        for other in (call.key for call in calls if call.key != record.key):
+            entry = ledger.entry(other)
+            if entry and entry.remote_id == persona_id:
+                raise Withheld(f"{persona_id} has the measured paragraph of {other} already")
         return persona_id
 
     def _read(self, mavera: Mavera, persona_id: str) -> Persona:

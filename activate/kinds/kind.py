@@ -156,8 +156,8 @@ class Kind(ABC):
         """Return the payload with the values that only Mavera has: ids of objects, addresses of files."""
         payload, record = dict(step.record.payload), step.record
         if record.references:
-            entries = ledger.entries()
-            payload[record.references_field] = [entries[key].remote_id for key in record.references]
+            referred = filter(None, map(ledger.entry, record.references))
+            payload[record.references_field] = [entry.remote_id for entry in referred]
         return payload
 
     def create(self, mavera: Mavera, payload: Mapping[str, Any]) -> Answer:
@@ -348,8 +348,8 @@ def newest(ledger: Journal, kind: str) -> str | None:
     """Return the id of the latest remote object of a kind, if there is one."""
     sent = [
         (entry.called_at or LONG_AGO, entry.remote_id)
-        for key, entry in ledger.entries().items()
-        if key.startswith(f"{kind}/") and entry.remote_id
+        for entry in ledger.entries_of(kind).values()
+        if entry.remote_id
     ]
     return max(sent)[1] if sent else None
 

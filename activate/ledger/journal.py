@@ -7,15 +7,16 @@ closes it, so a process that dies leaves a call without an end. Such a call is u
 import json
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, Unpack
+from functools import lru_cache
+from typing import Any, Final, Unpack
 
 import sqlalchemy as sa
 
 from activate.answers import Answer
 from activate.errors import LedgerError
 from activate.ledger.chain import Chain, Mark, append
+from activate.ledger.fold import Fold, month_of
 from activate.ledger.identity import Identity
 from activate.ledger.rows import (
     BY_HAND,
@@ -26,15 +27,23 @@ from activate.ledger.rows import (
     Ending,
     Run,
     State,
+    Texts,
     announced,
     as_json,
     as_object,
     begin_row,
-    begun,
-    ended,
     journal,
 )
-from activate.plan import FREE, Entry, Price, Record, SentFacts
+from activate.plan import FREE, Entry, Price, Record
+
+ROWS_AT_ONCE: Final = 1_000
+TEXTS_KEPT: Final = 100
+# What is folded: the texts of a row are read when they are asked for.
+_ROWS: Final = sa.select(
+    *(column for column in journal.columns if column.name not in {"facts", "payload", "answer"}),
+    journal.c.answer.is_not(None).label("is_answered"),
+    sa.case((journal.c.event == "note", journal.c.payload)).label("noted"),
+)
 
 
 class Journal:
@@ -56,19 +65,51 @@ class Journal:
         self.now = now
         self.chain = Chain(engine, destination, guard)
         self.account = Identity(engine, destination, guard)
+        self._texts = lru_cache(maxsize=TEXTS_KEPT)(self._texts_of)
+        self._fold = Fold(self._texts)
+
+    def _folded(self) -> Fold:
+        """Return what the rows say, with those that were added since the last time.
+
+        If the last known row is not in the journal any more, another journal took its place: all is read.
+        """
+        number, *_ = self._fold.last
+        rows = _ROWS.where(journal.c.entry_id >= number).order_by(journal.c.entry_id)
+        with self._engine.connect() as connection:
+            for row in connection.execute(rows).yield_per(ROWS_AT_ONCE):
+                known = (row.entry_id, row.call_id, row.event)
+                if known == self._fold.last:
+                    number = 0
+                    continue
+                if number:
+                    break
+                self._fold.add(row)
+        if number:
+            self._texts.cache_clear()
+            self._fold = Fold(self._texts)
+            return self._folded()
+        return self._fold
+
+    def _texts_of(self, number: int) -> Texts:
+        kept = sa.select(journal.c.facts, journal.c.payload).where(journal.c.entry_id == number)
+        with self._engine.connect() as connection:
+            row = connection.execute(kept).one()
+        return Texts(row.facts, row.payload)
 
     def calls(self) -> list[Call]:
         """Return every call and decision, in the order of their announcement."""
-        calls: dict[str, Call] = {}
-        with self._engine.connect() as connection:
-            for row in connection.execute(sa.select(journal).order_by(journal.c.entry_id)):
-                if row.event == "begin":
-                    calls[row.call_id] = begun(row)
-                elif row.event == "decision":
-                    calls[row.call_id] = ended(begun(row), row)
-                elif row.event == "end":
-                    calls[row.call_id] = ended(calls[row.call_id], row)
-        return list(calls.values())
+        return list(self._folded().calls.values())
+
+    def call(self, call_id: str) -> Call:
+        return self._folded().calls[call_id]
+
+    def calls_of(self, key: str) -> list[Call]:
+        """Return the calls and decisions about one record, in the order of their announcement."""
+        return self._folded().of_record(key)
+
+    def on_object(self, remote_id: str) -> list[Call]:
+        """Return the calls and decisions about one remote object, in the order of their announcement."""
+        return self._folded().on_object(remote_id)
 
     def calls_since(self, mark: Mark) -> list[Call]:
         """Return the calls that were announced, or decided about by a person, after `mark`."""
@@ -79,87 +120,75 @@ class Journal:
         )
         with self._engine.connect() as connection:
             ids: set[str] = set(connection.execute(later).scalars())
-        return [call for call in self.calls() if call.call_id in ids]
+        calls = self._folded().calls
+        return sorted((calls[one] for one in ids), key=lambda call: call.number)
 
     def entries(self) -> dict[str, Entry]:
         """Return the state of each record by its key (`personas/clv-tiers:top`)."""
-        calls = self.calls()
-        entries: dict[str, Entry] = {}
-        for call in calls:
-            if call.closed_by == "forget":
-                entries.pop(call.key, None)
-            elif call.action != "let be":
-                entries[call.key] = _after(entries.get(call.key, Entry("failed")), call)
-        accepted = _accepted(calls).items()
-        return entries | {
-            key: replace(entries[key], facts=call.facts, person_count=call.person_count, wording=call.wording)
-            for key, call in accepted
-        }
+        return self._folded().entries()
+
+    def entries_of(self, kind: str) -> dict[str, Entry]:
+        return self._folded().entries_of(kind)
+
+    def entry(self, key: str) -> Entry | None:
+        return self._folded().entry(key)
 
     def accepted(self) -> dict[str, Call]:
         """Return, by record key, the last call that Mavera accepted."""
-        return _accepted(self.calls())
+        return self._folded().accepted()
 
     def original(self, key: str) -> dict[str, Any] | None:
         """Return an object of the account's own as it was before a record added to it; None if none did."""
-        kind, _, record_key = key.partition("/")
-        kept = sa.select(journal.c.answer).where(
-            journal.c.event == "original", journal.c.kind == kind, journal.c.record_key == record_key
+        number = self._folded().originals.get(key)
+        kept = sa.select(journal.c.answer).where(journal.c.entry_id == number)
+        with self._engine.connect() as connection:
+            text = connection.execute(kept).scalar()
+        return None if text is None else as_object(text)
+
+    def users_of(self, ids: Iterable[str]) -> set[str]:
+        """Return the keys of the records whose requests named one of these objects.
+
+        Ids are quoted in JSON, so an id cannot match a part of another id.
+        """
+        named = [journal.c.payload.contains(f'"{one}"', autoescape=True) for one in ids]
+        users = sa.select(journal.c.kind, journal.c.record_key).where(
+            journal.c.event == "begin", sa.or_(sa.false(), *named)
         )
         with self._engine.connect() as connection:
-            text = connection.execute(kept.order_by(journal.c.entry_id.desc()).limit(1)).scalar()
-        return None if text is None else as_object(text)
+            return {f"{kind}/{record_key}" for kind, record_key in connection.execute(users)}
 
     def unknown(self) -> list[Call]:
         """Return the unresolved calls: Mavera may have done and charged them, or not."""
-        return [call for call in self.calls() if call.state == "unknown" and not call.is_edit]
+        return [call for call in self._folded().open("unknown") if not call.is_edit]
 
     def written_off(self) -> list[Call]:
         """Return the calls that were written off as lost and whose charge no person has stated."""
-        return [call for call in self.calls() if call.is_written_off]
+        return self._folded().written_off()
 
-    def waiting(self) -> list[Call]:
+    def waiting(self, kind: str | None = None) -> list[Call]:
         """Return the calls that Mavera accepted and is still working on."""
-        return [call for call in self.calls() if call.state == "waiting"]
+        return self._folded().open("waiting", kind)
 
     def paid(self, *, edits: bool = False) -> dict[str, list[int]]:
-        """Return the credits that Mavera reported for objects (or edits) of each kind, oldest first."""
-        paid: dict[str, list[int]] = {}
-        for call in self.calls():
-            if call.is_edit == edits and call.state == "done" and call.credits_source == "answered":
-                paid.setdefault(call.kind, []).append(call.credits)
-        return paid
+        """Return the credits that Mavera reported for objects (or edits) of each kind, oldest first.
+
+        Of many, those that were the lowest or the highest of their time, and the latest.
+        """
+        return self._folded().paid(edits=edits)
 
     def spent(self, run_id: str | None = None) -> int:
         """Return the credits of this calendar month (UTC) or of one run.
 
         An unresolved call counts at its highest possible price, unless Mavera reported its price.
         """
-        month = _month(self.now())
-        return sum(
-            call.credits_high if call.state == "unknown" and not call.credits_source else call.credits
-            for call in self.calls()
-            if (call.run_id == run_id if run_id else _month(call.begun_at) == month)
-        )
+        return self._folded().spent(run_id or month_of(self.now()))
 
     def last_run(self) -> Run | None:
-        newest = (
-            sa.select(journal).where(journal.c.event == "note").order_by(journal.c.entry_id.desc()).limit(1)
-        )
-        with self._engine.connect() as connection:
-            note = connection.execute(newest).first()
-        if note is None:
-            return None
-        calls = tuple(call for call in self.calls() if call.run_id == note.run_id)
-        began_at = datetime.fromisoformat(note.written_at)
-        return Run(note.run_id, began_at, json.loads(note.payload)["steps"], calls)
+        return self._folded().last_run()
 
     def runs_of(self, plan_id: str) -> list[str]:
         """Return the runs that applied one approved plan."""
-        noted = sa.select(journal.c.run_id, journal.c.payload).where(journal.c.event == "note")
-        with self._engine.connect() as connection:
-            rows = connection.execute(noted.order_by(journal.c.entry_id)).all()
-        return [row.run_id for row in rows if as_object(row.payload).get("plan") == plan_id]
+        return self._folded().runs_of(plan_id)
 
     def answer(self, call_id: str) -> Any:
         """Return Mavera's last answer to a call, unchanged, or None."""
@@ -316,59 +345,3 @@ class Ledger(Journal):
                     append(connection, {**always, **each})
         except sa.exc.DBAPIError as error:
             raise LedgerError(f"the ledger cannot be written ({error.orig}): nothing more is sent") from None
-
-
-def _month(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m")
-
-
-def _accepted(calls: Iterable[Call]) -> dict[str, Call]:
-    accepted: dict[str, Call] = {}
-    for call in calls:
-        if call.closed_by == "forget":
-            accepted.pop(call.key, None)
-        elif call.state == "done" and call.action != "remove":
-            accepted[call.key] = call
-    return accepted
-
-
-def _after(before: Entry, call: Call) -> Entry:
-    entry = replace(
-        before,
-        state=call.state,
-        call_id=call.call_id,
-        called_at=call.begun_at,
-        sent_fingerprint=call.fingerprint,
-        error=call.error,
-        broken_id=None,
-    )
-    if call.action == "restore":
-        return replace(
-            entry, state="drifted", fingerprint=None, remote_id=call.remote_id, thread_id=call.thread_id
-        )
-    if call.action == "remove" and call.state == "done":
-        return replace(entry, fingerprint=None, remote_id=None, thread_id=None, unconfirmed_edits=())
-    if call.action == "give up":
-        return replace(entry, state="gone", remote_id=None, thread_id=None)
-    if call.state == "done":
-        return replace(
-            entry,
-            fingerprint=call.fingerprint,
-            remote_id=call.remote_id,
-            thread_id=call.thread_id,
-            unconfirmed_edits=(),
-        )
-    if call.is_edit:
-        # Mavera has the old words or the new ones. Repeating the edit settles that and duplicates nothing.
-        lost = (SentFacts(call.facts, call.person_count),) if call.state == "unknown" else ()
-        return replace(
-            entry,
-            state="failed",
-            fingerprint=None,
-            remote_id=before.remote_id or call.remote_id,
-            error=call.error or "no answer",
-            unconfirmed_edits=(*before.unconfirmed_edits, *lost),
-        )
-    if call.state == "failed" and call.remote_id:
-        return replace(entry, broken_id=call.remote_id)
-    return entry

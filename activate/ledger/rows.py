@@ -2,10 +2,10 @@
 
 import json
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, Final, Literal, NotRequired, TypedDict
+from typing import Any, Final, Literal, NamedTuple, NotRequired, TypedDict
 
 import sqlalchemy as sa
 
@@ -80,10 +80,22 @@ SENT_WITH: Final = "sent_with"
 OF_RECORD: Final = ("kind", "record_key", "job", "fingerprint")  # columns of every row about a record
 
 
-@dataclass(frozen=True)
-class Call:
-    """One call in the journal: its announcement, and its end if there is one."""
+class Texts(NamedTuple):
+    """The texts of a begin row, as JSON."""
 
+    facts: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One call in the journal: its announcement, and its end if there is one.
+
+    `number` is that of its begin row, whose texts are read when they are asked for.
+    """
+
+    number: int
+    texts: Callable[[int], Texts] = field(repr=False, compare=False)
     call_id: str
     run_id: str
     kind: str
@@ -91,8 +103,6 @@ class Call:
     job: str
     action: str
     fingerprint: str
-    facts_text: str
-    payload_text: str
     begun_at: datetime
     credits_high: int
     remote_id: str | None
@@ -115,8 +125,14 @@ class Call:
         return self.error == WRITTEN_OFF and self.closed_by == "look up"
 
     @property
+    def counted(self) -> int:
+        """The credits that count against a budget: the highest while nobody knows them."""
+        return self.credits_high if self.state == "unknown" and not self.credits_source else self.credits
+
+    @property
     def facts(self) -> dict[str, Any]:
-        return {name: value for name, value in as_object(self.facts_text).items() if name != SENT_WITH}
+        facts = as_object(self.texts(self.number).facts)
+        return {name: value for name, value in facts.items() if name != SENT_WITH}
 
     @property
     def person_count(self) -> int | None:
@@ -129,12 +145,12 @@ class Call:
     @property
     def _sent_with(self) -> dict[str, Any]:
         """The values stored with the facts; empty in rows of older versions."""
-        sent_with: dict[str, Any] = as_object(self.facts_text).get(SENT_WITH, {})
+        sent_with: dict[str, Any] = as_object(self.texts(self.number).facts).get(SENT_WITH, {})
         return sent_with
 
     @property
     def payload(self) -> dict[str, Any]:
-        return as_object(self.payload_text)
+        return as_object(self.texts(self.number).payload)
 
 
 class Announced(TypedDict):
@@ -186,11 +202,13 @@ class Run:
     run_id: str
     began_at: datetime
     steps: int
-    calls: tuple[Call, ...]
+    calls: tuple[Call, ...] = ()
 
 
-def begun(row: Any) -> Call:
+def begun(row: Any, texts: Callable[[int], Texts]) -> Call:
     return Call(
+        number=row.entry_id,
+        texts=texts,
         call_id=row.call_id,
         run_id=row.run_id,
         kind=row.kind,
@@ -198,8 +216,6 @@ def begun(row: Any) -> Call:
         job=row.job,
         action=row.action,
         fingerprint=row.fingerprint,
-        facts_text=row.facts,
-        payload_text=row.payload,
         begun_at=datetime.fromisoformat(row.written_at),
         credits_high=row.credits_high,
         remote_id=row.remote_id,
@@ -219,7 +235,7 @@ def ended(call: Call, row: Any) -> Call:
         credits=row.credits or 0,
         credits_source=row.credits_source or "",
         error=row.error or "",
-        is_answered=call.is_answered or row.answer is not None,
+        is_answered=call.is_answered or bool(row.is_answered),
     )
 
 

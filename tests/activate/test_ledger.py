@@ -15,7 +15,7 @@ from activate.errors import LedgerError
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
 from activate.ledger.lock import lock, owner
-from activate.plan import Price, SentFacts
+from activate.plan import Price
 
 MAVERA = "http://127.0.0.1:8790/mavera/api/v1"
 KEY = "personas/clv-tiers:top"
@@ -63,7 +63,7 @@ def test_what_is_written_is_there_for_the_next_process(ledger: Ledger, url: str)
     done(ledger, begun(ledger))
     entry = opening.connect(url, MAVERA).entries()[KEY]
     assert (entry.state, entry.remote_id, entry.fingerprint) == ("done", "per_1", "f1")
-    assert entry.facts == {"customer_count": 820}
+    assert entry.accepted.facts == {"customer_count": 820}
 
 
 def test_a_new_fingerprint_counts_only_once_mavera_accepted_it(ledger: Ledger) -> None:
@@ -79,7 +79,8 @@ def test_what_was_sent_with_the_facts_is_no_fact_and_counts_once_mavera_accepted
     update = begun(ledger, action="update", person_count=840, wording="w2", price=Price(0, 0))
     ledger.end(update, "failed")
     entry = ledger.entries()[KEY]
-    assert (entry.person_count, entry.wording, entry.facts) == (820, "w1", {"customer_count": 820})
+    sent = entry.accepted
+    assert (sent.person_count, sent.wording, sent.facts) == (820, "w1", {"customer_count": 820})
 
 
 def test_a_row_of_an_older_version_tells_nothing_of_people_or_wording(ledger: Ledger, url: str) -> None:
@@ -87,7 +88,8 @@ def test_a_row_of_an_older_version_tells_nothing_of_people_or_wording(ledger: Le
     with sqlite3.connect(url.removeprefix("sqlite:///")) as connection:
         connection.execute("""update journal set facts = '{"customer_count": 820}' where event = 'begin'""")
     entry = ledger.entries()[KEY]
-    assert (entry.person_count, entry.wording, entry.facts) == (None, "", {"customer_count": 820})
+    sent = entry.accepted
+    assert (sent.person_count, sent.wording, sent.facts) == (None, "", {"customer_count": 820})
 
 
 def test_an_unanswered_update_is_sent_again_and_not_looked_up(ledger: Ledger) -> None:
@@ -104,9 +106,10 @@ def test_what_a_lost_edit_told_may_be_held_until_mavera_accepts_another(ledger: 
     refused = begun(ledger, action="update", person_count=130, remote_id="per_1")
     ledger.end(refused, "failed", error="400")
     entry = ledger.entries()[KEY]
-    assert (entry.person_count, entry.unconfirmed_edits) == (100, (SentFacts({"customer_count": 820}, 120),))
+    lost = [(sent.facts, sent.person_count) for sent in entry.unconfirmed_edits]
+    assert (entry.accepted.person_count, lost) == (100, [({"customer_count": 820}, 120)])
     done(ledger, begun(ledger, action="update", person_count=140, remote_id="per_1"), 0)
-    assert (ledger.entries()[KEY].person_count, ledger.entries()[KEY].unconfirmed_edits) == (140, ())
+    assert (ledger.entries()[KEY].accepted.person_count, ledger.entries()[KEY].unconfirmed_edits) == (140, ())
 
 
 def test_an_unanswered_analysis_is_looked_up_also_when_it_was_asked_before(ledger: Ledger) -> None:

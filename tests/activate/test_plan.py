@@ -25,7 +25,7 @@ def record(key: str = "personas/clv-tiers:top", people: int | None = 820, **chan
 TOP = record()
 SKIMMERS = record("personas/viewer-clusters:skimmers", 389)
 CLUSTERS = record("analyses/viewer-clusters:all", 1_800)
-SENT = Entry("done", "f1", "per_1", facts={"customer_count": 820})
+SENT = Entry("done", "f1", "per_1", accepted=SentFacts({"customer_count": 820}))
 
 
 STUDY = record("focus-groups/product-affinity:P1_P2", 76, references=(TOP.key, SKIMMERS.key))
@@ -173,7 +173,8 @@ def test_one_key_may_name_a_persona_and_an_analysis() -> None:
 
 
 def test_an_update_names_the_facts_that_moved() -> None:
-    before = Entry("done", "f0", "per_1", facts={"count": 5, "shares": {"low": 0.4}, "rows": [{"a": 1}]})
+    sent = SentFacts({"count": 5, "shares": {"low": 0.4}, "rows": [{"a": 1}]})
+    before = Entry("done", "f0", "per_1", accepted=sent)
     wanted = dataclasses.replace(TOP, facts={"count": 5, "shares": {"low": 0.5}, "rows": []})
     (step,) = plan_of(wanted, ledger={TOP.key: before}).steps
     assert step.changes() == [Change("shares.low", 0.4, 0.5), Change("rows[0].a", 1, None)]
@@ -190,9 +191,7 @@ TYPES = {"share": "share", "count": "count", "mean": "number", "media_name": "na
 
 def moved(before: dict[str, Any], after: dict[str, Any], **changes: Any) -> Any:
     """Plan a record with the accepted facts `before` and the current facts `after`; return its step."""
-    entry = Entry(
-        "done", "f0", "per_1", facts=before, person_count=changes.pop("accepted", None), wording="w"
-    )
+    entry = Entry("done", "f0", "per_1", accepted=SentFacts(before, changes.pop("accepted", None), "w"))
     wording = changes.pop("wording", "w")
     fingerprint = "f0" if (before, wording) == (after, "w") else "f1"
     wanted = record(facts=after, fact_steps=STEPS, fact_types=TYPES, fingerprint=fingerprint, wording=wording)
@@ -248,7 +247,7 @@ def test_a_fact_that_a_version_renamed_added_or_dropped_has_not_moved(
     before: dict[str, Any], after: dict[str, Any], kind: str
 ) -> None:
     wanted = record(f"{kind}/job:all", facts=after, earlier_facts={"clv_usd": "clv"}, fingerprint="f1")
-    entry = Entry("done", "f0", "remote_1", facts=before)
+    entry = Entry("done", "f0", "remote_1", accepted=SentFacts(before))
     (step,) = plan_of(wanted, ledger={wanted.key: entry}).steps
     assert (step.action, step.changes()) == ("leave", [])
     assert step.reason == "facts were renamed, added or dropped; none moved"
@@ -280,12 +279,12 @@ def test_new_wording_reaches_mavera_however_little_moved() -> None:
 def test_what_mavera_holds_is_told_anew_where_nobody_knows_what_it_is() -> None:
     wanted = record(facts={"share": 0.36}, fact_steps=STEPS)
     adopted = Entry("done", "f0", "per_1")
-    unanswered = Entry("failed", None, "per_1", facts={"share": 0.35})
+    unanswered = Entry("failed", None, "per_1", accepted=SentFacts({"share": 0.35}))
     assert [action_of(wanted, entry) for entry in (adopted, unanswered)] == ["update", "update"]
 
 
 def test_an_analysis_is_not_paid_again_for_less_than_a_step() -> None:
-    before = Entry("done", "f0", "thr_1", facts={"share": 0.35})
+    before = Entry("done", "f0", "thr_1", accepted=SentFacts({"share": 0.35}))
     assert action_of(record(CLUSTERS.key, facts={"share": 0.36}, fact_steps=STEPS), before) == "leave"
     assert action_of(record(CLUSTERS.key, facts={"share": 0.37}, fact_steps=STEPS), before) == "update"
 
@@ -366,8 +365,7 @@ def test_the_few_are_counted_from_all_that_mavera_may_hold(people: int, few: int
         "failed",
         None,
         "per_1",
-        facts=facts[100],
-        person_count=100,
+        accepted=SentFacts(facts[100], 100),
         unconfirmed_edits=(SentFacts(facts[120], 120),),
     )
     (step,) = plan_of(record(people=people, facts=facts[people]), ledger={TOP.key: entry}).steps
@@ -388,7 +386,7 @@ def test_a_held_update_says_how_few_it_would_tell_about() -> None:
 
 @pytest.mark.parametrize(("remote_id", "action"), [("per_1", "update"), (None, "create")])
 def test_what_drifted_is_put_back_only_where_that_tells_of_nobody(remote_id: str | None, action: str) -> None:
-    before = {"facts": {"share": 0.3}, "person_count": 100, "error": "deleted in Mavera"}
+    before = {"accepted": SentFacts({"share": 0.3}, 100), "error": "deleted in Mavera"}
     drifted = Entry("drifted", None, remote_id, **before)
     now = record(people=101, facts={"share": 0.4})
     (held,) = plan_of(now, ledger={TOP.key: drifted}).steps
@@ -422,7 +420,7 @@ def test_a_word_of_ours_is_measured_and_may_tell_of_one_person() -> None:
 
 
 def test_a_study_may_be_asked_of_a_persona_whose_update_is_held_for_a_few() -> None:
-    before = Entry("done", "f0", "per_1", facts={"share": 0.3}, person_count=100)
+    before = Entry("done", "f0", "per_1", accepted=SentFacts({"share": 0.3}, 100))
     held = record(SKIMMERS.key, 101, facts={"share": 0.4})
     plan = plan_of(STUDY, TOP, held, ledger={SKIMMERS.key: before})
     assert [step.action for step in plan.steps] == ["create", "hold", "create"]
@@ -524,7 +522,8 @@ def test_a_study_that_mavera_charged_and_gave_up_waits_for_a_person() -> None:
 def test_answers_count_while_they_are_recent_and_of_the_same_personas(
     since: datetime | None, personas: list[str], action: str
 ) -> None:
-    before = Entry("done", "f0", "fg_1", facts={"lift": 2.0, "personas": [TOP.key]}, called_at=ASKED_ON)
+    sent = SentFacts({"lift": 2.0, "personas": [TOP.key]})
+    before = Entry("done", "f0", "fg_1", accepted=sent, called_at=ASKED_ON)
     wanted = record(STUDY.key, facts={"lift": 2.5, "personas": personas})
     (step,) = plan_of(wanted, ledger={STUDY.key: before}, since=since).steps
     assert step.action == action
@@ -577,7 +576,7 @@ def test_what_is_in_doubt_is_not_paid_for_and_free_updates_go_on() -> None:
 def test_what_refers_to_a_record_in_doubt_that_stands_is_not_held_for_it() -> None:
     voice = record("brand-voices/brand-voice:account", None, fingerprint="f2", doubt="plays differ")
     text = record("generations/j:a", 50, references=(voice.key,))
-    entry = Entry("done", "f1", "bv_1", facts={"customer_count": 1})
+    entry = Entry("done", "f1", "bv_1", accepted=SentFacts({"customer_count": 1}))
     steps = {
         step.record.key: step
         for step in diff([voice, text], {voice.key: entry}, terms(), smallest_cohort=20).steps

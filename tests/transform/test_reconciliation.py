@@ -90,7 +90,7 @@ class Built:
         """Return the reasons of doubtful records, by job, as if each could be sent and were worth it."""
         wanted = [dataclasses.replace(record, withheld="", objection="") for record in self.wanted()]
         referred = {key for record in wanted for key in record.references}
-        ledger = {key: Entry("done", "f", key, facts={}) for key in referred}
+        ledger = {key: Entry("done", "f", key) for key in referred}
         steps = diff(wanted, ledger, terms(), smallest_cohort=1).steps
         return {step.record.job: step.reason for step in steps if "in doubt" in step.reason}
 
