@@ -12,9 +12,14 @@ from typing import NamedTuple
 
 LONGEST_WAIT_SECONDS = 90.0
 SPARE_SECONDS = 0.1
-"""How long after the start of a new window the next request leaves."""
+"""How long after the start of a new window the next request leaves: requests take unequally long to arrive.
+"""
 LONGEST_WINDOW_SECONDS = 3_600.0
 """The longest window of a rate limit in a header; a longer one means a refusal instead of a pace."""
+
+
+Windows = Sequence[tuple[int, float]]
+"""Requests and the seconds in which so many are allowed."""
 
 
 class Turn(NamedTuple):
@@ -28,23 +33,23 @@ class Pace:
     """Schedule the requests to each bucket, by the vendor's windows and the pauses it asks for.
 
     Windows are sliding: no stretch of a window's length has more requests than it allows, wherever the vendor
-    starts counting. A turn is counted before it is slept out, so threads queue in order. No pause is longer
-    than `longest` seconds. `is_exact` adds no slack, where the counts leave room already. `wall` is the clock
-    that a vendor's resets are compared with.
+    starts counting. They may be a function of the bucket, and answers tell more of them. A turn is counted
+    before it is slept out, so threads queue in order. No pause is longer than `longest` seconds. `is_exact`
+    adds no slack, where the counts leave room already. A vendor's resets are compared with the clock `wall`.
     """
 
     def __init__(
         self,
-        windows: Sequence[tuple[int, float]] = (),
+        windows: Windows | Callable[[str], Windows] = (),
         *,
         longest: float = LONGEST_WAIT_SECONDS,
         is_exact: bool = False,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._given = tuple(windows)
+        self._given = windows
         self._longest = longest
-        self._slack, self._spare_seconds = (1.0, 0.0) if is_exact else (1.02, SPARE_SECONDS)
+        self._slack, self._spare_seconds = (0.0, 0.0) if is_exact else (0.02, SPARE_SECONDS)
         self._clock, self._wall = clock, wall
         self._sent: dict[str, dict[tuple[int, float], deque[float]]] = {}
         self._hold: dict[str, float] = {}
@@ -64,10 +69,16 @@ class Pace:
         with self._lock:
             return self._turn(bucket, self._clock())
 
+    def knows(self, bucket: str) -> bool:
+        """Whether any window of a bucket is known."""
+        with self._lock:
+            return bool(self._windows(bucket))
+
     def _turn(self, bucket: str, now: float) -> Turn:
         at, reason = max(now, self._hold.get(bucket, 0.0)), "the vendor asked for it"
         for (count, seconds), sent in self._windows(bucket).items():
-            free = sent[0] + seconds * self._slack if len(sent) == count else 0.0
+            length = seconds + max(seconds * self._slack, self._spare_seconds)
+            free = sent[0] + length if len(sent) == count else 0.0
             if free > at:
                 at, reason = free, f"{count} in {seconds:.0f} s reached"
         return Turn(at - now, reason)
@@ -99,7 +110,10 @@ class Pace:
             self.hold(bucket, reset_in(headers, self._wall(), self._spare_seconds) or 0.0)
 
     def _windows(self, bucket: str) -> dict[tuple[int, float], deque[float]]:
-        return self._sent.setdefault(bucket, {window: deque(maxlen=window[0]) for window in self._given})
+        if bucket not in self._sent:
+            given = self._given(bucket) if callable(self._given) else self._given
+            self._sent[bucket] = {window: deque(maxlen=window[0]) for window in given}
+        return self._sent[bucket]
 
 
 def number(text: str | None) -> float | None:

@@ -150,6 +150,8 @@ class Settings(BaseSettings):
     largest_answer_mb: Annotated[int, Field(ge=1, le=4000), DIGITS] = 100
     largest_export_mb: Annotated[int, Field(ge=1, le=100_000), DIGITS] = 2000
     longest_request_seconds: Annotated[float, Field(ge=1)] = 900
+    pace_sandbox: bool = False
+    klaviyo_members_every_hours: Annotated[int, Field(ge=0, le=168), DIGITS] = 0
     believe_shrink_share: Annotated[float, Field(ge=0, le=1)] = 0.5
     wistia_api_version: Annotated[str, Field(pattern=r"^\d{4}-\d{2}$")] = "2026-05"
     klaviyo_revision: Annotated[str, Field(pattern=r"^\d{4}-\d{2}-\d{2}(\.pre)?$")] = "2026-07-15"
@@ -202,6 +204,13 @@ class Settings(BaseSettings):
         """Whether `vendor` is on this machine or on the internet; the two never share a file."""
         host = urlsplit(getattr(self, f"{vendor}_base_url")).hostname
         return "sandbox" if host in LOOPBACK else "live"
+
+    def is_paced(self, vendor: str) -> bool:
+        """Whether `vendor` is requested at the pace that it documents before its answers tell one.
+
+        The sandbox may serve without limits, so it is not, unless `pace_sandbox` says so.
+        """
+        return self.world_of(vendor) == "live" or self.pace_sandbox
 
 
 def names() -> frozenset[str]:

@@ -6,11 +6,11 @@ costs more than everything else together at 1,000 rows a page. It also follows a
 
 import json
 import random
+import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, TypeVar
@@ -25,6 +25,7 @@ from ingest import files
 from ingest.ceilings import Ceilings, TooMuchError, check_depth, check_link
 from ingest.errors import OutageError, RefusedError, SourceError
 from ingest.paging import Page, Paging, Parameters, check_total, total_of
+from ingest.parallel import Ahead
 from ingest.typed import BrokenBodyError, Table
 
 TRIES = 8
@@ -42,7 +43,11 @@ NOTICED_SECONDS = 0.05
 CONFIRM = 2
 """How often an empty page, a repeated one or an early end is asked again before it is believed."""
 
+CONNECTIONS = 128
+"""How many requests to one host are under way at once, at most."""
+
 T = TypeVar("T")
+Body = Mapping[str, Any] | Callable[[Parameters], Mapping[str, Any]]
 
 
 @dataclass
@@ -59,6 +64,12 @@ class Tally:
     total: int = 0
     done: int = 0
     since: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
+
+    def count(self) -> None:
+        """Count a request; several threads may send at once."""
+        with self.lock:
+            self.requests += 1
 
     def follow(self, total: int, since: float) -> None:
         """Start counting progress on a list of `total` rows, read since that `time.monotonic()`."""
@@ -74,7 +85,8 @@ class Tally:
     def wait(self, seconds: float, reason: str) -> None:
         """Sleep, and report the reason meanwhile."""
         if seconds > NOTICED_SECONDS:
-            self.waits += 1
+            with self.lock:
+                self.waits += 1
             self.waiting = f"waiting {seconds:.0f} s: {reason}"
         time.sleep(max(seconds, 0.0))
         self.waiting = ""
@@ -82,6 +94,9 @@ class Tally:
 
 class Vendor(requests.Session):
     """One vendor: its address, key and pace, and how each of its failures is handled.
+
+    All tables of a run share it. `classed` names the class of a request, by its path and parameters: the
+    requests of one class share an allowance.
 
     The key is sent to the configured host only: redirects and links are not followed, and `.netrc` is never
     read.
@@ -93,19 +108,23 @@ class Vendor(requests.Session):
         authorization: str,
         *,
         pace: Pace | None = None,
-        by_endpoint: bool = True,
+        classed: Callable[[str, Parameters], str] = lambda path, _params: path,
         headers: Mapping[str, str] | None = None,
         is_near: bool = False,
     ) -> None:
         super().__init__()
         self.base_url = base_url
         self.pace = pace or Pace()
-        self.by_endpoint = by_endpoint
+        self.classed = classed
         self.headers.update({"Accept": "application/json", **(headers or {})})
         self.auth = partial(_with_key, authorization)
         self.notices: list[str] = []
         self.ceilings = Ceilings()
-        self.mount(base_url, HTTPAdapter(pool_maxsize=32))
+        self.tallies: dict[str, Tally] = {}
+        self.listings = Listings()
+        self._met: dict[str, threading.Event] = {}
+        self._meeting = threading.Lock()
+        self.mount(base_url, HTTPAdapter(pool_maxsize=CONNECTIONS))
         # On loopback nobody needs politeness: the sandbox answers at once or breaks on purpose.
         self._timeout = NEAR_SECONDS if is_near else FAR_SECONDS
         self._backoff_seconds = (0.02, 0.5) if is_near else (1.0, 60.0)
@@ -172,6 +191,22 @@ class Vendor(requests.Session):
         first, longest = self._backoff_seconds
         time.sleep(random.uniform(0.5, 1.0) * min(first * 2**failures, longest))  # noqa: S311
 
+    @contextmanager
+    def _first_alone(self, bucket: str) -> Iterator[None]:
+        """Let the first request of a class go alone if its allowance is unknown: the answer may name it."""
+        if self.pace.knows(bucket):
+            yield
+            return
+        with self._meeting:
+            is_first = bucket not in self._met
+            met = self._met.setdefault(bucket, threading.Event())
+        if not is_first:
+            met.wait()
+        try:
+            yield
+        finally:
+            met.set()
+
     def _patience(self, failures: int) -> tuple[float, float]:
         connecting, silence = (first * 2**failures for first in self._timeout)
         return min(connecting, FAR_SECONDS[0]), min(silence, FAR_SECONDS[1])
@@ -186,14 +221,14 @@ class Vendor(requests.Session):
         *,
         is_export: bool = False,
     ) -> T:
-        bucket = bucket if self.by_endpoint else ""
         problem, failures, told = "", 0, 0
         while failures < TRIES and told < WAITS:
-            tally.requests += 1
-            tally.wait(*self.pace.turn(bucket))
             try:
-                answer = send(self._patience(failures))
-                self.pace.learn(bucket, answer.headers)
+                with self._first_alone(bucket):
+                    tally.count()
+                    tally.wait(*self.pace.turn(bucket))
+                    answer = send(self._patience(failures))
+                    self.pace.learn(bucket, answer.headers)
                 # The body that requests would otherwise read itself, however large.
                 answer._content = self.ceilings.read(answer, is_export=is_export)
                 answer._content_consumed = True  # type: ignore[attr-defined]
@@ -234,14 +269,35 @@ def _without_key(request: requests.PreparedRequest) -> requests.PreparedRequest:
     return request
 
 
+class Listings:
+    """The texts of the lists that several tables of a run need, each read by the first of them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._locks: dict[Any, threading.Lock] = {}
+        self._texts: dict[Any, list[str]] = {}
+
+    def get(self, name: Any, read: Callable[[], list[str]]) -> list[str]:
+        """Return the pages of a list. If reading fails, the next table that needs it tries again."""
+        with self._lock:
+            lock = self._locks.setdefault(name, threading.Lock())
+        with lock:
+            if name not in self._texts:
+                self._texts[name] = read()
+            return self._texts[name]
+
+
 @dataclass
 class Client:
-    """A vendor as one resource sees it: with a tally, the start of the run, and how far back it reads."""
+    """A vendor as one resource sees it: with a tally, the start of the run, how far back it reads, and how
+    many rows its table has.
+    """
 
     vendor: Vendor
     started_at: datetime
     history_days: int = 730
     tally: Tally = field(default_factory=Tally)
+    rows_before: int = 0
 
     @property
     def today(self) -> date:
@@ -262,7 +318,7 @@ class Client:
         *,
         ids: Mapping[str, str] | None = None,
         known: Mapping[str, Any] | None = None,
-        body: Mapping[str, Any] | Callable[[Parameters], Mapping[str, Any]] | None = None,
+        body: Body | None = None,
     ) -> Iterator[pa.Table]:
         """Yield the pages of a list, typed as `table`; none if something in `ids` no longer exists.
 
@@ -270,72 +326,110 @@ class Client:
         the request a POST; a function as `body` receives the parameters of the page. Raises SourceError,
         which names the path, when the list does not end as the vendor says lists end.
         """
-        if ids and not all(map(is_path_segment, ids.values())):
-            self.tally.gone.extend(ids.items())  # no address leads to it
-            return
-        filled = path.format(**{name: quote(id_, safe="") for name, id_ in (ids or {}).items()})
-        try:
-            yield from self._pages(path, filled, table, paging, params or {}, known or {}, body)
-        except RefusedError as error:
-            if not ids or error.status != requests.codes.not_found:
-                raise
-            self.tally.gone.extend(ids.items())
+        for page in self._pages(path, table, paging, params or {}, ids or {}, known or {}, body):
+            yield page.rows
+
+    def shared(
+        self,
+        owner: str,
+        path: str,
+        table: Table,
+        paging: Paging,
+        params: Parameters | None = None,
+        *,
+        ids: Mapping[str, str] | None = None,
+        known: Mapping[str, Any] | None = None,
+    ) -> Iterator[pa.Table]:
+        """Yield the pages of a short list that several tables need, as `pages` does: requested once a run.
+
+        Its requests are counted with the table `owner`, whichever table is read first.
+        """
+        asker = replace(self, tally=self.vendor.tallies.get(owner, self.tally))
+        name = (path, *sorted((params or {}).items()), *(ids or {}).values())
+
+        def read() -> list[str]:
+            return [page.text for page in asker._pages(path, table, paging, params or {}, ids or {}, {})]
+
+        for text in self.vendor.listings.get(name, read):
+            yield table.rows(text, known or {})
 
     def _pages(
         self,
         path: str,
-        filled: str,
         table: Table,
         paging: Paging,
         params: Parameters,
+        ids: Mapping[str, str],
         known: Mapping[str, Any],
-        body: Mapping[str, Any] | Callable[[Parameters], Mapping[str, Any]] | None,
-    ) -> Iterator[pa.Table]:
+        body: Body | None = None,
+    ) -> Iterator[Page]:
+        if not all(map(is_path_segment, ids.values())):
+            self.tally.gone.extend(ids.items())  # no address leads to it
+            return
+        filled = path.format(**{name: quote(id_, safe="") for name, id_ in ids.items()})
+        bucket = self.vendor.classed(path, params)
+
         def ask(place: Parameters) -> Page:
             return self.vendor.ask(
                 filled,
-                f"{path} {table.name}",
+                bucket,
                 {**params, **({} if callable(body) else place)},
                 lambda text: table.rows(text, known),
                 self.tally,
                 body(place) if callable(body) else body,
             )
 
+        try:
+            yield from self._in_order(ask, filled, table, paging)
+        except RefusedError as error:
+            if not ids or error.status != requests.codes.not_found:
+                raise
+            self.tally.gone.extend(ids.items())
+
+    def _in_order(
+        self, ask: Callable[[Parameters], Page], filled: str, table: Table, paging: Paging
+    ) -> Iterator[Page]:
+        """Yield the pages of a list in their order. `ask` sends the request of one page."""
+        ahead = Ahead(lambda number: ask(paging.nth(number) or {}), paging.at_once, paging.expected)
         place: Parameters | None = paging.first()
         seen: list[Parameters] = []
         before: pa.Table | None = None
         count, since = 0, time.monotonic()
         leads = not self.tally.total  # requests for the rows of such a list are counted with them
-        while place is not None:
-            seen.append(place)
-            for _ in range(1 + CONFIRM):
-                page = ask(place)
-                following, wrong = None, ""
-                total = total_of(page.text, paging.total)
-                try:
-                    following = paging.after(place, page, count + page.row_count)
-                    if following is None:
-                        check_total(count + page.row_count, total)
-                except SourceError as error:
-                    wrong = str(error)
-                goes_round = following in seen
-                repeats = _repeats(page.rows, before, table)
-                is_empty = paging.empty_ends and page.row_count == 0
-                if not (wrong or goes_round or repeats or is_empty):
-                    break
-            if wrong:
-                raise SourceError(f"{filled}: {wrong}")
-            if repeats:
-                raise SourceError(f"{filled} gave one page twice, {1 + CONFIRM} times")
-            if goes_round:
-                raise SourceError(f"{filled} named one page as the next twice")
-            if leads and not count:
-                self.tally.follow(total or 0, since)
-            yield page.rows
-            if leads:
-                self.tally.done += page.row_count
-            before, place = page.rows, following
-            count += page.row_count
+        try:
+            while place is not None:
+                is_counted = place == paging.nth(len(seen))
+                seen.append(place)
+                for attempt in range(1 + CONFIRM):
+                    page = ahead.get(len(seen) - 1) if is_counted and not attempt else ask(place)
+                    following, wrong = None, ""
+                    total = total_of(page.text, paging.total)
+                    try:
+                        following = paging.after(place, page, count + page.row_count)
+                        if following is None:
+                            check_total(count + page.row_count, total)
+                    except SourceError as error:
+                        wrong = str(error)
+                    goes_round = following in seen
+                    repeats = _repeats(page.rows, before, table)
+                    is_empty = paging.empty_ends and page.row_count == 0
+                    if not (wrong or goes_round or repeats or is_empty):
+                        break
+                if wrong:
+                    raise SourceError(f"{filled}: {wrong}")
+                if repeats:
+                    raise SourceError(f"{filled} gave one page twice, {1 + CONFIRM} times")
+                if goes_round:
+                    raise SourceError(f"{filled} named one page as the next twice")
+                if leads and not count:
+                    self.tally.follow(total or 0, since)
+                yield page
+                if leads:
+                    self.tally.done += page.row_count
+                before, place = page.rows, following
+                count += page.row_count
+        finally:
+            ahead.end()
 
     def file(self, link: str, table: Table) -> list[pa.Table]:
         """Return the rows of an exported file, typed as `table`."""
@@ -363,15 +457,3 @@ def _repeats(rows: pa.Table, before: pa.Table | None, table: Table) -> bool:
     """Return whether a page has exactly the rows of the one before it, which no list has."""
     keys = list(table.key)
     return before is not None and rows.num_rows > 0 and rows.select(keys).equals(before.select(keys))
-
-
-def side_by_side(reads: Iterable[Callable[[], Iterator[pa.Table]]], at_once: int) -> Iterator[list[pa.Table]]:
-    """Yield the pages of each read, in the order of the reads, with up to `at_once` of them in progress."""
-    with ThreadPoolExecutor(at_once) as pool:
-        under_way: deque[Future[list[pa.Table]]] = deque()
-        for read in reads:
-            under_way.append(pool.submit(list, read()))
-            if len(under_way) == at_once:
-                yield under_way.popleft().result()
-        while under_way:
-            yield under_way.popleft().result()

@@ -12,6 +12,7 @@ from ingest import belief
 from ingest.errors import RefusedError
 from ingest.http import Client, Vendor
 from ingest.paging import Paging, Parameters
+from ingest.parallel import Reached
 from ingest.typed import Table
 
 SETTLED = timedelta(seconds=5)
@@ -24,7 +25,7 @@ first load.
 
 
 Cursor = datetime | date
-Pages = Iterator[pa.Table | None]
+Pages = Iterator[pa.Table | Reached | None]
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,12 @@ class Resource:
     """One raw table and how it is read.
 
     `read` gets the client and the starting point (None: the beginning). It yields pages, and None wherever a
-    later run may continue from the newest row so far. `cursor` is the column that orders rows by age.
+    later run may continue from the newest row so far, or `Reached` if from the newest row before a moment.
+    `cursor` is the column that orders rows by age.
     `overlap` is how much is read again because the vendor delivers or changes it late. A resource with an
     overlap is read completely every DEEP_EVERY, unless the vendor `forgets` old rows. A `daily` resource is
-    measured once a day, and again by a deep read. A `replaced` one is the vendor's current list, without
+    measured once a day, and again by a deep read. Rows read less than `every` ago are not read again. A
+    `replaced` one is the vendor's current list, without
     removed rows. `scope` is the permission that the key needs. An `optional` resource may be refused for lack
     of it, because keys made for an earlier version lack the scope: the run says so and succeeds.
 
@@ -51,6 +54,7 @@ class Resource:
     overlap: timedelta = timedelta()
     forgets: bool = False
     daily: bool = False
+    every: timedelta = timedelta()
     replaced: bool = False
     needs_key: bool = True
     optional: bool = False
@@ -176,7 +180,9 @@ class Outcome:
 
 @dataclass
 class Job:
-    """One resource being read: its client, starting point and outcome. A deep job rereads everything."""
+    """One resource being read: its client, starting point and outcome. A deep job rereads everything, a fresh
+    one was read so lately that it is left out.
+    """
 
     source: Source
     resource: Resource
@@ -184,6 +190,7 @@ class Job:
     outcome: Outcome
     last: Cursor | None = None
     is_deep: bool = False
+    is_fresh: bool = False
     error: Exception | None = None
     before: belief.Sizes = field(default_factory=dict)
     remembered: Mapping[str, belief.Doubt] = field(default_factory=dict)
@@ -198,8 +205,12 @@ class Job:
 
     @property
     def is_measured(self) -> bool:
-        """Whether it is read once a day, and was read today."""
-        return self.resource.daily and self.last == self.client.today and not self.is_deep
+        """Whether nothing is read: it is fresh, or is measured once a day, and was today."""
+        return self.is_fresh or (self._is_of_today and not self.is_deep)
+
+    @property
+    def _is_of_today(self) -> bool:
+        return self.resource.daily and self.last == self.client.today
 
     @property
     def is_guarded(self) -> bool:

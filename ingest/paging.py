@@ -14,6 +14,9 @@ from ingest.typed import Aside, value
 ROUND = 10
 """Caps of vendors are multiples of this."""
 
+AT_ONCE = 8
+"""How many pages of one list are requested at once, where pages can be requested by number."""
+
 Parameters = Mapping[str, str | int]
 
 
@@ -34,15 +37,22 @@ class Paging:
     """How one list continues and ends: everything in one answer, if no other way is given.
 
     If `empty_ends`, a page without rows means the end, and is requested again before it is believed. `total`
-    is where an answer gives the total number of rows; a list that ends before them is broken.
+    is where an answer gives the total number of rows; a list that ends before them is broken. Pages that are
+    counted are requested up to `at_once`; `expected` is how many there may be.
     """
 
     empty_ends: bool = True
     total: str | None = None
+    at_once: int = AT_ONCE
+    expected: int = 0
 
     def first(self) -> Parameters:
         """Return the parameters of the first page."""
         return {}
+
+    def nth(self, number: int) -> Parameters | None:  # noqa: ARG002
+        """Return the parameters of the page with a number from 0, None if only the page before knows them."""
+        return None
 
     def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
         """Return the parameters of the page after `page`, given that `count` rows are read; None at the end.
@@ -81,7 +91,10 @@ class Numbered(Paging):
     size: int
 
     def first(self) -> Parameters:
-        return {"page": 1, "per_page": self.size}
+        return self.nth(0)
+
+    def nth(self, number: int) -> Parameters:
+        return {"page": number + 1, "per_page": self.size}
 
     def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:  # noqa: ARG002
         goes_on = _may_go_on(page.row_count, self.size)
@@ -97,7 +110,10 @@ class Offset(Paging):
     size: int
 
     def first(self) -> Parameters:
-        return {"limit": self.size, "offset": 0}
+        return self.nth(0)
+
+    def nth(self, number: int) -> Parameters:
+        return {"limit": self.size, "offset": number * self.size}
 
     def after(self, asked: Parameters, page: Page, count: int) -> Parameters | None:
         may_go_on = page.row_count <= self.size and _may_go_on(page.row_count, self.size)

@@ -13,8 +13,8 @@ from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import UTC, datetime, timedelta
+from datetime import time as clock
 
 import duckdb
 import pyarrow as pa
@@ -28,6 +28,7 @@ from ingest.ceilings import Ceilings
 from ingest.errors import BrokenOffError, NotStartedError
 from ingest.http import Client
 from ingest.model import DEEP_EVERY, SETTLED, Batch, Cursor, Job, Outcome, Report, Source, Summary
+from ingest.parallel import Reached
 from ingest.store.aside import with_aside
 from ingest.store.warehouse import Warehouse
 from ingest.typed import Aside, Form
@@ -35,7 +36,9 @@ from privacy import outside
 
 BATCH_ROWS = 100_000
 """Rows a package holds at most, give or take a page: bounds memory and what a killed run reads again."""
-BATCHES_WAITING = 4
+BATCH_SECONDS = 20.0
+"""A slow resource with a cursor is written so often: a run that is killed reads no more than that again."""
+BATCHES_WAITING = 2
 GATHER_SECONDS = 1.0
 """A package costs dlt a third of a second whatever is in it: batches that come close together share one."""
 
@@ -114,26 +117,32 @@ def _chosen(
 def _jobs(source: Source, key: str | None, settings: Settings, now: datetime) -> list[Job]:
     vendor = source.connect(settings, key or "")
     vendor.ceilings = Ceilings.of(settings)
-    return [
+    jobs = [
         Job(source, resource, Client(vendor, now, settings.history_days), Outcome(source.name, resource.name))
         for resource in source.resources(settings)
         if key or not resource.needs_key
     ]
+    vendor.tallies = {job.resource.name: job.client.tally for job in jobs}
+    return jobs
 
 
 def _set_out(jobs: Sequence[Job], file: Warehouse, *, deep: bool) -> None:
     """Set where each job starts, and which jobs read all of their history."""
-    read = file.deep_reads()
+    read, read_at = file.deep_reads(), file.reads()
     for job in jobs:
+        now = job.client.started_at
         job.last = file.packages.last(job)
+        job.client.rows_before = file.count(job.resource.table)
         if job.resource.is_read_deeply:
-            now, at = job.client.started_at, read.get(job.name)
+            at = read.get(job.name)
             is_first = job.name not in read  # or continues an interrupted first load
             # A deep read in the future comes from a wrong clock, and proves nothing.
             is_due = not is_first and (at is None or not timedelta() <= now - at < DEEP_EVERY)
             job.is_deep = deep or is_due
             if is_first or job.is_deep:
                 job.outcome.deep_at = now
+        age = now - read_at[job.name] if job.name in read_at else DEEP_EVERY
+        job.is_fresh = timedelta() <= age < job.resource.every and not deep and not job.is_believed
         if job.is_guarded:
             file.look_back(job)
 
@@ -177,7 +186,7 @@ def _gathered(batches: "queue.Queue[Batch]", open_jobs: int) -> list[Batch]:
 
 def _joined(taken: Sequence[Batch]) -> list[Batch]:
     """Return one batch per job, in the order of reading. Batches of a failed job are left out, now and later:
-    its cursor would skip rows that were not kept.
+    its cursor would skip rows that were not kept. So are those of a job that read nothing on purpose.
     """
     joined: dict[str, Batch] = {}
     for batch in taken:
@@ -186,7 +195,7 @@ def _joined(taken: Sequence[Batch]) -> list[Batch]:
         rows = pa.concat_tables([before.rows, batch.rows]) if before else batch.rows
         keyless = (*before.keyless, *batch.keyless) if before else batch.keyless
         joined[batch.job.name] = replace(batch, rows=rows, keyless=keyless)
-    return [batch for batch in joined.values() if batch.job.error is None]
+    return [batch for batch in joined.values() if batch.job.error is None and not batch.job.is_measured]
 
 
 def _write(batches: Sequence[Batch], file: Warehouse) -> None:
@@ -206,36 +215,85 @@ def _write(batches: Sequence[Batch], file: Warehouse) -> None:
 
 def _read(job: Job, batches: "queue.Queue[Batch]", share: float) -> None:
     """Put all batches of `job` into the queue; the last one comes even when reading fails."""
-    resource = job.resource
-    rows = nothing = with_aside(resource.table.arrow_schema.empty_table())
-    keyless: list[tuple[str, str, str]] = []
-    form = Form(resource.table)
-    until = newest = job.last
+    pages = Unwritten(job)
+    form = Form(job.resource.table)
     sizes: Counter[str] = Counter()
-    settled = job.client.started_at - SETTLED
+    parent = job.resource.parent
     try:
-        for page in () if job.is_measured else resource.read(job.client, job.start):
-            if page is None:
-                until = newest
-            else:
-                form.take(page, resource.cursor)
-                rows = pa.concat_tables([rows, with_aside(page)])
-                keyless += Aside.of(page).rows
-                sizes.update(
-                    page.column(resource.parent).to_pylist() if resource.parent else {"": page.num_rows}
-                )
+        for page in () if job.is_measured else job.resource.read(job.client, job.start):
+            if isinstance(page, pa.Table):
+                form.take(page, job.resource.cursor)
+                sizes.update(page.column(parent).to_pylist() if parent else {"": page.num_rows})
                 job.client.tally.rows += page.num_rows
-                newest = _newest(newest, page, resource.cursor, settled)
-            if rows.num_rows >= BATCH_ROWS and not resource.replaced:
+                pages.take(page)
+            else:
+                pages.reach(page)
+            if pages.are_due:
                 form.check()
-                batches.put(Batch(job, rows, until, keyless=tuple(keyless)))
-                rows, keyless = nothing, []
+                batches.put(pages.batch())
         form.check()
         job.doubts = _doubts(job, sizes, share)
         job.is_read = True
-        batches.put(Batch(job, rows, newest, is_last=True, keyless=tuple(keyless)))
+        pages.reach(None)
+        batches.put(pages.batch(is_last=True))
     except Exception as error:  # a thread has no caller: the writer reports any error
+        nothing = with_aside(job.resource.table.arrow_schema.empty_table())
         batches.put(Batch(job, nothing, is_last=True, error=error))
+
+
+class Unwritten:
+    """The pages of a job that are in no batch yet, and how far its cursor may move with them."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._pages: list[pa.Table] = []
+        self._keyless: list[tuple[str, str, str]] = []
+        self._count = 0
+        self._since = time.monotonic()
+        self._until = job.last
+        self._newest: list[Cursor] = []
+        self._settled = job.client.started_at - SETTLED
+
+    def take(self, page: pa.Table) -> None:
+        """Add a page, which may come in any order."""
+        self._pages.append(with_aside(page))
+        self._keyless += Aside.of(page).rows
+        self._count += page.num_rows
+        newest = _newest(page, self._job.resource.cursor, self._settled)
+        if newest is not None:
+            self._newest.append(newest)
+
+    def reach(self, reached: Reached | None) -> None:
+        """Let the cursor move to the newest row of the pages that are wholly before what is reached; of all
+        pages, if nothing is named.
+        """
+        if reached is None:
+            whole, self._newest = self._newest, []
+        else:
+            whole = [newest for newest in self._newest if _moment(newest) < reached.before]
+            self._newest = [newest for newest in self._newest if _moment(newest) >= reached.before]
+        if whole:
+            self._until = max(*whole, self._until or whole[0])
+
+    @property
+    def are_due(self) -> bool:
+        """Whether to write them now: they are many, or a killed run would have to read too much again."""
+        is_late = bool(self._job.resource.cursor) and time.monotonic() - self._since > BATCH_SECONDS
+        return not self._job.resource.replaced and (
+            self._count >= BATCH_ROWS or (is_late and self._count > 0)
+        )
+
+    def batch(self, *, is_last: bool = False) -> Batch:
+        """Return the pages as a batch, and begin the next one."""
+        nothing = with_aside(self._job.resource.table.arrow_schema.empty_table())
+        rows = pa.concat_tables([nothing, *self._pages])
+        batch = Batch(self._job, rows, self._until, is_last=is_last, keyless=tuple(self._keyless))
+        self._pages, self._keyless, self._count, self._since = [], [], 0, time.monotonic()
+        return batch
+
+
+def _moment(cursor: Cursor) -> datetime:
+    return cursor if isinstance(cursor, datetime) else datetime.combine(cursor, clock(), UTC)
 
 
 def _doubts(job: Job, sizes: belief.Sizes, share: float) -> list[belief.Doubt]:
@@ -250,11 +308,13 @@ def _doubts(job: Job, sizes: belief.Sizes, share: float) -> list[belief.Doubt]:
     return belief.doubts(job.full_name, job.before, sizes, share, at, job.remembered, count)
 
 
-def _newest(newest: Cursor | None, page: pa.Table, cursor: str, settled: datetime) -> Cursor | None:
-    """Return the highest cursor value so far; a row with a date in the future does not count."""
+def _newest(page: pa.Table, cursor: str, settled: datetime) -> Cursor | None:
+    """Return the highest cursor value of a page; a row with a date in the future does not count."""
     if not cursor or not page.num_rows:
-        return newest
+        return None
     moments = page.column(cursor)
     latest = settled if pa.types.is_timestamp(moments.type) else settled.date()
-    highest: Any = pc.max(moments.filter(pc.less_equal(moments, pa.scalar(latest, moments.type)))).as_py()
-    return newest if highest is None else max(newest or highest, highest)
+    highest: Cursor | None = pc.max(
+        moments.filter(pc.less_equal(moments, pa.scalar(latest, moments.type)))
+    ).as_py()
+    return highest

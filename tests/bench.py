@@ -56,9 +56,18 @@ class Measure(NamedTuple):
 
 
 @contextmanager
-def vendors(people: int, as_of: date, port: int = 0, state: Path | None = None) -> Iterator[str]:
+def vendors(
+    people: int,
+    as_of: date,
+    port: int = 0,
+    state: Path | None = None,
+    *,
+    limits: str = "off",
+    latency_ms: int = 0,
+) -> Iterator[str]:
     """Serve the sandbox from a separate process, as real vendors do; yield the URL of its root."""
-    command = [sys.executable, "-m", "sandbox", "serve", "--limits", "off", "--seed", str(SEED)]
+    command = [sys.executable, "-m", "sandbox", "serve", "--limits", limits, "--seed", str(SEED)]
+    command += ["--latency-ms", str(latency_ms)]
     command += ["--people", str(people), "--as-of", as_of.isoformat(), "--port", str(port)]
     command += ["--state", str(state)] if state else []
     with subprocess.Popen(

@@ -91,6 +91,16 @@ class Warehouse:
         ).fetchall()
         return dict(found)
 
+    def reads(self) -> dict[str, datetime]:
+        """Return when each job last asked its vendor and was well, by the job's name."""
+        found = self._connection.execute(
+            """
+            select vendor || ' ' || resource, max(started_at) from raw_ops.loads
+            where outcome = 'loaded' and requests > 0 group by all
+            """
+        ).fetchall()
+        return dict(found)
+
     def keep_to_addresses(self) -> None:
         """Store how e-mail addresses are kept, at the first load; enforce it from then on.
 
@@ -117,6 +127,11 @@ class Warehouse:
         if held is None or not self._connection.execute("select 1 from raw_ops.addresses").fetchone():
             self._connection.execute("insert into raw_ops.addresses values (?)", [ours.mark])
         self._addresses = ours
+
+    def count(self, table: Table) -> int:
+        """Return how many rows a table has."""
+        ((rows,),) = self._connection.execute(f"select count(*) from {table.full_name}").fetchall()
+        return int(rows)
 
     def look_back(self, job: Job) -> None:
         """Give a job the facts that its answer is compared with: rows per list, and earlier doubts."""

@@ -195,7 +195,7 @@ def served() -> Iterator[Settings]:
 
 def read(job: Job, start: Cursor | None) -> list[Cursor]:
     """Return the cursor of each row that a job reads from `start`."""
-    pages = [page for page in job.resource.read(job.client, start) if page is not None]
+    pages = [page for page in job.resource.read(job.client, start) if isinstance(page, pa.Table)]
     return [moment for page in pages for moment in page.column(job.resource.cursor).to_pylist()]
 
 

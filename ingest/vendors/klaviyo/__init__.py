@@ -7,6 +7,7 @@ from typing import Any
 
 import requests
 
+from common.pace import Pace
 from common.settings import Settings
 from ingest.errors import RefusedError
 from ingest.http import Vendor
@@ -14,6 +15,7 @@ from ingest.model import Remark, Resource, Source, listed
 from ingest.paging import Whole
 from ingest.typed import Table
 from ingest.vendors.klaviyo import reads, tables
+from ingest.vendors.klaviyo.classes import class_of, windows_of
 
 MEDIA_TYPE = "application/vnd.api+json"
 """The only type that Klaviyo's description offers; gateways refuse another."""
@@ -29,7 +31,6 @@ PROFILES_LATE = timedelta(hours=1)
 CAMPAIGNS_LATE = timedelta(days=7)
 AGGREGATES_LATE = timedelta(days=20)
 """Events have been seen to arrive on day 17."""
-PREDICTED = "predictive_analytics"
 
 REPLACED = partial(Resource, replaced=True)
 WHOLE = partial(listed, replaced=True)
@@ -40,20 +41,20 @@ CHANGED = partial(Resource, cursor="updated_at", overlap=CAMPAIGNS_LATE, gone="t
 
 def resources(settings: Settings) -> list[Resource]:
     hundred, variants = reads.list_of(100), {"include": "variants", "fields[catalog-variant]": "external_id"}
+    segments, lists = (partial(reads.groups, kind=kind) for kind in ("segment", "list"))
     account = {"fields[account]": ",".join(column.name for column in tables.ACCOUNTS.columns if column.at)}
-    predicted = {"fields[profile]": PREDICTED, "additional-fields[profile]": PREDICTED}
     events = tables.events(settings.klaviyo_event_properties)
     messages = partial(reads.campaigns, table=tables.CAMPAIGN_MESSAGES)
     return [
         WHOLE(tables.ACCOUNTS, "accounts", Whole(), "accounts:read", account, optional=True),
-        listed(tables.METRICS, "metrics", reads.list_of(None), "metrics:read", gone="things"),
+        Resource(tables.METRICS, reads.metrics, "metrics:read", gone="things"),
         REPLACED(tables.MAPPED_METRICS, reads.mapped_metrics, "metrics:read", optional=True),
         # Relations come only when included.
         WHOLE(tables.CATALOG_ITEMS, "catalog-items", hundred, "catalogs:read", variants),
         WHOLE(tables.CATALOG_VARIANTS, "catalog-variants", hundred, "catalogs:read"),
-        WHOLE(tables.CATALOG_CATEGORIES, "catalog-categories", hundred, "catalogs:read"),
+        REPLACED(tables.CATALOG_CATEGORIES, reads.categories, "catalogs:read"),
         REPLACED(tables.CATALOG_CATEGORY_ITEMS, reads.category_items, "catalogs:read", parent="category_id"),
-        listed(tables.SEGMENTS, "segments", reads.list_of(10), "segments:read", gone="things"),
+        Resource(tables.SEGMENTS, segments, "segments:read", gone="things"),
         Resource(tables.PROFILES, reads.profiles, "profiles:read", "updated", PROFILES_LATE, gone="people"),
         Resource(events, reads.events, "events:read", "datetime", EVENTS_LATE),
         Resource(tables.FLOWS, reads.flows, "flows:read", gone="things"),
@@ -63,24 +64,24 @@ def resources(settings: Settings) -> list[Resource]:
         REPLACED(tables.FLOW_MESSAGE_TEMPLATES, reads.templates, "templates:read", optional=True),
         Resource(tables.METRIC_AGGREGATES, reads.metric_aggregates, "metrics:read", "date", AGGREGATES_LATE),
         DAILY(tables.FLOW_VALUES, reads.flow_values, "flows:read and metrics:read"),
-        _members(tables.SEGMENT_MEMBERS, "segment"),
-        listed(tables.LISTS, "lists", reads.list_of(10), "lists:read", gone="things"),
-        _members(tables.LIST_MEMBERS, "list"),
+        _members(tables.SEGMENT_MEMBERS, "segment", settings),
+        Resource(tables.LISTS, lists, "lists:read", gone="things"),
+        _members(tables.LIST_MEMBERS, "list", settings),
         CHANGED(tables.CAMPAIGNS, reads.campaigns, "campaigns:read"),
         CHANGED(tables.CAMPAIGN_MESSAGES, messages, "campaigns:read"),
         DAILY(tables.CAMPAIGN_VALUES, reads.campaign_values, "campaigns:read and metrics:read"),
         _counts(tables.SEGMENT_COUNTS, "segment"),
         _counts(tables.LIST_COUNTS, "list", optional=True),
-        # Apart from the profiles: the vendor allows a fifteenth of the requests and fails under load.
-        listed(tables.PREDICTIONS, "profiles", hundred, "profiles:read", predicted, **DAY),
+        DAILY(tables.PREDICTIONS, reads.predictions, "profiles:read"),
     ]
 
 
-def _members(table: Table, kind: str) -> Resource:
+def _members(table: Table, kind: str, settings: Settings) -> Resource:
     """Return the members of each segment or list, judged per group against Klaviyo's own count."""
     read, count = partial(reads.group_members, kind=kind, table=table), partial(reads.counted, kind)
     scope = f"{kind}s:read and profiles:read"
-    return REPLACED(table, read, scope, parent=f"{kind}_id", count=count)
+    every = timedelta(hours=settings.klaviyo_members_every_hours)
+    return REPLACED(table, read, scope, parent=f"{kind}_id", count=count, every=every)
 
 
 def _counts(table: Table, kind: str, *, optional: bool = False) -> Resource:
@@ -99,6 +100,8 @@ def connect(settings: Settings, key: str) -> Vendor:
             "revision": revision,
             "X-Klaviyo-Revision-Fall-Forward-Opt-Out": "1",
         },
+        pace=Pace(windows_of) if settings.is_paced("klaviyo") else Pace(),
+        classed=class_of,
         is_near=settings.world_of("klaviyo") == "sandbox",
     )
 

@@ -106,6 +106,10 @@ PREDICTIONS = objects(
     key="profile_id measured_on",
     people=BY_PROFILE,
 )
+PREDICTIONS_BY_AGE = replace(
+    PREDICTIONS, columns=[*PREDICTIONS.columns, Column("created", "timestamptz", "attributes")]
+)
+"""The same, with the time by which the list is read in spans; it is not stored."""
 SEGMENTS = objects(
     "segments",
     *attributes(text="name", json="definition", bool="is_active is_processing is_starred"),

@@ -32,7 +32,7 @@ def connect(settings: Settings, key: str) -> Vendor:
     return Vendor(
         settings.mavera_base_url,
         f"Bearer {key}",
-        by_endpoint=False,
+        classed=lambda _path, _params: "",
         is_near=settings.world_of("mavera") == "sandbox",
     )
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,10 +14,13 @@ from ingest.errors import SourceError
 from ingest.http import Client
 from ingest.model import Pages
 from ingest.paging import Page, Paging, Parameters, Whole, total_of
+from ingest.parallel import side_by_side
 from ingest.typed import Table, value
 from ingest.vendors.mavera.tables import LEDGER
 
 PAGE_ROWS = 100
+AT_ONCE = 8
+"""How many requests are under way for one table."""
 LEDGER_ROWS = 10_000
 
 
@@ -45,10 +49,14 @@ def each_whole(path: str, table: Table, paging: Paging) -> Callable[[Client, dat
     """Yield rows of a list, each requested in full unless it is unchanged since the last run."""
 
     def read(client: Client, since: datetime | None) -> Pages:
-        for page in client.pages(path, table, paging):
-            for row in page.select(["id", "updated_at"]).to_pylist():
-                if since is None or row["updated_at"] is None or row["updated_at"] >= since:
-                    yield from client.pages(f"{path}/{{id}}", table, Whole(), ids={"id": row["id"]})
+        changed = (
+            {"id": row["id"]}
+            for page in client.pages(path, table, paging)
+            for row in page.select(["id", "updated_at"]).to_pylist()
+            if since is None or row["updated_at"] is None or row["updated_at"] >= since
+        )
+        each = partial(client.pages, f"{path}/{{id}}", table, Whole())
+        yield from side_by_side((partial(each, ids=ids) for ids in changed), AT_ONCE)
 
     return read
 

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
@@ -12,6 +13,7 @@ from ingest.errors import RefusedError, SourceError
 from ingest.http import CONFIRM, Client
 from ingest.model import Pages
 from ingest.paging import Linked, Offset, Parameters, Whole, check_total
+from ingest.parallel import Part, side_by_side
 from ingest.typed import Aside, Form, Table
 from ingest.vendors.sendgrid import tables
 
@@ -32,36 +34,53 @@ LISTED = ("bounces", "blocks", "spam_reports", "unsubscribes")
 POLLS = 40
 """How often a job is asked whether it is done: for half an hour. 100,000 contacts take five to ten minutes.
 """
-FILE_MEGABYTES = 100
-"""Files are read one at a time into memory."""
+FILE_MEGABYTES, FILES_AT_ONCE = 100, 3
+"""Files are read into memory, so many at a time."""
+AT_ONCE = 8
+"""How many requests are under way for one table."""
+BY_DAY = {"aggregated_by": "day"}
 
 
 def single_sends(client: Client, _since: object) -> Iterator[pa.Table]:
     """Yield every single send: there is no filter for changes."""
-    yield from client.pages("marketing/singlesends", tables.SINGLE_SENDS, LIST)
+    yield from client.shared("single_sends", "marketing/singlesends", tables.SINGLE_SENDS, LIST)
 
 
 def single_send_details(client: Client, since: datetime | None) -> Pages:
     """Yield the fields that the listing omits, a request for each single send that changed."""
-    for send in _sends(client):
-        if since is None or send["updated_at"] is None or send["updated_at"] >= since:
-            path, ids = "marketing/singlesends/{id}", {"id": send["id"]}
-            yield from client.pages(path, tables.SINGLE_SEND_DETAILS, Whole(), ids=ids)
+
+    def of(send_id: str) -> Iterator[pa.Table]:
+        path, ids = "marketing/singlesends/{id}", {"id": send_id}
+        return client.pages(path, tables.SINGLE_SEND_DETAILS, Whole(), ids=ids)
+
+    changed = (
+        send["id"]
+        for send in _sends(client)
+        if since is None or send["updated_at"] is None or send["updated_at"] >= since
+    )
+    yield from side_by_side((partial(of, send_id) for send_id in changed), AT_ONCE)
 
 
 def single_send_daily_stats(client: Client, since: date | None) -> Pages:
     """Yield each single send by day from `since` on, a request for each sent in the READ_FOR before it."""
     first = since or client.first_day
-    for send in _sends(client):
-        if send["status"] != "triggered":
-            continue
-        sent = send["send_at"] or send["updated_at"]
-        sent_on = sent.date() if sent else first  # an unreadable date may be any day
-        last = min(sent_on + READ_FOR, client.today) if sent else client.today
-        if first <= last and sent_on <= last:
-            days = {"start_date": f"{max(first, sent_on)}", "end_date": f"{last}"}
-            path, asked = "marketing/stats/singlesends/{id}", {"aggregated_by": "day", **days}
-            yield from client.pages(path, tables.DAILY_STATS, STATS, asked, ids={"id": send["id"]})
+
+    def sent() -> Iterator[Part]:
+        for send in _sends(client):
+            if send["status"] != "triggered":
+                continue
+            sent_at = send["send_at"] or send["updated_at"]
+            sent_on = sent_at.date() if sent_at else first  # an unreadable date may be any day
+            last = min(sent_on + READ_FOR, client.today) if sent_at else client.today
+            if first <= last and sent_on <= last:
+                days = {"start_date": f"{max(first, sent_on)}", "end_date": f"{last}"}
+                yield partial(_stats_of, client, send["id"], tables.DAILY_STATS, {**BY_DAY, **days})
+
+    yield from side_by_side(sent(), AT_ONCE)
+
+
+def _stats_of(client: Client, send_id: str, table: Table, asked: Parameters) -> Iterator[pa.Table]:
+    yield from client.pages("marketing/stats/singlesends/{id}", table, STATS, asked, ids={"id": send_id})
 
 
 def _sends(client: Client) -> Iterator[dict[str, Any]]:
@@ -74,26 +93,31 @@ def _sends(client: Client) -> Iterator[dict[str, Any]]:
 def single_send_variation_stats(client: Client, _since: None) -> Pages:
     """Yield totals of each A/B test by variation and phase, a request each: the listing has only the sum."""
     by_part = {"aggregated_by": "total", "group_by": "ab_variation,ab_phase"}
-    for send in _sends(client):
-        if send["is_abtest"] and send["status"] == "triggered":
-            # Without dates the vendor uses its own.
-            first = f"{send['created_at']:%Y-%m-%d}" if send["created_at"] else FIRST_DAY
-            days = {"start_date": first, "end_date": f"{client.today}"}
-            path, ids = "marketing/stats/singlesends/{id}", {"id": send["id"]}
-            yield from client.pages(path, tables.VARIATION_STATS, STATS, {**by_part, **days}, ids=ids)
+
+    def tests() -> Iterator[Part]:
+        for send in _sends(client):
+            if send["is_abtest"] and send["status"] == "triggered":
+                # Without dates the vendor uses its own.
+                first = f"{send['created_at']:%Y-%m-%d}" if send["created_at"] else FIRST_DAY
+                asked = {**by_part, "start_date": first, "end_date": f"{client.today}"}
+                yield partial(_stats_of, client, send["id"], tables.VARIATION_STATS, asked)
+
+    yield from side_by_side(tests(), AT_ONCE)
 
 
 def automation_stats(client: Client, _since: None) -> Pages:
     """Yield each automation's totals since it began, and those of its steps, one request per automation."""
-    path = "marketing/stats/automations"
-    for page in client.pages(path, tables.AUTOMATION_STATS, STATS):
+    path, table = "marketing/stats/automations", tables.AUTOMATION_STATS
+    days = {"start_date": FIRST_DAY, "end_date": f"{client.today}"}
+
+    def of(automation: str) -> Iterator[pa.Table]:
+        asked, ids = {"aggregated_by": "total", "group_by": "step_id", **days}, {"id": automation}
+        return client.pages(f"{path}/{{id}}", table, STATS, asked, ids=ids)
+
+    for page in client.pages(path, table, STATS):
         yield page
-        for automation_id in page.column("id").unique().to_pylist():
-            days = {"start_date": FIRST_DAY, "end_date": f"{client.today}"}
-            by_step, ids = {"aggregated_by": "total", "group_by": "step_id"}, {"id": automation_id}
-            yield from client.pages(
-                f"{path}/{{id}}", tables.AUTOMATION_STATS, STATS, {**by_step, **days}, ids=ids
-            )
+        automations = page.column("id").unique().to_pylist()
+        yield from side_by_side((partial(of, automation) for automation in automations), AT_ONCE)
 
 
 def suppressions(client: Client, _since: None, *, table: Table, lists: Sequence[str]) -> Pages:
@@ -101,8 +125,11 @@ def suppressions(client: Client, _since: None, *, table: Table, lists: Sequence[
     repeat a row and none is missed. There is no end time: a slow clock would exclude new people. An empty
     list is requested again, because a vendor's error would remove everybody.
     """
-    for name in lists:
-        yield from client.pages(f"suppression/{name}", table, BY_OFFSET, known={"list": name})
+
+    def of(name: str) -> Iterator[pa.Table]:
+        return client.pages(f"suppression/{name}", table, BY_OFFSET, known={"list": name})
+
+    yield from side_by_side((partial(of, name) for name in lists), AT_ONCE)
 
 
 def daily(client: Client, since: date | None, *, path: str, table: Table, countries: Sequence[str]) -> Pages:
@@ -112,11 +139,12 @@ def daily(client: Client, since: date | None, *, path: str, table: Table, countr
         end = min(start + timedelta(days=DAYS_A_REQUEST - 1), client.today)
         asked = {"start_date": f"{start}", "end_date": f"{end}", "aggregated_by": "day"}
         paged: Parameters = {} if table is tables.CLIENT_STATS else {"limit": MOST_BUCKETS, "offset": 0}
+        parts = []
         for country in countries:
-            narrowed = {"country": country} if country else {}
-            params: Parameters = {**asked, **paged, **narrowed}
-            paging = Whole(most=MOST_BUCKETS, of="date")
-            yield from client.pages(path, table, paging, params, known={"country_filter": country})
+            params: Parameters = {**asked, **paged, **({"country": country} if country else {})}
+            paging, known = Whole(most=MOST_BUCKETS, of="date"), {"country_filter": country}
+            parts.append(partial(client.pages, path, table, paging, params, known=known))
+        yield from side_by_side(parts, AT_ONCE)
         yield None
         start = end + timedelta(days=1)
 
@@ -137,12 +165,17 @@ def contacts(client: Client, _since: None) -> Pages:
     for _ in range(1 + CONFIRM):
         client.tally.follow(promised, time.monotonic())
         links = [link for link in json.loads(export["urls"] or "[]") if isinstance(link, str)]
-        found = [page for link in links for page in client.file(link, tables.CONTACTS)]
+        files = (partial(_file, client, link) for link in links)
+        found = list(side_by_side(files, FILES_AT_ONCE))
         count = sum(page.num_rows + Aside.of(page).row_count for page in found)
         if count >= promised:
             break
     check_total(count, promised)
     yield from found
+
+
+def _file(client: Client, link: str) -> Iterator[pa.Table]:
+    yield from client.file(link, tables.CONTACTS)
 
 
 def _counted(client: Client) -> int | None:

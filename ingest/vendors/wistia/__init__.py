@@ -42,18 +42,16 @@ def resources(settings: Settings) -> list[Resource]:
 
 
 def connect(settings: Settings, key: str) -> Vendor:
-    is_near = settings.world_of("wistia") == "sandbox"
-    # On loopback the limit may be switched off; if it is not, the answers say so.
-    pace = Pace() if is_near else Pace([(REQUESTS_A_MINUTE, 60.0)])
+    pace = Pace([(REQUESTS_A_MINUTE, 60.0)]) if settings.is_paced("wistia") else Pace()
     # The modern track answers as in one of its monthly releases; without a header, as in the newest.
     release = {"X-Wistia-API-Version": settings.wistia_api_version}
     return Vendor(
         settings.wistia_base_url,
         f"Bearer {key}",
         pace=pace,
-        by_endpoint=False,
+        classed=lambda _path, _params: "",
         headers=release if reads.is_modern(settings.wistia_base_url) else None,
-        is_near=is_near,
+        is_near=settings.world_of("wistia") == "sandbox",
     )
 
 
