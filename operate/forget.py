@@ -74,7 +74,7 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
     warehouse.rewrite(path)
     shutil.rmtree(settings.pipelines_path, ignore_errors=True)  # leftovers of the last load
     transform.load_runs(settings)  # models read it, and there may be no models yet
-    built = transform.build(path, None)
+    built = transform.build(path, pseudonyms.salt(settings.salt_path), None)
     if built.failures:
         raise ForgetError(f"the models could not be built anew ({built.failures[0]}). Then run this again")
     publish.publish_by(settings)

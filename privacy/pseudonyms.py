@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from itertools import permutations
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 # Letters of other alphabets that look Latin. Both sides of a comparison are mapped, so that a Cyrillic name
 # still equals itself.
@@ -35,6 +35,8 @@ _UNSPACED_LETTERS: Final = range(2, 7)
 
 PERSON_ID_CHARACTERS: Final = 32
 """The length of the hash that is a `person_id`: 128 bits."""
+
+_BLOCK: Final = 64  # bytes of SHA-256 that a key of HMAC fills
 
 SALTED: Final = "salted"
 """A fixed text that is hashed as well, to detect another salt."""
@@ -69,6 +71,23 @@ def person_key(salt: bytes) -> bytes:
 def person_id(salt: bytes, address: str) -> str:
     """Return the `person_id` that the models give to an address in the warehouse's form."""
     return hmac.digest(person_key(salt), address.encode(), "sha256").hex()[:PERSON_ID_CHARACTERS]
+
+
+def define_person_id(connection: Any, salt: bytes) -> None:
+    """Add `person_id(address)` to a connection of DuckDB: HMAC-SHA-256 as in RFC 2104.
+
+    Its two keys are bound, so that neither SQL nor dbt's files show them. Before there is a salt, as in unit
+    tests of the models alone, the key is empty.
+    """
+    key = person_key(salt).ljust(_BLOCK, b"\0")
+    for name, sign in (("inner_key", 0x36), ("outer_key", 0x5C)):
+        connection.execute(f"set variable {name} = ?", [bytes(byte ^ sign for byte in key)])
+    connection.execute(f"""
+        create or replace temporary macro person_id(address) as left(
+            sha256(getvariable('outer_key') || unhex(sha256(getvariable('inner_key') || encode(address)))),
+            {PERSON_ID_CHARACTERS}
+        )
+    """)
 
 
 def of_phone(salt: bytes, phone: str) -> str:

@@ -18,7 +18,7 @@ def manifest() -> Any:
 
 def record_all(path: Path) -> None:
     """Record the project's models, as `python -m transform` does before a build."""
-    build.record_models(path, manifest())
+    build.record_models(path, *build.describe(manifest()))
 
 
 def record(path: Path, **marks: dict[str, Any]) -> None:

@@ -212,7 +212,7 @@ class Builder:
             return [str(error)]
         if not done.failures:
             folder = self.built.parent
-            transform.record_models(self.built, self.manifest)
+            transform.record_models(self.built, *transform.describe(self.manifest))
             publish.publish(self.built, folder / "published.duckdb", folder / "salt")
         return done.failures
 

@@ -73,7 +73,8 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
     started = time.monotonic()
     _take_over_copy(settings)
     warehouse.connect(settings.warehouse_path).close()  # makes no salt for a missing warehouse
-    fingerprint = stale.project_fingerprint(pseudonyms.salt(settings.salt_path, create=True))
+    salt = pseudonyms.salt(settings.salt_path, create=True)
+    fingerprint = stale.project_fingerprint(salt)
     tables, seen = stale.stale_tables(settings.warehouse_path, fingerprint)
     if tables == [] and not full:
         record.detail = "nothing new came in: models and published copy stand"
@@ -84,7 +85,7 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
         return
     try:
         build.load_runs(settings)
-        done = build.build(settings.warehouse_path, None if full else tables)
+        done = build.build(settings.warehouse_path, salt, None if full else tables)
     except duckdb.Error as error:
         if not warehouse.is_full(error):
             raise

@@ -18,8 +18,9 @@ from common import runs, warehouse
 from common import settings as environment
 from common.progress import Progress, step
 from privacy import outside
+from transform import statements
 
-PROJECT = environment.ROOT / "dbt_project"
+PROJECT = statements.PROJECT
 # The schemas that contain only models. `addressed` is the one with addresses.
 MODEL_SCHEMAS = ("staging", "intermediate", "marts", "addressed", "activation")
 # Columns that identify a person: a mart with one of them must be marked `people`, which withholds it.
@@ -88,11 +89,17 @@ def _told_well(line: dict[str, Any]) -> dict[str, Any]:
     return {**line, "detail": outside.words(line["detail"])} if line.get("detail") else line
 
 
-def dbt(path: Path, *arguments: str, manifest: Any = None, shown: Progress | None = None) -> Any:
+def dbt(
+    path: Path,
+    *arguments: str,
+    manifest: Any = None,
+    shown: Progress | None = None,
+    listener: statements.Listener | None = None,
+) -> Any:
     """Run one dbt command in this process, without its own log lines, and return its result.
 
-    `shown` follows its nodes. Failed models and tests are part of the result. Raises TransformError if dbt
-    could not start.
+    `shown` follows its nodes, `listener` what it sends. Failed models and tests are part of the result.
+    Raises TransformError if dbt could not start.
     """
     os.environ |= {"WAREHOUSE_PATH": str(path), "DO_NOT_TRACK": "1"}
     where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
@@ -105,6 +112,7 @@ def dbt(path: Path, *arguments: str, manifest: Any = None, shown: Progress | Non
         called_with, sys.argv = sys.argv, sys.argv[:1]
         try:
             follow: list[Any] = [partial(_follow, shown)] if shown else []
+            follow += [listener] if listener else []
             outcome = dbtRunner(manifest=manifest, callbacks=follow).invoke([*quiet, *arguments, *where])
         finally:
             sys.argv = called_with
@@ -142,20 +150,48 @@ def _why_not(message: str) -> str:
     return f"dbt_project/{named}, line {line[1]}: {said[-1]}. Mend it, then run the same command again"
 
 
-def build(path: Path, tables: list[str] | None) -> Build:
+def build(path: Path, salt: bytes, tables: list[str] | None) -> Build:
     """Build and test everything that reads the raw `tables`, or everything; then check their freshness."""
-    selection = _selection(tables) if tables else []
+    key = statements.key(path)
+    known = statements.stored(key)
+    done = _sent_again(path, salt, tables, known) or _built(path, tables, key, known)
+    is_whole = not tables and not done.failures
+    return done._replace(dropped=tuple(drop_orphans(path))) if is_whole else done
+
+
+def _sent_again(
+    path: Path, salt: bytes, tables: list[str] | None, known: statements.Statements | None
+) -> Build | None:
+    """Return what a build without dbt has done; None if dbt is needed."""
+    if known is None:
+        return None
+    record_models(path, known.models, known.read)
+    with step("transform", "models and tests") as shown:
+        try:
+            sent = known.send(path, salt, tables, shown)
+        except statements.NotAgain:
+            return None
+    return Build(sent.models, sent.passed, sent.warnings, [])
+
+
+def _built(path: Path, tables: list[str] | None, key: str, known: statements.Statements | None) -> Build:
     # Only the file's name: with another path dbt would read the whole project again, which takes ten seconds.
     with step("transform", "reading the project"):
         manifest = dbt(Path(path.name), "parse", UNWRITTEN)
+    models, read = describe(manifest)
+    record_models(path, models, read)
     gc.freeze()  # the manifest stays to the end: collections that scan it are a tenth of a build
+    listener = statements.Listener()
     try:
-        record_models(path, manifest)
-        done = _built(path, manifest, selection)
-        is_whole = not selection and not done.failures
-        return done._replace(dropped=tuple(drop_orphans(path))) if is_whole else done
+        results, done = _built_by_dbt(path, tables, manifest, listener)
     finally:
         gc.unfreeze()  # otherwise DuckDB reports at the end that all of it has leaked
+    nodes = list(listener.nodes(manifest, [result.node.unique_id for result in results]))
+    if known:
+        statements.store(known.with_again(nodes))
+    elif tables is None and not done.failures:
+        statements.store(statements.Statements(key, nodes, models, read))
+    return done
 
 
 def _selection(tables: list[str]) -> list[str]:
@@ -167,25 +203,32 @@ def _selection(tables: list[str]) -> list[str]:
     return ["--select", *below, "--exclude", "config.materialized:view", "--indirect-selection", "empty"]
 
 
-def _built(path: Path, manifest: Any, selection: list[str]) -> Build:
+def _built_by_dbt(
+    path: Path, tables: list[str] | None, manifest: Any, listener: statements.Listener
+) -> tuple[list[Any], Build]:
     left_out = ["--exclude-resource-type", "unit_test"]
+    selection = _selection(tables) if tables else []
     with step("transform", "models and tests") as shown:
-        results = dbt(path, "build", UNWRITTEN, *left_out, *selection, manifest=manifest, shown=shown)
+        results = dbt(
+            path, "build", UNWRITTEN, *left_out, *selection,
+            manifest=manifest, shown=shown, listener=listener,
+        )  # fmt: skip
     kinds = Counter(r.node.resource_type for r in results if r.status in {"success", "pass"})
     failures = [_named(r) for r in results if r.status in {"error", "fail"}]
     if full := next((line for line in map(OSError, failures) if warehouse.is_full(line)), None):
         failures = [warehouse.explain(path, full)]  # every model failed for the same reason
     warnings = [_named(r) for r in results if r.status == "warn"]
     with step("transform", "freshness checks") as shown:
-        fresh = dbt(path, "source", "freshness", UNWRITTEN, manifest=manifest, shown=shown)
+        fresh = dbt(path, "source", "freshness", UNWRITTEN, manifest=manifest, shown=shown, listener=listener)
     warnings += [
-        f"{r.node.source_name}.{r.node.name}: newest row is {r.age / 3600:,.0f} h old"
-        f" (limit {r.node.freshness.warn_after.count} {r.node.freshness.warn_after.period}s)"
+        statements.late(
+            f"{r.node.source_name}.{r.node.name}", r.age, statements.limit(r.node.freshness.warn_after)
+        )
         for r in fresh
         # An empty table, as of a vendor without a key, is reported as loaded in the year 1.
         if r.status in {"warn", "error"} and r.max_loaded_at.year > 1
     ]
-    return Build(kinds["model"], kinds["test"], warnings, failures)
+    return [*results, *fresh], Build(kinds["model"], kinds["test"], warnings, failures)
 
 
 def set_aside(path: Path) -> tuple[SetAside, ...]:
@@ -210,8 +253,11 @@ def missing_metrics(path: Path) -> list[str]:
     return [line for (line,) in found]
 
 
-def record_models(path: Path, manifest: Any) -> None:
-    """Store what publish needs of the manifest in `raw_ops`: models, and which relation reads which."""
+def describe(manifest: Any) -> tuple[list[dict[str, Any]], list[tuple[str, str]]]:
+    """Return what publish needs of the manifest: models, and which relation reads which.
+
+    Raises TransformError if people would be published.
+    """
     nodes = {**manifest.nodes, **manifest.sources}
     names = {key: f"{node.schema}.{getattr(node, 'identifier', node.name)}" for key, node in nodes.items()}
     models = {key: node for key, node in manifest.nodes.items() if node.resource_type == "model"}
@@ -242,6 +288,11 @@ def record_models(path: Path, manifest: Any) -> None:
                 f"{model['relation']} has a row per person ({known_by[0]}) and would be published. Add"
                 " `config: {meta: {people: true}}` to the model's YAML, then run the same command again"
             )
+    return described, read
+
+
+def record_models(path: Path, models: list[dict[str, Any]], read: list[tuple[str, str]]) -> None:
+    """Store what publish needs in `raw_ops`."""
     with warehouse.connect(path) as connection:
         connection.execute(
             "create or replace table raw_ops.lineage as select unnest(?) as relation, unnest(?) as parent",
@@ -250,7 +301,7 @@ def record_models(path: Path, manifest: Any) -> None:
         connection.execute(
             "create or replace table raw_ops.models as"
             f" select unnest(from_json(?, '[{json.dumps(MODEL_COLUMNS)}]'), max_depth := 2)",
-            [json.dumps(described)],
+            [json.dumps(models)],
         )
 
 

@@ -10,7 +10,8 @@ import duckdb
 
 from common import warehouse
 from privacy import pseudonyms
-from transform.build import PROJECT, Build, TransformError
+from transform import statements
+from transform.build import Build, TransformError
 
 CREATED_BY_INGEST = {"raw_ops.set_aside", "raw_ops.people"}
 """Relations that models read and earlier versions did not have."""
@@ -41,11 +42,8 @@ def project_fingerprint(salt: bytes) -> str:
     dbt's own output does not count, nor do the texts of jobs, which only activate reads.
     """
     digest = hmac.new(pseudonyms.person_key(salt), digestmod="sha256")
-    for path in sorted(PROJECT.rglob("*")):
-        inside = path.relative_to(PROJECT)
-        is_words = path.suffix in {".j2", ".toml"}
-        if path.is_file() and not is_words and inside.parts[0] not in {"target", "logs"}:
-            digest.update(str(inside).encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in statements.files():
+        digest.update(str(path.relative_to(statements.PROJECT)).encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

@@ -189,7 +189,7 @@ def test_a_mart_of_people_that_is_not_marked_stops_the_build(loaded: Path) -> No
     )  # fmt: skip
     manifest = SimpleNamespace(nodes={"model.dim_fans": node}, sources={})
     with pytest.raises(transform.TransformError, match=r"marts\.dim_fans has a row per person \(person_id\)"):
-        transform.record_models(loaded, manifest)
+        transform.record_models(loaded, *transform.describe(manifest))
 
 
 def test_a_changed_model_builds_everything_again(loaded: Path) -> None:

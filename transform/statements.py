@@ -1,0 +1,268 @@
+"""What dbt sent to build the whole project, kept to be sent again while nothing changes that it depends on.
+
+dbt needs seconds to start, and for each model and test several times what the SQL takes. Nothing in the
+project's SQL depends on rows: what dbt sends is decided by its files, its version and the columns of raw
+tables. So the first build is dbt's, and those after it send the same statements, in its order. Whatever does
+not end well is left to dbt, which builds the same again and says what is wrong.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import duckdb
+
+from common import settings as environment
+from common import terminal, warehouse
+from common.progress import Progress
+from privacy import pseudonyms
+
+PROJECT: Final = environment.ROOT / "dbt_project"
+STORED: Final = PROJECT / "target" / "statements.json"
+PACKAGES: Final = ("dbt-core", "dbt-adapters", "dbt-duckdb", "duckdb")
+RAW_COLUMNS: Final = """
+    select table_schema, table_name, column_name, data_type from information_schema.columns
+    where table_schema like 'raw%' or table_schema = 'ledger' order by all
+"""
+_COMMENT: Final = re.compile(r"\s*(/\*.*?\*/\s*|--[^\n]*\n\s*)*", re.DOTALL)
+CREATES: Final = "create or replace table"
+SECONDS: Final = {"minute": 60, "hour": 3600, "day": 86400}
+_READS: Final = ("select", "with", "begin", "commit", "rollback")
+
+
+class NotAgain(Exception):
+    """The statements did not all do what they did before."""
+
+
+class Node(NamedTuple):
+    """A seed, model, test or operation of dbt, or the freshness of a source.
+
+    `parents` are unique ids, of sources `raw_wistia.medias`. `again` is what an incremental model sends to a
+    table that exists. A source is late after `limit_seconds`.
+    """
+
+    unique_id: str
+    kind: str
+    name: str
+    parents: list[str]
+    statements: list[str]
+    again: list[str]
+    relation: str = ""
+    materialized: str = ""
+    is_error: bool = False
+    warn_if: str = ""
+    limit: str = ""
+    limit_seconds: float = 0.0
+
+
+class Sent(NamedTuple):
+    """How many models were built and tests passed, and a line for each warning or late source."""
+
+    models: int
+    passed: int
+    warnings: list[str]
+
+
+class Statements(NamedTuple):
+    """A whole build: nodes in an order in which each comes after its parents; and what publish needs."""
+
+    key: str
+    nodes: list[Node]
+    models: list[dict[str, Any]]
+    read: list[tuple[str, str]]
+
+    def below(self, tables: list[str] | None) -> list[Node]:
+        """Return what a build of raw `tables` (`raw_wistia.medias`) sends; None means all.
+
+        Views stay as they are, because they only change with the project; their tests run.
+        """
+        if tables is None:
+            return self.nodes
+        reached, chosen = set(tables), []
+        for node in self.nodes:
+            is_below = not reached.isdisjoint(node.parents)
+            if is_below:
+                reached.add(node.unique_id)
+            if (is_below and node.materialized != "view") or node.kind in ("operation", "source"):
+                chosen.append(node)
+        return chosen
+
+    def with_again(self, nodes: Iterable[Node]) -> "Statements":
+        """Return the same with what incremental models sent to a table that exists."""
+        again = {node.unique_id: node.again for node in nodes if node.again}
+        return self._replace(
+            nodes=[node._replace(again=again.get(node.unique_id, node.again)) for node in self.nodes]
+        )
+
+    def send(self, path: Path, salt: bytes, tables: list[str] | None, shown: Progress) -> Sent:
+        """Build and test on one connection. Raises NotAgain if anything fails, or was never sent so."""
+        nodes = self.below(tables)
+        shown.total = sum(node.kind in ("seed", "model", "test") and bool(node.statements) for node in nodes)
+        sent = Sent(0, 0, [])
+        with warehouse.connect(path) as connection:
+            pseudonyms.define_person_id(connection, salt)
+            for schema in sorted({node.relation.partition(".")[0] for node in nodes if node.relation}):
+                connection.execute(f'create schema if not exists "{schema}"')
+            found = warehouse.relations(connection) if tables is not None else set()
+            for node in nodes:
+                statements = (
+                    node.again
+                    if node.materialized == "incremental" and node.relation in found
+                    else node.statements
+                )
+                if node.materialized == "incremental" and not statements:
+                    raise NotAgain(node.name)
+                if statements:
+                    sent = _sent(connection, node, statements, sent, shown)
+                if terminal.was_interrupted():
+                    raise KeyboardInterrupt
+        return sent
+
+
+def _sent(
+    connection: duckdb.DuckDBPyConnection, node: Node, statements: list[str], before: Sent, shown: Progress
+) -> Sent:
+    part = f"{node.kind} {node.name}"
+    shown.begin(part)
+    try:
+        connection.begin()
+        for statement in statements:
+            connection.execute(statement)
+        answer = connection.fetchone() if node.kind in ("test", "source") else None
+        connection.commit()
+    except duckdb.Error as error:
+        raise NotAgain(node.name) from error
+    if node.kind in ("seed", "model", "test"):
+        shown.end(part)
+    shown.tell()
+    models, passed, warnings = before
+    if answer and node.kind == "test":
+        failures, warns, fails = answer
+        if fails and node.is_error:
+            raise NotAgain(node.name)
+        if warns:
+            rows = f"{failures} result{'' if failures == 1 else 's'}"
+            return Sent(
+                models, passed, [*warnings, f"{node.name}: Got {rows}, configured to warn if {node.warn_if}"]
+            )
+        return Sent(models, passed + 1, warnings)
+    if answer and node.kind == "source" and answer[0] is not None:
+        newest, now = (each.replace(tzinfo=UTC) for each in answer)  # the connection is in UTC
+        age = (now - newest).total_seconds()
+        if age > node.limit_seconds:
+            warnings = [*warnings, late(node.name, age, node.limit)]
+    return Sent(models + (node.kind == "model"), passed, warnings)
+
+
+def limit(after: Any) -> str:
+    """Return dbt's limit of a source's age in words."""
+    return f"{after.count} {after.period}s"
+
+
+def late(name: str, age_seconds: float, limit: str) -> str:
+    """Return the line about a source whose newest row is too old."""
+    return f"{name}: newest row is {age_seconds / 3600:,.0f} h old (limit {limit})"
+
+
+def key(path: Path) -> str:
+    """Return a hash of all that decides what dbt sends: its files and version, and the columns of raw tables.
+
+    The texts of jobs do not count, which only activate reads.
+    """
+    digest = hashlib.sha256(f"{PROJECT}\0{path.stem}".encode())
+    for package in PACKAGES:
+        digest.update(metadata.version(package).encode() + b"\0")
+    for file in files():
+        digest.update(str(file.relative_to(PROJECT)).encode() + b"\0" + file.read_bytes() + b"\0")
+    with warehouse.connect(path) as connection:
+        digest.update(json.dumps(connection.execute(RAW_COLUMNS).fetchall()).encode())
+    return digest.hexdigest()
+
+
+def files() -> list[Path]:
+    """Return the files of the project that dbt reads, sorted: none of its output, no texts of jobs."""
+    return [
+        path
+        for path in sorted(PROJECT.rglob("*"))
+        if path.is_file()
+        and path.suffix not in {".j2", ".toml"}
+        and path.relative_to(PROJECT).parts[0] not in {"target", "logs"}
+    ]
+
+
+def stored(key: str) -> Statements | None:
+    """Return the whole build with this key, if it is the one that was stored last."""
+    try:
+        read = json.loads(STORED.read_text(encoding="utf-8"))
+    except (OSError, ValueError):  # none was stored, or the disk was full: dbt builds
+        return None
+    if read["key"] != key:
+        return None
+    return Statements(key, [Node(*node) for node in read["nodes"]], read["models"], read["read"])
+
+
+def store(statements: Statements) -> None:
+    """Store a whole build, instead of the one before."""
+    STORED.parent.mkdir(exist_ok=True)
+    with warehouse.beside(STORED) as draft:
+        draft.write_text(json.dumps(statements._asdict()), encoding="utf-8")
+
+
+class Listener:
+    """Collects the statements that dbt sends, by unique id of node."""
+
+    def __init__(self) -> None:
+        self.sent: dict[str, list[str]] = {}
+
+    def __call__(self, event: Any) -> None:
+        """Note what one of dbt's events says was sent, unless it only asked what there is."""
+        if event.info.name != "SQLQuery" or not event.data.node_info.unique_id:
+            return
+        statement = _COMMENT.sub("", event.data.sql, count=1)
+        unique_id = event.data.node_info.unique_id
+        is_answer = unique_id.startswith(("test.", "source."))
+        first = statement.split(None, 1)[0].lower() if statement.strip() else ""
+        if is_answer and first in ("select", "with"):
+            self.sent[unique_id] = [statement]  # the last: before it, dbt may ask for the relation
+        elif first and first not in _READS and not is_answer:
+            self.sent.setdefault(unique_id, []).append(statement)
+
+    def nodes(self, manifest: Any, order: Iterable[str]) -> Iterator[Node]:
+        """Yield what was sent, in this order of unique ids."""
+        for unique_id in order:
+            node = manifest.nodes.get(unique_id) or manifest.sources.get(unique_id)
+            statements = self.sent.get(unique_id, [])
+            if unique_id.startswith("operation."):
+                yield Node(unique_id, "operation", unique_id.rpartition(".")[2], [], statements, [])
+            elif unique_id.startswith("source."):
+                after = node.freshness.warn_after
+                yield Node(
+                    unique_id, "source", f"{node.source_name}.{node.name}", [], statements, [],
+                    limit=limit(after), limit_seconds=after.count * SECONDS[after.period],
+                )  # fmt: skip
+            elif node and node.resource_type in ("seed", "model", "test"):
+                is_incremental = node.config.materialized == "incremental"
+                is_again = is_incremental and not any(CREATES in each for each in statements)
+                yield Node(
+                    unique_id, str(node.resource_type), node.name, list(_parents(node, manifest)),
+                    [] if is_again else statements, statements if is_again else [],
+                    relation="" if node.resource_type == "test" else f"{node.schema}.{node.name}",
+                    materialized=node.config.materialized,
+                    is_error=node.resource_type == "test" and node.config.severity.upper() == "ERROR",
+                    warn_if=node.config.warn_if if node.resource_type == "test" else "",
+                )  # fmt: skip
+
+
+def _parents(node: Any, manifest: Any) -> Iterator[str]:
+    """Yield what a node reads; of an ephemeral model, what that reads."""
+    for parent in getattr(node.depends_on, "nodes", ()):  # seeds read nothing
+        model = manifest.nodes.get(parent)
+        if model and model.config.materialized == "ephemeral":
+            yield from _parents(model, manifest)
+        else:
+            yield ".".join(parent.split(".")[2:]) if parent.startswith("source.") else parent
