@@ -225,6 +225,11 @@ def without_secrets() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name.upper() not in kept_back}
 
 
+def of_dbt() -> dict[str, str]:
+    """Return dbt's own settings in the environment, such as DBT_THREADS."""
+    return {name: value for name, value in sorted(os.environ.items()) if name.startswith("DBT_")}
+
+
 def named_file() -> str:
     """Return the absolute path of the file in `ENV_FILE`, or an empty string."""
     named = os.environ.get("ENV_FILE")

@@ -13,7 +13,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import duckdb
 
@@ -22,8 +22,6 @@ from sandbox.server import environment
 
 ROOMS = {name: f"operate.{name}" for name in ("backup", "doctor", "forget", "query")}
 """Where the commands stand that are no room of their own."""
-MODELS_ALONE: Final = {"DBT_RESOURCE_TYPES": "model seed"}
-"""dbt's own setting that leaves out its tests, for a warehouse whose build is not what is tested."""
 PATIENCE_SECONDS = 300  # a command silent for this long is stuck, even on the slowest machine
 
 

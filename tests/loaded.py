@@ -7,7 +7,7 @@ from typing import Final
 
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
-from tests.commands import MODELS_ALONE, Project
+from tests.commands import Project
 from tests.shared import once
 
 PEOPLE: Final = 200
@@ -25,6 +25,6 @@ def copy(shared: Path, folder: Path, url: str) -> Project:
 
 def _load(folder: Path) -> None:
     with serving(Sandbox(world(), limits="off")) as url:
-        project = Project(folder, url, extra=MODELS_ALONE)
+        project = Project(folder, url)
         project.well("ingest")
         project.well("transform")

@@ -23,11 +23,14 @@ from common.progress import Progress
 from privacy import pseudonyms
 
 PROJECT: Final = environment.ROOT / "dbt_project"
-STORED: Final = PROJECT / "target" / "statements.json"
+STORED: Final = PROJECT / "target" / "statements"
+KEPT: Final = 4  # builds: other settings of dbt or other tables make other statements
 PACKAGES: Final = ("dbt-core", "dbt-adapters", "dbt-duckdb", "duckdb")
 RAW_COLUMNS: Final = """
     select table_schema, table_name, column_name, data_type from information_schema.columns
-    where table_schema like 'raw%' or table_schema = 'ledger' order by all
+    where table_schema like 'raw%' and concat_ws('.', table_schema, table_name)
+        not in ('raw_ops.models', 'raw_ops.lineage', 'raw_ops.builds')  -- which only builds write
+    order by all
 """
 _COMMENT: Final = re.compile(r"\s*(/\*.*?\*/\s*|--[^\n]*\n\s*)*", re.DOTALL)
 CREATES: Final = "create or replace table"
@@ -170,11 +173,11 @@ def late(name: str, age_seconds: float, limit: str) -> str:
 
 
 def key(path: Path) -> str:
-    """Return a hash of all that decides what dbt sends: its files and version, and the columns of raw tables.
+    """Return a hash of all that decides what dbt sends: files, version, settings, columns of raw tables.
 
     The texts of jobs do not count, which only activate reads.
     """
-    digest = hashlib.sha256(f"{PROJECT}\0{path.stem}".encode())
+    digest = hashlib.sha256(f"{PROJECT}\0{path.stem}\0{environment.of_dbt()}".encode())
     for package in PACKAGES:
         digest.update(metadata.version(package).encode() + b"\0")
     for file in files():
@@ -196,21 +199,21 @@ def files() -> list[Path]:
 
 
 def stored(key: str) -> Statements | None:
-    """Return the whole build with this key, if it is the one that was stored last."""
+    """Return the whole build with this key, if it was stored."""
     try:
-        read = json.loads(STORED.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # none was stored, or the disk was full: dbt builds
+        read = json.loads((STORED / f"{key}.json").read_text(encoding="utf-8"))
+        return Statements(key, [Node(*node) for node in read["nodes"]], read["models"], read["read"])
+    except (OSError, ValueError, KeyError, TypeError):  # none was stored, or not by this version: dbt builds
         return None
-    if read["key"] != key:
-        return None
-    return Statements(key, [Node(*node) for node in read["nodes"]], read["models"], read["read"])
 
 
 def store(statements: Statements) -> None:
-    """Store a whole build, instead of the one before."""
-    STORED.parent.mkdir(exist_ok=True)
-    with warehouse.beside(STORED) as draft:
+    """Store a whole build, and remove the oldest ones."""
+    with warehouse.beside(STORED / f"{statements.key}.json") as draft:
         draft.write_text(json.dumps(statements._asdict()), encoding="utf-8")
+    newest = sorted(STORED.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)
+    for path in newest[KEPT:]:
+        path.unlink(missing_ok=True)
 
 
 class Listener:

@@ -15,7 +15,7 @@ from activate.kinds import KINDS
 from common import settings
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
-from tests.commands import MODELS_ALONE, Project
+from tests.commands import Project
 
 TODAY = date(2026, 11, 21)
 ROUGH = frozenset({"rough"})
@@ -35,8 +35,7 @@ def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     currency, anomalies = request.param
     world = World(300, 7, TODAY, anomalies=anomalies, currency=currency)
     with serving(Sandbox(world, limits="off")) as url:
-        models = {} if anomalies else MODELS_ALONE  # dbt's own tests run on the account with both
-        project = Project(tmp_path_factory.mktemp("shop"), url, extra=dict(models))
+        project = Project(tmp_path_factory.mktemp("shop"), url)
         project.well("ingest", "klaviyo")
         project.well("transform")
         yield Shop(project, world)

@@ -15,7 +15,7 @@ from activate.kinds import KINDS
 from common import settings
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
-from tests.commands import MODELS_ALONE, Project
+from tests.commands import Project
 
 KEYS = {"sendgrid": "SENDGRID_API_KEY", "wistia": "WISTIA_API_TOKEN", "klaviyo": "KLAVIYO_API_KEY"}
 NAMES = {"sendgrid": "SendGrid", "wistia": "Wistia", "klaviyo": "Klaviyo"}
@@ -57,9 +57,7 @@ def part(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     folder = tmp_path_factory.mktemp("project")
     with serving(Sandbox(World(300, 7, date(2026, 11, 21)), limits="off")) as url:
         without = {key: "" for vendor, key in KEYS.items() if vendor not in request.param}
-        # Its tests run for each vendor alone.
-        models = MODELS_ALONE if len(request.param) > 1 else {}
-        project = Project(folder, url, extra={**without, **models})
+        project = Project(folder, url, extra=without)
         for command in (["ingest"], ["transform"], ["activate", "plan"]):
             project.well(*command)
         ran = project.run("report", "--to", str(folder / "report.html"))

@@ -5,7 +5,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import pytest
 
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
-from tests.commands import MODELS_ALONE, Project
+from tests.commands import Project
 
 
 @pytest.fixture
@@ -67,7 +66,7 @@ def test_a_full_disk_is_one_line_and_the_next_run_goes_on(disk: Callable[[int], 
 
     filler.unlink()
     disk(200)
-    replace(project, extra=MODELS_ALONE).well("transform")
+    project.well("transform")
     assert project.rows("select count(*) > 0 from marts.dim_people", "published.duckdb") == [(True,)]
 
 

@@ -19,7 +19,7 @@ from privacy.forgotten import Forgotten
 from privacy.traces import normal
 from sandbox.server import Sandbox, serving
 from tests import loaded, shapes
-from tests.commands import MODELS_ALONE, Project
+from tests.commands import Project
 from tests.small import create_raw
 from transform import build as transform
 
@@ -28,7 +28,6 @@ from transform import build as transform
 def project(tmp_path_factory: pytest.TempPathFactory, shared: Path) -> Iterator[Project]:
     with serving(Sandbox(loaded.world(), limits="off")) as url:
         project = loaded.copy(shared, tmp_path_factory.mktemp("forget") / "project", url)
-        project.extra.update(MODELS_ALONE)
         project.well("activate", "apply")
         project.well("ingest", "mavera")
         yield project

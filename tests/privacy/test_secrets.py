@@ -16,7 +16,7 @@ from sandbox import klaviyo, mavera, sendgrid, wistia
 from sandbox.faults import Fault
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
-from tests.commands import MODELS_ALONE, Project, Ran
+from tests.commands import Project, Ran
 from transform import build as transform
 
 WORLD = World(200, 7, date(2026, 11, 21))
@@ -57,7 +57,7 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Heard]:
     """Load, model and send a world with hashed addresses and one forgotten person."""
     sandbox = Sandbox(WORLD, limits="off")
     with serving(sandbox) as url:
-        hashed = {"EMAILS_IN_WAREHOUSE": "hashed", "NOTICE_URL": f"http://127.0.0.1:9/{HOOK}", **MODELS_ALONE}
+        hashed = {"EMAILS_IN_WAREHOUSE": "hashed", "NOTICE_URL": f"http://127.0.0.1:9/{HOOK}"}
         heard = Heard(Project(tmp_path_factory.mktemp("project"), url, extra=hashed), sandbox)
         heard.run("ingest", "--debug")
         heard.certificate = json.loads(heard.run("forget", f" {FORGOTTEN.upper()} ", "--json").out)

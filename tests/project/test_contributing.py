@@ -18,7 +18,6 @@ import pytest
 
 from activate import records
 from common import settings
-from tests.commands import MODELS_ALONE
 from tests.small import SMALL, create_raw, take_parsed
 
 TEXT = (settings.ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -148,7 +147,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory, surveys: str) -> Path:
         connection.execute(SMALL)
     loaded = json.loads(run(project, surveys, "ingest", "surveys", "--json"))
     assert loaded["totals"]["rows_new"] == 3
-    run(project, surveys, "transform", "--full", **MODELS_ALONE)
+    run(project, surveys, "transform", "--full", DBT_RESOURCE_TYPES="model seed")
     return project
 
 

@@ -1,0 +1,196 @@
+"""What dbt sent is sent again, and makes the same tables; whatever else happens is dbt's."""
+
+import ast
+import hashlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from common import settings
+from tests import small
+from transform import build as transform
+from transform import statements
+
+SALT = bytes.fromhex(small.SALT)
+APART = """
+import sys
+from pathlib import Path
+from transform import build, statements
+statements.STORED = Path(sys.argv[1])
+print(repr(tuple(build.build(Path(sys.argv[2]), bytes.fromhex(sys.argv[3]), None))))
+"""
+OF_MODELS = (
+    "select table_schema, table_name from information_schema.tables where table_schema in (select unnest(?))"
+)
+
+
+class Built:
+    """A warehouse whose models dbt built, the same built again without dbt, and what was stored between."""
+
+    def __init__(self, folder: Path) -> None:
+        self.first, self.again = folder / "first" / small.NAME, folder / "again" / small.NAME
+        self.first.parent.mkdir()
+        self.first.with_name("salt").write_text(f"{small.SALT}\n", encoding="ascii")
+        small.create_raw(self.first)
+        with duckdb.connect(str(self.first)) as connection:
+            connection.execute(small.SMALL)
+        shutil.copytree(self.first.parent, self.again.parent)
+        self.by_dbt = by_dbt(self.first)
+        (self.stored,) = statements.STORED.glob("*.json")
+
+
+def by_dbt(path: Path) -> transform.Build:
+    """Build in another process, for dbt never closes the warehouse."""
+    command = [sys.executable, "-c", APART, str(statements.STORED), str(path), small.SALT]
+    beside = os.environ | {"FORGOTTEN_PATH": str(path.with_name("forgotten.json"))}
+    ran = subprocess.run(
+        command, cwd=settings.ROOT, env=beside, capture_output=True, text=True, check=False
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    return transform.Build(*ast.literal_eval(ran.stdout))
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Built]:
+    folder = tmp_path_factory.mktemp("statements")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(statements, "STORED", folder / "stored")
+        yield Built(folder)
+
+
+@pytest.fixture
+def without_dbt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transform, "dbt", lambda *_, **__: pytest.fail("dbt ran"))
+
+
+def tables(path: Path) -> dict[str, str]:
+    """Return a digest of the rows of each relation of the models, whatever their order."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        connection.execute("set timezone = 'UTC'")
+        found = connection.execute(OF_MODELS, [list(transform.MODEL_SCHEMAS)]).fetchall()
+        rows = {f"{schema}.{name}": connection.execute(f'select * from "{schema}"."{name}"').fetchall()
+                for schema, name in found}  # fmt: skip
+    return {
+        name: hashlib.sha256("\n".join(sorted(map(repr, each))).encode()).hexdigest()
+        for name, each in rows.items()
+    }
+
+
+@pytest.mark.usefixtures("without_dbt")
+def test_what_dbt_sent_makes_the_same_tables_and_runs_the_same_tests(built: Built) -> None:
+    again = transform.build(built.again, SALT, None)
+    assert again == built.by_dbt
+    assert again.models > 200
+    assert again.passed > 350
+    assert tables(built.again) == tables(built.first)
+    assert transform.build(built.again, SALT, None) == built.by_dbt
+    assert tables(built.again) == tables(built.first)
+
+
+@pytest.mark.usefixtures("without_dbt")
+def test_a_build_of_one_vendor_sends_what_is_below_it(built: Built, manifest: Mapping[str, Any]) -> None:
+    known = read(built)
+    children = manifest["child_map"]
+    for source in ("raw_wistia", "raw_klaviyo.events"):
+        prefix = f"source.mavera_warehouse.{source}"
+        below, waiting = set(), [each for each in manifest["sources"] if f"{each}.".startswith(f"{prefix}.")]
+        assert waiting
+        while waiting:
+            fresh = [child for each in waiting for child in children[each] if child not in below]
+            below.update(fresh)
+            waiting = fresh
+        sent = {node.unique_id for node in known.below([source]) if node.kind in ("model", "test", "seed")}
+        kept = {node.unique_id for node in known.nodes}
+        assert sent == below & kept
+        assert 0 < len(sent) < len(known.nodes)
+
+
+@pytest.mark.parametrize("failing", ["a test", "a model"])
+def test_what_fails_is_left_to_dbt_which_says_why(built: Built, tmp_path: Path, failing: str) -> None:
+    path = Path(shutil.copytree(built.first.parent, tmp_path / "copy")) / small.NAME
+    with duckdb.connect(str(path)) as connection:
+        if failing == "a test":
+            connection.execute("insert into raw_klaviyo.metrics select * from raw_klaviyo.metrics limit 1")
+        else:
+            connection.execute("drop table raw_klaviyo.metrics")
+    done = by_dbt(path)
+    assert done.failures
+    assert any("metrics" in line for line in done.failures), done.failures
+    assert built.stored.exists()
+
+
+def test_what_dbt_reads_decides_whether_it_is_sent_again(
+    built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = Path(shutil.copytree(built.first.parent, tmp_path / "copy")) / small.NAME
+    key = statements.key(path)
+    assert statements.stored(key) is not None
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("insert into raw_klaviyo.metrics (id) values ('new')")
+    assert statements.key(path) == key
+    with monkeypatch.context() as patch:
+        patch.setenv("DBT_RESOURCE_TYPES", "model seed")
+        assert statements.stored(statements.key(path)) is None
+    with monkeypatch.context() as patch:
+        patch.setattr(statements.metadata, "version", lambda package: f"{package} 99")
+        assert statements.stored(statements.key(path)) is None
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("alter table raw_klaviyo.metrics add column more text")
+    assert statements.stored(statements.key(path)) is None
+    project = shutil.copytree(
+        statements.PROJECT, tmp_path / "dbt_project", ignore=shutil.ignore_patterns("target", "logs")
+    )
+    monkeypatch.setattr(statements, "PROJECT", Path(project))
+    before = statements.key(built.first)
+    (Path(project) / "seeds" / "put_in.csv").write_text("changed", encoding="utf-8")
+    assert statements.key(built.first) != before
+    seen = statements.key(built.first)
+    (Path(project) / "models" / "words.toml").write_text("changed = 1", encoding="utf-8")
+    assert statements.key(built.first) == seen
+
+
+@pytest.mark.usefixtures("built")
+@pytest.mark.parametrize("left", ["", "{", '{"key": 1}'], ids=["empty", "cut off", "of another version"])
+def test_what_was_not_stored_whole_is_not_sent(
+    tmp_path: Path, left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(statements, "STORED", tmp_path)
+    (tmp_path / "k.json").write_text(left, encoding="utf-8")
+    assert statements.stored("k") is None
+
+
+def test_an_incremental_model_is_sent_as_dbt_sent_it_to_a_table_that_exists() -> None:
+    sent = ["create or replace table marts.days as select 1 as day"]
+    whole = statements.Node(
+        "model.p.days", "model", "days", ["raw_wistia.medias"], sent, [],
+        relation="marts.days", is_incremental=True,
+    )  # fmt: skip
+    known = statements.Statements("k", [whole], [], [])
+    again = known.with_again([whole._replace(statements=[], again=["insert into marts.days values (2)"])])
+    assert again.nodes[0].statements == whole.statements
+    assert again.nodes[0].again == ["insert into marts.days values (2)"]
+
+
+@pytest.mark.usefixtures("without_dbt")
+def test_old_builds_are_not_kept(built: Built, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    known = read(built)
+    monkeypatch.setattr(statements, "STORED", tmp_path / "stored")
+    for number in range(statements.KEPT + 2):
+        statements.store(known._replace(key=f"{number}"))
+    assert len(list((tmp_path / "stored").iterdir())) == statements.KEPT
+    assert statements.stored(f"{statements.KEPT + 1}") is not None
+
+
+def read(built: Built) -> statements.Statements:
+    found = statements.stored(built.stored.stem)
+    assert found is not None
+    assert json.loads(built.stored.read_text(encoding="utf-8"))["key"] == built.stored.stem
+    return found
