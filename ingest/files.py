@@ -15,7 +15,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pyarrow.csv
 
-from ingest.typed import BrokenBodyError, is_json, json_of
+from ingest.parser import is_json, json_of
+from ingest.typed import BrokenBodyError
 
 PACKED = b"\x1f\x8b"
 BLOCK_BYTES = 4_000_000

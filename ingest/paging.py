@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest.errors import SourceError
-from ingest.typed import Aside, value
+from ingest.parser import value
+from ingest.typed import Aside
 
 ROUND = 10
 """Caps of vendors are multiples of this."""

@@ -11,8 +11,6 @@ share of a column (see `Form`) has the vendor changed its type, which is an erro
 import json
 import math
 import re
-import threading
-import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -22,6 +20,7 @@ from typing import Any, Literal, cast
 import duckdb
 import pyarrow as pa
 
+from ingest.parser import OBJECTS, cell, of_whole_characters, read
 from privacy.traces import Trace
 
 Type = Literal["text", "scalar", "bool", "bigint", "double", "timestamptz", "date", "json", "any"]
@@ -76,25 +75,6 @@ CASTS: dict[Type, str] = {
     "date": f"case when {{1}} = 'VARCHAR' and try_cast({{0}} as date) >= date '{FIRST_YEAR}-01-01' "
     f"and try_cast({{0}} as date) < date '{END_YEAR}-01-01' then try_cast({{0}} as date) end",
 }
-_ROWS = """found as (
-    select case json_type(page) when 'ARRAY' then page
-        else coalesce(
-            page -> 'data', page -> 'result',
-            case when (page -> 'id') is null then page -> 'results' end,
-            page
-        ) end as found
-    from (select $page::json as page)
-), {0} as (
-    select unnest(from_json(
-        case json_type(found) when 'ARRAY' then found else json_array(found) end, '["JSON"]'
-    )) as row from found
-)"""
-# Escapes one after the other, so that an escaped backslash hides none: a pair that is one character, a lone
-# half of one (the group), any other.
-_ESCAPES = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
-)
 ASIDE = b"set aside"
 NO_KEY, NO_ROW, EMPTY, NESTING = "no key", "not a row", "empty", "not a plain value"
 NOT_IN_RANGE, NOT_FINITE = "out of range", "not finite"
@@ -200,6 +180,7 @@ class Column:
 
     `at` is the object inside the row that has the field; `field` is the field's name if it differs from the
     column's. A `known` column is in no answer: it comes from the request (the segment or day it asked for).
+    `Table.unfolds` gives an `apart` column beside `row`, as it is stored.
     """
 
     name: str
@@ -207,6 +188,7 @@ class Column:
     at: str = ""
     field: str = ""
     known: bool = False
+    apart: bool = False
 
     @property
     def path(self) -> list[str]:
@@ -283,11 +265,11 @@ class Table:
 
     @cached_property
     def _scalars(self) -> list[Column]:
-        return [c for c in self._read if c.type not in NESTED]
+        return [c for c in self._read if c.type not in NESTED and not c.apart]
 
     @cached_property
     def _nested(self) -> list[Column]:
-        return [c for c in self._read if c.type in NESTED]
+        return [c for c in self._read if c.type in NESTED and not c.apart]
 
     @cached_property
     def _query(self) -> str:
@@ -299,6 +281,7 @@ class Table:
         paths = _paths_of(self._scalars)
         cells = {c.name: (f"text_of[{n}]", f"type_of[{n}]") for n, c in enumerate(self._scalars, 1)}
         copied = [f"row -> '{_path(c)}' as {c.name}" for c in self._nested]
+        apart = [c.name for c in self._read if c.apart]
         cast = [f"{CASTS[c.type].format(*cells[c.name])} as {c.name}" for c in self._scalars]
         kept = [f"nullif({c.name}::varchar, 'null') as {c.name}" for c in self._nested]
         bare = [f"left({c.name}, 1) not in ('{{', '[')" for c in self._nested if c.type == "json"]
@@ -314,29 +297,27 @@ class Table:
                     json_extract_string(row, {paths}) as text_of,
                     json_type(row, {paths}) as type_of,
                     json_type(row) = 'OBJECT' as is_object,
-                    {"".join(f"{each}, " for each in copied)}
+                    {"".join(f"{each}, " for each in [*copied, *apart])}
                     nullif(json_merge_patch(row, '{self._listed}')::varchar, '{self._rest}') as other
                 from rows
             ),
-            cast_once as (select {", ".join([*cast, *kept, "other", "type_of", "is_object"])} from cells)
+            cast_once as (select {", ".join([*cast, *kept, *apart])}, other, type_of, is_object from cells)
             select * exclude (type_of, is_object), coalesce({is_wrong}, false) as is_wrong
             from cast_once
         """
 
     @cached_property
     def _rows(self) -> str:
-        """Return SQL for the rows of an answer: a bare array, an array in an envelope, or one object in place
-        of either. The object's own `results` are not rows. A missing row becomes null.
-        """
+        """Return SQL for the rows of an answer; a missing row is null."""
         if self.unfolds:
-            return f"{_ROWS.format('around')}, rows as ({self.unfolds})"
+            return f"around as (select {OBJECTS} as row), rows as ({self.unfolds})"
         if not self.opens:
-            return _ROWS.format("rows")
+            return f"rows as (select {OBJECTS} as row)"
         fields = ", ".join(
             f"'{name}'"
             for name in [self.opens, *self.drops.split(), *(column.path[0] for column in self._read)]
         )
-        return f"""{_ROWS.format("around")}, inside as (
+        return f"""around as (select {OBJECTS} as row), inside as (
             select json_merge_patch(row, '{{"{self.opens}": null}}') as row, unnest(
                 case
                     when not coalesce(list_has_any(json_keys(row), [{fields}]), false) then ['null'::json]
@@ -350,7 +331,7 @@ class Table:
     def _listed(self) -> str:
         """A merge patch that removes every listed or dropped field: null deletes (RFC 7396)."""
         patch: dict[str, Any] = {}
-        for column in self._read:
+        for column in (*self._scalars, *self._nested):
             *around, last = column.path
             inside = patch
             for name in around:
@@ -361,7 +342,7 @@ class Table:
     @cached_property
     def _rest(self) -> str:
         """Return the part that `_listed` leaves of a row in which nothing is unlisted."""
-        return str(_cell("select json_merge_patch('{}', $1)::varchar", self._listed))
+        return str(cell("select json_merge_patch('{}', $patch)::varchar", patch=self._listed))
 
     def rows(self, page: str, known: Mapping[str, Any]) -> pa.Table:
         """Return the rows of one page, typed, in the vendor's order; `Aside.of` gives what was set aside of
@@ -371,9 +352,9 @@ class Table:
         JSON or has none of the requested rows. Raises ChangedTypeError when two or more rows have no key at
         all.
         """
-        page = _of_whole_characters(page)
+        page = of_whole_characters(page)
         try:
-            found: Any = _cursor().execute(self._query, {"page": page}).to_arrow_table()
+            found: Any = read(page, self._query).to_arrow_table()
         except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
             raise BrokenBodyError("it is not JSON") from error  # DuckDB's text would quote the answer
         wrong = [at for at, is_wrong in enumerate(found.column("is_wrong").to_pylist()) if is_wrong]
@@ -433,7 +414,7 @@ class Table:
         columns, fields = [*self._scalars, *self._nested], list[str]()
         told = {column.name for column in columns}
         first = next((name for name in self.key if name in told), self.key[0])
-        found = _cursor().execute(self._examine, {"page": page, "wrong": wrong}).fetchall()
+        found = read(page, self._examine, wrong=wrong).fetchall()
         for place, kind, names, texts, types, fits, digest in found:
             texts, types = texts or [None] * len(columns), types or [None] * len(columns)
             cells = {c.name: cell for c, *cell in zip(columns, texts, types, strict=True)}
@@ -522,55 +503,4 @@ def _number(text: str | None) -> float | None:
 
 @lru_cache
 def _is_time(text: str | None) -> bool:
-    return bool(_cell("select try_cast($1 as timestamptz) is not null", text))
-
-
-_MEMORY = duckdb.connect(config={"threads": 1})
-_THREAD = threading.local()
-
-
-# Arrow directly from `execute` copies the rows once more, and DuckDB warns of it; its other way plans each
-# query twice.
-warnings.filterwarnings("ignore", "Arrow output on a DB-API result")
-
-
-def _cursor() -> duckdb.DuckDBPyConnection:
-    """Return this thread's cursor on an in-memory database: several vendors' pages are parsed at once."""
-    cursor: duckdb.DuckDBPyConnection | None = getattr(_THREAD, "cursor", None)
-    if cursor is None:
-        cursor = _THREAD.cursor = _MEMORY.cursor()
-        # Parsing one page leaves nothing to optimize, and trying took half of a small page's time.
-        cursor.execute("set timezone = 'UTC'; pragma disable_optimizer")
-    return cursor
-
-
-def _cell(query: str, *values: Any) -> Any:
-    ((found,),) = _cursor().execute(query, values).fetchall()
-    return found
-
-
-def value(page: str, path: str) -> str | None:
-    """Return the text at a JSON path of a page, such as a paging link or a total; None if there is none."""
-    found: str | None = _cell("select $1::json ->> $2", _of_whole_characters(page), path)
-    return found
-
-
-def _of_whole_characters(page: str) -> str:
-    """Repair half characters: DuckDB refuses a whole page for one, and so would every later run."""
-    if "\\ud" not in page and "\\uD" not in page:
-        return page
-    return _ESCAPES.sub(lambda found: r"\ufffd" if found[1] else found[0], page)
-
-
-def is_json(text: str) -> bool:
-    return bool(_cell("select json_valid($1)", _of_whole_characters(text)))
-
-
-def json_of(rows: pa.RecordBatch) -> str:
-    """Return the rows as a JSON array of objects, without the fields that are null."""
-    cursor = _cursor()
-    cursor.register("rows", rows)
-    query = "select json_group_array(json_merge_patch('{}', to_json(rows)))::varchar from rows"
-    found: str = cursor.execute(query).fetchall()[0][0]
-    cursor.unregister("rows")
-    return found
+    return bool(cell("select try_cast($text as timestamptz) is not null", text=text))

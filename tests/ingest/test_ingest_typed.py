@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from ingest.parser import value
 from ingest.pipeline import _newest
-from ingest.typed import Aside, BrokenBodyError, ChangedTypeError, Column, Form, Table, value
+from ingest.typed import Aside, BrokenBodyError, ChangedTypeError, Column, Form, Table
 from ingest.vendors.klaviyo.tables import FLOW_ACTIONS, FLOW_VALUES, METRIC_AGGREGATES
 from ingest.vendors.mavera.tables import FOCUS_GROUPS
 from ingest.vendors.sendgrid.tables import GEO_STATS, INVALID_EMAILS

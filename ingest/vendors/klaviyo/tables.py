@@ -64,7 +64,7 @@ def included(kind: str, owner: str) -> str:
                 end) as pointer
             from around
         )
-        left join (select unnest(from_json($page::json -> 'included', '["JSON"]')) as one)
+        left join (select unnest(json_extract($page, '$.included[*]')) as one)
             on one ->> '$.type' = '{kind}' and one ->> '$.id' = pointer ->> '$.id'
     """
 
@@ -152,7 +152,7 @@ MAPPED_METRICS = objects(
     unfolds="""
         select json_merge_patch(row, json_object('metric_groups', (
             select any_value(one -> '$.attributes.definition.metric_groups')
-            from (select unnest(from_json($page::json -> 'included', '["JSON"]')) as one)
+            from (select unnest(json_extract($page, '$.included[*]')) as one)
             where one ->> '$.type' = 'custom-metric'
                 and one ->> '$.id' = row ->> '$.relationships.custom-metric.data.id'
         ))) as row
@@ -164,34 +164,42 @@ EVENTS = objects(
     *attributes(bigint="timestamp", timestamptz="datetime", text="uuid", json="event_properties"),
     Column("profile_id", "text", "relationships.profile.data", "id"),
     Column("metric_id", "text", "relationships.metric.data", "id"),
-    *each(json="attributions"),
+    Column("attributions", "json", apart=True),
     # The attributions of an event are included with it: none, one or several.
     unfolds="""
         with pointers as (
             select
                 row ->> '$.id' as event_id,
-                unnest(from_json(row -> '$.relationships.attributions.data', '["JSON"]')) ->> '$.id' as id
+                unnest(json_extract_string(row, '$.relationships.attributions.data[*].id')) as id
             from around
         ),
         told as (
             select event_id, to_json(list(json_merge_patch('{}', json_object(
                 'id', id,
-                'attributed_event_id', one ->> '$.relationships.attributed-event.data.id',
-                'campaign_id', one ->> '$.relationships.campaign.data.id',
-                'campaign_message_id', one ->> '$.relationships.campaign-message.data.id',
-                'flow_id', one ->> '$.relationships.flow.data.id',
-                'flow_message_id', one ->> '$.relationships.flow-message.data.id',
-                'flow_message_variation_id', one ->> '$.relationships.flow-message-variation.data.id'
+                'attributed_event_id', part[2],
+                'campaign_id', part[3],
+                'campaign_message_id', part[4],
+                'flow_id', part[5],
+                'flow_message_id', part[6],
+                'flow_message_variation_id', part[7]
             )) order by id)) as attributions
             from pointers
-            inner join (select unnest(from_json($page::json -> 'included', '["JSON"]')) as one)
-                on one ->> '$.type' = 'attribution' and one ->> '$.id' = id
+            inner join (
+                select json_extract_string(one, [
+                    '$.id',
+                    '$.relationships.attributed-event.data.id',
+                    '$.relationships.campaign.data.id',
+                    '$.relationships.campaign-message.data.id',
+                    '$.relationships.flow.data.id',
+                    '$.relationships.flow-message.data.id',
+                    '$.relationships.flow-message-variation.data.id',
+                    '$.type'
+                ]) as part
+                from (select unnest(json_extract($page, '$.included[*]')) as one)
+            ) on part[8] = 'attribution' and part[1] = id
             group by event_id
         )
-        select if(
-            attributions is null, row, json_merge_patch(row, json_object('attributions', attributions))
-        ) as row
-        from around left join told on row ->> '$.id' = event_id
+        select row, attributions from around left join told on row ->> '$.id' = event_id
     """,
 )
 
@@ -290,28 +298,39 @@ METRIC_AGGREGATES = Table(
     # The answer has an array of days and, per message, parallel arrays. Days without an event are omitted.
     # Events of no flow and no message have blanks, nulls or nothing in place of the two.
     unfolds=f"""
-        select row from (
-            select case when json_type(element) = 'OBJECT' then json_object(
-                'flow_id', coalesce(element ->> '$.dimensions[0]', ''),
-                'message_id', coalesce(element ->> '$.dimensions[1]', ''),
-                'date', (unnest(
-                    case when json_type(element) = 'OBJECT' then from_json(dates, '["JSON"]')
-                    else ['null'::json] end
-                ) ->> '$')[:10],
-                'count', unnest(from_json(element -> '$.measurements.count', '["JSON"]')),
-                'unique', unnest(from_json(element -> '$.measurements.unique', '["JSON"]')),
-                'sum_value', unnest(from_json(element -> '$.measurements.sum_value', '["JSON"]'))
-            ) else 'null'::json end as row
+        with messages as (
+            select
+                element,
+                json_type(element) = 'OBJECT' as is_object,
+                coalesce(element ->> '$.dimensions[0]', '') as flow_id,
+                coalesce(element ->> '$.dimensions[1]', '') as message_id,
+                json_extract_string(dates, '$[*]') as dates,
+                json_extract(element, '$.measurements.count[*]') as counts,
+                json_extract(element, '$.measurements.unique[*]') as uniques,
+                json_extract(element, '$.measurements.sum_value[*]') as sums
             from (
                 select row -> '$.attributes.dates' as dates, unnest({listed("$.attributes.data")}) as element
                 from around
             )
+        ),
+        days as (
+            select
+                flow_id, message_id, unnest(dates) as date,
+                unnest(counts) as count, unnest(uniques) as uniq, unnest(sums) as sum_value
+            from messages where is_object
         )
-        where json_type(row) <> 'OBJECT' or coalesce(
-            try_cast(row ->> '$.count' as double) <> 0,
-            (row ->> '$.count') is not null or try_cast(row ->> '$.unique' as double) <> 0,
+        select json_object(
+            'flow_id', flow_id, 'message_id', message_id, 'date', date[:10],
+            'count', count, 'unique', uniq, 'sum_value', sum_value
+        ) as row
+        from (select * from days where count::varchar is distinct from '0')  -- most days, at a glance
+        where coalesce(
+            try_cast(count ->> '$' as double) <> 0,
+            (count ->> '$') is not null or try_cast(uniq ->> '$' as double) <> 0,
             false
         )
+        union all
+        select 'null'::json from messages where is_object is distinct from true
     """,
 )
 FLOW_VALUES = values(

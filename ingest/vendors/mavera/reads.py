@@ -15,7 +15,8 @@ from ingest.http import Client
 from ingest.model import Pages
 from ingest.paging import Page, Paging, Parameters, Whole, total_of
 from ingest.parallel import side_by_side
-from ingest.typed import Table, value
+from ingest.parser import value
+from ingest.typed import Table
 from ingest.vendors.mavera.tables import LEDGER
 
 PAGE_ROWS = 100
