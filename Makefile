@@ -24,7 +24,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint faults bench doctor ingest transform plan activate results scheduled drift status read shell query forget backup restore publish \
+.PHONY: help demo test check lint faults bench profile doctor ingest transform plan activate results scheduled drift status read shell query forget backup restore publish \
   report docs screenshots dbt new-job new-vendor column-lineage zones sandbox audit sbom lock clean
 
 help: ## list these targets
@@ -51,6 +51,10 @@ faults: .venv/.dev ## play every fault and every death of a run, and show the re
 
 bench: .venv/.dev ## measure each step against a yardstick from the same run; PEOPLE=20000 for more
 	@$(PY) -m tests.bench --people $(PEOPLE)
+
+profile: .venv/.ready ## show where the time of ingest, transform and plan goes, and write a trace that a browser draws
+	@rm -f build/trace.json
+	@TRACE=build/trace.json $(PY) -m ingest; [ $$? -le 1 ] && TRACE=build/trace.json $(PY) -m transform && $(PY) -m operate.profile
 
 doctor: .venv/.ready ## check keys, scopes, versions, clock, locks and files; free, and writes nothing
 	@$(PY) -m operate.doctor

@@ -26,7 +26,7 @@ from activate.errors import (
     Withheld,
 )
 from activate.reader import Reader
-from common import assumptions
+from common import assumptions, spans
 from common.pace import Pace, Turn, retry_after
 from privacy.firewall import Firewall
 
@@ -237,8 +237,9 @@ class Mavera:
         _await(self._pace.turn(""), self.pause)
         self.calls += 1
         where = f"{method} {path}"
-        response = self._send(request, where, timeout, doubtful)
-        content = _content_of(response, where, doubtful)
+        with spans.span("vendor", f"{method} /{path.strip('/').split('/')[0]}"):
+            response = self._send(request, where, timeout, doubtful)
+            content = _content_of(response, where, doubtful)
         self._pace.learn("", response.headers)
         body = self._read(content, path, is_list=is_list)
         # An object with its own status may explain its failure in `error`: the call itself has succeeded.
@@ -296,7 +297,8 @@ def pace(tier: str, clock: Callable[[], float]) -> Pace:
 
 def _await(turn: Turn, pause: Callable[[float], None]) -> None:
     if turn.seconds > 0:
-        pause(turn.seconds)
+        with spans.span("allowance", turn.reason):
+            pause(turn.seconds)
 
 
 def path_to(list_path: str, object_id: str) -> str:

@@ -22,7 +22,7 @@ from typing import Any, Final, Literal
 import typer
 from pydantic import SecretStr
 
-from common import terminal
+from common import spans, terminal
 from common.settings import Settings, without_secrets
 from privacy import outside
 
@@ -129,7 +129,9 @@ class _Ending:
         ended_at = datetime.now(UTC)
         _tell(self.settings, self.step, run, self.told, f"{ended_at:%Y-%m}")
         end = {**self.begin, "event": "end", "happened_at": ended_at.isoformat()}
-        kept = {name: getattr(run, name) for name in RECORDED}
+        kept = {name: getattr(run, name) for name in RECORDED} | {"parts": spans.seconds()}
+        if self.settings.trace:
+            spans.write(self.settings.trace, self.step)
         return _append(self.settings, {**end, **kept, "told": vars(self.told)})
 
 

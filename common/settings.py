@@ -161,6 +161,7 @@ class Settings(BaseSettings):
     pipelines_path: ProjectPath = Path("data/pipelines")
     forgotten_path: ProjectPath = Path("data/forgotten.json")
     runs_path: ProjectPath = Path("data/runs.jsonl")
+    trace: ProjectPath | None = None
     ledger_url: LedgerUrl = "sqlite:///data/ledger.sqlite"
 
     sendgrid_base_url: BaseUrl = "https://api.sendgrid.com/v3"

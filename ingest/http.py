@@ -20,6 +20,7 @@ import pyarrow as pa
 import requests
 from requests.adapters import HTTPAdapter
 
+from common import spans
 from common.pace import Pace, reset_in
 from ingest import files
 from ingest.ceilings import Ceilings, TooMuchError, check_depth, check_link
@@ -88,7 +89,8 @@ class Tally:
             with self.lock:
                 self.waits += 1
             self.waiting = f"waiting {seconds:.0f} s: {reason}"
-        time.sleep(max(seconds, 0.0))
+        with spans.span("allowance", reason):
+            time.sleep(max(seconds, 0.0))
         self.waiting = ""
 
 
@@ -227,13 +229,16 @@ class Vendor(requests.Session):
                 with self._first_alone(bucket):
                     tally.count()
                     tally.wait(*self.pace.turn(bucket))
-                    answer = send(self._patience(failures))
+                    with spans.span("vendor", bucket):
+                        answer = send(self._patience(failures))
                     self.pace.learn(bucket, answer.headers)
                 # The body that requests would otherwise read itself, however large.
-                answer._content = self.ceilings.read(answer, is_export=is_export)
+                with spans.span("vendor", bucket):
+                    answer._content = self.ceilings.read(answer, is_export=is_export)
                 answer._content_consumed = True  # type: ignore[attr-defined]
                 if answer.status_code in GOOD:
-                    return take(answer)
+                    with spans.span("parse", bucket):
+                        return take(answer)
             except (requests.ConnectionError, requests.Timeout) as error:
                 is_late = isinstance(error, requests.Timeout)
                 problem = "no answer in time" if is_late else "the connection broke"

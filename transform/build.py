@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common import runs, warehouse
+from common import runs, spans, warehouse
 from common import settings as environment
 from common.progress import Progress, step
 from privacy import outside
@@ -31,6 +31,7 @@ LONGEST_CHARACTERS = 300  # of dbt's message about one failure
 RUN_COLUMNS = {
     **dict.fromkeys(("run_id", "event", "step", "scope", "happened_at", "outcome", "detail"), "VARCHAR"),
     **dict.fromkeys(("row_count", "request_count", "wait_count", "credits"), "BIGINT"),
+    "parts": "JSON",
 }
 MODEL_COLUMNS = {
     **dict.fromkeys(("relation", "materialized", "description", "earlier_name"), "VARCHAR"),
@@ -135,6 +136,9 @@ def _follow(shown: Progress, event: Any) -> None:
     if node.resource_type not in ("exposure", "operation") and node.materialized != "ephemeral":
         act = shown.begin if event.info.name == "NodeStart" else shown.end
         act(f"{node.resource_type} {node.node_name}")
+        if event.info.name == "NodeFinished":
+            part: spans.Part = "model" if node.resource_type in ("model", "seed") else "test"
+            spans.ended(part, f"{node.resource_type} {node.node_name}", event.data.run_result.execution_time)
         shown.tell()
 
 
@@ -188,7 +192,7 @@ def _built(path: Path, tables: list[str] | None, key: str, known: statements.Sta
         gc.unfreeze()  # otherwise DuckDB reports at the end that all of it has leaked
     nodes = list(listener.nodes(manifest, [result.node.unique_id for result in results]))
     if known:
-        statements.store(known.with_again(nodes))
+        statements.store(known.with_sent(nodes))
     elif tables is None and not done.failures:
         statements.store(statements.Statements(key, nodes, models, read))
     return done

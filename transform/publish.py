@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from common import settings as environment
-from common import warehouse
+from common import spans, warehouse
 from common.progress import step
 from privacy import pseudonyms
 from transform.build import TransformError
@@ -46,6 +46,7 @@ class Model(NamedTuple):
         return f"{self.schema}.{self.earlier_name}"
 
 
+@spans.spent_on("publish")
 def publish(
     path: Path, target: Path, salt_path: Path, *, people: bool = False, smallest_cohort: int = 20
 ) -> int:

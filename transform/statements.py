@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple
 import duckdb
 
 from common import settings as environment
-from common import terminal, warehouse
+from common import spans, terminal, warehouse
 from common.progress import Progress
 from privacy import pseudonyms
 
@@ -35,7 +35,8 @@ RAW_COLUMNS: Final = """
 _COMMENT: Final = re.compile(r"\s*(/\*.*?\*/\s*|--[^\n]*\n\s*)*", re.DOTALL)
 CREATES: Final = "create or replace table"
 SECONDS: Final = {"minute": 60, "hour": 3600, "day": 86400}
-_READS: Final = ("select", "with", "begin", "commit", "rollback")
+# Questions, and what dbt drops because another version left it: after that, it is not there.
+_UNKEPT: Final = ("select", "with", "begin", "commit", "rollback", "drop")
 
 
 class NotAgain(Exception):
@@ -95,12 +96,17 @@ class Statements(NamedTuple):
                 chosen.append(node)
         return chosen
 
-    def with_again(self, nodes: Iterable[Node]) -> "Statements":
-        """Return the same with what incremental models sent to a table that exists."""
-        again = {node.unique_id: node.again for node in nodes if node.again}
-        return self._replace(
-            nodes=[node._replace(again=again.get(node.unique_id, node.again)) for node in self.nodes]
-        )
+    def with_sent(self, nodes: Iterable[Node]) -> "Statements":
+        """Return the same with what dbt sent later, in a build of everything or of a part."""
+        later = {node.unique_id: node for node in nodes}
+
+        def newest(node: Node) -> Node:
+            sent = later.get(node.unique_id, node)
+            return node._replace(
+                statements=sent.statements or node.statements, again=sent.again or node.again
+            )
+
+        return self._replace(nodes=[newest(node) for node in self.nodes])
 
     def send(self, path: Path, salt: bytes, tables: list[str] | None, shown: Progress) -> Sent:
         """Build and test on one connection. Raises NotAgain if anything fails, or was never sent so."""
@@ -133,11 +139,12 @@ def _sent(
     part = f"{node.kind} {node.name}"
     shown.begin(part)
     try:
-        connection.begin()
-        for statement in statements:
-            connection.execute(statement)
-        answer = connection.fetchone() if node.kind in ("test", "source") else None
-        connection.commit()
+        with spans.span("test" if node.kind in ("test", "source") else "model", part):
+            connection.begin()
+            for statement in statements:
+                connection.execute(statement)
+            answer = connection.fetchone() if node.kind in ("test", "source") else None
+            connection.commit()
     except duckdb.Error as error:
         raise NotAgain(node.name) from error
     if node.kind in ("seed", "model", "test"):
@@ -232,7 +239,7 @@ class Listener:
         first = statement.split(None, 1)[0].lower() if statement.strip() else ""
         if is_answer and first in ("select", "with"):
             self.sent[unique_id] = [statement]  # the last: before it, dbt may ask for the relation
-        elif first and first not in _READS and not is_answer:
+        elif first and not is_answer and first not in _UNKEPT:
             self.sent.setdefault(unique_id, []).append(statement)
 
     def nodes(self, manifest: Any, order: Iterable[str]) -> Iterator[Node]:

@@ -6,10 +6,12 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from common import spans
 from ingest.model import Changes, Job
 from ingest.typed import Table
 
 
+@spans.spent_on("compare")
 def changes(connection: duckdb.DuckDBPyConnection, job: Job, read: pa.Table) -> Changes:
     """Return the rows of `read` that are new or differ from the warehouse's, each key once.
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 from dlt.extract import DltResource
 from dlt.pipeline.exceptions import PipelineStepFailed
 
-from common import warehouse
+from common import spans, warehouse
 from common.settings import Settings
 from ingest.errors import NotStartedError
 from ingest.model import Batch, Cursor, Job, Resource
@@ -35,6 +35,7 @@ class Packages:
         last: Cursor | None = state.get(job.resource.cursor, {}).get("last_value")
         return last
 
+    @spans.spent_on("load")
     def load(self, batches: Sequence[Batch], rows: Sequence[pa.Table | None]) -> None:
         """Write the rows of batches of one source in one package, and move their cursors."""
         resources = [

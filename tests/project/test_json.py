@@ -13,7 +13,7 @@ import typer
 
 from activate.cli import main as cli
 from ingest import __main__ as ingest
-from operate import doctor, forget, query
+from operate import doctor, forget, profile, query
 from report import __main__ as report
 from sandbox import __main__ as sandbox_commands
 from sandbox.faults import Fault
@@ -36,7 +36,8 @@ def commands(command: Any, name: str) -> Iterator[str]:
 def test_every_command_with_json_is_documented_and_no_other() -> None:
     apps = {
         "doctor": doctor.app, "ingest": ingest.app, "transform": transform, "activate": cli.app,
-        "forget": forget.app, "query": query.app, "report": report.app, "sandbox": sandbox_commands.app,
+        "forget": forget.app, "query": query.app, "profile": profile.app, "report": report.app,
+        "sandbox": sandbox_commands.app,
     }  # fmt: skip
     taking = {called for name, app in apps.items() for called in commands(typer.main.get_command(app), name)}
     assert taking == shapes.sections().keys()

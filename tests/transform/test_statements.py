@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import duckdb
@@ -174,9 +175,28 @@ def test_an_incremental_model_is_sent_as_dbt_sent_it_to_a_table_that_exists() ->
         relation="marts.days", materialized="incremental",
     )  # fmt: skip
     known = statements.Statements("k", [whole], [], [])
-    again = known.with_again([whole._replace(statements=[], again=["insert into marts.days values (2)"])])
+    again = known.with_sent([whole._replace(statements=[], again=["insert into marts.days values (2)"])])
     assert again.nodes[0].statements == whole.statements
     assert again.nodes[0].again == ["insert into marts.days values (2)"]
+
+
+def test_only_what_makes_or_tests_something_is_kept_of_what_dbt_sends() -> None:
+    listener = statements.Listener()
+    sent = {
+        "model.p.days": [
+            "BEGIN", "/* c */ select 1", "drop view d", "/* c */\ncreate or replace table d", "COMMIT",
+        ],
+        "test.p.days": ["/* c */ select type from here", "BEGIN", "/* c */ select count(*) as failures"],
+        "": ["create schema marts"],
+    }  # fmt: skip
+    for unique_id, each in sent.items():
+        for sql in each:
+            data = SimpleNamespace(sql=sql, node_info=SimpleNamespace(unique_id=unique_id))
+            listener(SimpleNamespace(info=SimpleNamespace(name="SQLQuery"), data=data))
+    assert listener.sent == {
+        "model.p.days": ["create or replace table d"],
+        "test.p.days": ["select count(*) as failures"],
+    }
 
 
 @pytest.mark.usefixtures("without_dbt")

@@ -1,3 +1,6 @@
+{# What takes time; common/spans.py measures it. -#}
+{% set parts = ['vendor', 'allowance', 'parse', 'compare', 'load', 'model', 'test', 'publish'] -%}
+
 with begun as (
 
     select * from {{ ref('stg_operations__run_events') }} where event = 'begin'
@@ -29,6 +32,9 @@ runs as (
         ended.request_count,
         ended.wait_count,
         ended.credits,
+        {% for part in parts -%}
+        cast({{ json_text('ended.parts', part) }} as double) as {{ part }}_seconds,
+        {% endfor -%}
         {{ dbt.datediff('begun.happened_at', 'ended.happened_at', 'millisecond') }} / 1000.0 as duration_seconds,
         begun.happened_at as started_at
     from begun

@@ -23,6 +23,9 @@ renamed as (
         wait_count,
         credits,
 
+        -- JSON
+        parts,
+
         -- times
         {{ utc('happened_at') }} as happened_at
     from source
