@@ -392,16 +392,16 @@ insert into raw_ops.origins values ('sendgrid', 'live', 'https://a'), ('wistia',
 insert into raw_ops.set_aside (vendor, resource, field, reason, row_key, run_id, set_aside_at) values
     ('klaviyo', 'events', 'datetime', 'no time', 'e1', 'run1', '2026-01-07 06:00:00+00'),
     ('klaviyo', 'events', 'datetime', 'no time', 'e2', 'run1', '2026-01-07 06:00:00+00');
-insert into raw_ops.runs (run_id, event, step, scope, happened_at, outcome, detail, row_count, request_count, wait_count, credits) values
-    ('run1', 'begin', 'ingest', 'klaviyo', '2026-01-07T06:00:00+00:00', null, null, null, null, null, null),
-    ('run1', 'end', 'ingest', 'klaviyo', '2026-01-07T06:04:00.5+00:00', 'well', 'all of it', 5100, 11, 4, null),
-    ('run3', 'begin', 'activate', null, '2026-01-07T06:10:00+00:00', null, null, null, null, null, null),
-    ('run3', 'end', 'activate', null, '2026-01-07T06:10:09+00:00', 'failed', 'one refused', 2, 3, 1, 313),
-    ('run4', 'begin', 'activate', null, '2026-01-07T07:00:00+00:00', null, null, null, null, null, null),
-    ('run4', 'end', 'activate', null, '2026-01-07T07:00:01+00:00', 'well', null, 0, 1, 0, 0),
-    ('run5', 'begin', 'transform', null, '2026-01-07T06:05:00+00:00', null, null, null, null, null, null),
-    ('run6', 'begin', 'transform', null, '2026-01-07T06:06:00+00:00', null, null, null, null, null, null),
-    ('run6', 'end', 'transform', null, '2026-01-07T06:06:30+00:00', 'well', null, 182, null, null, null);
+insert into raw_ops.runs (run_id, event, step, scope, happened_at, outcome, detail, row_count, request_count, wait_count, credits, parts) values
+    ('run1', 'begin', 'ingest', 'klaviyo', '2026-01-07T06:00:00+00:00', null, null, null, null, null, null, null),
+    ('run1', 'end', 'ingest', 'klaviyo', '2026-01-07T06:04:00.5+00:00', 'well', 'all of it', 5100, 11, 4, null, '{"vendor": 130.5, "allowance": 44.25, "parse": 12.5, "compare": 3.75, "load": 21.25}'),
+    ('run3', 'begin', 'activate', null, '2026-01-07T06:10:00+00:00', null, null, null, null, null, null, null),
+    ('run3', 'end', 'activate', null, '2026-01-07T06:10:09+00:00', 'failed', 'one refused', 2, 3, 1, 313, null),
+    ('run4', 'begin', 'activate', null, '2026-01-07T07:00:00+00:00', null, null, null, null, null, null, null),
+    ('run4', 'end', 'activate', null, '2026-01-07T07:00:01+00:00', 'well', null, 0, 1, 0, 0, null),
+    ('run5', 'begin', 'transform', null, '2026-01-07T06:05:00+00:00', null, null, null, null, null, null, null),
+    ('run6', 'begin', 'transform', null, '2026-01-07T06:06:00+00:00', null, null, null, null, null, null, null),
+    ('run6', 'end', 'transform', null, '2026-01-07T06:06:30+00:00', 'well', null, 182, null, null, null, '{"model": 8.5, "test": 2.25, "publish": 1.75}');
 
 -- An A/B test with too few messages, and actions that ask for an address, one of which is below the median of both.
 insert into raw_sendgrid.single_sends (id, name, status, is_abtest, abtest, send_at) values
