@@ -166,7 +166,7 @@ def build(path: Path, salt: bytes, tables: list[str] | None) -> Build:
 def _sent_again(
     path: Path, salt: bytes, tables: list[str] | None, known: statements.Statements | None
 ) -> Build | None:
-    """Return what a build without dbt has done; None if dbt is needed."""
+    """Build without dbt; return None if dbt is needed."""
     if known is None:
         return None
     record_models(path, known.models, known.read)

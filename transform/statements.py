@@ -1,9 +1,9 @@
-"""What dbt sent to build the whole project, kept to be sent again while nothing changes that it depends on.
+"""Keep the statements that dbt sent to build the project, and send them again until something changes them.
 
-dbt needs seconds to start, and for each model and test several times what the SQL takes. Nothing in the
-project's SQL depends on rows: what dbt sends is decided by its files, its version and the columns of raw
-tables. So the first build is dbt's, and those after it send the same statements, in its order. Whatever does
-not end well is left to dbt, which builds the same again and says what is wrong.
+dbt needs seconds to start, and its own work for a model or a test takes several times as long as the SQL.
+The SQL depends on no row: it follows from the project's files, from dbt's version and settings, and from the
+columns of raw tables. So dbt runs the first build, and later builds send the same statements in the same
+order. If a statement or a test fails, dbt builds again and reports the reason.
 """
 
 import hashlib
@@ -35,12 +35,12 @@ RAW_COLUMNS: Final = """
 _COMMENT: Final = re.compile(r"\s*(/\*.*?\*/\s*|--[^\n]*\n\s*)*", re.DOTALL)
 CREATES: Final = "create or replace table"
 SECONDS: Final = {"minute": 60, "hour": 3600, "day": 86400}
-# Questions, and what dbt drops because another version left it: after that, it is not there.
+# Questions, and relations of another type that an earlier version left: once dropped, they are gone.
 _UNKEPT: Final = ("select", "with", "begin", "commit", "rollback", "drop")
 
 
 class NotAgain(Exception):
-    """The statements did not all do what they did before."""
+    """A statement failed, or this build needs one that was never sent."""
 
 
 class Node(NamedTuple):
@@ -73,7 +73,7 @@ class Sent(NamedTuple):
 
 
 class Statements(NamedTuple):
-    """A whole build: nodes in an order in which each comes after its parents; and what publish needs."""
+    """A whole build: its nodes, each after its parents, and the records that publishing needs."""
 
     key: str
     nodes: list[Node]
@@ -81,7 +81,7 @@ class Statements(NamedTuple):
     read: list[tuple[str, str]]
 
     def below(self, tables: list[str] | None) -> list[Node]:
-        """Return what a build of raw `tables` (`raw_wistia.medias`) sends; None means all.
+        """Return the nodes of a build of raw `tables` (`raw_wistia.medias`); None means all.
 
         Views stay as they are, because they only change with the project; their tests run.
         """
@@ -97,7 +97,7 @@ class Statements(NamedTuple):
         return chosen
 
     def with_sent(self, nodes: Iterable[Node]) -> "Statements":
-        """Return the same with what dbt sent later, in a build of everything or of a part."""
+        """Return the same build with the statements of a later one, which may be partial."""
         later = {node.unique_id: node for node in nodes}
 
         def newest(node: Node) -> Node:
@@ -109,7 +109,7 @@ class Statements(NamedTuple):
         return self._replace(nodes=[newest(node) for node in self.nodes])
 
     def send(self, path: Path, salt: bytes, tables: list[str] | None, shown: Progress) -> Sent:
-        """Build and test on one connection. Raises NotAgain if anything fails, or was never sent so."""
+        """Build and test on one connection. Raises NotAgain if dbt has to do it."""
         nodes = self.below(tables)
         shown.total = sum(node.kind in ("seed", "model", "test") and bool(node.statements) for node in nodes)
         sent = Sent(0, 0, [])
@@ -180,7 +180,7 @@ def late(name: str, age_seconds: float, limit: str) -> str:
 
 
 def key(path: Path) -> str:
-    """Return a hash of all that decides what dbt sends: files, version, settings, columns of raw tables.
+    """Return a hash of everything that decides dbt's SQL: files, version, settings, columns of raw tables.
 
     The texts of jobs do not count, which only activate reads.
     """
@@ -230,7 +230,7 @@ class Listener:
         self.sent: dict[str, list[str]] = {}
 
     def __call__(self, event: Any) -> None:
-        """Note what one of dbt's events says was sent, unless it only asked what there is."""
+        """Keep the statement of one of dbt's events if it builds or tests something."""
         if event.info.name != "SQLQuery" or not event.data.node_info.unique_id:
             return
         statement = _COMMENT.sub("", event.data.sql, count=1)
@@ -243,7 +243,7 @@ class Listener:
             self.sent.setdefault(unique_id, []).append(statement)
 
     def nodes(self, manifest: Any, order: Iterable[str]) -> Iterator[Node]:
-        """Yield what was sent, in this order of unique ids."""
+        """Yield a node with its statements for each of these unique ids."""
         for unique_id in order:
             node = manifest.nodes.get(unique_id) or manifest.sources.get(unique_id)
             statements = self.sent.get(unique_id, [])
@@ -269,7 +269,7 @@ class Listener:
 
 
 def _parents(node: Any, manifest: Any) -> Iterator[str]:
-    """Yield what a node reads; of an ephemeral model, what that reads."""
+    """Yield the parents of a node; an ephemeral parent is replaced by its own parents."""
     for parent in getattr(node.depends_on, "nodes", ()):  # seeds read nothing
         model = manifest.nodes.get(parent)
         if model and model.config.materialized == "ephemeral":

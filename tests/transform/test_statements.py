@@ -1,4 +1,4 @@
-"""What dbt sent is sent again, and makes the same tables; whatever else happens is dbt's."""
+"""The statements that dbt sent are sent again and make the same tables; dbt handles everything else."""
 
 import ast
 import hashlib
