@@ -4,6 +4,8 @@
 {# Reasons why a value of a kind cannot be read, each with the SQL that finds it. NaN sorts above every number. #}
 {% macro unreadable(kind, x) -%}
     {%- set text = 'trim(cast(' ~ x ~ ' as ' ~ dbt.type_string() ~ '))' -%}
+    {#- Not by `like`, which takes ten times as long on a long text. -#}
+    {%- set begin = 'left(ltrim(cast(' ~ x ~ ' as ' ~ dbt.type_string() ~ ')), 1)' -%}
     {%- set too_large = ['above a million million, or not a number', x ~ ' > 1e12'] -%}
     {{ return({
         'count': [['below 0', x ~ ' < 0'], too_large],
@@ -15,8 +17,8 @@
                    ['after 2099', x ~ ' >= ' ~ utc("'2100-01-01 00:00:00+00'")]],
         'day': [['before 1970', x ~ " < cast('1970-01-01' as date)"], ['after 2099', x ~ " > cast('2099-12-31' as date)"]],
         'needed': [['missing', 'nullif(' ~ text ~ ", '') is null"]],
-        'object': [['not an object', text ~ " not like '{%'"]],
-        'list': [['not a list', text ~ " not like '[%'"]],
+        'object': [['not an object', begin ~ " <> '{'"]],
+        'list': [['not a list', begin ~ " <> '['"]],
     }[kind]) }}
 {%- endmacro %}
 
