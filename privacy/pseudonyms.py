@@ -123,6 +123,8 @@ def folded(text: str) -> str:
 
 
 def _plain(text: str) -> str:
+    if text.isascii():
+        return text
     apart = unicodedata.normalize("NFKD", text.translate(_BLANK))
     return "".join(sign for sign in apart if unicodedata.category(sign) not in {"Mn", "Me", "Cf"})
 
@@ -158,6 +160,8 @@ def known_by(text: str, kind: str) -> set[str]:
     names = {name_of(words(text)), name_of(words(text.lower()))} - {""}
     # Names such as E Park or 李 娜 have nothing but single letters.
     names = names or {name_of(words(text, shortest=1))} - {""}
+    if text.isascii():
+        return names | {part_of(word) for name in names for word in name.split()}
     joined = {"".join(parts) for parts in permutations(_plain(text).split()[:3])}
     written = {
         f"joined {each}" for each in joined if _UNSPACED.fullmatch(each) and len(each) in _UNSPACED_LETTERS

@@ -17,7 +17,7 @@ from common import settings as environment
 from common import spans, warehouse
 from common.progress import step
 from privacy import pseudonyms
-from transform.build import TransformError
+from transform.build import HASHED, TransformError
 
 PUBLISHED_SCHEMAS = ("marts", "activation")
 # All columns of the ledger except the text of requests and answers.
@@ -237,15 +237,36 @@ def _publish_lineage(connection: duckdb.DuckDBPyConnection) -> None:
 
 def _publish_known_people(connection: duckdb.DuckDBPyConnection, salt_path: Path) -> None:
     """Write hashes of people's names and keys, with one more that identifies the salt."""
-    is_built = "intermediate.int_known_people" in warehouse.relations(connection)
-    asked = "select known_by, kind from intermediate.int_known_people"
-    people = connection.execute(asked).fetchall() if is_built else []
-    hashes = []
-    if people:
+    connection.execute("create or replace table copy.activation.known_people (stands_for bigint)")
+    if "intermediate.int_known_people" not in warehouse.relations(connection):
+        return
+    if connection.execute("select 1 from intermediate.int_known_people limit 1").fetchone():
         salt = pseudonyms.salt(salt_path, create=True)
-        texts = {pseudonyms.SALTED}.union(*(pseudonyms.known_by(text, kind) for text, kind in people))
-        hashes = sorted(pseudonyms.of_text(salt, text) for text in texts)
-    table = pa.table({"stands_for": pa.array(hashes, pa.int64())})
-    connection.register("known_people", table)
-    connection.execute("create or replace table copy.activation.known_people as from known_people")
-    connection.unregister("known_people")
+        _hash_new_people(connection, salt)
+        connection.execute(
+            f"insert into copy.activation.known_people select distinct stands_for from ("
+            f" select unnest(hashes) as stands_for from {HASHED} union all select ?) order by stands_for",
+            [pseudonyms.of_text(salt, pseudonyms.SALTED)],
+        )
+
+
+def _hash_new_people(connection: duckdb.DuckDBPyConnection, salt: bytes) -> None:
+    """Bring the hashes in the warehouse in line with its people: only new names and keys are hashed."""
+    mark = pseudonyms.of_text(salt, pseudonyms.SALTED)
+    connection.execute(
+        f"create table if not exists {HASHED} (salted bigint, kind text, known_by text, hashes bigint[]);"
+        f"delete from {HASHED} where salted <> {mark:d} or (kind, known_by) not in"
+        " (select (kind, known_by) from intermediate.int_known_people)"
+    )
+    new = connection.execute(
+        f"select kind, known_by from intermediate.int_known_people anti join {HASHED} using (kind, known_by)"
+    ).fetchall()
+    hashes = [
+        [pseudonyms.of_text(salt, each) for each in pseudonyms.known_by(text, kind)] for kind, text in new
+    ]
+    kinds, texts = zip(*new, strict=True) if new else ((), ())
+    columns = {"kind": pa.array(kinds, pa.string()), "known_by": pa.array(texts, pa.string())}
+    columns["hashes"] = pa.array(hashes, pa.list_(pa.int64()))
+    connection.register("hashed", pa.table(columns))
+    connection.execute(f"insert into {HASHED} select {mark:d}, kind, known_by, hashes from hashed")
+    connection.unregister("hashed")

@@ -11,6 +11,7 @@ import pytest
 
 from common import settings, warehouse
 from operate import query
+from privacy import pseudonyms
 from tests import models
 from transform import build as transform
 from transform import publish
@@ -66,6 +67,38 @@ def test_a_row_per_person_is_published_only_where_a_setting_says_so(path: Path) 
     ]
     assert ("dim_people",) in rows(published(path, people=True), asked)
     assert rows(published(path), "select stands_for from activation.known_people")
+
+
+def test_known_people_are_hashed_once_and_follow_those_in_the_warehouse(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [("Ada Lovelace", "name"), ("McDonald Ayşe", "name"), ("李 娜", "name"), ("E Park", "name")]
+    people += [(f"Name{chr(97 + n % 26)} Family{'x' * (n % 7)}", "name") for n in range(300)]
+    people += [(f"01HBCB8AEB{n:016}", "key") for n in range(300)]
+    known_by, hashed = pseudonyms.known_by, []
+    monkeypatch.setattr(
+        pseudonyms, "known_by", lambda text, kind: hashed.append(text) or known_by(text, kind)
+    )
+
+    def published_for(*known: tuple[str, str]) -> int:
+        """Publish for these people, check their hashes, and return how many were hashed."""
+        with duckdb.connect(str(path)) as connection:
+            connection.execute("delete from intermediate.int_known_people")
+            connection.executemany("insert into intermediate.int_known_people values (?, ?)", known)
+        hashed.clear()
+        found = [value for (value,) in rows(published(path), "from activation.known_people")]
+        salt = pseudonyms.salt(path.with_name("salt"))
+        texts = {pseudonyms.SALTED}.union(*(known_by(*person) for person in known))
+        assert found == sorted(pseudonyms.of_text(salt, text) for text in texts)
+        return len(hashed)
+
+    known = [*dict.fromkeys(people)]
+    assert published_for(*known) == len(known)
+    assert published_for(*known) == 0
+    assert published_for(*known[2:]) == 0  # two are gone
+    assert published_for(*known[1:]) == 1
+    path.with_name("salt").unlink()
+    assert published_for(*known) == len(known)
 
 
 def test_a_query_that_needs_it_says_which_setting_publishes_it(path: Path) -> None:
