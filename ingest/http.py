@@ -353,7 +353,8 @@ class Client:
         name = (path, *sorted((params or {}).items()), *(ids or {}).values())
 
         def read() -> list[str]:
-            return [page.text for page in asker._pages(path, table, paging, params or {}, ids or {}, {})]
+            pages = asker._pages(path, table, paging, params or {}, ids or {}, {}, keeps_text=True)
+            return [page.text for page in pages]
 
         for text in self.vendor.listings.get(name, read):
             yield table.rows(text, known or {})
@@ -367,6 +368,8 @@ class Client:
         ids: Mapping[str, str],
         known: Mapping[str, Any],
         body: Body | None = None,
+        *,
+        keeps_text: bool = False,
     ) -> Iterator[Page]:
         if not all(map(is_path_segment, ids.values())):
             self.tally.gone.extend(ids.items())  # no address leads to it
@@ -385,14 +388,20 @@ class Client:
             )
 
         try:
-            yield from self._in_order(ask, filled, table, paging)
+            yield from self._in_order(ask, filled, table, paging, keeps_text=keeps_text)
         except RefusedError as error:
             if not ids or error.status != requests.codes.not_found:
                 raise
             self.tally.gone.extend(ids.items())
 
     def _in_order(
-        self, ask: Callable[[Parameters], Page], filled: str, table: Table, paging: Paging
+        self,
+        ask: Callable[[Parameters], Page],
+        filled: str,
+        table: Table,
+        paging: Paging,
+        *,
+        keeps_text: bool,
     ) -> Iterator[Page]:
         """Yield the pages of a list in their order. `ask` sends the request of one page."""
         ahead = Ahead(lambda number: ask(paging.nth(number) or {}), paging.at_once, paging.expected)
@@ -428,6 +437,7 @@ class Client:
                     raise SourceError(f"{filled} named one page as the next twice")
                 if leads and not count:
                     self.tally.follow(total or 0, since)
+                page = page if keeps_text else Page("", page.rows)  # while nobody takes it, it is in memory
                 yield page
                 if leads:
                     self.tally.done += page.row_count

@@ -42,6 +42,8 @@ BATCHES_WAITING = 2
 GATHER_SECONDS = 1.0
 """A package costs dlt a third of a second whatever is in it: batches that come close together share one."""
 
+LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
 
 def run(
     settings: Settings,
@@ -130,18 +132,17 @@ def _set_out(jobs: Sequence[Job], file: Warehouse, *, deep: bool) -> None:
     """Set where each job starts, and which jobs read all of their history."""
     read, read_at = file.deep_reads(), file.reads()
     for job in jobs:
-        now = job.client.started_at
         job.last = file.packages.last(job)
         job.client.rows_before = file.count(job.resource.table)
         if job.resource.is_read_deeply:
-            at = read.get(job.name)
+            now, at = job.client.started_at, read.get(job.name)
             is_first = job.name not in read  # or continues an interrupted first load
             # A deep read in the future comes from a wrong clock, and proves nothing.
             is_due = not is_first and (at is None or not timedelta() <= now - at < DEEP_EVERY)
             job.is_deep = deep or is_due
             if is_first or job.is_deep:
                 job.outcome.deep_at = now
-        age = now - read_at[job.name] if job.name in read_at else DEEP_EVERY
+        age = job.outcome.started_at - read_at.get(job.name, LONG_AGO)
         job.is_fresh = timedelta() <= age < job.resource.every and not deep and not job.is_believed
         if job.is_guarded:
             file.look_back(job)

@@ -14,6 +14,7 @@ from common.settings import Settings
 from ingest import pipeline
 from ingest.http import Client
 from ingest.model import Batch, Cursor, Job, Outcome, Pages, Resource, Source
+from ingest.parallel import Reached
 from ingest.vendors import SOURCES
 from sandbox import klaviyo, mavera, sendgrid, wistia
 from sandbox.server import Sandbox, serving
@@ -211,3 +212,36 @@ def test_a_row_that_lies_just_within_the_overlap_is_read_again(served: Settings,
     )
     assert row in read(within, within.start)
     assert row not in read(outside, outside.start)
+
+
+# --- how soon rows are written ------------------------------------------------------------------------
+
+
+def test_a_slow_list_is_written_before_a_batch_is_full() -> None:
+    """A run that is killed reads again what was not written."""
+
+    def pages(_client: Client, _start: Any) -> Pages:
+        for days in (9, 8, 7):
+            yield page_of(job, NOW - days * DAY)
+            yield None
+
+    job = job_of("wistia events", read=pages)
+    with patch.object(pipeline, "BATCH_SECONDS", 0.0):
+        batches = batches_of(job)
+    assert [batch.rows.num_rows for batch in batches] == [1, 1, 1, 0]
+    assert batches[-1].until == NOW - 7 * DAY
+
+
+def test_pages_in_any_order_move_a_cursor_to_what_is_whole() -> None:
+    def pages(_client: Client, _start: Any) -> Pages:
+        yield page_of(job, NOW - 2 * DAY)  # of a later part
+        yield page_of(job, NOW - 9 * DAY)
+        yield Reached(NOW - 8 * DAY)
+        yield page_of(job, NOW - 7 * DAY)
+        yield page_of(job, NOW - 6 * DAY)
+        yield Reached(NOW - 5 * DAY)
+        yield page_of(job, NOW - 4 * DAY)
+
+    job = job_of("klaviyo events", read=pages)
+    moved = [batch.until for batch in batches_of(job, rows=1)]
+    assert moved == [None, None, *[NOW - 9 * DAY] * 2, NOW - 6 * DAY, NOW - 2 * DAY]

@@ -527,6 +527,22 @@ def test_predictions_and_counts_are_measured_once_a_day(machine: Machine, sandbo
     assert ran.resource("klaviyo campaign_values")["requests"] == 0
 
 
+def test_members_are_read_as_often_as_the_setting_says(machine: Machine, sandbox: Sandbox) -> None:
+    def asked(*arguments: str) -> list[int]:
+        ran = machine.ingest("klaviyo", *arguments)
+        assert ran.code == 0
+        return [ran.resource(f"klaviyo {kind}_members")["requests"] for kind in ("segment", "list")]
+
+    first = asked()
+    assert all(first)
+    before = machine.rows("select count(*) from raw_klaviyo.segment_members")
+    assert asked() == first  # by default in every run
+    machine.set(KLAVIYO_MEMBERS_EVERY_HOURS="24")
+    assert asked() == [0, 0]
+    assert machine.rows("select count(*) from raw_klaviyo.segment_members") == before
+    assert asked("--deep") == first
+
+
 def test_counts_by_message_take_one_query_a_metric_and_read_again_what_may_be_late(
     machine: Machine, sandbox: Sandbox
 ) -> None:

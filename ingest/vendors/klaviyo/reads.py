@@ -19,7 +19,7 @@ from ingest.parallel import SECOND, Spans, in_spans, side_by_side
 from ingest.typed import Table
 from ingest.vendors.klaviyo import tables
 
-AT_ONCE: Final[Mapping[str, int]] = {"S": 4, "M": 12, "L": 32, "XL": 96}
+AT_ONCE: Final[Mapping[str, int]] = {"S": 4, "M": 12, "L": 32, "XL": 64}
 """How many requests of a class are under way at once: at a second or two for each, its allowance."""
 PAGES_AHEAD: Final[Mapping[str, int]] = {"M": 75, "L": 350, "XL": 1_750}
 """Half of what each class allows in a minute: so much is read again by the run after one that was killed."""

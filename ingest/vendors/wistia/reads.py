@@ -100,7 +100,8 @@ def _windows(first: date, today: date, plays: Mapping[date, int]) -> Iterator[tu
     for day in (first + n * DAY for n in range((today - first).days + 1)):
         count += plays.get(day, 0)
         is_full = count >= WINDOW_PAGES * PAGE.size or (not plays and (day - start).days + 1 >= CLOSED_DAYS)
-        if day == today or day == today - LATE - DAY or (day < today - LATE and is_full):
+        is_before = day == today - LATE - DAY and day > first  # a single day more belongs to them
+        if day == today or is_before or (day < today - LATE and is_full):
             yield start, day
             start, count = day + DAY, 0
 
