@@ -66,7 +66,7 @@ class Document(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One wanted record: a row of a sync model with its words.
 
@@ -167,7 +167,7 @@ class Entry:
     unconfirmed_edits: tuple[Sent, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Step:
     """What happens to one wanted record, and why.
 

@@ -9,7 +9,7 @@ from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -20,6 +20,7 @@ import jinja2.sandbox
 import yaml
 
 from activate import declarations
+from activate.differences import Facts
 from activate.errors import RecordsError
 from activate.kinds import ENRICHED, KINDS, REFERRED, model_of
 from activate.kinds.focus_groups import field as study_field
@@ -36,6 +37,9 @@ TEXTS: Final = "texts.toml"  # texts that people edit, which a job's words may u
 SIGNS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}  # before an amount; other currencies follow it by code
 TEXT_FACT_CHARACTERS: Final = 200
 LATER_COLUMNS: Final = frozenset({"withheld_reason", "mailable_count", "doubt"})
+ROWS_AT_ONCE: Final = 1_000
+SHARED: Final = ("job", "template", "fact_steps", "withheld_reason", "doubt")
+WORDS_KEPT: Final = 64  # of the records that were asked for last
 OWN_COLUMNS: Final = frozenset({"documents", "persona"})  # columns that only some kinds' models have
 
 
@@ -62,13 +66,18 @@ def marker(record_key: str, fingerprint: str) -> str:
     return f"Ref: {record_key} {fingerprint[:12]}"
 
 
-def load(settings: Settings, kinds: Sequence[str], jobs: Path = JOBS) -> list[Record]:
-    """Return the records that the published activation models ask for.
+def load(
+    settings: Settings, kinds: Sequence[str], jobs: Path = JOBS, record_key: str | None = None
+) -> list[Record]:
+    """Return the records that the published activation models ask for, or the one with a record key.
+
+    Every file is read once. The words of a record are made when they are asked for, and of the first record
+    of each template at once, to see that they can be.
 
     Raises WarehouseError if there is no published copy, RecordsError if a model or template is missing or
     the two do not fit each other.
     """
-    environment, wall = _environment(jobs), guard(settings)
+    maker = _Maker(jobs, settings, guard(settings))
     with warehouse.read_copy(settings.published_path) as connection:
         known: dict[str, set[str]] = {}
         for table, column in connection.execute(
@@ -82,18 +91,10 @@ def load(settings: Settings, kinds: Sequence[str], jobs: Path = JOBS) -> list[Re
             if model not in known:
                 file = settings.published_path.name
                 raise RecordsError(f"{file} has no activation.{model} yet. Run make transform")
-            records += [
-                _record(_Files.of(row, kind, environment), settings, wall)
-                for row in _rows(connection, kind, model, known[model])
-            ]
-    return [
-        replace(
-            record,
-            references=tuple(beside.get(key, key) for key in record.references),
-            beside=beside.get(record.key, ""),
-        )
-        for record in records
-    ]
+            for row in _rows(connection, kind, model, known[model], record_key):
+                records.append(maker.record(row, kind, beside))
+                maker.prove(records[-1])
+    return records
 
 
 def _enriched(connection: duckdb.DuckDBPyConnection, known: Mapping[str, set[str]]) -> dict[str, str]:
@@ -106,18 +107,29 @@ def _enriched(connection: duckdb.DuckDBPyConnection, known: Mapping[str, set[str
     return dict(pairs) | {enriched: ours for ours, enriched in pairs}
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, kind: Kind, model: str, columns: set[str]) -> list[Row]:
+def _rows(
+    connection: duckdb.DuckDBPyConnection, kind: Kind, model: str, columns: set[str], record_key: str | None
+) -> Iterator[Row]:
     """Read a sync model; a copy that an earlier version published may lack LATER_COLUMNS."""
     lacking = {*LATER_COLUMNS} - columns | {*OWN_COLUMNS} - {*kind.columns}
     read = ["null" if name in lacking else name for name in Row._fields]
     try:
-        rows = connection.execute(
-            f"select {', '.join(read)} from activation.{model} order by record_key"
-        ).fetchall()
+        found = connection.execute(
+            f"select {', '.join(read)} from activation.{model} "
+            "where ? is null or record_key = ? order by record_key",
+            [record_key, record_key],
+        )
     except duckdb.BinderException as error:
         reason = str(error).splitlines()[0]
         raise RecordsError(f"activation.{model} is not as expected: {reason}") from None
-    return [Row(*row) for row in rows]
+    kept: dict[str | None, str | None] = {}  # many rows have the same job, template, steps and reasons
+    while rows := found.fetchmany(ROWS_AT_ONCE):
+        for values in rows:
+            row = Row(*values)
+            shared: dict[str, Any] = {
+                name: kept.setdefault(text, text) for name in SHARED if (text := getattr(row, name))
+            }
+            yield row._replace(**shared)
 
 
 def guard(settings: Settings) -> firewall.Firewall:
@@ -148,69 +160,144 @@ def guard(settings: Settings) -> firewall.Firewall:
     return wall
 
 
-def _record(files: "_Files", settings: Settings, wall: firewall.Firewall) -> Record:
-    """Render one row; when the values under its fingerprint change, the record is sent again."""
-    row, kind = files.row, files.kind
-    free = kind.terms.only_edits
-    withheld = row.withheld_reason or ""
-    if not row.template:
-        return _without_words(row, kind, withheld)
-    draft = _draft(files, settings)
-    declared, strange = files.declared()
-    covered = kind.covered(draft, row.job)
-    if draft.choice:
-        covered["choice"] = draft.choice
-    if draft.documents:
-        covered["documents"] = draft.documents
-    fingerprint = _hash(covered)
-    draft = replace(draft, mark=marker(row.record_key, fingerprint))
-    payload = kind.payload(draft, settings)
-    misfit = kind.complaint(draft, payload, settings)
-    return Record(
-        kind=kind.name,
-        record_key=row.record_key,
-        job=row.job,
-        template=row.template,
-        name=row.name,
-        facts=draft.facts,
-        person_count=row.person_count,
-        payload=payload,
-        fingerprint=fingerprint,
-        references=_references(row),
-        references_field=kind.references_field(settings),
-        documents=draft.documents,
-        objection=(withheld if free else "")
-        or wall.objection(_fields(row, draft, kind))
-        or strange
-        or misfit
-        or _withheld(wall, kind, draft, payload),
-        fact_steps=json.loads(row.fact_steps),
-        fact_types=declared.by_path(),
-        earlier_facts=declared.earlier,
-        wording=_wording(files, draft),
-        withheld="" if free else withheld,
-        earlier_names=tuple(files.toml(NAMES, is_optional=True).get(kind.declared_as or kind.name, ())),
-        mailable_count=row.mailable_count,
-        doubt=row.doubt or "",
-        target=row.persona or "",
-    )
+@dataclass(frozen=True)
+class _Words:
+    """What is made of a row: everything that would leave, and what it was made from."""
+
+    draft: Draft
+    payload: Mapping[str, Any]
+    fact_steps: Facts
+    fact_types: Mapping[str, str]
+    earlier_facts: Mapping[str, str]
+    earlier_names: tuple[str, ...]
+    wording: str
+    strange: str  # the first fact that does not follow the declarations
+
+    @property
+    def facts(self) -> Facts:
+        return self.draft.facts
+
+    @property
+    def documents(self) -> tuple[Document, ...]:
+        return self.draft.documents
 
 
-def _without_words(row: Row, kind: Kind, withheld: str) -> Record:
-    """Return a row of which nothing can be sent, because no job wants its group."""
-    return Record(
-        kind=kind.name,
-        record_key=row.record_key,
-        job=row.job,
-        template="",
-        name=row.name,
-        facts={},
-        person_count=row.person_count,
-        payload={},
-        fingerprint="",
-        objection=withheld,
-        target=row.persona or "",
-    )
+class _Wanted(Record):
+    """The record of a row. What is made of its words is made when it is asked for.
+
+    Only the fingerprint and the objection are kept: every plan asks for them.
+    """
+
+    __slots__ = ("maker", "row")
+    maker: "_Maker"
+    row: Row
+
+    def __getattr__(self, name: str) -> Any:
+        if name not in {"fingerprint", "objection"}:
+            return getattr(self.maker.words(self.row, self.kind), name)
+        value = getattr(self.maker, name)(self.row, self.kind)
+        object.__setattr__(self, name, value)
+        return value
+
+
+class _Maker:
+    """Make records of rows, with the files of their jobs."""
+
+    def __init__(self, jobs: Path, settings: Settings, wall: firewall.Firewall) -> None:
+        self._jobs = _Jobs(jobs)
+        self._settings = settings
+        self._wall = wall
+        self._proven: set[tuple[str, str]] = set()
+        self.words = lru_cache(maxsize=WORDS_KEPT)(self._words)
+        self._files = lru_cache(maxsize=WORDS_KEPT)(self._files_of)
+        self._unmarked = lru_cache(maxsize=WORDS_KEPT)(self._draft)
+
+    def record(self, row: Row, kind: Kind, beside: Mapping[str, str]) -> Record:
+        """Return the record of a row; when the values under its fingerprint change, it is sent again."""
+        of_row: dict[str, Any] = {
+            "kind": kind.name,
+            "record_key": row.record_key,
+            "job": row.job,
+            "template": row.template or "",
+            "name": row.name,
+            "person_count": row.person_count,
+            "target": row.persona or "",
+            "beside": beside.get(f"{kind.name}/{row.record_key}", ""),
+        }
+        if not row.template:  # no job wants its group: nothing of it can be sent
+            said = row.withheld_reason or ""
+            return Record(**of_row, facts={}, payload={}, fingerprint="", objection=said)
+        record = object.__new__(_Wanted)
+        of_row |= {
+            "references": tuple(beside.get(key, key) for key in _references(row)),
+            "references_field": kind.references_field(self._settings),
+            "withheld": "" if kind.terms.only_edits else row.withheld_reason or "",
+            "mailable_count": row.mailable_count,
+            "doubt": row.doubt or "",
+            "removes": "",
+            "maker": self,
+            "row": row,
+        }
+        for name, value in of_row.items():
+            object.__setattr__(record, name, value)
+        return record
+
+    def prove(self, record: Record) -> None:
+        """Make the words of the first record of each template. Raises RecordsError if that fails."""
+        if (record.kind, record.template) not in self._proven:
+            self._proven.add((record.kind, record.template))
+            record.payload  # noqa: B018 - made now
+
+    def objection(self, row: Row, kind_name: str) -> str:
+        """Return why the words of a row must not leave, or an empty string."""
+        kind, words, wall = KINDS[kind_name], self.words(row, kind_name), self._wall
+        return (
+            (row.withheld_reason or "" if kind.terms.only_edits else "")
+            or self._first_objection(row, words.draft, kind)
+            or words.strange
+            or kind.complaint(words.draft, words.payload, self._settings)
+            or _withheld(wall, kind, words)
+        )
+
+    def _first_objection(self, row: Row, draft: Draft, kind: Kind) -> str:
+        wall, facts = self._wall, draft.facts
+        short = [row.record_key, row.name, '", "'.join(_strings(facts)), *_keys_and_values(facts)]
+        if not (draft.choice or draft.documents or any(map(wall.looks_personal, short))) and wall.passes(
+            draft.text
+        ):
+            return ""
+        return wall.objection(_fields(row, draft, kind))
+
+    def fingerprint(self, row: Row, kind_name: str) -> str:
+        kind, draft = KINDS[kind_name], self._unmarked(row, kind_name)
+        covered = kind.covered(draft, row.job)
+        if draft.choice:
+            covered["choice"] = draft.choice
+        if draft.documents:
+            covered["documents"] = draft.documents
+        return _hash(covered)
+
+    def _files_of(self, row: Row, kind_name: str) -> "_Files":
+        return _Files.of(row, KINDS[kind_name], self._jobs)
+
+    def _draft(self, row: Row, kind_name: str) -> Draft:
+        return _draft(self._files(row, kind_name), self._settings)
+
+    def _words(self, row: Row, kind_name: str) -> _Words:
+        kind, files = KINDS[kind_name], self._files(row, kind_name)
+        draft = self._unmarked(row, kind_name)
+        draft = replace(draft, mark=marker(row.record_key, self.fingerprint(row, kind_name)))
+        declared, strange = files.declared()
+        return _Words(
+            draft=draft,
+            payload=kind.payload(draft, self._settings),
+            fact_steps=self._jobs.steps(row.fact_steps),
+            fact_types=self._jobs.types_of(declared),
+            earlier_facts=declared.earlier,
+            earlier_names=tuple(files.toml(NAMES, is_optional=True).get(kind.declared_as or kind.name, ())),
+            wording=_wording(files, draft),
+            strange=strange,
+        )
 
 
 def _draft(files: "_Files", settings: Settings) -> Draft:
@@ -256,13 +343,15 @@ def _fields(row: Row, draft: Draft, kind: Kind) -> list[tuple[str, str]]:
     ]
 
 
-def _withheld(wall: firewall.Firewall, kind: Kind, draft: Draft, payload: Mapping[str, Any]) -> str:
+def _withheld(wall: firewall.Firewall, kind: Kind, words: _Words) -> str:
     """Return why the final check of the bytes would withhold a record, so that no plan shows it as sent.
 
     These bytes lack only what Mavera provides during the run: ids of objects, addresses of uploaded files.
+    Its text was looked at before.
     """
-    bodies = (*kind.leading_bodies(draft, payload), payload)
-    return next(filter(None, (wall.objection_to(json.dumps(body)) for body in bodies)), "")
+    bodies = (*kind.leading_bodies(words.draft, words.payload), words.payload)
+    text = words.draft.text
+    return next(filter(None, (wall.objection_to(json.dumps(body), passed=text) for body in bodies)), "")
 
 
 def _wording(files: "_Files", draft: Draft) -> str:
@@ -271,7 +360,8 @@ def _wording(files: "_Files", draft: Draft) -> str:
     If it covers the words, these values are the name and the templates.
     """
     if files.kind.covers_words:
-        return _hash([draft.name, *files.sources()])
+        text = f"[{canonical(draft.name)},{files.sources()[1:]}"
+        return hashlib.sha256(text.encode()).hexdigest()
     return _hash(draft.documents) if draft.documents else ""
 
 
@@ -297,29 +387,63 @@ def shown(path: str) -> str:
     return f"{JOBS.relative_to(ROOT)}/{path}"
 
 
-@cache
-def _environment(jobs: Path) -> jinja2.Environment:
-    """Return the environment of the templates below `jobs`, which reads a file again once it has changed."""
-    environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-        loader=jinja2.FileSystemLoader(jobs),
-        undefined=jinja2.StrictUndefined,
-        autoescape=False,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"count": _count, "percent": _percent, "money": _money}
-    environment.filters |= {"data": _data, "said": _said, "quoted": _quoted}
-    return environment
+class _Jobs(jinja2.BaseLoader):
+    """The files of the jobs below a folder, each read and compiled once."""
 
+    def __init__(self, folder: Path) -> None:
+        self._folder = jinja2.FileSystemLoader(folder)
+        self.environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+            loader=self,
+            undefined=jinja2.StrictUndefined,
+            autoescape=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self.environment.filters |= {"count": _count, "percent": _percent, "money": _money}
+        self.environment.filters |= {"data": _data, "said": _said, "quoted": _quoted}
+        self.source = cache(self._source)
+        self.toml = cache(self._toml)
+        self.sources = cache(self._sources)
+        self.steps = cache(json.loads)
+        self.compiled = cache(self.environment.from_string)
+        self._types: dict[int, tuple[declarations.Declared, dict[str, str]]] = {}
 
-@cache
-def _compiled(environment: jinja2.Environment, source: str) -> jinja2.Template:
-    return environment.from_string(source)
+    def get_source(
+        self, _: jinja2.Environment, template: str
+    ) -> tuple[str, str | None, Callable[[], bool] | None]:
+        return self.source(template), template, None
 
+    def _sources(self, *paths: str) -> str:
+        left, found = list(paths), []
+        while left:
+            try:
+                source = self.source(left.pop(0))
+            except jinja2.TemplateNotFound:
+                continue
+            found.append(source)
+            left[:0] = self._included(source)
+        return canonical(found)
 
-@cache
-def _included(environment: jinja2.Environment, source: str) -> list[str]:
-    return [path or "" for path in jinja2.meta.find_referenced_templates(environment.parse(source))]
+    def types_of(self, declared: declarations.Declared) -> dict[str, str]:
+        """Return the declared types by path, as `Declared.by_path`."""
+        if id(declared) not in self._types:
+            self._types[id(declared)] = declared, declared.by_path()
+        return self._types[id(declared)][1]
+
+    def _source(self, path: str) -> str:
+        return self._folder.get_source(self.environment, path)[0]
+
+    def _toml(self, path: str) -> tuple[dict[str, Any], bool]:
+        """Return a file, and whether it depends on facts: then some of its texts are compiled templates."""
+        read = _each_text(tomllib.loads(self.source(path)), self._filled_or_compiled)
+        return read, any(isinstance(text, jinja2.Template) for text in _strings(read))
+
+    def _filled_or_compiled(self, text: str) -> Any:
+        template = self.compiled(text)
+        return template if "{" in text else template.render()
+
+    def _included(self, source: str) -> list[str]:
+        return [path or "" for path in jinja2.meta.find_referenced_templates(self.environment.parse(source))]
 
 
 @dataclass(frozen=True)
@@ -328,26 +452,26 @@ class _Files:
 
     row: Row
     kind: Kind
-    environment: jinja2.Environment
+    jobs: _Jobs
     values: Mapping[str, Any]
 
     @classmethod
-    def of(cls, row: Row, kind: Kind, environment: jinja2.Environment) -> "_Files":
+    def of(cls, row: Row, kind: Kind, jobs: _Jobs) -> "_Files":
         types: Mapping[str, Any] = {}
         with suppress(RecordsError):  # `declared` raises it again, after the words were read
-            types = cls(row, kind, environment, {})._declarations().types
+            types = cls(row, kind, jobs, {})._declarations().types
         facts = {
             _tidy(name): _tidied(fact) if types.get(name) == "text" else _tidy(fact)
             for name, fact in json.loads(row.facts).items()
         }
         values = {"name": row.name, "facts": facts, "person_count": row.person_count}
-        return cls(row, kind, environment, values)
+        return cls(row, kind, jobs, values)
 
     def text(self) -> str:
         path, key = words_of(self.kind.name, self.row.template), self.row.record_key
         texts = self.toml(TEXTS, is_optional=True)
         with self._naming(path):
-            template = self.environment.get_template(path)
+            template = self.jobs.environment.get_template(path)
             text = template.render(record_key=key, entity=key.partition(":")[2], texts=texts, **self.values)
         if not self.kind.has_paragraphs:
             return re.sub(r"\n{3,}", "\n\n", text.strip())
@@ -360,15 +484,16 @@ class _Files:
         path = self._path(name)
         with self._naming(path):
             try:
-                source = self._source(path)
+                read, has_facts = self.jobs.toml(path)
             except jinja2.TemplateNotFound:
                 if is_optional:
                     return {}
                 raise
-            filled: dict[str, Any] = _each_text(
-                tomllib.loads(source), lambda text: _compiled(self.environment, text).render(self.values)
-            )
+            filled: dict[str, Any] = _each_text(read, self._filled) if has_facts else read
         return filled
+
+    def _filled(self, text: str | jinja2.Template) -> str:
+        return text if isinstance(text, str) else text.render(self.values)
 
     def declared(self) -> tuple[declarations.Declared, str]:
         """Return the declarations of this kind, and the first fact that does not follow them, if any."""
@@ -380,50 +505,45 @@ class _Files:
     def _declarations(self) -> declarations.Declared:
         path = declarations.file_of(self.row.template)
         with self._naming(path):
-            declared = declarations.read(self._source(path))
+            declared = declarations.read(self.jobs.source(path))
             return declared.get(self.kind.declared_as or self.kind.name, declarations.Declared())
 
-    def sources(self) -> Iterator[str]:
-        """Yield the texts of the files that hold the words, and of the templates that these include."""
-        paths = [self._path(name) for name in (self.kind.words_file, self.kind.choice_file, TEXTS)]
-        while paths:
-            try:
-                source = self._source(paths.pop(0))
-            except jinja2.TemplateNotFound:
-                continue
-            yield source
-            paths[:0] = _included(self.environment, source)
+    def sources(self) -> str:
+        """Return, as JSON, the texts of the files that hold the words, and of the templates they include."""
+        return self.jobs.sources(
+            *(self._path(name) for name in (self.kind.words_file, self.kind.choice_file, TEXTS))
+        )
 
     def _path(self, name: str) -> str:
         return f"{self.row.template.replace('-', '_')}/{name}"
 
-    def _source(self, path: str) -> str:
-        assert self.environment.loader  # noqa: S101
-        return self.environment.loader.get_source(self.environment, path)[0]
-
     @contextmanager
     def _naming(self, path: str) -> Iterator[None]:
-        file, key = shown(path), f"{self.kind.name}/{self.row.record_key}"
         try:
             yield
-        except jinja2.TemplateNotFound as error:
-            raise RecordsError(f"{key} needs {shown(str(error.name))}, which is missing") from None
-        except jinja2.TemplateSyntaxError as error:
-            raise RecordsError(f"{file}, line {error.lineno}: {error.message}") from None
-        except tomllib.TOMLDecodeError as error:
-            raise RecordsError(f"{file} is not TOML: {error}") from None
-        except yaml.YAMLError as error:
-            raise RecordsError(f"{file} is not YAML: {' '.join(str(error).split())}") from None
-        except (jinja2.TemplateError, TypeError, ValueError) as error:
-            raise RecordsError(f"{file} does not fit the facts of {key}: {error}") from None
+        except (jinja2.TemplateError, yaml.YAMLError, TypeError, ValueError) as error:
+            raise _unfit(error, shown(path), f"{self.kind.name}/{self.row.record_key}") from None
 
 
-def _each_text(value: Any, change: Callable[[str], str]) -> Any:
+def _unfit(error: Exception, file: str, key: str) -> RecordsError:
+    match error:
+        case jinja2.TemplateNotFound():
+            return RecordsError(f"{key} needs {shown(str(error.name))}, which is missing")
+        case jinja2.TemplateSyntaxError():
+            return RecordsError(f"{file}, line {error.lineno}: {error.message}")
+        case tomllib.TOMLDecodeError():
+            return RecordsError(f"{file} is not TOML: {error}")
+        case yaml.YAMLError():
+            return RecordsError(f"{file} is not YAML: {' '.join(str(error).split())}")
+    return RecordsError(f"{file} does not fit the facts of {key}: {error}")
+
+
+def _each_text(value: Any, change: Callable[[Any], Any]) -> Any:
     if isinstance(value, Mapping):
         return {name: _each_text(inner, change) for name, inner in value.items()}
     if isinstance(value, list):
         return [_each_text(inner, change) for inner in value]
-    return change(value) if isinstance(value, str) else value
+    return change(value) if isinstance(value, str | jinja2.Template) else value
 
 
 def _count(value: int | None) -> str:
@@ -467,12 +587,27 @@ def _said(value: str) -> str:
     return '"' + value.replace('"', "'") + '"'
 
 
-def _strings(value: Any) -> Iterator[str]:
-    if isinstance(value, str):
+def _strings(value: Any) -> Iterator[Any]:
+    if isinstance(value, str | jinja2.Template):
         yield value
     elif isinstance(value, Mapping | list):
         for inner in value.values() if isinstance(value, Mapping) else value:
             yield from _strings(inner)
+
+
+def _keys_and_values(value: Any) -> Iterator[str]:
+    """Yield what `firewall.texts` does, without the names of fields."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield name
+            yield from _keys_and_values(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from _keys_and_values(inner)
+    elif isinstance(value, str):
+        yield value
+    elif type(value) is int:
+        yield str(value)
 
 
 def _tidy(value: Any) -> Any:
@@ -495,5 +630,7 @@ def _quoted(text: str) -> str:
 
 
 def _in_one_line(text: str) -> str:
-    printable = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in text)
+    printable = text
+    if not text.isprintable():
+        printable = "".join(" " if unicodedata.category(sign)[0] in "CZ" else sign for sign in text)
     return " ".join(printable.replace("`", "'").split())

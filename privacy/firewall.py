@@ -8,11 +8,12 @@ import re
 import urllib.parse
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
 from typing import Any, Final
 
 from privacy import pseudonyms
-from privacy.personal import looks_personal, readings
+from privacy.personal import looks_in, looks_personal, readings
 
 # --- which facts may leave ---------------------------------------------------------------------------
 
@@ -72,7 +73,13 @@ def _shown(field: str, name: str) -> str:
 # --- known people --------------------------------------------------------------------------------------
 
 NAME_WORDS: Final = range(2, 9)  # number of words in a full name
-_TOKEN: Final = re.compile(r"[\w.@:-]{8,}")
+_END_CHARACTERS: Final = 120  # more than any name, address or number has
+_SEAM: Final = re.compile(r"\n+")
+_TOKEN_CHARACTERS: Final = 8
+_TOKEN: Final = re.compile(rf"[\w.@:-]{{{_TOKEN_CHARACTERS},}}")
+# The same short facts are in many records, and the same words in many texts.
+_SHORT_CHARACTERS: Final = 100
+_REMEMBERED: Final = 2**16
 _ID_FIELD: Final = re.compile(r"(?:^|_)(?:ids?|urls?)$")
 # The fingerprint in the reference at the end of a text: one in 300 has digits only, like a phone number.
 _MARKED: Final = re.compile(r"(Ref: \S+ )[0-9a-f]{12}\Z")
@@ -97,20 +104,35 @@ class Firewall:
         self._salt = salt
         self._secrets = [pseudonyms.folded(secret) for secret in secrets if secret]
         self._id_fields = frozenset(id_fields)
+        self._strangers: set[str] = set()  # words that are part of no known name
+        self._looked = lru_cache(maxsize=_REMEMBERED)(self._look)
 
     def looks_personal(self, text: str) -> str:
         """Return the kind of personal data or secret in a text, or an empty string."""
-        return self._known(text) or looks_personal(text)
+        return self._looked(text) if len(text) <= _SHORT_CHARACTERS else self._look(text)
+
+    def _look(self, text: str) -> str:
+        forms, folded = _forms(text)
+        return self._known(forms, folded) or looks_in(folded)
+
+    def passes(self, text: str) -> bool:
+        """Whether nothing in a longer text looks personal.
+
+        Its lines are looked at one by one, as most are in many texts, and each seam between two with what is
+        around it: nothing that is recognized is longer than _END_CHARACTERS.
+        """
+        return not any(map(self._looked, _pieces(text)))
 
     def objection(self, fields: Iterable[tuple[str, str]]) -> str:
         """Name the first of these fields that looks personal, never its value; empty if none does."""
         found = ((field, self.looks_personal(value)) for field, value in fields)
         return next((f"{field} looks like {what}" for field, what in found if what), "")
 
-    def objection_to(self, body: bytes | str | None) -> str:
+    def objection_to(self, body: bytes | str | None, *, passed: str = "") -> str:
         """Check the bytes of a request like `objection`.
 
-        Mavera's ids look like personal ids: in their fields, only known people and addresses count.
+        Mavera's ids look like personal ids: in their fields, only known people and addresses count. Of a text
+        that has `passed` already, as the whole of a field or as its beginning, only the end is checked.
         """
         if not body:
             return ""
@@ -122,17 +144,16 @@ class Firewall:
         for field, value in fields:
             name = re.split(r"[.\[]", field.removeprefix("the body."))
             is_id = any(_ID_FIELD.search(part) or part in self._id_fields for part in name)
-            what = self._known(value) or (
-                _address(value) if is_id else looks_personal(_MARKED.sub(r"\1", value))
-            )
+            value = _unseen(value, passed)
+            what = self.looks_personal(value if is_id else _MARKED.sub(r"\1", value))
+            if what and is_id:
+                what = self._known(*_forms(value)) or _address(value)
             if what:
                 return f"{field} looks like {what}"
         return ""
 
-    def _known(self, text: str) -> str:
-        """Return which secret or known person a text contains, or an empty string."""
-        forms = dict.fromkeys(readings(text))
-        folded = [pseudonyms.folded(form) for form in forms]
+    def _known(self, forms: Sequence[str], folded: Sequence[str]) -> str:
+        """Return which secret or known person the readings of a text contain, or an empty string."""
         if any(secret in each for secret in self._secrets for each in folded):
             return "a key"
         if not self._people:
@@ -140,7 +161,9 @@ class Firewall:
         for form, plain in zip(forms, folded, strict=True):
             if self._names_somebody(form):
                 return "the name of a person"
-            found = [part for token in _TOKEN.findall(plain) for part in (token, *token.split(":"))]
+            words = plain.split()
+            long = " ".join([word for word in words if len(word) >= _TOKEN_CHARACTERS and not word.isalpha()])
+            found = [part for token in _TOKEN.findall(long) for part in (token, *token.split(":"))]
             tokens = {token.strip(".:-") for token in found if not token.isalpha()}
             if any(self.knows(pseudonyms.key_of(token)) for token in tokens):
                 return "an id of a person or a browser"
@@ -148,13 +171,21 @@ class Firewall:
 
     def _names_somebody(self, text: str) -> bool:
         """Whether a text contains a known name: adjacent words, with or without initials."""
-        for shortest in (2, 1):
-            words = pseudonyms.words(text, shortest=shortest)
-            parts = {word: self.knows(pseudonyms.part_of(word)) for word in set(words)}
-            for are_parts, run in groupby(words, parts.__getitem__):
+        every = pseudonyms.words(text, shortest=1)
+        parts = self._parts(set(every))
+        for words in (every, [word for word in every if len(word) > 1]) if parts else ():
+            for are_parts, run in groupby(words, parts.__contains__):
                 if are_parts and any(self.knows(name) for name in _names_in(list(run))):
                     return True
         return any(self.knows(name) for name in pseudonyms.unspaced(text))
+
+    def _parts(self, words: set[str]) -> set[str]:
+        """Return the words that are part of a known name."""
+        fresh = words - self._strangers
+        parts = {word for word in fresh if self.knows(pseudonyms.part_of(word))}
+        if len(self._strangers) < _REMEMBERED:
+            self._strangers |= fresh - parts
+        return parts
 
     def knows(self, text: str) -> bool:
         """Whether a text, in a form from `pseudonyms.known_by`, belongs to a known person."""
@@ -163,6 +194,28 @@ class Firewall:
         wanted = pseudonyms.of_text(self._salt, text)
         place = bisect_left(self._people, wanted)
         return place < len(self._people) and self._people[place] == wanted
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Yield the lines of a text, and the surroundings of each seam between two of them."""
+    yield from text.split("\n")
+    for seam in _SEAM.finditer(text):
+        begin = text.rfind(" ", 0, max(0, seam.start() - _END_CHARACTERS)) + 1
+        end = text.find(" ", seam.end() + _END_CHARACTERS)
+        yield text[begin : end if end > 0 else len(text)]
+
+
+def _forms(text: str) -> tuple[list[str], list[str]]:
+    """Return the readings of a text, each once, as they are and folded."""
+    forms = list(dict.fromkeys(readings(text)))
+    return forms, [pseudonyms.folded(form) for form in forms]
+
+
+def _unseen(text: str, passed: str) -> str:
+    """Return the end of a text, if what is before it has passed; else the text."""
+    seen = len(text) if text in passed else len(passed) if text.startswith(passed) else 0
+    begin = text.rfind(" ", 0, max(0, seen - _END_CHARACTERS))
+    return text[begin + 1 :] if passed and begin > 0 else text
 
 
 def _names_in(words: Sequence[str]) -> Iterator[str]:

@@ -122,21 +122,40 @@ def folded(text: str) -> str:
     return _DASHES.sub("-", _plain(text).casefold().translate(_LIKE)).replace("\u3002", ".")
 
 
+class _Visible(dict[int, str | None]):
+    """A table for `str.translate` that drops accents and invisible characters."""
+
+    def __missing__(self, code: int) -> str | None:
+        kept = unicodedata.category(chr(code)) not in {"Mn", "Me", "Cf"}
+        self[code] = chr(code) if kept else None
+        return self[code]
+
+
+_VISIBLE: Final = _Visible()
+# Of texts in ASCII, which need no more: the letters in lower case, and the case of each letter.
+_LETTERS: Final = {code: chr(code).lower() if chr(code).isalpha() else " " for code in range(128)}
+_CASES: Final = {code: "A" if chr(code).isupper() else "a" for code in range(128) if chr(code).isalpha()}
+
+
 def _plain(text: str) -> str:
     if text.isascii():
         return text
-    apart = unicodedata.normalize("NFKD", text.translate(_BLANK))
-    return "".join(sign for sign in apart if unicodedata.category(sign) not in {"Mn", "Me", "Cf"})
+    return unicodedata.normalize("NFKD", text.translate(_BLANK)).translate(_VISIBLE)
 
 
 def words(text: str, *, shortest: int = 2) -> list[str]:
     """Return the folded words of a text; initials do not count, and `AdaLovelace` is two words."""
-    return [word for word in _WORD.findall(folded(_HUMP.sub(" ", _plain(text)))) if len(word) >= shortest]
+    if text.isascii():
+        apart = _HUMP.sub(" ", text) if "aA" in text.translate(_CASES) else text
+        found = apart.translate(_LETTERS).split()
+    else:
+        found = _WORD.findall(folded(_HUMP.sub(" ", _plain(text))))
+    return [word for word in found if len(word) >= shortest]
 
 
 def unspaced(text: str) -> Iterator[str]:
     """Yield possible names in scripts without blanks, such as Chinese."""
-    for run in _UNSPACED.findall(_plain(text)):
+    for run in () if text.isascii() else _UNSPACED.findall(_plain(text)):
         for length in _UNSPACED_LETTERS:
             yield from (f"joined {run[at : at + length]}" for at in range(len(run) - length + 1))
 

@@ -152,8 +152,8 @@ def key_of(settings: environment.Settings) -> str:
 
 
 def wanted_record(settings: environment.Settings, key: str) -> Record | None:
-    kind = key.partition("/")[0]
-    return next((one for one in records.load(settings, chosen_kinds([kind])) if one.key == key), None)
+    kind, _, record_key = key.partition("/")
+    return next(iter(records.load(settings, chosen_kinds([kind]), record_key=record_key)), None)
 
 
 def not_asked_for(key: str) -> UsageError:

@@ -9,6 +9,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from common.settings import Settings
 from ingest.store import allowed, people
@@ -16,7 +18,7 @@ from ingest.store.warehouse import Warehouse
 from ingest.vendors import tables_of
 from ingest.vendors.klaviyo import tables as klaviyo
 from ingest.vendors.klaviyo.tables import EVENTS
-from privacy import pseudonyms
+from privacy import personal, pseudonyms
 from privacy.addresses import Addresses
 from privacy.forgotten import Forgotten, tombstones_of
 from sandbox.server import Sandbox, serving
@@ -294,3 +296,110 @@ def test_nothing_personal_of_a_live_event_is_in_the_warehouse_in_either_form(tmp
             again = project.well("ingest", "klaviyo")
             assert again["totals"]["rows_new"] == again["totals"]["rows_changed"] == 0
             assert dict(counted) == dict(project.rows(COUNTED))
+
+
+# --- a glance before the search -----------------------------------------------------------------------
+
+PIECES = [
+    *(
+        "ada",
+        "x.y",
+        "lovelace",
+        "@",
+        "at",
+        "(at)",
+        "[ at ]",
+        "dot",
+        "punkt",
+        ".",
+        "example",
+        "com",
+        "gmail",
+        "web,",
+    ),
+    *(
+        "sg.",
+        "pk_",
+        "bearer",
+        "eyjhbgcioi.",
+        "abcdefgh12",
+        "-----begin ",
+        "0123456789abcdef0",
+        "5f3a9",
+        "01h2",
+    ),
+    *(
+        "1",
+        "12",
+        "030",
+        "1234",
+        "12345",
+        "1987",
+        "2016",
+        "12.5",
+        "48.85341",
+        "2.3488",
+        "+49",
+        "(0)",
+        "x 12",
+        "ext. 4",
+    ),
+    *("127.0.0.1", "::1", "fe80::1", "de89", "4111", "de89 3704 0044 0532 0130 00", "4111 1111 1111 1111"),
+    *(
+        "born",
+        "d.o.b",
+        "dob",
+        "geboren",
+        "ne le",
+        "nato il",
+        "jan",
+        "3rd of",
+        "march",
+        "street",
+        "st.",
+        "rd",
+        "ave,",
+    ),
+    *("hauptstrasse", "str.", "rue", "de la", "calle", "p.o. box", "pobox", "via", "platz", "kerkstraat"),
+    *(
+        "facebook.com/ada",
+        "t.me/ada",
+        "/@ada",
+        "linkedin.com/in/ada",
+        "\xb0",
+        "\xba",
+        "n",
+        "lat",
+        "long",
+        "underscore",
+    ),
+    *(
+        "arroba",
+        "snabel-a",
+        "snabela",
+        "malpa",
+        "\u0661\u0662\u0663",
+        "\u201cborn",
+        "\u201cstreet",
+        "2001:db8::",
+        ":",
+    ),
+    *(",", ";", "-", "/", "'", '"', "·", "%", "=", "&amp;", "\n", " "),
+]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(PIECES), st.sampled_from(["", " ", "  ", "\n", "-", "."])), max_size=14
+    )
+)
+@settings(max_examples=400, deadline=None)
+def test_a_glance_never_hides_what_the_search_would_find(pieces: list[tuple[str, str]]) -> None:
+    text = " ".join(pseudonyms.folded("".join(f"{piece}{after}" for piece, after in pieces)).split())
+    glance = personal.Glance(text)
+    for what, pattern, is_one, may_be in personal._DETECTORS:
+        is_there = any(is_one(found) for found in pattern.finditer(text))
+        assert may_be(glance) or not is_there, (what, text)
+
+    digits = [sum(sign.isdigit() for sign in found[0]) for found in personal._PHONE.finditer(text)]
+    assert personal.may_be_phone(glance) or not any(count in personal._PHONE_DIGITS for count in digits), text
