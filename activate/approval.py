@@ -21,7 +21,8 @@ from activate.ledger.journal import Ledger
 from activate.ledger.rows import Call
 from activate.mavera import Mavera
 from activate.plan import Action, Plan
-from activate.records import MARKER, canonical
+from activate.records import MARKER
+from activate.templates import canonical
 from common.settings import Settings
 
 LAYOUT: Final = 1

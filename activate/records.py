@@ -6,10 +6,10 @@ import re
 import tomllib
 import unicodedata
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -27,6 +27,7 @@ from activate.kinds.focus_groups import field as study_field
 from activate.kinds.kind import Draft, Kind
 from activate.likeness import MARKER as MARKER  # finds a lost answer again
 from activate.plan import SPEAKS_TO, Document, Record
+from activate.templates import Jobs, canonical, each_text, strings
 from common import warehouse
 from common.settings import ROOT, Settings
 from privacy import firewall, pseudonyms
@@ -34,7 +35,6 @@ from privacy import firewall, pseudonyms
 JOBS: Final = ROOT / "dbt_project" / "models" / "jobs"
 NAMES: Final = "names.toml"  # names of records in earlier versions, by kind
 TEXTS: Final = "texts.toml"  # texts that people edit, which a job's words may use as `texts`
-SIGNS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}  # before an amount; other currencies follow it by code
 TEXT_FACT_CHARACTERS: Final = 200
 LATER_COLUMNS: Final = frozenset({"withheld_reason", "mailable_count", "doubt"})
 ROWS_AT_ONCE: Final = 1_000
@@ -204,7 +204,7 @@ class _Maker:
     """Make records of rows, with the files of their jobs."""
 
     def __init__(self, jobs: Path, settings: Settings, wall: firewall.Firewall) -> None:
-        self._jobs = _Jobs(jobs)
+        self._jobs = Jobs(jobs)
         self._settings = settings
         self._wall = wall
         self._proven: set[tuple[str, str]] = set()
@@ -261,7 +261,7 @@ class _Maker:
 
     def _first_objection(self, row: Row, draft: Draft, kind: Kind) -> str:
         wall, facts = self._wall, draft.facts
-        short = [row.record_key, row.name, '", "'.join(_strings(facts)), *_keys_and_values(facts)]
+        short = [row.record_key, row.name, '", "'.join(strings(facts)), *_keys_and_values(facts)]
         if not (draft.choice or draft.documents or any(map(wall.looks_personal, short))) and wall.passes(
             draft.text
         ):
@@ -311,7 +311,7 @@ def _draft(files: "_Files", settings: Settings) -> Draft:
     else:
         text = files.text()
     if kind.choice_file:
-        choice = _each_text(files.toml(kind.choice_file, is_optional=True), str.strip)
+        choice = each_text(files.toml(kind.choice_file, is_optional=True), str.strip)
         choice = kind.chosen(choice, settings)
     if form and references:
         facts = {**facts, SPEAKS_TO: list(references)}
@@ -336,7 +336,7 @@ def _fields(row: Row, draft: Draft, kind: Kind) -> list[tuple[str, str]]:
         *firewall.texts(draft.facts, "facts"),
         ("the text", draft.text),
         # A template or a reader may put two facts side by side.
-        ("facts, side by side,", '", "'.join(_strings(draft.facts))),
+        ("facts, side by side,", '", "'.join(strings(draft.facts))),
         *firewall.texts(draft.choice, kind.choice_file),
         *(("the name of a document", document.name) for document in draft.documents),
         *((f'the transcript of "{document.name}"', document.text) for document in draft.documents),
@@ -369,11 +369,6 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(canonical(value).encode()).hexdigest()
 
 
-def canonical(value: Any) -> str:
-    """Write a value as JSON that does not depend on the order of keys."""
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-
-
 # --- words -------------------------------------------------------------------------------------------
 
 
@@ -387,76 +382,17 @@ def shown(path: str) -> str:
     return f"{JOBS.relative_to(ROOT)}/{path}"
 
 
-class _Jobs(jinja2.BaseLoader):
-    """The files of the jobs below a folder, each read and compiled once."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = jinja2.FileSystemLoader(folder)
-        self.environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
-            loader=self,
-            undefined=jinja2.StrictUndefined,
-            autoescape=False,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
-        self.environment.filters |= {"count": _count, "percent": _percent, "money": _money}
-        self.environment.filters |= {"data": _data, "said": _said, "quoted": _quoted}
-        self.source = cache(self._source)
-        self.toml = cache(self._toml)
-        self.sources = cache(self._sources)
-        self.steps = cache(json.loads)
-        self.compiled = cache(self.environment.from_string)
-        self._types: dict[int, tuple[declarations.Declared, dict[str, str]]] = {}
-
-    def get_source(
-        self, _: jinja2.Environment, template: str
-    ) -> tuple[str, str | None, Callable[[], bool] | None]:
-        return self.source(template), template, None
-
-    def _sources(self, *paths: str) -> str:
-        left, found = list(paths), []
-        while left:
-            try:
-                source = self.source(left.pop(0))
-            except jinja2.TemplateNotFound:
-                continue
-            found.append(source)
-            left[:0] = self._included(source)
-        return canonical(found)
-
-    def types_of(self, declared: declarations.Declared) -> dict[str, str]:
-        """Return the declared types by path, as `Declared.by_path`."""
-        if id(declared) not in self._types:
-            self._types[id(declared)] = declared, declared.by_path()
-        return self._types[id(declared)][1]
-
-    def _source(self, path: str) -> str:
-        return self._folder.get_source(self.environment, path)[0]
-
-    def _toml(self, path: str) -> tuple[dict[str, Any], bool]:
-        """Return a file, and whether it depends on facts: then some of its texts are compiled templates."""
-        read = _each_text(tomllib.loads(self.source(path)), self._filled_or_compiled)
-        return read, any(isinstance(text, jinja2.Template) for text in _strings(read))
-
-    def _filled_or_compiled(self, text: str) -> Any:
-        template = self.compiled(text)
-        return template if "{" in text else template.render()
-
-    def _included(self, source: str) -> list[str]:
-        return [path or "" for path in jinja2.meta.find_referenced_templates(self.environment.parse(source))]
-
-
 @dataclass(frozen=True)
 class _Files:
     """The files of a job, to be filled with the facts of one row; `values` are those a template may name."""
 
     row: Row
     kind: Kind
-    jobs: _Jobs
+    jobs: Jobs
     values: Mapping[str, Any]
 
     @classmethod
-    def of(cls, row: Row, kind: Kind, jobs: _Jobs) -> "_Files":
+    def of(cls, row: Row, kind: Kind, jobs: Jobs) -> "_Files":
         types: Mapping[str, Any] = {}
         with suppress(RecordsError):  # `declared` raises it again, after the words were read
             types = cls(row, kind, jobs, {})._declarations().types
@@ -489,7 +425,7 @@ class _Files:
                 if is_optional:
                     return {}
                 raise
-            filled: dict[str, Any] = _each_text(read, self._filled) if has_facts else read
+            filled: dict[str, Any] = each_text(read, self._filled) if has_facts else read
         return filled
 
     def _filled(self, text: str | jinja2.Template) -> str:
@@ -538,63 +474,6 @@ def _unfit(error: Exception, file: str, key: str) -> RecordsError:
     return RecordsError(f"{file} does not fit the facts of {key}: {error}")
 
 
-def _each_text(value: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _each_text(inner, change) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_each_text(inner, change) for inner in value]
-    return change(value) if isinstance(value, str | jinja2.Template) else value
-
-
-def _count(value: int | None) -> str:
-    return "an unknown number of" if value is None else f"{value:,}"
-
-
-def _percent(share: float | None, digits: int = 0) -> str:
-    return "an unmeasured share" if share is None else f"{share * 100:.{digits}f}%"
-
-
-def _money(amount: float | None, currency: str | None) -> str:
-    """Write an amount with its currency, or say that the shop's currency is unknown."""
-    if amount is None:
-        return "an unknown amount"
-    written = f"{amount:,.0f}" if amount == round(amount) else f"{amount:,.2f}"
-    if not currency:
-        return f"{written} in the shop's currency"
-    return f"{SIGNS[currency]}{written}" if currency in SIGNS else f"{written} {currency}"
-
-
-def _data(facts: Mapping[str, Any]) -> str:
-    """Write facts as JSON, one per line. Unmeasured facts are left out: null would read as none."""
-    measured = _measured(facts)
-    lines = (
-        f" {json.dumps(name)}: {json.dumps(value, ensure_ascii=False)}" for name, value in measured.items()
-    )
-    return "{\n" + ",\n".join(lines) + "\n}"
-
-
-def _measured(value: Any) -> Any:
-    """Return facts without those that are null, at any depth."""
-    if isinstance(value, Mapping):
-        return {name: _measured(inner) for name, inner in value.items() if inner is not None}
-    if isinstance(value, list | tuple):
-        return [_measured(inner) for inner in value if inner is not None]
-    return value
-
-
-def _said(value: str) -> str:
-    """Quote a text that a vendor's user wrote, such as a segment's name."""
-    return '"' + value.replace('"', "'") + '"'
-
-
-def _strings(value: Any) -> Iterator[Any]:
-    if isinstance(value, str | jinja2.Template):
-        yield value
-    elif isinstance(value, Mapping | list):
-        for inner in value.values() if isinstance(value, Mapping) else value:
-            yield from _strings(inner)
-
-
 def _keys_and_values(value: Any) -> Iterator[str]:
     """Yield what `firewall.texts` does, without the names of fields."""
     if isinstance(value, dict):
@@ -622,11 +501,6 @@ def _tidy(value: Any) -> Any:
 def _tidied(text: str | None) -> str | None:
     """Tidy each line of a longer text."""
     return None if text is None else "\n".join(filter(None, map(_in_one_line, text.splitlines())))
-
-
-def _quoted(text: str) -> str:
-    """Quote each line of a longer text that somebody wrote."""
-    return "\n".join(f"> {line}" for line in text.splitlines())
 
 
 def _in_one_line(text: str) -> str:

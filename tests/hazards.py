@@ -42,8 +42,9 @@ from activate.ledger.lock import UNGUARDED, Hold, lock
 from activate.mavera import Mavera
 from activate.plan import Document, Plan, Record
 from activate.planning import Limits
-from activate.records import MARKER, canonical, marker
+from activate.records import MARKER, marker
 from activate.run import Outcome
+from activate.templates import canonical
 from common.settings import Settings
 from sandbox import mavera as sandbox
 from sandbox.mavera.account import WORKSPACES

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from activate import engine, records
+from activate import engine, records, templates
 from activate.errors import Withheld
 from activate.kinds import PERSONAS
 from activate.kinds.brand_voices import uploaded
@@ -398,7 +398,7 @@ def test_words_with_counts_money_dates_and_shares_pass(parts: list[str]) -> None
 @few
 @given(text=st.text(max_size=250))
 def test_any_text_becomes_one_bounded_line_that_closes_its_quotes(text: str) -> None:
-    environment = records._Jobs(records.JOBS).environment
+    environment = templates.Jobs(records.JOBS).environment
     said = environment.from_string("{{ text | said }}").render(text=records._tidy(text))
     assert said.count('"') == 2
     assert said.splitlines() == [said]
