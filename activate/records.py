@@ -269,7 +269,12 @@ class _Maker:
         return wall.objection(_fields(row, draft, kind))
 
     def fingerprint(self, row: Row, kind_name: str) -> str:
-        kind, draft = KINDS[kind_name], self._unmarked(row, kind_name)
+        kind = KINDS[kind_name]
+        draft = (
+            self._unmarked(row, kind_name)
+            if kind.covers_words
+            else _without_words(self._files(row, kind_name), kind)
+        )
         covered = kind.covered(draft, row.job)
         if draft.choice:
             covered["choice"] = draft.choice
@@ -300,12 +305,27 @@ class _Maker:
         )
 
 
+def _without_words(files: "_Files", kind: Kind) -> Draft:
+    """Return the draft of a kind whose fingerprint does not cover words: they need not be made for it."""
+    return Draft(files.row.name, _facts(files, kind), "", {}, {}, _documents(files.row), 0)
+
+
+def _facts(files: "_Files", kind: Kind) -> Facts:
+    """Return the facts, with the personas that a form is for."""
+    facts, references = files.values["facts"], _references(files.row)
+    return {**facts, SPEAKS_TO: list(references)} if references and kind.has_form else facts
+
+
+def _documents(row: Row) -> tuple[Document, ...]:
+    read = json.loads(row.documents or "[]")
+    return tuple(Document(_tidy(one["name"]), _in_one_line(one["text"])) for one in read)
+
+
 def _draft(files: "_Files", settings: Settings) -> Draft:
-    row, kind, references = files.row, files.kind, _references(files.row)
-    facts = files.values["facts"]
+    row, kind = files.row, files.kind
     form: dict[str, Any] = {}
     choice: dict[str, Any] = {}
-    if kind.words_file.endswith(".toml"):
+    if kind.has_form:
         form = files.toml(kind.words_file)
         text = "\n".join(words for _, words in firewall.texts(form, "form"))
     else:
@@ -313,12 +333,8 @@ def _draft(files: "_Files", settings: Settings) -> Draft:
     if kind.choice_file:
         choice = each_text(files.toml(kind.choice_file, is_optional=True), str.strip)
         choice = kind.chosen(choice, settings)
-    if form and references:
-        facts = {**facts, SPEAKS_TO: list(references)}
-    documents = tuple(
-        Document(_tidy(one["name"]), _in_one_line(one["text"])) for one in json.loads(row.documents or "[]")
-    )
-    return Draft(row.name, facts, text, form, choice, documents, len(references))
+    count = len(_references(row))
+    return Draft(row.name, _facts(files, kind), text, form, choice, _documents(row), count)
 
 
 def _references(row: Row) -> tuple[str, ...]:
@@ -489,10 +505,15 @@ def _keys_and_values(value: Any) -> Iterator[str]:
         yield str(value)
 
 
+@lru_cache(maxsize=2**14)
+def _line(text: str) -> str:
+    return _in_one_line(text)[:TEXT_FACT_CHARACTERS]
+
+
 def _tidy(value: Any) -> Any:
     """Turn text facts, which anyone may have written, into one bounded line without control characters."""
     if isinstance(value, str):
-        return _in_one_line(value)[:TEXT_FACT_CHARACTERS]
+        return _line(value)
     if isinstance(value, Mapping):
         return {_tidy(name): _tidy(inner) for name, inner in value.items()}
     return [_tidy(inner) for inner in value] if isinstance(value, list) else value

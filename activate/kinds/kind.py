@@ -114,6 +114,11 @@ class Kind(ABC):
 
     # Before sending
 
+    @property
+    def has_form(self) -> bool:
+        """Whether a job's words are a form of several texts."""
+        return self.words_file.endswith(".toml")
+
     @abstractmethod
     def payload(self, draft: Draft, settings: Settings) -> dict[str, Any]:
         """Return the body that creates the object, as far as it is known before the run."""

@@ -163,7 +163,7 @@ class Fold:
 
 
 def month_of(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m")
+    return moment.astimezone(UTC).isoformat()[: len("2026-01")]
 
 
 def _number(call: Call) -> int:
