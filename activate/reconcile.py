@@ -6,6 +6,7 @@ Before sending anything, a run looks up every unresolved call, so that nothing i
 import math
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Final
 
 from activate.answers import Answer, credits_in, is_proof
 from activate.errors import KeyRefused, Refused
@@ -17,6 +18,9 @@ from activate.run import Result, Run, State
 from common import assumptions
 from privacy import outside
 
+# Between two polls of running objects while other steps are sent, in times of the usual wait.
+LOOKS_APART: Final = 12
+
 
 class Reconciler:
     """Settle the unresolved calls of a run, and poll the objects that Mavera is working on."""
@@ -24,6 +28,7 @@ class Reconciler:
     def __init__(self, run: Run) -> None:
         self.run = run
         self._states: dict[str, str] = {}  # by id, the last state of running objects
+        self._next_look = run.ledger.now()
 
     # Without an answer
 
@@ -112,6 +117,23 @@ class Reconciler:
 
     def _is_overdue(self, call: Call) -> bool:
         return self.run.ledger.now() - call.begun_at >= timedelta(days=assumptions.WORK_DAYS)
+
+    def has_room(self, step: Step) -> bool:
+        """Whether a step need not wait for running objects."""
+        waits = KINDS[step.record.kind].waits
+        return not waits or len(self._running(waits.kind)) <= waits.at_most
+
+    def looked_again(self) -> bool:
+        """Poll running objects beside other requests, and seldom, as polls take from the same rate.
+
+        Return whether it was time for that.
+        """
+        now = self.run.ledger.now()
+        if now < self._next_look:
+            return False
+        self._next_look = now + LOOKS_APART * timedelta(seconds=self.run.limits.poll_seconds)
+        self._look_after_running()
+        return True
 
     def await_ends(self, at_most: int, kind: str | None = None) -> bool:
         """Poll running objects until `at_most` of `kind` (or of all) are left; False after the time limit.

@@ -1,6 +1,6 @@
 """Send the steps of a plan: the ledger announces each request before it is made, and closes it after."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -32,14 +32,35 @@ class Sender:
             return
         approved = self.run.limits.approved
         plan_id = approved.plan_id if approved else None
+        # What Mavera works on for minutes begins early, and the rest is sent meanwhile.
+        steps.sort(key=lambda step: not KINDS[step.record.kind].begins_early)
         self.run.run_id = self.run.ledger.start(len(steps), planned.price, plan_id)
+        deferred: list[Step] = []
         for each in steps:
             self.run.stop_if_told()
-            step = self._priced_now(each)
-            if obstacle := self._obstacle(step):
-                self.run.note(obstacle)
+            if deferred and self._reconciler.looked_again():
+                deferred = self._send_where_room(deferred, self.run.run_id)
+            deferred += self._send_where_room([each], self.run.run_id)
+        for each in deferred:  # nothing else is left to send: wait for room
+            self.run.stop_if_told()
+            self._send_step(each, self.run.run_id)
+
+    def _send_where_room(self, steps: Sequence[Step], run_id: str) -> list[Step]:
+        """Send the steps that need not wait for running objects; return the others."""
+        deferred = []
+        for step in steps:
+            if self._reconciler.has_room(step):
+                self._send_step(step, run_id)
             else:
-                self._send_one(step, self.run.run_id)
+                deferred.append(step)
+        return deferred
+
+    def _send_step(self, planned: Step, run_id: str) -> None:
+        step = self._priced_now(planned)
+        if obstacle := self._obstacle(step):
+            self.run.note(obstacle)
+        else:
+            self._send_one(step, run_id)
 
     def _obstacle(self, step: Step) -> Result | None:
         """Return why a step cannot be sent after all; None if it can."""

@@ -60,6 +60,7 @@ class BrandVoices(Kind):
     echo = ("label", "usage_context")
     columns = ("documents",)
     has_paragraphs = True
+    begins_early = True
     remedies = (WORKSPACE, (("",), "Change the job's voice.md.j2"))
 
     def payload(self, draft: Draft, settings: Settings) -> dict[str, Any]:

@@ -70,6 +70,7 @@ class FocusGroups(Kind):
     words_file = "study.toml"
     name_field = reference_field = "name"
     echo = ("name",)
+    begins_early = True
     aside = "asks {count} personas"
     waits = Waits("focus-groups", AT_ONCE - 1, f"{AT_ONCE} are at work, the most at once")
     remedies = (

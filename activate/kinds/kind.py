@@ -108,6 +108,7 @@ class Kind(ABC):
     has_own: bool = False  # accounts have objects of their own, which are counted but not touched
     declared_as: str = ""  # the kind whose facts and names it has, if not its own
     waits: Waits | None = None
+    begins_early: bool = False  # other records refer to it, or Mavera works on it for minutes
     remedies: Remedies
     aside: str = ""  # shown in a plan beside the people; {count}: the number of records it refers to
     likeness: str = "the beginning of its name, or an earlier one"  # how an object was matched

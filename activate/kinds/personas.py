@@ -109,6 +109,7 @@ class Personas(Kind):
     has_paragraphs = True
     covers_words = True
     has_own = True
+    begins_early = True
     remedies: Remedies = (
         (("psychographic",), "Take [psychographic] out of the job's persona.toml"),
         WORKSPACE,

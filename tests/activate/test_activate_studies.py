@@ -57,10 +57,11 @@ class Lab:
         personas: tuple[activation.Row, ...],
         studies: tuple[activation.Row, ...],
         voices: tuple[activation.Row, ...] = (),
+        analyses: tuple[activation.Row, ...] = (),
         **changes: Any,
     ) -> list[Record]:
         published = self.path / "published.duckdb"
-        activation.publish(published, personas, (), studies, voices)
+        activation.publish(published, personas, analyses, studies, voices)
         chosen: dict[str, Any] = {"mavera_workspace_id": "ws_sandbox", "mavera_transcripts_may_leave": True}
         chosen |= {"published_path": published, **changes}
         return records.load(settings.Settings(_env_file=None, **chosen), list(KINDS))
@@ -184,6 +185,14 @@ def test_no_more_than_five_are_at_work_at_once(lab: Lab) -> None:
     lab.pauses = 1
     assert lab.apply(*map(numbered, range(7))).counts() == {"created": 9}
     assert (lab.counts()["focus_groups"], lab.posts()) == (7, 7)  # none was refused
+
+
+def test_other_requests_are_sent_while_studies_are_at_work(lab: Lab) -> None:
+    studies = [numbered(number) for number in range(6)]
+    assert lab.apply(*studies, analyses=(activation.CLUSTERS, activation.DEVICES)).is_well
+    posts = [entry.path.rpartition("/")[2] for entry in lab.sandbox.journal if entry.method == "POST"]
+    assert posts[2:] == ["focus-groups"] * 5 + ["chat"] * 2 + ["focus-groups"]
+    assert lab.is_paid_once()
 
 
 def test_a_sixth_is_held_while_five_take_too_long(lab: Lab) -> None:
