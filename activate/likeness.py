@@ -4,6 +4,7 @@ import html
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 MARKER: Final = re.compile(r"(?:\| ?)?\bRef: (\S+) ([0-9a-f]{12})(?![0-9a-f])")
@@ -12,6 +13,7 @@ TAG: Final = re.compile(r"</?[A-Za-z][^<>]{0,60}>")
 CUT_ENTITY: Final = re.compile(r"&#?\w{0,8}$")
 ESCAPES: Final = 3  # the most times that a text may have been escaped
 ESCAPED_SIGN: Final = re.compile(r"\\(?=[^\w\s])|\\(?=_)")
+NAME_CHARACTERS: Final = 200
 SURE_LETTERS: Final = 8  # letters of a truncated name: fewer could match any name
 
 
@@ -41,6 +43,16 @@ def plain(text: str) -> str:
 
 def letters(text: str) -> str:
     """Return the letters and digits of a text in one case: reformatting does not change them."""
+    return _letters_of_name(text) if len(text) <= NAME_CHARACTERS else _letters(text)
+
+
+@lru_cache(maxsize=2**14)
+def _letters_of_name(name: str) -> str:
+    # The names of all records are compared with that of every remote object.
+    return _letters(name)
+
+
+def _letters(text: str) -> str:
     folded = unicodedata.normalize("NFKC", TAG.sub(" ", plain(text))).casefold()
     return "".join(sign for sign in folded if sign.isalnum())
 

@@ -185,17 +185,26 @@ class _Words:
 class _Wanted(Record):
     """The record of a row. What is made of its words is made when it is asked for.
 
-    Only the fingerprint and the objection are kept: every plan asks for them.
+    Only the fingerprint and the objection are kept, because every plan asks for them, and the names, because
+    they are compared with those of all remote objects.
     """
 
-    __slots__ = ("maker", "row")
+    __slots__ = ("known_names", "maker", "row")
     maker: "_Maker"
     row: Row
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        names: tuple[str, ...] = self.known_names
+        return names
+
     def __getattr__(self, name: str) -> Any:
-        if name not in {"fingerprint", "objection"}:
+        if name == "known_names":
+            value = Record.names.__get__(self)
+        elif name in {"fingerprint", "objection"}:
+            value = getattr(self.maker, name)(self.row, self.kind)
+        else:
             return getattr(self.maker.words(self.row, self.kind), name)
-        value = getattr(self.maker, name)(self.row, self.kind)
         object.__setattr__(self, name, value)
         return value
 
