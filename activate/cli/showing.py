@@ -74,7 +74,7 @@ def explain(
         _show_original(key, ledger)
         return
     record = arguments.wanted_record(settings, key)
-    own, entry = ledger.calls_of(key), ledger.entry(key)
+    own, entry = ledger.calls(key), ledger.entry(key)
     if record is None and not own:
         raise arguments.not_asked_for(key)
     answers = {call.call_id: ledger.answer(call.call_id) for call in own}

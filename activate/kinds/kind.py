@@ -354,7 +354,7 @@ def newest(ledger: Journal, kind: str) -> str | None:
     """Return the id of the latest remote object of a kind, if there is one."""
     sent = [
         (entry.called_at or LONG_AGO, entry.remote_id)
-        for entry in ledger.entries_of(kind).values()
+        for entry in ledger.entries(kind).values()
         if entry.remote_id
     ]
     return max(sent)[1] if sent else None

@@ -56,13 +56,10 @@ class Fold:
 
     # What is asked
 
-    def entries(self) -> dict[str, Entry]:
+    def entries(self, kind: str | None = None) -> dict[str, Entry]:
         self._remake()
-        return {key: entry for entries in self._entries.values() for key, entry in entries.items()}
-
-    def entries_of(self, kind: str) -> dict[str, Entry]:
-        self._remake()
-        return dict(self._entries.get(kind, {}))
+        chosen = self._entries if kind is None else (kind,)
+        return {key: entry for name in chosen for key, entry in self._entries.get(name, {}).items()}
 
     def entry(self, key: str) -> Entry | None:
         self._remake()

@@ -96,16 +96,13 @@ class Journal:
             row = connection.execute(kept).one()
         return Texts(row.facts, row.payload)
 
-    def calls(self) -> list[Call]:
-        """Return every call and decision, in the order of their announcement."""
-        return list(self._folded().calls.values())
+    def calls(self, key: str | None = None) -> list[Call]:
+        """Return the calls and decisions, of all records or of one, in the order of their announcement."""
+        folded = self._folded()
+        return list(folded.calls.values()) if key is None else folded.of_record(key)
 
     def call(self, call_id: str) -> Call:
         return self._folded().calls[call_id]
-
-    def calls_of(self, key: str) -> list[Call]:
-        """Return the calls and decisions about one record, in the order of their announcement."""
-        return self._folded().of_record(key)
 
     def on_object(self, remote_id: str) -> list[Call]:
         """Return the calls and decisions about one remote object, in the order of their announcement."""
@@ -123,12 +120,9 @@ class Journal:
         calls = self._folded().calls
         return sorted((calls[one] for one in ids), key=lambda call: call.number)
 
-    def entries(self) -> dict[str, Entry]:
-        """Return the state of each record by its key (`personas/clv-tiers:top`)."""
-        return self._folded().entries()
-
-    def entries_of(self, kind: str) -> dict[str, Entry]:
-        return self._folded().entries_of(kind)
+    def entries(self, kind: str | None = None) -> dict[str, Entry]:
+        """Return the state of each record, of all kinds or of one, by its key (`personas/clv-tiers:top`)."""
+        return self._folded().entries(kind)
 
     def entry(self, key: str) -> Entry | None:
         return self._folded().entry(key)

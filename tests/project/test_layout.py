@@ -64,8 +64,19 @@ def test_the_plan_is_pure() -> None:
 
 ACTIVATION = (
     *("errors", "differences", "plan", "declarations", "likeness", "reader", "answers"),
-    *("ledger.rows", "ledger.lock", "ledger.chain", "ledger.identity", "ledger.journal", "ledger.opening"),
-    *("mavera", "kinds", "records", "planning", "run", "reconcile", "send", "engine"),
+    *("ledger.rows", "ledger.lock", "ledger.chain", "ledger.identity", "ledger.fold", "ledger.journal"),
+    *(
+        "ledger.opening",
+        "mavera",
+        "kinds",
+        "templates",
+        "records",
+        "planning",
+        "run",
+        "reconcile",
+        "send",
+        "engine",
+    ),
     *("drift", "account", "origins", "approval"),
     *("cli.arguments", "cli.screen", "cli.plans", "cli.shapes"),
     *("cli.deciding", "cli.reading", "cli.showing", "cli.sending", "cli.main"),
