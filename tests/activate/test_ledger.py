@@ -13,6 +13,7 @@ import pytest
 
 from activate.errors import LedgerError
 from activate.ledger import opening
+from activate.ledger.fold import Fold
 from activate.ledger.journal import Ledger
 from activate.ledger.lock import lock, owner
 from activate.plan import Price
@@ -321,6 +322,34 @@ def test_what_mavera_said_that_things_cost_is_remembered_by_kind(ledger: Ledger)
     done(ledger, begun(ledger, **analysis), 22, credits_source="answered")
     done(ledger, begun(ledger, **analysis, action="update"), 18, credits_source="answered")
     assert ledger.paid() == {"personas": [350], "analyses": [22, 18]}
+
+
+def test_each_row_is_read_once_however_often_the_ledger_is_asked(
+    ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        done(ledger, begun(ledger, record_key=f"a:{number}"))
+    assert len(ledger.entries()) == 30
+    read: list[int] = []
+    add = Fold.add
+    monkeypatch.setattr(Fold, "add", lambda fold, row: (read.append(row.entry_id), add(fold, row)))
+    done(ledger, begun(ledger))
+    for _ in range(3):
+        assert (ledger.spent(), len(ledger.calls()), ledger.unknown()) == (31 * 300, 31, [])
+        assert len(ledger.entries()) == 31
+    assert read == [61, 62]
+
+
+def test_a_reader_sees_what_another_process_adds_and_notices_another_journal(
+    ledger: Ledger, url: str
+) -> None:
+    reader = opening.connect(url, MAVERA)
+    done(ledger, begun(ledger))
+    assert reader.entries().keys() == {KEY}
+    done(ledger, begun(ledger, record_key="a:b"))
+    assert len(reader.entries()) == 2
+    tampered(url, "delete from journal where entry_id > 2")
+    assert reader.entries().keys() == {KEY}
 
 
 # --- receipts, layouts, exports ----------------------------------------------------------------------
