@@ -7,7 +7,7 @@ requests than the vendor allows.
 
 import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, wait
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 SECOND = timedelta(seconds=1)
-FEWEST_PAGES = 4
+FEWEST_PAGES = 3
 """A part of a list is expected to hold at least so many pages: each ends with a page that is not full."""
 MOST_PAGES = 20
 """A part is expected to hold at most so many pages: a killed run reads unfinished parts again."""
@@ -174,7 +174,8 @@ class Spans:
     """The spans of one list, in order. They are split where rows are dense, as the pages that came tell.
 
     `newest` is the end of the list for estimates; the last span itself may have no bound. Up to `pages_ahead`
-    pages are read beyond the first span that is not finished: a run that is killed repeats them.
+    pages are read beyond the first span that is not finished: a run that is killed repeats them. `cuts` are
+    moments at which a list of several pages is split in any case, because its first rows tell little.
     """
 
     def __init__(
@@ -185,8 +186,10 @@ class Spans:
         newest: datetime,
         page_rows: int,
         pages_ahead: int,
+        cuts: Sequence[datetime] = (),
     ) -> None:
         self.spans = [Span(start, end)]
+        self._cuts = cuts
         self._newest, self._page_rows, self._pages_ahead = newest, page_rows, pages_ahead
         self._lock = threading.RLock()
 
@@ -229,6 +232,9 @@ class Spans:
             span.rows += len(moments)
             span.pages += 1
             span.is_full = len(moments) >= self._page_rows
+            if span.is_full and self._cuts:
+                self._cut_at(self._cuts)
+                self._cuts = ()
             return bool(span.is_sorted and span.end and span.at and span.at >= span.end)
 
     def end(self, span: Span) -> None:
@@ -290,6 +296,14 @@ class Spans:
         self.spans.insert(self.spans.index(span) + 1, Span(at, span.end))
         span.end = at
         return True
+
+    def _cut_at(self, moments: Sequence[datetime]) -> None:
+        """Cut the last span at each of these moments that it has not passed."""
+        for at in moments:
+            last = self.spans[-1]
+            if (last.at or last.start or at) < at and (last.end is None or at < last.end):
+                self.spans.append(Span(at.replace(microsecond=0), last.end))
+                last.end = self.spans[-1].start
 
     def _pages(self, span: Span) -> float:
         """Return how many pages of a span are left, by the density of its rows, or of all rows so far."""

@@ -78,6 +78,18 @@ def test_spans_cost_few_requests(rows: list[datetime]) -> None:
     assert listed.requests <= 1.3 * len(rows) / 10
 
 
+def test_a_list_that_is_dense_at_its_end_is_cut_there_at_once() -> None:
+    rows = [END - (END - START) * 0.5**n for n in [part / 40 for part in range(1, 400)]]
+    cuts = [END - timedelta(days=days) for days in (64, 16, 4, 1)]
+    listed = Listed(rows, 0.01)
+    spans = Spans(START, None, newest=END, page_rows=10, pages_ahead=1000, cuts=cuts)
+    pages = in_spans(listed.read, lambda page: page.column("at"), spans, 8)
+    found = [page.column("at").to_pylist() for page in pages if isinstance(page, pa.Table)]
+    assert {moment for page in found for moment in page} == {*rows}
+    assert {*cuts} <= {span.start for span in spans.spans}
+    assert listed.requests <= len(rows) / 10 + 8
+
+
 def test_a_list_of_one_page_takes_one_request() -> None:
     listed = Listed(spread(9))
     read_spans(listed)

@@ -26,6 +26,8 @@ PAGES_AHEAD: Final[Mapping[str, int]] = {"M": 75, "L": 350, "XL": 1_750}
 
 GROUPS_AT_ONCE, GROUP_AT_ONCE = 16, 8
 """How many segments or lists are read at once, and how many requests are under way for the members of one."""
+RECENT_DAYS = (64, 16, 4, 1)
+"""Profiles are split so many days ago, for most of them changed lately, and events at the first two."""
 CHANNELS = ("email", "sms")
 """Whose campaigns are read; push messages are not, since no job speaks of them."""
 
@@ -117,7 +119,8 @@ def profiles(client: Client, since: datetime | None) -> Pages:
         within = _within("updated", after, end, "greater-than")
         return client.pages("profiles", tables.PROFILES, list_of(100), {**asked, **within})
 
-    spans = _spans(client, since, None, 100, "L")
+    cuts = [client.started_at - timedelta(days=days) for days in RECENT_DAYS]
+    spans = _spans(client, since, None, 100, "L", cuts)
     yield from in_spans(read, lambda page: page.column("updated"), spans, AT_ONCE["L"])
     if spans.is_split and (last := spans.last):
         yield from read(last, None)
@@ -143,10 +146,17 @@ def predictions(client: Client, _since: None) -> Pages:
             yield page.drop_columns(["created"])
 
 
-def _spans(client: Client, start: datetime | None, end: datetime | None, size: int, tier: str) -> Spans:
+def _spans(
+    client: Client,
+    start: datetime | None,
+    end: datetime | None,
+    size: int,
+    tier: str,
+    cuts: Sequence[datetime] = (),
+) -> Spans:
     rows = dict([list_of(size).size or ("", size)]).popitem()[1]
-    newest = end or client.started_at
-    return Spans(start, end, newest=newest, page_rows=rows, pages_ahead=PAGES_AHEAD[tier])
+    newest, most = end or client.started_at, PAGES_AHEAD[tier]
+    return Spans(start, end, newest=newest, page_rows=rows, pages_ahead=most, cuts=cuts)
 
 
 def _within(field: str, start: datetime | None, end: datetime | None, after: str) -> dict[str, str]:
@@ -249,7 +259,8 @@ def events(client: Client, since: datetime | None) -> Pages:
     end = client.started_at - SETTLED
     start = since or end - timedelta(days=client.history_days)
     if start < end:
-        spans = _spans(client, start, end, 1000, "XL")
+        cuts = [end - timedelta(days=days) for days in RECENT_DAYS[:2]]
+        spans = _spans(client, start, end, 1000, "XL", cuts)
         read = partial(_events_between, client)
         yield from in_spans(read, lambda page: page.column("datetime"), spans, AT_ONCE["XL"])
 
