@@ -38,9 +38,9 @@ class Resource:
     `overlap` is how much is read again because the vendor delivers or changes it late. A resource with an
     overlap is read completely every DEEP_EVERY, unless the vendor `forgets` old rows. A `daily` resource is
     measured once a day, and again by a deep read. Rows read less than `every` ago are not read again. A
-    `replaced` one is the vendor's current list, without
-    removed rows. `scope` is the permission that the key needs. An `optional` resource may be refused for lack
-    of it, because keys made for an earlier version lack the scope: the run says so and succeeds.
+    `replaced` one is the vendor's current list, without removed rows. In one that `is_dated`, the time of a
+    row never changes. `scope` is the permission that the key needs. An `optional` resource may be refused for
+    lack of it, because keys made for an earlier version lack the scope: the run says so and succeeds.
 
     `parent` is the column that splits a replaced table into lists that are judged separately. `count` asks
     the vendor for the size of one list or of all. Rows missing from a complete read are `gone`: objects get
@@ -56,6 +56,7 @@ class Resource:
     daily: bool = False
     every: timedelta = timedelta()
     replaced: bool = False
+    is_dated: bool = False
     needs_key: bool = True
     optional: bool = False
     parent: str = ""

@@ -1,10 +1,13 @@
-"""Reads JSON texts with DuckDB, in a database in memory with a cursor per thread."""
+"""Reads JSON texts with DuckDB, in a database in memory, in a few threads of its own."""
 
+import os
 import re
 import threading
 import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
 import pyarrow as pa
@@ -21,52 +24,79 @@ _ESCAPES = re.compile(
     re.DOTALL,
 )
 _HALVES = re.compile(r"\\u[dD]")
+T = TypeVar("T")
+RENEWED_BYTES = 8_000_000
+"""How much a reader reads before it frees the memory of the pages that it read."""
 _MEMORY = duckdb.connect(config={"threads": 1})
 
 
-class _Reader(threading.local):
-    """A thread's cursor, with its parsed statements and plans: several vendors' pages are read at once."""
+class _Reader:
+    """A cursor with its parsed statements and plans."""
 
     def __init__(self) -> None:
         self.cursor = _MEMORY.cursor()
         # Parsing one page leaves nothing to optimize, and trying took half of a small page's time.
         self.cursor.execute("set timezone = 'UTC'; pragma disable_optimizer")
-        self.cursor.execute("create temp table read_page (page varchar)")
-        self.statements: dict[str, duckdb.Statement] = {}
-        self.plans: dict[str, str] = {}
+        self._statements: dict[str, duckdb.Statement] = {}
+        self._plans: dict[str, str] = {}
+        self._held = RENEWED_BYTES
+
+    def ask(self, query: str, **values: Any) -> Any:
+        """Run a query; its text is parsed once, which was a third of a small page's time."""
+        if query not in self._statements:
+            (self._statements[query],) = self.cursor.extract_statements(query)
+        return self.cursor.execute(self._statements[query], values)
+
+    def read(self, query: str, page: str) -> Any:
+        """Run a query over a page.
+
+        DuckDB plans it once, because planning took as long as reading a small page. A plan has no parameters
+        here, so it reads the page from a table.
+        """
+        self._held += len(page)
+        if self._held > RENEWED_BYTES:  # its memory is not freed otherwise; the plans are made again
+            self.ask("create or replace temp table read_page (page varchar)")
+            self._held = len(page)
+        self.ask("truncate read_page")
+        self.ask("insert into read_page values ($page)", page=page)
+        if query not in self._plans:
+            planned, name = query.replace("$page", "(select page from read_page)"), f"plan_{len(self._plans)}"
+            self.cursor.execute(f"prepare {name} as {planned}")
+            self._plans[query] = f"execute {name}"
+        return self.ask(self._plans[query])
 
 
-_READER = _Reader()
+_OWN = threading.local()
+_THREADS = ThreadPoolExecutor(
+    min(os.cpu_count() or 1, 4), "parser", lambda: setattr(_OWN, "reader", _Reader())
+)
+"""Few threads read the pages of all: each keeps its plans, and the memory that DuckDB allocates by thread."""
+
+
+def _with_reader(do: Callable[[_Reader], T]) -> T:
+    return _THREADS.submit(lambda: do(_OWN.reader)).result()
+
+
 # Arrow directly from `execute` copies the rows once more, and DuckDB warns of it; its other way plans each
 # query twice.
 warnings.filterwarnings("ignore", "Arrow output on a DB-API result")
 
 
-def asked(query: str, **values: Any) -> Any:
-    """Run a query of this thread; its text is parsed once, which was a third of a small page's time."""
-    reader = _READER
-    if query not in reader.statements:
-        (reader.statements[query],) = reader.cursor.extract_statements(query)
-    return reader.cursor.execute(reader.statements[query], values)
+def read(page: str, query: str) -> pa.Table:
+    """Return what a query finds in the objects of a page."""
+    over = _over(query, page)
+    found: pa.Table = _with_reader(lambda reader: reader.read(over, page).to_arrow_table())
+    return found
 
 
-def read(page: str, query: str, **values: Any) -> Any:
-    """Run a query over the objects of a page.
+def examine(page: str, query: str, **values: Any) -> list[tuple[Any, ...]]:
+    """Return the rows that a query with values finds in the objects of a page."""
+    return _rows(_over(query, page), page=page, **values)
 
-    DuckDB plans it once a thread: planning took as long as reading a small page. A plan has no parameters
-    here, so it reads the page from a table.
-    """
-    query = _over(query, page)
-    if values:
-        return asked(query, page=page, **values)
-    plans = _READER.plans
-    asked("truncate read_page")
-    asked("insert into read_page values ($page)", page=page)
-    if query not in plans:
-        planned, name = query.replace("$page", "(select page from read_page)"), f"plan_{len(plans)}"
-        _READER.cursor.execute(f"prepare {name} as {planned}")
-        plans[query] = f"execute {name}"
-    return asked(plans[query])
+
+def _rows(query: str, **values: Any) -> list[tuple[Any, ...]]:
+    found: list[tuple[Any, ...]] = _with_reader(lambda reader: reader.ask(query, **values).fetchall())
+    return found
 
 
 def _over(query: str, page: str) -> str:
@@ -93,7 +123,8 @@ def _filled(query: str, place: str, kind: str) -> str:
 
 
 def cell(query: str, **values: Any) -> Any:
-    ((found,),) = asked(query, **values).fetchall()
+    """Return the one value that a query finds."""
+    ((found,),) = _rows(query, **values)
     return found
 
 
@@ -116,11 +147,19 @@ def is_json(text: str) -> bool:
     return bool(cell("select json_valid($text)", text=of_whole_characters(text)))
 
 
+def over(rows: pa.Table | pa.RecordBatch, query: str, **values: Any) -> pa.Table:
+    """Return what a query finds in rows, which it calls `given`."""
+
+    def find(reader: _Reader) -> pa.Table:
+        reader.cursor.register("given", rows)
+        found = reader.cursor.execute(query, values).to_arrow_table()
+        reader.cursor.unregister("given")
+        return found
+
+    return _with_reader(find)
+
+
 def json_of(rows: pa.RecordBatch) -> str:
     """Return the rows as a JSON array of objects, without the fields that are null."""
-    cursor = _READER.cursor
-    cursor.register("rows", rows)
-    query = "select json_group_array(json_merge_patch('{}', to_json(rows)))::varchar from rows"
-    found: str = cursor.execute(query).fetchall()[0][0]
-    cursor.unregister("rows")
-    return found
+    query = "select json_group_array(json_merge_patch('{}', to_json(given)))::varchar as page from given"
+    return str(over(rows, query).column("page")[0].as_py())

@@ -35,12 +35,13 @@ from ingest.typed import Aside, Form
 from privacy import outside
 
 BATCH_ROWS = 100_000
-"""Rows a package holds at most, give or take a page: bounds memory and what a killed run reads again."""
+BATCH_BYTES = 48_000_000
+"""What a package holds at most, give or take a page: bounds memory and what a killed run reads again."""
 BATCH_SECONDS = 20.0
 """A slow resource with a cursor is written so often: a run that is killed reads no more than that again."""
-BATCHES_WAITING = 2
-GATHER_SECONDS = 1.0
-"""A package costs dlt a third of a second whatever is in it: batches that come close together share one."""
+BATCHES_WAITING = 1
+GATHER_SECONDS = 20.0
+"""A package costs dlt a third of a second whatever is in it: small batches of this time share one."""
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -178,11 +179,15 @@ def _gathered(batches: "queue.Queue[Batch]", open_jobs: int) -> list[Batch]:
     taken = [batches.get()]
     until = time.monotonic() + GATHER_SECONDS
     with suppress(queue.Empty):
-        while sum(batch.rows.num_rows for batch in taken) < BATCH_ROWS and open_jobs > sum(
-            batch.is_last for batch in taken
-        ):
+        while not _are_many(taken) and open_jobs > sum(batch.is_last for batch in taken):
             taken.append(batches.get(timeout=max(until - time.monotonic(), 0)))
     return taken
+
+
+def _are_many(taken: Sequence[Batch]) -> bool:
+    """Return whether these batches fill a package."""
+    rows = sum(batch.rows.num_rows for batch in taken)
+    return rows >= BATCH_ROWS or bool(sum(batch.rows.nbytes for batch in taken) >= BATCH_BYTES)
 
 
 def _joined(taken: Sequence[Batch]) -> list[Batch]:
@@ -249,7 +254,7 @@ class Unwritten:
         self._job = job
         self._pages: list[pa.Table] = []
         self._keyless: list[tuple[str, str, str]] = []
-        self._count = 0
+        self._count = self._size = 0
         self._since = time.monotonic()
         self._until = job.last
         self._newest: list[Cursor] = []
@@ -260,6 +265,7 @@ class Unwritten:
         self._pages.append(with_aside(page))
         self._keyless += Aside.of(page).rows
         self._count += page.num_rows
+        self._size += page.nbytes
         newest = _newest(page, self._job.resource.cursor, self._settled)
         if newest is not None:
             self._newest.append(newest)
@@ -281,7 +287,7 @@ class Unwritten:
         """Whether to write them now: they are many, or a killed run would have to read too much again."""
         is_late = bool(self._job.resource.cursor) and time.monotonic() - self._since > BATCH_SECONDS
         return not self._job.resource.replaced and (
-            self._count >= BATCH_ROWS or (is_late and self._count > 0)
+            self._count >= BATCH_ROWS or self._size >= BATCH_BYTES or (is_late and self._count > 0)
         )
 
     def batch(self, *, is_last: bool = False) -> Batch:
@@ -289,7 +295,8 @@ class Unwritten:
         nothing = with_aside(self._job.resource.table.arrow_schema.empty_table())
         rows = pa.concat_tables([nothing, *self._pages])
         batch = Batch(self._job, rows, self._until, is_last=is_last, keyless=tuple(self._keyless))
-        self._pages, self._keyless, self._count, self._since = [], [], 0, time.monotonic()
+        self._pages, self._keyless, self._since = [], [], time.monotonic()
+        self._count = self._size = 0
         return batch
 
 

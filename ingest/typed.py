@@ -20,7 +20,7 @@ from typing import Any, Literal, cast
 import duckdb
 import pyarrow as pa
 
-from ingest.parser import OBJECTS, cell, of_whole_characters, read
+from ingest.parser import OBJECTS, cell, examine, of_whole_characters, read
 from privacy.traces import Trace
 
 Type = Literal["text", "scalar", "bool", "bigint", "double", "timestamptz", "date", "json", "any"]
@@ -354,7 +354,7 @@ class Table:
         """
         page = of_whole_characters(page)
         try:
-            found: Any = read(page, self._query).to_arrow_table()
+            found = read(page, self._query)
         except (duckdb.InvalidInputException, duckdb.ConversionException) as error:
             raise BrokenBodyError("it is not JSON") from error  # DuckDB's text would quote the answer
         wrong = [at for at, is_wrong in enumerate(found.column("is_wrong").to_pylist()) if is_wrong]
@@ -414,7 +414,7 @@ class Table:
         columns, fields = [*self._scalars, *self._nested], list[str]()
         told = {column.name for column in columns}
         first = next((name for name in self.key if name in told), self.key[0])
-        found = read(page, self._examine, wrong=wrong).fetchall()
+        found = examine(page, self._examine, wrong=wrong)
         for place, kind, names, texts, types, fits, digest in found:
             texts, types = texts or [None] * len(columns), types or [None] * len(columns)
             cells = {c.name: cell for c, *cell in zip(columns, texts, types, strict=True)}

@@ -12,12 +12,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, Final
+from itertools import chain
+from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
 import duckdb
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from ingest import parser
 from ingest.typed import Table
 from privacy.traces import NOTHING, PRODUCT_IDS, Kept, names_in
 
@@ -36,7 +39,17 @@ _MOST_NAMES: Final = 500
 _LONGEST_NAME: Final = 60
 _UNNAMED: Final = "(a name that may be about a person)"
 _DIGITS: Final = re.compile(r"[0-9][ ().-]*" * 6)
-_ROWS_AT_ONCE: Final = 50_000
+_ROWS_AT_ONCE: Final = 20_000
+_SHAPES: Final = "select json_array(json_keys(text), json_type(text, '$.*'))::varchar as shape from given"
+_LEFT: Final = """
+    select
+        case when patch is null then text else json_merge_patch(text, patch)::varchar end as stays,
+        not decided or coalesce(regexp_matches(stays, $doubtful), false) as is_doubtful
+    from (select text, ($patches::varchar[])[place + 1] as patch, $decided[place + 1] as decided from given)
+"""
+_NESTED: Final = r"[\[,]\s*([\[{]|null)"
+_DOUBTFUL: Final = rf"(?i)@|%(25)*40|\+[0-9]|\\u|{_NESTED}"
+"""What a text must contain to hold an address, a phone number, or a list of more than plain values."""
 
 
 @lru_cache(100_000)
@@ -117,17 +130,87 @@ def _object(given: Mapping[str, Any], kept: Kept, drop: Callable[[str], None]) -
     return found
 
 
-def _column(text: str, kept: Kept, drop: Callable[[str], None]) -> str | None:
-    """Return the allowed part of a column's value, as the warehouse stores it."""
-    if kept.is_link:
-        return link(text)
+def _column(text: str, kept: Kept) -> tuple[str | None, list[str]]:
+    """Return the allowed part of a column's value, as the warehouse stores it, and the dropped names."""
+    names: list[str] = []
     given = json.loads(text)
     if not isinstance(given, dict):
-        return None
-    found = _object(given, kept, drop)
+        return None, names
+    found = _object(given, kept, names.append)
     if kept == NOTHING:
-        return None
-    return text if found == given else json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+        return None, names
+    stays = text if found == given else json.dumps(found, ensure_ascii=False, separators=(",", ":"))
+    return stays, names
+
+
+class _Shape(NamedTuple):
+    """What is left out of all objects with the same fields of the same types: a merge patch that removes it,
+    and the dropped names. Unless it `decides`, each object must be looked at.
+    """
+
+    patch: str | None = None
+    names: tuple[str, ...] = ()
+    decides: bool = False
+
+
+def _shape(text: str | None, kept: Kept) -> _Shape:
+    """Return what is left out of objects of a shape: JSON of their fields' names and of their types."""
+    fields, kinds = json.loads(text) if text else ((), ())
+    if not fields or len(set(fields)) < len(fields):
+        return _Shape()
+    types = {name: kind for name, kind in zip(fields, kinds, strict=True) if kind != "NULL"}
+    has_product = any(name in types for name in PRODUCT_IDS)
+    names = []
+    for name, kind in types.items():
+        is_nested = kind in ("OBJECT", "ARRAY")
+        if name in kept.named:
+            continue
+        if (name in kept.inside and (is_nested or kind == "VARCHAR")) or (
+            name in kept.links and kind == "VARCHAR"
+        ):
+            return _Shape()
+        is_named = name in kept.inside or name in kept.names or (has_product and name in kept.products)
+        if name in kept.links or not is_named or kind == "OBJECT":
+            names.append(name)
+    gone = [*names, *(name for name in fields if name not in types)]
+    return _Shape(json.dumps(dict.fromkeys(gone)) if gone else None, tuple(names), decides=True)
+
+
+def _allowed(texts: pa.Array, kept: Kept) -> tuple[pa.Array, list[Sequence[str]]]:
+    """Return the allowed part of a column's values, and the names dropped of each.
+
+    Few shapes make up most objects: SQL removes what each shape says. Python looks at the other objects, and
+    at those in which what stays may be about a person or holds lists of anything but plain values.
+    """
+    if kept.is_link:
+        links = texts.dictionary_encode()
+        return pa.array(map(link, links.dictionary.to_pylist()), pa.string()).take(links.indices), [()] * len(
+            texts
+        )
+    shaped = (
+        parser.over(pa.table({"text": texts}), _SHAPES).column("shape").combine_chunks().dictionary_encode()
+    )
+    shapes = [_shape(text, kept) for text in shaped.dictionary.to_pylist()] or [_Shape()]
+    places = shaped.indices.fill_null(0)
+    left = parser.over(
+        pa.table({"text": texts, "place": places}),
+        _LEFT,
+        patches=[shape.patch for shape in shapes],
+        decided=[shape.decides for shape in shapes],
+        doubtful=_NESTED if kept.known else _DOUBTFUL,
+    )
+    names: list[Sequence[str]] = [shapes[place].names for place in places.to_pylist()]
+    doubts = pc.and_(left.column("is_doubtful").combine_chunks(), texts.is_valid())
+    stays = {
+        place: _column(text.as_py(), kept)
+        for place, text in zip(pc.indices_nonzero(doubts).to_pylist(), texts.filter(doubts), strict=True)
+    }
+    for place, (_, dropped) in stays.items():
+        names[place] = dropped
+    if kept == NOTHING:
+        return pa.nulls(len(texts), pa.string()), names
+    looked_at = pa.array([text for text, _ in stays.values()], pa.string())
+    return pc.replace_with_mask(left.column("stays").combine_chunks(), doubts, looked_at), names
 
 
 Dropped = Counter[tuple[str, str]]
@@ -147,20 +230,33 @@ class Allowances:
         return hashlib.sha256(repr(sorted(self._rules.items())).encode()).hexdigest()[:16]
 
     def kept(self, table: str, rows: pa.Table) -> tuple[pa.Table, list[Dropped]]:
-        """Return the loadable form of `rows` of a raw table, and what was dropped, row by row."""
-        dropped: list[Dropped] = [Counter() for _ in range(rows.num_rows)]
+        """Return the loadable form of `rows` of a raw table, and what was dropped of each; rows of which the
+        same was dropped share it.
+        """
+        dropped: list[Dropped] = [Counter()] * rows.num_rows
         metrics = rows.column("metric_id").to_pylist() if "metric_id" in rows.column_names else None
         for name, kept in self._rules.get(table, {}).items():
             column = rows.column(name)
-            if name not in rows.column_names or column.null_count == rows.num_rows:
+            if column.null_count == rows.num_rows:
                 continue
             prefix = "" if name == "event_properties" else f"{name}."
-            stays = [
-                text and _column(text, kept, _counting(dropped[row], metrics[row] if metrics else "", prefix))
-                for row, text in enumerate(column.to_pylist())
+            parts = [
+                _allowed(column.slice(at, _ROWS_AT_ONCE).combine_chunks(), kept)
+                for at in range(0, rows.num_rows, _ROWS_AT_ONCE)
             ]
+            stays = pa.chunked_array([part for part, _ in parts])
+            names = chain.from_iterable(those for _, those in parts)
+            same: dict[tuple[int, str | None, int], Dropped] = {}
+            for row, those in enumerate(names):
+                if those:
+                    metric_id = metrics[row] if metrics else ""
+                    key = (id(dropped[row]), metric_id, id(those))
+                    if key not in same:
+                        new = Counter((metric_id or "", _shown(f"{prefix}{each}")) for each in those)
+                        same[key] = dropped[row] + new
+                    dropped[row] = same[key]
             place = rows.schema.get_field_index(name)
-            rows = rows.set_column(place, rows.schema.field(place), pa.array(stays, pa.string()))
+            rows = rows.set_column(place, rows.schema.field(place), stays)
         return rows, dropped
 
     def strip(self, connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], now: datetime) -> None:
@@ -170,16 +266,20 @@ class Allowances:
             columns = list(self._rules.get(table.full_name, {}))
             for rows in _in_parts(connection, table, columns) if columns else ():
                 kept, dropped = self.kept(table.full_name, rows)
-                record(connection, table.full_name, sum(dropped, Counter()), now)
+                record(connection, table.full_name, total(dropped), now)
                 put(connection, table, columns, kept)
         connection.commit()
 
 
-def _counting(dropped: Dropped, metric_id: str | None, prefix: str) -> Callable[[str], None]:
-    def drop(name: str) -> None:
-        dropped[metric_id or "", _shown(f"{prefix}{name}")] += 1
-
-    return drop
+def total(dropped: Iterable[Dropped]) -> Dropped:
+    """Return how many values were dropped of several rows."""
+    found: Dropped = Counter()
+    rows = list(dropped)
+    times = Counter(map(id, rows))
+    for each in {id(each): each for each in rows}.values():
+        for name, count in each.items():
+            found[name] += count * times[id(each)]
+    return found
 
 
 def _in_parts(

@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from dlt.pipeline.exceptions import PipelineStepFailed
 from common import spans, warehouse
 from common.settings import Settings
 from ingest.errors import NotStartedError
-from ingest.model import Batch, Cursor, Job, Resource
+from ingest.model import Batch, Changes, Cursor, Job, Resource
 
 
 class Packages:
@@ -36,12 +36,20 @@ class Packages:
         return last
 
     @spans.spent_on("load")
-    def load(self, batches: Sequence[Batch], rows: Sequence[pa.Table | None]) -> None:
-        """Write the rows of batches of one source in one package, and move their cursors."""
+    def load(self, batches: Sequence[Batch], found: Sequence[Changes], fresh: Container[str]) -> None:
+        """Write the rows of batches of one source in one package, and move their cursors.
+
+        New rows of a `fresh` table, which had none when the run began, are appended.
+        """
         resources = [
-            _package(batch.job.resource, new, batch.until)
-            for batch, new in zip(batches, rows, strict=True)
-            if new is not None or batch.until != self.last(batch.job)
+            _package(
+                batch.job.resource,
+                new.rows,
+                batch.until,
+                appends=batch.job.resource.table.full_name in fresh and not new.changed,
+            )
+            for batch, new in zip(batches, found, strict=True)
+            if new.rows is not None or batch.until != self.last(batch.job)
         ]
         if resources:
             pipeline = self._pipeline(batches[0].job.source.name)
@@ -95,7 +103,9 @@ def make_writable(folder: Path) -> None:
         )
 
 
-def _package(resource: Resource, rows: pa.Table | None, until: Cursor | None) -> DltResource:
+def _package(
+    resource: Resource, rows: pa.Table | None, until: Cursor | None, *, appends: bool
+) -> DltResource:
     """Return the dlt resource that loads `rows` and moves the cursor to `until`.
 
     The vendor has already selected the rows and they were compared, so the incremental only remembers:
@@ -105,7 +115,7 @@ def _package(resource: Resource, rows: pa.Table | None, until: Cursor | None) ->
     described: dict[str, Any] = {
         "name": table.name,
         "primary_key": table.key,
-        "write_disposition": "replace" if resource.replaced else "merge",
+        "write_disposition": "replace" if resource.replaced else "append" if appends else "merge",
         "columns": table.dlt_columns,
         "schema_contract": {"tables": "evolve", "columns": "evolve", "data_type": "freeze"},
     }

@@ -41,6 +41,7 @@ class Warehouse:
         self.packages = Packages(self._connection, settings)
         self._addresses = _addresses(settings)
         self._tables: Sequence[Table] = ()
+        self._fresh: set[str] = set()
         self._allowances = allowed.Allowances(())
         self._dropped: dict[str, allowed.Dropped] = {}
 
@@ -51,6 +52,11 @@ class Warehouse:
         """Create whatever is missing of `tables`, the only ones that the run may write."""
         self._tables, self._allowances = tables, allowed.Allowances(tables)
         prepare(self._connection, tables)
+        self._fresh = {
+            table.full_name
+            for table in tables
+            if not self._connection.execute(f"select 1 from {table.full_name} limit 1").fetchall()
+        }
         self.derive()
 
     def derive(self) -> None:
@@ -217,7 +223,7 @@ class Warehouse:
             for batch, rows in known
         ]
         now = batches[0].job.client.started_at
-        self.packages.load(batches, [found.rows for _, found in compared])
+        self.packages.load(batches, [found for _, found in compared], self._fresh)
         for batch, found in compared:
             batch.job.outcome.count(found)
             if dropped := self._dropped.pop(batch.job.name, None):
@@ -250,8 +256,8 @@ class Warehouse:
         rows = self._forgotten.without(self._connection, table.people, batch.rows)
         rows, dropped = self._allowances.kept(table.full_name, rows)
         if any(dropped):
-            self._dropped[batch.job.name] = sum(
-                (dropped[row] for row in new_rows(self._connection, table, rows)), allowed.Dropped()
+            self._dropped[batch.job.name] = allowed.total(
+                dropped[row] for row in new_rows(self._connection, table, rows)
             )
         if not self._addresses.is_hashed or table.is_ours:
             return rows

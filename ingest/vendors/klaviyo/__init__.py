@@ -56,7 +56,7 @@ def resources(settings: Settings) -> list[Resource]:
         REPLACED(tables.CATALOG_CATEGORY_ITEMS, reads.category_items, "catalogs:read", parent="category_id"),
         Resource(tables.SEGMENTS, segments, "segments:read", gone="things"),
         Resource(tables.PROFILES, reads.profiles, "profiles:read", "updated", PROFILES_LATE, gone="people"),
-        Resource(events, reads.events, "events:read", "datetime", EVENTS_LATE),
+        Resource(events, reads.events, "events:read", "datetime", EVENTS_LATE, is_dated=True),
         Resource(tables.FLOWS, reads.flows, "flows:read", gone="things"),
         Resource(tables.FLOW_ACTIONS, reads.flow_actions, "flows:read", gone="things"),
         Resource(tables.FLOW_MESSAGES, reads.flow_messages, "flows:read", gone="things"),

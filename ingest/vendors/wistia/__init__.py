@@ -31,7 +31,9 @@ def resources(settings: Settings) -> list[Resource]:
         Resource(tables.MEDIAS, reads.medias, READ_DATA, gone="things"),
         Resource(folders, partial(reads.projects, table=folders), READ_DATA, gone="things"),
         Resource(tables.VISITORS, reads.visitors, READ_STATS),
-        Resource(tables.EVENTS, reads.events, READ_STATS, cursor="received_at", overlap=reads.LATE),
+        Resource(
+            tables.EVENTS, reads.events, READ_STATS, cursor="received_at", overlap=reads.LATE, is_dated=True
+        ),
         Resource(tables.MEDIA_STATS, reads.of_each_media(stats, tables.MEDIA_STATS), READ_STATS),
         Resource(tables.MEDIA_ENGAGEMENT, engagement, READ_STATS, cursor="measured_on", daily=True),
         by_day(tables.MEDIA_STATS_BY_DATE, reads.media_stats_by_date),
