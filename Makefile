@@ -3,6 +3,9 @@
 PYTHON ?= python3
 UV ?= uv
 PEOPLE ?= 2000
+EVENTS ?= 1000000
+RUNS ?= 1
+PARTS ?=
 PORT ?= 8790
 PLAN ?=
 ARGS ?=
@@ -49,8 +52,8 @@ faults: .venv/.dev ## play every fault and every death of a run, and show the re
 	@$(PY) -m tests.fuzz_answers
 	@$(PY) -m tests.odd_values
 
-bench: .venv/.dev ## measure each step against a yardstick from the same run; PEOPLE=20000 for more
-	@$(PY) -m tests.bench --people $(PEOPLE)
+bench: .venv/.dev ## measure each step against a yardstick from the same run; PEOPLE=20000, RUNS=3, PARTS="limits models", EVENTS=10000000
+	@$(PY) -m tests.bench --people $(PEOPLE) --runs $(RUNS) --events $(EVENTS) $(PARTS)
 
 profile: .venv/.ready ## show where the time of ingest, transform and plan goes, and write a trace that a browser draws
 	@rm -f build/trace.json

@@ -28,9 +28,9 @@ from ingest.model import Job, Outcome, Resource, Source
 from ingest.store.changes import changes
 from ingest.store.warehouse import Warehouse
 from ingest.typed import Table
-from tests.bench import TODAY, Measure
-from tests.bench import vendors as served
 from tests.commands import Project
+from tests.measuring import TODAY, Measure
+from tests.measuring import vendors as served
 
 MEGABYTE: Final = 1024  # in getrusage's unit
 FIRST_YEAR: Final = 1950

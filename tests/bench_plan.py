@@ -29,6 +29,7 @@ from activate.planning import Limits, credits_left, plan
 from activate.templates import Jobs, canonical
 from common.settings import Settings
 from tests import activation
+from tests.measuring import Measure
 
 MAVERA = "https://app.mavera.io/api/v1"
 LIMITS = Limits(10**9, None, 20, 300)
@@ -156,6 +157,19 @@ def measured(count: int, folder: Path, later: int = 2_000) -> dict[str, Any]:
     fill(opening.connect(url, MAVERA, write=True), records.load(settings, list(KINDS)))
     figures["unchanged"] = alone("planned", published, url)
     return figures | {"step": cost_of_steps(folder, later)}
+
+
+def measures(count: int = 10_000) -> Iterator[Measure]:
+    """Yield what plans of `count` records cost beside rows that are read, rendered and hashed once."""
+    with tempfile.TemporaryDirectory() as folder:
+        figures = measured(count, Path(folder))
+    least = figures["yardstick"]["seconds"]
+    new, unchanged, step = figures["new"], figures["unchanged"], figures["step"]
+    first, later = step.values()
+    yield Measure(f"plan, {count:,} new", "CPU s", new["seconds"], "each read and rendered once", least)
+    yield Measure(f"plan, {count:,} unchanged", "CPU s", unchanged["seconds"], "new", new["seconds"])
+    yield Measure(f"plan, {count:,}: peak", "MB", max(new["mb"], unchanged["mb"]), "goal", 500)
+    yield Measure("apply, a step after 2,000", "ms", later, "the first steps", first)
 
 
 def alone(what: str, published: Path, *arguments: str) -> dict[str, Any]:

@@ -33,8 +33,8 @@ from ingest.vendors.wistia import REQUESTS_A_MINUTE, WISTIA
 from ingest.vendors.wistia import reads as wistia_reads
 from ingest.vendors.wistia import tables as wistia_tables
 from sandbox import klaviyo, wistia
-from tests.bench import TODAY, timed, vendors
 from tests.commands import Project
+from tests.measuring import TODAY, Measure, timed, vendors
 
 WINDOW_SECONDS: Final = 60.0
 
@@ -231,6 +231,27 @@ def show(loaded: Loaded) -> None:
         typer.echo(f"{name:<40} {count:>6,} requests, fewest {loaded.fewest[name]:>6,}")
     asked, least = sum(loaded.requests.values()), sum(loaded.fewest.values())
     typer.echo(f"{'all':<40} {asked:>6,} requests, fewest {least:>6,}, {asked / least - 1:+.1%}")
+
+
+def measures(people: int, latency_ms: int = 1000) -> Iterator[Measure]:
+    """Yield the requests of a first load beside the fewest, and its time with latency beside that without."""
+    with tempfile.TemporaryDirectory() as folder:
+        loads = []
+        for latency in (0, latency_ms):
+            (path := Path(folder) / str(latency)).mkdir()
+            loads.append(first_load(people, latency, path))
+    at_once, late = loads
+    asked, least = (sum(each.values()) for each in (at_once.requests, at_once.fewest))
+    yield Measure("first load", "requests", asked, "the fewest by contract", least)
+    yield Measure(f"first load, {latency_ms} ms late", "s", late.seconds, "answered at once", at_once.seconds)
+
+
+def of_limits() -> Iterator[Measure]:
+    """Yield the requests of a minute in each class beside those allowed; one refused is an error."""
+    for share in shares():
+        assert share.refused == 0, share
+        allowed = f"allowed in a minute, class {share.name}"
+        yield Measure(f"class {share.name}, steady", "requests", share.steady_minute, allowed, share.allowed)
 
 
 def main(people: int = 2000, latency_ms: int = 1000, seconds: float = 130.0) -> None:
