@@ -35,7 +35,7 @@ from ingest import vendors
 from ingest.errors import RefusedError
 from ingest.model import Source
 from privacy import outside, pseudonyms
-from transform import docs, stale
+from transform import docs, stale, statements
 
 PACKAGES: Final = ("dlt", "dbt-core", "duckdb")
 PATIENCE_SECONDS: Final = 10.0
@@ -260,7 +260,7 @@ def _warehouse(settings: environment.Settings) -> Iterator[Check]:
         return
     try:
         _require_unlocked(path)
-        fingerprint = stale.project_fingerprint(pseudonyms.salt(settings.salt_path))
+        fingerprint = statements.project_fingerprint(pseudonyms.salt(settings.salt_path))
         with warehouse.connect(path, read_only=True, is_copy=False) as connection:
             since = _not_published(connection, fingerprint)
     except warehouse.WarehouseError as error:

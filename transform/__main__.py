@@ -14,7 +14,7 @@ import typer
 from common import runs, warehouse
 from common import settings as environment
 from privacy import pseudonyms
-from transform import build, docs, publish, stale
+from transform import build, docs, publish, stale, statements
 from transform.build import Build, TransformError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -74,7 +74,7 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
     _take_over_copy(settings)
     warehouse.connect(settings.warehouse_path).close()  # makes no salt for a missing warehouse
     salt = pseudonyms.salt(settings.salt_path, create=True)
-    fingerprint = stale.project_fingerprint(salt)
+    fingerprint = statements.project_fingerprint(salt)
     tables, seen = stale.stale_tables(settings.warehouse_path, fingerprint)
     if tables == [] and not full:
         record.detail = "nothing new came in: models and published copy stand"

@@ -213,7 +213,7 @@ def _built_by_dbt(
     path: Path, tables: list[str] | None, manifest: Any, listener: statements.Listener
 ) -> tuple[list[Any], Build]:
     left_out = ["--exclude-resource-type", "unit_test"]
-    selection = _selection(tables) if tables else []
+    selection = _selection(tables) if tables else ["--full-refresh"]
     with step("transform", "models and tests") as shown:
         results = dbt(
             path, "build", UNWRITTEN, *left_out, *selection,

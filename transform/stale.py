@@ -1,7 +1,6 @@
 """Decides what to build. A build takes seconds even with nothing new, so only what reads changed tables is
 built."""
 
-import hmac
 from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -9,8 +8,6 @@ from typing import NamedTuple
 import duckdb
 
 from common import warehouse
-from privacy import pseudonyms
-from transform import statements
 from transform.build import Build, TransformError
 
 CREATED_BY_INGEST = {"raw_ops.set_aside", "raw_ops.people"}
@@ -34,17 +31,6 @@ class Seen(NamedTuple):
 
     loads: int
     row_counts: Mapping[str, int]
-
-
-def project_fingerprint(salt: bytes) -> str:
-    """Hash everything that can change all models: the files of the dbt project, and the salt of person ids.
-
-    dbt's own output does not count, nor do the texts of jobs, which only activate reads.
-    """
-    digest = hmac.new(pseudonyms.person_key(salt), digestmod="sha256")
-    for path in statements.files():
-        digest.update(str(path.relative_to(statements.PROJECT)).encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 def stale_tables(path: Path, fingerprint: str) -> tuple[list[str] | None, Seen]:

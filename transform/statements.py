@@ -7,9 +7,10 @@ order. If a statement or a test fails, dbt builds again and reports the reason.
 """
 
 import hashlib
+import hmac
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC
 from importlib import metadata
 from pathlib import Path
@@ -29,11 +30,20 @@ PACKAGES: Final = ("dbt-core", "dbt-adapters", "dbt-duckdb", "duckdb")
 RAW_COLUMNS: Final = """
     select table_schema, table_name, column_name, data_type from information_schema.columns
     where table_schema like 'raw%' and concat_ws('.', table_schema, table_name)
-        not in ('raw_ops.models', 'raw_ops.lineage', 'raw_ops.builds')  -- which only builds write
+        -- which only builds write
+        not in ('raw_ops.models', 'raw_ops.lineage', 'raw_ops.builds', 'raw_ops.built_from', 'raw_ops.grown')
     order by all
 """
 _COMMENT: Final = re.compile(r"\s*(/\*.*?\*/\s*|--[^\n]*\n\s*)*", re.DOTALL)
 CREATES: Final = "create or replace table"
+CHECKS: Final = "growth_check"
+"""In the questions whether an incremental model may add rows: `macros/growing.sql`. A row means yes."""
+GROWN: Final = """
+    create schema if not exists raw_ops;
+    create table if not exists raw_ops.grown (
+        relation text primary key, mark text, whole_at timestamptz, load_ids text[]
+    )
+"""
 SECONDS: Final = {"minute": 60, "hour": 3600, "day": 86400}
 # Questions, and relations of another type that an earlier version left: once dropped, they are gone.
 _UNKEPT: Final = ("select", "with", "begin", "commit", "rollback", "drop")
@@ -47,7 +57,7 @@ class Node(NamedTuple):
     """A seed, model, test or operation of dbt, or the freshness of a source.
 
     `parents` are unique ids, of sources `raw_wistia.medias`. `again` is what an incremental model sends to a
-    table that exists. A source is late after `limit_seconds`.
+    table that exists, if each of `checks` finds a row. A source is late after `limit_seconds`.
     """
 
     unique_id: str
@@ -62,6 +72,7 @@ class Node(NamedTuple):
     warn_if: str = ""
     limit: str = ""
     limit_seconds: float = 0.0
+    checks: Sequence[str] = ()
 
 
 class Sent(NamedTuple):
@@ -103,7 +114,9 @@ class Statements(NamedTuple):
         def newest(node: Node) -> Node:
             sent = later.get(node.unique_id, node)
             return node._replace(
-                statements=sent.statements or node.statements, again=sent.again or node.again
+                statements=sent.statements or node.statements,
+                again=sent.again or node.again,
+                checks=max(sent.checks, node.checks, key=len),  # dbt asks no more after a no
             )
 
         return self._replace(nodes=[newest(node) for node in self.nodes])
@@ -114,23 +127,31 @@ class Statements(NamedTuple):
         shown.total = sum(node.kind in ("seed", "model", "test") and bool(node.statements) for node in nodes)
         sent = Sent(0, 0, [])
         with warehouse.connect(path) as connection:
-            pseudonyms.define_person_id(connection, salt)
+            prepare(connection, salt)
+            connection.execute(GROWN)
             for schema in sorted({node.relation.partition(".")[0] for node in nodes if node.relation}):
                 connection.execute(f'create schema if not exists "{schema}"')
             found = warehouse.relations(connection) if tables is not None else set()
             for node in nodes:
-                statements = (
-                    node.again
-                    if node.materialized == "incremental" and node.relation in found
-                    else node.statements
-                )
-                if node.materialized == "incremental" and not statements:
-                    raise NotAgain(node.name)
+                statements = node.statements
+                if node.materialized == "incremental":
+                    grows = node.relation in found and _may_grow(connection, node)
+                    statements = node.again if grows else node.statements
+                    if not statements:
+                        raise NotAgain(node.name)
                 if statements:
                     sent = _sent(connection, node, statements, sent, shown)
                 if terminal.was_interrupted():
                     raise KeyboardInterrupt
         return sent
+
+
+def _may_grow(connection: duckdb.DuckDBPyConnection, node: Node) -> bool:
+    """Return whether an incremental model adds rows to its table; else it is built whole."""
+    try:
+        return all(connection.execute(check).fetchone() for check in node.checks)
+    except duckdb.Error as error:
+        raise NotAgain(node.name) from error
 
 
 def _sent(
@@ -177,6 +198,23 @@ def limit(after: Any) -> str:
 def late(name: str, age_seconds: float, limit: str) -> str:
     """Return the line about a source whose newest row is too old."""
     return f"{name}: newest row is {age_seconds / 3600:,.0f} h old (limit {limit})"
+
+
+def project_fingerprint(salt: bytes) -> str:
+    """Hash everything that can change all models: the files of the dbt project, and the salt of person ids.
+
+    dbt's own output does not count, nor do the texts of jobs, which only activate reads.
+    """
+    digest = hmac.new(pseudonyms.person_key(salt), digestmod="sha256")
+    for path in files():
+        digest.update(str(path.relative_to(PROJECT)).encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()
+
+
+def prepare(connection: Any, salt: bytes, fingerprint: str = "") -> None:
+    """Give a connection what models need: `person_id(address)`, and the fingerprint of the project."""
+    pseudonyms.define_person_id(connection, salt)
+    connection.execute("set variable project = ?", [fingerprint or project_fingerprint(salt)])
 
 
 def key(path: Path) -> str:
@@ -228,6 +266,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.sent: dict[str, list[str]] = {}
+        self.checks: dict[str, list[str]] = {}
 
     def __call__(self, event: Any) -> None:
         """Keep the statement of one of dbt's events if it builds or tests something."""
@@ -237,7 +276,9 @@ class Listener:
         unique_id = event.data.node_info.unique_id
         is_answer = unique_id.startswith(("test.", "source."))
         first = statement.split(None, 1)[0].lower() if statement.strip() else ""
-        if is_answer and first in ("select", "with"):
+        if CHECKS in statement:
+            self.checks.setdefault(unique_id, []).append(statement)
+        elif is_answer and first in ("select", "with"):
             self.sent[unique_id] = [statement]  # the last: before it, dbt may ask for the relation
         elif first and not is_answer and first not in _UNKEPT:
             self.sent.setdefault(unique_id, []).append(statement)
@@ -265,6 +306,7 @@ class Listener:
                     materialized=node.config.materialized,
                     is_error=node.resource_type == "test" and node.config.severity.upper() == "ERROR",
                     warn_if=node.config.warn_if if node.resource_type == "test" else "",
+                    checks=self.checks.get(unique_id, ()),
                 )  # fmt: skip
 
 

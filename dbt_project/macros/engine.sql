@@ -43,6 +43,20 @@
 {%- endmacro %}
 
 
+{# A number that differs if any of the columns does. #}
+{% macro row_hash(columns) -%}
+    {{ return(adapter.dispatch('row_hash')(columns)) }}
+{%- endmacro %}
+
+{% macro default__row_hash(columns) -%}
+    hash({{ columns | join(', ') }})
+{%- endmacro %}
+
+{% macro spark__row_hash(columns) -%}
+    xxhash64({{ columns | join(', ') }})
+{%- endmacro %}
+
+
 {# Whether the value of a JSON object at a key is a text, not a number. Spark keeps no types: there it is quoted. #}
 {% macro is_json_text(column, key) -%}
     {{ return(adapter.dispatch('is_json_text')(column, key)) }}

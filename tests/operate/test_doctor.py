@@ -31,7 +31,7 @@ from sandbox.world import World
 from tests import models, shapes
 from tests.commands import Project
 from transform import build as transform
-from transform import publish, stale
+from transform import publish, stale, statements
 
 # All tests use the real clock: the sandbox's day is today, and its API revision of last year is valid for
 # most of next year.
@@ -68,7 +68,7 @@ def project(tmp_path: Path, url: str) -> Project:
     pseudonyms.salt(tmp_path / "salt", create=True)
     publish.publish(path, tmp_path / "published.duckdb", tmp_path / "salt")
     _, seen = stale.stale_tables(path, "")
-    fingerprint = stale.project_fingerprint(pseudonyms.salt(tmp_path / "salt"))
+    fingerprint = statements.project_fingerprint(pseudonyms.salt(tmp_path / "salt"))
     stale.record_build(path, fingerprint, seen, transform.Build(1, 1, [], []))
     pay(project)
     return project

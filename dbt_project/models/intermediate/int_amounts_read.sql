@@ -1,3 +1,7 @@
+{{ growing(
+    'customer_event_id', after=['stg_klaviyo__events'], beside=['int_account_currency', 'currencies', 'currency_signs']
+) }}
+
 {#- The currency and format of an amount. Only unambiguous amounts are read: 1.234 may be a thousand or just above one, and two
     contradicting currencies mean that one of them is wrong. -#}
 {%- set blanks = '\u00a0\u2007\u2009\u202f\t\r\n' -%}
@@ -16,6 +20,9 @@ with told as (
         trim(translate(value_text, '{{ blanks }}', '{{ ' ' * (blanks | length) }}')) as tidy
     from {{ ref('stg_klaviyo__events') }}
     where value_text is not null
+    {%- if is_incremental() %}
+        and {{ came_since('load_id') }}
+    {%- endif %}
 
 ),
 

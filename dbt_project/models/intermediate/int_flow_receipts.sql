@@ -1,5 +1,39 @@
+{{ growing(
+    'flow_receipt_id',
+    after=['stg_klaviyo__events', 'int_amounts_read'],
+    beside=['int_metric_roles', 'stg_klaviyo__flow_messages', 'stg_klaviyo__flow_actions', 'int_campaign_keys'],
+) }}
+
 -- The results of a flow's message, and the orders attributed to it.
-with of_messages as (
+with {% if is_incremental() -%}
+fresh as (
+
+    select events.customer_event_id, events.customer_id, events.message_id, events.shop_id, metrics.metric_role
+    from {{ ref('stg_klaviyo__events') }} as events
+    join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id
+    where {{ came_since('events.load_id') }}
+
+),
+
+-- An order may be attributed to any message, and to another one than before; a refund may come long after its order.
+buyers as (
+
+    select customer_id from fresh where metric_role = 'placed_order'
+    union
+    select orders.customer_id
+    from {{ ref('stg_klaviyo__events') }} as orders
+    join fresh on orders.shop_id = fresh.shop_id
+
+),
+
+followers as (
+
+    select distinct customer_id, message_id from fresh
+
+),
+
+{% endif -%}
+of_messages as (
 
     select
         customer_event_id,
@@ -42,6 +76,13 @@ events as (
     left join {{ ref('int_amounts_read') }} as amounts on events.customer_event_id = amounts.customer_event_id
     left join {{ ref('int_orders_returned') }} as returned on events.customer_event_id = returned.customer_event_id
     where of_messages.is_attributed = (metrics.metric_role = 'placed_order')
+    {%- if is_incremental() %}
+        and (
+            (events.customer_id, of_messages.flow_message_id) in (select (customer_id, message_id) from followers)
+            or events.customer_id in (select customer_id from buyers)
+            or events.customer_event_id in (select customer_event_id from fresh)
+        )
+    {%- endif %}
 
 ),
 

@@ -1,16 +1,54 @@
-with events as (
+{{ growing(
+    ['metric_id', 'happened_on'],
+    after=['stg_klaviyo__events', 'int_amounts_read'],
+    beside=['stg_klaviyo__metrics', 'int_metric_roles'],
+) }}
+
+with told as (
 
     select
-        coalesce(events.metric_id, 'none') as metric_id,
-        events.customer_id,
+        *,
+        coalesce(metric_id, 'none') as metric_key,
+        cast(happened_at as date) as happened_on
+    from {{ ref('stg_klaviyo__events') }}
+
+),
+
+{% if is_incremental() -%}
+fresh as (
+
+    select * from told where {{ came_since('load_id') }}
+
+),
+
+-- The days of new events, and of orders that they refund or cancel.
+changed as (
+
+    select metric_key, happened_on from fresh
+    union
+    select told.metric_key, told.happened_on
+    from told
+    join fresh on told.shop_id = fresh.shop_id
+
+),
+
+{% endif -%}
+events as (
+
+    select
+        told.metric_key as metric_id,
+        told.customer_id,
         case when amounts.value_amount is null then 'none' else amounts.currency end as currency,
         amounts.value_amount,
         returned.returned_amount,
         amounts.unread_reason is not null as is_unread,
-        cast(events.happened_at as date) as happened_on
-    from {{ ref('stg_klaviyo__events') }} as events
-    left join {{ ref('int_amounts_read') }} as amounts on events.customer_event_id = amounts.customer_event_id
-    left join {{ ref('int_orders_returned') }} as returned on events.customer_event_id = returned.customer_event_id
+        told.happened_on
+    from told
+    {%- if is_incremental() %}
+    join changed on told.metric_key = changed.metric_key and told.happened_on = changed.happened_on
+    {%- endif %}
+    left join {{ ref('int_amounts_read') }} as amounts on told.customer_event_id = amounts.customer_event_id
+    left join {{ ref('int_orders_returned') }} as returned on told.customer_event_id = returned.customer_event_id
 
 )
 

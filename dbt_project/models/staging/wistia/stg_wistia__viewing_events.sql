@@ -1,4 +1,4 @@
-{{ config(materialized="table") }}
+{{ config(materialized='table') }}
 
 {%- set scale = var('percent_viewed_scale') -%}
 {%- if scale not in ('auto', 'fraction', 'percent') -%}
@@ -30,43 +30,53 @@ scale as (
 
 ),
 
+opened as (
+
+    select
+        *,
+        {{ json_texts('user_agent_details', ['browser', 'platform', 'mobile']) }} as user_agent,
+        {{ json_texts('conversion_data', ['email', 'first_name', 'last_name']) }} as conversion
+    from source
+
+),
+
 renamed as (
 
     select
         -- ids
-        source.event_key as viewing_event_id,
-        source.visitor_key as viewer_id,
-        source.media_id,
+        opened.event_key as viewing_event_id,
+        opened.visitor_key as viewer_id,
+        opened.media_id,
 
         -- text
-        nullif(lower(trim(source.email)), '') as email,
-        nullif(lower(trim({{ json_text('source.conversion_data', 'email') }})), '') as conversion_email,
-        nullif(trim({{ json_text('source.conversion_data', 'first_name') }}), '') as conversion_first_name,
-        nullif(trim({{ json_text('source.conversion_data', 'last_name') }}), '') as conversion_last_name,
-        nullif(nullif(source.conversion_type, ''), '0') as conversion_type,
-        nullif(upper(trim(source.country)), '') as country,
-        nullif(trim(source.region), '') as region,
-        nullif(trim(source.city), '') as city,
-        source.media_name,
-        nullif(source.embed_url, '') as embed_url,
-        {{ json_text('source.user_agent_details', 'browser') }} as browser,
-        {{ json_text('source.user_agent_details', 'platform') }} as platform,
+        nullif(lower(trim(opened.email)), '') as email,
+        nullif(lower(trim({{ text_at('opened.conversion', 1) }})), '') as conversion_email,
+        nullif(trim({{ text_at('opened.conversion', 2) }}), '') as conversion_first_name,
+        nullif(trim({{ text_at('opened.conversion', 3) }}), '') as conversion_last_name,
+        nullif(nullif(opened.conversion_type, ''), '0') as conversion_type,
+        nullif(upper(trim(opened.country)), '') as country,
+        nullif(trim(opened.region), '') as region,
+        nullif(trim(opened.city), '') as city,
+        opened.media_name,
+        nullif(opened.embed_url, '') as embed_url,
+        {{ text_at('opened.user_agent', 1) }} as browser,
+        {{ text_at('opened.user_agent', 2) }} as platform,
 
         -- numbers
-        source.percent_viewed as served_percent_viewed,
+        opened.percent_viewed as served_percent_viewed,
         -- Decimal, so that a mean does not depend on the order of its rows. Values slightly above 1 are 1.
         case
-            when source.percent_viewed between 0 and scale.whole
-                then cast(source.percent_viewed / scale.whole as decimal(7, 6))
-            when scale.whole = 1 and source.percent_viewed between 1 and {{ var('share_far_above') }} then 1
+            when opened.percent_viewed between 0 and scale.whole
+                then cast(opened.percent_viewed / scale.whole as decimal(7, 6))
+            when scale.whole = 1 and opened.percent_viewed between 1 and {{ var('share_far_above') }} then 1
         end as watched_share,
 
         -- booleans
-        try_cast({{ json_text('source.user_agent_details', 'mobile') }} as boolean) as is_mobile,
+        try_cast({{ text_at('opened.user_agent', 3) }} as boolean) as is_mobile,
 
         -- times
-        {{ utc('source.received_at') }} as viewed_at
-    from source
+        {{ utc('opened.received_at') }} as viewed_at
+    from opened
     cross join scale
 
 )
