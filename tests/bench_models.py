@@ -9,7 +9,7 @@ figures are processor seconds of the commands, and memory is the most that any o
 import resource
 import shutil
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Final, NamedTuple
 
@@ -17,6 +17,7 @@ import duckdb
 import typer
 
 from tests.commands import Project
+from tests.measuring import TODAY, Measure, vendors
 
 MINE: Final = {
     "raw_klaviyo.profiles": {"id": "id", "email": "address", "last_name": "name"},
@@ -119,6 +120,19 @@ def measured(folder: Path, events: int) -> list[Cost]:
         run("everything again", "--full")
         run("the copy alone", "publish")
     return found
+
+
+def measures(people: int, events: int) -> Iterator[Measure]:
+    """Yield what a day of 1% costs beside everything, and the copy beside the build, at this many events."""
+    with tempfile.TemporaryDirectory() as name, vendors(people, TODAY) as url:
+        folder = Path(name) / "loaded"
+        folder.mkdir()
+        Project(folder, url, TODAY.isoformat()).well("ingest")
+        _, day, whole, copy = measured(folder, events)
+    step = f"transform, {events:,} events"
+    yield Measure(f"{step}, a day of 1%", "CPU s", day.cpu_seconds, "everything", whole.cpu_seconds)
+    yield Measure(f"{step}: peak", "MB", whole.memory_mb, "goal", 600)
+    yield Measure(f"publish, {events:,} events", "CPU s", copy.cpu_seconds, "everything", whole.cpu_seconds)
 
 
 def main(
