@@ -74,8 +74,8 @@ def bare_sql(warehouse: Path) -> float:
         with duckdb.connect(copy) as connection:
             pseudonyms.define_person_id(connection, b"")
             for model in compiled:  # in the order in which they ended, so each after its inputs
-                kind = model.config.materialized
-                if kind in ("table", "view"):
+                kind = "view" if model.config.materialized == "view" else "table"
+                if model.config.materialized != "ephemeral":
                     connection.execute(
                         f"create or replace {kind} {model.relation_name} as {model.compiled_code}"
                     )

@@ -49,7 +49,7 @@ def render(manifest: Mapping[str, Any]) -> str:
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model"
         and node["schema"] in PUBLISHED_SCHEMAS
-        and node["config"]["materialized"] in {"table", "view"}
+        and node["config"]["materialized"] != "ephemeral"
     ]
     models.sort(key=lambda node: (PUBLISHED_SCHEMAS.index(node["schema"]), _topic(node), node["name"]))
     parts = [HEAD]
