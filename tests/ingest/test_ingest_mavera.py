@@ -74,7 +74,7 @@ def test_texts_come_in_whole_and_once_in_either_style(
     rows = machine.rows(
         f"from raw_mavera.generations select {text}[:8], {app}, input_data ->> 'topic', other"
     )
-    assert rows == [("# Repair", app_id, "Repair", None)] * 3
+    assert rows == [("**Subjec", app_id, "Repair", None)] * 3
     again = machine.ingest("mavera")
     assert (again.report["totals"]["rows_new"], again.report["totals"]["rows_changed"]) == (0, 0)
 

@@ -57,7 +57,12 @@ def heard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Heard]:
     """Load, model and send a world with hashed addresses and one forgotten person."""
     sandbox = Sandbox(WORLD, limits="off")
     with serving(sandbox) as url:
-        hashed = {"EMAILS_IN_WAREHOUSE": "hashed", "NOTICE_URL": f"http://127.0.0.1:9/{HOOK}"}
+        # A setting of dbt's own, so that dbt itself runs and writes its files.
+        hashed = {
+            "EMAILS_IN_WAREHOUSE": "hashed",
+            "NOTICE_URL": f"http://127.0.0.1:9/{HOOK}",
+            "DBT_HEARD": "1",
+        }
         heard = Heard(Project(tmp_path_factory.mktemp("project"), url, extra=hashed), sandbox)
         heard.run("ingest", "--debug")
         heard.certificate = json.loads(heard.run("forget", f" {FORGOTTEN.upper()} ", "--json").out)
