@@ -24,7 +24,7 @@ from ingest.store.warehouse import Warehouse
 from ingest.typed import Table
 from ingest.vendors import tables_of
 from transform import build as transform
-from transform import publish
+from transform import publish, statements
 
 HERE: Final = Path(__file__).parent
 CASES_A_BUILD: Final = 600
@@ -207,7 +207,7 @@ class Builder:
         try:
             # A build changes its manifest.
             self.manifest = transform.dbt(Path(self.built.name), "parse", transform.UNWRITTEN)
-            done = transform._built(self.built, self.manifest, [])
+            _, done = transform._built_by_dbt(self.built, None, self.manifest, statements.Listener())
         except transform.TransformError as error:
             return [str(error)]
         if not done.failures:

@@ -98,7 +98,8 @@ class Klaviyo:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._now = datetime.combine(world.as_of, datetime.min.time(), UTC)
+        # A run may be at any time of the world's last day.
+        self._now = datetime.combine(world.as_of + timedelta(days=1), datetime.min.time(), UTC)
         self._endpoints = [
             (Route(f"/api/{endpoint.path}{slash}", self._handler(endpoint), methods=["GET"]), endpoint)
             for endpoint in ENDPOINTS

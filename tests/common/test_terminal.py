@@ -383,7 +383,7 @@ def test_a_program_that_only_imports_from_the_project_keeps_its_own_ctrl_c() -> 
 
 
 def test_ctrl_c_while_a_command_is_being_loaded_is_one_line() -> None:
-    press = "from common import terminal; import signal; signal.raise_signal(signal.SIGINT)"
+    press = "from common import terminal; import signal, time; signal.raise_signal(2); time.sleep(9)"
     ran = subprocess.run(
         [sys.executable, "-c", press], cwd=settings.ROOT, capture_output=True, text=True, check=False
     )

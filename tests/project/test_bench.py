@@ -17,10 +17,9 @@ def test_a_step_of_apply_costs_the_same_after_many(tmp_path: Path) -> None:
     assert later < 3 * first
 
 
-def test_a_plan_without_changes_sends_nothing_and_needs_little_memory(tmp_path: Path) -> None:
+def test_a_plan_without_changes_sends_nothing(tmp_path: Path) -> None:
     figures = bench_plan.measured(600, tmp_path, later=10)
     assert figures["unchanged"]["steps"]["leave"] == figures["unchanged"]["records"]
-    assert figures["new"]["mb"] < 500
     assert figures["new"]["records"] == figures["unchanged"]["records"] > 500
 
 

@@ -89,7 +89,8 @@ CROWD = """
         'run ' || range as run_id, 'transform' as step, if(range = 1, 'failed', 'well') as outcome,
         'no column of that name' as detail, 12345.6 as duration_seconds, 9999999 as row_count,
         timestamptz '2026-01-01 06:00:00+00' - to_hours(range) as started_at from range(250);
-    insert into marts.rpt_runs by name select * exclude (is_latest) from marts.fct_runs
+    insert into marts.rpt_runs by name select run_id, step, outcome, detail, duration_seconds, row_count,
+        started_at from marts.fct_runs
         order by started_at desc limit 200;
     insert into marts.fct_experiments by name select
         'r' || range as record_id, ['opened', 'watched'][1 + range % 2] as measure, named(range) as title,
