@@ -108,6 +108,9 @@ def run(
         _end_at_once(stopped, FAILED)
     except SystemExit as ended:
         code = ended.code
+    except Exception:
+        if not was_interrupted():  # a library may turn Ctrl-C into an error of its own
+            raise
     if was_interrupted():
         _end_at_once(stopped, FAILED)
     # The outcome is known. Ctrl-C during Python's cleanup ends only the cleanup.

@@ -167,6 +167,8 @@ def _sent(
             answer = connection.fetchone() if node.kind in ("test", "source") else None
             connection.commit()
     except duckdb.Error as error:
+        if terminal.was_interrupted():
+            raise KeyboardInterrupt from error
         raise NotAgain(node.name) from error
     if node.kind in ("seed", "model", "test"):
         shown.end(part)
