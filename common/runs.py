@@ -80,6 +80,8 @@ def recorded(settings: Settings, step: str, scope: Sequence[str] = ()) -> Iterat
 
     `scope` names the requested part, such as sources. An exception passes through.
     """
+    if settings.trace:
+        spans.trace()
     run, began_at = Run(), datetime.now(UTC)
     told, left_open = _last(settings, step)
     run_id = uuid.uuid4().hex

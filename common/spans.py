@@ -44,6 +44,12 @@ _here = _Here()
 _turn = threading.Lock()
 _seconds: Counter[Part] = Counter()
 _kept: list[Span] = []
+_is_traced = threading.Event()
+
+
+def trace() -> None:
+    """Keep every span from now on, for `write`; without this they are only counted."""
+    _is_traced.set()
 
 
 @contextmanager
@@ -68,7 +74,7 @@ def ended(part: Part, what: str, seconds: float) -> None:
 def _add(span: Span, own_seconds: float) -> None:
     with _turn:
         _seconds[span.part] += own_seconds  # type: ignore[assignment]
-        if len(_kept) < KEPT:
+        if _is_traced.is_set() and len(_kept) < KEPT:
             _kept.append(span)
 
 

@@ -15,6 +15,7 @@ from common import spans
 def nothing_yet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spans, "_seconds", Counter())
     monkeypatch.setattr(spans, "_kept", [])
+    spans.trace()
 
 
 def test_a_part_within_another_counts_once() -> None:
