@@ -55,7 +55,7 @@ faults: .venv/.dev ## play every fault and every death of a run, and show the re
 bench: .venv/.dev ## measure each step against a yardstick from the same run; PEOPLE=20000, RUNS=3, PARTS="limits models", EVENTS=10000000
 	@$(PY) -m tests.bench --people $(PEOPLE) --runs $(RUNS) --events $(EVENTS) $(PARTS)
 
-profile: .venv/.ready ## show where the time of ingest, transform and plan goes, and write a trace that a browser draws
+profile: .venv/.ready ## show where the time of ingest and transform goes, and write a trace that a browser draws
 	@rm -f build/trace.json
 	@TRACE=build/trace.json $(PY) -m ingest; [ $$? -le 1 ] && TRACE=build/trace.json $(PY) -m transform && $(PY) -m operate.profile
 

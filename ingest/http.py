@@ -347,7 +347,7 @@ class Client:
     ) -> Iterator[pa.Table]:
         """Yield the pages of a short list that several tables need, as `pages` does: requested once a run.
 
-        Its requests are counted with the table `owner`, whichever table is read first.
+        Its requests are counted with the table `owner`, even if another table is read first.
         """
         asker = replace(self, tally=self.vendor.tallies.get(owner, self.tally))
         name = (path, *sorted((params or {}).items()), *(ids or {}).values())

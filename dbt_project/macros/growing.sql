@@ -78,7 +78,7 @@
     {{ return(true) }}
 {%- endmacro %}
 
-{# SQL: what a model that grows was built from, but for the rows of loads. #}
+{# SQL: identifies the project, the vars and the inputs that a growing model was built from, without the rows of loads. #}
 {% macro growth_mark(meta) -%}
     concat_ws(
         ' ', coalesce(getvariable('project'), ''), '{{ local_md5(invocation_args_dict.get('vars', {}) | string) }}'

@@ -230,8 +230,9 @@ class Allowances:
         return hashlib.sha256(repr(sorted(self._rules.items())).encode()).hexdigest()[:16]
 
     def kept(self, table: str, rows: pa.Table) -> tuple[pa.Table, list[Dropped]]:
-        """Return the loadable form of `rows` of a raw table, and what was dropped of each; rows of which the
-        same was dropped share it.
+        """Return the loadable form of `rows` of a raw table, and the dropped names of each row.
+
+        Rows with the same dropped names share one counter.
         """
         dropped: list[Dropped] = [Counter()] * rows.num_rows
         metrics = rows.column("metric_id").to_pylist() if "metric_id" in rows.column_names else None

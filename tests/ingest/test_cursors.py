@@ -218,7 +218,7 @@ def test_a_row_that_lies_just_within_the_overlap_is_read_again(served: Settings,
 
 
 def test_a_slow_list_is_written_before_a_batch_is_full() -> None:
-    """A run that is killed reads again what was not written."""
+    """A killed run has to read unwritten rows again."""
 
     def pages(_client: Client, _start: Any) -> Pages:
         for days in (9, 8, 7):
