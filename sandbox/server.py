@@ -142,7 +142,7 @@ class Sandbox:
         self.journal: deque[Entry] = deque(maxlen=JOURNAL_ROWS)
         self._state_file = state
         self._is_limited = limits == "real"
-        self._latency = latency_ms / 1000
+        self.latency_ms = latency_ms
         self._windows = Windows()
         self._count = 0
         vendors: list[Vendor] = [SendGrid(world), Wistia(world), Klaviyo(world), self.mavera]
@@ -176,7 +176,7 @@ class Sandbox:
     ) -> None:
         request = Request(scope, receive)
         body = await request.body()
-        await asyncio.sleep(self._latency)
+        await asyncio.sleep(self.latency_ms / 1000)
         refusal = vendor.authorize(request)
         fault = None if refusal else self.faults.draw(vendor.name, request.method, scope["state"]["path"])
         if fault == "cut-before":

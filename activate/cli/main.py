@@ -79,14 +79,10 @@ def main() -> None:
 
     With --detailed-exitcode, 2 means changes, so every mistake has exit code 1.
     """
-    is_detailed = sending.DETAILED in sys.argv
-    try:
-        terminal.run(
-            app,
-            *(ActivationError, environment.SettingsError, warehouse.WarehouseError),
-            stopped="stopped; the ledger knows what was sent, make activate continues from there",
-        )
-    except SystemExit as ended:
-        if is_detailed and ended.code in {terminal.NOT_STARTED, sending.CHANGES}:
-            sys.exit(terminal.FAILED if ended.code == terminal.NOT_STARTED else 2)
-        raise
+    detailed = {terminal.NOT_STARTED: terminal.FAILED, sending.CHANGES: 2}
+    terminal.run(
+        app,
+        *(ActivationError, environment.SettingsError, warehouse.WarehouseError),
+        stopped="stopped; the ledger knows what was sent, make activate continues from there",
+        codes=detailed if sending.DETAILED in sys.argv else {},
+    )
