@@ -193,11 +193,26 @@ def _built(path: Path, tables: list[str] | None, key: str, known: statements.Sta
     finally:
         gc.unfreeze()  # otherwise DuckDB reports at the end that all of it has leaked
     nodes = list(listener.nodes(manifest, [result.node.unique_id for result in results]))
+    whole = statements.Statements(key, nodes, models, read) if tables is None and not done.failures else None
+    if whole and not known:
+        known, nodes = whole, _adding_rows(path, manifest, results)
     if known:
         statements.store(known.with_sent(nodes))
-    elif tables is None and not done.failures:
-        statements.store(statements.Statements(key, nodes, models, read))
     return done
+
+
+def _adding_rows(path: Path, manifest: Any, results: list[Any]) -> list[statements.Node]:
+    """Return incremental models with the statements that add rows, which a whole build does not send.
+
+    They add nothing now, but otherwise dbt would have to run again when the first rows come.
+    """
+    listener = statements.Listener()
+    with step("transform", "how models grow") as shown:
+        dbt(
+            path, "run", UNWRITTEN, "--select", "config.materialized:incremental",
+            manifest=manifest, shown=shown, listener=listener,
+        )  # fmt: skip
+    return list(listener.nodes(manifest, [result.node.unique_id for result in results]))
 
 
 def _selection(tables: list[str]) -> list[str]:

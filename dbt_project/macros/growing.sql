@@ -6,16 +6,19 @@
    tables), when it was last built whole, and the loads whose rows it has. #}
 
 {# At the top of such a model: its key; for one that reads a raw table, `raw` with schema, table, key and the columns of row_hash;
-   for others, the growing models that they read, first the one whose loads they follow, and the small relations read `beside`. #}
-{% macro growing(key, raw=none, after=[], beside=[]) -%}
+   for others, the growing models that they read, first the one whose loads they follow, and the small relations read `beside`.
+   `mark` names a macro whose value must stay the same. Where the rows of one `whose`, such as a viewer, are made of all of that viewer's
+   rows, those of the viewers in new loads are removed first, because some may have nothing to come back. #}
+{% macro growing(key, raw=none, after=[], beside=[], mark=none, whose=none) -%}
     {%- for name in after + beside -%}{%- do ref(name) -%}{%- endfor -%}
     {{ config(
         materialized='incremental',
         incremental_strategy='delete+insert',
         on_schema_change='fail',
         unique_key=key,
+        pre_hook='{{ remove_those_of_new_loads() }}',
         post_hook='{{ note_growth() }}',
-        meta={'grows_from': raw, 'grows_with': after, 'beside': beside},
+        meta={'grows_from': raw, 'grows_with': after, 'beside': beside, 'mark': mark, 'whose': whose},
     ) }}
 {%- endmacro %}
 
@@ -89,7 +92,17 @@
         {%- for name in meta.get('beside', []) -%}
         , (select concat(count(*), '-', sum(hash(beside))) from {{ ref(name) }} as beside)
         {%- endfor -%}
+        {%- if meta.get('mark') -%}, {{ context[meta.mark]() }}{%- endif -%}
     )
+{%- endmacro %}
+
+{# The hook of a model that grows, before its rows are added. #}
+{% macro remove_those_of_new_loads() -%}
+    {%- set meta = config.get('meta', {}) -%}
+    {%- if execute and meta.whose and is_incremental() -%}
+    delete from {{ this }}
+    where {{ meta.whose }} in (select {{ meta.whose }} from {{ ref(meta.grows_with[0]) }} where {{ came_since('load_id') }})
+    {%- endif -%}
 {%- endmacro %}
 
 {# The hook of a model that grows, after it was built. #}

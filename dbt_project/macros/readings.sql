@@ -4,8 +4,9 @@
 {# Reasons why a value of a kind cannot be read, each with the SQL that finds it. NaN sorts above every number. #}
 {% macro unreadable(kind, x) -%}
     {%- set text = 'trim(cast(' ~ x ~ ' as ' ~ dbt.type_string() ~ '))' -%}
-    {#- Not by `like`, which takes ten times as long on a long text. -#}
-    {%- set begin = 'left(ltrim(cast(' ~ x ~ ' as ' ~ dbt.type_string() ~ ')), 1)' -%}
+    {#- Not by `like`, which takes ten times as long on a long text, and trimmed only where that matters. -#}
+    {%- set json = 'cast(' ~ x ~ ' as ' ~ dbt.type_string() ~ ')' -%}
+    {%- set begins_otherwise = 'case when left(' ~ json ~ ", 1) = '%s' then false else left(ltrim(" ~ json ~ "), 1) <> '%s' end" -%}
     {%- set too_large = ['above a million million, or not a number', x ~ ' > 1e12'] -%}
     {{ return({
         'count': [['below 0', x ~ ' < 0'], too_large],
@@ -17,8 +18,8 @@
                    ['after 2099', x ~ ' >= ' ~ utc("'2100-01-01 00:00:00+00'")]],
         'day': [['before 1970', x ~ " < cast('1970-01-01' as date)"], ['after 2099', x ~ " > cast('2099-12-31' as date)"]],
         'needed': [['missing', 'nullif(' ~ text ~ ", '') is null"]],
-        'object': [['not an object', begin ~ " <> '{'"]],
-        'list': [['not a list', begin ~ " <> '['"]],
+        'object': [['not an object', begins_otherwise | replace('%s', '{')]],
+        'list': [['not a list', begins_otherwise | replace('%s', '[')]],
     }[kind]) }}
 {%- endmacro %}
 
@@ -159,4 +160,28 @@
 {# Whether a text matches a regular expression. #}
 {% macro fits(column, pattern) -%}
     regexp_extract({{ column }}, '({{ pattern | replace("'", "''") }})', 1) <> ''
+{%- endmacro %}
+
+{# SQL: what Wistia serves as percent_viewed for a session that saw everything, 1 or 100. #}
+{% macro percent_viewed_scale() -%}
+    {%- set scale = var('percent_viewed_scale') -%}
+    {%- if scale not in ('auto', 'fraction', 'percent') -%}
+        {%- set message = "var percent_viewed_scale is " ~ scale ~ "; it can be auto, fraction or percent" -%}
+        {{ exceptions.raise_compiler_error(message) }}
+    {%- endif -%}
+    {%- if scale == 'auto' -%}
+    (
+        -- NaN sorts above every number, and says nothing about the scale.
+        select
+            case
+                when count(*) filter (where percent_viewed > {{ var('share_far_above') }} and percent_viewed <= 100)
+                    > {{ var('percent_scale_above_share') }} * count(*) filter (where percent_viewed > 0 and percent_viewed <= 100)
+                    then 100
+                else 1
+            end
+        from ({{ readable('raw_wistia', 'events') }}) as served
+    )
+    {%- else -%}
+    {{ 100 if scale == 'percent' else 1 }}
+    {%- endif -%}
 {%- endmacro %}

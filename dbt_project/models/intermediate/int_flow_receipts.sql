@@ -21,8 +21,9 @@ buyers as (
     select customer_id from fresh where metric_role = 'placed_order'
     union
     select orders.customer_id
-    from {{ ref('stg_klaviyo__events') }} as orders
-    join fresh on orders.shop_id = fresh.shop_id
+    from fresh
+    join {{ ref('stg_klaviyo__events') }} as orders on fresh.shop_id = orders.shop_id
+    where fresh.metric_role in ('refunded_order', 'cancelled_order')
 
 ),
 
@@ -33,35 +34,38 @@ followers as (
 ),
 
 {% endif -%}
-of_messages as (
-
-    select
-        customer_event_id,
-        flow_id,
-        message_id as flow_message_id,
-        false as is_attributed
-    from {{ ref('stg_klaviyo__events') }}
-    where flow_id is not null and message_id is not null
-
-    union all
-
-    select
-        customer_event_id,
-        flow_id,
-        flow_message_id,
-        true as is_attributed
-    from {{ ref('int_events_attributed') }}
-    where flow_message_id is not null
-
-),
-
-events as (
+results as (
 
     select
         events.customer_event_id,
         events.customer_id,
-        of_messages.flow_id,
-        of_messages.flow_message_id,
+        events.flow_id,
+        events.message_id as flow_message_id,
+        metrics.metric_role,
+        events.is_automatic,
+        events.happened_at,
+        cast(null as decimal(18, 2)) as value,
+        cast(null as decimal(18, 2)) as value_amount,
+        false as is_unread,
+        cast(null as decimal(18, 2)) as returned_amount,
+        false as is_other_currency
+    from {{ ref('stg_klaviyo__events') }} as events
+    join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id
+    where events.flow_id is not null
+        and events.message_id is not null
+        and (
+            metrics.metric_role {{ in_roles('received') }}
+            or metrics.metric_role {{ in_roles('opened') }}
+            or metrics.metric_role {{ in_roles('clicked') }}
+        )
+
+    union all
+
+    select
+        events.customer_event_id,
+        events.customer_id,
+        attributed.flow_id,
+        attributed.flow_message_id,
         metrics.metric_role,
         events.is_automatic,
         events.happened_at,
@@ -70,18 +74,23 @@ events as (
         amounts.unread_reason is not null as is_unread,
         case when amounts.is_account_currency then returned.returned_amount end as returned_amount,
         coalesce(not amounts.is_account_currency and amounts.value_amount is not null, false) as is_other_currency
-    from of_messages
-    join {{ ref('stg_klaviyo__events') }} as events on of_messages.customer_event_id = events.customer_event_id
+    from {{ ref('int_events_attributed') }} as attributed
+    join {{ ref('stg_klaviyo__events') }} as events on attributed.customer_event_id = events.customer_event_id
     join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id
     left join {{ ref('int_amounts_read') }} as amounts on events.customer_event_id = amounts.customer_event_id
     left join {{ ref('int_orders_returned') }} as returned on events.customer_event_id = returned.customer_event_id
-    where of_messages.is_attributed = (metrics.metric_role = 'placed_order')
+    where metrics.metric_role = 'placed_order' and attributed.flow_message_id is not null
+
+),
+
+events as (
+
+    select *
+    from results
     {%- if is_incremental() %}
-        and (
-            (events.customer_id, of_messages.flow_message_id) in (select (customer_id, message_id) from followers)
-            or events.customer_id in (select customer_id from buyers)
-            or events.customer_event_id in (select customer_event_id from fresh)
-        )
+    where (customer_id, flow_message_id) in (select (customer_id, message_id) from followers)
+        or customer_id in (select customer_id from buyers)
+        or customer_event_id in (select customer_event_id from fresh)
     {%- endif %}
 
 ),
@@ -121,6 +130,7 @@ followed as (
         and received.flow_message_id = events.flow_message_id
         and received.happened_at <= events.happened_at
         and (received.received_again_at is null or received.received_again_at > events.happened_at)
+    where events.metric_role not {{ in_roles('received') }}
     group by received.customer_event_id
 
 )

@@ -1,3 +1,5 @@
+{{ growing(['viewer_id', 'media_id'], after=['stg_wistia__viewing_events'], whose='viewer_id') }}
+
 -- The best session counts as the share watched of a media: a viewer who returns for the end has seen the whole, and one who looks
 -- something up again has not forgotten the rest.
 select
@@ -11,4 +13,7 @@ from {{ ref('stg_wistia__viewing_events') }}
 where viewer_id is not null
     and media_id is not null
     and watched_share is not null
+    {%- if is_incremental() %}
+    and viewer_id in (select viewer_id from {{ ref('stg_wistia__viewing_events') }} where {{ came_since('load_id') }})
+    {%- endif %}
 group by viewer_id, media_id

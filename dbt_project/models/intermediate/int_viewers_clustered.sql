@@ -1,5 +1,28 @@
+{{ growing('viewer_id', after=['stg_wistia__viewing_events'], whose='viewer_id') }}
+
 -- The views of each media by the end of each day on which its viewer watched it.
-with watched as (
+with account as (
+
+    select max(cast(viewed_at as date)) as last_viewed_on
+    from {{ ref('stg_wistia__viewing_events') }}
+    where viewer_id is not null
+        and media_id is not null
+        and watched_share is not null
+
+),
+
+{% if is_incremental() -%}
+-- Time alone moves a viewer whose latest views fit another cluster.
+redone as (
+
+    select viewer_id from {{ ref('stg_wistia__viewing_events') }} where {{ came_since('load_id') }}
+    union
+    select viewer_id from {{ this }} where is_moving
+
+),
+
+{% endif -%}
+watched as (
 
     select
         viewer_id,
@@ -10,6 +33,9 @@ with watched as (
     where viewer_id is not null
         and media_id is not null
         and watched_share is not null
+        {%- if is_incremental() %}
+        and viewer_id in (select viewer_id from redone)
+        {%- endif %}
     group by viewer_id, media_id, cast(viewed_at as date)
 
 ),
@@ -93,12 +119,6 @@ numbered as (
 
 ),
 
-account as (
-
-    select max(viewed_on) as last_viewed_on from days
-
-),
-
 -- A stay lasts until a day's views ended it; the last stay lasts to the end of the data.
 stays as (
 
@@ -113,13 +133,24 @@ stays as (
     cross join account
     group by numbered.viewer_id, numbered.stay_number, numbered.viewer_cluster
 
+),
+
+chosen as (
+
+    select
+        viewer_id,
+        coalesce(
+            max_by(viewer_cluster, stay_number) filter (where day_count >= {{ var('cluster_days_to_move') }}),
+            min_by(viewer_cluster, stay_number)
+        ) as viewer_cluster,
+        max_by(viewer_cluster, stay_number) as latest_cluster
+    from stays
+    group by viewer_id
+
 )
 
 select
     viewer_id,
-    coalesce(
-        max_by(viewer_cluster, stay_number) filter (where day_count >= {{ var('cluster_days_to_move') }}),
-        min_by(viewer_cluster, stay_number)
-    ) as viewer_cluster
-from stays
-group by viewer_id
+    viewer_cluster,
+    viewer_cluster <> latest_cluster as is_moving
+from chosen

@@ -26,9 +26,11 @@ changed as (
 
     select metric_key, happened_on from fresh
     union
-    select told.metric_key, told.happened_on
-    from told
-    join fresh on told.shop_id = fresh.shop_id
+    select orders.metric_key, orders.happened_on
+    from fresh
+    join {{ ref('int_metric_roles') }} as roles on fresh.metric_id = roles.metric_id
+    join told as orders on fresh.shop_id = orders.shop_id
+    where roles.metric_role in ('refunded_order', 'cancelled_order')
 
 ),
 

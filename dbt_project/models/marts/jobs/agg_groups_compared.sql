@@ -147,18 +147,27 @@ categories as (
 
 ),
 
+addresses as (
+
+    select
+        embed_url,
+        {{ text_part('embed_url', '^https?:/+(?:www[.])?([a-zA-Z0-9.-]+)', 1) }} as host,
+        coalesce({{ text_part('embed_url', '^https?:/+[^/]+(/[a-zA-Z-]+)(?:/|$)', 1) }}, '') as folder
+    from {{ ref('stg_wistia__viewing_events') }}
+    group by embed_url
+
+),
+
 pages as (
 
     select
-        viewer_id,
-        concat(
-            {{ text_part('embed_url', '^https?:/+(?:www[.])?([a-zA-Z0-9.-]+)', 1) }},
-            coalesce({{ text_part('embed_url', '^https?:/+[^/]+(/[a-zA-Z-]+)(?:/|$)', 1) }}, '')
-        ) as label,
-        cast(count(*) as double) / sum(count(*)) over (partition by viewer_id) as part
-    from {{ ref('stg_wistia__viewing_events') }}
-    where {{ text_part('embed_url', '^https?:/+(?:www[.])?([a-zA-Z0-9.-]+)', 1) }} is not null
-    group by 1, 2
+        events.viewer_id,
+        concat(addresses.host, addresses.folder) as label,
+        cast(count(*) as double) / sum(count(*)) over (partition by events.viewer_id) as part
+    from {{ ref('stg_wistia__viewing_events') }} as events
+    join addresses on events.embed_url = addresses.embed_url
+    where addresses.host is not null
+    group by events.viewer_id, concat(addresses.host, addresses.folder)
 
 ),
 

@@ -64,26 +64,15 @@ cells as (
 
 ),
 
--- Each person counts in their own region, in its country, and in the whole.
-regions as (
-
-    select person_id, country, region, event_count from people where region is not null
-    union all
-    select person_id, country, 'all' as region, event_count from people
-    union all
-    select person_id, 'all' as country, 'all' as region, event_count from people
-
-),
-
 members as (
 
-    select segments.segment_kind, segments.segment_id, segments.segment_name, regions.*
+    select segments.segment_kind, segments.segment_id, segments.segment_name, people.*
     from {{ ref('int_people_segmented') }} as segments
-    join regions on segments.person_id = regions.person_id
+    join people on segments.person_id = people.person_id
 
 ),
 
-groups as (
+groups_of_regions as (
 
     select
         segment_kind,
@@ -92,13 +81,13 @@ groups as (
         region,
         max(segment_name) as segment_name,
         count(*) as segment_person_count,
-        cast(sum(event_count) as bigint) as segment_event_count
+        sum(event_count) as segment_event_count
     from members
     group by segment_kind, segment_id, country, region
 
 ),
 
-habits as (
+habits_of_regions as (
 
     select
         members.segment_kind,
@@ -109,18 +98,64 @@ habits as (
         cells.day_part,
         -- More than half of a person's events: nobody has two habits, and people without a habit count in the whole.
         count(*) filter (where 2 * cells.event_count > members.event_count) as person_count,
-        cast(sum(cells.event_count) as bigint) as event_count,
+        sum(cells.event_count) as event_count,
         -- Every person counts once, whatever the number of events.
-        cast(sum(cast(cells.event_count as decimal(18, 8)) / members.event_count) as double) as event_share_sum,
-        case cells.day_part
+        sum(cast(cells.event_count as decimal(18, 8)) / members.event_count) as event_share_sum
+    from members
+    join cells on members.person_id = cells.person_id
+    group by members.segment_kind, members.segment_id, members.country, members.region, cells.device_class, cells.day_part
+
+),
+
+-- Each person counts in their own region, in its country, and in the whole.
+{%- set levels = [
+    ['country', 'region', 'where region is not null'],
+    ['country', "'all'", ''],
+    ["'all'", "'all'", ''],
+] %}
+groups as (
+
+    {% for country, region, known in levels -%}
+    select
+        segment_kind,
+        segment_id,
+        {{ country }} as country,
+        {{ region }} as region,
+        max(segment_name) as segment_name,
+        cast(sum(segment_person_count) as bigint) as segment_person_count,
+        cast(sum(segment_event_count) as bigint) as segment_event_count
+    from groups_of_regions
+    {{ known }}
+    group by 1, 2, 3, 4
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+habits as (
+
+    {% for country, region, known in levels -%}
+    select
+        segment_kind,
+        segment_id,
+        {{ country }} as country,
+        {{ region }} as region,
+        device_class,
+        day_part,
+        cast(sum(person_count) as bigint) as person_count,
+        cast(sum(event_count) as bigint) as event_count,
+        cast(sum(event_share_sum) as double) as event_share_sum,
+        case day_part
             {%- for day_part, week_hours in hours.items() %}
             when '{{ day_part }}' then {{ week_hours }} / 168.0
             {%- endfor %}
             else 1.0
         end as week_share
-    from members
-    join cells on members.person_id = cells.person_id
-    group by members.segment_kind, members.segment_id, members.country, members.region, cells.device_class, cells.day_part
+    from habits_of_regions
+    {{ known }}
+    group by 1, 2, 3, 4, 5, 6
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
 
 ),
 

@@ -1,10 +1,8 @@
-{{ config(materialized='table') }}
-
-{%- set scale = var('percent_viewed_scale') -%}
-{%- if scale not in ('auto', 'fraction', 'percent') -%}
-    {%- set message = "var percent_viewed_scale is " ~ scale ~ "; it can be auto, fraction or percent" -%}
-    {{ exceptions.raise_compiler_error(message) }}
-{%- endif -%}
+{#- Sessions grow while they last, and none moves to another viewer: if one does, the table is built whole. -#}
+{%- set hashed = ['event_key', 'visitor_key'] -%}
+{{ growing(
+    'viewing_event_id', raw={'schema': 'raw_wistia', 'table': 'events', 'key': 'event_key', 'hashed': hashed}, mark='percent_viewed_scale'
+) }}
 
 with source as (
 
@@ -14,19 +12,7 @@ with source as (
 
 scale as (
 
-    {% if scale == 'auto' -%}
-    -- NaN sorts above every number, and says nothing about the scale.
-    select
-        case
-            when count(*) filter (where percent_viewed > {{ var('share_far_above') }} and percent_viewed <= 100)
-                > {{ var('percent_scale_above_share') }} * count(*) filter (where percent_viewed > 0 and percent_viewed <= 100)
-                then 100
-            else 1
-        end as whole
-    from source
-    {%- else -%}
-    select {{ 100 if scale == 'percent' else 1 }} as whole
-    {%- endif %}
+    select {{ percent_viewed_scale() }} as whole
 
 ),
 
@@ -37,6 +23,9 @@ opened as (
         {{ json_texts('user_agent_details', ['browser', 'platform', 'mobile']) }} as user_agent,
         {{ json_texts('conversion_data', ['email', 'first_name', 'last_name']) }} as conversion
     from source
+    {% if is_incremental() -%}
+    where {{ came_since(load_of('_dlt_load_id')) }}
+    {%- endif %}
 
 ),
 
@@ -47,6 +36,7 @@ renamed as (
         opened.event_key as viewing_event_id,
         opened.visitor_key as viewer_id,
         opened.media_id,
+        {{ load_of('opened._dlt_load_id') }} as load_id,
 
         -- text
         nullif(lower(trim(opened.email)), '') as email,
@@ -63,6 +53,7 @@ renamed as (
         {{ text_at('opened.user_agent', 2) }} as platform,
 
         -- numbers
+        {{ row_hash(hashed) }} as row_hash,
         opened.percent_viewed as served_percent_viewed,
         -- Decimal, so that a mean does not depend on the order of its rows. Values slightly above 1 are 1.
         case
