@@ -8,7 +8,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 from urllib.parse import urlsplit
@@ -34,6 +35,7 @@ from sandbox.world import World
 
 HANG_SECONDS = 600  # longer than any client waits; ends when the client disconnects
 SLOW_BODY_SECONDS = 2.0
+TICK_SECONDS = 0.1  # as uvicorn
 JOURNAL_ROWS = 200_000
 TELL_WHEN = (
     b"retry-after",
@@ -380,8 +382,41 @@ def inherited(number: int) -> socket.socket:
     return socket.socket(fileno=number)
 
 
-def server(sandbox: Sandbox) -> uvicorn.Server:
-    return uvicorn.Server(
+class Server(uvicorn.Server):
+    """A server that stops at once if no request is under way: uvicorn takes up to two tenths of a second."""
+
+    _woken: Callable[[], object] | None = None
+
+    async def main_loop(self) -> None:
+        stopped = asyncio.Event()
+        self._woken = partial(asyncio.get_running_loop().call_soon_threadsafe, stopped.set)
+        ticks = 0
+        while not await self.on_tick(ticks):
+            ticks += 1
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stopped.wait(), TICK_SECONDS)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if self.server_state.tasks:
+            await super().shutdown(sockets)
+            return
+        for served in self.servers:
+            served.close()
+        for listening in sockets or []:
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+
+    def stop(self) -> None:
+        """Stop serving; called from another thread."""
+        self.should_exit = True
+        if self._woken:
+            with suppress(RuntimeError):  # it has stopped already
+                self._woken()
+
+
+def server(sandbox: Sandbox) -> Server:
+    return Server(
         uvicorn.Config(
             sandbox,
             http="h11",
@@ -411,5 +446,5 @@ def serving(sandbox: Sandbox, port: int = 0) -> Iterator[str]:
         try:
             yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         finally:
-            served.should_exit = True
+            served.stop()
             thread.join()

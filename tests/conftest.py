@@ -2,10 +2,11 @@
 
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import jinja2.sandbox
 import pytest
 from hypothesis import HealthCheck
 from hypothesis import settings as examples
@@ -60,6 +61,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the quick files at the end, so that the workers end together."""
     quick = set(pure.files())
     items.sort(key=lambda item: item.path in quick)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def parsed_once() -> Iterator[None]:
+    """Parse and compile each text of the jobs once, not once a plan. dbt has environments of its own."""
+    kept: dict[object, object] = {}
+    environment = jinja2.sandbox.ImmutableSandboxedEnvironment
+
+    def once(name: str) -> Callable[..., object]:
+        usual = getattr(environment, name)
+
+        def instead(*of: object, **options: object) -> object:
+            key = (name, *of[1:], *options.items())
+            return kept[key] if key in kept else kept.setdefault(key, usual(*of, **options))
+
+        return instead
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("parse", "compile"):
+            patch.setattr(environment, name, once(name))
+        yield
 
 
 @pytest.fixture(scope="session")
