@@ -43,8 +43,10 @@ check: .venv/.dev lint ## run lint, type checks, and the tests that start no pro
 	@$(PY) -m pytest $(TWO_WORKERS) $$($(PY) -m tests.pure)
 
 lint: .venv/.dev ## check style and types
-	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
-	@$(PY) -m sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests queries
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+	@$(PY) -m mypy & types=$$!; trap "kill $$types" INT TERM; \
+	$(PY) -m sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests queries; sql=$$?; \
+	wait $$types && exit $$sql
 
 faults: .venv/.dev ## play every fault and every death of a run, and show the result; SEEDS=0:2835 plays more
 	@$(PY) -m tests.faults $(if $(SEEDS),--seeds $(SEEDS))

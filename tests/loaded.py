@@ -9,6 +9,7 @@ from sandbox.server import Sandbox, serving
 from sandbox.world import World
 from tests.commands import Project
 from tests.shared import once
+from tests.small import small
 
 PEOPLE: Final = 200
 TODAY: Final = date(2026, 11, 21)
@@ -20,7 +21,12 @@ def world() -> World:
 
 def copy(shared: Path, folder: Path, url: str) -> Project:
     """Return a copy of the project in a new folder, whose vendors are those at `url`, of the same world."""
-    return Project(shutil.copytree(once(shared / "loaded", _load), folder), url)
+
+    def load(made: Path) -> None:
+        small(shared)  # whose statements are sent again
+        _load(made)
+
+    return Project(shutil.copytree(once(shared / "loaded", load), folder), url)
 
 
 def _load(folder: Path) -> None:

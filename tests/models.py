@@ -7,18 +7,20 @@ from typing import Any
 
 import duckdb
 
-from transform import build
+from transform import build, statements
 
 
 @cache
-def manifest() -> Any:
-    """Return the manifest of the project's own models."""
-    return build.dbt(Path("warehouse.duckdb"), "parse", build.UNWRITTEN)
+def manifest(*arguments: str) -> Any:
+    """Return the manifest of the project's own models, parsed with further arguments."""
+    return build.dbt(Path("warehouse.duckdb"), "parse", build.UNWRITTEN, *arguments)
 
 
 def record_all(path: Path) -> None:
     """Record the project's models, as `python -m transform` does before a build."""
-    build.record_models(path, *build.describe(manifest()))
+    kept = statements.stored(statements.key(path))
+    models, read = (kept.models, kept.read) if kept else build.describe(manifest())
+    build.record_models(path, models, read)
 
 
 def record(path: Path, **marks: dict[str, Any]) -> None:

@@ -1,5 +1,6 @@
 """The small warehouse: raw rows that can be counted by hand, and the models over them, built once a run."""
 
+import ast
 import hashlib
 import json
 import os
@@ -13,10 +14,13 @@ from typing import Any
 import duckdb
 
 from common import settings
+from common.progress import step
 from ingest.store.warehouse import Warehouse
 from ingest.vendors import tables_of
+from privacy import pseudonyms
 from tests.shared import once
 from transform import build as transform
+from transform import statements
 
 PROJECT = settings.ROOT / "dbt_project"
 HERE = Path(__file__).parent
@@ -32,6 +36,14 @@ BESIDE = ("small_rest.sql", "small_columns.sql")
 NAME = "warehouse.duckdb"
 # The same in every build, so that people's ids are as well.
 SALT = hashlib.sha256(b"the small warehouse").hexdigest()
+STATEMENTS, RESULT = "statements", "result.txt"
+APART = """
+import sys
+from pathlib import Path
+from transform import build, statements
+statements.STORED = Path(sys.argv[1])
+print(repr(tuple(build.build(Path(sys.argv[2]), bytes.fromhex(sys.argv[3]), None))))
+"""
 
 
 # dbt's own record of the project it parsed last; with a copy of it, dbt parses only what changed since.
@@ -92,29 +104,79 @@ def create_raw(warehouse: Path) -> None:
 
 
 def small(shared: Path) -> Path:
-    """Return the warehouse of rows that can be counted by hand, whose models are tested as well."""
-    but = ("--exclude-resource-type", "unit_test")
-    return once(shared / "small", lambda folder: build(folder / NAME, [SMALL], but)) / NAME
+    """Return the warehouse of rows that can be counted by hand, built and tested by dbt.
+
+    Beside it, `STATEMENTS` has what dbt sent, which other builds of the run send again, and `RESULT` what the
+    build returned.
+    """
+    return once(shared / "small", _small) / NAME
+
+
+def _small(folder: Path) -> None:
+    path = folder / NAME
+    load(path, [SMALL])
+    done = by_dbt(path, folder / STATEMENTS)
+    assert not done.failures, done.failures
+    (folder / RESULT).write_text(repr(tuple(done)), encoding="utf-8")
+    shutil.copytree(folder / STATEMENTS, statements.STORED, dirs_exist_ok=True)
+
+
+def result(shared: Path) -> transform.Build:
+    """Return what the build of the small warehouse by dbt returned."""
+    return _read(small(shared).with_name(RESULT).read_text(encoding="utf-8"))
+
+
+def by_dbt(path: Path, stored: Path) -> transform.Build:
+    """Build in another process, for dbt never closes the warehouse, and store what dbt sent in a folder."""
+    ran = subprocess.run(
+        [sys.executable, "-c", APART, str(stored), str(path), SALT],
+        env=os.environ | {"FORGOTTEN_PATH": str(path.with_name("forgotten.json"))},
+        cwd=settings.ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    return _read(ran.stdout)
+
+
+def _read(told: str) -> transform.Build:
+    return transform.Build(*ast.literal_eval(told))
 
 
 def whole(shared: Path) -> Path:
-    """Return the warehouse with additional rows."""
-    scripts = [SMALL, *(read(script) for script in BESIDE)]
-    return once(shared / "whole", lambda folder: build(folder / NAME, scripts)) / NAME
+    """Return the warehouse with additional rows, built by the statements of the small one and not tested."""
+
+    def build(folder: Path) -> None:
+        load(folder / NAME, [SMALL, *(read(script) for script in BESIDE)])
+        send(shared, folder / NAME)
+
+    return once(shared / "whole", build) / NAME
 
 
-def build(
-    warehouse: Path,
-    scripts: Sequence[str],
-    but: Sequence[str] = ("--exclude-resource-type", "unit_test", "--exclude-resource-type", "test"),
-) -> None:
-    """Load the scripts into a new warehouse, then build the models over it."""
+def send(shared: Path, warehouse: Path, *names: str) -> None:
+    """Build a warehouse, or these models and what they read, by the statements of the small one; no test."""
+    (stored,) = small(shared).with_name(STATEMENTS).glob("*.json")
+    assert statements.key(warehouse) == stored.stem, "dbt would send other statements"
+    kept = statements.read(stored)
+    nodes = [node for node in kept.nodes if node.kind in ("seed", "model", "operation")]
+    if names:
+        wanted, nodes = {*names}, nodes[::-1]  # each before its parents
+        chosen = []
+        for node in nodes:
+            if wanted.intersection((node.name, node.unique_id)):
+                wanted.update(node.parents)
+                chosen.append(node)
+        nodes = chosen[::-1]
+    with step("transform", "models") as shown:
+        salt = pseudonyms.salt(warehouse.with_name("salt"), create=True)
+        kept._replace(nodes=nodes).send(warehouse, salt, None, shown)
+
+
+def load(warehouse: Path, scripts: Sequence[str]) -> None:
+    """Load the scripts into a new warehouse."""
     create_raw(warehouse)
     with duckdb.connect(str(warehouse)) as connection:
         for script in scripts:
             connection.execute(script)
     warehouse.with_name("salt").write_text(f"{SALT}\n", encoding="ascii")
-    dbt(warehouse, warehouse.with_name("target"), "build", *but)
 
 
 def facts(connection: duckdb.DuckDBPyConnection, model: str, record_key: str) -> dict[str, Any]:

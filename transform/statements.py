@@ -29,8 +29,11 @@ KEPT: Final = 4  # builds: other settings of dbt or other tables make other stat
 PACKAGES: Final = ("dbt-core", "dbt-adapters", "dbt-duckdb", "duckdb")
 RAW_COLUMNS: Final = """
     select table_schema, table_name, column_name, data_type from information_schema.columns
-    where table_schema like 'raw%' and concat_ws('.', table_schema, table_name)
+    where table_schema like 'raw%'
+        -- which no model reads: dlt's own
+        and not ends_with(table_schema, '_staging') and not starts_with(table_name, '_dlt')
         -- which only builds write
+        and concat_ws('.', table_schema, table_name)
         not in ('raw_ops.models', 'raw_ops.lineage', 'raw_ops.builds', 'raw_ops.built_from', 'raw_ops.grown')
     order by all
 """
@@ -247,15 +250,23 @@ def files() -> list[Path]:
 
 def stored(key: str) -> Statements | None:
     """Return the whole build with this key, if it was stored."""
+    file = STORED / f"{key}.json"
     try:
-        read = json.loads((STORED / f"{key}.json").read_text(encoding="utf-8"))
-        return Statements(key, [Node(*node) for node in read["nodes"]], read["models"], read["read"])
+        found = read(file)
+        file.touch()  # the builds that were not used for longest are removed
     except (OSError, ValueError, KeyError, TypeError):  # none was stored, or not by this version: dbt builds
         return None
+    return found
+
+
+def read(file: Path) -> Statements:
+    """Return the build that is stored in a file."""
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    return Statements(file.stem, [Node(*node) for node in kept["nodes"]], kept["models"], kept["read"])
 
 
 def store(statements: Statements) -> None:
-    """Store a whole build, and remove the oldest ones."""
+    """Store a whole build, and remove those that were not used for longest."""
     with warehouse.beside(STORED / f"{statements.key}.json") as draft:
         draft.write_text(json.dumps(statements._asdict()), encoding="utf-8")
     newest = sorted(STORED.glob("*.json"), key=lambda path: path.stat().st_mtime, reverse=True)

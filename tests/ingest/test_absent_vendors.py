@@ -53,7 +53,9 @@ class Part:
     params=[("sendgrid",), ("wistia",), ("klaviyo",), ("sendgrid", "wistia")],
     ids="+".join,
 )
-def part(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Part]:
+def part(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kept_statements: None
+) -> Iterator[Part]:
     folder = tmp_path_factory.mktemp("project")
     with serving(Sandbox(World(300, 7, date(2026, 11, 21)), limits="off")) as url:
         without = {key: "" for vendor, key in KEYS.items() if vendor not in request.param}

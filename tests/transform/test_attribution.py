@@ -9,13 +9,16 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import date
+from pathlib import Path
 
 import pytest
 
+from common.settings import Settings
 from sandbox.server import Sandbox, serving
 from sandbox.world import World
+from tests import small
 from tests.commands import Project
-from tests.small import dbt
+from transform.build import load_runs
 
 PEOPLE = 200
 TODAY = date(2026, 11, 21)
@@ -24,13 +27,16 @@ Things = dict[str, set[tuple[str, str]]]  # by event: campaigns and flows
 
 
 @pytest.fixture(scope="module", params=["relations", "old-attribution", "rough"])
-def shop(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+def shop(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared: Path
+) -> Iterator[Project]:
     world = World(PEOPLE, 7, TODAY, anomalies=frozenset({request.param} - {"relations"}))
     with serving(Sandbox(world, limits="off")) as url:
         project = Project(tmp_path_factory.mktemp("shop"), url)
         project.well("ingest", "klaviyo")
-        models = ("--select", "+int_events_attributed", "--resource-type", "model", "--resource-type", "seed")
-        dbt(project.folder / "warehouse.duckdb", project.folder / "target", "build", *models)
+        path = project.folder / "warehouse.duckdb"
+        load_runs(Settings(_env_file=None, warehouse_path=path, runs_path=project.folder / "runs.jsonl"))
+        small.send(shared, path, "int_events_attributed")
         yield project
 
 

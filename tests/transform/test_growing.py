@@ -48,7 +48,8 @@ def build(path: Path, *arguments: str) -> set[str]:
     """Build the growing models and what they read; return the ones that were built whole."""
     before = whole_at(path)
     selected = ["--select", *(f"+{name}" for name in GROWING), "--resource-type", "model"]
-    manifest = None if "--vars" in arguments else models.manifest()
+    given = arguments[arguments.index("--vars") :][:2] if "--vars" in arguments else ()
+    manifest = models.manifest(*given)
     done = transform.dbt(path, "run", transform.UNWRITTEN, *selected[:-2], *arguments, manifest=manifest)
     assert {result.status for result in done} == {"success"}
     after = whole_at(path)

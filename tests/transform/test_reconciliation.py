@@ -12,7 +12,7 @@ from activate.kinds import terms
 from activate.plan import Entry, Record, diff
 from common import settings
 from tests import models
-from tests.small import SMALL, create_raw, dbt
+from tests.small import SMALL, create_raw, send
 from transform import publish
 
 # Beside the small warehouse: history from before the report of flows, twenty more orders by message M4 and by
@@ -51,13 +51,13 @@ TEXTS_RENAMED = """
 """
 
 ASKED = ["focus-groups", "generations"]
-MODELS = ["+sync_mavera__focus_groups", "+sync_mavera__generations", "+int_known_people"]
+MODELS = ["sync_mavera__focus_groups", "sync_mavera__generations", "int_known_people"]
 
 
 class Built:
     """The models over the small warehouse, after a change to its rows."""
 
-    def __init__(self, folder: Path, change: str) -> None:
+    def __init__(self, shared: Path, folder: Path, change: str) -> None:
         self.settings = settings.Settings(
             _env_file=None,
             warehouse_path=folder / "warehouse.duckdb",
@@ -68,8 +68,7 @@ class Built:
         create_raw(self.settings.warehouse_path)
         with duckdb.connect(str(self.settings.warehouse_path)) as connection:
             connection.execute(SMALL + TOLD + change)
-        only = ["--exclude-resource-type", "unit_test", "--exclude-resource-type", "test"]
-        dbt(self.settings.warehouse_path, folder / "target", "build", *only, "--select", *MODELS)
+        send(shared, self.settings.warehouse_path, *MODELS)
 
     def rows(self, query: str) -> list[tuple[Any, ...]]:
         with duckdb.connect(str(self.settings.warehouse_path), read_only=True) as connection:
@@ -96,12 +95,14 @@ class Built:
 
 
 @pytest.fixture(scope="module", params=[NO_ATTRIBUTION, TEXTS_RENAMED], ids=["unearned", "renamed"])
-def faulty(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Built]:
-    return request.param, Built(tmp_path_factory.mktemp("faulty"), request.param)
+def faulty(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, shared: Path
+) -> tuple[str, Built]:
+    return request.param, Built(shared, tmp_path_factory.mktemp("faulty"), request.param)
 
 
-def test_what_both_count_agrees_and_holds_nothing(tmp_path: Path) -> None:
-    built = Built(tmp_path, "")
+def test_what_both_count_agrees_and_holds_nothing(tmp_path: Path, shared: Path) -> None:
+    built = Built(shared, tmp_path, "")
     assert built.outside() == set()
     compared = dict(
         built.rows(
