@@ -42,6 +42,7 @@ import sys
 from pathlib import Path
 from transform import build, statements
 statements.STORED = Path(sys.argv[1])
+build.UNWRITTEN = f"--target-path={sys.argv[4]}"  # dbt writes all that it can
 print(repr(tuple(build.build(Path(sys.argv[2]), bytes.fromhex(sys.argv[3]), None))))
 """
 
@@ -54,9 +55,7 @@ _parsed = [PROJECT / "target" / PARSED]
 def dbt(warehouse: Path, target: Path, *arguments: str) -> None:
     """Run dbt with separate files. It must succeed."""
     target.mkdir(exist_ok=True)
-    parsed = target / PARSED
-    if not parsed.exists() and _parsed[0].exists():
-        shutil.copyfile(_parsed[0], parsed)
+    take(target)
     where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT), "--target-path", str(target)]
     quiet = ["--no-use-colors", "--log-level-file", "none"]
     ran = subprocess.run(
@@ -72,14 +71,19 @@ def dbt(warehouse: Path, target: Path, *arguments: str) -> None:
         cwd=warehouse.parent, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    _parsed[0] = parsed
+    _parsed[0] = target / PARSED
+
+
+def take(target: Path) -> None:
+    """Copy what dbt parsed of the project to where dbt writes next, unless something is there."""
+    if _parsed[0].exists() and not (target / PARSED).exists():
+        shutil.copyfile(_parsed[0], target / PARSED)
 
 
 def take_parsed(project: Path) -> None:
     """Give a copy of the project what dbt parsed of this one."""
-    if _parsed[0].exists():
-        (project / "target").mkdir()
-        shutil.copyfile(_parsed[0], project / "target" / PARSED)
+    (project / "target").mkdir()
+    take(project / "target")
 
 
 def manifest(shared: Path) -> Mapping[str, Any]:
@@ -119,6 +123,7 @@ def _small(folder: Path) -> None:
     assert not done.failures, done.failures
     (folder / RESULT).write_text(repr(tuple(done)), encoding="utf-8")
     shutil.copytree(folder / STATEMENTS, statements.STORED, dirs_exist_ok=True)
+    shutil.copy(_parsed[0], PROJECT / "target")
 
 
 def result(shared: Path) -> transform.Build:
@@ -128,12 +133,16 @@ def result(shared: Path) -> transform.Build:
 
 def by_dbt(path: Path, stored: Path) -> transform.Build:
     """Build in another process, for dbt never closes the warehouse, and store what dbt sent in a folder."""
+    target = path.with_name("target")
+    target.mkdir(exist_ok=True)
+    take(target)
     ran = subprocess.run(
-        [sys.executable, "-c", APART, str(stored), str(path), SALT],
+        [sys.executable, "-c", APART, str(stored), str(path), SALT, str(target)],
         env=os.environ | {"FORGOTTEN_PATH": str(path.with_name("forgotten.json"))},
         cwd=settings.ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert ran.returncode == 0, ran.stderr
+    _parsed[0] = target / PARSED
     return _read(ran.stdout)
 
 
