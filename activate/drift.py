@@ -15,7 +15,7 @@ from typing import Any, Final, Literal, NamedTuple
 from activate.answers import Answer, is_proof
 from activate.errors import NotStarted
 from activate.kinds import KINDS
-from activate.kinds.kind import LONG_AGO, Kind, RemoteObject, shown_id, unclaimed
+from activate.kinds.kind import LONG_AGO, Bearers, Kind, RemoteObject, borne, shown_id, unclaimed
 from activate.ledger.journal import Ledger
 from activate.ledger.rows import Announced, Call, announced
 from activate.likeness import letters
@@ -283,8 +283,9 @@ def unadopted(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera) -> list[
     for kind in KINDS:
         missing = [one for one in wanted if one.kind == kind and one.key not in known and not one.beside]
         strays = _strays(kind, ledger, mavera) if missing else []
-        bearers = ((record, one) for record in missing for one in strays if one.of.bears(one, record))
-        found += [(record, one.shown_id) for record, one in bearers]
+        records = {record.key: record for record in missing}
+        for key, bearing in borne(KINDS[kind], missing, strays).items():
+            found += [(records[key], one.shown_id) for one in bearing]
     return found
 
 
@@ -406,22 +407,23 @@ def matches(wanted: Sequence[Record], ledger: Ledger, mavera: Mavera, kinds: Seq
     for kind in kinds:
         missing = [one for one in wanted if one.kind == kind and one.key not in known and not one.beside]
         objects = _strays(kind, ledger, mavera) if missing else []
-        closest = {one.remote_id: _closest(one, missing) for one in objects}
-        for record in missing:
-            own = [one for one in objects if record.key in closest[one.remote_id]]
-            found += [_match(record, own)] if own else []
+        bearers, own = Bearers(KINDS[kind], missing), dict[str, list[RemoteObject]]()
+        for one in objects:
+            for key in _closest(one, bearers.of(one)):
+                own.setdefault(key, []).append(one)
+        found += [_match(record, own[record.key]) for record in missing if record.key in own]
     times = Counter(one.remote_id for match in found for one in match.objects)
     return [
         match._replace(is_shared=any(times[one.remote_id] > 1 for one in match.objects)) for match in found
     ]
 
 
-def _closest(one: RemoteObject, records: Sequence[Record]) -> set[str]:
+def _closest(one: RemoteObject, bearing: Sequence[Record]) -> set[str]:
     """Return the keys of the records with the object's name; of several, those with the most common text."""
-    bearing = [record for record in records if one.of.bears(one, record)]
     exact = [record for record in bearing if letters(one.name) in map(letters, record.names)]
     scores = {record.key: _agreement(one, record) for record in exact or bearing}
-    return {key for key, score in scores.items() if score == max(scores.values())}
+    most = max(scores.values(), default=0)
+    return {key for key, score in scores.items() if score == most}
 
 
 def _agreement(one: RemoteObject, record: Record) -> int:

@@ -57,10 +57,19 @@ def _letters(text: str) -> str:
     return "".join(sign for sign in folded if sign.isalnum())
 
 
+def beginning(shown: str) -> str:
+    """Return the letters with which a text must begin if it was shown like this (`may_be`)."""
+    return letters(_parts(shown)[0])
+
+
+def _parts(shown: str) -> list[str]:
+    return ELLIPSIS.split(CUT_ENTITY.sub("", shown))
+
+
 def may_be(shown: str, sent: str) -> bool:
     """Whether `shown` can come from `sent`: all of it or its beginning, in any form."""
     whole = letters(sent)
-    first, *others = [letters(part) for part in ELLIPSIS.split(CUT_ENTITY.sub("", shown))]
+    first, *others = map(letters, _parts(shown))
     if not whole.startswith(first):
         return False
     place = len(first)

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from activate import kinds
 from activate.errors import NotStarted, Withheld
 from activate.kinds import KINDS
-from activate.kinds.kind import CLOCKS_APART, LONG_AGO, RemoteObject, unclaimed
+from activate.kinds.kind import CLOCKS_APART, LONG_AGO, RemoteObject, borne, unclaimed
 from activate.ledger.journal import Journal
 from activate.mavera import Mavera
 from activate.plan import Plan, Record, Step, diff
@@ -130,12 +130,13 @@ def find_unclaimed(plan_now: Plan, ledger: Journal, mavera: Mavera) -> dict[str,
     edited = [step for step in plan_now.steps if step.sends and not step.pays]
     if removals := [step for step in edited if step.record.removes]:
         edited = removals  # what they free may be mapped anew: that is checked once it is free
-    return _uncertain(edited, ledger, mavera) | {
-        record.key: _may_be_it(one)
-        for record in paid
-        for one in reversed(found[record.kind])
-        if one.of.bears(one, record)
-    }
+    doubts = _uncertain(edited, ledger, mavera)
+    for name, objects in found.items():
+        of_kind = [record for record in paid if record.kind == name]
+        doubts |= {
+            key: _may_be_it(first) for key, (first, *_) in borne(KINDS[name], of_kind, objects).items()
+        }
+    return doubts
 
 
 def _uncertain(edited: Sequence[Step], ledger: Journal, mavera: Mavera) -> dict[str, str]:

@@ -4,7 +4,7 @@ The list shows threads without their messages, so a thread must be opened to see
 question continues the thread of the previous one, so that Mave knows its earlier answer.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -219,11 +219,17 @@ class Analyses(Kind):
             return Found(doubt=may_come_from(str(thread["id"]), call))
         return None
 
+    def names(self, record: Record) -> Iterable[str]:
+        return (str(record.payload.get("message")),)
+
+    def shown_name(self, remote: RemoteObject) -> str:
+        return remote.words
+
     def bears(self, remote: RemoteObject, record: Record) -> bool:
         """Whether a remote question is the one that a record would ask, in any form."""
         if remote.record_key:
             return remote.record_key == record.record_key
-        message = str(record.payload.get("message"))
+        (message,) = self.names(record)
         return len(letters(remote.words)) >= SURE_QUESTION and may_be(remote.words, message)
 
 

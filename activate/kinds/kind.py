@@ -5,7 +5,8 @@ most kinds share: a POST to a list creates an object, the list shows it, and one
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -15,7 +16,15 @@ from activate.differences import Facts
 from activate.errors import Refused
 from activate.ledger.journal import Journal
 from activate.ledger.rows import Call
-from activate.likeness import Reference, bears, may_be, reference_in, without_reference
+from activate.likeness import (
+    Reference,
+    bears,
+    beginning,
+    letters,
+    may_be,
+    reference_in,
+    without_reference,
+)
 from activate.mavera import Mavera
 from activate.plan import Document, Entry, Record, Step, Terms
 from common.settings import Settings
@@ -240,11 +249,19 @@ class Kind(ABC):
                 return Found(doubt=may_come_from(one.shown_id, call))
         return lacking(self, ledger, {one.remote_id for one in listed})
 
+    def names(self, record: Record) -> Iterable[str]:
+        """Return the texts by which `bears` recognizes an object of a record."""
+        return map(without_reference, record.names)
+
+    def shown_name(self, remote: "RemoteObject") -> str:
+        """Return the text of an object that `bears` compares with these."""
+        return remote.name
+
     def bears(self, remote: "RemoteObject", record: Record) -> bool:
         """Whether an object has a name of a record, in any form."""
         if remote.record_key:
             return remote.record_key == record.record_key
-        return bears(remote.name, map(without_reference, record.names))
+        return bears(self.shown_name(remote), self.names(record))
 
 
 # --- remote objects ----------------------------------------------------------------------------------
@@ -310,6 +327,41 @@ class RemoteObject(NamedTuple):
         return not self.shown or any(may_be(shown, text) for shown in self.shown for text in sent)
 
 
+class Bearers:
+    """Records of one kind by their names, so that an object is compared only with those that it may be."""
+
+    def __init__(self, kind: Kind, records: Sequence[Record]) -> None:
+        self._kind, self._records = kind, records
+        self._places = {record.record_key: place for place, record in enumerate(records)}
+        self._named = sorted(
+            (letters(name), place) for place, record in enumerate(records) for name in kind.names(record)
+        )
+
+    def of(self, one: RemoteObject) -> list[Record]:
+        """Return the records whose name an object bears, in their order."""
+        shown = self._kind.shown_name(one)
+        places = {self._places[one.record_key]} if one.record_key in self._places else set()
+        # A name is the whole of what is shown, or begins with it; see `likeness.bears`.
+        for begin in {letters(shown), beginning(shown)} if letters(shown) else ():
+            at = bisect_left(self._named, (begin, -1))
+            while at < len(self._named) and self._named[at][0].startswith(begin):
+                places.add(self._named[at][1])
+                at += 1
+        near = map(self._records.__getitem__, sorted(places))
+        return [record for record in near if self._kind.bears(one, record)]
+
+
+def borne(
+    kind: Kind, records: Sequence[Record], objects: Sequence[RemoteObject]
+) -> dict[str, list[RemoteObject]]:
+    """Return, by record key and in the order of the records, the objects that bear a record's name."""
+    index, found = Bearers(kind, records), {record.key: list[RemoteObject]() for record in records}
+    for one in objects:
+        for record in index.of(one):
+            found[record.key].append(one)
+    return {key: bearing for key, bearing in found.items() if bearing}
+
+
 class Known:
     """The objects in the ledger; a question is known even if its answer had no id of its own."""
 
@@ -317,26 +369,23 @@ class Known:
         closed = [call for call in calls if call.state != "unknown"]
         self.ids = {name for call in closed for name in (call.remote_id, call.thread_id) if name}
         self._objects = {call.remote_id for call in closed}
-        self._by_thread = [call for call in closed if call.remote_id and call.remote_id == call.thread_id]
+        self._by_thread: dict[str, list[Call]] = {}
+        for call in closed:
+            if call.remote_id and call.remote_id == call.thread_id:
+                self._by_thread.setdefault(call.remote_id, []).append(call)
 
     def __contains__(self, one: RemoteObject) -> bool:
+        in_thread = self._by_thread.get(str(one.answer.thread_id), ()) if one.answer else ()
         return one.remote_id in self._objects or any(
-            one.answer
-            and one.answer.thread_id == call.thread_id
-            and (call.action == "let be" or one.may_come_from(call))
-            for call in self._by_thread
+            call.action == "let be" or one.may_come_from(call) for call in in_thread
         )
 
 
 def unclaimed(objects: Sequence[RemoteObject], calls: Sequence[Call]) -> list[RemoteObject]:
     """Return the objects that the ledger does not know, without those of an unresolved call."""
-    known, unresolved = Known(calls), [call for call in calls if call.state == "unknown"]
-    return [
-        one
-        for one in objects
-        if one not in known
-        and not any(one.kind == call.kind and one.reference == reference_of(call) for call in unresolved)
-    ]
+    known = Known(calls)
+    unresolved = {(call.kind, reference_of(call)) for call in calls if call.state == "unknown"}
+    return [one for one in objects if one not in known and (one.kind, one.reference) not in unresolved]
 
 
 def reference_of(call: Call) -> Reference:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -15,7 +17,7 @@ from starlette.routing import Route
 from activate import drift, engine, planning
 from activate.cli import screen
 from activate.kinds import KINDS
-from activate.kinds.kind import WORKSPACE, Draft, Kind
+from activate.kinds.kind import WORKSPACE, Bearers, Draft, Kind, RemoteObject, borne
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
 from activate.mavera import Mavera
@@ -140,3 +142,51 @@ def test_a_persons_edit_of_a_new_kind_is_drift(desk: Desk) -> None:
         ("memos/notes:1", "edited"),
         ("memos/notes:2", "deleted"),
     ]
+
+
+# --- many objects and many records ---------------------------------------------------------------------
+
+NAMES = [
+    *("Customers: top tier", "Customers: top", "R&D <b>people</b>", "Étude…", "customers", "…tail", "a", ""),
+]
+SHOWN = [
+    *("Customers: top tier", "CUSTOMERS  top   tier", "Customers: t…", "Customers...tier", "Custom"),
+    *("R&amp;D people", "R&D <b>people</b>", "R&D <b", "Étude", "…tail", "...", ""),
+    "Customers: top | Ref: memo:0 0123456789ab",
+]
+
+
+@given(st.lists(st.sampled_from(NAMES), max_size=8), st.lists(st.sampled_from(SHOWN), max_size=8))
+def test_records_that_are_found_by_their_names_are_those_that_a_comparison_of_all_pairs_finds(
+    names: list[str], shown: list[str]
+) -> None:
+    kind = Memos()
+    wanted = [named(number, name) for number, name in enumerate(names)]
+    objects = [RemoteObject(kind, str(number), "", {"title": text}) for number, text in enumerate(shown)]
+    pairs = {(record.key, one.remote_id) for record in wanted for one in objects if kind.bears(one, record)}
+    assert {(r.key, one.remote_id) for one in objects for r in Bearers(kind, wanted).of(one)} == pairs
+    found = borne(kind, wanted, objects)
+    assert {(key, one.remote_id) for key, bearing in found.items() for one in bearing} == pairs
+    assert list(found) == [record.key for record in wanted if record.key in found]
+
+
+def test_objects_are_compared_with_few_records() -> None:
+    class Counted(Memos):
+        compared = 0
+
+        def bears(self, remote: RemoteObject, record: Record) -> bool:
+            self.compared += 1
+            return super().bears(remote, record)
+
+    kind = Counted()
+    wanted = [named(number, f"Customers of place {number:04}") for number in range(1_000)]
+    objects = [RemoteObject(kind, one.record_key, "", {"title": one.name}) for one in wanted]
+    assert {key: len(found) for key, found in borne(kind, wanted, objects).items()} == {
+        one.key: 1 for one in wanted
+    }
+    assert kind.compared == len(objects)
+
+
+def named(number: int, name: str) -> Record:
+    payload: dict[str, Any] = {}
+    return Record("memos", f"memo:{number}", "memo", "memo", name, {}, None, payload, "0" * 64)
