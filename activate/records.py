@@ -169,8 +169,7 @@ class _Words:
     fact_steps: Facts
     fact_types: Mapping[str, str]
     earlier_facts: Mapping[str, str]
-    earlier_names: tuple[str, ...]
-    wording: str
+    files: "_Files"
     strange: str  # the first fact that does not follow the declarations
 
     @property
@@ -180,6 +179,16 @@ class _Words:
     @property
     def documents(self) -> tuple[Document, ...]:
         return self.draft.documents
+
+    @property
+    def wording(self) -> str:
+        return _wording(self.files, self.draft)
+
+    @property
+    def earlier_names(self) -> tuple[str, ...]:
+        kind = self.files.kind
+        names: Mapping[str, Any] = self.files.toml(NAMES, is_optional=True)
+        return tuple(names.get(kind.declared_as or kind.name, ()))
 
 
 class _Wanted(Record):
@@ -270,10 +279,16 @@ class _Maker:
 
     def _first_objection(self, row: Row, draft: Draft, kind: Kind) -> str:
         wall, facts = self._wall, draft.facts
-        short = [row.record_key, row.name, '", "'.join(strings(facts)), *_keys_and_values(facts)]
-        if not (draft.choice or draft.documents or any(map(wall.looks_personal, short))) and wall.passes(
-            draft.text
-        ):
+        values: list[str] = []
+        of_facts = _keys_and_values(facts, values)
+        every = {
+            row.record_key,
+            row.name,
+            '", "'.join(values),
+            *of_facts,
+            *_keys_and_values(draft.choice, []),
+        }
+        if not draft.documents and wall.pass_all(every) and wall.passes(draft.text):
             return ""
         return wall.objection(_fields(row, draft, kind))
 
@@ -308,8 +323,7 @@ class _Maker:
             fact_steps=self._jobs.steps(row.fact_steps),
             fact_types=self._jobs.types_of(declared),
             earlier_facts=declared.earlier,
-            earlier_names=tuple(files.toml(NAMES, is_optional=True).get(kind.declared_as or kind.name, ())),
-            wording=_wording(files, draft),
+            files=files,
             strange=strange,
         )
 
@@ -340,14 +354,14 @@ def _draft(files: "_Files", settings: Settings) -> Draft:
     else:
         text = files.text()
     if kind.choice_file:
-        choice = each_text(files.toml(kind.choice_file, is_optional=True), str.strip)
-        choice = kind.chosen(choice, settings)
+        read = files.toml(kind.choice_file, is_optional=True)
+        choice = kind.chosen(each_text(read, str.strip), settings) if read else {}
     count = len(_references(row))
     return Draft(row.name, _facts(files, kind), text, form, choice, _documents(row), count)
 
 
 def _references(row: Row) -> tuple[str, ...]:
-    return tuple(f"{REFERRED}/{key}" for key in json.loads(row.reference_keys or "[]"))
+    return tuple(f"{REFERRED}/{key}" for key in json.loads(row.reference_keys)) if row.reference_keys else ()
 
 
 def _fields(row: Row, draft: Draft, kind: Kind) -> list[tuple[str, str]]:
@@ -376,7 +390,7 @@ def _withheld(wall: firewall.Firewall, kind: Kind, words: _Words) -> str:
     """
     bodies = (*kind.leading_bodies(words.draft, words.payload), words.payload)
     text = words.draft.text
-    return next(filter(None, (wall.objection_to(json.dumps(body), passed=text) for body in bodies)), "")
+    return next(filter(None, (wall.objection_in(body, passed=text) for body in bodies)), "")
 
 
 def _wording(files: "_Files", draft: Draft) -> str:
@@ -422,7 +436,7 @@ class _Files:
         with suppress(RecordsError):  # `declared` raises it again, after the words were read
             types = cls(row, kind, jobs, {})._declarations().types
         facts = {
-            _tidy(name): _tidied(fact) if types.get(name) == "text" else _tidy(fact)
+            _line(name): _tidied(fact) if types.get(name) == "text" else _tidy(fact)
             for name, fact in json.loads(row.facts).items()
         }
         values = {"name": row.name, "facts": facts, "person_count": row.person_count}
@@ -443,13 +457,10 @@ class _Files:
     def toml(self, name: str, *, is_optional: bool = False) -> dict[str, Any]:
         """Read a file; only its texts are templates, so that no fact can change the rest."""
         path = self._path(name)
+        if is_optional and not self.jobs.has(path):
+            return {}
         with self._naming(path):
-            try:
-                read, has_facts = self.jobs.toml(path)
-            except jinja2.TemplateNotFound:
-                if is_optional:
-                    return {}
-                raise
+            read, has_facts = self.jobs.toml(path)
             filled: dict[str, Any] = each_text(read, self._filled) if has_facts else read
         return filled
 
@@ -466,7 +477,7 @@ class _Files:
     def _declarations(self) -> declarations.Declared:
         path = declarations.file_of(self.row.template)
         with self._naming(path):
-            declared = declarations.read(self.jobs.source(path))
+            declared = self.jobs.declared(path)
             return declared.get(self.kind.declared_as or self.kind.name, declarations.Declared())
 
     def sources(self) -> str:
@@ -499,19 +510,22 @@ def _unfit(error: Exception, file: str, key: str) -> RecordsError:
     return RecordsError(f"{file} does not fit the facts of {key}: {error}")
 
 
-def _keys_and_values(value: Any) -> Iterator[str]:
-    """Yield what `firewall.texts` does, without the names of fields."""
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield name
-            yield from _keys_and_values(inner)
-    elif isinstance(value, list):
-        for inner in value:
-            yield from _keys_and_values(inner)
-    elif isinstance(value, str):
-        yield value
-    elif type(value) is int:
-        yield str(value)
+def _keys_and_values(value: Any, strings: list[str]) -> list[str]:
+    """Return what `firewall.texts` yields, without the names of fields; add the texts alone to `strings`."""
+    found: list[str] = []
+    left = [value]
+    while left:
+        inner = left.pop()
+        if isinstance(inner, str):
+            strings.append(inner)
+        elif isinstance(inner, dict):
+            found += inner
+            left += reversed(inner.values())
+        elif isinstance(inner, list):
+            left += reversed(inner)
+        elif type(inner) is int:
+            found.append(str(inner))
+    return found + strings
 
 
 @lru_cache(maxsize=2**14)
@@ -523,8 +537,8 @@ def _tidy(value: Any) -> Any:
     """Turn text facts, which anyone may have written, into one bounded line without control characters."""
     if isinstance(value, str):
         return _line(value)
-    if isinstance(value, Mapping):
-        return {_tidy(name): _tidy(inner) for name, inner in value.items()}
+    if isinstance(value, dict):
+        return {_line(name): _tidy(inner) for name, inner in value.items()}
     return [_tidy(inner) for inner in value] if isinstance(value, list) else value
 
 

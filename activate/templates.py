@@ -32,8 +32,10 @@ class Jobs(jinja2.BaseLoader):
         self.environment.filters |= {"data": _data, "said": _said, "quoted": _quoted}
         self.source = cache(self._source)
         self.toml = cache(self._toml)
+        self.has = cache(self._has)
         self.sources = cache(self._sources)
         self.steps = cache(json.loads)
+        self.declared = cache(lambda path: declarations.read(self.source(path)))
         self.compiled = cache(self.environment.from_string)
         self._types: dict[int, tuple[declarations.Declared, dict[str, str]]] = {}
 
@@ -62,6 +64,13 @@ class Jobs(jinja2.BaseLoader):
     def _source(self, path: str) -> str:
         return self._folder.get_source(self.environment, path)[0]
 
+    def _has(self, path: str) -> bool:
+        try:
+            self.source(path)
+        except jinja2.TemplateNotFound:
+            return False
+        return True
+
     def _toml(self, path: str) -> tuple[dict[str, Any], bool]:
         """Return a file, and whether it depends on facts: then some of its texts are compiled templates."""
         read = each_text(tomllib.loads(self.source(path)), self._filled_or_compiled)
@@ -81,11 +90,11 @@ def canonical(value: Any) -> str:
 
 
 def each_text(value: Any, change: Callable[[Any], Any]) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, str | jinja2.Template):
+        return change(value)
+    if isinstance(value, dict):
         return {name: each_text(inner, change) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [each_text(inner, change) for inner in value]
-    return change(value) if isinstance(value, str | jinja2.Template) else value
+    return [each_text(inner, change) for inner in value] if isinstance(value, list) else value
 
 
 def _count(value: int | None) -> str:
@@ -117,11 +126,15 @@ def _data(facts: Mapping[str, Any]) -> str:
 
 def _measured(value: Any) -> Any:
     """Return facts without those that are null, at any depth."""
+    if isinstance(value, str | int | float):
+        return value
     if isinstance(value, Mapping):
         return {name: _measured(inner) for name, inner in value.items() if inner is not None}
-    if isinstance(value, list | tuple):
-        return [_measured(inner) for inner in value if inner is not None]
-    return value
+    return (
+        [_measured(inner) for inner in value if inner is not None]
+        if isinstance(value, list | tuple)
+        else value
+    )
 
 
 def _said(value: str) -> str:
@@ -132,8 +145,8 @@ def _said(value: str) -> str:
 def strings(value: Any) -> Iterator[Any]:
     if isinstance(value, str | jinja2.Template):
         yield value
-    elif isinstance(value, Mapping | list):
-        for inner in value.values() if isinstance(value, Mapping) else value:
+    elif isinstance(value, list | dict):
+        for inner in value.values() if isinstance(value, dict) else value:
             yield from strings(inner)
 
 

@@ -40,6 +40,8 @@ def undeclared(value: Any, declared: Any, field: str) -> str:
     Objects and lists are declared as such: `{"low": "share"}`, `[{"country": "name"}]`, `["word"]`. Raises
     ValueError if a declared type is not in DECLARABLE.
     """
+    if _follows(value, declared):
+        return ""
     if isinstance(declared, str) and declared not in DECLARABLE:
         raise ValueError(f"{field} is declared as {declared}, which is none of {', '.join(DECLARABLE)}")
     if value is None and declared is not None:
@@ -61,6 +63,22 @@ def undeclared(value: Any, declared: Any, field: str) -> str:
     return f"{field} is not the {kind} that is declared"
 
 
+def _follows(value: Any, declared: Any) -> bool:
+    """Whether a value is as it is declared; of what is not, `undeclared` names the first."""
+    if type(declared) is str:
+        return declared in DECLARABLE and (value is None or DECLARABLE[declared](value))
+    if value is None:
+        return declared is not None
+    if type(value) is dict and isinstance(declared, Mapping):
+        for name, inner in value.items():
+            if name not in declared or not _follows(inner, declared[name]):
+                return False
+        return True
+    if type(value) is list and isinstance(declared, list):
+        return all(_follows(inner, declared[0]) for inner in value)
+    return False
+
+
 def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -74,11 +92,12 @@ def _shown(field: str, name: str) -> str:
 
 NAME_WORDS: Final = range(2, 9)  # number of words in a full name
 _END_CHARACTERS: Final = 120  # more than any name, address or number has
+_BESIDE_CHARACTERS: Final = 8  # next to it, which decide whether it is one
+_PIECE_CHARACTERS: Final = 4 * _END_CHARACTERS  # at most, of the texts that are remembered
 _SEAM: Final = re.compile(r"\n+")
 _TOKEN_CHARACTERS: Final = 8
 _TOKEN: Final = re.compile(rf"[\w.@:-]{{{_TOKEN_CHARACTERS},}}")
 # The same short facts are in many records, and the same words in many texts.
-_SHORT_CHARACTERS: Final = 100
 _REMEMBERED: Final = 2**16
 _ID_FIELD: Final = re.compile(r"(?:^|_)(?:ids?|urls?)$")
 # The fingerprint in the reference at the end of a text: one in 300 has digits only, like a phone number.
@@ -105,11 +124,17 @@ class Firewall:
         self._secrets = [pseudonyms.folded(secret) for secret in secrets if secret]
         self._id_fields = frozenset(id_fields)
         self._strangers: set[str] = set()  # words that are part of no known name
-        self._looked = lru_cache(maxsize=_REMEMBERED)(self._look)
+        self._passed: set[str] = set()  # texts that do not look personal
+        self._is_id = lru_cache(maxsize=_REMEMBERED)(self._is_id_field)
 
     def looks_personal(self, text: str) -> str:
         """Return the kind of personal data or secret in a text, or an empty string."""
-        return self._looked(text) if len(text) <= _SHORT_CHARACTERS else self._look(text)
+        if text in self._passed:
+            return ""
+        what = self._look(text)
+        if not what:
+            self._remember((text,))
+        return what
 
     def _look(self, text: str) -> str:
         forms, folded = _forms(text)
@@ -121,7 +146,20 @@ class Firewall:
         Its lines are looked at one by one, as most are in many texts, and each seam between two with what is
         around it: nothing that is recognized is longer than _END_CHARACTERS.
         """
-        return not any(map(self._looked, _pieces(text)))
+        return self.pass_all(_pieces(text))
+
+    def pass_all(self, texts: Iterable[str]) -> bool:
+        """Whether none of these texts looks personal; those that many records have are looked at once."""
+        fresh = set(texts) - self._passed
+        if any(map(self._look, fresh)):
+            return False
+        self._remember(fresh)
+        return True
+
+    def _remember(self, passed: Iterable[str]) -> None:
+        if len(self._passed) > _REMEMBERED:
+            self._passed.clear()
+        self._passed.update([text for text in passed if len(text) <= _PIECE_CHARACTERS])
 
     def objection(self, fields: Iterable[tuple[str, str]]) -> str:
         """Name the first of these fields that looks personal, never its value; empty if none does."""
@@ -138,12 +176,15 @@ class Firewall:
             return ""
         text = body.decode(errors="replace") if isinstance(body, bytes) else body
         try:
-            fields = list(texts(json.loads(text), "the body"))
+            read = json.loads(text)
         except ValueError:
             return self.objection([("the file", text)])
-        for field, value in fields:
-            name = re.split(r"[.\[]", field.removeprefix("the body."))
-            is_id = any(_ID_FIELD.search(part) or part in self._id_fields for part in name)
+        return self.objection_in(read, passed=passed)
+
+    def objection_in(self, body: Any, *, passed: str = "") -> str:
+        """Check the values of a request as `objection_to` checks its bytes, once these are read."""
+        for field, value in texts(body, "the body"):
+            is_id = self._is_id(field)
             value = _unseen(value, passed)
             what = self.looks_personal(value if is_id else _MARKED.sub(r"\1", value))
             if what and is_id:
@@ -151,6 +192,10 @@ class Firewall:
             if what:
                 return f"{field} looks like {what}"
         return ""
+
+    def _is_id_field(self, field: str) -> bool:
+        parts = re.split(r"[.\[]", field.removeprefix("the body."))
+        return any(_ID_FIELD.search(part) or part in self._id_fields for part in parts)
 
     def _known(self, forms: Sequence[str], folded: Sequence[str]) -> str:
         """Return which secret or known person the readings of a text contain, or an empty string."""
@@ -196,13 +241,14 @@ class Firewall:
         return place < len(self._people) and self._people[place] == wanted
 
 
-def _pieces(text: str) -> Iterator[str]:
-    """Yield the lines of a text, and the surroundings of each seam between two of them."""
-    yield from text.split("\n")
-    for seam in _SEAM.finditer(text):
-        begin = text.rfind(" ", 0, max(0, seam.start() - _END_CHARACTERS)) + 1
-        end = text.find(" ", seam.end() + _END_CHARACTERS)
-        yield text[begin : end if end > 0 else len(text)]
+def _pieces(text: str) -> list[str]:
+    """Return the lines of a text, and the surroundings of each seam between two of them.
+
+    These may cut a word at their ends: that is not where the seam is.
+    """
+    around = _END_CHARACTERS + _BESIDE_CHARACTERS
+    seams = [seam.span() for seam in _SEAM.finditer(text)]
+    return text.split("\n") + [text[max(0, begin - around) : end + around] for begin, end in seams]
 
 
 def _forms(text: str) -> tuple[list[str], list[str]]:
@@ -227,17 +273,18 @@ def _names_in(words: Sequence[str]) -> Iterator[str]:
 
 def texts(value: Any, field: str) -> Iterator[tuple[str, str]]:
     """Yield every text, number and key in nested facts with its field; a key has its parent's field."""
-    if isinstance(value, Mapping):
+    if isinstance(value, str):
+        yield field, value
+    elif isinstance(value, int):
+        if not isinstance(value, bool):
+            yield field, str(value)
+    elif isinstance(value, list | tuple):
+        for position, inner in enumerate(value):
+            yield from texts(inner, f"{field}[{position}]")
+    elif isinstance(value, Mapping):
         for name, inner in value.items():
             yield f"a key in {field}", str(name)
             yield from texts(inner, f"{field}.{name}")
-    elif isinstance(value, list):
-        for position, inner in enumerate(value):
-            yield from texts(inner, f"{field}[{position}]")
-    elif isinstance(value, str):
-        yield field, value
-    elif isinstance(value, int) and not isinstance(value, bool):
-        yield field, str(value)
 
 
 def _address(text: str) -> str:
