@@ -6,7 +6,9 @@ whether work may have been done. The class of the error says so.
 
 import json
 import math
+import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final, TypeVar
@@ -33,6 +35,13 @@ from privacy.firewall import Firewall
 REQUESTS_A_MINUTE: Final = {"starter": 60, "basic": 120, "professional": 240, "enterprise": 600}
 HEADROOM: Final = 0.9  # used share of the tier's rate: other programs may use the same key
 WINDOW_SECONDS: Final = 60
+
+# So many requests are under way at once that the rate is used, but never more than this. Mavera allows 10
+# chats at once, and each request under way is one whose outcome a killed run does not know.
+MOST_AT_ONCE: Final = 8
+ANSWERS_KEPT: Final = 8  # whose mean duration counts
+SPARE_SHARE: Final = 1.2  # because answers take unequally long
+SPARE_SECONDS: Final = 0.03  # between two requests, to announce and to record
 
 ATTEMPTS: Final = 5
 RETRY_AFTER_SECONDS: Final = 30  # for a 429 that names no time, as in the vendor's sample
@@ -78,7 +87,10 @@ class Mavera:
         # unresolved. At about one call per second, new connections cost little.
         self._session.headers["Connection"] = "close"
         self._firewall = firewall
+        self._rate = _allowed(tier) / WINDOW_SECONDS
         self._pace = pace(tier, clock)
+        self._took: deque[float] = deque(maxlen=ANSWERS_KEPT)
+        self._counting = threading.Lock()
         self._clock = clock
         self.pause = sleep
         self._most_seconds = most_seconds
@@ -88,9 +100,14 @@ class Mavera:
     # Requests
 
     def charge(self, path: str, payload: Mapping[str, Any], seconds: float) -> dict[str, Any]:
-        """POST a paid request once; the caller must announce each repetition (`wait_out`)."""
+        """POST a paid request once; the caller takes its turn and must announce each repetition."""
         return self._call(
-            "POST", path, OutcomeUnknown, json=dict(payload), timeout=min(seconds, self._most_seconds)
+            "POST",
+            path,
+            OutcomeUnknown,
+            json=dict(payload),
+            timeout=min(seconds, self._most_seconds),
+            has_turn=True,
         )
 
     def edit(
@@ -102,7 +119,7 @@ class Mavera:
         *,
         ours: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """Set `fields` of an object; the call is idempotent.
+        """Set `fields` of an object; the call is idempotent. The caller takes its turn.
 
         The firewall checks `ours` instead, if given: the rest is what Mavera has shown of its own account.
         """
@@ -112,6 +129,7 @@ class Mavera:
             TryAgain,
             json=dict(fields),
             timeout=min(seconds, self._most_seconds),
+            has_turn=True,
             ours=ours,
         )
         return {"id": object_id, **body}
@@ -130,14 +148,38 @@ class Mavera:
         where = path_to(path, object_id)
         return self._reader.row(self._repeat("GET", where), where)
 
-    def await_turn(self) -> None:
-        """Wait, for at most a minute, until the pace allows the next call at once."""
-        _await(self._pace.room(""), self.pause)
+    @property
+    def most_at_once(self) -> int:
+        """The number of requests under way that uses the rate, by how long the last answers took."""
+        with self._counting:
+            mean = sum(self._took) / max(len(self._took), 1)
+        needed = math.ceil(self._rate * (SPARE_SHARE * mean + SPARE_SECONDS))
+        return min(max(needed, 1), MOST_AT_ONCE)
 
-    def wait_out(self, failure: TryAgain, attempt: int) -> None:
-        """Wait before the next of `ATTEMPTS` attempts, as long as Mavera asked or longer each time."""
-        seconds = 2.0**attempt / 2 if failure.seconds is None else failure.seconds
-        self.pause(min(seconds, LONGEST_WAIT_SECONDS))
+    def await_room(self, land: Callable[[float], bool]) -> None:
+        """Wait, for at most a minute, until the pace allows the next call at once.
+
+        `land` uses the time: it waits for so many seconds, and returns whether a request ended in them.
+        """
+        turn = self._pace.room("")
+        due = self._clock() + turn.seconds
+        while turn.seconds > 0 and land(turn.seconds):
+            turn = turn._replace(seconds=due - self._clock())
+        _await(turn._replace(seconds=due - self._clock()), self.pause)
+
+    def take_turn(self) -> None:
+        """Count the request that `charge` or `edit` makes next, and wait until it may leave."""
+        _await(self._pace.turn(""), self.pause)
+
+    def wait_out(self, *failures: tuple[TryAgain, int]) -> None:
+        """Wait before the next of `ATTEMPTS` attempts, as long as Mavera asked or longer each time.
+
+        `failures` are those of requests that ended together, each with its number of attempts so far.
+        """
+        seconds = (
+            2.0**attempt / 2 if failure.seconds is None else failure.seconds for failure, attempt in failures
+        )
+        self.pause(min(max(seconds), LONGEST_WAIT_SECONDS))
 
     # Lists
 
@@ -195,13 +237,13 @@ class Mavera:
             try:
                 return call()
             except TryAgain as failure:
-                self.wait_out(failure, attempt)
+                self.wait_out((failure, attempt))
         return call()
 
     def _put(self, place: Mapping[str, Any], content: bytes) -> None:
         """Upload a file to the address from Mavera: a storage host, which must never see the key."""
         self._check(content)
-        self.calls += 1
+        self._count()
         try:
             response = requests.put(
                 place["upload_url"],
@@ -225,6 +267,7 @@ class Mavera:
         *,
         timeout: float,
         is_list: bool = False,
+        has_turn: bool = False,
         ours: Mapping[str, Any] | None = None,
         **arguments: Any,
     ) -> dict[str, Any]:
@@ -234,12 +277,16 @@ class Mavera:
         """
         request = self._session.prepare_request(requests.Request(method, self._base_url + path, **arguments))
         self._check(request.body if ours is None else json.dumps(ours))
-        _await(self._pace.turn(""), self.pause)
-        self.calls += 1
-        where = f"{method} {path}"
+        if not has_turn:
+            self.take_turn()
+        self._count()
+        where, began = f"{method} {path}", self._clock()
         with spans.span("vendor", f"{method} /{path.strip('/').split('/')[0]}"):
             response = self._send(request, where, timeout, doubtful)
             content = _content_of(response, where, doubtful)
+        if has_turn:
+            with self._counting:
+                self._took.append(max(self._clock() - began, 0.0))
         self._pace.learn("", response.headers)
         body = self._read(content, path, is_list=is_list)
         # An object with its own status may explain its failure in `error`: the call itself has succeeded.
@@ -252,6 +299,10 @@ class Mavera:
             page = content.decode(errors="replace")[:PAGE_CHARACTERS]
             failure.body = body if body is not None else {"unreadable": page}
         raise failure
+
+    def _count(self) -> None:
+        with self._counting:
+            self.calls += 1
 
     def _send(
         self, request: requests.PreparedRequest, where: str, timeout: float, doubtful: type[MaveraError]
@@ -291,8 +342,13 @@ def _content_of(response: requests.Response, where: str, doubtful: type[MaveraEr
 
 def pace(tier: str, clock: Callable[[], float]) -> Pace:
     """Return the pace of a tier. As Mavera's clock may differ, no pause is longer than the window."""
-    count = math.floor(REQUESTS_A_MINUTE[tier] * HEADROOM)
-    return Pace([(count, WINDOW_SECONDS)], longest=WINDOW_SECONDS, is_exact=True, clock=clock, wall=clock)
+    return Pace(
+        [(_allowed(tier), WINDOW_SECONDS)], longest=WINDOW_SECONDS, is_exact=True, clock=clock, wall=clock
+    )
+
+
+def _allowed(tier: str) -> int:
+    return math.floor(REQUESTS_A_MINUTE[tier] * HEADROOM)
 
 
 def _await(turn: Turn, pause: Callable[[float], None]) -> None:

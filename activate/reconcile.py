@@ -123,17 +123,15 @@ class Reconciler:
         waits = KINDS[step.record.kind].waits
         return not waits or len(self._running(waits.kind)) <= waits.at_most
 
-    def looked_again(self) -> bool:
-        """Poll running objects beside other requests, and seldom, as polls take from the same rate.
+    def is_time_to_look(self) -> bool:
+        """Whether running objects are to be polled again; seldom, as polls take from the same rate."""
+        return self.run.ledger.now() >= self._next_look
 
-        Return whether it was time for that.
-        """
-        now = self.run.ledger.now()
-        if now < self._next_look:
-            return False
-        self._next_look = now + LOOKS_APART * timedelta(seconds=self.run.limits.poll_seconds)
+    def look_again(self) -> None:
+        self._next_look = self.run.ledger.now() + LOOKS_APART * timedelta(
+            seconds=self.run.limits.poll_seconds
+        )
         self._look_after_running()
-        return True
 
     def await_ends(self, at_most: int, kind: str | None = None) -> bool:
         """Poll running objects until `at_most` of `kind` (or of all) are left; False after the time limit.

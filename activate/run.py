@@ -53,7 +53,7 @@ class Outcome:
 
 
 class Interrupt:
-    """Let SIGINT or SIGTERM end a run after the call in flight; a second signal, or 30 s, aborts the call."""
+    """Let SIGINT or SIGTERM end a run after the requests under way; a second signal, or 30 s, leaves them."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self.requested = False
@@ -74,7 +74,7 @@ class Interrupt:
             raise KeyboardInterrupt
         self.requested = True
         signal.alarm(LAST_CALL_SECONDS)
-        self._say(f"stopping after the call in flight, in {LAST_CALL_SECONDS} s at most")
+        self._say(f"stopping after the requests under way, in {LAST_CALL_SECONDS} s at most")
 
 
 @dataclass

@@ -169,7 +169,7 @@ def was_interrupted() -> bool:
 
 @contextmanager
 def left_to_command() -> Iterator[None]:
-    """Let a command handle Ctrl-C itself within the block, such as a prompt or a call in flight."""
+    """Let a command handle Ctrl-C itself within the block, such as a prompt or requests under way."""
     before, _state.is_left_to_command = _state.is_left_to_command, True
     # The watcher must not receive a press of this block after its end. Only the main thread may stop it.
     is_main = threading.current_thread() is threading.main_thread()

@@ -4,9 +4,9 @@
 
 Each seed is one case. Its number selects the place of a kill, a fault and a kind, so that as many seeds as
 combinations cover each once. Everything else is drawn from it: other wanted records, further faults, a second
-kill, facts that change, edits by hand, the budget. After the bad runs come normal ones until nothing is left
-to do. Then Mavera's own store is compared with the wanted records, its charges with the ledger, and one more
-run must make no request.
+kill, facts that change, edits by hand, the budget, how many requests are under way at once. After the bad
+runs come normal ones until nothing is left to do. Then Mavera's own store is compared with the wanted
+records, its charges with the ledger, and one more run must make no request.
 """
 
 import functools
@@ -99,6 +99,7 @@ class Play:
         self.runs = self.spent = 0
         # From a separate generator, so that a seed means the same case in everything else.
         self.is_dear = random.Random(f"prices of {seed}").random() < DEAR_CASES
+        self.at_once = random.Random(f"at once of {seed}").choice([1, 2, 3, 8])
 
     def wanted(self, fewer: int = 0) -> list[Record]:
         """Return the wanted records; `fewer` leaves out the last ones of the case's kind."""
@@ -197,7 +198,10 @@ class Play:
     def run(
         self, wanted: Sequence[Record], hazards: h.Hazards | None = None, budget: int = ENOUGH
     ) -> h.Ended:
-        hazards = hazards or h.Hazards(listing="list lags behind" if self.lag else "", lag_seconds=self.lag)
+        hazards = hazards or h.Hazards(
+            listing="list lags behind" if self.lag else "", lag_seconds=self.lag, seed=self.runs
+        )
+        hazards.at_once = self.at_once
         before = self.spent
         ended = self.account.run(wanted, budget, hazards)
         self.runs += 1

@@ -34,6 +34,7 @@ from starlette.types import Message
 
 from activate import engine, planning
 from activate.errors import LedgerError, MaveraError, NotStarted
+from activate.flights import Landed, landed
 from activate.kinds import KINDS, enriched_personas
 from activate.kinds.kind import Draft
 from activate.ledger import opening
@@ -153,7 +154,8 @@ class Clock:
 class Hazards:
     """The failures of one run: the first, second, … paid request of a kind gets a fault; lists get theirs.
 
-    `death` is a place, its kind (any if empty), and how many times the place must be reached.
+    `death` is a place, its kind (any if empty), and how many times the place must be reached. Up to `at_once`
+    requests are under way at once.
     """
 
     faults: dict[tuple[str, int], str] = field(default_factory=dict)
@@ -162,6 +164,7 @@ class Hazards:
     late_seconds: float = 0
     death: tuple[str, str, int] | None = None
     seed: int = 0
+    at_once: int = 1
 
     def __post_init__(self) -> None:
         self.chance = random.Random(self.seed)
@@ -195,6 +198,27 @@ class Hazards:
 
 
 CALM: Final = Hazards()
+
+
+class Air:
+    """Requests that are under way at once, without threads: chance chooses when Mavera gets each, and which
+    answer comes next."""
+
+    def __init__(self, hazards: Hazards) -> None:
+        self._chance = random.Random(f"under way {hazards.seed}")
+        self._leaving: list[tuple[int, Callable[[], Any]]] = []
+        self._answered: list[Landed] = []
+
+    def begin(self, number: int, request: Callable[[], Any]) -> None:
+        self._leaving.append((number, request))
+        if self._chance.random() < 0.5:
+            self._answered.append(landed(*self._leaving.pop(self._chance.randrange(len(self._leaving)))))
+
+    def next(self, seconds: float | None = None) -> Landed | None:  # noqa: ARG002 - answers take no time here
+        place = self._chance.randrange(len(self._answered) + len(self._leaving))
+        if place < len(self._answered):
+            return self._answered.pop(place)
+        return landed(*self._leaving.pop(place - len(self._answered)))
 
 
 class Wire(BaseAdapter):
@@ -452,7 +476,11 @@ class Account:
     @contextmanager
     def _reached(self, hazards: Hazards) -> Iterator[None]:
         wire = Wire(self, hazards)
-        with patch.object(requests.Session, "get_adapter", lambda *_, **__: wire):
+        with (
+            patch.object(requests.Session, "get_adapter", lambda *_, **__: wire),
+            patch.object(Mavera, "most_at_once", hazards.at_once),
+            patch("activate.send.Flights", lambda: Air(hazards)),
+        ):
             yield
 
     def forked(self, work: Any, hazards: Hazards = CALM) -> Any:

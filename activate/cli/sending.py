@@ -79,7 +79,7 @@ def plan(  # noqa: PLR0913 - the options of a command
 def apply(
     kinds: KindsOrFile = None, budget: Budget = None, creations: Creations = None, as_json: AsJson = False
 ) -> None:
-    """Send the plan, one record at a time, within CREDIT_BUDGET for the calendar month.
+    """Send the plan within CREDIT_BUDGET for the calendar month.
 
     With a FILE from plan --save, send exactly that plan, or nothing if something has changed since.
     """
@@ -103,7 +103,7 @@ def apply(
                 approval.require_unmoved(approved, file, settings, now, ledger, mavera)
                 of_plan = planning.Approved(approved.sha256, approved.keys, approved.credits_high)
                 limits = limits._replace(approved=of_plan)
-            with terminal.left_to_command():  # apply finishes the call in flight
+            with terminal.left_to_command():  # apply finishes the requests under way
                 outcome = engine.apply(
                     wanted,
                     ledger,

@@ -22,6 +22,7 @@ from tests import activation
 KILLS = 6
 PERSONAS = 40  # more than the killed runs can send
 LATENCY_MS = 15
+SIDE_BY_SIDE_MS = 300  # so that several requests are under way when the run is killed
 PATIENCE_SECONDS = 60
 
 COMMAND = [sys.executable, "-m", "activate", "apply"]
@@ -51,8 +52,10 @@ def charged(ledger: opening.Ledger) -> int:
     return ledger.spent() - sum(call.credits or 0 for call in ledger.written_off())
 
 
-@pytest.mark.parametrize("seed", range(2))
-def test_a_run_killed_again_and_again_pays_for_each_record_once(seed: int, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("seed", "latency_ms"), [(0, LATENCY_MS), (1, LATENCY_MS), (2, SIDE_BY_SIDE_MS)])
+def test_a_run_killed_again_and_again_pays_for_each_record_once(
+    seed: int, latency_ms: int, tmp_path: Path
+) -> None:
     chance = random.Random(seed)
     personas = tuple(numbered(activation.SKIMMERS, number) for number in range(PERSONAS))
     analyses = tuple(numbered(activation.CLUSTERS, number) for number in range(6))
@@ -63,7 +66,7 @@ def test_a_run_killed_again_and_again_pays_for_each_record_once(seed: int, tmp_p
     voices = tuple(numbered(activation.VOICE, number) for number in range(3))
     texts = tuple(numbered(activation.FOLLOW_UP, number) for number in range(6))
     activation.publish(tmp_path / "published.duckdb", personas, analyses, studies, voices, texts)
-    sandbox = Sandbox(activation.world(), limits="off", latency_ms=LATENCY_MS)
+    sandbox = Sandbox(activation.world(), limits="off", latency_ms=latency_ms)
     sandbox.mavera.study_seconds = sandbox.mavera.voice_seconds = 0.1
     with serving(sandbox) as url:
         environment = {**os.environ, **activation.environment(tmp_path, url)}

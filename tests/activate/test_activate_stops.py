@@ -114,7 +114,7 @@ def test_a_signal_ends_the_run_after_the_call_in_flight(account: Account, number
     outcome = account.apply(activation.TOP, activation.SKIMMERS, activation.MOBILE)
     assert outcome.counts() == {"unchanged": 1, "created": 1, "not sent": 1}
     assert outcome.stopped == "interrupted"
-    assert account.said == ["stopping after the call in flight, in 30 s at most"]
+    assert account.said == ["stopping after the requests under way, in 30 s at most"]
     account.tell = lambda _: None
     assert account.apply(activation.TOP, activation.SKIMMERS, activation.MOBILE).counts()["created"] == 1
 

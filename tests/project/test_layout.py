@@ -73,6 +73,7 @@ ACTIVATION = (
         "records",
         "planning",
         "run",
+        "flights",
         "reconcile",
         "send",
         "engine",
