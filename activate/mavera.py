@@ -6,12 +6,13 @@ whether work may have been done. The class of the error says so.
 
 import json
 import math
+import queue
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NoReturn, TypeVar
 from urllib.parse import quote
 
 import requests
@@ -89,6 +90,7 @@ class Mavera:
         self._firewall = firewall
         self._rate = _allowed(tier) / WINDOW_SECONDS
         self._pace = pace(tier, clock)
+        self._ahead: dict[str, Callable[[], dict[str, Any]]] = {}
         self._took: deque[float] = deque(maxlen=ANSWERS_KEPT)
         self._counting = threading.Lock()
         self._clock = clock
@@ -143,10 +145,20 @@ class Mavera:
     def one(self, path: str, object_id: str) -> dict[str, Any]:
         return self._repeat("GET", path_to(path, object_id))
 
-    def whole(self, path: str, object_id: str) -> dict[str, Any]:
-        """Return one object with its messages. Raises NotUnderstood if it has no id."""
+    def whole(self, path: str, object_id: str, *, may_be_ahead: bool = False) -> dict[str, Any]:
+        """Return one object with its messages, or as it was a moment ago if it was read ahead and may be.
+
+        Raises NotUnderstood if it has no id.
+        """
         where = path_to(path, object_id)
-        return self._reader.row(self._repeat("GET", where), where)
+        ahead = self._ahead.pop(where, None) if may_be_ahead else None
+        return self._reader.row(ahead() if ahead else self._repeat("GET", where), where)
+
+    def look_ahead(self, path: str, object_id: str) -> None:
+        """Begin to read an object beside other requests, for the next `whole` that may be ahead."""
+        where = path_to(path, object_id)
+        if where not in self._ahead:
+            self._ahead[where] = beside(lambda: self._repeat("GET", where))
 
     @property
     def most_at_once(self) -> int:
@@ -329,6 +341,27 @@ class Mavera:
         if is_list:
             return {"data": body} if isinstance(body, list) else body
         return self._reader.whole(body, path) if isinstance(body, dict) else body
+
+
+def beside(request: Callable[[], T]) -> Callable[[], T]:
+    """Make a request in a thread of its own; return a function that waits for its end and passes that on."""
+    ended: queue.SimpleQueue[Callable[[], T]] = queue.SimpleQueue()
+
+    def make() -> None:
+        try:
+            answer = request()
+        except Exception as error:
+            failed = error
+            ended.put(lambda: _raised(failed))
+        else:
+            ended.put(lambda: answer)
+
+    threading.Thread(target=make, daemon=True).start()
+    return lambda: ended.get()()
+
+
+def _raised(error: Exception) -> NoReturn:
+    raise error
 
 
 def _content_of(response: requests.Response, where: str, doubtful: type[MaveraError]) -> bytes:

@@ -47,7 +47,8 @@ class Sender:
     """Send the steps of a plan, with as many requests under way as the pace needs.
 
     While requests are under way, only two things happen beside them: further steps are priced, checked,
-    announced and sent, and the outcome of each request that ends is recorded. Anything else (a search for a
+    announced and sent, and the outcome of each request that ends is recorded. What a step must read first is
+    read ahead. Anything else (a search for a
     lost answer, a repetition, a poll, an edit of the account's own persona, a step that depends on one under
     way) waits until all have ended.
     """
@@ -87,8 +88,10 @@ class Sender:
 
     def _send_all(self, steps: Sequence[Step]) -> None:
         deferred: list[Step] = []
-        for each in steps:
+        for place, each in enumerate(steps):
             self._stop_if_told()
+            for later in steps[place + 1 : place + self.run.mavera.most_at_once]:
+                KINDS[later.record.kind].look_ahead(later, self.run.mavera)
             if deferred and self._reconciler.is_time_to_look():
                 self._land()
                 self._reconciler.look_again()

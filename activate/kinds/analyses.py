@@ -110,11 +110,15 @@ class Analyses(Kind):
     ) -> dict[str, Any]:
         payload = super().completed(step, ledger, mavera, say)
         thread_id = step.entry.thread_id if step.entry else None
-        if thread_id and self._thread(mavera, thread_id) is None:
+        if thread_id and self._thread(mavera, thread_id, may_be_ahead=True) is None:
             say(f"{step.record.key}: {thread_id} is gone from Mavera, a new thread begins")
         elif thread_id:
             payload["thread_id"] = thread_id
         return payload
+
+    def look_ahead(self, step: Step, mavera: Mavera) -> None:
+        if step.entry and step.entry.thread_id:
+            mavera.look_ahead(THREADS, step.entry.thread_id)
 
     def answered(self, body: Mapping[str, Any]) -> Answer:
         """Return Mave's answer. Raises OutcomeUnknown if the id of the answer or of the thread is missing."""
@@ -196,9 +200,11 @@ class Analyses(Kind):
             doubts += [found] if found else []
         return doubts[0] if doubts else lacking(self, ledger, {str(row["id"]) for row in rows})
 
-    def _thread(self, mavera: Mavera, thread_id: str) -> Mapping[str, Any] | None:
+    def _thread(
+        self, mavera: Mavera, thread_id: str, *, may_be_ahead: bool = False
+    ) -> Mapping[str, Any] | None:
         try:
-            return opened(mavera, thread_id)
+            return mavera.whole(THREADS, thread_id, may_be_ahead=may_be_ahead)
         except KeyRefused:
             raise
         except Refused:

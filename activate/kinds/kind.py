@@ -175,6 +175,9 @@ class Kind(ABC):
             payload[record.references_field] = [entry.remote_id for entry in referred]
         return payload
 
+    def look_ahead(self, step: Step, mavera: Mavera) -> None:  # noqa: B027 - most kinds read nothing
+        """Begin the free requests that `completed` waits for, while other steps are sent."""
+
     def create(self, mavera: Mavera, payload: Mapping[str, Any]) -> Answer:
         """Create the object; also used for an update that does not edit in place."""
         return self.answered(mavera.charge(self.path, payload, self.seconds))

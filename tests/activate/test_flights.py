@@ -141,6 +141,24 @@ def test_what_is_sent_side_by_side_is_told_in_the_order_of_the_plan(office: Offi
     assert office.is_even()
 
 
+def test_questions_that_are_asked_again_read_their_threads_ahead_and_once(office: Office) -> None:
+    rows = tuple(numbered(activation.DEVICES, number) for number in range(6))
+    office.apply(personas=(), analyses=rows)
+    seen = len(office.sandbox.journal)
+    moved = tuple(activation.but(row, open_rate=0.5) for row in rows)
+    with patch.object(Mavera, "look_ahead", autospec=True, side_effect=Mavera.look_ahead) as ahead:
+        assert office.apply(personas=(), analyses=moved).counts() == {"updated": 6}
+    threads = {f"mave/threads/{entry.thread_id}" for entry in office.ledger().entries().values()}
+    read = Counter(
+        entry.path.partition("/v1/")[2]
+        for entry in list(office.sandbox.journal)[seen:]
+        if entry.method == "GET"
+    )
+    assert {read[thread] for thread in threads} == {1}
+    assert ahead.call_count > 1
+    assert office.is_even()
+
+
 def test_an_end_is_recorded_while_the_pace_lets_nothing_else_leave(office: Office) -> None:
     wait, left = Mavera.await_room, []
 
