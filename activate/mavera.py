@@ -57,6 +57,55 @@ T = TypeVar("T")
 NOTHING_KNOWN: Final = Firewall()  # recognizes personal data by its form only
 
 
+class Turns:
+    """When the requests of one account may leave, and how many at once. All threads share it."""
+
+    def __init__(self, tier: str, clock: Callable[[], float], sleep: Callable[[float], None]) -> None:
+        self._rate = _allowed(tier) / WINDOW_SECONDS
+        self.pace = pace(tier, clock)
+        self._clock, self._pause = clock, sleep
+        self._took: deque[float] = deque(maxlen=ANSWERS_KEPT)
+        self._counting = threading.Lock()
+
+    def count(self, seconds: float) -> None:
+        """Note how long an answer took."""
+        with self._counting:
+            self._took.append(max(seconds, 0.0))
+
+    @property
+    def most_at_once(self) -> int:
+        """The number of requests under way that uses the rate, by how long the last answers took."""
+        with self._counting:
+            mean = sum(self._took) / max(len(self._took), 1)
+        needed = math.ceil(self._rate * (SPARE_SHARE * mean + SPARE_SECONDS))
+        return min(max(needed, 1), MOST_AT_ONCE)
+
+    def await_room(self, land: Callable[[float], bool]) -> None:
+        """Wait, for at most a minute, until the pace allows the next call at once.
+
+        `land` uses the time: it waits for so many seconds, and returns whether a request ended in them.
+        """
+        turn = self.pace.room("")
+        due = self._clock() + turn.seconds
+        while turn.seconds > 0 and land(turn.seconds):
+            turn = turn._replace(seconds=due - self._clock())
+        _await(turn._replace(seconds=due - self._clock()), self._pause)
+
+    def take(self) -> None:
+        """Count the request that `charge` or `edit` makes next, and wait until it may leave."""
+        _await(self.pace.turn(""), self._pause)
+
+    def wait_out(self, *failures: tuple[TryAgain, int]) -> None:
+        """Wait before the next of `ATTEMPTS` attempts, as long as Mavera asked or longer each time.
+
+        `failures` are those of requests that ended together, each with its number of attempts so far.
+        """
+        seconds = (
+            2.0**attempt / 2 if failure.seconds is None else failure.seconds for failure, attempt in failures
+        )
+        self._pause(min(max(seconds), LONGEST_WAIT_SECONDS))
+
+
 class Mavera:
     """One account. `firewall` checks the bytes of every call; `clock` and `sleep` can replace real time.
 
@@ -88,10 +137,8 @@ class Mavera:
         # unresolved. At about one call per second, new connections cost little.
         self._session.headers["Connection"] = "close"
         self._firewall = firewall
-        self._rate = _allowed(tier) / WINDOW_SECONDS
-        self._pace = pace(tier, clock)
+        self.turns = Turns(tier, clock, sleep)
         self._ahead: dict[str, Callable[[], dict[str, Any]]] = {}
-        self._took: deque[float] = deque(maxlen=ANSWERS_KEPT)
         self._counting = threading.Lock()
         self._clock = clock
         self.pause = sleep
@@ -160,39 +207,6 @@ class Mavera:
         if where not in self._ahead:
             self._ahead[where] = beside(lambda: self._repeat("GET", where))
 
-    @property
-    def most_at_once(self) -> int:
-        """The number of requests under way that uses the rate, by how long the last answers took."""
-        with self._counting:
-            mean = sum(self._took) / max(len(self._took), 1)
-        needed = math.ceil(self._rate * (SPARE_SHARE * mean + SPARE_SECONDS))
-        return min(max(needed, 1), MOST_AT_ONCE)
-
-    def await_room(self, land: Callable[[float], bool]) -> None:
-        """Wait, for at most a minute, until the pace allows the next call at once.
-
-        `land` uses the time: it waits for so many seconds, and returns whether a request ended in them.
-        """
-        turn = self._pace.room("")
-        due = self._clock() + turn.seconds
-        while turn.seconds > 0 and land(turn.seconds):
-            turn = turn._replace(seconds=due - self._clock())
-        _await(turn._replace(seconds=due - self._clock()), self.pause)
-
-    def take_turn(self) -> None:
-        """Count the request that `charge` or `edit` makes next, and wait until it may leave."""
-        _await(self._pace.turn(""), self.pause)
-
-    def wait_out(self, *failures: tuple[TryAgain, int]) -> None:
-        """Wait before the next of `ATTEMPTS` attempts, as long as Mavera asked or longer each time.
-
-        `failures` are those of requests that ended together, each with its number of attempts so far.
-        """
-        seconds = (
-            2.0**attempt / 2 if failure.seconds is None else failure.seconds for failure, attempt in failures
-        )
-        self.pause(min(max(seconds), LONGEST_WAIT_SECONDS))
-
     # Lists
 
     def rows_once(self, path: str, limit: int | None) -> list[dict[str, Any]]:
@@ -249,13 +263,14 @@ class Mavera:
             try:
                 return call()
             except TryAgain as failure:
-                self.wait_out((failure, attempt))
+                self.turns.wait_out((failure, attempt))
         return call()
 
     def _put(self, place: Mapping[str, Any], content: bytes) -> None:
         """Upload a file to the address from Mavera: a storage host, which must never see the key."""
         self._check(content)
-        self._count()
+        with self._counting:
+            self.calls += 1
         try:
             response = requests.put(
                 place["upload_url"],
@@ -290,16 +305,16 @@ class Mavera:
         request = self._session.prepare_request(requests.Request(method, self._base_url + path, **arguments))
         self._check(request.body if ours is None else json.dumps(ours))
         if not has_turn:
-            self.take_turn()
-        self._count()
+            self.turns.take()
+        with self._counting:
+            self.calls += 1
         where, began = f"{method} {path}", self._clock()
         with spans.span("vendor", f"{method} /{path.strip('/').split('/')[0]}"):
             response = self._send(request, where, timeout, doubtful)
             content = _content_of(response, where, doubtful)
         if has_turn:
-            with self._counting:
-                self._took.append(max(self._clock() - began, 0.0))
-        self._pace.learn("", response.headers)
+            self.turns.count(self._clock() - began)
+        self.turns.pace.learn("", response.headers)
         body = self._read(content, path, is_list=is_list)
         # An object with its own status may explain its failure in `error`: the call itself has succeeded.
         is_object = response.ok and isinstance(body, dict)
@@ -311,10 +326,6 @@ class Mavera:
             page = content.decode(errors="replace")[:PAGE_CHARACTERS]
             failure.body = body if body is not None else {"unreadable": page}
         raise failure
-
-    def _count(self) -> None:
-        with self._counting:
-            self.calls += 1
 
     def _send(
         self, request: requests.PreparedRequest, where: str, timeout: float, doubtful: type[MaveraError]

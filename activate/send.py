@@ -11,6 +11,7 @@ from activate.errors import KeyRefused, MaveraError, OutcomeUnknown, Refused, Tr
 from activate.flights import Flights, InOrder
 from activate.kinds import KINDS
 from activate.kinds.kind import remedy
+from activate.ledger.journal import Ledger
 from activate.ledger.rows import announced
 from activate.mavera import ATTEMPTS
 from activate.plan import PAID_FOR_WORDS, Plan, Step
@@ -81,7 +82,7 @@ class Sender:
             while self._under_way:
                 self._record_next()
             for flight, error in self._troubled:
-                self._leave(flight, error)
+                self._results.put(flight.place, _left(flight, error))
             raise
         finally:
             self._results.end()
@@ -90,7 +91,7 @@ class Sender:
         deferred: list[Step] = []
         for place, each in enumerate(steps):
             self._stop_if_told()
-            for later in steps[place + 1 : place + self.run.mavera.most_at_once]:
+            for later in steps[place + 1 : place + self.run.mavera.turns.most_at_once]:
                 KINDS[later.record.kind].look_ahead(later, self.run.mavera)
             if deferred and self._reconciler.is_time_to_look():
                 self._land()
@@ -126,7 +127,7 @@ class Sender:
         if self._ended != ended and (step := self._cleared(planned)) is None:
             return
         self._begin(_Flight(step, payload, self._results.take()))
-        self._land(0 if KINDS[step.record.kind].terms.only_edits else self.run.mavera.most_at_once - 1)
+        self._land(0 if KINDS[step.record.kind].terms.only_edits else self.run.mavera.turns.most_at_once - 1)
 
     def _may_join(self, step: Step) -> bool:
         """Whether nothing that the requests under way may bring matters to a step.
@@ -142,10 +143,10 @@ class Sender:
 
     def _cleared(self, planned: Step, place: int | None = None) -> Step | None:
         """Return a step at its present price; None, with its result noted, if it cannot be sent after all."""
-        obstacle = self._obstacle(step := self._priced_now(planned))
+        obstacle = self._obstacle(step := _priced_now(self.run.ledger, planned))
         if obstacle and self._under_way:  # those may cost less than their highest price
             self._land()
-            obstacle = self._obstacle(step := self._priced_now(planned))
+            obstacle = self._obstacle(step := _priced_now(self.run.ledger, planned))
         if obstacle:
             self._results.put(self._results.take() if place is None else place, obstacle)
             return None
@@ -175,14 +176,7 @@ class Sender:
     def _risen_under_way(self) -> int:
         """Return what the requests under way may cost beyond the price that they were announced with."""
         steps = [flight.step for flight in self._under_way.values()]
-        return sum(self._priced_now(step).price.high - step.price.high for step in steps)
-
-    def _priced_now(self, step: Step) -> Step:
-        """Raise the price of a step to what Mavera has charged in this run, if that is more than planned."""
-        paid, paid_for_edits = self.run.ledger.paid(), self.run.ledger.paid(edits=True)
-        terms = kinds.terms(paid, paid_for_edits)[step.record.kind]
-        now = terms.create if step.action == "create" else terms.update
-        return replace(step, price=now) if now.high > step.price.high else step
+        return sum(_priced_now(self.run.ledger, step).price.high - step.price.high for step in steps)
 
     def _completed(self, step: Step) -> dict[str, Any] | None:
         """Return the payload with what only Mavera has; None, with the result noted, if that fails."""
@@ -205,7 +199,7 @@ class Sender:
         Each attempt is announced separately, because the time to settle counts from its announcement. So the
         wait for the pace comes first, and a process that has lost the lock by then sends nothing.
         """
-        self.run.mavera.take_turn()
+        self.run.mavera.turns.take()
         step, record, ledger = planned.step, planned.step.record, self.run.ledger
         kind = KINDS[record.kind]
         try:
@@ -237,7 +231,7 @@ class Sender:
 
     def _await_room(self) -> None:
         """Wait until the pace allows the next request, and record meanwhile how others end."""
-        self.run.mavera.await_room(self._record_next)
+        self.run.mavera.turns.await_room(self._record_next)
         if self._troubled:
             self._land()
 
@@ -265,7 +259,7 @@ class Sender:
         if landed.answer:
             self._record(flight, landed.answer)
         elif isinstance(error, OutcomeUnknown):
-            self._keep(flight.call_id, error)
+            _keep(self.run.ledger, flight.call_id, error)
             self._troubled.append((flight, error))
         elif isinstance(error, MaveraError):
             self.run.ledger.end(flight.call_id, "failed", credits_spent=0, error=str(error))
@@ -282,7 +276,7 @@ class Sender:
     def _record(self, flight: _Flight, answer: Answer) -> None:
         step, result = flight.step, None
         if flight.remote_id is not None:
-            answer = answer._replace(credits=self._risen(flight.remote_id, answer.credits))
+            answer = answer._replace(credits=_risen(self.run.ledger, flight.remote_id, answer.credits))
         spent = self.run.ledger.close(flight.call_id, answer, step.price.high, step.action)
         self._proven.add((flight.kind, step.edits))
         if answer.state == "done":
@@ -302,37 +296,19 @@ class Sender:
             if isinstance(error, OutcomeUnknown):
                 search = self._reconciler.search_at_once
                 self._results.put(flight.place, search(flight.step, flight.call_id, flight.done, str(error)))
-        if final := [(flight, error) for flight, error in self._troubled if _is_final(flight, error)]:
-            self._troubled = [each for each in self._troubled if each is not final[0]]
-            flight, error = final[0]
-            self._note_refusal(flight.place, flight.key, error, remedy(KINDS[flight.kind], error))
+        for place, (flight, error) in enumerate(self._troubled):
+            if _is_final(flight, error):
+                del self._troubled[place]
+                self._note_refusal(flight.place, flight.key, error, remedy(KINDS[flight.kind], error))
         repeated, self._troubled = self._troubled, []
         if repeated:
             self.run.stop_if_told()
-            self.run.mavera.wait_out(
+            self.run.mavera.turns.wait_out(
                 *((error, flight.attempt) for flight, error in repeated if isinstance(error, TryAgain))
             )
         for flight, _ in repeated:
             if step := self._cleared(flight.step, flight.place):
                 self._begin(replace(flight, step=step, attempt=flight.attempt + 1))
-
-    def _leave(self, flight: _Flight, error: MaveraError) -> None:
-        """Note the result of a step whose request is neither searched for nor repeated in this run."""
-        is_lost = isinstance(error, OutcomeUnknown) and not flight.step.edits
-        said = f"{error}; the next run looks it up" if is_lost else str(error)
-        self._results.put(flight.place, Result(flight.key, "unknown" if is_lost else "failed", said))
-
-    def _keep(self, call_id: str, error: OutcomeUnknown) -> None:
-        """Record that a call is unresolved, with Mavera's answer and the price in it, if any."""
-        price = credits_in(error.body) if isinstance(error.body, Mapping) else None
-        self.run.ledger.end(
-            call_id,
-            "unknown",
-            credits_spent=price,
-            credits_source=None if price is None else "answered",
-            error=str(error),
-            answer=error.body,
-        )
 
     def _note_refusal(self, place: int, key: str, error: MaveraError, remedy: str = "") -> None:
         """Record that a record failed; raise the error if every other record would meet it as well."""
@@ -340,13 +316,6 @@ class Sender:
         self._results.put(place, Result(key, "failed", said))
         if _stops(error):
             raise error
-
-    def _risen(self, persona_id: str, total: int | None) -> int | None:
-        """Return the credits of an edit: the rise of the persona's total; None if it did not rise."""
-        made = [call for call in self.run.ledger.on_object(persona_id) if call.state == "done"]
-        sums = [credits_in(self.run.ledger.answer(call.call_id) or {}) for call in made]
-        before = max((one for one in sums if one is not None), default=None)
-        return total - before if total is not None and before is not None and total > before else None
 
 
 def _stops(error: MaveraError) -> bool:
@@ -357,3 +326,39 @@ def _stops(error: MaveraError) -> bool:
 def _is_final(flight: _Flight, error: MaveraError) -> bool:
     """Whether an error ends the run: one that stops, or that came again at the last attempt."""
     return not isinstance(error, TryAgain) or flight.attempt == ATTEMPTS
+
+
+def _priced_now(ledger: Ledger, step: Step) -> Step:
+    """Raise the price of a step to what Mavera has charged in this run, if that is more than planned."""
+    paid, paid_for_edits = ledger.paid(), ledger.paid(edits=True)
+    terms = kinds.terms(paid, paid_for_edits)[step.record.kind]
+    now = terms.create if step.action == "create" else terms.update
+    return replace(step, price=now) if now.high > step.price.high else step
+
+
+def _keep(ledger: Ledger, call_id: str, error: OutcomeUnknown) -> None:
+    """Record that a call is unresolved, with Mavera's answer and the price in it, if any."""
+    price = credits_in(error.body) if isinstance(error.body, Mapping) else None
+    ledger.end(
+        call_id,
+        "unknown",
+        credits_spent=price,
+        credits_source=None if price is None else "answered",
+        error=str(error),
+        answer=error.body,
+    )
+
+
+def _risen(ledger: Ledger, persona_id: str, total: int | None) -> int | None:
+    """Return the credits of an edit: the rise of the persona's total; None if it did not rise."""
+    made = [call for call in ledger.on_object(persona_id) if call.state == "done"]
+    sums = [credits_in(ledger.answer(call.call_id) or {}) for call in made]
+    before = max((one for one in sums if one is not None), default=None)
+    return total - before if total is not None and before is not None and total > before else None
+
+
+def _left(flight: _Flight, error: MaveraError) -> Result:
+    """Return the result of a step whose request is neither searched for nor repeated in this run."""
+    is_lost = isinstance(error, OutcomeUnknown) and not flight.step.edits
+    said = f"{error}; the next run looks it up" if is_lost else str(error)
+    return Result(flight.key, "unknown" if is_lost else "failed", said)

@@ -40,7 +40,7 @@ from activate.kinds.kind import Draft
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
 from activate.ledger.lock import UNGUARDED, Hold, lock
-from activate.mavera import Mavera
+from activate.mavera import Mavera, Turns
 from activate.plan import Document, Plan, Record
 from activate.planning import Limits
 from activate.records import MARKER, marker
@@ -490,7 +490,7 @@ class Account:
         wire = Wire(self, hazards)
         with (
             patch.object(requests.Session, "get_adapter", lambda *_, **__: wire),
-            patch.object(Mavera, "most_at_once", hazards.at_once),
+            patch.object(Turns, "most_at_once", hazards.at_once),
             patch("activate.send.Flights", lambda: Air(hazards)),
             patch("activate.mavera.beside", at_once),
         ):

@@ -5,11 +5,11 @@ from unittest.mock import patch
 
 import pytest
 
-from activate.mavera import Mavera
+from activate.mavera import Turns
 
 
 @pytest.fixture(autouse=True)
 def _one_at_a_time() -> Iterator[None]:
     """Keep a slow machine from sending requests side by side where a test follows one by one."""
-    with patch.object(Mavera, "most_at_once", 1):
+    with patch.object(Turns, "most_at_once", 1):
         yield

@@ -16,7 +16,7 @@ from activate import engine, records
 from activate.kinds import KINDS
 from activate.ledger import opening
 from activate.ledger.journal import Ledger
-from activate.mavera import MOST_AT_ONCE, REQUESTS_A_MINUTE, Mavera
+from activate.mavera import MOST_AT_ONCE, REQUESTS_A_MINUTE, Mavera, Turns
 from activate.planning import Limits
 from activate.run import Outcome, Result
 from common import settings
@@ -83,7 +83,7 @@ class Office:
 
         limits = Limits(month, None, 20, settle, poll_seconds=0.01)
         with (
-            patch.object(Mavera, "most_at_once", MOST_AT_ONCE),
+            patch.object(Turns, "most_at_once", MOST_AT_ONCE),
             patch.object(Ledger, "begin", begun),
         ):
             return engine.apply(
@@ -108,7 +108,7 @@ def office(tmp_path: Path) -> Iterator[Office]:
 # --- how many ------------------------------------------------------------------------------------------
 
 
-REAL = Mavera.__dict__["most_at_once"]
+REAL = Turns.__dict__["most_at_once"]
 
 
 @pytest.mark.parametrize("tier", REQUESTS_A_MINUTE)
@@ -116,8 +116,8 @@ REAL = Mavera.__dict__["most_at_once"]
 def test_as_many_requests_are_under_way_as_the_pace_of_a_plan_needs(tier: str, latency: float) -> None:
     client = Mavera("http://127.0.0.1:9/api/v1", "key", tier)
     rate = 0.9 * REQUESTS_A_MINUTE[tier] / 60
-    client._took.extend([latency] * 8)
-    needed = REAL.__get__(client)
+    client.turns._took.extend([latency] * 8)
+    needed = REAL.__get__(client.turns)
     assert 0.95 * rate <= needed / (latency + 0.03)
     assert needed <= MOST_AT_ONCE
     assert needed == 1 or (needed - 1) / latency < 1.5 * rate
@@ -125,9 +125,9 @@ def test_as_many_requests_are_under_way_as_the_pace_of_a_plan_needs(tier: str, l
 
 def test_the_first_request_is_made_alone_and_a_slow_mavera_gets_a_few_at_once() -> None:
     client = Mavera("http://127.0.0.1:9/api/v1", "key", "enterprise")
-    assert REAL.__get__(client) == 1
-    client._took.append(30.0)
-    assert REAL.__get__(client) == MOST_AT_ONCE
+    assert REAL.__get__(client.turns) == 1
+    client.turns._took.append(30.0)
+    assert REAL.__get__(client.turns) == MOST_AT_ONCE
 
 
 def test_what_is_sent_side_by_side_is_told_in_the_order_of_the_plan(office: Office) -> None:
@@ -160,14 +160,14 @@ def test_questions_that_are_asked_again_read_their_threads_ahead_and_once(office
 
 
 def test_an_end_is_recorded_while_the_pace_lets_nothing_else_leave(office: Office) -> None:
-    wait, left = Mavera.await_room, []
+    wait, left = Turns.await_room, []
 
-    def waited(client: Mavera, land: Callable[[float], bool]) -> None:
-        with patch.object(client._pace, "room", lambda _: Turn(2.0, "the minute is used up")):
-            wait(client, land)
+    def waited(turns: Turns, land: Callable[[float], bool]) -> None:
+        with patch.object(turns.pace, "room", lambda _: Turn(2.0, "the minute is used up")):
+            wait(turns, land)
         left.append(len(office.ledger().unknown()))
 
-    with patch.object(Mavera, "await_room", waited):
+    with patch.object(Turns, "await_room", waited):
         assert office.apply().counts() == {"created": PERSONAS}
     assert set(left) == {0}
 
@@ -206,6 +206,7 @@ def test_a_402_ends_the_run_and_what_is_under_way_is_recorded(office: Office) ->
     assert outcome.counts()["created"] == 4
     assert outcome.counts()["failed"] <= MOST_AT_ONCE
     assert outcome.is_out_of_credits
+    assert len({result.key for result in office.told}) == len(office.told)
     assert office.is_even()
     office.sandbox.mavera.balance = 20_000
     assert office.apply().counts() == {"unchanged": 4, "created": PERSONAS - 4}
