@@ -78,7 +78,31 @@ def errors(ran: Ran) -> list[str]:
 
 # --- error messages ----------------------------------------------------------------------------------
 
+Trying = dict[str, tuple["subprocess.Popen[str]", str]]
 
+
+@pytest.fixture(scope="module")
+def trying(tmp_path_factory: pytest.TempPathFactory, world: World) -> Iterator[Trying]:
+    """Loads of vendors that do not answer, each with its URL. They try for ten seconds, beside others."""
+    sandbox = Sandbox(world, limits="off", faults=[Fault.parse("500:klaviyo:1:100000")])
+    folder = tmp_path_factory.mktemp("trying")
+    with (
+        serving(sandbox) as url,
+        Project(folder / "outage", NOWHERE).start("ingest") as outage,
+        Project(folder / "trouble", url).start("ingest", "klaviyo") as trouble,
+    ):
+        yield {"outage": (outage, NOWHERE), "trouble": (trouble, url)}
+        outage.kill()
+        trouble.kill()
+
+
+def ended(trying: Trying, name: str) -> tuple[Ran, str]:
+    process, url = trying[name]
+    out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    return Ran(process.returncode, out, err), url.removeprefix("http://")
+
+
+@pytest.mark.usefixtures("trying")
 def test_without_any_key(tmp_path: Path) -> None:
     ran = Project(tmp_path, NOWHERE, extra=dict.fromkeys(KEYS, "")).run("ingest")
     said = "no vendor key is set. Copy .env.example to .env, or try make demo, which needs none"
@@ -92,27 +116,6 @@ def test_without_any_key_nothing_is_made(tmp_path: Path, asked: Command) -> None
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("error: no vendor key is set. ")
     assert not (tmp_path / "warehouse.duckdb").exists()
-
-
-def test_an_outage_is_one_line_per_vendor_with_host_and_remedy(tmp_path: Path) -> None:
-    ran = Project(tmp_path, NOWHERE).run("ingest")
-    assert ran.code == 1
-    reason = "127.0.0.1:9 cannot be reached (the connection broke): check network, proxy and"
-    stays = "Nothing loaded from it; the next run reads it again"
-    assert errors(ran) == [
-        f"error: {name}: {reason} {name.upper()}_BASE_URL. {stays}"
-        for name in ("sendgrid", "wistia", "klaviyo", "mavera")
-    ]
-    assert len(ran.err.splitlines()) < 10
-
-
-def test_a_vendor_in_trouble_is_one_line(tmp_path: Path, world: World) -> None:
-    sandbox = Sandbox(world, limits="off", faults=[Fault.parse("500:klaviyo:1:100000")])
-    with serving(sandbox) as url:
-        ran = Project(tmp_path, url).run("ingest", "klaviyo")
-        host = url.removeprefix("http://")
-    trouble = f"error: klaviyo: {host} answers 500: the vendor is in trouble"
-    assert errors(ran) == [f"{trouble}. Nothing loaded from it; the next run reads it again"]
 
 
 def test_a_wrong_base_url_is_one_line(tmp_path: Path, url: str) -> None:
@@ -515,6 +518,27 @@ def test_a_report_shows_its_sections(project: Project) -> None:
     assert ran.code == 0, ran.out
     tops = [picture.split("\n")[0] for picture in pictures(ran.out)]
     assert any(re.search(r"report +.*[1-7] of 8 sections drawn  \d:\d\d", top) for top in tops), ran.out
+
+
+# --- what took a while -------------------------------------------------------------------------------
+
+
+def test_an_outage_is_one_line_per_vendor_with_host_and_remedy(trying: Trying) -> None:
+    ran, host = ended(trying, "outage")
+    assert ran.code == 1
+    reason = f"{host} cannot be reached (the connection broke): check network, proxy and"
+    stays = "Nothing loaded from it; the next run reads it again"
+    assert errors(ran) == [
+        f"error: {name}: {reason} {name.upper()}_BASE_URL. {stays}"
+        for name in ("sendgrid", "wistia", "klaviyo", "mavera")
+    ]
+    assert len(ran.err.splitlines()) < 10
+
+
+def test_a_vendor_in_trouble_is_one_line(trying: Trying) -> None:
+    ran, host = ended(trying, "trouble")
+    trouble = f"error: klaviyo: {host} answers 500: the vendor is in trouble"
+    assert errors(ran) == [f"{trouble}. Nothing loaded from it; the next run reads it again"]
 
 
 # --- querying the published copy ---------------------------------------------------------------------
