@@ -62,7 +62,9 @@ PEOPLE = [int(count) for count in os.environ.get("WORLD_PEOPLE", "2000").split("
 
 
 @pytest.fixture(scope="module", params=PEOPLE, ids="{}-people".format)
-def walked(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walked]:
+def walked(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kept_statements: None
+) -> Iterator[Walked]:
     world = World(request.param, 7, TODAY)
     sandbox = Sandbox(world, limits="off")
     with serving(sandbox) as url:

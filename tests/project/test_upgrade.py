@@ -46,7 +46,7 @@ def url() -> Iterator[str]:
 
 
 @pytest.fixture(params=LAYOUTS, ids=lambda path: path.name)
-def kept(request: pytest.FixtureRequest, tmp_path: Path, url: str) -> Project:
+def kept(request: pytest.FixtureRequest, tmp_path: Path, url: str, kept_statements: None) -> Project:
     for packed in request.param.glob("*.gz"):
         (tmp_path / packed.stem).write_bytes(gzip.decompress(packed.read_bytes()))
     return Project(tmp_path, url, extra={"MAVERA_BASE_URL": LEDGER_OF, **WHOLE_YEAR})
@@ -102,7 +102,9 @@ def test_what_an_earlier_version_left_is_loaded_on_modelled_and_not_paid_again(k
 
 
 @pytest.fixture(scope="module", params=DEMOS, ids=lambda path: path.stem)
-def upgraded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def upgraded(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, kept_statements: None
+) -> Path:
     """A whole demo of an earlier version, loaded on and modeled by this one."""
     folder = tmp_path_factory.mktemp("upgraded")
     with tarfile.open(request.param) as packed:

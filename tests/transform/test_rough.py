@@ -19,7 +19,7 @@ PEOPLE = int(os.environ.get("ROUGH_PEOPLE", "300"))
 
 
 @pytest.fixture(scope="module")
-def walked(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Walked]:
+def walked(tmp_path_factory: pytest.TempPathFactory, kept_statements: None) -> Iterator[Walked]:
     world = World(PEOPLE, 7, TODAY, anomalies=frozenset({"rough"}))
     sandbox = Sandbox(world, limits="off")
     with serving(sandbox) as url:
