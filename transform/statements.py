@@ -11,6 +11,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC
 from importlib import metadata
 from pathlib import Path
@@ -253,9 +254,10 @@ def stored(key: str) -> Statements | None:
     file = STORED / f"{key}.json"
     try:
         found = read(file)
-        file.touch()  # the builds that were not used for longest are removed
     except (OSError, ValueError, KeyError, TypeError):  # none was stored, or not by this version: dbt builds
         return None
+    with suppress(OSError):  # somebody else's
+        file.touch()  # the builds that were not used for longest are removed
     return found
 
 
