@@ -59,7 +59,7 @@ def pytest_runtest_setup() -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the quick files at the end, so that the workers end together."""
-    quick = set(pure.files())
+    quick = set(pure.files()) if len({item.path for item in items}) > 1 else set()
     items.sort(key=lambda item: item.path in quick)
 
 

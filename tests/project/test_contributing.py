@@ -147,7 +147,7 @@ def clone(tmp_path_factory: pytest.TempPathFactory, surveys: str) -> Path:
         connection.execute(SMALL)
     loaded = json.loads(run(project, surveys, "ingest", "surveys", "--json"))
     assert loaded["totals"]["rows_new"] == 3
-    run(project, surveys, "transform", "--full", DBT_RESOURCE_TYPES="model seed")
+    run(project, surveys, "transform", "--full")
     return project
 
 
