@@ -144,7 +144,7 @@ def _end_without_cleanup(code: int) -> NoReturn:
     atexit._run_exitfuncs()
     try:
         sys.stdout.flush()
-        sys.stderr.flush()
+        sys.stderr.close() if isinstance(sys.stderr, JsonLines) else sys.stderr.flush()
     except (OSError, ValueError):
         sys.exit(code)
     os._exit(code)

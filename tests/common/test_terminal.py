@@ -387,6 +387,30 @@ terminal.run(app, stopped="stopped; nothing was written")
     assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", "stopped; nothing was written\n")
 
 
+@pytest.mark.parametrize("thread", ["", "thread"])
+def test_a_command_ends_with_its_code_once_its_threads_and_what_was_left_for_the_end_are_done(
+    thread: str,
+) -> None:
+    code = f"""
+import atexit, sys, threading, time
+from common import terminal
+def command(**_):
+    atexit.register(print, "left for the end")
+    if "{thread}":
+        threading.Thread(target=lambda: (time.sleep(0.3), print("{thread}"))).start()
+    sys.stderr.write("half a line")
+    sys.exit(3)
+terminal.run(command, stopped="stopped")
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "LOG": "json", "ENV_FILE": os.devnull},
+        cwd=settings.ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (ended.returncode, ended.stdout.split("\n")) == (3, [*thread.split(), "left for the end", ""])
+    assert json.loads(ended.stderr)["text"] == "half a line"
+
+
 def test_a_program_that_only_imports_from_the_project_keeps_its_own_ctrl_c() -> None:
     listening = "import threading; print([each.name for each in threading.enumerate()])"
     started = {
