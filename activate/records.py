@@ -61,6 +61,9 @@ class Row(NamedTuple):
     persona: str | None
 
 
+SHARED_PLACES: Final = [Row._fields.index(name) for name in SHARED]
+
+
 def marker(record_key: str, fingerprint: str) -> str:
     """Return the reference that ends every text, study name and title that is sent."""
     return f"Ref: {record_key} {fingerprint[:12]}"
@@ -125,11 +128,10 @@ def _rows(
     kept: dict[str | None, str | None] = {}  # many rows have the same job, template, steps and reasons
     while rows := found.fetchmany(ROWS_AT_ONCE):
         for values in rows:
-            row = Row(*values)
-            shared: dict[str, Any] = {
-                name: kept.setdefault(text, text) for name in SHARED if (text := getattr(row, name))
-            }
-            yield row._replace(**shared)
+            row = list(values)
+            for place in SHARED_PLACES:
+                row[place] = kept.setdefault(row[place], row[place])
+            yield Row(*row)
 
 
 def guard(settings: Settings) -> firewall.Firewall:
@@ -446,8 +448,9 @@ class _Files:
         path, key = words_of(self.kind.name, self.row.template), self.row.record_key
         texts = self.toml(TEXTS, is_optional=True)
         with self._naming(path):
-            template = self.jobs.environment.get_template(path)
-            text = template.render(record_key=key, entity=key.partition(":")[2], texts=texts, **self.values)
+            text = self.jobs.template(path).render(
+                record_key=key, entity=key.partition(":")[2], texts=texts, **self.values
+            )
         if not self.kind.has_paragraphs:
             return re.sub(r"\n{3,}", "\n\n", text.strip())
         # Only empty lines separate paragraphs.

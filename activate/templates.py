@@ -16,12 +16,25 @@ from activate import declarations
 SIGNS: Final = {"USD": "$", "EUR": "€", "GBP": "£"}  # before an amount; other currencies follow it by code
 
 
+OF_OBJECTS: Final = frozenset(dir(dict))
+
+
+class Environment(jinja2.sandbox.ImmutableSandboxedEnvironment):
+    """Templates cannot change facts, nor reach beyond them."""
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """Return `facts.name` at once: jinja2 first fails to find it among the methods of a dict."""
+        if type(obj) is dict and attribute in obj and attribute not in OF_OBJECTS:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
+
+
 class Jobs(jinja2.BaseLoader):
     """The files of the jobs below a folder, each read and compiled once."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = jinja2.FileSystemLoader(folder)
-        self.environment = jinja2.sandbox.ImmutableSandboxedEnvironment(
+        self.environment = Environment(
             loader=self,
             undefined=jinja2.StrictUndefined,
             autoescape=False,
@@ -35,6 +48,7 @@ class Jobs(jinja2.BaseLoader):
         self.has = cache(self._has)
         self.sources = cache(self._sources)
         self.steps = cache(json.loads)
+        self.template = cache(self.environment.get_template)
         self.declared = cache(lambda path: declarations.read(self.source(path)))
         self.compiled = cache(self.environment.from_string)
         self._types: dict[int, tuple[declarations.Declared, dict[str, str]]] = {}
