@@ -121,6 +121,7 @@ _BORN: Final = re.compile(
     rf"|\d{{1,2}}(?:st|nd|rd|th|\.)?\s+(?:of\s+)?{_MONTHS}(?:\W|\Z)"
     rf"|{_MONTHS}\s+\d{{1,2}}\b|(?:19|20)\d\d\b)"
 )
+_ALIKE_CHARACTERS: Final = 1_000  # hardly two longer texts differ in digits alone
 AS_0: Final = str.maketrans("123456789", "0" * 9)
 Detector = tuple[str, re.Pattern[str], Callable[[re.Match[str]], bool]]
 _OLD_YEARS: Final = 10  # an older full date counts as a date of birth
@@ -183,7 +184,8 @@ def spans(text: str) -> Iterator[tuple[int, int]]:
 
 def _found(folded: str) -> Iterator[tuple[str, tuple[int, int]]]:
     """Yield the kind and place of personal data in a folded text."""
-    detectors, may_be_number = _possible(folded.translate(AS_0))
+    possible = _possible if len(folded) <= _ALIKE_CHARACTERS else _possible.__wrapped__
+    detectors, may_be_number = possible(folded.translate(AS_0))
     for what, pattern, is_one in detectors:
         yield from ((what, found.span()) for found in pattern.finditer(folded) if is_one(found))
     if may_be_number:

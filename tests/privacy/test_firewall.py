@@ -11,6 +11,7 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 from hypothesis import given
@@ -86,6 +87,26 @@ def test_a_fact_that_no_job_declares_holds_the_record(published: Path) -> None:
 def test_what_no_fact_can_be_declared_as_is_said() -> None:
     with pytest.raises(ValueError, match=r"facts.n is declared as counts, which is none of count, share, "):
         firewall.undeclared({"n": 1}, {"n": "counts"}, "facts")
+
+
+TYPES = st.sampled_from(["count", "share", "word", "date", "name", "flag", "currency"])
+DECLARED = st.recursive(
+    TYPES,
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3) | inner.map(lambda one: [one]),
+    max_leaves=6,
+)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 3) | st.sampled_from([0.5, "a", "USD", "2026-11-30", "A b"]),
+    lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3) | st.lists(inner, max_size=2),
+    max_leaves=6,
+)
+
+
+@given(VALUES, DECLARED)
+def test_facts_follow_their_declarations_where_nothing_in_them_is_named(value: Any, declared: Any) -> None:
+    with patch("privacy.firewall._follows", return_value=False):
+        named = firewall.undeclared(value, declared, "facts")
+    assert firewall._follows(value, declared) == (named == "")
 
 
 # --- attacks -----------------------------------------------------------------------------------------
