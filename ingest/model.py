@@ -1,5 +1,6 @@
 """The parts of a load: vendors with resources, a job for each resource, batches and outcomes."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -134,7 +135,10 @@ class Source:
 
 
 class Changes(NamedTuple):
-    """What a batch adds to the warehouse: the rows to write (None for none) and how many of each kind."""
+    """What a batch adds to the warehouse: the rows to write (None for none) and how many of each kind.
+
+    `dropped` counts the values of new rows that may not be loaded, by metric and name.
+    """
 
     rows: pa.Table | None
     read: int
@@ -142,6 +146,7 @@ class Changes(NamedTuple):
     changed: int
     late: int
     latest_days: float
+    dropped: Counter[tuple[str, str]]
 
 
 @dataclass

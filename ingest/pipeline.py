@@ -6,11 +6,12 @@ rows of the package are committed, and existing rows are not loaded again, so a 
 instant. A resource that failed to read is in no package.
 """
 
+import gc
 import queue
 import threading
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -31,18 +32,22 @@ from ingest.model import DEEP_EVERY, SETTLED, Batch, Cursor, Job, Outcome, Repor
 from ingest.parallel import Reached
 from ingest.store.aside import with_aside
 from ingest.store.warehouse import Warehouse
-from ingest.typed import Aside, Form
+from ingest.typed import Aside, Form, Table
 from privacy import outside
 
 BATCH_ROWS = 100_000
-BATCH_BYTES = 48_000_000
+BATCH_BYTES = 24_000_000
 """What a package holds at most, give or take a page: bounds memory and what a killed run reads again."""
 BATCH_SECONDS = 20.0
 """A slow resource with a cursor is written so often: a run that is killed reads no more than that again."""
+KEPT_ROWS = 5_000
+"""So many rows are brought into their stored form at once, which frees what is not stored of their pages."""
 BATCHES_WAITING = 1
 GATHER_SECONDS = 20.0
 """A package costs dlt a third of a second whatever is in it: small batches of this time share one."""
 
+Keep = Callable[[Table, pa.Table], pa.Table]
+"""Returns the stored form of rows of a table."""
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -85,6 +90,7 @@ def run(
             raise BrokenOffError(warehouse.explain(settings.warehouse_path, error)) from error
         raise
     finally:
+        gc.unfreeze()
         file.close()
     vendors = {job.source.name: job.client.vendor for job in jobs}
     told = [f"{name}: {notice}" for name, vendor in vendors.items() for notice in vendor.notices]
@@ -153,25 +159,34 @@ def _read_and_write(jobs: Sequence[Job], file: Warehouse, report: Report, share:
     """Read every job in its own thread, and write the batches in this thread."""
     batches: queue.Queue[Batch] = queue.Queue(BATCHES_WAITING)
     report.begin(jobs)
-    threads = [threading.Thread(target=_read, args=(job, batches, share), daemon=True) for job in jobs]
+    threads = [
+        threading.Thread(target=_read, args=(job, batches, share, file.kept), daemon=True) for job in jobs
+    ]
     for thread in threads:
         thread.start()
     open_jobs = len(jobs)
+    gc.freeze()  # modules and declarations are no garbage: collecting is cheap without them
     while open_jobs:
-        taken = _gathered(batches, open_jobs)
-        sources: dict[str, list[Batch]] = {}
-        for batch in _joined(taken):
-            sources.setdefault(batch.job.source.name, []).append(batch)
-        for together in sources.values():
-            _write(together, file)
-        for job in [batch.job for batch in taken if batch.is_last]:
-            open_jobs -= 1
+        ended = _written(_gathered(batches, open_jobs), file)
+        gc.collect()  # dlt's circles hold the rows of the package
+        open_jobs -= len(ended)
+        for job in ended:
             file.settle(job)
             file.record(job)
             report.finish(job)
     file.follow(jobs)
     for thread in threads:  # DuckDB complains of cursors that outlive the program
         thread.join()
+
+
+def _written(taken: Sequence[Batch], file: Warehouse) -> list[Job]:
+    """Write these batches, and return the jobs that end with them."""
+    sources: dict[str, list[Batch]] = {}
+    for batch in _joined(taken):
+        sources.setdefault(batch.job.source.name, []).append(batch)
+    for together in sources.values():
+        _write(together, file)
+    return [batch.job for batch in taken if batch.is_last]
 
 
 def _gathered(batches: "queue.Queue[Batch]", open_jobs: int) -> list[Batch]:
@@ -198,10 +213,15 @@ def _joined(taken: Sequence[Batch]) -> list[Batch]:
     for batch in taken:
         batch.job.error = batch.job.error or batch.error
         before = joined.get(batch.job.name)
-        rows = pa.concat_tables([before.rows, batch.rows]) if before else batch.rows
+        rows = _together([before.rows, batch.rows]) if before else batch.rows
         keyless = (*before.keyless, *batch.keyless) if before else batch.keyless
         joined[batch.job.name] = replace(batch, rows=rows, keyless=keyless)
     return [batch for batch in joined.values() if batch.job.error is None and not batch.job.is_measured]
+
+
+def _together(parts: Sequence[pa.Table]) -> pa.Table:
+    """Return rows of one table; parts may lack the columns that note what was dropped."""
+    return pa.concat_tables(parts, promote_options="default")
 
 
 def _write(batches: Sequence[Batch], file: Warehouse) -> None:
@@ -219,9 +239,9 @@ def _write(batches: Sequence[Batch], file: Warehouse) -> None:
             _write([batch], file)
 
 
-def _read(job: Job, batches: "queue.Queue[Batch]", share: float) -> None:
+def _read(job: Job, batches: "queue.Queue[Batch]", share: float, kept: Keep) -> None:
     """Put all batches of `job` into the queue; the last one comes even when reading fails."""
-    pages = Unwritten(job)
+    pages = Unwritten(job, kept)
     form = Form(job.resource.table)
     sizes: Counter[str] = Counter()
     parent = job.resource.parent
@@ -248,13 +268,17 @@ def _read(job: Job, batches: "queue.Queue[Batch]", share: float) -> None:
 
 
 class Unwritten:
-    """The pages of a job that are in no batch yet, and how far its cursor may move with them."""
+    """The pages of a job that are in no batch yet, and how far its cursor may move with them.
 
-    def __init__(self, job: Job) -> None:
-        self._job = job
+    `kept` brings rows into their stored form.
+    """
+
+    def __init__(self, job: Job, kept: Keep) -> None:
+        self._job, self._kept = job, kept
         self._pages: list[pa.Table] = []
+        self._parts: list[pa.Table] = []
         self._keyless: list[tuple[str, str, str]] = []
-        self._count = self._size = 0
+        self._raw_count = self._count = self._size = 0
         self._since = time.monotonic()
         self._until = job.last
         self._newest: list[Cursor] = []
@@ -264,11 +288,20 @@ class Unwritten:
         """Add a page, which may come in any order."""
         self._pages.append(with_aside(page))
         self._keyless += Aside.of(page).rows
-        self._count += page.num_rows
-        self._size += page.nbytes
+        self._raw_count += page.num_rows
         newest = _newest(page, self._job.resource.cursor, self._settled)
         if newest is not None:
             self._newest.append(newest)
+        if self._raw_count >= KEPT_ROWS:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Bring the pages into their stored form, in memory of their own."""
+        if self._pages:
+            part = self._kept(self._job.resource.table, pa.concat_tables(self._pages)).combine_chunks()
+            self._parts.append(part)
+            self._count, self._size = self._count + part.num_rows, self._size + part.nbytes
+            self._pages, self._raw_count = [], 0
 
     def reach(self, reached: Reached | None) -> None:
         """Let the cursor move to the newest row of the pages that are wholly before what is reached; of all
@@ -286,16 +319,18 @@ class Unwritten:
     def are_due(self) -> bool:
         """Whether to write them now: they are many, or a killed run would have to read too much again."""
         is_late = bool(self._job.resource.cursor) and time.monotonic() - self._since > BATCH_SECONDS
+        count = self._count + self._raw_count
         return not self._job.resource.replaced and (
-            self._count >= BATCH_ROWS or self._size >= BATCH_BYTES or (is_late and self._count > 0)
+            count >= BATCH_ROWS or self._size >= BATCH_BYTES or (is_late and count > 0)
         )
 
     def batch(self, *, is_last: bool = False) -> Batch:
         """Return the pages as a batch, and begin the next one."""
+        self._keep()
         nothing = with_aside(self._job.resource.table.arrow_schema.empty_table())
-        rows = pa.concat_tables([nothing, *self._pages])
+        rows = _together([nothing, *self._parts])
         batch = Batch(self._job, rows, self._until, is_last=is_last, keyless=tuple(self._keyless))
-        self._pages, self._keyless, self._since = [], [], time.monotonic()
+        self._parts, self._keyless, self._since = [], [], time.monotonic()
         self._count = self._size = 0
         return batch
 

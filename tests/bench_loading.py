@@ -72,10 +72,9 @@ def pages_in(file: Path) -> Iterator[Page]:
 
 def repeated(file: Path, rows: int) -> Iterator[str]:
     """Yield pages of events until they have `rows`; each repetition has its own ids and its own year."""
-    stored = [text for name, text, _ in pages_in(file) if name == EVENTS]
     counted, times = 0, 0
     while True:
-        for text in stored:
+        for text in (text for name, text, _ in pages_in(file) if name == EVENTS):  # never all in memory
             if counted >= rows:
                 return
             counted += text.count('"type":"event","id":"') - text.count('"attributed-event":{"data":{"type"')

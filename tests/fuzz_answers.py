@@ -145,7 +145,7 @@ def read(job: Job) -> Exception | None:
         def put(self, batch: Batch) -> None:
             batches.append(batch)
 
-    pipeline._read(job, Queue(), 0.5)  # type: ignore[arg-type]
+    pipeline._read(job, Queue(), 0.5, lambda _table, rows: rows)  # type: ignore[arg-type]
     return batches[-1].error
 
 

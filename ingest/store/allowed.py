@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache
-from itertools import chain
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl, unquote, urlencode, urlsplit, urlunsplit
 
@@ -43,9 +42,10 @@ _ROWS_AT_ONCE: Final = 20_000
 _SHAPES: Final = "select json_array(json_keys(text), json_type(text, '$.*'))::varchar as shape from given"
 _LEFT: Final = """
     select
-        case when patch is null then text else json_merge_patch(text, patch)::varchar end as stays,
-        not decided or coalesce(regexp_matches(stays, $doubtful), false) as is_doubtful
-    from (select text, ($patches::varchar[])[place + 1] as patch, $decided[place + 1] as decided from given)
+        case when patch is null and not is_linked then text
+            else {replaced} end as stays,
+        not decided or is_lost or coalesce(regexp_matches(stays, $doubtful), false) as is_doubtful
+    from (select *, ($patches::varchar[])[place + 1] as patch, $decided[place + 1] as decided from given)
 """
 _NESTED: Final = r"[\[,]\s*([\[{]|null)"
 _DOUBTFUL: Final = rf"(?i)@|%(25)*40|\+[0-9]|\\u|{_NESTED}"
@@ -145,12 +145,13 @@ def _column(text: str, kept: Kept) -> tuple[str | None, list[str]]:
 
 class _Shape(NamedTuple):
     """What is left out of all objects with the same fields of the same types: a merge patch that removes it,
-    and the dropped names. Unless it `decides`, each object must be looked at.
+    and the dropped names. Unless it `decides`, each object must be looked at. `links` names its links.
     """
 
     patch: str | None = None
     names: tuple[str, ...] = ()
     decides: bool = False
+    links: tuple[str, ...] = ()
 
 
 def _shape(text: str | None, kept: Kept) -> _Shape:
@@ -160,61 +161,115 @@ def _shape(text: str | None, kept: Kept) -> _Shape:
         return _Shape()
     types = {name: kind for name, kind in zip(fields, kinds, strict=True) if kind != "NULL"}
     has_product = any(name in types for name in PRODUCT_IDS)
-    names = []
+    names, links = [], []
     for name, kind in types.items():
-        is_nested = kind in ("OBJECT", "ARRAY")
         if name in kept.named:
             continue
-        if (name in kept.inside and (is_nested or kind == "VARCHAR")) or (
-            name in kept.links and kind == "VARCHAR"
-        ):
+        # Lists of plain values stay; other lists are doubtful. A known object's texts are not searched.
+        if name in kept.inside and (kind == "OBJECT" or (kept.known and kind in ("ARRAY", "VARCHAR"))):
             return _Shape()
         is_named = name in kept.inside or name in kept.names or (has_product and name in kept.products)
-        if name in kept.links or not is_named or kind == "OBJECT":
+        if name in kept.links and name not in kept.inside and kind == "VARCHAR":
+            links.append(name)
+        elif (name in kept.links and name not in kept.inside) or not is_named or kind == "OBJECT":
             names.append(name)
     gone = [*names, *(name for name in fields if name not in types)]
-    return _Shape(json.dumps(dict.fromkeys(gone)) if gone else None, tuple(names), decides=True)
+    patch = json.dumps(dict.fromkeys(gone)) if gone else None
+    return _Shape(patch, tuple(names), decides=True, links=tuple(links))
 
 
-def _allowed(texts: pa.Array, kept: Kept) -> tuple[pa.Array, list[Sequence[str]]]:
-    """Return the allowed part of a column's values, and the names dropped of each.
+def _allowed(texts: pa.Array, kept: Kept) -> tuple[pa.Array, pa.Array]:
+    """Return the allowed part of a column's values, and the names dropped of each as a JSON array.
 
     Few shapes make up most objects: SQL removes what each shape says. Python looks at the other objects, and
     at those in which what stays may be about a person or holds lists of anything but plain values.
     """
     if kept.is_link:
         links = texts.dictionary_encode()
-        return pa.array(map(link, links.dictionary.to_pylist()), pa.string()).take(links.indices), [()] * len(
-            texts
-        )
+        stays = pa.array(map(link, links.dictionary.to_pylist()), pa.string()).take(links.indices)
+        return stays, pa.nulls(len(texts), pa.binary())
     shaped = (
         parser.over(pa.table({"text": texts}), _SHAPES).column("shape").combine_chunks().dictionary_encode()
     )
     shapes = [_shape(text, kept) for text in shaped.dictionary.to_pylist()] or [_Shape()]
     places = shaped.indices.fill_null(0)
+    given, replaced = _with_links(texts, places, shapes)
     left = parser.over(
-        pa.table({"text": texts, "place": places}),
-        _LEFT,
+        given,
+        _LEFT.format(replaced=replaced),
         patches=[shape.patch for shape in shapes],
         decided=[shape.decides for shape in shapes],
         doubtful=_NESTED if kept.known else _DOUBTFUL,
     )
-    names: list[Sequence[str]] = [shapes[place].names for place in places.to_pylist()]
+    names = _listed(shape.names for shape in shapes).take(places)
     doubts = pc.and_(left.column("is_doubtful").combine_chunks(), texts.is_valid())
-    stays = {
-        place: _column(text.as_py(), kept)
-        for place, text in zip(pc.indices_nonzero(doubts).to_pylist(), texts.filter(doubts), strict=True)
-    }
-    for place, (_, dropped) in stays.items():
-        names[place] = dropped
-    if kept == NOTHING:
-        return pa.nulls(len(texts), pa.string()), names
-    looked_at = pa.array([text for text, _ in stays.values()], pa.string())
-    return pc.replace_with_mask(left.column("stays").combine_chunks(), doubts, looked_at), names
+    stays = left.column("stays").combine_chunks()
+    if pc.any(doubts).as_py():
+        looked_at = [_column(text.as_py(), kept) for text in texts.filter(doubts)]
+        stays = pc.replace_with_mask(stays, doubts, pa.array([text for text, _ in looked_at], pa.string()))
+        names = pc.replace_with_mask(names, doubts, _listed(those for _, those in looked_at))
+    return pa.nulls(len(texts), pa.string()) if kept == NOTHING else stays, names
+
+
+def _listed(names: Iterable[Sequence[str]]) -> pa.Array:
+    """Return lists of names as JSON; as bytes, because nothing searches these for addresses."""
+    return pa.array([json.dumps(each).encode() if each else None for each in names], pa.binary())
+
+
+def _with_links(texts: pa.Array, places: pa.Array, shapes: Sequence[_Shape]) -> tuple[pa.Table, str]:
+    """Return the texts with what changes in their links, and SQL that puts it in.
+
+    `is_lost` is set where nothing of a link stays. The SQL finds a link beside its name: if a shape decides,
+    a text has no other object with that name.
+    """
+    names = list(dict.fromkeys(name for shape in shapes for name in shape.links))
+    paths = [
+        f"json_extract_string(text, '$.{_sql(json.dumps(name))}') as link_{n}" for n, name in enumerate(names)
+    ]
+    found = parser.over(pa.table({"text": texts}), f"select {', '.join([*paths, 'text'])} from given")
+    given = {"text": texts, "place": places}
+    is_lost = is_linked = pa.array([False], pa.bool_()).take(pa.array([0] * len(texts)))
+    replaced = "json_merge_patch(text, coalesce(patch, '{}'))::varchar"
+    for n, name in enumerate(names):
+        coded = found.column(f"link_{n}").combine_chunks().dictionary_encode()
+        before, after = coded.dictionary, pa.array(map(link, coded.dictionary.to_pylist()), pa.string())
+        is_link = pa.array([name in shape.links for shape in shapes]).take(places)
+        differs = pc.and_(is_link, pc.not_equal(before, after).take(coded.indices).fill_null(False))
+        is_lost = pc.or_(is_lost, pc.and_(is_link, pc.equal(after, "").take(coded.indices).fill_null(False)))
+        is_linked = pc.or_(is_linked, differs)
+        at = pc.if_else(differs, coded.indices, None)
+        given |= {f"before_{n}": before.take(at), f"after_{n}": after.take(at)}
+        sign = _sql(json.dumps(name, ensure_ascii=False))
+        replaced = (
+            f"replace({replaced}, coalesce('{sign}:' || to_json(before_{n})::varchar, ''), "
+            f"coalesce('{sign}:' || to_json(after_{n})::varchar, ''))"
+        )
+    return pa.table(given | {"is_linked": is_linked, "is_lost": is_lost}), replaced
+
+
+def _sql(text: str) -> str:
+    return text.replace("'", "''")
 
 
 Dropped = Counter[tuple[str, str]]
 """How many values were dropped, by metric and name."""
+DROPPED: Final = "dropped from "
+"""The start of the name of a column beside the rows of a load: the names dropped of that column, as JSON."""
+
+
+def dropped_of(rows: pa.Table, which: pa.ChunkedArray | None = None) -> Dropped:
+    """Return how many values were dropped of `which` of the rows that `Allowances.kept` returned."""
+    found: Dropped = Counter()
+    for column in (name for name in rows.column_names if name.startswith(DROPPED)):
+        by = [column, *(["metric_id"] if "metric_id" in rows.column_names else [])]
+        has_any = pc.is_valid(rows.column(column))
+        left = rows.select(by).filter(has_any if which is None else pc.and_(has_any, which))
+        name = column.removeprefix(DROPPED)
+        prefix = "" if name == "event_properties" else f"{name}."
+        for each in left.group_by(by).aggregate([([], "count_all")]).to_pylist():
+            for dropped in json.loads(each[column]):
+                found[each.get("metric_id") or "", _shown(f"{prefix}{dropped}")] += each["count_all"]
+    return found
 
 
 class Allowances:
@@ -229,36 +284,21 @@ class Allowances:
         """The identity of this set of rules."""
         return hashlib.sha256(repr(sorted(self._rules.items())).encode()).hexdigest()[:16]
 
-    def kept(self, table: str, rows: pa.Table) -> tuple[pa.Table, list[Dropped]]:
-        """Return the loadable form of `rows` of a raw table, and the dropped names of each row.
-
-        Rows with the same dropped names share one counter.
-        """
-        dropped: list[Dropped] = [Counter()] * rows.num_rows
-        metrics = rows.column("metric_id").to_pylist() if "metric_id" in rows.column_names else None
+    def kept(self, table: str, rows: pa.Table) -> pa.Table:
+        """Return the loadable form of `rows` of a raw table, with further columns for `dropped_of`."""
         for name, kept in self._rules.get(table, {}).items():
             column = rows.column(name)
             if column.null_count == rows.num_rows:
                 continue
-            prefix = "" if name == "event_properties" else f"{name}."
             parts = [
                 _allowed(column.slice(at, _ROWS_AT_ONCE).combine_chunks(), kept)
                 for at in range(0, rows.num_rows, _ROWS_AT_ONCE)
             ]
-            stays = pa.chunked_array([part for part, _ in parts])
-            names = chain.from_iterable(those for _, those in parts)
-            same: dict[tuple[int, str | None, int], Dropped] = {}
-            for row, those in enumerate(names):
-                if those:
-                    metric_id = metrics[row] if metrics else ""
-                    key = (id(dropped[row]), metric_id, id(those))
-                    if key not in same:
-                        new = Counter((metric_id or "", _shown(f"{prefix}{each}")) for each in those)
-                        same[key] = dropped[row] + new
-                    dropped[row] = same[key]
             place = rows.schema.get_field_index(name)
+            stays = pa.chunked_array([part for part, _ in parts])
             rows = rows.set_column(place, rows.schema.field(place), stays)
-        return rows, dropped
+            rows = rows.append_column(f"{DROPPED}{name}", pa.chunked_array([names for _, names in parts]))
+        return rows
 
     def strip(self, connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], now: datetime) -> None:
         """Reduce rows already in the warehouse to what may be loaded, in one transaction."""
@@ -266,21 +306,10 @@ class Allowances:
         for table in tables:
             columns = list(self._rules.get(table.full_name, {}))
             for rows in _in_parts(connection, table, columns) if columns else ():
-                kept, dropped = self.kept(table.full_name, rows)
-                record(connection, table.full_name, total(dropped), now)
+                kept = self.kept(table.full_name, rows)
+                record(connection, table.full_name, dropped_of(kept), now)
                 put(connection, table, columns, kept)
         connection.commit()
-
-
-def total(dropped: Iterable[Dropped]) -> Dropped:
-    """Return how many values were dropped of several rows."""
-    found: Dropped = Counter()
-    rows = list(dropped)
-    times = Counter(map(id, rows))
-    for each in {id(each): each for each in rows}.values():
-        for name, count in each.items():
-            found[name] += count * times[id(each)]
-    return found
 
 
 def _in_parts(

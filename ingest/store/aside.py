@@ -22,17 +22,16 @@ GONE = "gone"
 
 def with_aside(page: pa.Table) -> pa.Table:
     """Return a page with a further column: what was set aside of each row, as JSON of field to reason."""
-    values = Aside.of(page).values
-    noted = [json.dumps(values[place]) if place in values else None for place in range(page.num_rows)]
-    column = pa.array(noted, pa.string()) if values else pa.nulls(page.num_rows, pa.string())
+    column, values = pa.nulls(page.num_rows, pa.string()), Aside.of(page).values
+    if values:
+        noted = [json.dumps(values[place]) if place in values else None for place in range(page.num_rows)]
+        column = pa.array(noted, pa.string())
     return page.replace_schema_metadata(None).append_column(SET_ASIDE, column)
 
 
-def note(
-    connection: duckdb.DuckDBPyConnection, run_id: str, salt_path: Path, batch: Batch, rows: pa.Table
-) -> None:
+def note(connection: duckdb.DuckDBPyConnection, run_id: str, salt_path: Path, batch: Batch) -> None:
     """Note what was set aside in a batch, in place of earlier notes on the same rows."""
-    job, table = batch.job, batch.job.resource.table
+    job, table, rows = batch.job, batch.job.resource.table, batch.rows
     values = rows.filter(pc.is_valid(rows.column(SET_ASIDE)))
     gone = job.client.tally.gone if batch.is_last else []
     about = [*job.full_name]

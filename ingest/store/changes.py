@@ -9,6 +9,7 @@ import pyarrow.compute as pc
 
 from common import spans
 from ingest.model import Changes, Job, Resource
+from ingest.store.allowed import dropped_of
 from ingest.typed import Table
 
 
@@ -29,7 +30,8 @@ def changes(connection: duckdb.DuckDBPyConnection, job: Job, read: pa.Table) -> 
         if name not in (*table.key, "_dlt_load_id")
     )
     within, span = _span(job.resource, read)
-    connection.register("read", read.append_column("read_as", pa.array(range(read.num_rows), pa.int64())))
+    read_as = pa.array(range(read.num_rows), pa.int64())
+    connection.register("read", read.append_column("read_as", read_as))
     found: Any = connection.execute(
         f"""
         with once as ({_once(table, read, key)})
@@ -43,7 +45,9 @@ def changes(connection: duckdb.DuckDBPyConnection, job: Job, read: pa.Table) -> 
     compared = found.to_arrow_table()
     gone = _gone(connection, table) if is_replaced else 0
     connection.unregister("read")
-    rows = read if compared.num_rows == read.num_rows else read.take(compared.column("read_as"))
+    found_as = compared.column("read_as").combine_chunks()
+    # Filtering goes chunk by chunk; taking would copy all rows into one chunk first.
+    rows = read if len(found_as) == read.num_rows else read.filter(pc.is_in(read_as, found_as))
     new = pc.sum(compared.column("is_new")).as_py() or 0
     changed = gone + (pc.sum(compared.column("is_changed")).as_py() or 0)
     late, latest_days = 0, 0.0
@@ -52,8 +56,9 @@ def changes(connection: duckdb.DuckDBPyConnection, job: Job, read: pa.Table) -> 
         moments = moments.filter(pc.less(moments, job.last))
         late = len(moments)
         latest_days = (job.last - pc.min(moments).as_py()) / timedelta(days=1) if late else 0.0
+    dropped = dropped_of(rows, compared.column("is_new"))
     rows = rows.select(table.arrow_schema.names).cast(table.arrow_schema)
-    return Changes(rows if new or changed else None, read.num_rows, new, changed, late, latest_days)
+    return Changes(rows if new or changed else None, read.num_rows, new, changed, late, latest_days, dropped)
 
 
 def _once(table: Table, read: pa.Table, key: str) -> str:
@@ -90,15 +95,3 @@ def _gone(connection: duckdb.DuckDBPyConnection, table: Table) -> int:
         f"select count(*) from {table.full_name} where ({keys}) not in (select ({keys}) from read)"
     ).fetchall()
     return int(found[0][0])
-
-
-def new_rows(connection: duckdb.DuckDBPyConnection, table: Table, read: pa.Table) -> list[int]:
-    """Return the rows that were read and are not in the warehouse."""
-    keys = read.select(list(table.key))
-    keys = keys.append_column("read_as", pa.array(range(read.num_rows), pa.int64()))
-    connection.register("read", keys)
-    same = ", ".join(f'"{name}"' for name in table.key)
-    query = f"select read_as from read anti join {table.full_name} using ({same})"
-    found = [place for (place,) in connection.execute(query).fetchall()]
-    connection.unregister("read")
-    return found

@@ -17,6 +17,9 @@ from common.settings import Settings
 from ingest.errors import NotStartedError
 from ingest.model import Batch, Changes, Cursor, Job, Resource
 
+LOG_BYTES = 64_000_000
+"""What DuckDB's log may hold: all of it is in memory, too."""
+
 
 class Packages:
     """The dlt pipelines of a run. Files left by an interrupted run are removed unread."""
@@ -57,6 +60,16 @@ class Packages:
             pipeline.extract(resources)
             pipeline.normalize()
             pipeline.load()
+            self._settle()
+
+    def _settle(self) -> None:
+        """Move what was written from DuckDB's log into the file, before much of it is in memory.
+
+        DuckDB does so by itself at 16 MB, but dlt raises that to 1 GB.
+        """
+        log = self._path.with_name(f"{self._path.name}.wal")
+        if log.exists() and log.stat().st_size > LOG_BYTES:
+            self._connection.execute("checkpoint")
 
     def _pipeline(self, name: str) -> dlt.Pipeline:
         """Return the dlt pipeline of a source, with cursor and schema as stored in the warehouse.
@@ -119,15 +132,21 @@ def _package(
         "columns": table.dlt_columns,
         "schema_contract": {"tables": "evolve", "columns": "evolve", "data_type": "freeze"},
     }
+    left = [] if rows is None else [rows]  # dlt's objects outlive their package: they must not hold its rows
     if not resource.cursor:
-        return cast(DltResource, dlt.resource([rows], **described))
+        return cast(DltResource, dlt.resource(_taken, **described)(left))
 
     @dlt.resource(**described)
     def read_up_to(
         cursor: dlt.sources.incremental[Any] = dlt.sources.incremental(resource.cursor),  # noqa: B008
     ) -> Iterator[pa.Table]:
         cursor.advance(until)
-        if rows is not None:
-            yield rows
+        yield from _taken(left)
 
     return cast(DltResource, read_up_to())
+
+
+def _taken(rows: list[pa.Table]) -> Iterator[pa.Table]:
+    """Yield tables, and keep none of them."""
+    while rows:
+        yield rows.pop()

@@ -20,7 +20,7 @@ from ingest.errors import NotStartedError
 from ingest.model import Batch, Job
 from ingest.store import allowed, aside, gone
 from ingest.store.aside import with_aside
-from ingest.store.changes import changes, new_rows
+from ingest.store.changes import changes
 from ingest.store.packages import Packages, make_writable
 from ingest.store.tables import prepare
 from ingest.typed import Table
@@ -43,7 +43,6 @@ class Warehouse:
         self._tables: Sequence[Table] = ()
         self._fresh: set[str] = set()
         self._allowances = allowed.Allowances(())
-        self._dropped: dict[str, allowed.Dropped] = {}
 
     def close(self) -> None:
         self._connection.close()
@@ -215,23 +214,19 @@ class Warehouse:
 
     def write(self, batches: Sequence[Batch]) -> None:
         """Load the changes from `batches` of one source in one package, and move their cursors."""
-        known = [(batch, self._known(batch)) for batch in batches]
-        for batch, rows in known:  # before their rows, so that a killed run never loads uncounted values
-            aside.note(self._connection, self._run_id, self._settings.salt_path, batch, rows)
-        compared = [
-            (batch, changes(self._connection, batch.job, self._believed(batch, rows)))
-            for batch, rows in known
-        ]
+        for batch in batches:  # before their rows, so that a killed run never loads uncounted values
+            aside.note(self._connection, self._run_id, self._settings.salt_path, batch)
+        compared = [(batch, changes(self._connection, batch.job, self._believed(batch))) for batch in batches]
         now = batches[0].job.client.started_at
         self.packages.load(batches, [found for _, found in compared], self._fresh)
         for batch, found in compared:
             batch.job.outcome.count(found)
-            if dropped := self._dropped.pop(batch.job.name, None):
-                allowed.record(self._connection, batch.job.resource.table.full_name, dropped, now)
+            allowed.record(self._connection, batch.job.resource.table.full_name, found.dropped, now)
 
-    def _believed(self, batch: Batch, rows: pa.Table) -> pa.Table:
+    def _believed(self, batch: Batch) -> pa.Table:
         """Return the rows of a batch, with the existing rows in place of answers that are not believed."""
         job, table, parent = batch.job, batch.job.resource.table, batch.job.resource.parent
+        rows = batch.rows
         if job.is_whole and ((job.resource.gone and job.before) or (job.resource.owner and job.is_deep)):
             gone.see(self._connection, table, rows, job.resource.owner)
         if not job.resource.replaced or not job.doubts:
@@ -245,24 +240,23 @@ class Warehouse:
         kept: Any = held.to_arrow_table()
         is_doubted = pc.is_in(rows.column(parent), pa.array(doubted, pa.string()))
         kept = with_aside(kept.cast(table.arrow_schema))
-        return pa.concat_tables([rows.filter(pc.invert(is_doubted)), kept])
+        return pa.concat_tables([rows.filter(pc.invert(is_doubted)), kept], promote_options="default")
 
-    def _known(self, batch: Batch) -> pa.Table:
-        """Return the rows of a batch in their stored form, without rows of forgotten people.
+    def kept(self, table: Table, rows: pa.Table) -> pa.Table:
+        """Return rows in their stored form, without rows of forgotten people. Any thread may call it.
 
         Hashes are compared as well: only the hash of a forgotten person's phone number may be known.
         """
-        table = batch.job.resource.table
-        rows = self._forgotten.without(self._connection, table.people, batch.rows)
-        rows, dropped = self._allowances.kept(table.full_name, rows)
-        if any(dropped):
-            self._dropped[batch.job.name] = allowed.total(
-                dropped[row] for row in new_rows(self._connection, table, rows)
-            )
+        rows = self._allowances.kept(table.full_name, self._unforgotten(table, rows))
         if not self._addresses.is_hashed or table.is_ours:
             return rows
-        rows = self._addresses.kept(table.people, rows)
-        return self._forgotten.without(self._connection, table.people, rows)
+        return self._unforgotten(table, self._addresses.kept(table.people, rows))
+
+    def _unforgotten(self, table: Table, rows: pa.Table) -> pa.Table:
+        if not len(self._forgotten):
+            return rows
+        with self._connection.cursor() as connection:
+            return self._forgotten.without(connection, table.people, rows)
 
     def record(self, job: Job) -> None:
         """Append the outcome of a resource to `raw_ops.loads`."""

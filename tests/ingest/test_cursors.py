@@ -97,7 +97,7 @@ def batches_of(job: Job, rows: int = pipeline.BATCH_ROWS) -> list[Batch]:
     """Return the batches of reading `job`, with a maximum size."""
     batches: queue.Queue[Batch] = queue.Queue()
     with patch.object(pipeline, "BATCH_ROWS", rows):
-        pipeline._read(job, batches, 0.5)
+        pipeline._read(job, batches, 0.5, lambda _table, rows: rows)
     return list(batches.queue)
 
 

@@ -1,7 +1,9 @@
 """Of the vendors' data about people, only the fields that models need are loaded; the rest is counted."""
 
 import json
-from collections.abc import Mapping
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from ingest.store import allowed, people
 from ingest.store.warehouse import Warehouse
 from ingest.vendors import tables_of
 from ingest.vendors.klaviyo import tables as klaviyo
+from ingest.vendors.klaviyo.properties import EVENT_PROPERTIES
 from ingest.vendors.klaviyo.tables import EVENTS
 from privacy import personal, pseudonyms
 from privacy.addresses import Addresses
@@ -59,8 +62,8 @@ STANDS = ("ada@", "Ada", "0000123", "9999999", "Elm Street", "203.0.113", "Grand
 def kept(properties: Any, *named: str) -> tuple[Any, dict[str, int]]:
     """Return the loaded properties of an event, and the dropped ones."""
     rows = EVENTS.from_rows([{"id": "1", "metric_id": "m", "event_properties": json.dumps(properties)}])
-    loaded, (dropped,) = allowed.Allowances([klaviyo.events(named)]).kept("raw_klaviyo.events", rows)
-    text = loaded.column("event_properties")[0].as_py()
+    loaded = allowed.Allowances([klaviyo.events(named)]).kept("raw_klaviyo.events", rows)
+    text, dropped = loaded.column("event_properties")[0].as_py(), allowed.dropped_of(loaded)
     return text and json.loads(text), {name: count for (_, name), count in dropped.items()}
 
 
@@ -131,15 +134,56 @@ def test_a_link_keeps_its_page_and_nothing_of_who_followed_it(given: str, stays:
     assert kept({"URL": given})[0].get("URL", "") == stays
 
 
+ODD: Sequence[Any] = (
+    "Mug", "", 3, 1.5, True, None, "ada@example.com", PHONE, [], ["Mug", 2], ["Mug", "ada@example.com"],
+    ["Mug", None], [["Mug"]], {}, {"code": "SPRING", "who": "Ada"},
+    [{"SKU": "M1", "Name": "Mug"}, {"Name": "Ada"}], 'say "hi" \\ / é', "https://shop.example/mug",
+    "https://shop.example/mug?utm_source=k&_kx=Zm9v#ada", "mailto:ada@example.com", "http://[broken",
+)  # fmt: skip
+"""What a vendor may send as a property."""
+
+
+def test_objects_of_every_shape_keep_and_lose_the_same_as_if_each_were_looked_at() -> None:
+    names = [
+        "Items",
+        "Discount Codes",
+        "$attribution",
+        "URL",
+        "Product URL",
+        "page",
+        "tags",
+        "$value",
+        "Name",
+    ]
+    names += ["SKU", "_ip", "it's"]
+    chance = random.Random(5)
+    objects = [
+        {name: chance.choice(ODD) for name in chance.sample(names, chance.randint(1, 6))}
+        for _ in range(4_000)
+    ]
+    objects += [
+        {"URL": f"https://shop.example/?_kx={n}", "page": "https://shop.example/mug#ada", "Items": ["Mug"]}
+        for n in range(50)
+    ]
+    texts = [json.dumps(each, ensure_ascii=False, separators=(",", ":")) for each in objects]
+    rows = EVENTS.from_rows(
+        {"id": str(n), "metric_id": "m", "event_properties": text} for n, text in enumerate(texts)
+    )
+    loaded = allowed.Allowances([klaviyo.events(())]).kept("raw_klaviyo.events", rows)
+    looked_at = [allowed._column(text, EVENT_PROPERTIES) for text in texts]
+    assert loaded.column("event_properties").to_pylist() == [text for text, _ in looked_at]
+    assert allowed.dropped_of(loaded) == Counter(("m", name) for _, dropped in looked_at for name in dropped)
+
+
 def test_what_is_unlisted_about_a_person_is_dropped_everywhere_but_for_the_accounts_own_fields() -> None:
     allowances = allowed.Allowances(TABLES)
     for table in TRACES:
         rows = pa.table({name: pa.array([None, None], pa.string()) for name in _columns(table)})
         rows = rows.set_column(rows.column_names.index("other"), "other", [['{"age": 36}', None]])
-        loaded, dropped = allowances.kept(table, rows)
+        loaded = allowances.kept(table, rows)
         is_needed = table == "raw_sendgrid.contacts"
         assert loaded.column("other").to_pylist() == ['{"age": 36}' if is_needed else None, None]
-        assert [name for _, name in dropped[0]] == ([] if is_needed else ["other.age"])
+        assert [name for _, name in allowed.dropped_of(loaded)] == ([] if is_needed else ["other.age"])
 
 
 def _columns(table: str) -> list[str]:
