@@ -172,7 +172,8 @@ def _read_and_write(jobs: Sequence[Job], file: Warehouse, report: Report, share:
         open_jobs -= len(ended)
         for job in ended:
             file.settle(job)
-            file.record(job)
+        file.record(ended)
+        for job in ended:
             report.finish(job)
     file.follow(jobs)
     for thread in threads:  # DuckDB complains of cursors that outlive the program
@@ -193,16 +194,14 @@ def _gathered(batches: "queue.Queue[Batch]", open_jobs: int) -> list[Batch]:
     """Return the batches that arrive within a moment of the first, or until no job is left to wait for."""
     taken = [batches.get()]
     until = time.monotonic() + GATHER_SECONDS
+    rows, size, ended = taken[0].rows.num_rows, taken[0].rows.nbytes, int(taken[0].is_last)
     with suppress(queue.Empty):
-        while not _are_many(taken) and open_jobs > sum(batch.is_last for batch in taken):
-            taken.append(batches.get(timeout=max(until - time.monotonic(), 0)))
+        while rows < BATCH_ROWS and size < BATCH_BYTES and ended < open_jobs:
+            batch = batches.get(timeout=max(until - time.monotonic(), 0))
+            taken.append(batch)
+            rows, size = rows + batch.rows.num_rows, size + batch.rows.nbytes
+            ended += batch.is_last
     return taken
-
-
-def _are_many(taken: Sequence[Batch]) -> bool:
-    """Return whether these batches fill a package."""
-    rows = sum(batch.rows.num_rows for batch in taken)
-    return rows >= BATCH_ROWS or bool(sum(batch.rows.nbytes for batch in taken) >= BATCH_BYTES)
 
 
 def _joined(taken: Sequence[Batch]) -> list[Batch]:

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import zlib
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -9,14 +10,22 @@ from typing import Any, cast
 import dlt
 import duckdb
 import pyarrow as pa
+from dlt.common.versioned_state import decompress_state
 from dlt.extract import DltResource
 from dlt.pipeline.exceptions import PipelineStepFailed
+from dlt.pipeline.state_sync import PIPELINE_STATE_ENGINE_VERSION
 
 from common import spans, warehouse
 from common.settings import Settings
 from ingest.errors import NotStartedError
 from ingest.model import Batch, Changes, Cursor, Job, Resource
 
+_STATE = """
+    select state from {schema}._dlt_pipeline_state as states
+    inner join {schema}._dlt_loads as loads on loads.load_id = states._dlt_load_id
+    where states.pipeline_name = ? and loads.status = 0 order by loads.load_id desc limit 1
+"""
+"""The query with which dlt restores a pipeline's state."""
 LOG_BYTES = 64_000_000
 """What DuckDB's log may hold: all of it is in memory, too."""
 
@@ -29,14 +38,44 @@ class Packages:
         self._path = settings.warehouse_path
         self._folder = settings.pipelines_path
         self._pipelines: dict[str, dlt.Pipeline] = {}
+        self._stored: dict[str, Any] = {}
 
     def last(self, job: Job) -> Cursor | None:
         """Return the cursor value up to which the rows of `job` are in the warehouse."""
-        state: Any = self._pipeline(job.source.name).state
+        state = self._state(job.source.name)
         for step in ("sources", job.source.name, "resources", job.resource.table.name, "incremental"):
             state = state.get(step, {})
         last: Cursor | None = state.get(job.resource.cursor, {}).get("last_value")
         return last
+
+    def _state(self, name: str) -> Any:
+        """Return the load state of a source. It is read without dlt's pipeline: making one takes longer than
+        comparing the tables of a run that brings nothing.
+
+        Raises WarehouseError if it cannot be read.
+        """
+        if name in self._pipelines:
+            return self._pipelines[name].state
+        if name not in self._stored:
+            shutil.rmtree(self._folder / name, ignore_errors=True)
+            try:
+                found = self._connection.execute(_STATE.format(schema=f"raw_{name}"), [name]).fetchall()
+                state = decompress_state(found[0][0]) if found else {}
+            except duckdb.CatalogException:  # nothing was ever loaded
+                state = {}
+            except (ValueError, zlib.error) as error:
+                raise self._damaged(name) from error
+            version = state.get("_state_engine_version", PIPELINE_STATE_ENGINE_VERSION)
+            is_current = version == PIPELINE_STATE_ENGINE_VERSION
+            self._stored[name] = state if is_current else self._pipeline(name).state
+        return self._stored[name]
+
+    def _damaged(self, name: str) -> warehouse.WarehouseError:
+        return warehouse.WarehouseError(
+            f"{self._path} is damaged: what it knows of {name} cannot be read. "
+            "Move it away and run make ingest transform: everything in it comes from the vendors and "
+            "the ledger"
+        )
 
     @spans.spent_on("load")
     def load(self, batches: Sequence[Batch], found: Sequence[Changes], fresh: Container[str]) -> None:
@@ -91,16 +130,13 @@ class Packages:
             except PipelineStepFailed as error:
                 if warehouse.is_full(error):
                     raise
-                raise warehouse.WarehouseError(
-                    f"{self._path} is damaged: what it knows of {name} cannot be read. "
-                    "Move it away and run make ingest transform: everything in it comes from the vendors and "
-                    "the ledger"
-                ) from error
+                raise self._damaged(name) from error
         return self._pipelines[name]
 
     def forget(self, name: str) -> None:
         """Remove a source's cursor and schema from memory: a package of it was not loaded."""
         self._pipelines.pop(name, None)
+        self._stored.pop(name, None)
 
 
 def make_writable(folder: Path) -> None:

@@ -258,19 +258,22 @@ class Warehouse:
         with self._connection.cursor() as connection:
             return self._forgotten.without(connection, table.people, rows)
 
-    def record(self, job: Job) -> None:
-        """Append the outcome of a resource to `raw_ops.loads`."""
-        outcome = job.outcome
-        outcome.finished_at = datetime.now(UTC)
-        outcome.requests, outcome.waits = job.client.tally.requests, job.client.tally.waits
-        if job.error is not None:
-            outcome.outcome = "skipped" if job.is_skipped else "failed"
-            outcome.detail = outside.words(job.error)
-        row = {"run_id": self._run_id, **asdict(outcome)}
-        del row["latest_days"], row["set_aside"]
-        self._connection.execute(
-            f"insert into raw_ops.loads ({', '.join(row)}) values (${', $'.join(row)})", row
-        )
+    def record(self, jobs: Sequence[Job]) -> None:
+        """Append the outcomes of resources to `raw_ops.loads`, in one transaction."""
+        self._connection.begin()
+        for job in jobs:
+            outcome = job.outcome
+            outcome.finished_at = datetime.now(UTC)
+            outcome.requests, outcome.waits = job.client.tally.requests, job.client.tally.waits
+            if job.error is not None:
+                outcome.outcome = "skipped" if job.is_skipped else "failed"
+                outcome.detail = outside.words(job.error)
+            row = {"run_id": self._run_id, **asdict(outcome)}
+            del row["latest_days"], row["set_aside"]
+            self._connection.execute(
+                f"insert into raw_ops.loads ({', '.join(row)}) values (${', $'.join(row)})", row
+            )
+        self._connection.commit()
 
 
 def _addresses(settings: Settings) -> Addresses:

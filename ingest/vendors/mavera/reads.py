@@ -7,7 +7,6 @@ from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
-import sqlalchemy as sa
 
 from common import assumptions
 from ingest.errors import SourceError
@@ -67,11 +66,12 @@ def ledger(url: str) -> Iterator[pa.Table]:
 
     Raises SourceError if the ledger is damaged or cannot be reached.
     """
-    address = sa.make_url(url)
-    if address.get_backend_name() == "sqlite":
-        if not address.database or not Path(address.database).exists():
-            return
-        url = f"sqlite:///file:{address.database}?mode=rw&uri=true"
+    path, is_file = url.removeprefix("sqlite:///"), url.startswith("sqlite:")
+    if is_file and not Path(path).exists():
+        return
+    import sqlalchemy as sa  # here because it is slow, and nothing may ever have been sent
+
+    url = f"sqlite:///file:{path}?mode=rw&uri=true" if is_file else url
     engine = sa.create_engine(url, poolclass=sa.NullPool)
     try:
         with engine.connect().execution_options(postgresql_readonly=True) as connection:
@@ -84,6 +84,5 @@ def ledger(url: str) -> Iterator[pa.Table]:
                 yield LEDGER.from_rows(dict(row) for row in part)
     except sa.exc.DBAPIError as error:
         said, *_ = [*str(error.orig).splitlines(), ""]  # the error itself would quote the query
-        is_file = address.get_backend_name() == "sqlite"
         remedy = "Bring back its last backup" if is_file else "See that its server runs"
         raise SourceError(f"the ledger cannot be read ({said}). {remedy}") from error
