@@ -40,7 +40,7 @@ BATCH_BYTES = 24_000_000
 """What a package holds at most, give or take a page: bounds memory and what a killed run reads again."""
 BATCH_SECONDS = 20.0
 """A slow resource with a cursor is written so often: a run that is killed reads no more than that again."""
-KEPT_ROWS = 5_000
+KEPT_ROWS = 2_000
 """So many rows are brought into their stored form at once, which frees what is not stored of their pages."""
 BATCHES_WAITING = 1
 GATHER_SECONDS = 20.0
@@ -169,6 +169,7 @@ def _read_and_write(jobs: Sequence[Job], file: Warehouse, report: Report, share:
     while open_jobs:
         ended = _written(_gathered(batches, open_jobs), file)
         gc.collect()  # dlt's circles hold the rows of the package
+        pa.default_memory_pool().release_unused()
         open_jobs -= len(ended)
         for job in ended:
             file.settle(job)
@@ -231,6 +232,9 @@ def _write(batches: Sequence[Batch], file: Warehouse) -> None:
         if isinstance(error, OSError) or warehouse.is_full(error) or terminal.was_interrupted():
             raise  # no row is at fault
         file.packages.forget(batches[0].job.source.name)
+        if "Out of Memory" in str(error) and file.widen():
+            _write(batches, file)
+            return
         if len(batches) == 1:
             batches[0].job.error = error
             return

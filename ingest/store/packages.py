@@ -26,7 +26,7 @@ _STATE = """
     where states.pipeline_name = ? and loads.status = 0 order by loads.load_id desc limit 1
 """
 """The query with which dlt restores a pipeline's state."""
-LOG_BYTES = 64_000_000
+LOG_BYTES = 32_000_000
 """What DuckDB's log may hold: all of it is in memory, too."""
 
 

@@ -29,6 +29,13 @@ from privacy.addresses import Addresses
 from privacy.forgotten import Forgotten
 
 
+BOUNDS = """
+    set memory_limit = '160MB'; set threads = 1; set enable_external_file_cache = false;
+    set preserve_insertion_order = false
+"""
+"""What DuckDB may use: without a limit it keeps all blocks that it wrote. What does not fit goes to disk."""
+
+
 class Warehouse:
     """The DuckDB file, open and therefore locked for the whole run; written by one thread."""
 
@@ -38,6 +45,7 @@ class Warehouse:
         self._forgotten = _forgotten(settings.forgotten_path)
         make_writable(settings.pipelines_path)
         self._connection = warehouse.connect(settings.warehouse_path, create=True)
+        self._connection.execute(BOUNDS)
         self.packages = Packages(self._connection, settings)
         self._addresses = _addresses(settings)
         self._tables: Sequence[Table] = ()
@@ -46,6 +54,14 @@ class Warehouse:
 
     def close(self) -> None:
         self._connection.close()
+
+    def widen(self) -> bool:
+        """Let DuckDB use as much memory as it wants; return whether it was bounded."""
+        ((limit,),) = self._connection.execute("select current_setting('memory_limit')").fetchall()
+        self._connection.execute("reset memory_limit")
+        return bool(
+            limit != self._connection.execute("select current_setting('memory_limit')").fetchall()[0][0]
+        )
 
     def prepare(self, tables: Sequence[Table]) -> None:
         """Create whatever is missing of `tables`, the only ones that the run may write."""
@@ -187,6 +203,7 @@ class Warehouse:
             connection.close()
             warehouse.rewrite(self._settings.warehouse_path)
             self._connection = connection = warehouse.connect(self._settings.warehouse_path)
+            connection.execute(BOUNDS)
             self.packages = Packages(connection, self._settings)
         for table in self._tables if held else ():
             if table.people and table.people.widened_by:
