@@ -13,6 +13,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from math import isqrt
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import pyarrow as pa
@@ -363,8 +364,9 @@ def in_spans(
 class Ahead(Generic[T]):
     """Asks for pages of a counted list before it is their turn, each in a thread of its own.
 
-    Nobody knows how long such a list is: the more pages came, the more are asked for at once, so that few are
-    asked for behind its end. `expected` is the number of pages as far as it is known: there may be more.
+    Nobody knows how long such a list is: the more pages came, the more are asked for at once, at most their
+    root, so that few are asked for behind its end. `expected` is the number of pages as far as it is known:
+    there may be more.
     """
 
     def __init__(self, ask: Callable[[int], T], at_once: int, expected: int = 0) -> None:
@@ -374,7 +376,7 @@ class Ahead(Generic[T]):
     def get(self, number: int) -> T:
         """Return the page with this number, counted from 0, and ask for some of those after it."""
         beyond = number - self._expected
-        most = min(-beyond if beyond < 0 else 1 + beyond // GROWTH, self._at_once)
+        most = min(-beyond if beyond < 0 else 1 + min(beyond // GROWTH, isqrt(beyond)), self._at_once)
         for each in range(number, number + most):
             if each not in self._asked:
                 self._asked[each] = future = Future[T]()

@@ -44,7 +44,7 @@ KEPT_ROWS = 2_000
 """So many rows are brought into their stored form at once, which frees what is not stored of their pages."""
 BATCHES_WAITING = 1
 GATHER_SECONDS = 20.0
-"""A package costs dlt a third of a second whatever is in it: small batches of this time share one."""
+"""A package costs dlt a fifth of a second whatever is in it: small batches of this time share one."""
 
 Keep = Callable[[Table, pa.Table], pa.Table]
 """Returns the stored form of rows of a table."""

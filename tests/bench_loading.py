@@ -36,6 +36,8 @@ MEGABYTE: Final = 1024  # in getrusage's unit
 FIRST_YEAR: Final = 1950
 """Of repeated pages: each repetition is a year later than the one before, and none is in the future."""
 EVENTS: Final = "raw_klaviyo.events"
+MORE: Final = 3
+"""How many times as many events show whether memory grows with them."""
 Page = tuple[str, str, Mapping[str, Any]]
 
 
@@ -201,11 +203,12 @@ def measures(people: int, rows: int, kept: int) -> Iterator[Measure]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folders = [
-            folder / part for part in ("recorded", "loaded", "fed", "least", "least-fed", "kept", "few")
+            folder / part
+            for part in ("recorded", "loaded", "fed", "fed-more", "least", "least-fed", "kept", "few")
         ]
         for each in folders:
             each.mkdir()
-        recorded, loaded, fed, least_, least_fed, many, few = folders
+        recorded, loaded, fed, fed_more, least_, least_fed, many, few = folders
         with served(people, TODAY) as url:
             alone("record", recorded, url)
             seconds, peak = alone("load", loaded, url)
@@ -217,6 +220,8 @@ def measures(people: int, rows: int, kept: int) -> Iterator[Measure]:
         bare, _ = alone("least", least_fed, stored, rows)
         yield Measure(f"load, {rows:,} events", "s", seconds, "the same pages parsed, one dlt load", bare)
         yield Measure(f"load, {rows:,} events: peak", "MB", peak, "most", 600)
+        _, more = alone("feed", fed_more, stored, MORE * rows)
+        yield Measure(f"load, {MORE * rows:,} events: peak", "MB", more, f"with {rows:,}", peak)
         least_kept = compared(few, 50_000, stored)
         step = f"compare 50,000 rows with {kept:,} kept"
         yield Measure(step, "s", compared(many, kept, stored), "with 50,000 kept", least_kept)

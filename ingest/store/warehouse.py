@@ -28,7 +28,6 @@ from privacy import outside, pseudonyms
 from privacy.addresses import Addresses
 from privacy.forgotten import Forgotten
 
-
 BOUNDS = """
     set memory_limit = '160MB'; set threads = 1; set enable_external_file_cache = false;
     set preserve_insertion_order = false
