@@ -44,6 +44,8 @@ NOTICED_SECONDS = 0.05
 CONFIRM = 2
 """How often an empty page, a repeated one or an early end is asked again before it is believed."""
 
+BODIES = 16
+"""How many answers of a vendor are in memory at once: what else has arrived waits in its connection."""
 CONNECTIONS = 128
 """How many requests to one host are under way at once, at most."""
 
@@ -126,6 +128,7 @@ class Vendor(requests.Session):
         self.listings = Listings()
         self._met: dict[str, threading.Event] = {}
         self._meeting = threading.Lock()
+        self._bodies = threading.BoundedSemaphore(BODIES)
         self.mount(base_url, HTTPAdapter(pool_maxsize=CONNECTIONS))
         # On loopback nobody needs politeness: the sandbox answers at once or breaks on purpose.
         self._timeout = NEAR_SECONDS if is_near else FAR_SECONDS
@@ -232,13 +235,14 @@ class Vendor(requests.Session):
                     with spans.span("vendor", bucket):
                         answer = send(self._patience(failures))
                     self.pace.learn(bucket, answer.headers)
-                # The body that requests would otherwise read itself, however large.
-                with spans.span("vendor", bucket):
-                    answer._content = self.ceilings.read(answer, is_export=is_export)
-                answer._content_consumed = True  # type: ignore[attr-defined]
-                if answer.status_code in GOOD:
-                    with spans.span("parse", bucket):
-                        return take(answer)
+                with self._bodies:
+                    # The body that requests would otherwise read itself, however large.
+                    with spans.span("vendor", bucket):
+                        answer._content = self.ceilings.read(answer, is_export=is_export)
+                    answer._content_consumed = True  # type: ignore[attr-defined]
+                    if answer.status_code in GOOD:
+                        with spans.span("parse", bucket):
+                            return take(answer)
             except (requests.ConnectionError, requests.Timeout) as error:
                 is_late = isinstance(error, requests.Timeout)
                 problem = "no answer in time" if is_late else "the connection broke"
