@@ -1,4 +1,4 @@
-"""The warehouse as a load writes it: one connection, one thread, no other memory.
+"""The warehouse as a load writes it: one connection, one thread that writes, no other memory.
 
 Cursor and schema are read from the warehouse before any vendor is asked.
 """
