@@ -40,7 +40,7 @@ BATCH_BYTES = 24_000_000
 """What a package holds at most, give or take a page: bounds memory and what a killed run reads again."""
 BATCH_SECONDS = 20.0
 """A slow resource with a cursor is written so often: a run that is killed reads no more than that again."""
-KEPT_ROWS = 5_000
+KEPT_ROWS = 2_000
 """So many rows are brought into their stored form at once, which frees what is not stored of their pages."""
 BATCHES_WAITING = 1
 GATHER_SECONDS = 20.0
