@@ -101,6 +101,11 @@ def small_warehouse(shared: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
+def kept_statements(small_warehouse: Path) -> None:
+    """Wait until dbt has built the small warehouse: every later `transform` sends the same statements."""
+
+
+@pytest.fixture(scope="session")
 def whole_warehouse(shared: Path) -> Path:
     """The same with additional rows, so that every column of a mart has a value."""
     from tests import small
