@@ -27,7 +27,7 @@ from rich.table import Column, Table
 from common import settings
 from privacy import pseudonyms
 from sandbox import klaviyo, mavera, sendgrid, wistia
-from tests import bench_loading, bench_models, bench_plan, bench_requests
+from tests import bench_apply, bench_loading, bench_models, bench_plan, bench_requests
 from tests.commands import Project
 from tests.measuring import SEED, TODAY, Measure, cost_of, vendors
 from transform import build as transform
@@ -38,7 +38,7 @@ AUTHORIZATIONS: Final = {
     "klaviyo": f"Klaviyo-API-Key {klaviyo.KEY}",
     "mavera": f"Bearer {mavera.KEY}",
 }
-PARTS: Final = ("steps", "loading", "requests", "limits", "plan", "models")
+PARTS: Final = ("steps", "loading", "requests", "limits", "plan", "apply", "models")
 USUAL: Final = ("steps", "loading", "requests", "plan")
 REVISION: Final = settings.Settings.model_fields["klaviyo_revision"].default
 
@@ -132,6 +132,7 @@ def of_parts(parts: Sequence[str], people: int, events: int) -> Iterator[Measure
             "requests": lambda: bench_requests.measures(people),
             "limits": bench_requests.of_limits,
             "plan": bench_plan.measures,
+            "apply": bench_apply.measures,
             "models": lambda: bench_models.measures(people, events),
         }
         for part in parts:

@@ -44,7 +44,8 @@ _LEFT: Final = """
     select
         case when patch is null and not is_linked then text
             else {replaced} end as stays,
-        not decided or is_lost or coalesce(regexp_matches(stays, $doubtful), false) as is_doubtful
+        not decided or is_lost or {misplaced}
+            or coalesce(regexp_matches(stays, $doubtful), false) as is_doubtful
     from (select *, ($patches::varchar[])[place + 1] as patch, $decided[place + 1] as decided from given)
 """
 _NESTED: Final = r"[\[,]\s*([\[{]|null)"
@@ -193,10 +194,10 @@ def _allowed(texts: pa.Array, kept: Kept) -> tuple[pa.Array, pa.Array]:
     )
     shapes = [_shape(text, kept) for text in shaped.dictionary.to_pylist()] or [_Shape()]
     places = shaped.indices.fill_null(0)
-    given, replaced = _with_links(texts, places, shapes)
+    given, replaced, misplaced = _with_links(texts, places, shapes)
     left = parser.over(
         given,
-        _LEFT.format(replaced=replaced),
+        _LEFT.format(replaced=replaced, misplaced=misplaced),
         patches=[shape.patch for shape in shapes],
         decided=[shape.decides for shape in shapes],
         doubtful=_NESTED if kept.known else _DOUBTFUL,
@@ -216,15 +217,19 @@ def _listed(names: Iterable[Sequence[str]]) -> pa.Array:
     return pa.array([json.dumps(each).encode() if each else None for each in names], pa.binary())
 
 
-def _with_links(texts: pa.Array, places: pa.Array, shapes: Sequence[_Shape]) -> tuple[pa.Table, str]:
-    """Return the texts with what changes in their links, and SQL that puts it in.
+def _with_links(texts: pa.Array, places: pa.Array, shapes: Sequence[_Shape]) -> tuple[pa.Table, str, str]:
+    """Return the texts with what changes in their links, SQL that puts it in, and SQL whether that failed.
 
     `is_lost` is set where nothing of a link stays. The SQL finds a link beside its name: if a shape decides,
-    a text has no other object with that name.
+    a text has no other object with that name. A link in another notation would not be found.
     """
     names = list(dict.fromkeys(name for shape in shapes for name in shape.links))
-    paths = [
-        f"json_extract_string(text, '$.{_sql(json.dumps(name))}') as link_{n}" for n, name in enumerate(names)
+    read = [f"json_extract_string(text, '$.{_sql(json.dumps(name))}')" for name in names]
+    paths = [f"{path} as link_{n}" for n, path in enumerate(read)]
+    misplaced = [
+        f"case when before_{n} is null then false"
+        f" else {path.replace('(text,', '(stays,')} is distinct from after_{n} end"
+        for n, path in enumerate(read)
     ]
     found = parser.over(pa.table({"text": texts}), f"select {', '.join([*paths, 'text'])} from given")
     given = {"text": texts, "place": places}
@@ -244,7 +249,8 @@ def _with_links(texts: pa.Array, places: pa.Array, shapes: Sequence[_Shape]) -> 
             f"replace({replaced}, coalesce('{sign}:' || to_json(before_{n})::varchar, ''), "
             f"coalesce('{sign}:' || to_json(after_{n})::varchar, ''))"
         )
-    return pa.table(given | {"is_linked": is_linked, "is_lost": is_lost}), replaced
+    given |= {"is_linked": is_linked, "is_lost": is_lost}
+    return pa.table(given), replaced, " or ".join(["false", *misplaced])
 
 
 def _sql(text: str) -> str:

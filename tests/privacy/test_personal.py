@@ -175,6 +175,28 @@ def test_objects_of_every_shape_keep_and_lose_the_same_as_if_each_were_looked_at
     assert allowed.dropped_of(loaded) == Counter(("m", name) for _, dropped in looked_at for name in dropped)
 
 
+def test_a_link_in_any_notation_of_json_loses_what_says_who_followed_it() -> None:
+    link = "https://shop.example/mug?_kx=ada&page=2"
+    slashes = link.replace("/", "\\/")
+    coded = "".join(f"\\u{ord(sign):04x}" for sign in link)
+    texts = [
+        f'{{"URL":"{link}"}}',
+        f'{{ "URL" : "{link}" , "_ip": "10.0.0.1" }}',
+        f'{{"URL":"{slashes}"}}',
+        f'{{"URL":"{coded}"}}',
+        f'{{"\\u0055RL":"{link}"}}',
+        f'{{"URL":"{link}","page":"{link}"}}',
+        f'{{"URL":"{link}","Name":"\\"URL\\":\\"{link}\\""}}',
+    ]
+    rows = EVENTS.from_rows(
+        {"id": str(n), "metric_id": "m", "event_properties": text} for n, text in enumerate(texts)
+    )
+    loaded = allowed.Allowances([klaviyo.events(())]).kept("raw_klaviyo.events", rows)
+    for text in loaded.column("event_properties").to_pylist():
+        read = json.loads(text)
+        assert {read[name] for name in ("URL", "page") if name in read} == {link.replace("_kx=ada&", "")}
+
+
 def test_what_is_unlisted_about_a_person_is_dropped_everywhere_but_for_the_accounts_own_fields() -> None:
     allowances = allowed.Allowances(TABLES)
     for table in TRACES:
