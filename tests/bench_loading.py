@@ -192,7 +192,8 @@ def compared(folder: Path, kept: int, stored: Path) -> float:
     )
     rows = batch.append_column("set_aside", pa.nulls(batch.num_rows, pa.string()))
     before, _ = used()
-    assert changes(connection, job, rows).new == batch.num_rows
+    # A part of a list may have been asked for twice, so its pages hold some events twice.
+    assert changes(connection, job, rows).new == len(batch.column("id").unique())
     after, _ = used()
     file.close()
     return after - before
