@@ -6,12 +6,23 @@
     'clicked': ['clicked_email', 'clicked_text'],
 } -%}
 
-with events as (
+with daily as (
+
+    select
+        metrics.metric_role,
+        cast(events.happened_at as date) as happened_on,
+        count(*) as event_count
+    from {{ ref('stg_klaviyo__events') }} as events
+    join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id
+    group by metrics.metric_role, cast(events.happened_at as date)
+
+),
+
+orders as (
 
     select
         events.customer_event_id,
         events.customer_id,
-        events.message_id,
         metrics.metric_role,
         amounts.value_amount,
         amounts.unread_reason is not null as is_unread,
@@ -19,6 +30,7 @@ with events as (
     from {{ ref('stg_klaviyo__events') }} as events
     join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id
     left join {{ ref('int_amounts_read') }} as amounts on events.customer_event_id = amounts.customer_event_id
+    where metrics.metric_role = 'placed_order'
 
 ),
 
@@ -59,18 +71,25 @@ campaign_events as (
 
     select
         keys.campaign_id,
-        events.*
-    from events
+        events.customer_event_id,
+        events.customer_id,
+        metrics.metric_role,
+        amounts.value_amount,
+        amounts.unread_reason is not null as is_unread,
+        cast(events.happened_at as date) as happened_on
+    from {{ ref('stg_klaviyo__events') }} as events
     join {{ ref('int_campaign_keys') }} as keys on events.message_id = keys.message_id
+    join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id
+    left join {{ ref('int_amounts_read') }} as amounts on events.customer_event_id = amounts.customer_event_id
 
     union all
 
     select
         attributed.campaign_id,
-        events.*
-    from events
-    join {{ ref('int_events_attributed') }} as attributed on events.customer_event_id = attributed.customer_event_id
-    where events.metric_role = 'placed_order' and attributed.campaign_id is not null
+        orders.*
+    from orders
+    join {{ ref('int_events_attributed') }} as attributed on orders.customer_event_id = attributed.customer_event_id
+    where attributed.campaign_id is not null
 
 ),
 
@@ -230,10 +249,10 @@ days as (
 placed as (
 
     select
-        events.*,
+        orders.*,
         attributed.customer_event_id is not null as is_attributed
-    from events
-    left join {{ ref('int_events_attributed') }} as attributed on events.customer_event_id = attributed.customer_event_id
+    from orders
+    left join {{ ref('int_events_attributed') }} as attributed on orders.customer_event_id = attributed.customer_event_id
 
 ),
 
@@ -241,9 +260,9 @@ summed as (
 
     {% for measure, roles in period_roles.items() -%}
     select
-        {{ month_of('happened_on') }} as period, '{{ measure }}' as measure, true as is_ours, cast(count(*) as decimal(18, 2)) as value,
-        cast(null as bigint) as order_count, 0 as unread_count
-    from events cross join days
+        {{ month_of('happened_on') }} as period, '{{ measure }}' as measure, true as is_ours,
+        cast(sum(event_count) as decimal(18, 2)) as value, cast(null as bigint) as order_count, 0 as unread_count
+    from daily cross join days
     where metric_role in ('{{ roles | join("', '") }}') and happened_on > after_on and happened_on < before_on
     group by 1
     union all
@@ -256,7 +275,7 @@ summed as (
     {% for prefix, rule in [('', 'true'), ('attributed_', 'is_attributed')] -%}
     select {{ month_of('happened_on') }}, '{{ prefix }}ordered', true, cast(count(*) as decimal(18, 2)), null, 0
     from placed cross join days
-    where metric_role = 'placed_order' and {{ rule }} and happened_on > after_on and happened_on < before_on
+    where {{ rule }} and happened_on > after_on and happened_on < before_on
     group by 1
     union all
     select {{ month_of('happened_on') }}, '{{ prefix }}ordered', false, cast(sum(event_count) as decimal(18, 2)), null, 0
@@ -268,7 +287,7 @@ summed as (
         {{ month_of('happened_on') }}, '{{ prefix }}revenue', true, cast(coalesce(sum(value_amount), 0) as decimal(18, 2)), null,
         count(*) filter (where is_unread)
     from placed cross join days
-    where metric_role = 'placed_order' and {{ rule }} and happened_on > after_on and happened_on < before_on
+    where {{ rule }} and happened_on > after_on and happened_on < before_on
     group by 1
     union all
     select

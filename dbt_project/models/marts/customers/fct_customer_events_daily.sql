@@ -4,20 +4,16 @@
     beside=['stg_klaviyo__metrics', 'int_metric_roles'],
 ) }}
 
-with told as (
-
-    select
-        *,
-        coalesce(metric_id, 'none') as metric_key,
-        cast(happened_at as date) as happened_on
-    from {{ ref('stg_klaviyo__events') }}
-
-),
-
-{% if is_incremental() -%}
+with {% if is_incremental() -%}
 fresh as (
 
-    select * from told where {{ came_since('load_id') }}
+    select
+        coalesce(metric_id, 'none') as metric_key,
+        metric_id,
+        shop_id,
+        cast(happened_at as date) as happened_on
+    from {{ ref('stg_klaviyo__events') }}
+    where {{ came_since('load_id') }}
 
 ),
 
@@ -26,10 +22,10 @@ changed as (
 
     select metric_key, happened_on from fresh
     union
-    select orders.metric_key, orders.happened_on
+    select coalesce(orders.metric_id, 'none'), cast(orders.happened_at as date)
     from fresh
     join {{ ref('int_metric_roles') }} as roles on fresh.metric_id = roles.metric_id
-    join told as orders on fresh.shop_id = orders.shop_id
+    join {{ ref('stg_klaviyo__events') }} as orders on fresh.shop_id = orders.shop_id
     where roles.metric_role in ('refunded_order', 'cancelled_order')
 
 ),
@@ -38,16 +34,16 @@ changed as (
 events as (
 
     select
-        told.metric_key as metric_id,
+        coalesce(told.metric_id, 'none') as metric_id,
         told.customer_id,
         case when amounts.value_amount is null then 'none' else amounts.currency end as currency,
         amounts.value_amount,
         returned.returned_amount,
         amounts.unread_reason is not null as is_unread,
-        told.happened_on
-    from told
+        cast(told.happened_at as date) as happened_on
+    from {{ ref('stg_klaviyo__events') }} as told
     {%- if is_incremental() %}
-    join changed on told.metric_key = changed.metric_key and told.happened_on = changed.happened_on
+    join changed on coalesce(told.metric_id, 'none') = changed.metric_key and cast(told.happened_at as date) = changed.happened_on
     {%- endif %}
     left join {{ ref('int_amounts_read') }} as amounts on told.customer_event_id = amounts.customer_event_id
     left join {{ ref('int_orders_returned') }} as returned on told.customer_event_id = returned.customer_event_id
