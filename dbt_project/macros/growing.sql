@@ -100,8 +100,7 @@
 {% macro remove_those_of_new_loads() -%}
     {%- set meta = config.get('meta', {}) -%}
     {%- if execute and meta.whose and is_incremental() -%}
-    delete from {{ this }}
-    where {{ meta.whose }} in (select {{ meta.whose }} from {{ ref(meta.grows_with[0]) }} where {{ came_since('load_id') }})
+    delete from {{ this }} where {{ in_new_loads(meta.whose, meta.grows_with[0]) }}
     {%- endif -%}
 {%- endmacro %}
 
@@ -123,6 +122,11 @@
     {{ load_id }} not in (
         select unnest(load_ids) from raw_ops.grown where relation = '{{ this.schema }}.{{ this.name }}'
     )
+{%- endmacro %}
+
+{# A condition on the rows of a model: those of a viewer, say, who is in loads that the model being built has not seen. #}
+{% macro in_new_loads(whose, followed) -%}
+    {{ whose }} in (select {{ whose }} from {{ ref(followed) }} where {{ came_since('load_id') }})
 {%- endmacro %}
 
 {# The load that brought a raw row; rows put in by hand have none. #}

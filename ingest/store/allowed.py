@@ -231,7 +231,9 @@ def _with_links(texts: pa.Array, places: pa.Array, shapes: Sequence[_Shape]) -> 
         f" else {path.replace('(text,', '(stays,')} is distinct from after_{n} end"
         for n, path in enumerate(read)
     ]
-    found = parser.over(pa.table({"text": texts}), f"select {', '.join([*paths, 'text'])} from given")
+    found = pa.table({"text": texts})
+    if names:
+        found = parser.over(found, f"select {', '.join(paths)} from given")
     given = {"text": texts, "place": places}
     is_lost = is_linked = pa.array([False], pa.bool_()).take(pa.array([0] * len(texts)))
     replaced = "json_merge_patch(text, coalesce(patch, '{}'))::varchar"

@@ -6,6 +6,16 @@
     'clicked': ['clicked_email', 'clicked_text'],
 } -%}
 
+{#- Of events of campaigns and of orders, which are added up together. -#}
+{%- set event_columns -%}
+        events.customer_event_id,
+        events.customer_id,
+        metrics.metric_role,
+        amounts.value_amount,
+        amounts.unread_reason is not null as is_unread,
+        cast(events.happened_at as date) as happened_on
+{%- endset -%}
+
 with daily as (
 
     select
@@ -21,12 +31,7 @@ with daily as (
 orders as (
 
     select
-        events.customer_event_id,
-        events.customer_id,
-        metrics.metric_role,
-        amounts.value_amount,
-        amounts.unread_reason is not null as is_unread,
-        cast(events.happened_at as date) as happened_on
+        {{ event_columns }}
     from {{ ref('stg_klaviyo__events') }} as events
     join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id
     left join {{ ref('int_amounts_read') }} as amounts on events.customer_event_id = amounts.customer_event_id
@@ -71,12 +76,7 @@ campaign_events as (
 
     select
         keys.campaign_id,
-        events.customer_event_id,
-        events.customer_id,
-        metrics.metric_role,
-        amounts.value_amount,
-        amounts.unread_reason is not null as is_unread,
-        cast(events.happened_at as date) as happened_on
+        {{ event_columns }}
     from {{ ref('stg_klaviyo__events') }} as events
     join {{ ref('int_campaign_keys') }} as keys on events.message_id = keys.message_id
     join {{ ref('int_metric_roles') }} as metrics on events.metric_id = metrics.metric_id

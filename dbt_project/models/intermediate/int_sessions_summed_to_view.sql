@@ -14,6 +14,6 @@ where viewer_id is not null
     and media_id is not null
     and watched_share is not null
     {%- if is_incremental() %}
-    and viewer_id in (select viewer_id from {{ ref('stg_wistia__viewing_events') }} where {{ came_since('load_id') }})
+    and {{ in_new_loads('viewer_id', 'stg_wistia__viewing_events') }}
     {%- endif %}
 group by viewer_id, media_id

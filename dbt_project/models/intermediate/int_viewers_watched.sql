@@ -8,7 +8,7 @@ with sessions as (
     from {{ ref('stg_wistia__viewing_events') }}
     where viewer_id is not null
         {%- if is_incremental() %}
-        and viewer_id in (select viewer_id from {{ ref('stg_wistia__viewing_events') }} where {{ came_since('load_id') }})
+        and {{ in_new_loads('viewer_id', 'stg_wistia__viewing_events') }}
         {%- endif %}
 
 ),
