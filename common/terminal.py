@@ -152,7 +152,7 @@ def _end_without_cleanup(code: int) -> NoReturn:
 
 def _collect_as_usual() -> None:
     if _state.is_command:
-        gc.freeze()  # what was imported stays to the end
+        gc.freeze()  # imported objects live until the end
         gc.set_threshold(*_GC_THRESHOLDS)
 
 

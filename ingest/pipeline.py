@@ -220,7 +220,7 @@ def _joined(taken: Sequence[Batch]) -> list[Batch]:
 
 
 def _together(parts: Sequence[pa.Table]) -> pa.Table:
-    """Return rows of one table; parts may lack the columns that note what was dropped."""
+    """Join rows of one table; a part without dropped values lacks the columns that note them."""
     return pa.concat_tables(parts, promote_options="default")
 
 

@@ -102,7 +102,7 @@ class Packages:
             self._settle()
 
     def _settle(self) -> None:
-        """Move what was written from DuckDB's log into the file, before much of it is in memory.
+        """Move DuckDB's log into the file before it takes much memory.
 
         DuckDB does so by itself at 16 MB, but dlt raises that to 1 GB.
         """

@@ -24,7 +24,7 @@ OF_MODELS = (
 
 
 class Built:
-    """A warehouse whose models dbt built, the same with its raw rows alone, and what was stored between."""
+    """A warehouse that dbt built, a copy with only the raw rows, and the statements that dbt sent."""
 
     def __init__(self, shared: Path, folder: Path) -> None:
         self.first = small.small(shared)
@@ -74,7 +74,7 @@ def test_what_dbt_sent_makes_the_same_tables_and_runs_the_same_tests(built: Buil
 
 
 def assert_equal(later: transform.Build, first: transform.Build) -> None:
-    """Assert that two builds are equal but for the age of rows, which grows by less than an hour in a run."""
+    """Assert that two builds are equal, except that rows may be up to an hour older in the later one."""
     texts = [AGE.sub("", "\n".join(build.warnings)) for build in (later, first)]
     ages = [map(hours, AGE.findall("\n".join(build.warnings))) for build in (later, first)]
     assert later._replace(warnings=[]) == first._replace(warnings=[])
