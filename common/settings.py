@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import unquote, urlsplit
 
 from dotenv.parser import parse_stream
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_core import PydanticKnownError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from pydantic_settings.exceptions import SettingsError as NotReadError
@@ -38,6 +38,8 @@ NOT_OURS = re.compile(r"#\s*not ours\b.*", re.IGNORECASE)
 ALIKE = 0.6
 MISTYPED = 0.83
 SHORT_NAME, SHORT_MISTYPED = 8, 0.88
+# A folder of an object store: of az:// and abfs:// it may name the account after an @.
+OBJECT_STORE = re.compile(r"(s3|gs)://[\w.-]+(/[\w./=-]+)?|(az|abfss?)://[\w.-]+(@[\w.-]+)?(/[\w./=-]+)?")
 SEPARATED = re.compile(r"\d{1,3}([.,'’_ ]\d{3})+(\.0+)?")
 
 
@@ -96,9 +98,41 @@ def _database(url: str) -> str:
     raise ValueError("must begin with sqlite:/// and a path, or with postgresql://")
 
 
+def _lake(url: str) -> str:
+    """Return a folder's absolute path, or a folder's URL in an object store; without a slash at the end."""
+    if "://" not in url:
+        return str(_below_root(Path(url)))
+    if not OBJECT_STORE.fullmatch(url):
+        raise ValueError("must be a folder, or s3://, gs:// or az:// with bucket and folder and no keys")
+    return url.rstrip("/")
+
+
+def _engine(url: str) -> str:
+    """Refuse an address that Spark Connect would not accept. Parameters, such as a token, follow `/;`."""
+    parts = urlsplit(url)
+    try:
+        is_right = parts.scheme == "sc" and parts.hostname and "@" not in parts.netloc and parts.port != 0
+    except ValueError:  # from the port
+        is_right = False
+    if not is_right or not re.fullmatch(r"/?(;[^;=]+=[^;]*)*", parts.path) or parts.query or parts.fragment:
+        raise ValueError("must be sc://host:port, with parameters after it such as /;use_ssl=true;token=…")
+    return url
+
+
+def _with_shared_ledger(warehouse: str, info: ValidationInfo) -> str:
+    """Refuse Spark with a ledger in a file: it also has the state of ingest, which several machines share."""
+    if warehouse == "spark" and info.data.get("ledger_url", "").startswith("sqlite:"):
+        database = "LEDGER_URL=postgresql://user:password@host:port/database"
+        raise ValueError(f"spark needs a ledger that several machines share: set {database}")
+    return warehouse
+
+
 BaseUrl = Annotated[str, AfterValidator(_without_slash)]
 ProjectPath = Annotated[Path, AfterValidator(_below_root)]
 LedgerUrl = Annotated[str, AfterValidator(_database)]
+LakeUrl = Annotated[str, AfterValidator(_lake)]
+SparkRemote = Annotated[str, AfterValidator(_engine)]
+Engine = Annotated[Literal["duckdb", "spark"], AfterValidator(_with_shared_ledger)]
 DIGITS = BeforeValidator(_digits)
 DriftPolicy = Literal["leave", "restore", "adopt"]
 
@@ -164,6 +198,10 @@ class Settings(BaseSettings):
     trace: ProjectPath | None = None
     ledger_url: LedgerUrl = "sqlite:///data/ledger.sqlite"
 
+    warehouse: Engine = "duckdb"  # after ledger_url, which it needs
+    lake_url: LakeUrl = "data/lake"
+    spark_remote: Annotated[SparkRemote, Field(repr=False)] = "sc://127.0.0.1:15002"
+
     sendgrid_base_url: BaseUrl = "https://api.sendgrid.com/v3"
     wistia_base_url: BaseUrl = "https://api.wistia.com/v1"
     klaviyo_base_url: BaseUrl = "https://a.klaviyo.com/api"
@@ -179,7 +217,9 @@ class Settings(BaseSettings):
         """Return every key and password among the settings, for code that must not show them."""
         held = [value.get_secret_value() for _, value in self if isinstance(value, SecretStr)]
         password = urlsplit(self.ledger_url).password
-        return [*held, *([password, unquote(password)] if password else [])]
+        token = re.search(r";token=([^;]+)", self.spark_remote)
+        shown = [password or "", token[1] if token else ""]
+        return [*held, *(form for text in shown if text for form in (text, unquote(text)))]
 
     def vendor_keys(self) -> list[str]:
         """Return the keys of all vendors: the secrets of each that has a base URL."""
@@ -194,11 +234,23 @@ class Settings(BaseSettings):
         return self.forgotten_path.with_name("salt")
 
     @property
+    def is_spark(self) -> bool:
+        """Whether models are built by Spark over a lake of files, and not by DuckDB in one file."""
+        return self.warehouse == "spark"
+
+    @property
+    def lake_path(self) -> Path | None:
+        """The lake's folder, or None if the lake is in an object store."""
+        return None if "://" in self.lake_url else Path(self.lake_url)
+
+    @property
     def private_paths(self) -> list[Path]:
         """Files and folders with personal data or money: only their owner may read them."""
         kept = [self.warehouse_path, self.pipelines_path, self.forgotten_path, self.salt_path, self.runs_path]
         if self.ledger_url.startswith("sqlite:///"):
             kept.append(Path(self.ledger_url.removeprefix("sqlite:///")))
+        if self.is_spark and self.lake_path:
+            kept.append(self.lake_path)
         return kept + ([ROOT / "data"] if any(path.is_relative_to(ROOT / "data") for path in kept) else [])
 
     def world_of(self, vendor: str) -> Literal["sandbox", "live"]:
@@ -276,7 +328,8 @@ def load() -> Settings:
 def _secrets() -> list[str]:
     """Return the settings that are secrets: their value may be in a separate file."""
     fields = Settings.model_fields.items()
-    return [name.upper() for name, field in fields if "SecretStr" in str(field.annotation)] + ["LEDGER_URL"]
+    secrets = [name.upper() for name, field in fields if "SecretStr" in str(field.annotation)]
+    return [*secrets, "LEDGER_URL", "SPARK_REMOTE"]  # both can have one in their address
 
 
 def _read(file: Path) -> dict[str, str]:

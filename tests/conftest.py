@@ -38,6 +38,7 @@ os.environ |= {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}  # the sandbox'
 # The clone's data are hidden as well: nothing can be below a file, so a test without paths of its own finds
 # nothing there and cannot leave anything.
 os.environ |= {name: f"{os.devnull}/{name.lower()}" for name in OURS if name.endswith("_PATH")}
+os.environ["LAKE_URL"] = f"{os.devnull}/lake"
 os.environ["LEDGER_URL"] = f"sqlite:///{os.devnull}/ledger.sqlite"
 
 # The same examples every day, however long they take: new ones are searched by hand, not by CI.

@@ -7,6 +7,11 @@ import pytest
 
 from common import settings
 
+NEEDS_LEDGER = (
+    "spark needs a ledger that several machines share: "
+    "set LEDGER_URL=postgresql://user:password@host:port/database"
+)
+
 
 @pytest.fixture
 def env_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -32,8 +37,13 @@ def test_the_example_loads_with_its_optional_lines_switched_on_and_changes_no_de
 
 
 def test_keys_never_print(env_file: Path) -> None:
-    env_file.write_text("KLAVIYO_API_KEY=pk_secret\n", encoding="utf-8")
-    assert "pk_secret" not in f"{settings.load()!r} {settings.load()}"
+    remote = "sc://spark.example:443/;use_ssl=true;token=dapi%2Fsecret"
+    env_file.write_text(f"KLAVIYO_API_KEY=pk_secret\nSPARK_REMOTE={remote}\n", encoding="utf-8")
+    loaded = settings.load()
+    assert loaded.spark_remote == remote
+    assert "pk_secret" not in f"{loaded!r} {loaded}"
+    assert "dapi" not in f"{loaded!r} {loaded}"
+    assert {"dapi%2Fsecret", "dapi/secret"} <= set(loaded.secrets())
 
 
 @pytest.mark.parametrize(
@@ -61,6 +71,29 @@ def test_keys_never_print(env_file: Path) -> None:
         (
             "LEDGER_URL=postgresql://u:hid@den@h/ledger",
             "has more than one @: within a user or a password write it as %40",
+        ),
+        ("WAREHOUSE=snowflake", "must be one of duckdb, spark"),
+        ("WAREHOUSE=spark", NEEDS_LEDGER),
+        *(
+            (
+                f"LAKE_URL={url}",
+                "must be a folder, or s3://, gs:// or az:// with bucket and folder and no keys",
+            )
+            for url in ("hdfs://host/lake", "s3://", "s3://key:hidden@bucket/lake", "s3://b/lake?region=x")
+        ),
+        *(
+            (
+                f"SPARK_REMOTE={url}",
+                "must be sc://host:port, with parameters after it such as /;use_ssl=true;token=…",
+            )
+            for url in (
+                "spark://host:7077",
+                "sc://",
+                "sc://h:port",
+                "sc://token@h:1",
+                "sc://h:1/a",
+                "local[2]",
+            )
         ),
         *(
             (f"LEDGER_URL=postgresql://{rest}", "must be postgresql://user:password@host:port/database")
@@ -164,6 +197,7 @@ def test_every_secret_may_stand_in_a_file_of_its_own(
         "MAVERA_API_KEY": "mvra_four",
         "NOTICE_URL": "https://hooks.example/secret",
         "LEDGER_URL": "postgresql://somebody:secret@db.example/ledger",
+        "SPARK_REMOTE": "sc://spark.example/;token=secret",
     }
     for name, secret in secrets.items():
         (tmp_path / name).write_text(f"{secret}\n", encoding="utf-8")
@@ -186,3 +220,31 @@ def test_every_secret_may_stand_in_a_file_of_its_own(
     (tmp_path / "WISTIA_API_TOKEN").unlink()
     with pytest.raises(settings.SettingsError, match=r"WISTIA_API_TOKEN_FILE: \S+ cannot be read: No such"):
         settings.load()
+
+
+@pytest.mark.parametrize(
+    ("given", "lake", "folder"),
+    [
+        ("", str(settings.ROOT / "data/lake"), settings.ROOT / "data/lake"),
+        ("below/lake/", str(settings.ROOT / "below/lake"), settings.ROOT / "below/lake"),
+        ("/lake", "/lake", Path("/lake")),
+        ("s3://bucket", "s3://bucket", None),
+        ("gs://bucket/a/lake/", "gs://bucket/a/lake", None),
+        ("az://container/lake", "az://container/lake", None),
+        ("abfs://c@account.dfs.core.windows.net/lake", "abfs://c@account.dfs.core.windows.net/lake", None),
+    ],
+)
+def test_a_lake_is_a_folder_or_in_an_object_store(
+    env_file: Path, given: str, lake: str, folder: Path | None
+) -> None:
+    shared = "WAREHOUSE=spark\nLEDGER_URL=postgresql://u:p@h/ledger\n"
+    env_file.write_text(f"{shared}LAKE_URL={given}\n", encoding="utf-8")
+    loaded = settings.load()
+    assert (loaded.lake_url, loaded.lake_path) == (lake, folder)
+    assert loaded.is_spark
+    assert (folder in loaded.private_paths) == (folder is not None)
+
+
+def test_the_engine_is_duckdb_unless_a_setting_says_otherwise(env_file: Path) -> None:
+    assert not settings.load().is_spark
+    assert settings.load().lake_path not in settings.load().private_paths
