@@ -163,6 +163,7 @@ lock: ## renew the locks from pyproject.toml (needs uv)
 	@$(UV) lock --quiet --upgrade
 	@$(UV) export --quiet --no-default-groups --no-emit-project --no-header --no-annotate -o requirements.lock
 	@$(UV) export --quiet --only-group test --only-group lint --no-emit-project --no-header --no-annotate -o requirements-dev.lock
+	@$(UV) export --quiet --no-default-groups --group test --group spark --no-emit-project --no-header --no-annotate -o requirements-spark.lock
 	@for group in lineage audit; do \
 	  $(UV) export --quiet --only-group $$group --no-emit-project --no-header --no-annotate -o requirements-$$group.lock || exit; done
 	@printf '%s\n' $(SCHEDULERS) | $(UV) pip compile --quiet --upgrade --universal --no-build --generate-hashes --python-version 3.11 \
@@ -204,4 +205,11 @@ build/audit/.ready: requirements-audit.lock
 	@echo "environment: build/audit, from requirements-audit.lock" >&2
 	@rm -rf build/audit && $(PYTHON) -m venv build/audit && build/audit/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --no-deps --require-hashes -r requirements-audit.lock
+	@touch $@
+
+# Spark needs Java, and more packages than anybody on DuckDB has to install.
+build/spark/.ready: requirements-spark.lock
+	@echo "environment: build/spark, from requirements-spark.lock (a minute or three, once)" >&2
+	@rm -rf build/spark && $(PYTHON) -m venv build/spark && build/spark/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --no-deps --require-hashes -r requirements-spark.lock
 	@touch $@

@@ -38,8 +38,10 @@ NOT_OURS = re.compile(r"#\s*not ours\b.*", re.IGNORECASE)
 ALIKE = 0.6
 MISTYPED = 0.83
 SHORT_NAME, SHORT_MISTYPED = 8, 0.88
-# A folder of an object store: of az:// and abfs:// it may name the account after an @.
-OBJECT_STORE = re.compile(r"(s3|gs)://[\w.-]+(/[\w./=-]+)?|(az|abfss?)://[\w.-]+(@[\w.-]+)?(/[\w./=-]+)?")
+# A folder of an object store, with parameters of Arrow: a region, or another server.
+OBJECT_STORE = re.compile(
+    r"((s3|gs)://[\w.-]+|abfss?://[\w-]+@[\w.-]+)(/[\w./=-]+)?(\?[\w.]+=[\w.:/%-]+(&[\w.]+=[\w.:/%-]+)*)?"
+)
 SEPARATED = re.compile(r"\d{1,3}([.,'’_ ]\d{3})+(\.0+)?")
 
 
@@ -102,8 +104,8 @@ def _lake(url: str) -> str:
     """Return a folder's absolute path, or a folder's URL in an object store; without a slash at the end."""
     if "://" not in url:
         return str(_below_root(Path(url)))
-    if not OBJECT_STORE.fullmatch(url):
-        raise ValueError("must be a folder, or s3://, gs:// or az:// with bucket and folder and no keys")
+    if not OBJECT_STORE.fullmatch(url) or "key=" in url:
+        raise ValueError("must be a folder, or s3://, gs:// or abfs:// with a bucket and no keys")
     return url.rstrip("/")
 
 

@@ -77,9 +77,15 @@ def test_keys_never_print(env_file: Path) -> None:
         *(
             (
                 f"LAKE_URL={url}",
-                "must be a folder, or s3://, gs:// or az:// with bucket and folder and no keys",
+                "must be a folder, or s3://, gs:// or abfs:// with a bucket and no keys",
             )
-            for url in ("hdfs://host/lake", "s3://", "s3://key:hidden@bucket/lake", "s3://b/lake?region=x")
+            for url in (
+                "hdfs://host/lake",
+                "s3://",
+                "s3://key:hidden@bucket/lake",
+                "s3://b/lake?account_key=x",
+                "az://b",
+            )
         ),
         *(
             (
@@ -230,7 +236,11 @@ def test_every_secret_may_stand_in_a_file_of_its_own(
         ("/lake", "/lake", Path("/lake")),
         ("s3://bucket", "s3://bucket", None),
         ("gs://bucket/a/lake/", "gs://bucket/a/lake", None),
-        ("az://container/lake", "az://container/lake", None),
+        (
+            "s3://b/lake?endpoint_override=h:9000&scheme=http",
+            "s3://b/lake?endpoint_override=h:9000&scheme=http",
+            None,
+        ),
         ("abfs://c@account.dfs.core.windows.net/lake", "abfs://c@account.dfs.core.windows.net/lake", None),
     ],
 )
