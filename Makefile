@@ -16,7 +16,16 @@ AS :=
 NAME ?=
 KIND ?=
 SHARE ?=
+ALL ?=
 PY := .venv/bin/python
+READY := .venv/.ready
+DEV := .venv/bin/python
+# With WAREHOUSE=spark, in the environment or in .env, commands run in build/spark, which has Spark's packages as well.
+ENGINE := $(or $(WAREHOUSE),$(lastword $(shell sed -n "s/^ *WAREHOUSE *= *[\"']*\([a-z]*\).*/\1/p" "$(or $(ENV_FILE),.env)" 2>/dev/null)))
+ifeq ($(ENGINE),spark)
+PY := build/spark/bin/python
+READY := build/spark/.ready
+endif
 # A file's tests share what they build. The order of files is kept, for those with few tests are often the long ones, which should
 # not be the last. A worker that dies is not replaced: xdist would give it the same test again and again, or wait for ever.
 TWO_WORKERS := -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
@@ -27,61 +36,64 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check lint faults bench profile doctor ingest transform plan activate results scheduled drift status read shell query forget backup restore publish \
-  report docs screenshots dbt new-job new-vendor column-lineage zones sandbox audit sbom lock clean
+.PHONY: help demo test check test-spark lint faults bench profile doctor ingest transform plan activate results scheduled drift status read shell query forget backup restore publish \
+  report docs screenshots dbt new-job new-vendor column-lineage zones sandbox cluster audit sbom lock clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: .venv/.ready ## run every step once against a sandbox on this machine: no keys, no money
-	@$(PY) -m sandbox demo --people $(PEOPLE) --port $(PORT)
+	@$(DEV) -m sandbox demo --people $(PEOPLE) --port $(PORT)
 
 test: .venv/.dev lint ## run lint, type checks and every test
-	@$(PY) -m pytest $(TWO_WORKERS)
+	@$(DEV) -m pytest $(TWO_WORKERS)
 
 check: .venv/.dev lint ## run lint, type checks, and the tests that start no program, in less than a minute
-	@$(PY) -m pytest $(TWO_WORKERS) $$($(PY) -m tests.pure)
+	@$(DEV) -m pytest $(TWO_WORKERS) $$($(DEV) -m tests.pure)
+
+test-spark: build/spark/.ready ## run the tests of Spark on a cluster of their own; ALL=1 adds every unit test of a model; needs Java 17 or 21
+	@build/spark/bin/python -m pytest tests/spark $(if $(ALL),--all-models) $(ARGS)
 
 lint: .venv/.dev ## check style and types
-	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
-	@$(PY) -m mypy & types=$$!; trap "kill $$types" INT TERM; \
-	$(PY) -m sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests queries; sql=$$?; \
+	@$(DEV) -m ruff check . && $(DEV) -m ruff format --check .
+	@$(DEV) -m mypy & types=$$!; trap "kill $$types" INT TERM; \
+	$(DEV) -m sqlfluff lint --disable-progress-bar dbt_project/models dbt_project/tests queries; sql=$$?; \
 	wait $$types && exit $$sql
 
 faults: .venv/.dev ## play every fault and every death of a run, and show the result; SEEDS=0:2835 plays more
-	@$(PY) -m tests.faults $(if $(SEEDS),--seeds $(SEEDS))
-	@$(PY) -m tests.ingest_faults
-	@$(PY) -m tests.fuzz_answers
-	@$(PY) -m tests.odd_values
+	@$(DEV) -m tests.faults $(if $(SEEDS),--seeds $(SEEDS))
+	@$(DEV) -m tests.ingest_faults
+	@$(DEV) -m tests.fuzz_answers
+	@$(DEV) -m tests.odd_values
 
 bench: .venv/.dev ## measure each step against a yardstick from the same run; PEOPLE=20000, RUNS=3, PARTS="limits models", EVENTS=10000000
-	@$(PY) -m tests.bench --people $(PEOPLE) --runs $(RUNS) --events $(EVENTS) $(PARTS)
+	@$(DEV) -m tests.bench --people $(PEOPLE) --runs $(RUNS) --events $(EVENTS) $(PARTS)
 
-profile: .venv/.ready ## show where the time of ingest and transform goes, and write a trace that a browser draws
+profile: $(READY) ## show where the time of ingest and transform goes, and write a trace that a browser draws
 	@rm -f build/trace.json
 	@TRACE=build/trace.json $(PY) -m ingest; [ $$? -le 1 ] && TRACE=build/trace.json $(PY) -m transform && $(PY) -m operate.profile
 
-doctor: .venv/.ready ## check keys, scopes, versions, clock, locks and files; free, and writes nothing
+doctor: $(READY) ## check keys, scopes, versions, clock, locks and files; free, and writes nothing
 	@$(PY) -m operate.doctor
 
-ingest: .venv/.ready ## load new rows from the vendors and Mavera into the warehouse
+ingest: $(READY) ## load new rows from the vendors and Mavera into the warehouse
 	@$(PY) -m ingest
 
-transform: .venv/.ready ## model and test the new rows, then publish the read-only copy
+transform: $(READY) ## model and test the new rows, then publish the read-only copy
 	@$(PY) -m transform
 
-plan: .venv/.ready ## show what activate would send, and its credits; PLAN=FILE saves it for activate
+plan: $(READY) ## show what activate would send, and its credits; PLAN=FILE saves it for activate
 	@$(PY) -m activate plan $(if $(PLAN),--save $(PLAN))
 
-activate: .venv/.ready ## send the difference to Mavera, within CREDIT_BUDGET; PLAN=FILE sends exactly that plan
+activate: $(READY) ## send the difference to Mavera, within CREDIT_BUDGET; PLAN=FILE sends exactly that plan
 	@$(PY) -m activate apply $(PLAN)
 
-results: .venv/.ready ## fetch Mavera's answers and model them
+results: $(READY) ## fetch Mavera's answers and model them
 	@$(PY) -m ingest mavera && $(PY) -m transform
 
 # Exit code 1 means that something failed and the rest is done, so the next step runs; but nothing is paid for with facts that are
 # partly yesterday's. A signal reaches both the command and this shell, which waits for the command to end and starts nothing more.
-scheduled: .venv/.ready ## run every step, as a schedule should: if a vendor fails, the others are modeled and nothing is sent
+scheduled: $(READY) ## run every step, as a schedule should: if a vendor fails, the others are modeled and nothing is sent
 	@trap 'exit 143' TERM; trap 'exit 130' INT; \
 	$(PY) -m ingest; ingested=$$?; [ $$ingested -le 1 ] || exit $$ingested; \
 	$(PY) -m transform || exit; \
@@ -91,50 +103,50 @@ scheduled: .venv/.ready ## run every step, as a schedule should: if a vendor fai
 	[ $$sent = 0 ] || exit $$sent; \
 	$(PY) -m common.runs
 
-drift: .venv/.ready ## show where Mavera differs from the ledger; free, and changes nothing by itself
+drift: $(READY) ## show where Mavera differs from the ledger; free, and changes nothing by itself
 	@$(PY) -m activate drift
 
-status: .venv/.ready ## show your objects in Mavera and what they cost
+status: $(READY) ## show your objects in Mavera and what they cost
 	@$(PY) -m activate status
 
-read: .venv/.ready ## print what Mavera answered: make read R=analyses/viewer-clusters:all; without R, list what can be read
+read: $(READY) ## print what Mavera answered: make read R=analyses/viewer-clusters:all; without R, list what can be read
 	@$(PY) -m activate read $(if $(R),"$$R")
 
-shell: .venv/.ready ## open a read-only SQL prompt on the published copy
+shell: $(READY) ## open a read-only SQL prompt on the published copy
 	@$(PY) -m operate.query
 
-query: .venv/.ready ## answer one question: make query Q=queries/at_risk.sql, with AS=csv or AS=json for a program
+query: $(READY) ## answer one question: make query Q=queries/at_risk.sql, with AS=csv or AS=json for a program
 	$(if $(filter-out csv json,$(AS)),$(error AS is csv or json, and a table where it is left out, but it is $(AS)))
 	@$(PY) -m operate.query "$$Q" $(addprefix --,$(AS))
 
-forget: .venv/.ready ## delete a person from everything stored here, and keep that person out; asks for the address
+forget: $(READY) ## delete a person from everything stored here, and keep that person out; asks for the address
 	@$(PY) -m operate.forget
 
-backup: .venv/.ready ## write ledger, salt, forgotten people and raw data into one encrypted file; BACKUP=FILE names it
+backup: $(READY) ## write ledger, salt, forgotten people and raw data into one encrypted file; BACKUP=FILE names it
 	@$(PY) -m operate.backup make $(BACKUP)
 
-restore: .venv/.ready ## restore a backup, without replacing any file; BACKUP=FILE names it
+restore: $(READY) ## restore a backup, without replacing any file; BACKUP=FILE names it
 	@$(PY) -m operate.backup restore $(BACKUP)
 
-publish: .venv/.ready ## write the read-only copy again
+publish: $(READY) ## write the read-only copy again
 	@$(PY) -m transform publish
 
-report: .venv/.ready ## draw the read-only copy as one page, build/report.html, with a summary to mail; SHARE=1 leaves out what is private
+report: $(READY) ## draw the read-only copy as one page, build/report.html, with a summary to mail; SHARE=1 leaves out what is private
 	@$(PY) -m report $(if $(SHARE),--share)
 
-docs: .venv/.ready ## write each job's lineage as a picture, build/docs.html, and dbt's own page, build/dbt.html; renews docs/dictionary.md
+docs: $(READY) ## write each job's lineage as a picture, build/docs.html, and dbt's own page, build/dbt.html; renews docs/dictionary.md
 	@$(PY) -m transform docs
 
 screenshots: .venv/.dev ## draw the demo's plan, report and docs page for the docs folder: docs/*.png; needs Chromium
-	@$(PY) -m tests.screenshots
+	@$(DEV) -m tests.screenshots
 
-dbt: .venv/.ready ## run dbt on the warehouse of your settings: make dbt ARGS="ls --select fct_campaigns+"
+dbt: $(READY) ## run dbt on the warehouse of your settings: make dbt ARGS="ls --select fct_campaigns+"
 	@$(PY) -m transform dbt $(ARGS)
 
-new-job: .venv/.ready ## write the folder of a new job: NAME=segment-members KIND=personas, or another kind; it is off until you switch it on
+new-job: $(READY) ## write the folder of a new job: NAME=segment-members KIND=personas, or another kind; it is off until you switch it on
 	@$(PY) -m operate.scaffold job -- "$$NAME" "$$KIND"
 
-new-vendor: .venv/.ready ## write the folder of a new vendor, its staging model and its settings: NAME=acme
+new-vendor: $(READY) ## write the folder of a new vendor, its staging model and its settings: NAME=acme
 	@$(PY) -m operate.scaffold vendor -- "$$NAME"
 
 column-lineage: .venv/.lineage docs ## show which column comes from which, build/column-lineage/index.html; installs the tool
@@ -142,19 +154,22 @@ column-lineage: .venv/.lineage docs ## show which column comes from which, build
 	  --manifest dbt_project/target/manifest.json --catalog dbt_project/target/catalog.json >/dev/null
 	@echo "build/column-lineage/index.html: open it in a browser"
 
-zones: .venv/.ready ## write the seed of local times again, from the tzdata package in the lock
+zones: $(READY) ## write the seed of local times again, from the tzdata package in the lock
 	@$(PY) -m transform.zones
 
-sandbox: .venv/.ready ## serve the four vendors on this machine until you press Ctrl-C
+sandbox: $(READY) ## serve the four vendors on this machine until you press Ctrl-C
 	@$(PY) -m sandbox serve --people $(PEOPLE) --port $(PORT)
+
+cluster: build/spark/.ready ## run Spark on this machine until you press Ctrl-C: a master, two workers and Spark Connect; needs Java 17 or 21
+	@build/spark/bin/python -m operate.cluster $(ARGS)
 
 audit: build/audit/.ready ## check every pinned package for known vulnerabilities; asks a public database
 	@build/audit/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip
 
 sbom: .venv/.ready build/audit/.ready ## list every package that runs, with version and license: build/sbom.json (CycloneDX), docs/licenses.md
-	@mkdir -p build && build/audit/bin/cyclonedx-py environment $(PY) --pyproject pyproject.toml --mc-type application --output-reproducible \
+	@mkdir -p build && build/audit/bin/cyclonedx-py environment $(DEV) --pyproject pyproject.toml --mc-type application --output-reproducible \
 	  --output-file build/sbom.json
-	@build/audit/bin/pip-licenses --python $(PY) --from mixed --format markdown --order license --with-urls \
+	@build/audit/bin/pip-licenses --python $(DEV) --from mixed --format markdown --order license --with-urls \
 	  --packages $$(sed -n 's/==.*//p' requirements.lock) --output-file build/licenses.md >/dev/null
 	@{ printf '# Licenses\n\nThe license of every package that the project runs on. `make sbom` writes this page.\n\n'; cat build/licenses.md; } > docs/licenses.md
 	@echo "build/sbom.json, docs/licenses.md"
@@ -180,13 +195,13 @@ clean: ## delete what demo, docs and tests wrote; keeps .venv, data/ and .env
 	@if [ -n "$(UV)" ] && $(UV) --version >/dev/null 2>&1; then \
 	  echo "environment: uv, from requirements.lock" >&2; \
 	  $(UV) venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv && \
-	  $(UV) pip sync --quiet --python $(PY) --require-hashes requirements.lock; \
+	  $(UV) pip sync --quiet --python $(DEV) --require-hashes requirements.lock; \
 	else \
 	  echo "environment: pip, from requirements.lock (a minute or three, once)" >&2; \
 	  $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	    echo "error: $(PYTHON) has no venv module. Install it (Debian, Ubuntu: sudo apt install python3-venv) or install uv, then run the same command again." >&2; exit 2; }; \
 	  $(PYTHON) -m venv .venv && \
-	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; \
+	  $(DEV) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock; \
 	fi
 	@touch .venv/.ready
 
@@ -194,9 +209,9 @@ clean: ## delete what demo, docs and tests wrote; keeps .venv, data/ and .env
 .venv/.%: requirements-%.lock .venv/.ready
 	@echo "environment: adding requirements-$*.lock" >&2
 	@if [ -n "$(UV)" ] && $(UV) --version >/dev/null 2>&1; then \
-	  $(UV) pip install --quiet --python $(PY) --no-deps --require-hashes -r $<; \
+	  $(UV) pip install --quiet --python $(DEV) --no-deps --require-hashes -r $<; \
 	else \
-	  $(PY) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<; \
+	  $(DEV) -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r $<; \
 	fi
 	@touch $@
 

@@ -19,6 +19,7 @@ SLOW: Final = frozenset(
         "sandbox.server",
         "playwright.sync_api",
         "transform.build",
+        "operate.cluster",
     }
 )
 BUILT: Final = frozenset({"small_warehouse", "whole_warehouse", "small", "manifest", "models"})

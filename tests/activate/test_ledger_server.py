@@ -1,7 +1,6 @@
 """The ledger on a real PostgreSQL server: the same journal, and one writer across machines."""
 
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -19,61 +18,15 @@ from activate.ledger import lock as locks
 from activate.ledger import opening
 from activate.ledger.lock import lock
 from common import settings
-from tests import needs
+from tests import postgres
 from tests.activate.test_ledger import KEY, MAVERA, begun, done
-
-PATIENCE_SECONDS = 60
-PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or [
-    Path(found).parent for found in [shutil.which("initdb")] if found
-]
-AS_OWNER = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []  # a server refuses to run as root
-
-
-@pytest.fixture(scope="module", autouse=True)
-def programs() -> None:
-    if not PROGRAMS:
-        needs.absent("PostgreSQL's programs: apt-get install postgresql")
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def server() -> Iterator[str]:
     """Yield the address of a server with its own data folder and port."""
-    # The server's user must be able to enter the folder; those of pytest and TMPDIR may be closed to it.
-    folder = Path(subprocess.check_output([*AS_OWNER, "mktemp", "-d", "-p", "/tmp"], text=True).strip())  # noqa: S108
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    initdb, postgres = (str(PROGRAMS[-1] / name) for name in ("initdb", "postgres"))
-    made = [
-        *AS_OWNER,
-        initdb,
-        "-D",
-        f"{folder}/data",
-        "-U",
-        "ledger",
-        "-A",
-        "trust",
-        "--no-sync",
-        "-E",
-        "UTF8",
-    ]
-    subprocess.run(made, check=True, capture_output=True, cwd="/")
-    started = [*AS_OWNER, postgres, "-D", f"{folder}/data", "-p", str(port), "-k", str(folder), "-F"]
-    with subprocess.Popen(started, stderr=subprocess.DEVNULL, cwd="/") as process:
-        url = f"postgresql://ledger@127.0.0.1:{port}/postgres"
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                psycopg.connect(url).close()
-                break
-            except psycopg.OperationalError:
-                assert time.monotonic() < deadline
-                assert process.poll() is None
-                time.sleep(0.1)
+    with postgres.running() as url:
         yield url
-        process.terminate()
-        process.wait(30)
-    subprocess.run([*AS_OWNER, "rm", "-rf", str(folder)], check=True)
 
 
 @pytest.fixture
@@ -179,7 +132,7 @@ def test_a_heartbeat_keeps_the_lease(url: str, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(locks, "BEAT_SECONDS", 0.05)
     with lock(url), psycopg.connect(url.replace("+psycopg", ""), autocommit=True) as connection:
         connection.execute("update lease set beat_at = beat_at - interval '1 hour'")
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + postgres.PATIENCE_SECONDS
         while connection.execute("select beat_at < taken_at from lease").fetchone() == (True,):
             assert time.monotonic() < deadline
             time.sleep(0.01)

@@ -85,7 +85,7 @@ def test_every_setting_exists(page: Path) -> None:
     named = set()
     for code in code_of(page):
         named |= set(re.findall(r"^([A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+)(?:=.*)?$", code))
-    of_tests = {"ROUGH_PEOPLE", "WORLD_PEOPLE"}
+    of_tests = {"ROUGH_PEOPLE", "WORLD_PEOPLE", "REQUIRE_SPARK"}
     assert named - {"DO_NOT_TRACK"} <= SETTINGS | VARIABLES | {"SURVEYS_API_KEY"} | of_tests
 
 

@@ -194,8 +194,9 @@ def test_the_locks_hold_every_dependency_and_the_one_that_runs_no_other() -> Non
     groups, running = project["dependency-groups"], _locked("")
     assert _named(project["project"]["dependencies"]) <= running
     assert _named([*groups["test"], *groups["lint"]]) <= _locked("-dev") | running
-    for group in ("lineage", "audit"):
+    for group in ("lineage", "audit", "spark"):
         assert _named(groups[group]) <= _locked(f"-{group}") | running
+    assert running | _named(groups["test"]) <= _locked("-spark")  # an environment by itself
     tools = {"pytest", "pytest-xdist", "hypothesis", "mypy", "ruff", "playwright", "klaviyo-api", "sendgrid"}
     assert not tools & running
 
@@ -206,7 +207,7 @@ def test_what_a_lock_adds_has_the_versions_that_run() -> None:
         return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
 
     running = versions("requirements.lock")
-    for name in ("requirements-dev.lock", "requirements-lineage.lock"):
+    for name in ("requirements-dev.lock", "requirements-lineage.lock", "requirements-spark.lock"):
         assert {n: v for n, v in versions(name).items() if running.get(n, v) != v} == {}
 
 
