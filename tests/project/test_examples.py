@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import jinja2
 import pytest
 import yaml
 
@@ -40,6 +41,26 @@ def test_a_schedule_takes_the_whole_way_in_order(name: str) -> None:
 @pytest.mark.parametrize("name", ["airflow_dag.py", "dagster_job.py"])
 def test_what_is_written_in_python_is_python(name: str) -> None:
     compile(text_of(name), name, "exec")
+
+
+ADAPTERS = {
+    "databricks": "databricks",
+    "snowflake": "snowflake",
+    "bigquery": "bigquery",
+    "motherduck": "duckdb",
+}
+
+
+def test_profiles_of_other_engines_are_read_and_say_that_they_are_untested() -> None:
+    profiles = yaml.safe_load(text_of("profiles.yml"))
+    project = yaml.safe_load((settings.ROOT / "dbt_project" / "dbt_project.yml").read_text(encoding="utf-8"))
+    outputs = profiles[project["profile"]]["outputs"]
+    assert {name: output["type"] for name, output in outputs.items()} == ADAPTERS
+    assert "UNTESTED" in text_of("profiles.yml").splitlines()[0]
+    texts = [text for output in outputs.values() for text in output.values() if isinstance(text, str)]
+    rendered = [jinja2.Template(text).render(env_var=lambda name, *_: f"<{name}>") for text in texts]
+    from_environment = {name for text in rendered for name in re.findall("<(.*?)>", text)}
+    assert {"DATABRICKS_TOKEN", "MOTHERDUCK_TOKEN", "SNOWFLAKE_PRIVATE_KEY_PATH"} <= from_environment
 
 
 def test_every_target_of_the_way_exists() -> None:
