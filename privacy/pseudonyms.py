@@ -68,6 +68,14 @@ def person_key(salt: bytes) -> bytes:
     return hmac.digest(salt, b"person_id", "sha256")
 
 
+def person_key_blocks(salt: bytes) -> dict[str, bytes]:
+    """Return the two keys into which HMAC-SHA-256 turns the key of person ids, by their variable's name."""
+    key = person_key(salt).ljust(_BLOCK, b"\0")
+    return {
+        name: bytes(byte ^ sign for byte in key) for name, sign in (("inner_key", 0x36), ("outer_key", 0x5C))
+    }
+
+
 def person_id(salt: bytes, address: str) -> str:
     """Return the `person_id` that the models give to an address in the warehouse's form."""
     return hmac.digest(person_key(salt), address.encode(), "sha256").hex()[:PERSON_ID_CHARACTERS]
@@ -79,9 +87,8 @@ def define_person_id(connection: Any, salt: bytes) -> None:
     Its two keys are bound, so that neither SQL nor dbt's files show them. Before there is a salt, as in unit
     tests of the models alone, the key is empty.
     """
-    key = person_key(salt).ljust(_BLOCK, b"\0")
-    for name, sign in (("inner_key", 0x36), ("outer_key", 0x5C)):
-        connection.execute(f"set variable {name} = ?", [bytes(byte ^ sign for byte in key)])
+    for name, key in person_key_blocks(salt).items():
+        connection.execute(f"set variable {name} = ?", [key])
     connection.execute(f"""
         create or replace temporary macro person_id(address) as left(
             sha256(getvariable('outer_key') || unhex(sha256(getvariable('inner_key') || encode(address)))),

@@ -15,7 +15,7 @@
 {%- endmacro %}
 
 {% macro capitalized(sql) -%}
-    concat(upper(substr({{ sql }}, 1, 1)), substr({{ sql }}, 2))
+    concat_ws('', upper(substr({{ sql }}, 1, 1)), substr({{ sql }}, 2))
 {%- endmacro %}
 
 {# What an answer in Markdown recommends first: the first line below a heading of recommendations, else the words behind a label such
@@ -39,13 +39,13 @@
 
 {# A share for readers with one decimal, for rates of a few percent: 3.4%. #}
 {% macro percent_fine(value) -%}
-    concat(cast(cast(round(100 * {{ value }}, 1) as decimal(9, 1)) as {{ dbt.type_string() }}), '%')
+    concat_ws('', cast(cast(round(100 * {{ value }}, 1) as decimal(9, 1)) as {{ dbt.type_string() }}), '%')
 {%- endmacro %}
 
 {# A rate with its interval: 16% (13% to 19%). #}
 {% macro rate_in_words(name, fine=false) -%}
     {%- set words = percent_fine if fine else percent -%}
-    concat({{ words(name) }}, ' (', {{ words(name ~ '_low') }}, ' to ', {{ words(name ~ '_high') }}, ')')
+    concat_ws('', {{ words(name) }}, ' (', {{ words(name ~ '_low') }}, ' to ', {{ words(name ~ '_high') }}, ')')
 {%- endmacro %}
 
 {# The beginning of a long text, up to the end of a word. #}
@@ -57,5 +57,5 @@
 
 {# The number of spaces and line breaks in a text: one less than its words. #}
 {% macro blank_count(column) -%}
-    length({{ column }}) - length(replace(replace({{ column }}, chr(10), ''), ' ', ''))
+    cast(length({{ column }}) - length(replace(replace({{ column }}, chr(10), ''), ' ', '')) as bigint)
 {%- endmacro %}

@@ -1,7 +1,7 @@
 {# A view under the model's name in the previous version (`meta: {earlier_name: …}`), in the same schema, so that queries written
-   for that version still run. A table that still exists under the old name is replaced. #}
+   for that version still run. A table that still exists under the old name is replaced. Spark's models get them in the published copy. #}
 {% macro create_views_under_earlier_names() -%}
-    {%- if execute and flags.WHICH in ['build', 'run'] -%}
+    {%- if execute and target.type == 'duckdb' and flags.WHICH in ['build', 'run'] -%}
         {%- set found = {} -%}
         {%- for schema, name, kind in run_query('select table_schema, table_name, table_type from information_schema.tables').rows -%}
             {%- do found.update({schema ~ '.' ~ name: kind}) -%}

@@ -77,11 +77,11 @@
 {%- endmacro %}
 
 {% macro default__json_text_at(column, key) -%}
-    json_extract_string({{ column }}, concat('/', replace(replace({{ key }}, '~', '~0'), '/', '~1')))
+    json_extract_string({{ column }}, concat_ws('', '/', replace(replace({{ key }}, '~', '~0'), '/', '~1')))
 {%- endmacro %}
 
 {% macro spark__json_text_at(column, key) -%}
-    get_json_object({{ column }}, concat("$['", {{ key }}, "']"))
+    get_json_object({{ column }}, concat_ws('', "$['", {{ key }}, "']"))
 {%- endmacro %}
 
 
@@ -223,7 +223,9 @@
 
 {% macro spark__explode_numbers(column) -%}
     explode(transform(
-        from_json({{ column }}, 'array<bigint>'), (number, place) -> named_struct('place', place, 'number', number)
+        from_json({{ column }}, 'array<bigint>'), (number, place) -> named_struct(
+            'place', cast(place as bigint), 'number', case when number between 0 and 1e12 then number end
+        )
     ))
 {%- endmacro %}
 
@@ -272,17 +274,38 @@
 {%- endmacro %}
 
 
+{# A number rounded to a bigint. A bare cast rounds in DuckDB and truncates in Spark. #}
+{% macro whole(value) -%}
+    cast(round({{ value }}) as bigint)
+{%- endmacro %}
+
+
+{# The mean of a column, in a window if `over` says which. Spark's avg() of decimals is a decimal that is cut off, and that of doubles
+   depends on the order of the rows; a sum of decimals is exact. #}
+{% macro mean(value, over=none) -%}
+    {{ return(adapter.dispatch('mean')(value, ' over (' ~ over ~ ')' if over else '')) }}
+{%- endmacro %}
+
+{% macro default__mean(value, over) -%}
+    avg({{ value }}){{ over }}
+{%- endmacro %}
+
+{% macro spark__mean(value, over) -%}
+    (cast(sum({{ value }}){{ over }} as double) / nullif(count({{ value }}){{ over }}, 0))
+{%- endmacro %}
+
+
 {# A whole number for readers: 1,234. #}
 {% macro counted(value) -%}
     {{ return(adapter.dispatch('counted')(value)) }}
 {%- endmacro %}
 
 {% macro default__counted(value) -%}
-    format('{:,}', cast({{ value }} as bigint))
+    format('{:,}', {{ whole(value) }})
 {%- endmacro %}
 
 {% macro spark__counted(value) -%}
-    format_number(cast({{ value }} as bigint), 0)
+    format_number({{ whole(value) }}, 0)
 {%- endmacro %}
 
 

@@ -32,8 +32,13 @@
     {{ return([
         name,
         in_steps(value, told or step),
-        'greatest(' ~ step ~ ', (' ~ interval[1] ~ ' - ' ~ interval[0] ~ ') / 2)' if interval else step,
+        rounded_step('greatest(' ~ step ~ ', (' ~ interval[1] ~ ' - ' ~ interval[0] ~ ') / 2)') if interval else step,
     ]) }}
+{%- endmacro %}
+
+{# A step that is computed, without the digits that depend on the order of a sum. #}
+{% macro rounded_step(value) -%}
+    round(cast({{ value }} as double), 9)
 {%- endmacro %}
 
 {# A fact that is a count or money: two significant digits. #}
@@ -52,9 +57,9 @@
             "case when beside.fact_position <= " ~ var('listed_distinct_facts') ~ " then "
             ~ record([['distance', in_steps('abs(beside.distance)', 0.1)], ['fact', 'beside.fact_name']]) ~ " end"
         ) }} as apart,
-        coalesce(
-            max(case when beside.fact_position = {{ var('listed_distinct_facts') }} then abs(beside.distance) end), {{ edge }}
-        ) as apart_edge
+        {{ rounded_step(
+            "coalesce(max(case when beside.fact_position = " ~ var('listed_distinct_facts') ~ " then abs(beside.distance) end), " ~ edge ~ ")"
+        ) }} as apart_edge
         {%- for fact in averages %},
         max(case when beside.fact_name = '{{ fact }}' then beside.average end) as average_{{ fact }}
         {%- endfor %}
@@ -69,11 +74,10 @@
                 ['people', two_digits('beside.sample_count')],
             ]) ~ " end"
         ) }} as {{ fact }},
-        coalesce(
-            max(case
-                when beside.fact_name = '{{ fact }}' and beside.label_position = {{ var('listed_distinct_labels') }} then beside.distance
-            end), {{ edge }}
-        ) as {{ fact }}_edge,
+        {{ rounded_step(
+            "coalesce(max(case when beside.fact_name = '" ~ fact ~ "' and beside.label_position = " ~ var('listed_distinct_labels')
+            ~ " then beside.distance end), " ~ edge ~ ")"
+        ) }} as {{ fact }}_edge,
         coalesce(max(case when beside.fact_name = '{{ fact }}' then {{ two_digits_step('beside.sample_count') }} end), 1) as {{ fact }}_step
         {%- endfor %}
     from {{ groups }} as them

@@ -1,6 +1,7 @@
 {# Models that grow: `materialized: incremental` adds the rows of new loads instead of building everything. Such a model is built whole
    when its result could differ otherwise: after a change of the project or of `--vars`, after rows that it holds were changed or
    removed, and after a model that it reads was built whole. So plain `dbt build` always gives the tables that a full build gives.
+   Spark builds them whole.
 
    raw_ops.grown holds for each: its `mark` (the project, the vars, and for what it reads the last whole build and the rows of small
    tables), when it was last built whole, and the loads whose rows it has. #}
@@ -11,6 +12,9 @@
    rows, those of the viewers in new loads are removed first, because some may have nothing to come back. #}
 {% macro growing(key, raw=none, after=[], beside=[], mark=none, whose=none) -%}
     {%- for name in after + beside -%}{%- do ref(name) -%}{%- endfor -%}
+    {%- if target.type == 'spark' -%}
+    {{ config(materialized='table') }}
+    {%- else -%}
     {{ config(
         materialized='incremental',
         incremental_strategy='delete+insert',
@@ -20,6 +24,7 @@
         post_hook='{{ note_growth() }}',
         meta={'grows_from': raw, 'grows_with': after, 'beside': beside, 'mark': mark, 'whose': whose},
     ) }}
+    {%- endif -%}
 {%- endmacro %}
 
 {# dbt's own macro, asked by its materialization as well. #}
@@ -40,12 +45,8 @@
     {{ return(node.is_whole[1]) }}
 {%- endmacro %}
 
-{% macro growth_is_broken(meta) -%}
-    {{ return(adapter.dispatch('growth_is_broken')(meta)) }}
-{%- endmacro %}
-
 {#- Each question has a row if rows may be added; it is kept with the statements that dbt sends (statements.py). -#}
-{% macro default__growth_is_broken(meta) -%}
+{% macro growth_is_broken(meta) -%}
     {%- set same -%}
         with growth_check as (
             select mark from raw_ops.grown where relation = '{{ this.schema }}.{{ this.name }}'
@@ -76,11 +77,6 @@
     {{ return(run_query(equal).rows | length == 0) }}
 {%- endmacro %}
 
-{# Spark builds every model whole. #}
-{% macro spark__growth_is_broken(meta) -%}
-    {{ return(true) }}
-{%- endmacro %}
-
 {# SQL: identifies the project, the vars and the inputs that a growing model was built from, without the rows of loads. #}
 {% macro growth_mark(meta) -%}
     concat_ws(
@@ -90,7 +86,7 @@
         , (select whole_at from raw_ops.grown where relation = '{{ read.schema }}.{{ read.name }}')
         {%- endfor -%}
         {%- for name in meta.get('beside', []) -%}
-        , (select concat(count(*), '-', sum(hash(beside))) from {{ ref(name) }} as beside)
+        , (select concat_ws('', count(*), '-', sum(hash(beside))) from {{ ref(name) }} as beside)
         {%- endfor -%}
         {%- if meta.get('mark') -%}, {{ context[meta.mark]() }}{%- endif -%}
     )
@@ -107,7 +103,7 @@
 {# The hook of a model that grows, after it was built. #}
 {% macro note_growth() -%}
     {%- set meta = config.get('meta', {}) -%}
-    {%- if execute and target.type == 'duckdb' -%}
+    {%- if execute -%}
     {%- set name = this.schema ~ '.' ~ this.name -%}
     {%- set whole_at = "now()" if graph.nodes[model.unique_id].is_whole[1] else
         "(select whole_at from raw_ops.grown where relation = '" ~ name ~ "')" -%}

@@ -36,10 +36,10 @@
 
 {# Ends of the interval of a mean of values from 0 to 1, by the normal approximation; null for a single value. #}
 {% macro mean_low(value) -%}
-    greatest(0, avg({{ value }}) - {{ var('confidence_z') }} * stddev_samp({{ value }}) / sqrt(count({{ value }})))
+    greatest(0, {{ mean(value) }} - {{ var('confidence_z') }} * stddev_samp({{ value }}) / sqrt(count({{ value }})))
 {%- endmacro %}
 {% macro mean_high(value) -%}
-    least(1, avg({{ value }}) + {{ var('confidence_z') }} * stddev_samp({{ value }}) / sqrt(count({{ value }})))
+    least(1, {{ mean(value) }} + {{ var('confidence_z') }} * stddev_samp({{ value }}) / sqrt(count({{ value }})))
 {%- endmacro %}
 
 {# How many standard errors apart two shares are, with one pooled rate; null if nobody or everybody did it. #}
@@ -47,7 +47,7 @@
     {%- set pooled = 'cast(' ~ part_a ~ ' + ' ~ part_b ~ ' as double) / nullif(' ~ whole_a ~ ' + ' ~ whole_b ~ ', 0)' -%}
     ({{ share(part_a, whole_a) }} - {{ share(part_b, whole_b) }})
     / nullif(sqrt(greatest(0, ({{ pooled }}) * (1 - {{ pooled }})
-        * (1.0 / nullif({{ whole_a }}, 0) + 1.0 / nullif({{ whole_b }}, 0)))), 0)
+        * (1 / cast(nullif({{ whole_a }}, 0) as double) + 1 / cast(nullif({{ whole_b }}, 0) as double)))), 0)
 {%- endmacro %}
 
 {# Two-sided p value of a standard normal value; 1 for null: no difference was seen. The polynomial of Abramowitz and Stegun,
@@ -114,7 +114,7 @@
 
 {# Facts: a share or mean in steps. The decimal type keeps 0.35 from becoming 0.35000000000000003. #}
 {% macro in_steps(value, step) -%}
-    cast(cast(round({{ value }} / {{ step }}) * {{ step }} as decimal(18, 4)) as double)
+    cast(cast(round(cast({{ value }} as double) / {{ step }}) * {{ step }} as decimal(18, 4)) as double)
 {%- endmacro %}
 
 {# Facts: two significant digits; with `step` 5 the second one is 0 or 5. Whole numbers below 10 are unchanged. #}
@@ -134,13 +134,13 @@
 
 {# A share for readers: 45%. #}
 {% macro percent(value) -%}
-    concat(cast(cast(round(100 * {{ value }}) as bigint) as {{ dbt.type_string() }}), '%')
+    concat_ws('', cast({{ whole('100 * ' ~ value) }} as {{ dbt.type_string() }}), '%')
 {%- endmacro %}
 
 {# The subject of a campaign: its name without the words for a channel, small letters and digits joined by hyphens; null if nothing
    is left. #}
 {% macro name_stem(column) -%}
-    {%- set stem = namespace(sql="concat('-', " ~ slug(column, 200) ~ ", '-')") -%}
+    {%- set stem = namespace(sql="concat_ws('', '-', " ~ slug(column, 200) ~ ", '-')") -%}
     {%- for word in var('channel_words') -%}
         {%- set stem.sql = "replace(" ~ stem.sql ~ ", '-" ~ word ~ "-', '-')" -%}
     {%- endfor -%}
@@ -150,7 +150,7 @@
 {# A column of daily counts, smoothed: the mean of the seven rows ending with this one, null before there are seven. #}
 {% macro mean_of_seven_days(value) -%}
     case when row_number() over (order by happened_on) >= 7 then
-        avg({{ value }}) over (order by happened_on rows between 6 preceding and current row)
+        {{ mean(value, 'order by happened_on rows between 6 preceding and current row') }}
     end
 {%- endmacro %}
 
@@ -164,7 +164,7 @@
 
 {# A count with its noun: 1 pair, 2 pairs. #}
 {% macro one_or_many(count, one, many) -%}
-    concat({{ counted(count) }}, case when {{ count }} = 1 then ' {{ one }}' else ' {{ many }}' end)
+    concat_ws('', {{ counted(count) }}, case when {{ count }} = 1 then ' {{ one }}' else ' {{ many }}' end)
 {%- endmacro %}
 
 {# The class of device that runs an operating system, by the beginning of its name: "iOS (iPhone)" is iOS. #}
@@ -191,8 +191,8 @@
 {# A number of fct_reconciliation as text: a count, or an amount with its currency. #}
 {% macro in_its_unit(number) -%}
     case
-        when currency is null then cast(cast({{ number }} as bigint) as {{ dbt.type_string() }})
-        else concat(currency, ' ', cast({{ number }} as {{ dbt.type_string() }}))
+        when currency is null then cast({{ whole(number) }} as {{ dbt.type_string() }})
+        else concat_ws('', currency, ' ', cast({{ number }} as {{ dbt.type_string() }}))
     end
 {%- endmacro %}
 

@@ -7,7 +7,7 @@
     {%- endfor -%}
     {%- for job in jobs %}
 select
-    concat('{{ job }}:', entity) as record_key,
+    concat_ws('', '{{ job }}:', entity) as record_key,
     '{{ job }}' as job,
     '{{ job }}' as template,
     substr(name, 1, 100) as name,
@@ -90,7 +90,7 @@ where 1 = 0
 
 {# A record's name from its subject: 'Contacts', sales/health-care becomes "Contacts: sales, health care". #}
 {% macro titled(title, entity) -%}
-    concat('{{ title }}: ', replace(replace(replace({{ entity }}, '_', ' '), '-', ' '), '/', ', '))
+    concat_ws('', '{{ title }}: ', replace(replace(replace({{ entity }}, '_', ' '), '-', ' '), '/', ', '))
 {%- endmacro %}
 
 {# A record's name by its entity, where `names` has one; otherwise its title, as in titled. #}

@@ -1,6 +1,8 @@
 """Creates the raw tables and those of `raw_ops`, so that models find them before anything is loaded."""
 
+import re
 from collections.abc import Sequence
+from typing import Final
 
 import duckdb
 
@@ -35,6 +37,8 @@ OPERATIONS = """
         first_seen_at timestamptz
     )
 """
+
+_ARROW: Final = re.compile(r"(\w+) ->> '(\w+)'")
 
 
 def prepare(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
@@ -77,6 +81,11 @@ def name_people(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) 
 
     The firewall recognizes people by it. It is a view, so nothing in it has to be forgotten.
     """
+    connection.execute(f"create or replace view raw_ops.people as {people(tables)}")
+
+
+def people(tables: Sequence[Table], *, on_spark: bool = False) -> str:
+    """Return the SQL of that view. Spark has a function where DuckDB has ->>."""
     selects = [
         f"select '{table.vendor}' as vendor, '{table.name}' as resource, '{kind}' as kind, {sql} as known_by"
         f" from {table.full_name}"
@@ -84,10 +93,8 @@ def name_people(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) 
         for kind, sql in (*(("name", _full_name(parts)) for parts in trace.names), *_keys(trace))
     ]
     nobody = "select '' as vendor, '' as resource, '' as kind, '' as known_by"
-    connection.execute(
-        "create or replace view raw_ops.people as "
-        f"select distinct * from ({' union all '.join([nobody, *selects])}) where known_by <> ''"
-    )
+    sql = f"select distinct * from ({' union all '.join([nobody, *selects])}) where known_by <> ''"
+    return _ARROW.sub(r"get_json_object(\1, '$.\2')", sql) if on_spark else sql
 
 
 def _full_name(parts: Sequence[str]) -> str:
@@ -97,4 +104,4 @@ def _full_name(parts: Sequence[str]) -> str:
 def _keys(trace: Trace) -> list[tuple[str, str]]:
     """Return SQL for the keys of people in a table. A key that is not the owner's repeats the owner's."""
     keys = [trace.key, *trace.other_keys] if trace.is_owner else trace.other_keys
-    return [("key", f'trim("{key}"::varchar)') for key in keys]
+    return [("key", f"trim(cast({key} as string))") for key in keys]

@@ -19,7 +19,7 @@ called as (
 )
 
 select
-    concat(coalesce(wanted.kind, called.kind), '/', coalesce(wanted.record_key, called.record_key)) as record_id,
+    concat_ws('', coalesce(wanted.kind, called.kind), '/', coalesce(wanted.record_key, called.record_key)) as record_id,
     coalesce(wanted.kind, called.kind) as kind,
     coalesce(wanted.record_key, called.record_key) as record_key,
     coalesce(wanted.job, called.job) as job,

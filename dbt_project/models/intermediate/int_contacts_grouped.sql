@@ -13,7 +13,7 @@ select
     contact_id,
     {{ person_id('email') }} as person_id,
     case
-        when role_slug is not null and industry_slug is not null then concat(role_slug, '/', industry_slug)
+        when role_slug is not null and industry_slug is not null then concat_ws('', role_slug, '/', industry_slug)
     end as contact_group,
     replace(role_slug, '-', ' ') as role,
     replace(industry_slug, '-', ' ') as industry,

@@ -57,12 +57,12 @@ settled as (
     select
         customer_id,
         coalesce(
-            min_by(is_top, recency) filter (where measurement_count = {{ needed }} and top_count in (0, {{ needed }})),
-            max_by(is_top, recency)
+            min_by(is_top, recency) filter (where measurement_count = {{ needed }} and top_count in (0, {{ needed }}) and is_top is not null),
+            max_by(is_top, recency) filter (where is_top is not null)
         ) as is_top,
         coalesce(
-            min_by(is_rest, recency) filter (where measurement_count = {{ needed }} and rest_count in (0, {{ needed }})),
-            max_by(is_rest, recency)
+            min_by(is_rest, recency) filter (where measurement_count = {{ needed }} and rest_count in (0, {{ needed }}) and is_rest is not null),
+            max_by(is_rest, recency) filter (where is_rest is not null)
         ) as is_rest
     from stays
     group by customer_id

@@ -30,7 +30,7 @@ links as (
 
 link_lists as (
 
-    select flow_message_id, {{ dbt.listagg("concat(" ~ name ~ ", ' ', " ~ address ~ ")", "', '", 'order by ' ~ name) }} as links
+    select flow_message_id, {{ dbt.listagg("concat_ws('', " ~ name ~ ", ' ', " ~ address ~ ")", "', '", 'order by ' ~ name) }} as links
     from links
     group by flow_message_id
 

@@ -10,7 +10,7 @@ names as (
     select known_by from known
     where kind = 'name'
     union
-    select concat(split_part(known_by, ' ', 1), ' ', split_part(known_by, ' ', -1)) as known_by from known
+    select concat_ws('', split_part(known_by, ' ', 1), ' ', split_part(known_by, ' ', -1)) as known_by from known
     where kind = 'name' and known_by like '_% _%'
 
 ),

@@ -12,11 +12,11 @@ with noted as (
 calls as (
 
     select
-        concat(kind, '/', record_key) as record_id,
+        concat_ws('', kind, '/', record_key) as record_id,
         record_key,
         job,
         min(ended_at) as answered_at,
-        min_by({{ json_text('facts', 'duration_seconds') }}, ended_at) as asked_duration_seconds
+        min_by({{ json_text('facts', 'duration_seconds') }}, ended_at) filter (where {{ json_text('facts', 'duration_seconds') }} is not null) as asked_duration_seconds
     from {{ ref('int_mavera_calls') }}
     where state = 'done'
     group by kind, record_key, job
@@ -33,8 +33,8 @@ changed as (
         medias.duration_seconds - cast(calls.asked_duration_seconds as double) as length_change_seconds
     from calls
     left join {{ ref('stg_klaviyo__flow_messages') }} as messages
-        on calls.record_id = concat('generations/flow-rewrites:', messages.flow_message_id)
-    left join {{ ref('stg_wistia__medias') }} as medias on calls.record_id = concat('analyses/drop-offs:', medias.media_id)
+        on calls.record_id = concat_ws('', 'generations/flow-rewrites:', messages.flow_message_id)
+    left join {{ ref('stg_wistia__medias') }} as medias on calls.record_id = concat_ws('', 'analyses/drop-offs:', medias.media_id)
     where coalesce(messages.updated_at, medias.updated_at) > calls.answered_at
 
 )

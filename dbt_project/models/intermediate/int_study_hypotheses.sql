@@ -14,4 +14,4 @@ join {{ ref('int_hypotheses_declared') }} as rules on calls.job = rules.job
 where calls.kind = 'focus-groups'
     and calls.state in ('done', 'waiting')
     -- A study that did not offer this answer, because it was sent before the words were changed, decides nothing.
-    and {{ dbt.position("concat('\"', rules.confirming_answer, '\"')", 'cast(calls.payload as ' ~ dbt.type_string() ~ ')') }} > 0
+    and {{ dbt.position("concat_ws('', '\"', rules.confirming_answer, '\"')", 'cast(calls.payload as ' ~ dbt.type_string() ~ ')') }} > 0

@@ -140,10 +140,10 @@ chosen as (
     select
         viewer_id,
         coalesce(
-            max_by(viewer_cluster, stay_number) filter (where day_count >= {{ var('cluster_days_to_move') }}),
-            min_by(viewer_cluster, stay_number)
+            max_by(viewer_cluster, stay_number) filter (where day_count >= {{ var('cluster_days_to_move') }} and viewer_cluster is not null),
+            min_by(viewer_cluster, stay_number) filter (where viewer_cluster is not null)
         ) as viewer_cluster,
-        max_by(viewer_cluster, stay_number) as latest_cluster
+        max_by(viewer_cluster, stay_number) filter (where viewer_cluster is not null) as latest_cluster
     from stays
     group by viewer_id
 

@@ -10,7 +10,7 @@ days as (
 
 reader_list as (
 
-    select {{ sorted_list("concat('device-geography:', device_persona)") }} as persona_keys
+    select {{ sorted_list("concat_ws('', 'device-geography:', device_persona)") }} as persona_keys
     from {{ ref('agg_device_segments') }}
     where is_persona
 
@@ -49,8 +49,8 @@ ranked as (
 
 select
     -- Part of the UUID identifies single sends; a complete one would be withheld, because it could be a person's.
-    concat('send_', substr(replace(ranked.single_send_id, '-', ''), 1, 12)) as entity,
-    concat('Says too little: ', {{ label('ranked.single_send_name') }}) as name,
+    concat_ws('', 'send_', substr(replace(ranked.single_send_id, '-', ''), 1, 12)) as entity,
+    concat_ws('', 'Says too little: ', {{ label('ranked.single_send_name') }}) as name,
     {{ facts_with_steps([
         ['tested', 'ranked.tested'],
         ['criterion', 'ranked.criterion'],

@@ -6,7 +6,7 @@ select
     case
         when count(*) = 0 then 'No video has a call to action'
         when {{ compared }} = 0 then 'No call to action was shown often enough to be compared'
-        else concat(
+        else concat_ws('',
             case when {{ low }} = 0 then 'No' else {{ counted(low) }} end,
             case when {{ low }} > 1 then ' calls to action are' else ' call to action is' end,
             ' clearly below the median (', {{ counted(compared) }}, ' compared)'

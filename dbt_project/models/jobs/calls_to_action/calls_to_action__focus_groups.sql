@@ -27,15 +27,15 @@ ranked_actions as (
 
 cluster_list as (
 
-    select {{ sorted_list("concat('viewer-clusters:', viewer_cluster)") }} as persona_keys
+    select {{ sorted_list("concat_ws('', 'viewer-clusters:', viewer_cluster)") }} as persona_keys
     from {{ ref('agg_viewer_clusters') }}
     where person_count >= {{ var('smallest_group') }}
 
 )
 
 select
-    concat(actions.media_id, '_', {{ slug('actions.action_type') }}) as entity,
-    concat('Wrong moment: ', coalesce({{ label('actions.action_text') }}, {{ label('actions.action_type') }}), ' in ', {{ label('actions.media_name') }})
+    concat_ws('', actions.media_id, '_', {{ slug('actions.action_type') }}) as entity,
+    concat_ws('', 'Wrong moment: ', coalesce({{ label('actions.action_text') }}, {{ label('actions.action_type') }}), ' in ', {{ label('actions.media_name') }})
         as name,
     {{ facts_with_steps([
         ['media_name', label('actions.media_name')],

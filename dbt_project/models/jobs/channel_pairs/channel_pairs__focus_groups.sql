@@ -25,7 +25,7 @@ ranked_pairs as (
             case
                 {%- for kind in var('campaign_kinds') %}
                 {%- for word in kind.words %}
-                when concat('-', campaign_stem, '-') like '%-{{ word }}-%' then '{{ kind.kind }}'
+                when concat_ws('', '-', campaign_stem, '-') like '%-{{ word }}-%' then '{{ kind.kind }}'
                 {%- endfor %}
                 {%- endfor %}
                 else 'other'
@@ -50,7 +50,7 @@ kind_lists as (
 
     select
         {{ sorted_list("case when kind_position <= " ~ var('listed_channel_pairs') ~ " then " ~ record([
-            ['errors_apart', 'cast(in_whole_errors as bigint)'],
+            ['errors_apart', whole('in_whole_errors')],
             ['kind', 'campaign_kind'],
             ['about', about],
         ]) ~ " end") }} as kinds,
@@ -71,7 +71,7 @@ pair_lists as (
         count(*) filter (where conversion_outcome = 'sms') as sms_conversion_count,
         count(*) filter (where conversion_outcome = 'tie') as tied_conversion_count,
         {{ sorted_list("case when pair_position <= " ~ var('listed_channel_pairs') ~ " then " ~ record([
-            ['errors_apart', 'cast(in_whole_errors as bigint)'],
+            ['errors_apart', whole('in_whole_errors')],
             ['about', "substr(replace(campaign_stem, '-', ' '), 1, 80)"],
             ['click_outcome', 'click_outcome'],
             ['conversion_outcome', 'conversion_outcome'],
@@ -89,15 +89,15 @@ pair_lists as (
 reach as (
 
     select
-        avg(case when may_be_mailed then 1.0 else 0.0 end) as email_reachable_share,
-        avg(case when may_be_texted then 1.0 else 0.0 end) as sms_reachable_share
+        {{ mean('case when may_be_mailed then 1 else 0 end') }} as email_reachable_share,
+        {{ mean('case when may_be_texted then 1 else 0 end') }} as sms_reachable_share
     from {{ ref('dim_customers') }}
 
 ),
 
 tier_list as (
 
-    select {{ sorted_list("concat('clv-tiers:', clv_tier)") }} as persona_keys
+    select {{ sorted_list("concat_ws('', 'clv-tiers:', clv_tier)") }} as persona_keys
     from {{ ref('agg_clv_tiers') }}
     where clv_tier <> 'no_prediction' and customer_count > 0
 
@@ -105,7 +105,7 @@ tier_list as (
 
 select
     'account' as entity,
-    concat('Wanted by text message: ', kind_lists.first_about) as name,
+    concat_ws('', 'Wanted by text message: ', kind_lists.first_about) as name,
     {{ facts_with_steps([
         ['pair_count', 'pair_lists.pair_count'],
         ['email_click_count', 'pair_lists.email_click_count'],

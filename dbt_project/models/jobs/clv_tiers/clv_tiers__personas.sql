@@ -121,7 +121,7 @@ select
         measure('viewer_share', 'own.viewer_share', step),
         measure('email_reachable_share', 'tiers.email_reachable_share', step),
         measure('sms_reachable_share', 'tiers.sms_reachable_share', step),
-        ['next_order_month', "case when months.expected_month is not null then concat(months.expected_month, '-01') end"],
+        ['next_order_month', "case when months.expected_month is not null then concat_ws('', months.expected_month, '-01') end"],
         ['top_categories', 'category_lists.categories', {'[]': 'category_lists.least_share', '[].share': step}],
         set_apart('apart'),
         averages('everybody', compared),

@@ -1,7 +1,7 @@
 select
     'sendgrid' as vendor,
     coalesce(
-        max(concat({{ percent('share') }}, ' of opens come from ', replace(device_persona, '_', '-'), ' readers')),
+        max(concat_ws('', {{ percent('share') }}, ' of opens come from ', replace(device_persona, '_', '-'), ' readers')),
         'No opens by device in the window'
     ) as finding
 from {{ ref('agg_device_segments') }}

@@ -40,7 +40,7 @@ lossy_medias as (
 
 select
     media_id as entity,
-    concat('Drop-offs: ', {{ label('media_name') }}) as name,
+    concat_ws('', 'Drop-offs: ', {{ label('media_name') }}) as name,
     {{ facts_with_steps([
         ['media_name', label('media_name')],
         measure('duration_seconds', 'duration_seconds', var('drop_off_seconds'), told=1),

@@ -16,7 +16,7 @@ with laggards as (
 
 select
     flow_message_id as entity,
-    concat('Rewrite: ', {{ label('message_name') }}) as name,
+    concat_ws('', 'Rewrite: ', {{ label('message_name') }}) as name,
     {{ facts_with_steps([
         ['flow_name', label('flow_name')],
         ['message_name', label('message_name')],

@@ -14,15 +14,15 @@ ranked_pairs as (
 
 tier_list as (
 
-    select {{ sorted_list("concat('clv-tiers:', clv_tier)") }} as persona_keys
+    select {{ sorted_list("concat_ws('', 'clv-tiers:', clv_tier)") }} as persona_keys
     from {{ ref('agg_clv_tiers') }}
     where clv_tier <> 'no_prediction' and customer_count > 0
 
 )
 
 select
-    concat(pairs.product_a_id, '_', pairs.product_b_id) as entity,
-    concat('Sells as a set: ', {{ label('pairs.product_a_name') }}, ', ', {{ label('pairs.product_b_name') }})
+    concat_ws('', pairs.product_a_id, '_', pairs.product_b_id) as entity,
+    concat_ws('', 'Sells as a set: ', {{ label('pairs.product_a_name') }}, ', ', {{ label('pairs.product_b_name') }})
         as name,
     {{ facts_with_steps([
         ['product_a', label('pairs.product_a_name')],

@@ -29,7 +29,7 @@ ranked as (
 
 select
     cohort as entity,
-    concat('Follow-up: ', coalesce({{ label('cohort_media_name') }}, 'any media')) as name,
+    concat_ws('', 'Follow-up: ', coalesce({{ label('cohort_media_name') }}, 'any media')) as name,
     {{ facts_with_steps([
         ['media_name', label('cohort_media_name')],
         ['stage', 'cohort_stage'],

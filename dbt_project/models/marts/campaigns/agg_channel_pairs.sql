@@ -19,7 +19,7 @@ with candidates as (
         texts.revenue as sms_revenue,
         mails.sent_at as email_sent_at,
         texts.sent_at as sms_sent_at,
-        abs({{ dbt.datediff('mails.sent_at', 'texts.sent_at', 'minute') }}) / 60.0 as hours_apart
+        abs({{ dbt.datediff('mails.sent_at', 'texts.sent_at', 'minute') }}) / cast(60 as double) as hours_apart
     from {{ ref('fct_campaigns') }} as mails
     join {{ ref('fct_campaigns') }} as texts
         on mails.campaign_stem = texts.campaign_stem

@@ -45,7 +45,7 @@ ranked as (
 
     select
         *,
-        row_number() over (order by {{ two_digits('contact_count') }} desc, contact_group) as size_position,
+        cast(row_number() over (order by {{ two_digits('contact_count') }} desc, contact_group) as bigint) as size_position,
         sum(contact_count) over (partition by role) as role_contact_count,
         sum(contact_count) over (partition by industry) as industry_contact_count
     from counted
@@ -57,22 +57,22 @@ worded as (
 
     select
         counted.contact_group,
-        min_by(words.family, words.word_position) filter (where words.word_kind = 'role') as role_family,
-        min_by(words.family, words.word_position) filter (where words.word_kind = 'industry') as industry_family,
+        min_by(words.family, words.word_position) filter (where words.word_kind = 'role' and words.family is not null) as role_family,
+        min_by(words.family, words.word_position) filter (where words.word_kind = 'industry' and words.family is not null) as industry_family,
         max(words.shown_as) filter (where words.word_kind = 'role' and words.word = counted.role) as role_shown,
         max(words.shown_as) filter (where words.word_kind = 'industry' and words.word = counted.industry) as industry_shown
     from counted
     left join {{ ref('contact_words') }} as words
-        on concat(' ', case words.word_kind when 'role' then counted.role else counted.industry end, ' ')
-        like concat('% ', words.word, ' %')
+        on concat_ws('', ' ', case words.word_kind when 'role' then counted.role else counted.industry end, ' ')
+        like concat_ws('', '% ', words.word, ' %')
     group by counted.contact_group
 
 )
 
 select
     ranked.contact_group,
-    concat(
-        coalesce(worded.role_shown, concat({{ capitalized('ranked.role') }}, ' contacts')),
+    concat_ws('',
+        coalesce(worded.role_shown, concat_ws('', {{ capitalized('ranked.role') }}, ' contacts')),
         ' in ',
         coalesce(worded.industry_shown, {{ capitalized('ranked.industry') }})
     ) as group_name,

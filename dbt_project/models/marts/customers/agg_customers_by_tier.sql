@@ -5,7 +5,7 @@ with summed as (
         churn_band,
         count(*) as customer_count,
         sum(predicted_clv) as predicted_clv,
-        avg(predicted_clv) as mean_predicted_clv
+        {{ mean('predicted_clv') }} as mean_predicted_clv
     from {{ ref('dim_customers') }}
     group by clv_tier, churn_band
 

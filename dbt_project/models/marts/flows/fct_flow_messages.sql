@@ -78,7 +78,7 @@ rated as (
         flows.flow_status,
         {{ share_with_interval('messages.opened_count', 'messages.received_count', 'open_share') }},
         {{ share_with_interval('messages.clicked_count', 'messages.received_count', 'click_share') }},
-        cast(messages.revenue / nullif(messages.received_count, 0) as double) as revenue_per_recipient,
+        {{ share('messages.revenue', 'messages.received_count') }} as revenue_per_recipient,
         coalesce(flows.flow_status = 'live' and not flows.is_archived and flows.gone_at is null, false)
             and messages.gone_at is null
             and messages.received_count >= {{ var('flow_received_from') }} as is_compared

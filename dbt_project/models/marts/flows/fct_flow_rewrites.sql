@@ -24,9 +24,9 @@ rewrites as (
         put_in.put_in_at as edited_at
     from {{ ref('int_mavera_calls') }} as calls
     left join {{ ref('int_records_put_in') }} as put_in
-        on put_in.record_id = concat('generations/', calls.record_key) and put_in.put_in_at >= calls.ended_at
+        on put_in.record_id = concat_ws('', 'generations/', calls.record_key) and put_in.put_in_at >= calls.ended_at
     left join {{ ref('fct_flow_messages') }} as messages
-        on calls.record_key = concat('flow-rewrites:', messages.flow_message_id)
+        on calls.record_key = concat_ws('', 'flow-rewrites:', messages.flow_message_id)
     left join {{ ref('fct_generations') }} as texts on calls.remote_id = texts.generation_id
     where calls.kind = 'generations'
         and calls.job = 'flow-rewrites'
@@ -174,7 +174,7 @@ select
         as {{ part }}_{{ rate }}_share{{ end }},
     {%- endfor %}
     {%- endfor %}
-    cast({{ part }}_revenue / nullif({{ part }}_received_count, 0) as double) as {{ part }}_revenue_per_recipient,
+    {{ share(part ~ '_revenue', part ~ '_received_count') }} as {{ part }}_revenue_per_recipient,
     {%- endfor %}
     edited_at is not null as is_edited,
     written_at,

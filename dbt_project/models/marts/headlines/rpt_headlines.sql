@@ -31,7 +31,7 @@ left_out as (
 
     select
         cast(coalesce(sum(order_count), 0) as bigint) as other_currency_order_count,
-        {{ dbt.listagg("concat(cast(cast(revenue as decimal(18, 2)) as " ~ dbt.type_string() ~ "), ' ', currency)", "', '", 'order by currency') }}
+        {{ dbt.listagg("concat_ws('', cast(cast(revenue as decimal(18, 2)) as " ~ dbt.type_string() ~ "), ' ', currency)", "', '", 'order by currency') }}
             as other_currency_revenue
     from other_currencies
 

@@ -162,12 +162,12 @@ pages as (
 
     select
         events.viewer_id,
-        concat(addresses.host, addresses.folder) as label,
+        concat_ws('', addresses.host, addresses.folder) as label,
         cast(count(*) as double) / sum(count(*)) over (partition by events.viewer_id) as part
     from {{ ref('stg_wistia__viewing_events') }} as events
     join addresses on events.embed_url = addresses.embed_url
     where addresses.host is not null
-    group by events.viewer_id, concat(addresses.host, addresses.folder)
+    group by events.viewer_id, concat_ws('', addresses.host, addresses.folder)
 
 ),
 
@@ -242,7 +242,7 @@ found as (
         '' as label,
         count({{ column }}) as sample_count,
         -- Decimal, so that the mean does not depend on the order of its rows.
-        cast(avg(cast({{ column }} as decimal(38, 6))) as double) as value,
+        {{ mean('cast(' ~ column ~ ' as decimal(38, 6))') }} as value,
         cast(null as double) as average,
         stddev_pop(cast({{ column }} as double)) as spread,
         {{ 'true' if fact in shares else 'false' }} as is_share
@@ -431,7 +431,7 @@ ranked as (
     select
         *,
         case when is_distinct then
-            row_number() over (partition by job, entity, fact_name, is_distinct order by abs(distance) desc, label)
+            cast(row_number() over (partition by job, entity, fact_name, is_distinct order by abs(distance) desc, label) as bigint)
         end as label_position
     from judged
 
@@ -453,6 +453,6 @@ select
     is_distinct,
     label_position,
     case when label_position = 1 then
-        row_number() over (partition by job, entity, label_position order by abs(distance) desc, fact_name)
+        cast(row_number() over (partition by job, entity, label_position order by abs(distance) desc, fact_name) as bigint)
     end as fact_position
 from ranked

@@ -11,8 +11,8 @@ with found as (
 select
     found.job,
     case
-        when not vendors.has_key then concat('No ', vendors.vendor_name, ' key')
-        when not vendors.is_read then concat('Nothing read from ', vendors.vendor_name, ' yet')
+        when not vendors.has_key then concat_ws('', 'No ', vendors.vendor_name, ' key')
+        when not vendors.is_read then concat_ws('', 'Nothing read from ', vendors.vendor_name, ' yet')
         else found.finding
     end as finding
 from found

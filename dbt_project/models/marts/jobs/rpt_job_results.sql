@@ -11,8 +11,8 @@ calls as (
 
     select
         job,
-        count(distinct case when state = 'done' then concat(kind, '/', record_key) end) as standing_count,
-        count(distinct case when state = 'waiting' then concat(kind, '/', record_key) end) as waiting_count,
+        count(distinct case when state = 'done' then concat_ws('', kind, '/', record_key) end) as standing_count,
+        count(distinct case when state = 'waiting' then concat_ws('', kind, '/', record_key) end) as waiting_count,
         cast(coalesce(sum(credits), 0) as bigint) as credits,
         max(begun_at) as last_called_at
     from {{ ref('int_mavera_calls') }}

@@ -7,7 +7,7 @@ with sent as (
         -- Mavera's answer counts: an update cannot change how a persona was made.
         {{ json_text('answer', 'details') }} as profile,
         coalesce({{ json_text('answer', 'pipeline_type') }}, {{ json_text('payload', 'pipeline_type') }}) as pipeline_type,
-        row_number() over (partition by record_key order by begun_at, call_id) as version_number,
+        cast(row_number() over (partition by record_key order by begun_at, call_id) as bigint) as version_number,
         lead(begun_at) over (partition by record_key order by begun_at, call_id) as replaced_at
     from {{ ref('int_mavera_calls') }}
     where kind = 'personas' and state = 'done' and remote_id is not null

@@ -8,7 +8,7 @@ with calls as (
 )
 
 select
-    concat(kind, '/', record_key) as record_id,
+    concat_ws('', kind, '/', record_key) as record_id,
     kind,
     record_key,
     min(job) as job,

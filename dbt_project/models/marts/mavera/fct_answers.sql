@@ -82,9 +82,9 @@ come_back as (
         texts.generation_id as answer_id,
         coalesce(rewrites.message_name, {{ without_reference('texts.title') }}) as title,
         case
-            when rewrites.record_key is not null then concat('A new text for “', rewrites.message_name, '” of the flow “', rewrites.flow_name, '”')
+            when rewrites.record_key is not null then concat_ws('', 'A new text for “', rewrites.message_name, '” of the flow “', rewrites.flow_name, '”')
             when {{ json_text('texts.input_data', 'target_audience') }} is not null
-                then concat({{ json_text('texts.input_data', 'topic') }}, '. For: ', {{ json_text('texts.input_data', 'target_audience') }})
+                then concat_ws('', {{ json_text('texts.input_data', 'topic') }}, '. For: ', {{ json_text('texts.input_data', 'target_audience') }})
             else {{ json_text('texts.input_data', 'topic') }}
         end as asked,
         cast(null as {{ dbt.type_string() }}) as question,
@@ -92,10 +92,10 @@ come_back as (
         cast(null as {{ dbt.type_string() }}) as recommendation,
         case
             when texts.job = 'flow-rewrites' and rewrites.is_edited then 'It was edited since: see “Did it help?”'
-            when texts.job = 'flow-rewrites' then concat('Put this text into “', coalesce(rewrites.message_name, rewrites.flow_message_id), '” in Klaviyo')
+            when texts.job = 'flow-rewrites' then concat_ws('', 'Put this text into “', coalesce(rewrites.message_name, rewrites.flow_message_id), '” in Klaviyo')
             when texts.job = 'viewer-follow-ups' and coalesce(cohorts.mailable_lead_count, 0) = 0
                 then 'Keep it: no recent lead of this group may be mailed'
-            when texts.job = 'viewer-follow-ups' then concat(
+            when texts.job = 'viewer-follow-ups' then concat_ws('',
                 'Send it to the ', {{ one_or_many('cohorts.mailable_lead_count', 'lead', 'leads') }}, ' of this group who may be mailed'
             )
         end as to_do,
@@ -105,7 +105,7 @@ come_back as (
         texts.answered_at
     from texts
     left join rewrites on texts.record_key = rewrites.record_key
-    left join {{ ref('agg_lead_cohorts') }} as cohorts on texts.record_key = concat('viewer-follow-ups:', cohorts.cohort)
+    left join {{ ref('agg_lead_cohorts') }} as cohorts on texts.record_key = concat_ws('', 'viewer-follow-ups:', cohorts.cohort)
     where texts.generated_text is not null
 
     union all
@@ -116,11 +116,11 @@ come_back as (
         studies.job,
         studies.focus_group_id as answer_id,
         {{ without_reference('studies.focus_group_name') }} as title,
-        concat(
+        concat_ws('',
             {{ one_or_many('studies.question_count', 'question', 'questions') }}, ' to ',
             {{ one_or_many('studies.respondent_count', 'synthetic respondent', 'synthetic respondents') }}, ' of ',
             {{ one_or_many('askers.persona_count', 'persona', 'personas') }},
-            case when decided.hypothesis is null then '' else concat('. The hypothesis: ', trim(trailing '.' from decided.hypothesis)) end
+            case when decided.hypothesis is null then '' else concat_ws('', '. The hypothesis: ', trim(trailing '.' from decided.hypothesis)) end
         ) as asked,
         cast(null as {{ dbt.type_string() }}) as question,
         cast(null as {{ dbt.type_string() }}) as answer,
@@ -143,7 +143,7 @@ come_back as (
         job,
         brand_voice_id as answer_id,
         voice_label as title,
-        concat(
+        concat_ws('',
             'A voice from ', {{ one_or_many('coalesce(media_count, 0)', 'transcript', 'transcripts') }}, ', about ',
             {{ one_or_many('coalesce(word_count, 0)', 'word', 'words') }}
         ) as asked,
@@ -193,7 +193,7 @@ come_back as (
 )
 
 select
-    concat(come_back.kind, '/', come_back.record_key) as record_id,
+    concat_ws('', come_back.kind, '/', come_back.record_key) as record_id,
     come_back.kind,
     come_back.record_key,
     come_back.job,

@@ -15,7 +15,7 @@ rates as (
 
     {% for measure, share, count in [['opened', 'open', 'opened'], ['clicked', 'click', 'clicked']] -%}
     select
-        concat('generations/', rewrites.record_key) as record_id,
+        concat_ws('', 'generations/', rewrites.record_key) as record_id,
         '{{ measure }}' as measure,
         rewrites.message_name as subject,
         rewrites.{{ share }}_outcome as outcome,
@@ -62,12 +62,12 @@ rates as (
             {%- for part, is_it in [['before', 'not is_after'], ['after', 'is_after']] %}
             {%- set value = 'case when ' ~ is_it ~ ' then watched_share end' %}
             count({{ value }}) as {{ part }}_count,
-            avg({{ value }}) as {{ part }}_share,
+            {{ mean(value) }} as {{ part }}_share,
             {{ mean_low(value) }} as {{ part }}_share_low,
             {{ mean_high(value) }} as {{ part }}_share_high,
             {%- endfor %}
             {%- set after, before = 'case when is_after then watched_share end', 'case when not is_after then watched_share end' %}
-            (avg({{ after }}) - avg({{ before }})) / nullif(sqrt(
+            ({{ mean(after) }} - {{ mean(before) }}) / nullif(sqrt(
                 var_samp({{ after }}) / nullif(count({{ after }}), 0) + var_samp({{ before }}) / nullif(count({{ before }}), 0)
             ), 0) as z_score
         from (
@@ -78,7 +78,7 @@ rates as (
                 views.viewed_at >= put_in.put_in_at as is_after,
                 max(views.watched_share) as watched_share
             from put_in
-            join {{ ref('stg_wistia__viewing_events') }} as views on put_in.record_id = concat('analyses/drop-offs:', views.media_id)
+            join {{ ref('stg_wistia__viewing_events') }} as views on put_in.record_id = concat_ws('', 'analyses/drop-offs:', views.media_id)
             where views.viewer_id is not null
                 and views.watched_share is not null
                 and abs({{ dbt.datediff('put_in.put_in_at', 'views.viewed_at', 'hour') }}) <= 24 * {{ var('experiment_days') }}

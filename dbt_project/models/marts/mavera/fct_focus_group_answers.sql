@@ -26,7 +26,7 @@ personas as (
     union all
 
     -- The account's own personas answer for the group that each is mapped to.
-    select remote_id as persona_id, max_by(record_key, begun_at) as record_key
+    select remote_id as persona_id, max_by(record_key, begun_at) filter (where record_key is not null) as record_key
     from {{ ref('int_mavera_calls') }}
     where kind = 'enriched-personas' and state = 'done'
     group by remote_id

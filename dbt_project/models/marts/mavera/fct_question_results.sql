@@ -10,7 +10,7 @@ answered as (
         focus_group_id,
         question_id,
         count(*) as response_count,
-        avg(answer_number) as mean_answer,
+        {{ mean('answer_number') }} as mean_answer,
         stddev_samp(answer_number) as answer_deviation,
         -- Answers above 10 or below 0 are outside the scale of NPS.
         count(*) filter (where answer_number between 0 and 10) as scored_count,

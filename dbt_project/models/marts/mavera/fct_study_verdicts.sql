@@ -48,7 +48,7 @@ counted as (
         count(case when question_type not in ('LIKERT', 'NPS') or is_favorable is not null then 1 end) as answer_count,
         count(*) filter (where is_favorable) as favorable_count,
         count(*) filter (where is_detractor) as detractor_count,
-        avg(case when is_favorable is not null then answer_number end) as mean_answer
+        {{ mean('case when is_favorable is not null then answer_number end') }} as mean_answer
     from grouped
     group by focus_group_id, question_id, asked
 
@@ -157,10 +157,10 @@ select
         when question_type = 'LIKERT' and top_share_low > 0.5 then 'most agree'
         when question_type = 'LIKERT' and top_share_high < 0.5 then 'fewer than half agree'
         when question_type = 'NPS' and net_share > {{ var('confidence_z') }} * sqrt(
-            ({{ share('favorable_count + detractor_count', 'answer_count') }} - net_share * net_share) / answer_count
+            ({{ share('favorable_count + detractor_count', 'answer_count') }} - net_share * net_share) / nullif(answer_count, 0)
         ) then 'more promoters'
         when question_type = 'NPS' and -net_share > {{ var('confidence_z') }} * sqrt(
-            ({{ share('favorable_count + detractor_count', 'answer_count') }} - net_share * net_share) / answer_count
+            ({{ share('favorable_count + detractor_count', 'answer_count') }} - net_share * net_share) / nullif(answer_count, 0)
         ) then 'more detractors'
         when question_type = 'MULTIPLE_CHOICE' and lead_z_score > {{ var('confidence_z') }} then 'clear lead'
         when question_type in ('LIKERT', 'NPS', 'MULTIPLE_CHOICE') then 'divided'

@@ -1,4 +1,8 @@
 {%- set z = var('statement_z') -%}
+{%- set beside -%}
+    partition by segment_kind, segment_id, country, region, device_class = 'any', day_part = 'any'
+    order by hourly_count desc, device_class, day_part
+{%- endset -%}
 {#- Hours of a week in each part of the day: an hour belongs to the first part that fits, as in int_reading_events. -#}
 {%- set hours = {} -%}
 {%- for hour in range(24) -%}
@@ -99,8 +103,8 @@ habits_of_regions as (
         -- More than half of a person's events: nobody has two habits, and people without a habit count in the whole.
         count(*) filter (where 2 * cells.event_count > members.event_count) as person_count,
         sum(cells.event_count) as event_count,
-        -- Every person counts once, whatever the number of events.
-        sum(cast(cells.event_count as decimal(18, 8)) / members.event_count) as event_share_sum
+        -- Every person counts once, whatever the number of events. Decimal, so that the sum does not depend on the order of its rows.
+        sum(cast({{ share('cells.event_count', 'members.event_count') }} as decimal(38, 16))) as event_share_sum
     from members
     join cells on members.person_id = cells.person_id
     group by members.segment_kind, members.segment_id, members.country, members.region, cells.device_class, cells.day_part
@@ -147,9 +151,9 @@ habits as (
         cast(sum(event_share_sum) as double) as event_share_sum,
         case day_part
             {%- for day_part, week_hours in hours.items() %}
-            when '{{ day_part }}' then {{ week_hours }} / 168.0
+            when '{{ day_part }}' then {{ week_hours }} / cast(168 as double)
             {%- endfor %}
-            else 1.0
+            else cast(1 as double)
         end as week_share
     from habits_of_regions
     {{ known }}
@@ -210,13 +214,9 @@ ranked as (
 
     select
         *,
-        row_number() over (beside) as habit_position,
-        max(compared_high) over (beside rows between 1 following and unbounded following) as compared_high_of_others
+        row_number() over ({{ beside }}) as habit_position,
+        max(compared_high) over ({{ beside }} rows between 1 following and unbounded following) as compared_high_of_others
     from compared
-    window beside as (
-        partition by segment_kind, segment_id, country, region, device_class = 'any', day_part = 'any'
-        order by hourly_count desc, device_class, day_part
-    )
 
 ),
 
@@ -245,7 +245,7 @@ select
     judged.day_part,
     judged.segment_name,
     case
-        when judged.is_surely_most or judged.is_surely_foremost then concat(
+        when judged.is_surely_most or judged.is_surely_foremost then concat_ws('',
             case
                 when judged.is_surely_most then 'Most of '
                 when judged.day_part = 'any' then 'The most frequent habit of '
@@ -253,15 +253,15 @@ select
             end,
             case judged.segment_kind
                 when 'everybody' then 'everybody'
-                else concat(judged.segment_kind, ' "', judged.segment_name, '"')
+                else concat_ws('', judged.segment_kind, ' "', judged.segment_name, '"')
             end,
             case
                 when judged.country = 'all' then ''
-                when judged.region = 'all' then concat(' in ', judged.country)
-                else concat(' in ', judged.region, ', ', judged.country)
+                when judged.region = 'all' then concat_ws('', ' in ', judged.country)
+                else concat_ws('', ' in ', judged.region, ', ', judged.country)
             end,
             case when judged.is_surely_most then ' read or watch' else ' is to read or watch' end,
-            case when judged.device_class <> 'any' then concat(' on ', judged.device_class) else '' end,
+            case when judged.device_class <> 'any' then concat_ws('', ' on ', judged.device_class) else '' end,
             case judged.day_part
                 {%- for rule in var('day_parts') %}
                 when '{{ rule.day_part }}' then ' {{ rule.said }}'

@@ -63,7 +63,7 @@ select
     needed_for,
     known_names,
     case when is_needed and metric_count = 0 then
-        concat(
+        concat_ws('',
             'klaviyo has no metric of ', said, ' under a known name (', known_names, '), so none are counted. Add the name that the account',
             ' uses to dbt_project/seeds/klaviyo_metric_names.csv, with the role ', metric_role, ', then run make transform'
         )

@@ -4,7 +4,7 @@ with outside as (
         witnesses.job,
         case when witnesses.is_own_subject then numbers.subject_id else '' end as entity,
         numbers.*,
-        abs(numbers.difference) / greatest(numbers.tolerance, 1) as distance
+        cast(abs(numbers.difference) as double) / greatest(numbers.tolerance, 1) as distance
     from {{ ref('job_witnesses') }} as witnesses
     join {{ ref('fct_reconciliation') }} as numbers
         on witnesses.vendor = numbers.vendor
@@ -29,9 +29,9 @@ ranked as (
 select
     job,
     entity,
-    concat(
+    concat_ws('',
         message,
-        case when outside_count > 1 then concat(', and ', cast(outside_count - 1 as {{ dbt.type_string() }}), ' more') else '' end
+        case when outside_count > 1 then concat_ws('', ', and ', cast(outside_count - 1 as {{ dbt.type_string() }}), ' more') else '' end
     ) as doubt,
     outside_count
 from ranked

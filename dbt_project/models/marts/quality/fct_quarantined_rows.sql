@@ -101,7 +101,7 @@ counted as (
         vendor,
         table_name,
         field,
-        concat(reason, ', set aside by ingest') as reason,
+        concat_ws('', reason, ', set aside by ingest') as reason,
         count(*) as row_count,
         cast(null as bigint) as total_count
     from {{ ref('stg_operations__set_aside') }}
@@ -114,7 +114,7 @@ select
     table_name,
     field,
     replace(table_name, '_', ' ') as things,
-    concat(field, ' ', reason) as reason,
+    concat_ws('', field, ' ', reason) as reason,
     row_count,
     total_count
 from counted

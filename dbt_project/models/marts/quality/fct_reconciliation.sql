@@ -67,7 +67,7 @@ allowed as (
             + case
                 when tolerances.is_money
                     then (tolerances.absolute_tolerance + with_totals.unread_count)
-                        * coalesce(with_totals.theirs / nullif(with_totals.order_count, 0), 0)
+                        * coalesce(cast(with_totals.theirs as double) / nullif(with_totals.order_count, 0), 0)
                 else tolerances.absolute_tolerance
             end
             as decimal(18, 2)
@@ -104,15 +104,15 @@ select
     verdict,
     coalesce(reason, case when tolerance is null then 'no tolerance is set for it' end) as not_compared_reason,
     tolerance_reason,
-    case when verdict = 'outside' then concat(
+    case when verdict = 'outside' then concat_ws('',
         case vendor when 'klaviyo' then 'Klaviyo' when 'sendgrid' then 'SendGrid' else 'Wistia' end,
         ' says ', {{ in_its_unit('theirs') }}, ' and we count ', {{ in_its_unit('ours') }}, ' ', replace(measure, '_', ' '), ' of ',
         case
-            when is_total then concat('all ', replace(subject_kind, '_', ' '), 's')
+            when is_total then concat_ws('', 'all ', replace(subject_kind, '_', ' '), 's')
             when subject_kind = 'account' then 'the account'
-            else concat(replace(subject_kind, '_', ' '), ' "', coalesce(subject_name, subject_id), '"')
+            else concat_ws('', replace(subject_kind, '_', ' '), ' "', coalesce(subject_name, subject_id), '"')
         end,
-        case when is_total then '' else concat(', ', period) end
+        case when is_total then '' else concat_ws('', ', ', period) end
     ) end as message,
     ours,
     theirs,

@@ -35,7 +35,7 @@ runs as (
         {% for part in parts -%}
         cast({{ json_text('ended.parts', part) }} as double) as {{ part }}_seconds,
         {% endfor -%}
-        {{ dbt.datediff('begun.happened_at', 'ended.happened_at', 'millisecond') }} / 1000.0 as duration_seconds,
+        ({{ dbt.datediff('begun.happened_at', 'ended.happened_at', 'millisecond') }}) / cast(1000 as double) as duration_seconds,
         begun.happened_at as started_at
     from begun
     inner join newest on begun.step = newest.step

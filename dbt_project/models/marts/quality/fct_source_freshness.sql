@@ -55,7 +55,7 @@ aged as (
 
     select
         newest.*,
-        {{ dbt.datediff('newest.newest_row_at', 'clock.measured_at', 'second') }} / 3600.0 as hours_old,
+        ({{ dbt.datediff('newest.newest_row_at', 'clock.measured_at', 'second') }}) / cast(3600 as double) as hours_old,
         clock.measured_at
     from newest
     cross join clock

@@ -9,7 +9,7 @@ select
     drop_offs.lost_share,
     cells.is_small_sample
 from {{ ref('fct_answers') }} as answers
-join {{ ref('fct_media_retention') }} as cells on answers.record_key = concat('drop-offs:', cells.media_id)
+join {{ ref('fct_media_retention') }} as cells on answers.record_key = concat_ws('', 'drop-offs:', cells.media_id)
 -- A drop-off begins at the start of a cell; half a cell of tolerance, because both are computed numbers.
 left join {{ ref('fct_media_drop_offs') }} as drop_offs
     on cells.media_id = drop_offs.media_id

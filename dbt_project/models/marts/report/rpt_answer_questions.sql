@@ -1,5 +1,5 @@
 select
-    concat('focus-groups/', verdicts.record_key) as record_id,
+    concat_ws('', 'focus-groups/', verdicts.record_key) as record_id,
     verdicts.question_id,
     verdicts.asked,
     verdicts.persona_name,
@@ -7,14 +7,14 @@ select
     verdicts.question_type,
     case
         when verdicts.answer_count = 0 then 'no answers'
-        when verdicts.question_type = 'LIKERT' then concat(
+        when verdicts.question_type = 'LIKERT' then concat_ws('',
             'mean ', cast(cast(round(verdicts.mean_answer, 1) as decimal(9, 1)) as {{ dbt.type_string() }}), ' of 5; ',
             {{ percent('verdicts.top_share') }}, ' say 4 or 5'
         )
-        when verdicts.question_type = 'NPS' then concat(
+        when verdicts.question_type = 'NPS' then concat_ws('',
             'NPS ', cast(cast(round(verdicts.nps) as bigint) as {{ dbt.type_string() }}), '; ', {{ percent('verdicts.top_share') }}, ' say 9 or 10'
         )
-        else concat('“', verdicts.top_answer, '”, ', {{ counted('verdicts.top_count') }}, ' of ', {{ counted('verdicts.answer_count') }})
+        else concat_ws('', '“', verdicts.top_answer, '”, ', {{ counted('verdicts.top_count') }}, ' of ', {{ counted('verdicts.answer_count') }})
     end as says,
     case verdicts.outcome
         when 'most agree' then 'most agree'
@@ -27,7 +27,7 @@ select
     end as outcome,
     verdicts.hypothesis,
     verdicts.verdict,
-    case when verdicts.is_deciding then concat(
+    case when verdicts.is_deciding then concat_ws('',
         {{ counted('verdicts.confirming_count') }}, ' of ', {{ counted('verdicts.answer_count') }}, ' answers speak for it: ',
         {{ rate_in_words('verdicts.confirming_share') }}, '; needed are significantly more than ', {{ percent('verdicts.confirmed_above') }}
     )

@@ -2,7 +2,7 @@ with unread as (
 
     select
         coalesce(cast(sum(row_count) as bigint), 0) as unread_count,
-        count(distinct case when row_count > 0 then concat(vendor, '.', table_name) end) as unread_table_count
+        count(distinct case when row_count > 0 then concat_ws('', vendor, '.', table_name) end) as unread_table_count
     from {{ ref('fct_quarantined_rows') }}
 
 ),

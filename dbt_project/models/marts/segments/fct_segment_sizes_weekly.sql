@@ -11,7 +11,7 @@ weeks as (
 
     select
         *,
-        cast(floor({{ dbt.datediff('measured_on', 'last_day', 'day') }} / 7.0) as bigint) as weeks_ago
+        cast(floor(({{ dbt.datediff('measured_on', 'last_day', 'day') }}) / cast(7 as double)) as bigint) as weeks_ago
     from counts
 
 ),

@@ -43,4 +43,4 @@ select
     leads.last_viewed_at
 from leads
 cross join consents
-left join texts on texts.record_key = concat('viewer-follow-ups:', leads.cohort)
+left join texts on texts.record_key = concat_ws('', 'viewer-follow-ups:', leads.cohort)

@@ -4,7 +4,7 @@ with views as (
         viewers.viewer_cluster,
         views.media_id,
         count(*) as viewer_count,
-        avg(views.watched_share) as mean_watched_share
+        {{ mean('views.watched_share') }} as mean_watched_share
     from {{ ref('int_sessions_summed_to_view') }} as views
     join {{ ref('dim_viewers') }} as viewers on views.viewer_id = viewers.viewer_id
     group by viewers.viewer_cluster, views.media_id

@@ -27,10 +27,10 @@ summed as (
         count(distinct coalesce(person_id, viewer_id)) as person_count,
         cast(sum(session_count) as bigint) as session_count,
         count(*) filter (where is_identified) as identified_viewer_count,
-        avg(media_count) as mean_media_count,
-        avg(session_count) as mean_session_count,
+        {{ mean('media_count') }} as mean_media_count,
+        {{ mean('session_count') }} as mean_session_count,
         -- Decimal, so that the mean does not depend on the order of its rows.
-        avg(cast(watched_share as decimal(9, 8))) as mean_watched_share,
+        {{ mean('cast(watched_share as decimal(9, 8))') }} as mean_watched_share,
         {{ mean_low('watched_share') }} as mean_watched_share_low,
         {{ mean_high('watched_share') }} as mean_watched_share_high,
         {{ share('count(*) filter (where is_mobile)', 'count(is_mobile)') }} as mobile_share,

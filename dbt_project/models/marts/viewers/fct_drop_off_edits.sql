@@ -23,5 +23,5 @@ select
     analyses.asked_at,
     drop_offs.measured_on
 from {{ ref('fct_media_drop_offs') }} as drop_offs
-join analyses on concat('drop-offs:', drop_offs.media_id) = analyses.record_key
+join analyses on concat_ws('', 'drop-offs:', drop_offs.media_id) = analyses.record_key
 where analyses.recency = 1

@@ -21,8 +21,8 @@ counted as (
     select
         media_id,
         {{ json_text('action', 'type') }} as action_type,
-        cast(sum(cast({{ number_in(json_text('action', 'impression_count'), least=0) }} as bigint)) as bigint) as impression_count,
-        cast(sum(cast({{ number_in(json_text('action', 'action_count'), least=0) }} as bigint)) as bigint) as action_count,
+        cast(sum({{ whole(number_in(json_text('action', 'impression_count'), least=0)) }}) as bigint) as impression_count,
+        cast(sum({{ whole(number_in(json_text('action', 'action_count'), least=0)) }}) as bigint) as action_count,
         max(measured_on) as measured_on
     from actions
     group by media_id, action_type

@@ -56,8 +56,8 @@ merged as (
         min(starting_play_count) as starting_play_count,
         min(from_seconds) as from_seconds,
         max(to_seconds) as to_seconds,
-        min_by(play_count_before, from_seconds) as play_count_before,
-        max_by(play_count_after, to_seconds) as play_count_after,
+        min_by(play_count_before, from_seconds) filter (where play_count_before is not null) as play_count_before,
+        max_by(play_count_after, to_seconds) filter (where play_count_after is not null) as play_count_after,
         bool_or(is_small_sample) as is_small_sample,
         min(measured_on) as measured_on
     from numbered
@@ -70,9 +70,9 @@ ranked as (
     select
         *,
         play_count_before - play_count_after as lost_play_count,
-        row_number() over (
+        cast(row_number() over (
             partition by media_id order by play_count_before - play_count_after desc, from_seconds
-        ) as drop_off_number,
+        ) as bigint) as drop_off_number,
         -- In whole steps, so that a shift of a second does not change the text.
         {{ in_steps('from_seconds', var('drop_off_seconds')) }} - {{ var('drop_off_seconds') }} as words_from_seconds,
         {{ in_steps('to_seconds', var('drop_off_seconds')) }} as words_to_seconds

@@ -5,7 +5,7 @@ with views as (
         count(*) as viewer_count,
         count(distinct coalesce(viewers.person_id, views.viewer_id)) as person_count,
         cast(sum(views.session_count) as bigint) as session_count,
-        avg(views.watched_share) as mean_watched_share,
+        {{ mean('views.watched_share') }} as mean_watched_share,
         {{ mean_low('views.watched_share') }} as mean_watched_share_low,
         {{ mean_high('views.watched_share') }} as mean_watched_share_high,
         max(views.last_viewed_at) as last_viewed_at
@@ -18,7 +18,7 @@ with views as (
 -- Sessions have the media's name at the time, even if it has left the catalog.
 sessions as (
 
-    select media_id, max_by(media_name, viewed_at) as media_name
+    select media_id, max_by(media_name, viewed_at) filter (where media_name is not null) as media_name
     from {{ ref('stg_wistia__viewing_events') }}
     where media_id is not null
     group by media_id

@@ -14,7 +14,7 @@ views as (
         count(distinct views.viewer_id) as viewer_count,
         count(distinct coalesce(viewers.person_id, views.viewer_id)) as person_count,
         cast(sum(views.session_count) as bigint) as session_count,
-        avg(views.watched_share) as mean_watched_share,
+        {{ mean('views.watched_share') }} as mean_watched_share,
         {{ mean_low('views.watched_share') }} as mean_watched_share_low,
         {{ mean_high('views.watched_share') }} as mean_watched_share_high
     from {{ ref('int_sessions_summed_to_view') }} as views

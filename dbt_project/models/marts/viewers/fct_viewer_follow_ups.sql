@@ -38,4 +38,4 @@ from leads
 join {{ ref('int_people_matched') }} as people on leads.person_id = people.person_id
 -- People who must not be mailed get no text: a text beside an address is sooner or later sent there.
 left join texts
-    on texts.record_key = concat('viewer-follow-ups:', leads.cohort) and texts.recency = 1 and leads.may_be_mailed
+    on texts.record_key = concat_ws('', 'viewer-follow-ups:', leads.cohort) and texts.recency = 1 and leads.may_be_mailed

@@ -14,9 +14,9 @@ cells as (
 
     select
         cells.*,
-        dense_rank() over (
+        cast(dense_rank() over (
             order by case when losing.media_id is null then 1 else 0 end, cells.starting_play_count desc, cells.media_id
-        ) as media_position
+        ) as bigint) as media_position
     from {{ ref('fct_media_retention') }} as cells
     left join losing on cells.media_id = losing.media_id
     where cells.starting_play_count > 0

@@ -16,13 +16,13 @@ renamed as (
         send_channel as channel,
 
         -- numbers
-        cast(recipients as bigint) as recipient_count,
-        cast(delivered as bigint) as received_count,
-        cast(opens_unique as bigint) as opened_count,
-        cast(clicks_unique as bigint) as clicked_count,
-        cast(bounced as bigint) as bounced_count,
-        cast(conversion_uniques as bigint) as converted_count,
-        cast(conversions as bigint) as order_count,
+        {{ whole('recipients') }} as recipient_count,
+        {{ whole('delivered') }} as received_count,
+        {{ whole('opens_unique') }} as opened_count,
+        {{ whole('clicks_unique') }} as clicked_count,
+        {{ whole('bounced') }} as bounced_count,
+        {{ whole('conversion_uniques') }} as converted_count,
+        {{ whole('conversions') }} as order_count,
         cast(conversion_value as decimal(18, 2)) as revenue,
 
         -- dates

@@ -53,7 +53,7 @@ renamed as (
         coalesce(
             nullif(attributions, '[]'),
             case when {{ of['$attribution.$message'] }} is not null then
-                concat('[', {{ json_build([
+                concat_ws('', '[', {{ json_build([
                     ['attributed_event_id', of['$attribution.$attributed_event_id']],
                     ['flow_id', of['$attribution.$flow']],
                     ['flow_message_id', "case when " ~ of['$attribution.$flow'] ~ " is not null then " ~ of['$attribution.$message'] ~ " end"],

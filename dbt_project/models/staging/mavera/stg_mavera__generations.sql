@@ -22,7 +22,7 @@ renamed as (
         input_data,
 
         -- numbers
-        cast({{ number_in(json_text('usage', 'credits_used'), least=0) }} as bigint) as credits_used,
+        {{ whole(number_in(json_text('usage', 'credits_used'), least=0)) }} as credits_used,
 
         -- times
         {{ utc('created_at') }} as created_at,

@@ -26,7 +26,7 @@ renamed as (
         {{ json_text('question', 'aggregate') }} as reported,
 
         -- numbers
-        cast({{ number_in(json_text('question', 'order')) }} as bigint) as question_number,
+        {{ whole(number_in(json_text('question', 'order'))) }} as question_number,
         {{ number_in(json_text('question', ['aggregate', 'nps'])) }} as reported_nps,
         {{ number_in(json_text('question', ['aggregate', 'mean'])) }} as reported_mean
     from exploded

@@ -37,7 +37,7 @@ renamed as (
         {{ json_text('response', 'reasoning') }} as reasoning,
 
         -- numbers
-        cast({{ number_in(json_text('response', 'respondent')) }} as bigint) as respondent_number,
+        {{ whole(number_in(json_text('response', 'respondent'))) }} as respondent_number,
         {{ number_in(json_text('response', 'answer')) }} as answer_number
     from exploded
     where question_id is not null

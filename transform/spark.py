@@ -1,0 +1,136 @@
+"""The engine that models the lake: Spark, reached over Spark Connect.
+
+Nobody who uses DuckDB has pyspark, so it is imported where a session is opened, and nowhere else.
+"""
+
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from privacy import pseudonyms
+from transform.build import TransformError
+
+CONNECT_PORT: Final = 15002
+ANSWER_SECONDS: Final = 10
+NEEDED: Final = {
+    # Otherwise days and hours are those of the server's machine.
+    "spark.sql.session.timeZone": "UTC",
+    # Otherwise an insert of one day deletes every other day.
+    "spark.sql.sources.partitionOverwriteMode": "DYNAMIC",
+}
+TYPES: Final = {
+    **dict.fromkeys(("varchar", "text", "json"), "string"),
+    **dict.fromkeys(("bool", "boolean"), "boolean"),
+    **dict.fromkeys(("timestamptz", "timestamp with time zone", "timestamp"), "timestamp"),
+    **dict.fromkeys(("integer", "int"), "int"),
+}
+"""Types that DuckDB and Spark call by different names; the others have one."""
+
+
+class LakeFile(NamedTuple):
+    """A Parquet file of a raw table: its columns, and whether it may hold newer versions of earlier rows."""
+
+    url: str
+    columns: tuple[str, ...]
+    holds_newer: bool = False
+
+
+def session(remote: str) -> Any:
+    """Return a session of Spark Connect at `sc://host:port`, which dbt then uses as well.
+
+    Raises TransformError with one line if pyspark is missing, if nothing answers, or if the server lacks a
+    setting without which models would be wrong.
+    """
+    try:
+        from pyspark.sql import SparkSession
+    except ModuleNotFoundError as error:
+        raise TransformError(
+            "WAREHOUSE=spark needs pyspark, which is not installed here. Install requirements-spark.lock:"
+            " docs/scale.md"
+        ) from error
+    place = urlsplit(remote)
+    where = f"{place.hostname}:{place.port or CONNECT_PORT}"  # without its parameters: one may be a token
+    try:  # pyspark itself would try for minutes
+        socket.create_connection((place.hostname, place.port or CONNECT_PORT), ANSWER_SECONDS).close()
+    except OSError as error:
+        raise TransformError(
+            f"no Spark Connect server answers at {where} (SPARK_REMOTE). Start it, or run make cluster for one"
+            " on this machine"
+        ) from error
+    found = SparkSession.builder.remote(remote).getOrCreate()
+    for name, value in NEEDED.items():
+        if (now := found.conf.get(name)).upper() != value:
+            raise TransformError(
+                f"the Spark server at {where} has {name}={now}. Start it with {name}={value}, as make cluster"
+                " does"
+            )
+    return found
+
+
+def prepare(session: Any, salt: bytes) -> None:
+    """Add `person_id(address)` to a session: HMAC-SHA-256 as in RFC 2104, as on DuckDB.
+
+    Its two keys are bound to variables of the session, so that neither SQL nor dbt's files show them.
+    """
+    for name, key in pseudonyms.person_key_blocks(salt).items():
+        session.sql(f"declare or replace variable {name} binary")
+        session.sql(f"set variable {name} = :key", args={"key": key})
+    session.sql(f"""
+        create or replace temporary function person_id(address string) returns string return left(
+            sha2(concat(outer_key, unhex(sha2(concat(inner_key, encode(address, 'utf-8')), 256))), 256),
+            {pseudonyms.PERSON_ID_CHARACTERS}
+        )
+    """)
+
+
+def register(
+    session: Any, relation: str, columns: Mapping[str, str], files: Iterable[LakeFile], key: Sequence[str]
+) -> None:
+    """Write the permanent view `relation`, such as raw_klaviyo.events, over exactly these files.
+
+    `columns` are the names with their declared types. A column that a file lacks is null there. If a file
+    holds newer versions of earlier rows, the view has the latest row of each key; without files it has none.
+    """
+    session.sql(f"create schema if not exists {relation.partition('.')[0]}")
+    session.sql(f"create or replace view {relation} as {view(columns, tuple(files), key)}")
+
+
+def view(columns: Mapping[str, str], files: Sequence[LakeFile], key: Sequence[str]) -> str:
+    """Return the SQL of the view of a raw table."""
+    by_shape = sorted(files, key=lambda file: (_folder(file.url), file.columns, file.url))
+    selects = [
+        _select(columns, names, _together(folder, [file.url for file in group]))
+        for (folder, names), group in groupby(by_shape, lambda file: (_folder(file.url), file.columns))
+    ]
+    rows = " union all ".join(selects) or f"{_select(columns, (), '(select 1)')} where false"
+    if not key or not any(file.holds_newer for file in files):
+        return rows
+    named = ", ".join(f"`{name}`" for name in columns)
+    keys = ", ".join(f"`{name}`" for name in key)
+    return (
+        f"select {named} from (select *, row_number() over (partition by {keys}"
+        f" order by cast(`_dlt_load_id` as double) desc) as version_number from ({rows}))"
+        " where version_number = 1"
+    )
+
+
+def _folder(url: str) -> str:
+    return url.rpartition("/")[0]
+
+
+def _together(folder: str, urls: Sequence[str]) -> str:
+    """Return the files of one folder as a relation; of `s3://`, Spark knows the client as `s3a://`."""
+    names = ",".join(url.rpartition("/")[2] for url in urls)
+    path = f"{folder}/{{{names}}}" if len(urls) > 1 else f"{folder}/{names}"
+    path = path.replace("s3://", "s3a://", 1) if path.startswith("s3://") else path
+    return f"parquet.`{path.replace('`', '``')}`"
+
+
+def _select(columns: Mapping[str, str], names: Sequence[str], relation: str) -> str:
+    cast = (
+        f"cast({f'`{name}`' if name in names else 'null'} as {TYPES.get(kind.lower(), kind)}) as `{name}`"
+        for name, kind in columns.items()
+    )
+    return f"select {', '.join(cast)} from {relation}"
