@@ -5,6 +5,7 @@ Nobody who uses DuckDB has pyspark, so it is imported where a session is opened,
 
 import socket
 from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
@@ -44,7 +45,7 @@ def session(remote: str) -> Any:
     setting without which models would be wrong.
     """
     try:
-        from pyspark.sql import SparkSession
+        sql: Any = import_module("pyspark.sql")
     except ModuleNotFoundError as error:
         raise TransformError(
             "WAREHOUSE=spark needs pyspark, which is not installed here. Install requirements-spark.lock:"
@@ -56,10 +57,10 @@ def session(remote: str) -> Any:
         socket.create_connection((place.hostname, place.port or CONNECT_PORT), ANSWER_SECONDS).close()
     except OSError as error:
         raise TransformError(
-            f"no Spark Connect server answers at {where} (SPARK_REMOTE). Start it, or run make cluster for one"
-            " on this machine"
+            f"no Spark Connect server answers at {where} (SPARK_REMOTE). Start it; make cluster starts one on"
+            " this machine"
         ) from error
-    found = SparkSession.builder.remote(remote).getOrCreate()
+    found = sql.SparkSession.builder.remote(remote).getOrCreate()
     for name, value in NEEDED.items():
         if (now := found.conf.get(name)).upper() != value:
             raise TransformError(

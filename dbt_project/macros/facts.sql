@@ -38,7 +38,7 @@
 
 {# A step that is computed, without the digits that depend on the order of a sum. #}
 {% macro rounded_step(value) -%}
-    round(cast({{ value }} as double), 9)
+    round(cast({{ value }} as double), 12)
 {%- endmacro %}
 
 {# A fact that is a count or money: two significant digits. #}

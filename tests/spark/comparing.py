@@ -1,4 +1,4 @@
-"""Compares the tables of two engines: DuckDB's in a file, Spark's in the Parquet files of its warehouse folder."""
+"""Compares the tables of two engines: DuckDB's in a file, Spark's in the files of its warehouse folder."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -65,7 +65,9 @@ def files_of(spark_folder: Path, relation: str) -> str:
     return str(spark_folder / f"{schema}{NEXT}.db" / table / "**" / "*.parquet")
 
 
-def _difference(connection: duckdb.DuckDBPyConnection, spark_folder: Path, relation: str) -> Difference | None:
+def _difference(
+    connection: duckdb.DuckDBPyConnection, spark_folder: Path, relation: str
+) -> Difference | None:
     described = connection.execute(f"describe {relation}").fetchall()
     types = {name: kind for name, kind, *_ in described}
     pattern = files_of(spark_folder, relation)

@@ -1,4 +1,4 @@
-"""Causes by which DuckDB and Spark would give other values without an error, as they look in models and macros."""
+"""Causes by which DuckDB and Spark give other values without an error, as they look in models and macros."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -34,7 +34,8 @@ WHOLE = re.compile(
 )
 # A zero below is infinite on DuckDB and null on Spark, unless it cannot be zero.
 DIVISION = re.compile(
-    r"(?<![/*'`]) / (?!nullif\(|cast\(nullif\(|cast\(\d|[1-9]|greatest\(|sqrt\(count\(|\{\{|\(1 \+|row_number\(|['\"(])(.{0,60})"
+    r"(?<![/*'`]) / (?!nullif\(|cast\(nullif\(|cast\(\d|[1-9]|greatest\(|sqrt\(count\(|\{\{"
+    r"|\(1 \+|row_number\(|['\"(])(.{0,60})"
 )
 NEVER_ZERO = (
     "week_share",  # hours of a part of the day, of which a week has some
@@ -53,7 +54,9 @@ def statements() -> Iterator[tuple[str, str]]:
     """Yield each line of models and macros for both engines with its place, without comments."""
     for path in sorted([*PROJECT.glob("models/**/*.sql"), *PROJECT.glob("macros/*.sql")]):
         if path.name not in ONE_ENGINE:
-            text = re.sub(r"\{#.*?#\}", lambda found: "\n" * found[0].count("\n"), path.read_text("utf-8"), flags=re.S)
+            text = re.sub(
+                r"\{#.*?#\}", lambda found: "\n" * found[0].count("\n"), path.read_text("utf-8"), flags=re.S
+            )
             for number, line in enumerate(text.splitlines(), 1):
                 yield f"{path.name}:{number}", re.sub(r"--.*", "", line)
 
@@ -119,7 +122,9 @@ def test_every_not_null_constraint_is_a_test_on_spark(manifest: Mapping[str, Any
     with_constraint, tested = set[str](), set[str]()
     for path in Path(PROJECT).glob("models/**/*.yml"):
         for model in yaml.safe_load(path.read_text("utf-8")).get("models") or []:
-            constraints = [each for column in model.get("columns") or [] for each in column.get("constraints") or []]
+            constraints = [
+                each for column in model.get("columns") or [] for each in column.get("constraints") or []
+            ]
             with_constraint |= {model["name"]} if {"type": "not_null"} in constraints else set()
             tested |= {model["name"]} if "no_nulls" in (model.get("data_tests") or []) else set()
     assert with_constraint == tested
