@@ -162,6 +162,21 @@
 {%- endmacro %}
 
 
+{# A column with a list of JSON objects of texts, as a value of json_build or record: Spark has no type for JSON, so that it would be
+   a text there. `fields` are the names in each object. #}
+{% macro objects_in(column, fields) -%}
+    {{ return(adapter.dispatch('objects_in')(column, fields)) }}
+{%- endmacro %}
+
+{% macro default__objects_in(column, fields) -%}
+    {{ column }}
+{%- endmacro %}
+
+{% macro spark__objects_in(column, fields) -%}
+    from_json({{ column }}, 'array<struct<{{ fields | join(': string, ') }}: string>>')
+{%- endmacro %}
+
+
 {# An aggregate: the values that are not null, greatest first; records compare by their first field, then the next. #}
 {% macro sorted_list(value) -%}
     {{ return(adapter.dispatch('sorted_list')(value)) }}
@@ -290,8 +305,11 @@
     avg({{ value }}){{ over }}
 {%- endmacro %}
 
+{#- Divided as decimals, as DuckDB divides whole numbers: a third of 0.3 is 0.1, not 0.09999999999999999. -#}
 {% macro spark__mean(value, over) -%}
-    (cast(sum({{ value }}){{ over }} as double) / nullif(count({{ value }}){{ over }}, 0))
+    {%- set sum = 'sum(' ~ value ~ ')' ~ over -%}
+    {%- set count = 'nullif(count(' ~ value ~ ')' ~ over ~ ', 0)' -%}
+    coalesce(cast(try_cast({{ sum }} as decimal(38, 18)) / {{ count }} as double), cast({{ sum }} as double) / {{ count }})
 {%- endmacro %}
 
 

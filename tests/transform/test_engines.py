@@ -99,6 +99,20 @@ def test_the_row_of_the_greatest_value_is_one_whose_column_is_known() -> None:
     assert [place for place, line in lines if bare.search(line)] == []
 
 
+def test_json_inside_of_facts_stays_json(models: list[Mapping[str, Any]]) -> None:
+    """On Spark, a column of JSON is a text: without objects_in() it would be a quoted text in the facts."""
+    json = {
+        column["name"]
+        for node in models
+        for column in node["columns"].values()
+        if column["data_type"] == "json"
+    }
+    assert "message_parts" in json
+    bare = re.compile(rf"\[ *'\w+', *'(?:\w+\.)?(?:{'|'.join(sorted(json))})'")
+    jobs = [node for node in models if node["fqn"][1] == "jobs"]
+    assert [node["name"] for node in jobs if bare.search(node["raw_code"])] == []
+
+
 def test_every_cause_is_recognized() -> None:
     """Each of these lines was in a model."""
     written = (

@@ -36,7 +36,7 @@ select
         ['window_days', var('flow_window_days')],
         ['trigger_role', 'trigger_role'],
         ['message_text', "nullif(substr(message_text, 1, " ~ var('message_text_characters') ~ "), '')"],
-        ['message_parts', 'message_parts' if var('message_text_characters') else 'cast(null as ' ~ dbt.type_string() ~ ')'],
+        ['message_parts', objects_in('message_parts', ['part']) if var('message_text_characters') else 'cast(null as ' ~ dbt.type_string() ~ ')'],
     ]) }},
     recipient_count as person_count,
     cast(null as bigint) as mailable_count,
