@@ -85,6 +85,16 @@ def relations(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {name for (name,) in rows}
 
 
+STORED = """
+    select concat(schema_name, '.', table_name) as relation
+    from duckdb_tables() where database_name = current_database() and not temporary
+    union all
+    select concat(schema_name, '.', view_name) from duckdb_views()
+    where database_name = current_database() and contains(sql, '_parquet')
+"""
+"""The relations of the current database that have rows of their own: tables, and views over files."""
+
+
 def quoted(text: object) -> str:
     """Return a text, such as a path with an apostrophe, as an SQL literal."""
     return "'" + str(text).replace("'", "''") + "'"

@@ -83,6 +83,7 @@ def run(
         _set_out(jobs, file, deep=deep)
         _read_and_write(jobs, file, report, settings.believe_shrink_share)
         file.derive()
+        file.raw.tidy()
     except Exception as error:
         if terminal.was_interrupted():
             raise KeyboardInterrupt from error  # DuckDB and dlt turn it into errors of their own
@@ -139,7 +140,7 @@ def _set_out(jobs: Sequence[Job], file: Warehouse, *, deep: bool) -> None:
     """Set where each job starts, and which jobs read all of their history."""
     read, read_at = file.deep_reads(), file.reads()
     for job in jobs:
-        job.last = file.packages.last(job)
+        job.last = file.raw.last(job)
         job.client.rows_before = file.count(job.resource.table)
         if job.resource.is_read_deeply:
             now, at = job.client.started_at, read.get(job.name)
@@ -231,7 +232,7 @@ def _write(batches: Sequence[Batch], file: Warehouse) -> None:
     except Exception as error:
         if isinstance(error, OSError) or warehouse.is_full(error) or terminal.was_interrupted():
             raise  # no row is at fault
-        file.packages.forget(batches[0].job.source.name)
+        file.raw.drop_package(batches[0].job.source.name)
         if "Out of Memory" in str(error) and file.widen():
             _write(batches, file)
             return

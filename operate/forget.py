@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import duckdb
 import sqlalchemy as sa
@@ -23,13 +23,14 @@ from common import settings as environment
 from common import warehouse
 from ingest import vendors
 from ingest.store import people
+from ingest.store.raw import raw_tables
 from ingest.store.tables import name_people
 from ingest.typed import Table
 from privacy import pseudonyms, traces
 from privacy.addresses import Addresses
 from privacy.forgotten import Forgotten, tombstones_of
 from transform import build as transform
-from transform import docs, publish
+from transform import docs, engine, publish
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -46,44 +47,29 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
     if "@" not in address:
         raise ForgetError("that is no e-mail address")
     forgotten = Forgotten(settings.forgotten_path)
-    path = settings.warehouse_path
     tables = vendors.tables_of(settings)
     addresses = Addresses(settings.emails_in_warehouse == "hashed", settings.salt_path)
     kept_as = addresses.of(address)
-    with warehouse.connect(path) as connection:
-        stored = warehouse.relations(connection)
-        if missing := sorted({table.full_name for table, _ in people.about_people(tables)} - stored):
-            raise ForgetError(f"{path.name} has no {missing[0]} yet. Run make ingest first")
-        if _mark(connection, stored) != addresses.mark:
-            raise ForgetError(
-                "the warehouse keeps addresses in another form than EMAILS_IN_WAREHOUSE and "
-                f"{settings.salt_path} give. Set them as they were when it was loaded"
-            )
-        person = people.find(connection, tables, kept_as)
-        remembered = [each for phone in person.phones for each in tombstones_of(phone)]
-        forgotten.add([traces.normal(address), *person.keys, *remembered], now)
-        connection.begin()
-        if "raw_ops.set_aside" in stored:
-            salt = pseudonyms.salt(settings.salt_path)
-            people.remove_set_aside(connection, tables, person, salt)
-        removed = people.remove(connection, tables, person)
-        name_people(connection, tables)  # a warehouse of an earlier version lacks the names
-        for schema in transform.MODEL_SCHEMAS:
-            connection.execute(f"drop schema if exists {schema} cascade")
-        connection.commit()
-    warehouse.rewrite(path)
+    person, removed = _remove(settings, tables, forgotten, address, kept_as, now)
     shutil.rmtree(settings.pipelines_path, ignore_errors=True)  # leftovers of the last load
-    transform.load_runs(settings)  # models read it, and there may be no models yet
-    built = transform.build(path, pseudonyms.salt(settings.salt_path), None)
-    if built.failures:
-        raise ForgetError(f"the models could not be built anew ({built.failures[0]}). Then run this again")
-    publish.publish_by(settings)
+    with engine.opened(settings) as opened:
+        opened.drop_models()
+        transform.load_runs(opened.path, settings)  # models read it, and there may be no models yet
+        built = opened.build(None)
+        if built.failures:
+            raise ForgetError(
+                f"the models could not be built anew ({built.failures[0]}). Then run this again"
+            )
+        publish.publish_by(settings, opened.path)
+        opened.keep()
+        ids = [*person.keys, pseudonyms.person_id(pseudonyms.salt(settings.salt_path), kept_as)]
+        sought = _Sought(tables, [address, kept_as], ids, person.phones)
+        left = [*_mentions(opened.path, sought)]
     _redraw(settings)
-    warehouse.remove_drafts(path)  # a killed run of this command may have left a whole copy
-    ids = [*person.keys, pseudonyms.person_id(pseudonyms.salt(settings.salt_path), kept_as)]
-    left = [
-        *_mentions(path, tables, [address, kept_as], ids, person.phones),
-        *_mentions(settings.published_path, tables, [address, kept_as], ids, person.phones),
+    warehouse.remove_drafts(settings.warehouse_path)  # a killed run of this may have left a whole copy
+    left += [
+        *_in_files(settings, sought),
+        *_mentions(settings.published_path, sought),
         *_in_runs(settings.runs_path, address),
         *_in_ledger(settings.ledger_url, address, person.keys),
     ]
@@ -97,6 +83,50 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
         "tombstones": len(forgotten),
         "tombstones_file": str(settings.forgotten_path),
     }
+
+
+def _remove(
+    settings: environment.Settings,
+    tables: Sequence[Table],
+    forgotten: Forgotten,
+    address: str,
+    kept_as: str,
+    now: datetime,
+) -> tuple[people.Person, dict[str, int]]:
+    """Remove a person's raw rows, after tombstones for them; return the person, and the rows per table."""
+    raw = raw_tables(settings, create=False)
+    try:
+        there = raw.columns().keys()
+        if missing := sorted({table.full_name for table, _ in people.about_people(tables)} - there):
+            raise ForgetError(f"{_name(settings)} has no {missing[0]} yet. Run make ingest first")
+        stored = warehouse.relations(raw.connection)
+        if (
+            _mark(raw.connection, stored)
+            != Addresses(settings.emails_in_warehouse == "hashed", settings.salt_path).mark
+        ):
+            raise ForgetError(
+                "the warehouse keeps addresses in another form than EMAILS_IN_WAREHOUSE and "
+                f"{settings.salt_path} give. Set them as they were when it was loaded"
+            )
+        person = people.find(raw.connection, tables, kept_as)
+        remembered = [each for phone in person.phones for each in tombstones_of(phone)]
+        forgotten.add([traces.normal(address), *person.keys, *remembered], now)
+        with raw.transaction():
+            if "raw_ops.set_aside" in stored:
+                salt = pseudonyms.salt(settings.salt_path)
+                people.remove_set_aside(raw.connection, tables, person, salt)
+            removed = people.remove(raw, tables, person)
+            name_people(raw, tables)  # a warehouse of an earlier version lacks the names
+            for schema in transform.MODEL_SCHEMAS:
+                raw.connection.execute(f"drop schema if exists {schema} cascade")
+        raw.rewrite()
+    finally:
+        raw.close()
+    return person, removed
+
+
+def _name(settings: environment.Settings) -> str:
+    return "the lake" if settings.is_spark else settings.warehouse_path.name
 
 
 def _mark(connection: duckdb.DuckDBPyConnection, stored: set[str]) -> str:
@@ -117,39 +147,63 @@ def _redraw(settings: environment.Settings) -> None:
         docs.write_docs(settings)
 
 
-def _mentions(
-    path: Path, tables: Sequence[Table], addresses: list[str], ids: list[str], phones: Sequence[str]
-) -> Iterator[str]:
-    """Yield the tables of a DuckDB file that still contain an address, a phone number, a hash or an id."""
-    known = {table.full_name: trace for table, trace in people.about_people(tables)}
-    texts = [traces.normal(address) for address in addresses]
-    # Models of 0.1.0 had hashes without a key.
-    wanted = [*(hashlib.md5(text.encode()).hexdigest() for text in texts), *ids]  # noqa: S324
+class _Sought(NamedTuple):
+    """What must not be found: a person's addresses, keys and phone numbers."""
+
+    tables: Sequence[Table]
+    addresses: Sequence[str]
+    ids: Sequence[str]
+    phones: Sequence[str]
+
+
+def _mentions(path: Path, sought: _Sought) -> Iterator[str]:
+    """Yield the tables of a DuckDB file that still name the person."""
     with warehouse.connect(path) as connection:  # dbt still has it open for writing
         every = connection.execute(
             "select table_schema, table_name from information_schema.tables where table_type = 'BASE TABLE'"
         ).fetchall()
         for schema, table in every:
-            entries = f'"{schema}"."{table}" as entry'
-            found = connection.execute(
-                f"select 1 from {entries}, unnest($wanted) as wanted(text)"
-                " where contains(lower(entry::varchar), lower(wanted.text)) limit 1",
-                {"wanted": wanted},
-            ).fetchone() or any(
-                connection.execute(
-                    f"select 1 from {entries} where {traces.mentions('entry')} limit 1", {"address": text}
-                ).fetchone()
-                for text in texts
-            )
-            found = found or any(
-                connection.execute(
-                    f"select 1 from {entries} where {named} limit 1", {"phone": traces.written(phone)}
-                ).fetchone()
-                for phone in phones
-                if (named := traces.names_phone("entry", known.get(f"{schema}.{table}"), "$phone"))
-            )
-            if found:
+            if _names(connection, f'"{schema}"."{table}"', f"{schema}.{table}", sought):
                 yield f"{path.name}: {schema}.{table}"
+
+
+def _in_files(settings: environment.Settings, sought: _Sought) -> Iterator[str]:
+    """Yield the folders of a lake with a file that still names the person, whether or not a table has it."""
+    if not settings.is_spark:
+        return
+    from common.lake.lake import opened  # which loads the driver of the state's server
+
+    with opened(settings, write=False) as lake:
+        folders: dict[str, list[str]] = {}
+        for path in lake.files.every():
+            if path.endswith(".parquet"):
+                folders.setdefault(path.rpartition("/")[0], []).append(path)
+        for folder, paths in folders.items():
+            name = folder.replace("/", ".")
+            if _names(lake.connection, lake.files.read(paths), name, sought):
+                yield f"{settings.lake_url}/{folder}"
+
+
+def _names(connection: duckdb.DuckDBPyConnection, relation: str, name: str, sought: _Sought) -> bool:
+    """Whether rows contain an address, a phone number, a hash or an id of the person."""
+    known = {table.full_name: trace for table, trace in people.about_people(sought.tables)}
+    texts = [traces.normal(address) for address in sought.addresses]
+    # Models of 0.1.0 had hashes without a key.
+    wanted = [*(hashlib.md5(text.encode()).hexdigest() for text in texts), *sought.ids]  # noqa: S324
+    contained = "lambda text: contains(lower(entry::varchar), lower(text))"
+    conditions: list[tuple[str, dict[str, Any]]] = [
+        (f"list_bool_or(list_transform($wanted, {contained}))", {"wanted": wanted})
+    ]
+    conditions += [(traces.mentions("entry"), {"address": text}) for text in texts]
+    conditions += [
+        (named, {"phone": traces.written(phone)})
+        for phone in sought.phones
+        if (named := traces.names_phone("entry", known.get(name), "$phone"))
+    ]
+    query = f"select 1 from {relation} as entry where {{}} limit 1"
+    return any(
+        connection.execute(query.format(condition), values).fetchone() for condition, values in conditions
+    )
 
 
 def _in_runs(path: Path, address: str) -> Iterator[str]:

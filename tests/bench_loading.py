@@ -172,7 +172,7 @@ def compared(folder: Path, kept: int, stored: Path) -> float:
     file = Warehouse(found)
     file.prepare([table])
     batch = pa.concat_tables([table.rows(page, {}) for page in repeated(stored, 50_000)])
-    connection = file.packages._connection
+    connection = file.raw.connection
     connection.register("batch", batch)
     times = -(-kept // batch.num_rows)
     names = ", ".join(name for name in batch.column_names if name not in ("id", "datetime"))

@@ -102,7 +102,7 @@ def prepare(warehouse: Path) -> None:
     file = Warehouse(ours)
     file.prepare(tables)
     file.close()
-    transform.load_runs(ours)
+    transform.load_runs(ours.warehouse_path, ours)
     with duckdb.connect(str(warehouse)) as connection:
         for script in ("small_warehouse.sql", "small_rest.sql"):
             connection.execute((HERE / script).read_text(encoding="utf-8"))
@@ -207,7 +207,7 @@ class Builder:
         try:
             # A build changes its manifest.
             self.manifest = transform.dbt(Path(self.built.name), "parse", transform.UNWRITTEN)
-            _, done = transform._built_by_dbt(self.built, None, self.manifest, statements.Listener())
+            _, done = transform.built_by_dbt(self.built, None, self.manifest, statements.Listener())
         except transform.TransformError as error:
             return [str(error)]
         if not done.failures:

@@ -104,7 +104,7 @@ def create_raw(warehouse: Path) -> None:
     written = Warehouse(ours)
     written.prepare(tables_of(ours))
     written.close()
-    transform.load_runs(ours)
+    transform.load_runs(ours.warehouse_path, ours)
 
 
 def small(shared: Path) -> Path:

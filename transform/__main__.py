@@ -14,7 +14,7 @@ import typer
 from common import runs, warehouse
 from common import settings as environment
 from privacy import pseudonyms
-from transform import build, docs, publish, stale, statements
+from transform import build, docs, engine, publish, stale, statements
 from transform.build import Build, TransformError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -31,14 +31,18 @@ def main(
         return
     settings = environment.load()
     with runs.recorded(settings, "transform") as record:
-        _build_and_publish(settings, record, full, as_json)
+        _take_over_copy(settings)
+        with engine.opened(settings) as opened:
+            _build_and_publish(opened, settings, record, full, as_json)
 
 
 @app.command("publish")
 def publish_command() -> None:
     """Write the read-only copy again, from the existing models."""
     settings = environment.load()
-    tables = publish.publish_by(settings)
+    with engine.opened(settings) as opened:
+        opened.show_models()
+        tables = publish.publish_by(settings, opened.path)
     typer.echo(f"{tables} tables in {settings.published_path}")
 
 
@@ -69,30 +73,31 @@ def _take_over_copy(settings: environment.Settings) -> None:
         before.rename(now)
 
 
-def _build_and_publish(settings: environment.Settings, record: runs.Run, full: bool, as_json: bool) -> None:
-    started = time.monotonic()
-    _take_over_copy(settings)
-    warehouse.connect(settings.warehouse_path).close()  # makes no salt for a missing warehouse
+def _build_and_publish(
+    opened: engine.Engine, settings: environment.Settings, record: runs.Run, full: bool, as_json: bool
+) -> None:
+    started, path = time.monotonic(), opened.path
     salt = pseudonyms.salt(settings.salt_path, create=True)
     fingerprint = statements.project_fingerprint(salt)
-    tables, seen = stale.stale_tables(settings.warehouse_path, fingerprint)
+    tables, seen = stale.stale_tables(path, fingerprint)
     if tables == [] and not full:
         record.detail = "nothing new came in: models and published copy stand"
         if not _can_be_read(settings.published_path):
-            publish.publish_by(settings)
+            opened.show_models()
+            publish.publish_by(settings, path)
             record.detail = "nothing new came in: models stand, and were published again"
         _say(_numbers(Build(0, 0, [], []), time.monotonic() - started), record.detail, as_json)
         return
     try:
-        build.load_runs(settings)
-        done = build.build(settings.warehouse_path, salt, None if full else tables)
+        build.load_runs(path, settings)
+        done = opened.build(None if full else tables)
     except duckdb.Error as error:
         if not warehouse.is_full(error):
             raise
         done = Build(0, 0, [], [warehouse.explain(settings.warehouse_path, error)])
     if not done.failures:
-        done = done._replace(set_aside=build.set_aside(settings.warehouse_path))
-        done.warnings.extend(build.missing_metrics(settings.warehouse_path))
+        done = done._replace(set_aside=build.set_aside(path))
+        done.warnings.extend(build.missing_metrics(path))
     record.detail = done.summary()
     record.fail(done.failures)
     seconds = time.monotonic() - started
@@ -109,8 +114,9 @@ def _build_and_publish(settings: environment.Settings, record: runs.Run, full: b
         )
         _say(_numbers(done, seconds), f"{done.summary()}. {stands}: docs/operating.md, Transform", as_json)
         raise typer.Exit(1)
-    publish.publish_by(settings)
-    stale.record_build(settings.warehouse_path, fingerprint, seen, done)
+    publish.publish_by(settings, path)
+    stale.record_build(path, fingerprint, seen, done)
+    opened.keep()
     _say(_numbers(done, seconds), done.summary(), as_json)
 
 

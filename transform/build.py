@@ -8,6 +8,7 @@ import json
 import os
 import re
 import sys
+import warnings
 from collections import Counter
 from contextlib import redirect_stdout
 from functools import partial
@@ -29,6 +30,9 @@ HASHED = "intermediate.hashed_people"
 PERSONAL_KEYS = ("person_id", "viewer_id", "visitor_key", "customer_id", "profile_id", "contact_id", "email")
 # dbt would write its whole manifest to target/ after each command; only `docs` reads it.
 UNWRITTEN = "--no-write-json"
+DUCKDB, SPARK = "duckdb", "spark"  # dbt's targets
+# Models are built by Spark in schemas with this ending, and read from there once all tests have passed.
+NEXT = "_next"
 LONGEST_CHARACTERS = 300  # of dbt's message about one failure
 RUN_COLUMNS = {
     **dict.fromkeys(("run_id", "event", "step", "scope", "happened_at", "outcome", "detail"), "VARCHAR"),
@@ -38,6 +42,7 @@ RUN_COLUMNS = {
 MODEL_COLUMNS = {
     **dict.fromkeys(("relation", "materialized", "description", "earlier_name"), "VARCHAR"),
     "columns": "MAP(VARCHAR, VARCHAR)",
+    "types": "MAP(VARCHAR, VARCHAR)",
     "is_about_people": "BOOLEAN",
     "cohort_counts": ["VARCHAR"],
 }
@@ -77,9 +82,9 @@ class Build(NamedTuple):
         return f"{self.models} models, {tests} tests: {', '.join(parts)}"
 
 
-def load_runs(settings: environment.Settings) -> None:
+def load_runs(path: Path, settings: environment.Settings) -> None:
     """Load the lines of every run so far into `raw_ops.runs`, unchanged."""
-    with warehouse.connect(settings.warehouse_path) as connection:
+    with warehouse.connect(path) as connection:
         connection.execute(
             "create or replace table raw_ops.runs as"
             f" select unnest(from_json(?, '[{json.dumps(RUN_COLUMNS)}]'), recursive := true)",
@@ -98,6 +103,7 @@ def dbt(
     manifest: Any = None,
     shown: Progress | None = None,
     listener: statements.Listener | None = None,
+    target: str = DUCKDB,
 ) -> Any:
     """Run one dbt command in this process, without its own log lines, and return its result.
 
@@ -106,9 +112,13 @@ def dbt(
     """
     os.environ |= {"WAREHOUSE_PATH": str(path), "DO_NOT_TRACK": "1"}
     where = ["--project-dir", str(PROJECT), "--profiles-dir", str(PROJECT)]
+    if target != DUCKDB:  # in a folder of its own: dbt parses everything anew for another target
+        where += ["--target", target, "--target-path", str(PROJECT / "target" / target)]
     quiet = ["--quiet", "--log-level", "none", "--log-level-file", "none"]
     # dbt still prints to a stream that it captures on import; the exception has the same text.
-    with redirect_stdout(io.StringIO()):
+    with redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        # dbt-spark asks each session for Hive, which is a matter of the server.
+        warnings.filterwarnings("ignore", message="Failed to set spark.sql.catalogImplementation")
         from dbt.cli.main import dbtRunner  # four seconds of imports, saved by a run with nothing to do
 
         # dbt stores the arguments of this process, which may include the address of a person to be forgotten.
@@ -180,16 +190,21 @@ def _sent_again(
     return Build(sent.models, sent.passed, sent.warnings, [])
 
 
-def _built(path: Path, tables: list[str] | None, key: str, known: statements.Statements | None) -> Build:
+def parse(path: Path, target: str = DUCKDB) -> Any:
+    """Return the manifest of the project."""
     # Only the file's name: with another path dbt would read the whole project again, which takes ten seconds.
     with step("transform", "reading the project"):
-        manifest = dbt(Path(path.name), "parse", UNWRITTEN)
+        return dbt(Path(path.name), "parse", UNWRITTEN, target=target)
+
+
+def _built(path: Path, tables: list[str] | None, key: str, known: statements.Statements | None) -> Build:
+    manifest = parse(path)
     models, read = describe(manifest)
     record_models(path, models, read)
     gc.freeze()  # the manifest stays to the end: collections that scan it are a tenth of a build
     listener = statements.Listener()
     try:
-        results, done = _built_by_dbt(path, tables, manifest, listener)
+        results, done = built_by_dbt(path, tables, manifest, listener)
     finally:
         gc.unfreeze()  # otherwise DuckDB reports at the end that all of it has leaked
     nodes = list(listener.nodes(manifest, [result.node.unique_id for result in results]))
@@ -224,15 +239,20 @@ def _selection(tables: list[str]) -> list[str]:
     return ["--select", *below, "--exclude", "config.materialized:view", "--indirect-selection", "empty"]
 
 
-def _built_by_dbt(
-    path: Path, tables: list[str] | None, manifest: Any, listener: statements.Listener
+def built_by_dbt(
+    path: Path,
+    tables: list[str] | None,
+    manifest: Any,
+    listener: statements.Listener | None,
+    target: str = DUCKDB,
 ) -> tuple[list[Any], Build]:
+    """Build and test everything that reads the raw `tables`, or everything; return dbt's results as well."""
     left_out = ["--exclude-resource-type", "unit_test"]
     selection = _selection(tables) if tables else ["--full-refresh"]
     with step("transform", "models and tests") as shown:
         results = dbt(
             path, "build", UNWRITTEN, *left_out, *selection,
-            manifest=manifest, shown=shown, listener=listener,
+            manifest=manifest, shown=shown, listener=listener, target=target,
         )  # fmt: skip
     kinds = Counter(r.node.resource_type for r in results if r.status in {"success", "pass"})
     failures = [_named(r) for r in results if r.status in {"error", "fail"}]
@@ -240,7 +260,10 @@ def _built_by_dbt(
         failures = [warehouse.explain(path, full)]  # every model failed for the same reason
     warnings = [_named(r) for r in results if r.status == "warn"]
     with step("transform", "freshness checks") as shown:
-        fresh = dbt(path, "source", "freshness", UNWRITTEN, manifest=manifest, shown=shown, listener=listener)
+        fresh = dbt(
+            path, "source", "freshness", UNWRITTEN,
+            manifest=manifest, shown=shown, listener=listener, target=target,
+        )  # fmt: skip
     warnings += [
         statements.late(
             f"{r.node.source_name}.{r.node.name}", r.age, statements.limit(r.node.freshness.warn_after)
@@ -280,7 +303,10 @@ def describe(manifest: Any) -> tuple[list[dict[str, Any]], list[tuple[str, str]]
     Raises TransformError if people would be published.
     """
     nodes = {**manifest.nodes, **manifest.sources}
-    names = {key: f"{node.schema}.{getattr(node, 'identifier', node.name)}" for key, node in nodes.items()}
+    names = {
+        key: f"{node.schema.removesuffix(NEXT)}.{getattr(node, 'identifier', node.name)}"
+        for key, node in nodes.items()
+    }
     models = {key: node for key, node in manifest.nodes.items() if node.resource_type == "model"}
     read = [
         (names[key], names[parent])
@@ -296,6 +322,7 @@ def describe(manifest: Any) -> tuple[list[dict[str, Any]], list[tuple[str, str]]
             "columns": {
                 column.name: " ".join(column.description.split()) for column in node.columns.values()
             },
+            "types": {column.name: column.data_type for column in node.columns.values() if column.data_type},
             "is_about_people": node.config.meta.get("people", False),
             "cohort_counts": node.config.meta.get("cohort", []),
             "earlier_name": node.config.meta.get("earlier_name"),

@@ -13,8 +13,8 @@ from typing import Any, Final
 from common import settings as environment
 from common import warehouse
 from common.progress import step
-from transform import jobs_page
-from transform.build import PROJECT, dbt
+from transform import engine, jobs_page
+from transform.build import NEXT, PROJECT
 from transform.publish import PUBLISHED_SCHEMAS
 
 DOCS: Final = environment.ROOT / "build" / "docs.html"
@@ -30,10 +30,11 @@ the row's `currency`; `_share` and `_rate` go from 0 to 1, `_count` counts, `_at
 
 def write_docs(settings: environment.Settings) -> None:
     """Write both pages and the dictionary."""
-    # Its error is clearer than dbt's.
-    warehouse.connect(settings.warehouse_path, read_only=True, is_copy=False).close()
-    with step("docs", "models described", at_first="reading the project") as shown:
-        dbt(settings.warehouse_path, "docs", "generate", "--static", shown=shown)
+    with (
+        engine.opened(settings) as opened,
+        step("docs", "models described", at_first="reading the project") as shown,
+    ):
+        opened.write_docs(shown)
     with warehouse.beside(DBT_PAGE, is_shared=True) as draft:
         shutil.copyfile(PROJECT / "target" / "static_index.html", draft)
     manifest = json.loads((PROJECT / "target" / "manifest.json").read_text(encoding="utf-8"))
@@ -48,15 +49,20 @@ def render(manifest: Mapping[str, Any]) -> str:
         node
         for node in manifest["nodes"].values()
         if node["resource_type"] == "model"
-        and node["schema"] in PUBLISHED_SCHEMAS
+        and _schema(node) in PUBLISHED_SCHEMAS
         and node["config"]["materialized"] != "ephemeral"
     ]
-    models.sort(key=lambda node: (PUBLISHED_SCHEMAS.index(node["schema"]), _topic(node), node["name"]))
+    models.sort(key=lambda node: (PUBLISHED_SCHEMAS.index(_schema(node)), _topic(node), node["name"]))
     parts = [HEAD]
     for topic, nodes in groupby(models, key=_topic):
         parts.append(f"## {topic.replace('_', ' ').capitalize()}\n")
         parts.extend(line for node in nodes for line in _table(node))
     return "\n".join(parts) + "\n"
+
+
+def _schema(node: Mapping[str, Any]) -> str:
+    """Return the schema in which readers find a model."""
+    return str(node["schema"]).removesuffix(NEXT)
 
 
 def _topic(node: Mapping[str, Any]) -> str:
@@ -65,7 +71,7 @@ def _topic(node: Mapping[str, Any]) -> str:
 
 
 def _table(node: Mapping[str, Any]) -> Iterator[str]:
-    yield f"### `{node['schema']}.{node['name']}`\n"
+    yield f"### `{_schema(node)}.{node['name']}`\n"
     yield f"{_line(node['description'])}\n"
     yield "| column | type | meaning |\n|---|---|---|"
     for column in node["columns"].values():

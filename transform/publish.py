@@ -89,10 +89,10 @@ def publish(
     return len(kept) + has_ledger
 
 
-def publish_by(settings: environment.Settings) -> int:
-    """Publish according to the settings; return the number of tables."""
+def publish_by(settings: environment.Settings, path: Path) -> int:
+    """Publish what was built at `path` according to the settings; return the number of tables."""
     return publish(
-        settings.warehouse_path,
+        path,
         settings.published_path,
         settings.salt_path,
         people=settings.publish_people,
@@ -121,9 +121,13 @@ def _comment(connection: duckdb.DuckDBPyConnection, models: Sequence[Model]) -> 
         " where table_catalog = current_database()"
     ).fetchall()
     stored = {*rows}  # a failed build may have left an earlier table of the model
+    views = connection.execute(
+        "select concat(schema_name, '.', view_name) from duckdb_views()"
+        " where database_name = current_database()"
+    ).fetchall()
     said = []
     for model in models:
-        kind = "view" if model.is_view else "table"
+        kind = "view" if (model.relation,) in views else "table"
         said.append(f"comment on {kind} {model.relation} is {warehouse.quoted(model.description)}")
         said += [
             f'comment on column {model.relation}."{column}" is {warehouse.quoted(description)}'
@@ -217,8 +221,7 @@ def _publish_lineage(connection: duckdb.DuckDBPyConnection) -> None:
         return
     named = (
         "select relation from (select relation from raw_ops.lineage union select parent from raw_ops.lineage)"
-        " where relation in (select concat(schema_name, '.', table_name) from duckdb_tables()"
-        "  where database_name = current_database()) order by 1"
+        f" where relation in ({warehouse.STORED}) order by 1"
     )
     counts = " union all ".join(
         f"select '{name}' as relation, count(*) as row_count from {name}"

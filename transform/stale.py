@@ -66,9 +66,8 @@ def stale_tables(path: Path, fingerprint: str) -> tuple[list[str] | None, Seen]:
 
 def _seen(connection: duckdb.DuckDBPyConnection) -> Seen:
     names = connection.execute(
-        "select concat(schema_name, '.', table_name) as name from duckdb_tables()"
-        " where database_name = current_database() and starts_with(name, 'raw_')"
-        " and (schema_name <> 'raw_ops' or table_name = 'origins')"
+        f"select relation from ({warehouse.STORED}) where starts_with(relation, 'raw_')"
+        " and (not starts_with(relation, 'raw_ops.') or relation = 'raw_ops.origins')"
     ).fetchall()
     counts = [f"select '{name}', count(*) from {name}" for (name,) in names]
     rows = connection.execute(" union all ".join(counts)).fetchall() if counts else []

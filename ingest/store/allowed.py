@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ingest import parser
+from ingest.store.raw import RawTables
 from ingest.typed import Table
 from privacy.traces import NOTHING, PRODUCT_IDS, Kept, names_in
 
@@ -308,16 +309,15 @@ class Allowances:
             rows = rows.append_column(f"{DROPPED}{name}", pa.chunked_array([names for _, names in parts]))
         return rows
 
-    def strip(self, connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], now: datetime) -> None:
+    def strip(self, raw: RawTables, tables: Sequence[Table], now: datetime) -> None:
         """Reduce rows already in the warehouse to what may be loaded, in one transaction."""
-        connection.begin()
-        for table in tables:
-            columns = list(self._rules.get(table.full_name, {}))
-            for rows in _in_parts(connection, table, columns) if columns else ():
-                kept = self.kept(table.full_name, rows)
-                record(connection, table.full_name, dropped_of(kept), now)
-                put(connection, table, columns, kept)
-        connection.commit()
+        with raw.transaction():
+            for table in tables:
+                columns = list(self._rules.get(table.full_name, {}))
+                for rows in _in_parts(raw.connection, table, columns) if columns else ():
+                    kept = self.kept(table.full_name, rows)
+                    record(raw.connection, table.full_name, dropped_of(kept), now)
+                    put(raw, table, columns, kept)
 
 
 def _in_parts(
@@ -336,13 +336,13 @@ def _in_parts(
             yield pa.Table.from_batches([part])
 
 
-def put(connection: duckdb.DuckDBPyConnection, table: Table, columns: Sequence[str], kept: pa.Table) -> None:
+def put(raw: RawTables, table: Table, columns: Sequence[str], kept: pa.Table) -> None:
     """Write `columns` of rows that are already in a table."""
-    connection.register("kept", kept)
-    values = ", ".join(f'"{name}" = kept."{name}"' for name in columns)
+    raw.connection.register("kept", kept)
+    values = {name: f'kept."{name}"' for name in columns}
     same = " and ".join(f'held."{name}" = kept."{name}"' for name in table.key)
-    connection.execute(f"update {table.full_name} as held set {values} from kept where {same}")
-    connection.unregister("kept")
+    raw.update(table.full_name, values, same, source="kept")
+    raw.connection.unregister("kept")
 
 
 def record(connection: duckdb.DuckDBPyConnection, table: str, dropped: Dropped, now: datetime) -> None:

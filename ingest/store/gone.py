@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from ingest.store.people import about_people
+from ingest.store.raw import RawTables
 from ingest.typed import Column, Table
 
 GONE_AT: Final = Column("gone_at", "timestamptz", known=True)
@@ -55,76 +56,66 @@ def _forget_seen(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     connection.execute(f"drop table if exists {_seen(table)}; drop table if exists {_moved(table)}")
 
 
-def things(connection: duckdb.DuckDBPyConnection, table: Table, now: datetime) -> int:
+def things(raw: RawTables, table: Table, now: datetime) -> int:
     """Mark the rows that a complete read lacked; return how many."""
-    marked = connection.execute(
-        f"update {table.full_name} set gone_at = $now where gone_at is null and {_unseen(table)}",
-        {"now": now},
-    ).fetchone()
-    _forget_seen(connection, table)
-    return int(marked[0]) if marked else 0
+    unlisted = f"gone_at is null and {_unseen(table)}"
+    marked = raw.update(table.full_name, {GONE_AT.name: "$now"}, unlisted, {"now": now})
+    _forget_seen(raw.connection, table)
+    return marked
 
 
-def people(
-    connection: duckdb.DuckDBPyConnection, table: Table, tables: Sequence[Table], now: datetime
-) -> int:
+def people(raw: RawTables, table: Table, tables: Sequence[Table], now: datetime) -> int:
     """Remove the people whom a complete read lacked, and their rows in the vendor's other `tables`.
 
     Rows that may be `given_on` wait for `follow`: they may belong to somebody else by now. Returns the number
     of people.
     """
     (key,) = table.key
+    connection = raw.connection
     query = f'select "{key}" from {table.full_name} where {_unseen(table)}'
     keys = [found for (found,) in connection.execute(query).fetchall()]
     _forget_seen(connection, table)
     if not keys:
         return 0
-    connection.begin()
-    for other, trace in about_people(tables):
-        name = other.full_name
-        if not trace.key or other.schema != table.schema:
-            continue
-        if trace.given_on:
-            connection.execute("insert into raw_ops.gone_people select unnest($1), $2, $3", [keys, name, now])
-        else:
-            connection.execute(f"delete from {name} where {trace.key} in (select unnest($1))", [keys])
-    connection.commit()
+    with raw.transaction():
+        for other, trace in about_people(tables):
+            name = other.full_name
+            if not trace.key or other.schema != table.schema:
+                continue
+            if trace.given_on:
+                connection.execute(
+                    "insert into raw_ops.gone_people select unnest($1), $2, $3", [keys, name, now]
+                )
+            else:
+                raw.delete(name, f"{trace.key} in (select unnest($keys))", {"keys": keys})
     return len(keys)
 
 
-def follow(connection: duckdb.DuckDBPyConnection, table: Table, owner: str) -> int:
+def follow(raw: RawTables, table: Table, owner: str) -> int:
     """Settle the rows of people who are gone, after a complete read of `table`; return how many changed.
 
     If one row of a person went to another person, all of them do. Otherwise, rows that the vendor no longer
     serves are removed with their person.
     """
-    seen, moved = _seen(table), _moved(table)
+    connection, seen, moved = raw.connection, _seen(table), _moved(table)
     if not _exists(connection, seen):
         return 0
     name = {"name": table.full_name}
     theirs = f'"{owner}" in (select person_key from raw_ops.gone_people where table_name = $name)'
-    connection.begin()
-    given = connection.execute(
-        f"""
-        update {table.full_name} as held set "{owner}" = new_key
-        from (select old_key, max(new_key) as new_key from {moved} group by all) as merged
-        where held."{owner}" = merged.old_key and {theirs}
-        """,
-        name,
-    ).fetchone()
-    removed = connection.execute(
-        f"delete from {table.full_name} where {theirs} and {_unseen(table)}", name
-    ).fetchone()
-    connection.execute(
-        f"""
-        delete from raw_ops.gone_people where table_name = $name
-        and person_key not in (select "{owner}" from {table.full_name} where "{owner}" is not null)
-        """,
-        name,
-    )
-    connection.commit()
+    merged = f"(select old_key, max(new_key) as new_key from {moved} group by all) as merged"
+    with raw.transaction():
+        is_merged = f'held."{owner}" = merged.old_key and held.{theirs}'
+        given = raw.update(table.full_name, {owner: "new_key"}, is_merged, name, merged)
+        removed = raw.delete(table.full_name, f"{theirs} and {_unseen(table)}", name)
+        connection.execute(
+            f"""
+            delete from raw_ops.gone_people where table_name = $name
+            and person_key not in (select "{owner}" from {table.full_name} where "{owner}" is not null)
+            """,
+            name,
+        )
     _forget_seen(connection, table)
-    return sum(int(count[0]) for count in (given, removed) if count)
+    return given + removed
 
 
 def _exists(connection: duckdb.DuckDBPyConnection, name: str) -> bool:

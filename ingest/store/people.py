@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import duckdb
 
+from ingest.store.raw import RawTables
 from ingest.typed import Table
 from privacy.traces import Trace, mentions, names_phone, normal, same_address, written
 
@@ -58,14 +59,12 @@ def find(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], address
     return Person(address, list(phones), keys)
 
 
-def remove(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], person: Person) -> dict[str, int]:
+def remove(raw: RawTables, tables: Sequence[Table], person: Person) -> dict[str, int]:
     """Delete every row that is a person's; return how many there were per raw table."""
-    removed = {}
-    for table, trace in about_people(tables):
-        where, parameters = _owned(trace, person)
-        query = f"delete from {table.full_name} as entry where {where}"
-        removed[table.full_name] = int((connection.execute(query, parameters).fetchone() or [0])[0])
-    return removed
+    return {
+        table.full_name: raw.delete(table.full_name, *_owned(trace, person))
+        for table, trace in about_people(tables)
+    }
 
 
 def remove_set_aside(

@@ -4,9 +4,8 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-import duckdb
-
 from ingest.store.people import about_people
+from ingest.store.raw import RawTables
 from ingest.typed import Table
 from privacy.traces import Trace
 
@@ -38,50 +37,38 @@ OPERATIONS = """
     )
 """
 
+
 _ARROW: Final = re.compile(r"(\w+) ->> '(\w+)'")
 
 
-def prepare(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
+def prepare(raw: RawTables, tables: Sequence[Table]) -> None:
     """Create whatever is missing of `tables`.
 
     A table that gets a column counts as never read completely: its next load reads all of its history.
     """
-    known = connection.execute(
-        """
-        select table_schema || '.' || table_name, list(column_name)
-        from information_schema.columns
-        group by all
-        """
-    ).fetchall()
-    columns = dict(known)
-    for schema in sorted({table.schema for table in tables} | {"raw_ops"}):
-        connection.execute(f"create schema if not exists {schema}")
+    known = raw.columns()
+    raw.connection.execute("create schema if not exists raw_ops")
     widened: list[Table] = []
     for table in tables:
-        missing = table.sql_columns.keys() - set(columns.get(table.full_name, ()))
-        if table.full_name not in columns:
-            described = ", ".join(f'"{name}" {kind}' for name, kind in table.sql_columns.items())
-            connection.execute(f"create table {table.full_name} ({described})")
-        else:
-            widened.extend([table] if missing else [])
-            for name in sorted(missing):
-                kind = table.sql_columns[name]
-                connection.execute(f'alter table {table.full_name} add column "{name}" {kind}')
-    connection.execute(OPERATIONS)
-    name_people(connection, tables)
+        there = known.get(table.full_name)
+        if there is None or table.sql_columns.keys() - there:
+            raw.create(table)
+            widened.extend([table] if there is not None else [])
+    raw.connection.execute(OPERATIONS)
+    name_people(raw, tables)
     for table in widened:  # rows of an earlier version lack the new columns: they are read again
-        connection.execute(
+        raw.connection.execute(
             "update raw_ops.loads set deep_at = null where concat('raw_', vendor, '.', resource) = ?",
             [table.full_name],
         )
 
 
-def name_people(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table]) -> None:
+def name_people(raw: RawTables, tables: Sequence[Table]) -> None:
     """Create `raw_ops.people`, a view of every name and vendor's key of a person in `tables`.
 
     The firewall recognizes people by it. It is a view, so nothing in it has to be forgotten.
     """
-    connection.execute(f"create or replace view raw_ops.people as {people(tables)}")
+    raw.define("raw_ops.people", people(tables), people(tables, on_spark=True))
 
 
 def people(tables: Sequence[Table], *, on_spark: bool = False) -> str:

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from common import warehouse
 from common.settings import Settings
 from ingest import belief
 from ingest.errors import NotStartedError
@@ -21,7 +21,8 @@ from ingest.model import Batch, Job
 from ingest.store import allowed, aside, gone
 from ingest.store.aside import with_aside
 from ingest.store.changes import changes
-from ingest.store.packages import Packages, make_writable
+from ingest.store.packages import make_writable
+from ingest.store.raw import raw_tables
 from ingest.store.tables import prepare
 from ingest.typed import Table
 from privacy import outside, pseudonyms
@@ -43,16 +44,19 @@ class Warehouse:
         self._run_id = uuid.uuid4().hex
         self._forgotten = _forgotten(settings.forgotten_path)
         make_writable(settings.pipelines_path)
-        self._connection = warehouse.connect(settings.warehouse_path, create=True)
+        self.raw = raw_tables(settings)
         self._connection.execute(BOUNDS)
-        self.packages = Packages(self._connection, settings)
         self._addresses = _addresses(settings)
         self._tables: Sequence[Table] = ()
         self._fresh: set[str] = set()
         self._allowances = allowed.Allowances(())
 
+    @property
+    def _connection(self) -> duckdb.DuckDBPyConnection:
+        return self.raw.connection
+
     def close(self) -> None:
-        self._connection.close()
+        self.raw.close()
 
     def widen(self) -> bool:
         """Let DuckDB use as much memory as it wants; return whether it was bounded."""
@@ -65,7 +69,7 @@ class Warehouse:
     def prepare(self, tables: Sequence[Table]) -> None:
         """Create whatever is missing of `tables`, the only ones that the run may write."""
         self._tables, self._allowances = tables, allowed.Allowances(tables)
-        prepare(self._connection, tables)
+        prepare(self.raw, tables)
         self._fresh = {
             table.full_name
             for table in tables
@@ -78,6 +82,7 @@ class Warehouse:
         for table in self._tables:
             if table.derive:
                 table.derive(self._connection)
+        self.raw.commit()
 
     def claim(self, vendors: Sequence[str]) -> None:
         """Store which world each vendor's rows are from.
@@ -171,15 +176,15 @@ class Warehouse:
         if job.resource.gone and job.before and not job.doubts:
             table, now = job.resource.table, job.client.started_at
             if job.resource.gone == "things":
-                job.outcome.rows_changed += gone.things(self._connection, table, now)
+                job.outcome.rows_changed += gone.things(self.raw, table, now)
             else:
-                job.outcome.rows_changed += gone.people(self._connection, table, self._tables, now)
+                job.outcome.rows_changed += gone.people(self.raw, table, self._tables, now)
 
     def follow(self, jobs: Sequence[Job]) -> None:
         """Move rows of people who are gone to their new owners at the vendor, or remove them."""
         for job in jobs:
             if job.resource.owner and job.is_deep and job.error is None:
-                changed = gone.follow(self._connection, job.resource.table, job.resource.owner)
+                changed = gone.follow(self.raw, job.resource.table, job.resource.owner)
                 job.outcome.rows_changed += changed
                 self._connection.execute(
                     "update raw_ops.loads set rows_changed = rows_changed + $1 "
@@ -197,13 +202,11 @@ class Warehouse:
         if held and held[0] == mark:
             return
         if connection.execute("select 1 from raw_ops.loads limit 1").fetchone():
-            self._allowances.strip(connection, self._tables, now)
+            self._allowances.strip(self.raw, self._tables, now)
             self._hash()
-            connection.close()
-            warehouse.rewrite(self._settings.warehouse_path)
-            self._connection = connection = warehouse.connect(self._settings.warehouse_path)
+            self.raw.rewrite()
+            connection = self._connection
             connection.execute(BOUNDS)
-            self.packages = Packages(connection, self._settings)
         for table in self._tables if held else ():
             if table.people and table.people.widened_by:
                 connection.execute(
@@ -226,7 +229,7 @@ class Warehouse:
                 if field.name not in table.key and not rows.column(place).equals(kept.column(place))
             ]
             if texts:
-                allowed.put(self._connection, table, texts, kept)
+                allowed.put(self.raw, table, texts, kept)
 
     def write(self, batches: Sequence[Batch]) -> None:
         """Load the changes from `batches` of one source in one package, and move their cursors."""
@@ -234,10 +237,11 @@ class Warehouse:
             aside.note(self._connection, self._run_id, self._settings.salt_path, batch)
         compared = [(batch, changes(self._connection, batch.job, self._believed(batch))) for batch in batches]
         now = batches[0].job.client.started_at
-        self.packages.load(batches, [found for _, found in compared], self._fresh)
+        self.raw.load(batches, [found for _, found in compared], self._fresh)
         for batch, found in compared:
             batch.job.outcome.count(found)
             allowed.record(self._connection, batch.job.resource.table.full_name, found.dropped, now)
+        self.raw.commit()
 
     def _believed(self, batch: Batch) -> pa.Table:
         """Return the rows of a batch, with the existing rows in place of answers that are not believed."""
@@ -276,7 +280,10 @@ class Warehouse:
 
     def record(self, jobs: Sequence[Job]) -> None:
         """Append the outcomes of resources to `raw_ops.loads`, in one transaction."""
-        self._connection.begin()
+        with self.raw.transaction():
+            self._record(jobs)
+
+    def _record(self, jobs: Sequence[Job]) -> None:
         for job in jobs:
             outcome = job.outcome
             outcome.finished_at = datetime.now(UTC)
@@ -289,7 +296,6 @@ class Warehouse:
             self._connection.execute(
                 f"insert into raw_ops.loads ({', '.join(row)}) values (${', $'.join(row)})", row
             )
-        self._connection.commit()
 
 
 def _addresses(settings: Settings) -> Addresses:

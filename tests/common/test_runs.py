@@ -205,9 +205,9 @@ def test_an_error_that_says_that_the_disk_cannot_be_written_needs_no_warning_bes
 def test_the_lines_are_loaded_as_they_stand(ours: settings.Settings) -> None:
     with duckdb.connect(str(ours.warehouse_path)) as connection:
         connection.execute("create schema raw_ops")
-    transform.load_runs(ours)
+    transform.load_runs(ours.warehouse_path, ours)
     ended(ours, "failed", 'a "quoted" line')
-    transform.load_runs(ours)
+    transform.load_runs(ours.warehouse_path, ours)
     with duckdb.connect(str(ours.warehouse_path)) as connection:
         rows = connection.execute("select event, outcome, detail from raw_ops.runs").fetchall()
     assert rows == [("begin", None, None), ("end", "failed", 'a "quoted" line')]

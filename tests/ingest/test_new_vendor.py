@@ -21,6 +21,7 @@ from ingest.http import Client, Vendor
 from ingest.model import Pages, Resource, Source
 from ingest.paging import Offset
 from ingest.store import people
+from ingest.store.raw import DatabaseTables
 from ingest.typed import Table, each
 from operate import doctor
 from privacy import pseudonyms
@@ -146,7 +147,7 @@ def test_its_people_are_forgotten_and_stay_out(ours: Ours) -> None:
         zora = people.find(connection, tables, ZORA)
         assert zora.keys == ["member-0000001"]
         Forgotten(ours.forgotten_path).add([ZORA, *zora.keys], datetime(2026, 11, 21, tzinfo=UTC))
-        removed = people.remove(connection, tables, zora)
+        removed = people.remove(DatabaseTables(connection), tables, zora)
     assert {table: count for table, count in removed.items() if count} == {"raw_acme.members": 1}
     load(ours)
     with duckdb.connect(str(ours.warehouse_path), read_only=True) as connection:

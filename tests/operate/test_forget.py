@@ -12,6 +12,7 @@ import pytest
 
 from common.settings import Settings
 from ingest.store import people
+from ingest.store.raw import DatabaseTables
 from ingest.vendors import tables_of
 from privacy import pseudonyms
 from privacy.addresses import Addresses
@@ -140,7 +141,7 @@ def test_a_row_that_names_the_address_in_a_link_or_a_note_goes_and_stays_away(tm
         )
         before = {table: connection.sql(f"from {table}").to_arrow_table() for table in TRACES}
 
-        removed = people.remove(connection, TABLES, people.Person(ADA))
+        removed = people.remove(DatabaseTables(connection), TABLES, people.Person(ADA))
         assert {table: count for table, count in removed.items() if count} == {
             "raw_wistia.events": 3, "raw_klaviyo.events": 1, "raw_sendgrid.contacts": 1,
         }  # fmt: skip
@@ -232,7 +233,7 @@ def test_what_was_set_aside_of_a_persons_rows_goes_with_them(tmp_path: Path) -> 
                 f"insert into raw_ops.set_aside select '{vendor}', '{resource}', {hashed} from {table}"
             )
         people.remove_set_aside(connection, TABLES, people.Person(ADA), salt)
-        people.remove(connection, TABLES, people.Person(ADA))
+        people.remove(DatabaseTables(connection), TABLES, people.Person(ADA))
         for table in named:
             hashed = people.row_key(connection, KEYED[table], salt)
             held = connection.execute(f"select {hashed} from {table}").fetchall()

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from common.settings import Settings
 from ingest.store import allowed, people
+from ingest.store.raw import DatabaseTables
 from ingest.store.warehouse import Warehouse
 from ingest.vendors import tables_of
 from ingest.vendors.klaviyo import tables as klaviyo
@@ -313,7 +314,7 @@ def test_a_person_is_forgotten_by_phone_number_too_in_all_its_forms(tmp_path: Pa
         ada = people.find(connection, TABLES, "ada@example.com")
         assert ada.phones == [PHONE]
         assert sorted(ada.keys) == ["p1", "p2"]  # a person with another address shares the number
-        people.remove(connection, TABLES, ada)
+        people.remove(DatabaseTables(connection), TABLES, ada)
         left = {table: connection.sql(f"from {table}").to_arrow_table() for table in TRACES}
         assert {row["id"] for row in left["raw_klaviyo.events"].to_pylist()} == set(OTHERS)
         assert left["raw_klaviyo.profiles"].column("id").to_pylist() == ["p3"]

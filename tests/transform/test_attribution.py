@@ -35,7 +35,9 @@ def shop(
         project = Project(tmp_path_factory.mktemp("shop"), url)
         project.well("ingest", "klaviyo")
         path = project.folder / "warehouse.duckdb"
-        load_runs(Settings(_env_file=None, warehouse_path=path, runs_path=project.folder / "runs.jsonl"))
+        load_runs(
+            path, Settings(_env_file=None, warehouse_path=path, runs_path=project.folder / "runs.jsonl")
+        )
         small.send(shared, path, "int_events_attributed")
         yield project
 
