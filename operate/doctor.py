@@ -12,8 +12,10 @@ import os
 import re
 import shutil
 import textwrap
+import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -22,10 +24,13 @@ from pathlib import Path
 from platform import python_version
 from typing import Annotated, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import duckdb
+import pyarrow as pa
 import requests
 import typer
+from pyarrow import fs
 
 from activate.errors import LedgerError
 from activate.ledger import lock, opening
@@ -34,13 +39,17 @@ from common import warehouse
 from ingest import vendors
 from ingest.errors import RefusedError
 from ingest.model import Source
+from operate import cluster
 from privacy import outside, pseudonyms
-from transform import docs, stale, statements
+from transform import docs, spark, stale, statements
+from transform.build import TransformError
 
 PACKAGES: Final = ("dlt", "dbt-core", "duckdb")
+SPARK_PACKAGES: Final = ("pyspark", "dbt-spark")
 PATIENCE_SECONDS: Final = 10.0
 CLOCK_SECONDS: Final = 60  # with a larger error, new rows look old or are refused as future
 COLUMNS: Final = 80
+FOLDERS: Final = ("PIPELINES_PATH", "LAKE_URL")
 LEAST_ROOM_BYTES: Final = 200_000_000  # enough for a first load, its models and their copy
 
 State = Literal["ok", "skip", "warn", "fail"]
@@ -66,7 +75,7 @@ class Heard:
 
 def examine(settings: environment.Settings) -> Iterator[Check]:
     """Yield every check in the order of a run: the program, the vendors, this machine, the files."""
-    yield _versions()
+    yield _versions(settings)
     if not any(source.key(settings) for source in vendors.SOURCES):
         copy = "Copy .env.example to .env, or try make demo, which needs none"
         yield Check("fail", "keys", f"no vendor key is set. {copy}")
@@ -79,6 +88,9 @@ def examine(settings: environment.Settings) -> Iterator[Check]:
     yield from _disk(settings)
     yield from _writable(settings)
     yield _rights(settings)
+    if settings.is_spark:
+        yield from _spark(settings)
+        yield from _lake(settings)
     yield from _warehouse(settings)
     yield from _ledger(settings)
 
@@ -86,15 +98,22 @@ def examine(settings: environment.Settings) -> Iterator[Check]:
 # --- the program -------------------------------------------------------------------------------------
 
 
-def _versions() -> Check:
-    locked = (environment.ROOT / "requirements.lock").read_text(encoding="utf-8")
+def _versions(settings: environment.Settings) -> Check:
+    packages = (*PACKAGES, *(SPARK_PACKAGES if settings.is_spark else ()))
+    lock_name = "requirements-spark.lock" if settings.is_spark else "requirements.lock"
+    folder = "build/spark" if settings.is_spark else ".venv"
+    locked = (environment.ROOT / lock_name).read_text(encoding="utf-8")
     pinned = dict(re.findall(r"^([\w-]+)==(\S+)", locked, re.MULTILINE))
-    found = {name: metadata.version(name) for name in PACKAGES}
+    installed = {each.name for each in metadata.distributions()} if settings.is_spark else set(packages)
+    if lacking := [name for name in packages if name not in installed]:
+        do = f"make doctor runs in {folder}, which has them"
+        return Check("fail", "", f"{' and '.join(lacking)} not installed here: {do}")
+    found = {name: metadata.version(name) for name in packages}
     text = ", ".join([f"python {python_version()}", *map(" ".join, found.items())])
-    other = [f"{name} {pinned[name]}" for name in PACKAGES if pinned.get(name) != found[name]]
+    other = [f"{name} {pinned[name]}" for name in packages if pinned.get(name) != found[name]]
     if not other:
         return Check("ok", "", text)
-    do = f"requirements.lock has {', '.join(other)}: rm -r .venv, then make doctor"
+    do = f"{lock_name} has {', '.join(other)}: rm -r {folder}, then make doctor"
     return Check("warn", "", f"{text}; {do}")
 
 
@@ -218,6 +237,8 @@ def _written(settings: environment.Settings) -> dict[str, Path]:
         "RUNS_PATH": settings.runs_path,
         "the folder of reports and docs": docs.DOCS,
     }
+    if settings.is_spark and settings.lake_path:
+        written["LAKE_URL"] = settings.lake_path
     if ledger := lock.file_of(settings.ledger_url):
         written["LEDGER_URL"] = Path(ledger)
     return written
@@ -228,10 +249,10 @@ def _writable(settings: environment.Settings) -> Iterator[Check]:
     for name, path in _written(settings).items():
         if name == "LEDGER_URL" or (name == "WAREHOUSE_PATH" and path.is_file()):
             continue
-        folder = _standing(path / "any" if name == "PIPELINES_PATH" else path)
+        folder = _standing(path / "any" if name in FOLDERS else path)
         if not folder.is_dir():
             reason = f"{folder} is no folder"
-        elif path.is_dir() != (name == "PIPELINES_PATH") and path.exists():
+        elif path.is_dir() != (name in FOLDERS) and path.exists():
             reason = "it is a folder" if path.is_dir() else "it is no folder"
         elif not os.access(folder, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
             reason = "permission denied"
@@ -239,6 +260,64 @@ def _writable(settings: environment.Settings) -> Iterator[Check]:
             continue
         do = f"Change that, or set another {name}" if name.isupper() else "Change that"
         yield Check("fail", "paths", f"{path} cannot be written: {reason}. {do}")
+
+
+# --- Spark -------------------------------------------------------------------------------------------
+
+
+def _spark(settings: environment.Settings) -> Iterator[Check]:
+    """Check what runs Spark on this machine, and that its server has what models need."""
+    if cluster.is_on_this_machine(settings.spark_remote) and (problem := cluster.java_problem()):
+        yield Check("fail", "spark", problem)
+    try:
+        session = spark.session(settings.spark_remote)
+    except TransformError as error:
+        yield Check("fail", "spark", str(error))
+        return
+    version = session.version
+    session.stop()
+    where = urlsplit(settings.spark_remote).netloc
+    yield Check("ok", "spark", f"version {version} answers at {where} and has the settings that models need")
+
+
+def _lake(settings: environment.Settings) -> Iterator[Check]:
+    """Write, read and delete a small file in the lake, if it is there or in an object store."""
+    lake = settings.lake_url.partition("?")[0]
+    if settings.lake_path and any(check.text.startswith(lake) for check in _writable(settings)):
+        return
+    if settings.lake_path and not settings.lake_path.exists():
+        yield Check("ok", "lake", f"none yet in {lake}: make ingest makes it")
+        return
+    heard: list[Check] = []
+    # A library waits for minutes where nothing answers. A thread that is a daemon does not keep us.
+    asking = threading.Thread(target=lambda: heard.append(_tried(settings, lake)), daemon=True)
+    asking.start()
+    asking.join(PATIENCE_SECONDS)
+    no_answer = f"{lake} does not answer within {PATIENCE_SECONDS:.0f} s: check network, proxy and LAKE_URL"
+    yield heard[0] if heard else Check("fail", "lake", no_answer)
+
+
+def _tried(settings: environment.Settings, lake: str) -> Check:
+    try:
+        if settings.lake_path:
+            store, root = fs.LocalFileSystem(), lake
+        else:
+            store, root = fs.FileSystem.from_uri(settings.lake_url)
+        path = f"{root}/doctor-{uuid4().hex}"
+        try:
+            with store.open_output_stream(path) as file:
+                file.write(b"doctor")
+            with store.open_input_stream(path) as file:
+                is_right = file.read() == b"doctor"
+        finally:
+            with suppress(FileNotFoundError):
+                store.delete_file(path)
+    except (OSError, pa.ArrowException) as error:
+        reason = outside.words(str(error).splitlines()[0][:200])
+        return Check("fail", "lake", f"{lake} cannot be used: {reason}. Change that, or set another LAKE_URL")
+    if not is_right:
+        return Check("fail", "lake", f"{lake} gives other bytes than were written: set another LAKE_URL")
+    return Check("ok", "lake", f"{lake} can be written and read")
 
 
 # --- the files ---------------------------------------------------------------------------------------
@@ -254,6 +333,9 @@ def _warehouse(settings: environment.Settings) -> Iterator[Check]:
         except warehouse.WarehouseError as error:
             copy = "no published copy that can be read"
             yield Check("fail", "published", str(error))
+    if settings.is_spark:
+        yield Check("ok", "warehouse", f"the lake; {copy}")
+        return
     if not path.exists():
         if not any(check.text.startswith(str(path)) for check in _writable(settings)):
             yield Check("ok", "warehouse", f"none yet: make ingest makes it; {copy}")

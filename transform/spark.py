@@ -3,6 +3,7 @@
 Nobody who uses DuckDB has pyspark, so it is imported where a session is opened, and nowhere else.
 """
 
+import atexit
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
@@ -15,6 +16,9 @@ from transform.build import TransformError
 
 CONNECT_PORT: Final = 15002
 ANSWER_SECONDS: Final = 10
+LOST_TRIES: Final = 6
+LOST_WAIT_MS: Final = 2000
+"""How often, and how long apart at most, a server that does not answer is tried again."""
 NEEDED: Final = {
     # Otherwise days and hours are those of the server's machine.
     "spark.sql.session.timeZone": "UTC",
@@ -61,13 +65,27 @@ def session(remote: str) -> Any:
             " this machine"
         ) from error
     found = sql.SparkSession.builder.remote(remote).getOrCreate()
+    _give_up_soon(found)
     for name, value in NEEDED.items():
         if (now := found.conf.get(name)).upper() != value:
+            found.stop()
             raise TransformError(
                 f"the Spark server at {where} has {name}={now}. Start it with {name}={value}, as make cluster"
                 " does"
             )
     return found
+
+
+def _give_up_soon(session: Any) -> None:
+    """Let a session whose server is gone fail within seconds.
+
+    By default it tries for ten minutes, and again at exit.
+    """
+    retries: Any = import_module("pyspark.sql.connect.client.retries")
+    session.client.set_retry_policies(
+        [retries.DefaultPolicy(max_retries=LOST_TRIES, max_backoff=LOST_WAIT_MS)]
+    )
+    atexit.unregister(session.client._cleanup_ml_cache)
 
 
 def prepare(session: Any, salt: bytes) -> None:

@@ -10,6 +10,7 @@ import pytest
 from common import settings
 from operate import cluster
 from tests import needs
+from tests.project.test_layout import BELOW, imports_of
 
 
 def refused(monkeypatch: pytest.MonkeyPatch, **changes: str) -> str:
@@ -78,14 +79,14 @@ def test_the_command_says_what_is_wrong_in_one_line() -> None:
 
 
 def test_nobody_on_duckdb_imports_pyspark() -> None:
-    """Only two files may, and only inside functions: everything else runs without Java and pyspark."""
-    allowed = {"transform/spark.py", "operate/cluster.py"}
-    rooms = ("privacy", "common", "ingest", "transform", "activate", "report", "operate", "sandbox")
-    for path in (path for room in rooms for path in (settings.ROOT / room).rglob("*.py")):
-        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if "import" in line]
-        named = [line for line in lines if "pyspark" in line]
-        assert not named or path.relative_to(settings.ROOT).as_posix() in allowed, path
-        assert not [line for line in named if not line.startswith(" ")], f"{path} imports it for everybody"
+    """Only one file may, and only inside functions: everything else runs without Java and pyspark."""
+    for path in (path for room in BELOW for path in (settings.ROOT / room).rglob("*.py")):
+        named = {name for name in imports_of(path) if name.startswith(("pyspark", "dbt.adapters.spark"))}
+        assert not named, (
+            f"{path} imports {named}: use import_module within a function, in transform/spark.py"
+        )
+        is_spark = path == settings.ROOT / "transform" / "spark.py"
+        assert is_spark or 'import_module("pyspark' not in path.read_text(encoding="utf-8"), path
 
 
 @pytest.mark.parametrize(("is_required", "outcome"), [(False, "Skipped"), (True, "Failed")])

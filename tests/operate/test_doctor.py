@@ -5,9 +5,12 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
+import types
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -330,3 +333,74 @@ def test_a_key_of_klaviyo_is_asked_for_no_more_than_is_used(page: str) -> None:
     (listed,) = re.findall(r"\b[a-z, ]*\bprofiles, segments[a-z, ]*\b[;#\s]*templates\b", text)
     asked = {name.strip("# \n").removeprefix("access to ") for name in re.split("[,;]", listed)}
     assert {f"{name}:read" for name in asked} == KLAVIYO.probes.keys()
+
+
+# --- Spark -------------------------------------------------------------------------------------------
+
+SPARK = {
+    "warehouse": "spark",
+    "ledger_url": "postgresql://somebody:secret@127.0.0.1:9/ledger",
+    "spark_remote": "sc://127.0.0.1:9/;token=secret",
+}
+
+
+def of_spark(project: Project, lake: object, state: str = "fail") -> list[str]:
+    checks = [*doctor.examine(ours(project, **SPARK, lake_url=str(lake)))]
+    return [
+        f"{check.name} {check.text}".strip()
+        for check in checks
+        if check.state == state and check.name in {"", "spark", "lake", "paths"}
+    ]
+
+
+def test_whatever_spark_lacks_is_named_with_its_remedy(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("JAVA_HOME", "/nowhere")
+    here = [distribution for name in doctor.PACKAGES for distribution in metadata.distributions(name=name)]
+    monkeypatch.setattr(doctor.metadata, "distributions", lambda: here)
+    monkeypatch.setitem(sys.modules, "pyspark.sql", None)
+    lacking, java, pyspark = of_spark(project, project.folder)
+    assert lacking == (
+        "pyspark and dbt-spark not installed here: make doctor runs in build/spark, which has them"
+    )
+    assert java == "spark Spark needs Java 17 or 21: apt-get install openjdk-17-jre-headless"
+    assert pyspark.startswith("spark WAREHOUSE=spark needs pyspark, which is not installed here")
+
+
+def test_a_spark_that_does_not_answer_is_a_failure(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    modules = {name: types.ModuleType(name) for name in ("pyspark", "pyspark.sql")}
+    modules["pyspark.sql"].SparkSession = None  # type: ignore[attr-defined]
+    for name, module in modules.items():
+        monkeypatch.setitem(sys.modules, name, module)
+    said = of_spark(project, project.folder)
+    assert any("no Spark Connect server answers at 127.0.0.1:9 (SPARK_REMOTE)" in line for line in said)
+    assert not [line for line in said if "secret" in line]
+
+
+def test_a_lake_is_written_read_and_left_as_it_was(project: Project, tmp_path: Path) -> None:
+    lake = tmp_path / "lake"
+    assert f"lake none yet in {lake}: make ingest makes it" in of_spark(project, lake, "ok")
+    assert not lake.exists()
+    lake.mkdir()
+    assert f"lake {lake} can be written and read" in of_spark(project, lake, "ok")
+    assert not [*lake.iterdir()]
+    file = tmp_path / "file"
+    file.touch()
+    assert any(check.text.startswith("the lake; ") for check in doctor._warehouse(ours(project, **SPARK)))
+    told = f"paths {file} cannot be written: {file} is no folder. Change that, or set another LAKE_URL"
+    assert told in of_spark(project, file)
+    assert not [line for line in of_spark(project, file) if line.startswith("lake")]
+
+
+def test_a_lake_that_does_not_answer_does_not_keep_the_doctor(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = threading.Event()
+    monkeypatch.setattr(doctor, "PATIENCE_SECONDS", 0.1)
+    monkeypatch.setattr(doctor, "_tried", lambda *_: given_up.wait(60))
+    ours_of_spark = ours(project, **SPARK, lake_url="s3://nobody/lake")
+    (check,) = doctor._lake(ours_of_spark)
+    given_up.set()
+    assert check.state == "fail"
+    assert check.text.startswith("s3://nobody/lake does not answer within 0 s: check network, proxy and")

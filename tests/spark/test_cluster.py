@@ -164,11 +164,25 @@ def command_of(pid: int) -> str:
     return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
 
 
-def test_without_connect_the_command_ends(tmp_path: Path) -> None:
+def test_without_connect_the_command_and_sessions_end(tmp_path: Path) -> None:
     command = Command(tmp_path)
     (connect,) = [pid for pid in programs_of(command.folder) if "SparkConnectServer" in command_of(pid)]
-    os.kill(connect, signal.SIGKILL)
-    said = command.rest()
-    assert command.process.returncode == 2
-    assert "error: Spark ended" in said
-    assert programs_of(command.folder) == []
+    statements = (
+        f"session = spark.session({command.remote!r}); print(session.sql('select 1').collect(), flush=True);"
+        "input(); session.sql('select 2').collect()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", f"from transform import spark; {statements}"],
+        cwd=settings.ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    ) as client:  # fmt: skip
+        assert client.stdout is not None
+        assert "Row" in client.stdout.readline()
+        os.kill(connect, signal.SIGKILL)
+        said = command.rest()
+        assert command.process.returncode == 2
+        assert "error: Spark ended" in said
+        assert programs_of(command.folder) == []
+        begun = time.monotonic()
+        assert "Exception" in client.communicate("\n", timeout=PATIENCE_SECONDS)[1]
+        assert client.returncode == 1
+        assert time.monotonic() - begun < PATIENCE_SECONDS / 2
