@@ -241,6 +241,11 @@ class Settings(BaseSettings):
         return self.warehouse == "spark"
 
     @property
+    def warehouse_name(self) -> str:
+        """What messages call the place of the rows."""
+        return "the lake" if self.is_spark else self.warehouse_path.name
+
+    @property
     def lake_path(self) -> Path | None:
         """The lake's folder, or None if the lake is in an object store."""
         return None if "://" in self.lake_url else Path(self.lake_url)
@@ -248,7 +253,7 @@ class Settings(BaseSettings):
     @property
     def scratch_path(self) -> Path:
         """The file in which this process sees a lake as a DuckDB warehouse."""
-        return self.warehouse_path.with_name(f".lake.{os.getpid()}.duckdb")
+        return self.warehouse_path.with_name(f".lake.{os.getpid()}.duckdb")  # warehouse.SCRATCH
 
     @property
     def private_paths(self) -> list[Path]:

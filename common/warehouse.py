@@ -24,6 +24,8 @@ REFUSALS = ("Permission denied", "Read-only file system", "Is a directory", "Not
 """The system's errors for a path that it cannot write."""
 
 
+SCRATCH = ".lake."
+"""The start of the name of a file in which one process sees a lake."""
 CONFINED = """
     set enable_external_access = false;
     set lock_configuration = true
@@ -32,6 +34,11 @@ CONFINED = """
 
 class WarehouseError(Exception):
     """The file cannot be used as it is; the text names it and says what to do."""
+
+
+def named(path: Path) -> str:
+    """Return what messages call a warehouse: the scratch file of a lake is nothing that a person has seen."""
+    return "the lake" if path.name.startswith(SCRATCH) else path.name
 
 
 def connect(

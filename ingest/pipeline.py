@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from datetime import time as clock
+from pathlib import Path
 
 import duckdb
 import pyarrow as pa
@@ -88,7 +89,9 @@ def run(
         if terminal.was_interrupted():
             raise KeyboardInterrupt from error  # DuckDB and dlt turn it into errors of their own
         if isinstance(error, PipelineStepFailed | duckdb.Error | OSError):
-            raise BrokenOffError(warehouse.explain(settings.warehouse_path, error)) from error
+            where = settings.lake_path or Path(settings.lake_url)
+            path = where if settings.is_spark else settings.warehouse_path
+            raise BrokenOffError(warehouse.explain(path, error)) from error
         raise
     finally:
         gc.unfreeze()
@@ -230,7 +233,11 @@ def _write(batches: Sequence[Batch], file: Warehouse) -> None:
     try:
         file.write(batches)
     except Exception as error:
-        if isinstance(error, OSError) or warehouse.is_full(error) or terminal.was_interrupted():
+        if (
+            isinstance(error, OSError | warehouse.WarehouseError)
+            or warehouse.is_full(error)
+            or terminal.was_interrupted()
+        ):
             raise  # no row is at fault
         file.raw.drop_package(batches[0].job.source.name)
         if "Out of Memory" in str(error) and file.widen():

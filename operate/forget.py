@@ -98,7 +98,7 @@ def _remove(
     try:
         there = raw.columns().keys()
         if missing := sorted({table.full_name for table, _ in people.about_people(tables)} - there):
-            raise ForgetError(f"{_name(settings)} has no {missing[0]} yet. Run make ingest first")
+            raise ForgetError(f"{settings.warehouse_name} has no {missing[0]} yet. Run make ingest first")
         stored = warehouse.relations(raw.connection)
         if (
             _mark(raw.connection, stored)
@@ -123,10 +123,6 @@ def _remove(
     finally:
         raw.close()
     return person, removed
-
-
-def _name(settings: environment.Settings) -> str:
-    return "the lake" if settings.is_spark else settings.warehouse_path.name
 
 
 def _mark(connection: duckdb.DuckDBPyConnection, stored: set[str]) -> str:
@@ -164,7 +160,7 @@ def _mentions(path: Path, sought: _Sought) -> Iterator[str]:
         ).fetchall()
         for schema, table in every:
             if _names(connection, f'"{schema}"."{table}"', f"{schema}.{table}", sought):
-                yield f"{path.name}: {schema}.{table}"
+                yield f"{warehouse.named(path)}: {schema}.{table}"
 
 
 def _in_files(settings: environment.Settings, sought: _Sought) -> Iterator[str]:

@@ -56,8 +56,12 @@ def docs_command() -> None:
 @app.command("dbt", context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 def dbt_command(context: typer.Context) -> None:
     """Run dbt itself on the warehouse of the settings, for example `dbt ls --select fct_campaigns+`."""
-    os.environ |= {"WAREHOUSE_PATH": str(environment.load().warehouse_path), "DO_NOT_TRACK": "1"}
+    settings = environment.load()
+    os.environ |= {"WAREHOUSE_PATH": str(settings.warehouse_path), "DO_NOT_TRACK": "1"}
     os.environ |= {"ENV_FILE": environment.named_file()}
+    if settings.is_spark:
+        engine.meet_spark(settings)
+        os.environ |= {"DBT_TARGET": build.SPARK}
     os.chdir(build.PROJECT)  # where dbt finds the project and its profile
     from dbt.cli.main import cli
 

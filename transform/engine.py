@@ -83,19 +83,17 @@ class SparkEngine:
         from transform import spark
 
         self._described: Any = None
-        os.environ |= {"SPARK_REMOTE": settings.spark_remote}  # which dbt's profile reads
         self._lake, self._spark = lake, spark
         self.path = lake.path
-        self._session = spark.session(settings.spark_remote)
-        spark.prepare(self._session, pseudonyms.salt(settings.salt_path, create=True))
+        self._session = meet_spark(settings)
 
     def build(self, tables: list[str] | None) -> Build:
         """Build on Spark, and describe what is published as DuckDB has it: the copy is DuckDB's."""
         self._described = build.parse(self.path)
         build.record_models(self.path, *build.describe(self._described))
         self._register()
-        for schema in self._schemas():
-            self._create(*schema)
+        for _, there in self._schemas():
+            self._create(there)
         manifest = build.parse(self.path, build.SPARK)
         _, done = build.built_by_dbt(self.path, tables, manifest, None, build.SPARK)
         if done.failures:
@@ -123,8 +121,8 @@ class SparkEngine:
         yield from ((schema, f"{schema}{build.NEXT}") for schema in build.MODEL_SCHEMAS)
         yield SEEDS, SEEDS
 
-    def _create(self, schema: str, there: str) -> None:
-        place = self._lake.files.url_of(f"{MODELS}/{schema}")
+    def _create(self, there: str) -> None:
+        place = self._lake.files.url_of(f"{MODELS}/{there}.db")
         self._session.sql(f"create schema if not exists {there} location '{place}'").collect()
 
     def _built(self) -> dict[str, str]:
@@ -185,6 +183,20 @@ class SparkEngine:
         build.dbt(self.path, "docs", "generate", "--static", shown=shown, target=build.SPARK)
 
 
+def meet_spark(settings: environment.Settings) -> Any:
+    """Return the session of Spark that dbt uses in this process.
+
+    Raises TransformError if Spark does not answer or lacks a setting.
+    """
+    from transform import spark
+
+    os.environ |= {"SPARK_REMOTE": settings.spark_remote}  # for pyspark, which dbt calls without an address
+    session = spark.session(settings.spark_remote)
+    with spark.answering(settings.spark_remote):
+        spark.prepare(session, pseudonyms.salt(settings.salt_path, create=True))
+    return session
+
+
 def _path_in(lake: "Lake", url: str) -> str:
     path = unquote(urlsplit(url).path if lake.files.is_local else url.partition("://")[2])
     return path.removeprefix(f"{lake.files.root}/")
@@ -200,6 +212,9 @@ def opened(settings: environment.Settings) -> Iterator[Engine]:
         yield DuckdbEngine(settings)
         return
     from common.lake.lake import opened as opened_lake
+    from transform import spark
 
     with opened_lake(settings) as lake:
-        yield SparkEngine(settings, lake)
+        engine = SparkEngine(settings, lake)
+        with spark.answering(settings.spark_remote):
+            yield engine

@@ -110,7 +110,7 @@ def _built_models(connection: duckdb.DuckDBPyConnection, path: Path) -> list[Mod
     rows = connection.execute(query).fetchall() if "raw_ops.models" in stored else []
     models = [Model(*row) for row in rows if row[0] in stored and row[0].split(".")[0] in PUBLISHED_SCHEMAS]
     if not any(model.schema == "marts" for model in models):
-        raise TransformError(f"{path.name} holds no marts. Run python -m transform --full first")
+        raise TransformError(f"{warehouse.named(path)} holds no marts. Run python -m transform --full first")
     return models
 
 

@@ -4,21 +4,25 @@ Nobody who uses DuckDB has pyspark, so it is imported where a session is opened,
 """
 
 import atexit
+import math
 import socket
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from importlib import import_module
 from itertools import groupby
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from privacy import pseudonyms
+from privacy import outside, pseudonyms
 from transform.build import TransformError
 
 CONNECT_PORT: Final = 15002
 ANSWER_SECONDS: Final = 10
-LOST_TRIES: Final = 6
-LOST_WAIT_MS: Final = 2000
-"""How often, and how long apart at most, a server that does not answer is tried again."""
+OUTAGE_SECONDS: Final = 20.0
+"""For so long a server may be silent. pyspark itself would ask for ten minutes, and anew with each model."""
+SAME_OUTAGE_SECONDS: Final = 60.0
+LONGEST_CHARACTERS: Final = 200
 NEEDED: Final = {
     # Otherwise days and hours are those of the server's machine.
     "spark.sql.session.timeZone": "UTC",
@@ -65,7 +69,8 @@ def session(remote: str) -> Any:
             " this machine"
         ) from error
     found = sql.SparkSession.builder.remote(remote).getOrCreate()
-    _give_up_soon(found)
+    found.client.set_retry_policies([_patience()])
+    atexit.unregister(found.client._cleanup_ml_cache)  # which would ask a lost server at exit
     for name, value in NEEDED.items():
         if (now := found.conf.get(name)).upper() != value:
             found.stop()
@@ -76,16 +81,37 @@ def session(remote: str) -> Any:
     return found
 
 
-def _give_up_soon(session: Any) -> None:
-    """Let a session whose server is gone fail within seconds.
+def _patience() -> Any:
+    """Return pyspark's policy of asking again, which ends once a server has been silent for a while."""
+    default: Any = import_module("pyspark.sql.connect.client.retries").DefaultPolicy
 
-    By default it tries for ten minutes, and again at exit.
-    """
-    retries: Any = import_module("pyspark.sql.connect.client.retries")
-    session.client.set_retry_policies(
-        [retries.DefaultPolicy(max_retries=LOST_TRIES, max_backoff=LOST_WAIT_MS)]
-    )
-    atexit.unregister(session.client._cleanup_ml_cache)
+    class Patience(default):  # type: ignore[misc]
+        """Asks again within one outage, however many requests it meets."""
+
+        began = last = -math.inf
+
+        def can_retry(self, error: BaseException) -> bool:
+            now = time.monotonic()
+            if now - self.last > SAME_OUTAGE_SECONDS:
+                self.began = now
+            self.last = now
+            return now - self.began < OUTAGE_SECONDS and bool(super().can_retry(error))
+
+    return Patience(max_backoff=2000)
+
+
+@contextmanager
+def answering(remote: str) -> Iterator[None]:
+    """Raise TransformError with one line if Spark fails or is silent in the block."""
+    errors: Any = import_module("pyspark.errors").PySparkException, import_module("grpc").RpcError
+    try:
+        yield
+    except errors as error:
+        said, *_ = str(error).strip().splitlines() or [type(error).__name__]
+        raise TransformError(
+            f"Spark failed, or no longer answers at {urlsplit(remote).hostname}:"
+            f" {outside.words(said, LONGEST_CHARACTERS)}. The published copy is the one before"
+        ) from error
 
 
 def prepare(session: Any, salt: bytes) -> None:

@@ -43,9 +43,11 @@ def stale_tables(path: Path, fingerprint: str) -> tuple[list[str] | None, Seen]:
     with warehouse.connect(path) as connection:
         known = warehouse.relations(connection)
         if "raw_ops.loads" not in known:
-            raise TransformError(f"{path.name} holds no loads yet. Run make ingest first")
+            raise TransformError(f"{warehouse.named(path)} holds no loads yet. Run make ingest first")
         if CREATED_BY_INGEST - known:
-            raise TransformError(f"{path.name} was last loaded by an earlier version. Run make ingest first")
+            raise TransformError(
+                f"{warehouse.named(path)} was last loaded by an earlier version. Run make ingest first"
+            )
         seen = _seen(connection)
         connection.execute(
             "create table if not exists raw_ops.builds (built_at timestamptz, fingerprint text,"

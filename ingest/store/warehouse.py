@@ -96,7 +96,7 @@ class Warehouse:
             for holder, held in origins.items():
                 if held != world:
                     raise NotStartedError(
-                        f"{self._settings.warehouse_path.name} holds {held} rows of {holder}, but "
+                        f"{self._settings.warehouse_name} holds {held} rows of {holder}, but "
                         f"{vendor.upper()}_BASE_URL is {world}. Set another WAREHOUSE_PATH"
                     )
         for vendor in vendors:
@@ -131,7 +131,7 @@ class Warehouse:
 
         Raises NotStartedError if the setting or the salt has changed: hashes and addresses do not join.
         """
-        name = self._settings.warehouse_path.name
+        name = self._settings.warehouse_name
         held = self._connection.execute("select hashed_with from raw_ops.addresses").fetchone()
         if held is None and self._connection.execute("select 1 from raw_ops.loads").fetchone():
             held = ("",)  # stored before there was a choice

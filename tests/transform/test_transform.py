@@ -181,7 +181,7 @@ def test_what_no_model_makes_any_more_is_dropped_and_named(loaded: Path) -> None
 
 
 def test_a_mart_of_people_that_is_not_marked_stops_the_build(loaded: Path) -> None:
-    column = SimpleNamespace(name="person_id", description="")
+    column = SimpleNamespace(name="person_id", description="", data_type="varchar")
     config = SimpleNamespace(materialized="table", meta={})
     node = SimpleNamespace(
         schema="marts", name="dim_fans", resource_type="model", description="", config=config,
