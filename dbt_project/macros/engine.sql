@@ -360,6 +360,8 @@
 
 {% macro spark__one_each(rows, keys, order) -%}
     select * except (copy_number)
-    from (select *, row_number() over (partition by {{ keys | join(', ') }} order by {{ order }}) as copy_number from {{ rows }})
+    from (
+        select *, row_number() over (partition by {{ keys | join(', ') }} order by {{ nulls_last(order) }}) as copy_number from {{ rows }}
+    )
     where copy_number = 1
 {%- endmacro %}

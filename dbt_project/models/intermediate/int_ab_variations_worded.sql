@@ -31,7 +31,7 @@ ranked as (
 
     select
         *,
-        row_number() over (partition by variation_id order by preference, subject, plain_text) as choice
+        row_number() over (partition by variation_id order by preference, subject nulls last, plain_text nulls last) as choice
     from worded
     where variation_id is not null
 

@@ -6,7 +6,10 @@ with ranked as (
         is_draft,
         row_number() over (
             partition by media_id
-            order by is_draft, case when caption_language = '{{ var('caption_language') }}' then 0 else 1 end, caption_language
+            order by
+                is_draft nulls last,
+                case when caption_language = '{{ var('caption_language') }}' then 0 else 1 end,
+                caption_language nulls last
         ) as choice
     from {{ ref('stg_wistia__captions') }}
     where subtitles is not null
