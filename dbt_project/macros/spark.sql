@@ -22,7 +22,7 @@
 {# Columns of an order, where nulls are last as on DuckDB. Spark has them first, unless the order is descending. #}
 {% macro nulls_last(order) -%}
     {%- set columns = [] -%}
-    {%- for column in [order] if '(' in order else order.split(', ') -%}{%- do columns.append(column ~ ('' if ' desc' in column else ' nulls last')) -%}{%- endfor -%}
+    {%- for column in ([order] if '(' in order else order.split(', ')) -%}{%- do columns.append(column ~ ('' if ' desc' in column else ' nulls last')) -%}{%- endfor -%}
     {{ return(columns | join(', ')) }}
 {%- endmacro %}
 
