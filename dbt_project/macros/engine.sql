@@ -295,6 +295,21 @@
 {%- endmacro %}
 
 
+{# A double as a decimal, rounded as DuckDB does: by its value in binary, so that 1.005, which is a little less, is 1.00. Spark rounds
+   the digits that it prints. #}
+{% macro as_decimal(value, precision, scale) -%}
+    {{ return(adapter.dispatch('as_decimal')(value, precision, scale)) }}
+{%- endmacro %}
+
+{% macro default__as_decimal(value, precision, scale) -%}
+    cast({{ value }} as decimal({{ precision }}, {{ scale }}))
+{%- endmacro %}
+
+{% macro spark__as_decimal(value, precision, scale) -%}
+    cast(round(cast({{ value }} as double) * 1e{{ scale }}) / 1e{{ scale }} as decimal({{ precision }}, {{ scale }}))
+{%- endmacro %}
+
+
 {# The mean of a column, in a window if `over` says which. Spark's avg() of decimals is a decimal that is cut off, and that of doubles
    depends on the order of the rows; a sum of decimals is exact. #}
 {% macro mean(value, over=none) -%}

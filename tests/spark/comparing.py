@@ -36,8 +36,8 @@ class Difference(NamedTuple):
 def differences(duckdb_path: Path, spark_folder: Path, relations: Iterable[str]) -> list[Difference]:
     """Return how relations such as marts.fct_campaigns differ: `except all` both ways.
 
-    Doubles are equal in nine significant digits, everything else to the last bit. `spark_folder` is
-    `spark.sql.warehouse.dir`.
+    Doubles are equal in nine significant digits, everything else to the last bit. `spark_folder` has Spark's
+    schemas: the folder `models` of a lake, or `spark.sql.warehouse.dir`.
     """
     with duckdb.connect(str(duckdb_path), read_only=True) as connection:
         connection.execute("set timezone = 'UTC'")
@@ -60,9 +60,14 @@ def relations(duckdb_path: Path, schemas: Sequence[str] = ("marts", "activation"
 
 
 def files_of(spark_folder: Path, relation: str) -> str:
-    """Return the pattern of the files that hold a relation of Spark's, such as marts.fct_campaigns."""
+    """Return the pattern of the files that hold a relation of Spark's, such as marts.fct_campaigns.
+
+    Its schema is a folder of that name, as in a lake, or where Spark itself creates it.
+    """
     schema, _, table = relation.partition(".")
-    return str(spark_folder / f"{schema}{NEXT}.db" / table / "**" / "*.parquet")
+    folder = spark_folder / schema
+    folder = folder if folder.exists() else spark_folder / f"{schema}{NEXT}.db"
+    return str(folder / table / "**" / "*.parquet")
 
 
 def _difference(

@@ -82,6 +82,14 @@ def test_no_fraction_is_cast_to_bigint() -> None:
     assert found == []
 
 
+def test_vendors_numbers_are_rounded_to_decimals_as_on_duckdb() -> None:
+    """Spark rounds the digits that it prints: 1.005 would be 1.01, and on DuckDB it is 1.00."""
+    staged = {path.name for path in PROJECT.glob("models/staging/**/*.sql")} | {"int_amounts_read.sql"}
+    bare = re.compile(r"cast\((?!sum\(|null )[^()]* as decimal\(")
+    lines = [(place, line) for place, line in statements() if place.partition(":")[0] in staged]
+    assert [place for place, line in lines if bare.search(line)] == []
+
+
 def test_nothing_is_divided_by_what_can_be_zero() -> None:
     found = [
         f"{place}: / {divisor[1]}"

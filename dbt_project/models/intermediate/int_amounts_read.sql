@@ -144,7 +144,7 @@ select
     judged.customer_event_id,
     judged.currency,
     judged.unread_reason,
-    case when judged.unread_reason is null then cast(judged.amount as decimal(18, 2)) end as value_amount,
+    case when judged.unread_reason is null then {{ as_decimal('judged.amount', 18, 2) }} end as value_amount,
     judged.currency = account.currency as is_account_currency
 from judged
 cross join {{ ref('int_account_currency') }} as account

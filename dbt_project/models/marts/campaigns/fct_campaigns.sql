@@ -83,7 +83,7 @@ select
     {% for part in ['opened', 'clicked', 'converted'] -%}
     {{ share_with_interval('measured.' ~ part ~ '_count', 'measured.received_count', part ~ '_share') }},
     {% endfor -%}
-    cast({{ share('measured.revenue', 'measured.received_count') }} as decimal(18, 2)) as revenue_per_recipient,
+    {{ as_decimal(share('measured.revenue', 'measured.received_count'), 18, 2) }} as revenue_per_recipient,
     reports.received_count as reported_received_count,
     reports.clicked_count as reported_clicked_count,
     reports.converted_count as reported_converted_count,

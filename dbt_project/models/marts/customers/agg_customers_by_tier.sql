@@ -27,7 +27,7 @@ select
     customer_count,
     {{ share_with_interval('customer_count', 'tier_count', 'tier_share') }},
     cast(predicted_clv as decimal(18, 2)) as predicted_clv,
-    cast(mean_predicted_clv as decimal(18, 2)) as mean_predicted_clv,
+    {{ as_decimal('mean_predicted_clv', 18, 2) }} as mean_predicted_clv,
     {{ is_small('tier_count') }} as is_small_sample
 from with_total
 cross join {{ ref('int_account_currency') }} as account

@@ -1,3 +1,13 @@
+{%- set tolerance -%}
+    tolerances.relative_tolerance * with_totals.theirs
+            + case
+                when tolerances.is_money
+                    then (tolerances.absolute_tolerance + with_totals.unread_count)
+                        * coalesce(cast(with_totals.theirs as double) / nullif(with_totals.order_count, 0), 0)
+                else tolerances.absolute_tolerance
+            end
+{%- endset -%}
+
 with told as (
 
     select * from {{ ref('int_klaviyo_numbers_compared') }}
@@ -62,16 +72,7 @@ allowed as (
         tolerances.relative_tolerance,
         tolerances.reason as tolerance_reason,
         case when tolerances.is_money then (select min(currency) from {{ ref('int_account_currency') }}) end as currency,
-        cast(
-            tolerances.relative_tolerance * with_totals.theirs
-            + case
-                when tolerances.is_money
-                    then (tolerances.absolute_tolerance + with_totals.unread_count)
-                        * coalesce(cast(with_totals.theirs as double) / nullif(with_totals.order_count, 0), 0)
-                else tolerances.absolute_tolerance
-            end
-            as decimal(18, 2)
-        ) as tolerance
+        {{ as_decimal(tolerance, 18, 2) }} as tolerance
     from with_totals
     left join {{ ref('reconciliation_tolerances') }} as tolerances
         on with_totals.vendor = tolerances.vendor

@@ -23,7 +23,7 @@ renamed as (
         {{ whole('bounced') }} as bounced_count,
         {{ whole('conversion_uniques') }} as converted_count,
         {{ whole('conversions') }} as order_count,
-        cast(conversion_value as decimal(18, 2)) as revenue,
+        {{ as_decimal('conversion_value', 18, 2) }} as revenue,
 
         -- dates
         measured_on

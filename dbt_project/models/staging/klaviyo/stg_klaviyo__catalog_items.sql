@@ -16,7 +16,7 @@ renamed as (
         variants,
 
         -- numbers
-        cast(price as decimal(18, 2)) as price,
+        {{ as_decimal('price', 18, 2) }} as price,
 
         -- booleans
         coalesce(published, true) as is_published,

@@ -15,7 +15,7 @@ renamed as (
         nullif(trim(sku), '') as sku,
 
         -- numbers
-        cast(price as decimal(18, 2)) as price,
+        {{ as_decimal('price', 18, 2) }} as price,
         inventory_quantity as stock_count,
 
         -- booleans

@@ -25,8 +25,8 @@ renamed as (
         {{ whole('bounced') }} as bounce_count,
         {{ whole('unsubscribes') }} as unsubscribe_count,
         {{ whole('conversions') }} as order_count,
-        cast(conversion_value as decimal(18, 2)) as order_value,
-        cast(revenue_per_recipient as decimal(18, 4)) as revenue_per_recipient,
+        {{ as_decimal('conversion_value', 18, 2) }} as order_value,
+        {{ as_decimal('revenue_per_recipient', 18, 4) }} as revenue_per_recipient,
 
         -- dates
         measured_on

@@ -18,7 +18,7 @@ renamed as (
         -- numbers
         event_count,
         unique_count as daily_customer_count,
-        cast(sum_value as decimal(18, 2)) as value_amount,
+        {{ as_decimal('sum_value', 18, 2) }} as value_amount,
 
         -- dates
         date as happened_on

@@ -11,14 +11,14 @@ renamed as (
         profile_id as customer_id,
 
         -- numbers
-        cast(predicted_clv as decimal(18, 2)) as predicted_clv,
-        cast(historic_clv as decimal(18, 2)) as historic_clv,
-        cast(total_clv as decimal(18, 2)) as total_clv,
-        cast(average_order_value as decimal(18, 2)) as average_order_value,
-        cast(historic_number_of_orders as decimal(18, 2)) as historic_order_count,
-        cast(predicted_number_of_orders as decimal(18, 2)) as predicted_order_count,
-        cast(average_days_between_orders as decimal(18, 2)) as average_days_between_orders,
-        cast(churn_probability as decimal(7, 6)) as churn_probability,
+        {{ as_decimal('predicted_clv', 18, 2) }} as predicted_clv,
+        {{ as_decimal('historic_clv', 18, 2) }} as historic_clv,
+        {{ as_decimal('total_clv', 18, 2) }} as total_clv,
+        {{ as_decimal('average_order_value', 18, 2) }} as average_order_value,
+        {{ as_decimal('historic_number_of_orders', 18, 2) }} as historic_order_count,
+        {{ as_decimal('predicted_number_of_orders', 18, 2) }} as predicted_order_count,
+        {{ as_decimal('average_days_between_orders', 18, 2) }} as average_days_between_orders,
+        {{ as_decimal('churn_probability', 7, 6) }} as churn_probability,
 
         -- dates
         measured_on,

@@ -58,7 +58,7 @@ renamed as (
         -- Decimal, so that a mean does not depend on the order of its rows. Values slightly above 1 are 1.
         case
             when opened.percent_viewed between 0 and scale.whole
-                then cast(opened.percent_viewed / scale.whole as decimal(7, 6))
+                then {{ as_decimal('opened.percent_viewed / scale.whole', 7, 6) }}
             when scale.whole = 1 and opened.percent_viewed between 1 and {{ var('share_far_above') }} then 1
         end as watched_share,
 
