@@ -93,9 +93,14 @@ class Files:
         if not self.is_local:
             from fsspec.implementations.arrow import ArrowFSWrapper  # type: ignore[import-untyped]
 
-            reading = ArrowFSWrapper(self._filesystem)
-            reading.protocol = "lake"
-            connection.register_filesystem(reading)
+            class Reading(ArrowFSWrapper):  # type: ignore[misc]
+                protocol = "lake"
+
+                @classmethod
+                def _strip_protocol(cls, path: str) -> str:
+                    return path.removeprefix("lake://")
+
+            connection.register_filesystem(Reading(self._filesystem))
 
     def named(self, path: str) -> str:
         """Return a file's name for DuckDB."""

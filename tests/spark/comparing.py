@@ -1,7 +1,7 @@
 """Compares the tables of two engines: DuckDB's in a file, Spark's in the files of its warehouse folder."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -33,18 +33,26 @@ class Difference(NamedTuple):
         return "\n".join(lines)
 
 
-def differences(duckdb_path: Path, spark_folder: Path, relations: Iterable[str]) -> list[Difference]:
+def differences(
+    duckdb_path: Path,
+    spark_folder: Path,
+    relations: Iterable[str],
+    leave_out: Mapping[str, Collection[str] | None] | None = None,
+) -> list[Difference]:
     """Return how relations such as marts.fct_campaigns differ: `except all` both ways.
 
     Doubles are equal in nine significant digits, everything else to the last bit. `spark_folder` has Spark's
-    schemas: the folder `models` of a lake, or `spark.sql.warehouse.dir`.
+    schemas: the folder `models` of a lake, or `spark.sql.warehouse.dir`. `leave_out` has the columns of
+    relations that are not compared; None means all of them.
     """
+    leave_out = leave_out or {}
     with duckdb.connect(str(duckdb_path), read_only=True) as connection:
         connection.execute("set timezone = 'UTC'")
         return [
             found
             for relation in relations
-            if (found := _difference(connection, spark_folder, relation)) is not None
+            if (without := leave_out.get(relation, ())) is not None
+            and (found := _difference(connection, spark_folder, relation, without)) is not None
         ]
 
 
@@ -71,7 +79,7 @@ def files_of(spark_folder: Path, relation: str) -> str:
 
 
 def _difference(
-    connection: duckdb.DuckDBPyConnection, spark_folder: Path, relation: str
+    connection: duckdb.DuckDBPyConnection, spark_folder: Path, relation: str, without: Collection[str]
 ) -> Difference | None:
     described = connection.execute(f"describe {relation}").fetchall()
     types = {name: kind for name, kind, *_ in described}
@@ -83,6 +91,8 @@ def _difference(
     if there != types.keys():
         return Difference(relation, problem=f"one engine alone has {sorted(there ^ types.keys())}")
     doubles = [name for name, kind in types.items() if kind in ("DOUBLE", "FLOAT")]
+    types = {name: kind for name, kind in types.items() if name not in without}
+    doubles = [name for name in doubles if name in types]
     columns = [*(name for name in types if name not in doubles), *doubles]
     ours, theirs = (
         f"select {', '.join(_comparable(name, types[name], engine) for name in columns)} from {rows}"
