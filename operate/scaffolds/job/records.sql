@@ -2,7 +2,7 @@
 select
 [% if kind == "brand-voices" %]
     media_id as entity,
-    concat('[[ title ]]: ', {{ label('max(media_name)') }}) as name,
+    concat_ws('', '[[ title ]]: ', {{ label('max(media_name)') }}) as name,
     {{ facts_with_steps([
         ['media', label('max(media_name)')],
         figure('word_count', 'sum(word_count)'),
@@ -16,7 +16,7 @@ where caption_language = '{{ var('caption_language') }}' and not is_draft
 group by media_id
 [% else %]
     segment_id as entity,
-    concat('[[ title ]]: ', {{ label('segment_name') }}) as name,
+    concat_ws('', '[[ title ]]: ', {{ label('segment_name') }}) as name,
     {{ facts_with_steps([
         ['segment', label('segment_name')],
         figure('member_count', 'member_count'),
