@@ -27,6 +27,7 @@ from activate.ledger import opening
 from activate.ledger.lock import lock
 from common import settings as environment
 from common import warehouse
+from operate import lakes
 
 MAGIC: Final = b"mavera-warehouse backup 1\n"
 SALT_BYTES: Final = 16
@@ -141,10 +142,14 @@ def restore(settings: environment.Settings, source: Path) -> list[str]:
             archive.extraction_filter = getattr(tarfile, "data_filter", None)
             archive.extractall(folder)  # noqa: S202
         places = {name: place for name, place in _places(settings).items() if (folder / name).exists()}
+        if settings.is_spark and (folder / RAW).exists():
+            lakes.require_empty(settings)
         for name, place in places.items():
             if place.exists() and (name == RAW or place.read_bytes() != (folder / name).read_bytes()):
                 raise BackupError(f"{place} already exists and is never replaced. Move it away first")
         said = [_restore_ledger(settings, folder / LEDGER)] if (folder / LEDGER).exists() else []
+        if settings.is_spark and (folder / RAW).exists():
+            said.append(lakes.restore(settings, folder / RAW))
         for name, place in places.items():
             place.parent.mkdir(parents=True, exist_ok=True)
             (folder / name).replace(place)
@@ -162,16 +167,18 @@ def _gather(settings: environment.Settings, folder: Path) -> list[str]:
             _copy_raw(place, folder / RAW)
         elif place.exists():
             shutil.copyfile(place, folder / name)
+    if settings.is_spark:
+        lakes.copy(settings, folder / RAW)
     return sorted(path.name for path in folder.iterdir())
 
 
 def _places(settings: environment.Settings) -> dict[str, Path]:
-    return {
+    places = {
         "forgotten.json": settings.forgotten_path,
         "salt": settings.salt_path,
         "runs.jsonl": settings.runs_path,
-        RAW: settings.warehouse_path,
     }
+    return places if settings.is_spark else {**places, RAW: settings.warehouse_path}
 
 
 def _copy_raw(path: Path, target: Path) -> None:
@@ -248,5 +255,6 @@ if __name__ == "__main__":
         warehouse.WarehouseError,
         LedgerError,
         BackupError,
+        lakes.NotEmptyError,
         stopped="stopped; nothing was replaced",
     )

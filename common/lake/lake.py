@@ -85,10 +85,7 @@ class Lake:
         for relation, rows in self.state.operations(self.columns):
             self._before[relation] = rows
             named = self.columns[relation]
-            described = ", ".join(f'"{each.name}" {each.type}' for each in named)
-            if keys := ", ".join(f'"{each.name}"' for each in named if each.is_key):
-                described += f", primary key ({keys})"
-            self.connection.execute(f"create table {relation} ({described})")
+            self.connection.execute(f"create table {relation} ({described(named, with_key=True)})")
             self.connection.register("pulled", rows)
             self.connection.execute(
                 f"insert into {relation} select {', '.join(map(read_as, named))} from pulled"
@@ -194,6 +191,18 @@ class Lake:
         """Add rows, which bring their load id along."""
         file = self._written(relation, rows.to_batches(), rows.schema, holds_newer=holds_newer)
         self._added.append(file)
+
+    def fill(self, relation: str, source: str) -> None:
+        """Let a table have the rows of a table in another database, a part at a time."""
+        self._drop_all(relation)
+        there = {name for name, *_ in self.connection.execute(f"describe {source}").fetchall()}
+        chosen = ", ".join(
+            f'cast({_quoted(each.name) if each.name in there else "null"} as {each.type}) as "{each.name}"'
+            for each in self.columns[relation]
+        )
+        if self.connection.execute(f"select 1 from {source} limit 1").fetchone():
+            query = f"select {chosen} from {source}"
+            self._added.append(self._streamed(relation, query, holds_newer=False))
 
     def replace(self, relation: str, rows: pa.Table, *, is_whole: bool = False) -> None:
         """Let a table have these rows and no others."""
@@ -316,7 +325,8 @@ class Lake:
         """Return the tables of raw schemas: rows that are stored by table, not by file."""
         found = self.connection.execute(
             "select concat(schema_name, '.', table_name) from duckdb_tables()"
-            " where starts_with(schema_name, 'raw_') and not temporary order by 1"
+            " where database_name = current_database() and starts_with(schema_name, 'raw_')"
+            " and not temporary order by 1"
         ).fetchall()
         return [name for (name,) in found]
 
@@ -325,10 +335,11 @@ class Lake:
         found = self.connection.execute(
             "select column_name, data_type,"
             " coalesce(list_contains(constraint_column_names, column_name), false)"
-            " from duckdb_columns() as columns left join duckdb_constraints() as keys"
-            " on (columns.schema_name, columns.table_name) = (keys.schema_name, keys.table_name)"
-            " and constraint_type = 'PRIMARY KEY'"
-            " where (columns.schema_name, columns.table_name) = (?, ?) order by column_index",
+            " from duckdb_columns() left join"
+            " (from duckdb_constraints() where constraint_type = 'PRIMARY KEY')"
+            " using (database_name, schema_name, table_name)"
+            " where database_name = current_database() and (schema_name, table_name) = (?, ?)"
+            " order by column_index",
             [schema, name],
         ).fetchall()
         return [Column(*each) for each in found]
@@ -395,6 +406,13 @@ class Lake:
         for each in files:
             self._remove(each)
         self._added.append(file)
+
+
+def described(columns: Sequence[Column], *, with_key: bool) -> str:
+    """Return the columns of a table as SQL that creates it has them."""
+    parts = [f'"{each.name}" {each.type}' for each in columns]
+    keys = ", ".join(f'"{each.name}"' for each in columns if each.is_key)
+    return ", ".join([*parts, *([f"primary key ({keys})"] if keys and with_key else [])])
 
 
 def file_load(file: File) -> float:

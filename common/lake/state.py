@@ -170,10 +170,7 @@ class State:
         """Return the time or day up to which the rows of each resource are in the lake."""
         with _reached(), self._connection.begin():
             rows = self._connection.execute(sa.select(CURSORS)).all()
-        return {
-            (row.vendor, row.resource): (datetime if "T" in row.until else date).fromisoformat(row.until)
-            for row in rows
-        }
+        return {(row.vendor, row.resource): cursor_of(row.until) for row in rows}
 
     def operations(self, columns: Mapping[str, Sequence[Column]]) -> Iterator[tuple[str, pa.Table]]:
         """Yield the tables of `raw_ops` with their rows in the order in which they were written."""
@@ -222,6 +219,11 @@ class State:
             self._connection.execute(sa.delete(table))
         if rows.num_rows:
             self._connection.execute(sa.insert(table), rows.to_pylist())
+
+
+def cursor_of(text: str) -> date:
+    """Return the cursor that was stored as this text: a time, or a day."""
+    return (datetime if "T" in text else date).fromisoformat(text)
 
 
 @contextmanager

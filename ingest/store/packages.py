@@ -42,11 +42,7 @@ class Packages:
 
     def last(self, job: Job) -> Cursor | None:
         """Return the cursor value up to which the rows of `job` are in the warehouse."""
-        state = self._state(job.source.name)
-        for step in ("sources", job.source.name, "resources", job.resource.table.name, "incremental"):
-            state = state.get(step, {})
-        last: Cursor | None = state.get(job.resource.cursor, {}).get("last_value")
-        return last
+        return cursor_in(self._state(job.source.name), job.source.name, job.resource)
 
     def _state(self, name: str) -> Any:
         """Return the load state of a source. It is read without dlt's pipeline: making one takes longer than
@@ -59,10 +55,7 @@ class Packages:
         if name not in self._stored:
             shutil.rmtree(self._folder / name, ignore_errors=True)
             try:
-                found = self._connection.execute(_STATE.format(schema=f"raw_{name}"), [name]).fetchall()
-                state = decompress_state(found[0][0]) if found else {}
-            except duckdb.CatalogException:  # nothing was ever loaded
-                state = {}
+                state = stored_state(self._connection, name)
             except (ValueError, zlib.error) as error:
                 raise self._damaged(name) from error
             version = state.get("_state_engine_version", PIPELINE_STATE_ENGINE_VERSION)
@@ -137,6 +130,26 @@ class Packages:
         """Remove a source's cursor and schema from memory: a package of it was not loaded."""
         self._pipelines.pop(name, None)
         self._stored.pop(name, None)
+
+
+def stored_state(connection: duckdb.DuckDBPyConnection, name: str) -> Any:
+    """Return the load state of a source as dlt stored it; nothing if it was never loaded.
+
+    Raises ValueError or zlib.error if it cannot be read.
+    """
+    try:
+        found = connection.execute(_STATE.format(schema=f"raw_{name}"), [name]).fetchall()
+    except duckdb.CatalogException:
+        return {}
+    return decompress_state(found[0][0]) if found else {}
+
+
+def cursor_in(state: Any, source: str, resource: Resource) -> Cursor | None:
+    """Return the cursor value of a resource in the load state of its source."""
+    for step in ("sources", source, "resources", resource.table.name, "incremental"):
+        state = state.get(step, {})
+    last: Cursor | None = state.get(resource.cursor, {}).get("last_value")
+    return last
 
 
 def make_writable(folder: Path) -> None:
