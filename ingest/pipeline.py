@@ -32,7 +32,7 @@ from ingest.http import Client
 from ingest.model import DEEP_EVERY, SETTLED, Batch, Cursor, Job, Outcome, Report, Source, Summary
 from ingest.parallel import Reached
 from ingest.store.aside import with_aside
-from ingest.store.warehouse import Warehouse
+from ingest.store.warehouse import Warehouse, widen
 from ingest.typed import Aside, Form, Table
 from privacy import outside
 
@@ -240,7 +240,7 @@ def _write(batches: Sequence[Batch], file: Warehouse) -> None:
         ):
             raise  # no row is at fault
         file.raw.drop_package(batches[0].job.source.name)
-        if "Out of Memory" in str(error) and file.widen():
+        if "Out of Memory" in str(error) and widen(file.raw.connection):
             _write(batches, file)
             return
         if len(batches) == 1:

@@ -255,6 +255,5 @@ if __name__ == "__main__":
         warehouse.WarehouseError,
         LedgerError,
         BackupError,
-        lakes.NotEmptyError,
         stopped="stopped; nothing was replaced",
     )

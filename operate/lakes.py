@@ -17,17 +17,13 @@ LEFT_OUT: Final = {CURSORS, "raw_ops.builds", "raw_ops.built_from", "raw_ops.gro
 """What is not restored: the next transform builds everything."""
 
 
-class NotEmptyError(Exception):
-    """The lake has rows, which a backup never replaces; the text says what to do."""
-
-
 def require_empty(settings: environment.Settings) -> None:
-    """Raise NotEmptyError if anything was loaded into the lake."""
+    """Raise WarehouseError if anything was loaded into the lake."""
     from common.lake.lake import opened  # which loads the driver of the state's server
 
     with opened(settings, write=False) as lake:
         if lake.manifest:
-            raise NotEmptyError(
+            raise warehouse.WarehouseError(
                 f"the lake {settings.lake_url} has rows already, which are never replaced. Set another "
                 "LAKE_URL, and a LEDGER_URL with another database"
             )
@@ -35,7 +31,8 @@ def require_empty(settings: environment.Settings) -> None:
 
 def copy(settings: environment.Settings, target: Path) -> None:
     """Write the raw tables of a lake, their cursors and `raw_ops` into a new DuckDB file."""
-    from common.lake.lake import described, opened
+    from common.lake.lake import opened
+    from common.lake.shown import described
 
     with opened(settings, write=False) as lake:
         here = lake.connection

@@ -127,3 +127,22 @@ def _sync(path: Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
+
+
+def stored_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the types in Parquet: JSON is text there, and times are in UTC."""
+    return pa.schema([(field.name, stored_type(field.type)) for field in schema])
+
+
+def stored_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type in Parquet of a type of DuckDB's."""
+    if pa.types.is_timestamp(kind) and kind.tz:
+        return pa.timestamp("us", "UTC")
+    if isinstance(kind, pa.BaseExtensionType):
+        return kind.storage_type
+    return kind
+
+
+def stored(rows: pa.Table) -> pa.Table:
+    """Return rows in the types that files have."""
+    return rows.cast(stored_schema(rows.schema))

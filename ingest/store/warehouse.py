@@ -58,14 +58,6 @@ class Warehouse:
     def close(self) -> None:
         self.raw.close()
 
-    def widen(self) -> bool:
-        """Let DuckDB use as much memory as it wants; return whether it was bounded."""
-        ((limit,),) = self._connection.execute("select current_setting('memory_limit')").fetchall()
-        self._connection.execute("reset memory_limit")
-        return bool(
-            limit != self._connection.execute("select current_setting('memory_limit')").fetchall()[0][0]
-        )
-
     def prepare(self, tables: Sequence[Table]) -> None:
         """Create whatever is missing of `tables`, the only ones that the run may write."""
         self._tables, self._allowances = tables, allowed.Allowances(tables)
@@ -281,21 +273,25 @@ class Warehouse:
     def record(self, jobs: Sequence[Job]) -> None:
         """Append the outcomes of resources to `raw_ops.loads`, in one transaction."""
         with self.raw.transaction():
-            self._record(jobs)
+            for job in jobs:
+                outcome = job.outcome
+                outcome.finished_at = datetime.now(UTC)
+                outcome.requests, outcome.waits = job.client.tally.requests, job.client.tally.waits
+                if job.error is not None:
+                    outcome.outcome = "skipped" if job.is_skipped else "failed"
+                    outcome.detail = outside.words(job.error)
+                row = {"run_id": self._run_id, **asdict(outcome)}
+                del row["latest_days"], row["set_aside"]
+                self._connection.execute(
+                    f"insert into raw_ops.loads ({', '.join(row)}) values (${', $'.join(row)})", row
+                )
 
-    def _record(self, jobs: Sequence[Job]) -> None:
-        for job in jobs:
-            outcome = job.outcome
-            outcome.finished_at = datetime.now(UTC)
-            outcome.requests, outcome.waits = job.client.tally.requests, job.client.tally.waits
-            if job.error is not None:
-                outcome.outcome = "skipped" if job.is_skipped else "failed"
-                outcome.detail = outside.words(job.error)
-            row = {"run_id": self._run_id, **asdict(outcome)}
-            del row["latest_days"], row["set_aside"]
-            self._connection.execute(
-                f"insert into raw_ops.loads ({', '.join(row)}) values (${', $'.join(row)})", row
-            )
+
+def widen(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Let DuckDB use as much memory as it wants; return whether it was bounded."""
+    ((limit,),) = connection.execute("select current_setting('memory_limit')").fetchall()
+    connection.execute("reset memory_limit")
+    return bool(limit != connection.execute("select current_setting('memory_limit')").fetchall()[0][0])
 
 
 def _addresses(settings: Settings) -> Addresses:

@@ -15,7 +15,7 @@ from ingest import pipeline
 from ingest.http import Client
 from ingest.model import Resource
 from ingest.store import packages
-from ingest.store.warehouse import Warehouse
+from ingest.store.warehouse import Warehouse, widen
 from ingest.vendors.klaviyo import KLAVIYO
 from ingest.vendors.klaviyo.tables import EVENTS
 from tests.ingest_faults import Silent
@@ -87,5 +87,5 @@ def test_duckdb_is_bounded_until_a_step_needs_more(ours: Settings) -> None:
     pipeline._write([batch], file)
     assert len(tried) == 2
     assert batch.job.error is None
-    assert not file.widen()  # it was, and is no more
+    assert not widen(file.raw.connection)  # it was, and is no more
     file.close()

@@ -12,6 +12,7 @@ import pytest
 from common.lake import lake as lakes
 from common.lake.files import File, LakeError
 from common.lake.lake import Lake
+from common.lake.shown import LOAD_ID, file_load
 from common.lake.state import Column, State
 from sandbox.server import Sandbox
 from sandbox.world import World
@@ -33,7 +34,7 @@ COLUMNS = [
     Column("owner", "VARCHAR"),
     Column("sold_at", "TIMESTAMP WITH TIME ZONE"),
     Column("details", "JSON"),
-    Column(lakes.LOAD_ID, "VARCHAR"),
+    Column(LOAD_ID, "VARCHAR"),
 ]
 
 
@@ -65,7 +66,7 @@ def rows(lake: Lake, **owners: str) -> pa.Table:
             "owner": [*owners.values()],
             "sold_at": pa.array([0] * count, pa.timestamp("us", "UTC")),
             "details": ['{"a": 1}'] * count,
-            lakes.LOAD_ID: [lake.load_id()] * count,
+            LOAD_ID: [lake.load_id()] * count,
         }
     )
 
@@ -282,7 +283,7 @@ def test_a_table_of_newer_versions_is_written_anew(machine: machines.LakeMachine
 
 
 def test_load_ids_grow_though_the_clock_goes_back(lake: Lake) -> None:
-    with patch("common.lake.lake.time.time", side_effect=[1_800_000_000.0, 5.0, 5.0]):
+    with patch("common.lake.shown.time.time", side_effect=[1_800_000_000.0, 5.0, 5.0]):
         ids = [float(lake.load_id()) for _ in range(3)]
     assert ids == sorted(set(ids))
 
@@ -345,4 +346,4 @@ def test_a_file_is_named_by_relation_and_load(lake: Lake) -> None:
     ((file,),) = lake.manifest.values()
     assert isinstance(file, File)
     assert file.path.startswith("raw_shop/events/")
-    assert lakes.file_load(file) > 0
+    assert file_load(file) > 0

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from common import settings
-from operate import backup, lakes
+from common import settings, warehouse
+from operate import backup
 from sandbox.server import Sandbox
 from sandbox.world import World
 from tests import postgres
@@ -56,7 +56,7 @@ def test_a_warehouse_moves_to_a_lake_and_back_with_its_rows_and_cursors(
     assert events["rows_read"] < moved.rows("select count(*) from raw_klaviyo.events")[0][0], (
         "no cursor moved"
     )
-    with pytest.raises(lakes.NotEmptyError, match="has rows already, which are never replaced"):
+    with pytest.raises(warehouse.WarehouseError, match="has rows already, which are never replaced"):
         backup.restore(loaded(), tmp_path / "of duckdb")
 
     backup.make(loaded(), tmp_path / "of a lake")
