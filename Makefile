@@ -52,7 +52,7 @@ check: .venv/.dev lint ## run lint, type checks, and the tests that start no pro
 	@$(DEV) -m pytest $(TWO_WORKERS) $$($(DEV) -m tests.pure)
 
 test-spark: build/spark/.ready ## run the tests of Spark on a cluster of their own; ALL=1 adds every unit test of a model; needs Java 17 or 21
-	@build/spark/bin/python -m pytest tests/spark $(if $(ALL),--all-models) $(ARGS)
+	@build/spark/bin/python -m pytest --timeout 1200 -o faulthandler_timeout=1500 tests/spark $(if $(ALL),--all-models) $(ARGS)
 
 lint: .venv/.dev ## check style and types
 	@$(DEV) -m ruff check . && $(DEV) -m ruff format --check .
