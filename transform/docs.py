@@ -14,7 +14,7 @@ from common import settings as environment
 from common import warehouse
 from common.progress import step
 from transform import engine, jobs_page
-from transform.build import NEXT, PROJECT
+from transform.build import NEXT
 from transform.publish import PUBLISHED_SCHEMAS
 
 DOCS: Final = environment.ROOT / "build" / "docs.html"
@@ -34,10 +34,10 @@ def write_docs(settings: environment.Settings) -> None:
         engine.opened(settings) as opened,
         step("docs", "models described", at_first="reading the project") as shown,
     ):
-        opened.write_docs(shown)
+        target = opened.write_docs(shown)
     with warehouse.beside(DBT_PAGE, is_shared=True) as draft:
-        shutil.copyfile(PROJECT / "target" / "static_index.html", draft)
-    manifest = json.loads((PROJECT / "target" / "manifest.json").read_text(encoding="utf-8"))
+        shutil.copyfile(target / "static_index.html", draft)
+    manifest = json.loads((target / "manifest.json").read_text(encoding="utf-8"))
     with warehouse.beside(DOCS, is_shared=True) as draft:
         draft.write_text(jobs_page.render(manifest), encoding="utf-8")
     DICTIONARY.write_text(render(manifest), encoding="utf-8")

@@ -46,8 +46,8 @@ class Engine(Protocol):
     def keep(self) -> None:
         """Let what was written to `raw_ops` count."""
 
-    def write_docs(self, shown: Any) -> None:
-        """Let dbt write its own page."""
+    def write_docs(self, shown: Any) -> Path:
+        """Let dbt write its own page; return the folder with it and the manifest."""
 
 
 class DuckdbEngine:
@@ -71,8 +71,9 @@ class DuckdbEngine:
     def keep(self) -> None:
         """Do nothing: each statement counts at once."""
 
-    def write_docs(self, shown: Any) -> None:
+    def write_docs(self, shown: Any) -> Path:
         build.dbt(self.path, "docs", "generate", "--static", shown=shown)
+        return build.PROJECT / "target"
 
 
 class SparkEngine:
@@ -179,8 +180,9 @@ class SparkEngine:
     def keep(self) -> None:
         self._lake.commit()
 
-    def write_docs(self, shown: Any) -> None:
+    def write_docs(self, shown: Any) -> Path:
         build.dbt(self.path, "docs", "generate", "--static", shown=shown, target=build.SPARK)
+        return build.PROJECT / "target" / build.SPARK
 
 
 def meet_spark(settings: environment.Settings) -> Any:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import duckdb
 import pyarrow as pa
+import typer
 
 from common import settings as environment
 from common import spans, warehouse
@@ -90,7 +91,12 @@ def publish(
 
 
 def publish_by(settings: environment.Settings, path: Path) -> int:
-    """Publish what was built at `path` according to the settings; return the number of tables."""
+    """Publish what was built at `path` according to the settings; return the number of tables.
+
+    A lake may hold more people than a file should, so it first says how many rows are about people.
+    """
+    if settings.is_spark and settings.publish_people:
+        typer.echo(_people_counted(path), err=True)
     return publish(
         path,
         settings.published_path,
@@ -98,6 +104,16 @@ def publish_by(settings: environment.Settings, path: Path) -> int:
         people=settings.publish_people,
         smallest_cohort=settings.smallest_cohort,
     )
+
+
+def _people_counted(path: Path) -> str:
+    """Return a line with the number of marts and rows about people."""
+    with warehouse.connect(path) as connection:
+        models = [model for model in _built_models(connection, path) if model.is_about_people]
+        counts = [
+            connection.execute(f"select count(*) from {model.relation}").fetchall()[0][0] for model in models
+        ]
+    return f"people {len(counts)} marts with {sum(counts):,} rows go into the copy: PUBLISH_PEOPLE is true"
 
 
 def _built_models(connection: duckdb.DuckDBPyConnection, path: Path) -> list[Model]:
