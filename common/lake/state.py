@@ -233,6 +233,11 @@ def _reached() -> Iterator[None]:
         yield
     except sa.exc.DBAPIError as error:
         said = str(error.orig).partition("\n")[0]
+        if isinstance(error, sa.exc.ProgrammingError):
+            raise LakeError(
+                f"the lake's state cannot be kept ({said}): the user of LEDGER_URL must be allowed to create "
+                "schemas and tables in its database"
+            ) from None
         raise LakeError(
             f"the lake's state cannot be reached ({said}): see that the server of LEDGER_URL runs. "
             "Then run the same command again"
