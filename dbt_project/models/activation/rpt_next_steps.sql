@@ -1,4 +1,7 @@
 {# What needs attention: the action, and the reason in numbers. Steps without a reason have no row. -#}
+{# Of lagging messages that equally many people receive, the id decides, on any engine. -#}
+{%- set most_received = "case when is_laggard then " ~ record([['value', 'received_count'], ['id', 'flow_message_id']]) ~ " end" -%}
+
 with steps as (
 
     -- Missing data makes everything else wrong, so it comes first.
@@ -77,8 +80,8 @@ with steps as (
     union all
 
     {% call next_step('flow-laggards', 4, 'flow-messages', ref('fct_flow_messages'), "is_compared", count='count(*) filter (where is_laggard)',
-        answer="concat_ws('', 'flow-rewrites:', max_by(flow_message_id, case when is_laggard then received_count end))") %}
-        concat_ws('', 'Rewrite “', max_by(message_name, case when is_laggard then received_count end), '”'),
+        answer="concat_ws('', 'flow-rewrites:', max_by(flow_message_id, " ~ most_received ~ "))") %}
+        concat_ws('', 'Rewrite “', max_by(message_name, {{ most_received }}), '”'),
         concat_ws('',
             {{ counted('count(*) filter (where is_laggard)') }}, ' of ', {{ one_or_many('count(*)', 'compared flow message', 'compared flow messages') }},
             case when count(*) filter (where is_laggard) = 1 then ' lags behind' else ' lag behind; this one reaches the most people' end

@@ -426,12 +426,13 @@ judged as (
 
 ),
 
+-- Rounded, so that of equal distances the digits that depend on the order of a sum do not decide.
 ranked as (
 
     select
         *,
         case when is_distinct then
-            cast(row_number() over (partition by job, entity, fact_name, is_distinct order by abs(distance) desc, label) as bigint)
+            cast(row_number() over (partition by job, entity, fact_name, is_distinct order by round(abs(distance), 9) desc, label) as bigint)
         end as label_position
     from judged
 
@@ -453,6 +454,6 @@ select
     is_distinct,
     label_position,
     case when label_position = 1 then
-        cast(row_number() over (partition by job, entity, label_position order by abs(distance) desc, fact_name) as bigint)
+        cast(row_number() over (partition by job, entity, label_position order by round(abs(distance), 9) desc, fact_name) as bigint)
     end as fact_position
 from ranked
