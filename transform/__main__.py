@@ -61,7 +61,8 @@ def dbt_command(context: typer.Context) -> None:
     os.environ |= {"ENV_FILE": environment.named_file()}
     if settings.is_spark:
         engine.meet_spark(settings)
-        os.environ |= {"DBT_TARGET": build.SPARK}
+        target = str(build.PROJECT / "target" / build.SPARK)
+        os.environ |= {"DBT_TARGET": build.SPARK, "DBT_TARGET_PATH": target}
     os.chdir(build.PROJECT)  # where dbt finds the project and its profile
     from dbt.cli.main import cli
 

@@ -5,6 +5,7 @@ The tests are one story, in the order of the file: each takes the two machines w
 
 import filecmp
 import os
+import re
 import shutil
 import signal
 import time
@@ -34,6 +35,8 @@ FIRST = date(2026, 11, 21)
 DAYS = [FIRST + timedelta(days=number) for number in range(4)]
 LARGEST = "intermediate_next.db/int_reading_events"
 """The model that takes Spark longest."""
+SENT = ("--select", "test_type:unit,path:models/activation", "test_type:unit,path:models/jobs")
+ALL = ("--select", "test_type:unit")
 CLOCK = {
     "marts.dim_vendors": {"last_loaded_at"},
     "marts.fct_source_freshness": {"hours_old", "last_loaded_at", "measured_at"},
@@ -117,6 +120,18 @@ def test_from_nothing_every_model_is_equal(machines: Machines, engine: ExitStack
         built = project.well("transform")
         assert built["failures"] == []
     assert not machines.differences()
+
+
+def test_unit_tests_pass_on_spark(
+    machines: Machines, engine: ExitStack, request: pytest.FixtureRequest
+) -> None:
+    """Those of what is sent to Mavera; with `make test-spark ALL=1`, all."""
+    selected = ALL if request.config.getoption("--all-models") else SENT
+    ran = machines.spark.run("transform", "dbt", "test", *selected)
+    assert ran.code == 0, ran.out
+    passed = re.search(r"PASS=(\d+) WARN=0 ERROR=0", ran.out)
+    assert passed, ran.out
+    assert int(passed[1]) > 10
 
 
 def ledger_of(project: Project) -> list[Any]:
