@@ -147,7 +147,7 @@ def test_records_fingerprints_and_prices_are_the_same(machines: Machines, engine
     assert plans[0] == plans[1]
     assert plans[0]["counts"]["create"] > 0
     for project in machines.both:
-        assert project.run("activate", "apply", "--yes").code == 0
+        assert project.run("activate", "apply").code == 0
     on_duckdb, on_spark = map(ledger_of, machines.both)
     assert on_duckdb == on_spark
 
