@@ -16,7 +16,7 @@ from common import warehouse
 from common.progress import step
 from privacy import pseudonyms
 from transform import build
-from transform.build import Build
+from transform.build import Build, TransformError
 
 if TYPE_CHECKING:
     from common.lake.lake import Lake
@@ -86,10 +86,23 @@ class SparkEngine:
         self._described: Any = None
         self._lake, self._spark = lake, spark
         self.path = lake.path
+        self._remote = settings.spark_remote
         self._session = meet_spark(settings)
 
     def build(self, tables: list[str] | None) -> Build:
-        """Build on Spark, and describe what is published as DuckDB has it: the copy is DuckDB's."""
+        """Build on Spark; a server that is gone before the end is a failure like that of a model."""
+        try:
+            with self._spark.answering(self._remote):
+                return self._build(tables)
+        except TransformError:
+            if self._spark.is_listening(self._remote):
+                raise
+            where = urlsplit(self._remote).hostname
+            lost = f"Spark no longer answers at {where}. Start it, then run the same command again"
+            return Build(0, 0, [], [lost])
+
+    def _build(self, tables: list[str] | None) -> Build:
+        # What is published is described as DuckDB has it: the copy is DuckDB's.
         self._described = build.parse(self.path)
         build.record_models(self.path, *build.describe(self._described))
         self._register()

@@ -61,13 +61,11 @@ def session(remote: str) -> Any:
         ) from error
     place = urlsplit(remote)
     where = f"{place.hostname}:{place.port or CONNECT_PORT}"  # without its parameters: one may be a token
-    try:  # pyspark itself would try for minutes
-        socket.create_connection((place.hostname, place.port or CONNECT_PORT), ANSWER_SECONDS).close()
-    except OSError as error:
+    if not is_listening(remote):
         raise TransformError(
             f"no Spark Connect server answers at {where} (SPARK_REMOTE). Start it; make cluster starts one on"
             " this machine"
-        ) from error
+        )
     found = sql.SparkSession.builder.remote(remote).getOrCreate()
     found.client.set_retry_policies([_patience()])
     atexit.unregister(found.client._cleanup_ml_cache)  # which would ask a lost server at exit
@@ -79,6 +77,16 @@ def session(remote: str) -> Any:
                 " does"
             )
     return found
+
+
+def is_listening(remote: str) -> bool:
+    """Whether a server accepts connections at this address; pyspark itself would try for minutes."""
+    place = urlsplit(remote)
+    try:
+        socket.create_connection((place.hostname, place.port or CONNECT_PORT), ANSWER_SECONDS).close()
+    except OSError:
+        return False
+    return True
 
 
 def _patience() -> Any:

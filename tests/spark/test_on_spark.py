@@ -113,6 +113,13 @@ def machines(
         yield found
 
 
+@pytest.fixture
+def by_hand(request: pytest.FixtureRequest) -> None:
+    """Two more builds take Spark ten minutes: these tests run with `make test-spark ALL=1`."""
+    if not request.config.getoption("--all-models"):
+        pytest.skip("runs with ALL=1")
+
+
 @pytest.fixture(scope="module")
 def engine(machines: Machines) -> Iterator[ExitStack]:
     """What closes the running cluster."""
@@ -171,7 +178,7 @@ def test_a_second_round_sends_nothing(machines: Machines, engine: ExitStack) -> 
 
 
 def test_after_the_engine_died_the_published_copy_is_the_one_before(
-    machines: Machines, engine: ExitStack, worlds: dict[date, World]
+    by_hand: None, machines: Machines, engine: ExitStack, worlds: dict[date, World]
 ) -> None:
     """Three days of new, changed and late rows; DuckDB adds each to its models."""
     machines.duckdb.well("ingest", "mavera")
@@ -202,7 +209,7 @@ def _wait_for_the_largest_model(machines: Machines, process: Any) -> None:
 
 
 def test_a_lost_worker_changes_no_row_and_a_forgotten_person_is_in_no_file(
-    machines: Machines, engine: ExitStack
+    by_hand: None, machines: Machines, engine: ExitStack
 ) -> None:
     """Both forget the same person, which builds every model anew, from the rows of all days.
 
