@@ -17,6 +17,10 @@ GROUP_ROWS: Final = 100_000
 """Rows of a Parquet group: what a reader that needs a span of time can skip."""
 
 
+IDENTITY: Final = "lake-id.txt"
+"""The file that says whose lake this is: files without their list in PostgreSQL are nobody's."""
+
+
 class LakeError(WarehouseError):
     """The lake or its state cannot be used as it is; the text names the setting and says what to do."""
 
@@ -87,6 +91,26 @@ class Files:
         start = f"{self.root}/{below}".rstrip("/")
         found = self._filesystem.get_file_info(fs.FileSelector(start, allow_not_found=True, recursive=True))
         return sorted(each.path.removeprefix(f"{self.root}/") for each in found if each.is_file)
+
+    def raw(self) -> list[str]:
+        """Return the paths of the files of raw tables, whether or not a table has them."""
+        top = self._filesystem.get_file_info(fs.FileSelector(self.root, allow_not_found=True))
+        folders = sorted(each.base_name for each in top if each.base_name.startswith("raw_"))
+        return [path for folder in folders for path in self.every(folder) if path.endswith(".parquet")]
+
+    def identity(self) -> str | None:
+        """Return which lake this is, as its first writer noted; None if nobody did."""
+        if self._filesystem.get_file_info(f"{self.root}/{IDENTITY}").type == fs.FileType.NotFound:
+            return None
+        with self._filesystem.open_input_stream(f"{self.root}/{IDENTITY}") as stream:
+            return bytes(stream.read()).decode()
+
+    def identify(self, identity: str) -> None:
+        """Note which lake this is."""
+        if self.is_local:
+            Path(self.root).mkdir(parents=True, exist_ok=True, mode=0o700)
+        with self._filesystem.open_output_stream(f"{self.root}/{IDENTITY}") as stream:
+            stream.write(identity.encode())
 
     def open_to(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Let DuckDB read the files; those of a folder it reads by itself."""

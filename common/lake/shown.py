@@ -6,13 +6,12 @@ So whatever reads a warehouse reads a lake. The DuckDB file is thrown away at th
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
 
 from common import warehouse
-from common.lake.files import File, Files
+from common.lake.files import File, Files, LakeError
 from common.lake.state import (
     OPERATIONS,
     Column,
@@ -45,7 +44,12 @@ class ShownLake:
             self.state.close()
             raise
         if write:
-            self._sweep()
+            try:
+                self._require_ours()
+                self._sweep()
+            except BaseException:
+                self.close()
+                raise
 
     def close(self) -> None:
         """Throw away whatever was not committed."""
@@ -57,7 +61,7 @@ class ShownLake:
         """Remove our DuckDB file, and those that killed processes left."""
         for path in self.path.parent.glob(".lake.*.duckdb*"):
             process = path.name.split(".")[2]
-            if int(process) == os.getpid() or not Path(f"/proc/{process}").exists():
+            if int(process) == os.getpid() or not _is_alive(int(process)):
                 path.unlink(missing_ok=True)
 
     def _pull(self) -> None:
@@ -94,10 +98,21 @@ class ShownLake:
         """All files of the manifest."""
         yield from (file for files in self.manifest.values() for file in files)
 
+    def _require_ours(self) -> None:
+        """Raise LakeError if the files belong to another ledger, whose rows this one does not know."""
+        ours, theirs = self.state.identity(), self.files.identity()
+        if theirs is None and not self.files.raw():
+            self.files.identify(ours)
+        elif theirs != ours:
+            raise LakeError(
+                f"the lake {self.files.url} was filled with another database as its ledger. Set LEDGER_URL "
+                "to that one, or set another LAKE_URL: what is in it stays as it is"
+            )
+
     def _sweep(self) -> None:
         """Remove files that no package names: those of a run that was killed."""
         known = {file.path for file in self.every}
-        self.files.remove(path for path in self.files.every() if is_raw(path) and path not in known)
+        self.files.remove(path for path in self.files.raw() if path not in known)
 
     def _schema(self, relation: str) -> None:
         self.connection.execute(f'create schema if not exists "{relation.split(".")[0]}"')
@@ -215,8 +230,14 @@ def file_load(file: File) -> float:
     return float(file.path.rpartition("/")[2].removesuffix(".parquet"))
 
 
-def is_raw(path: str) -> bool:
-    return path.startswith("raw_") and path.endswith(".parquet")
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
 
 
 def quoted(name: str) -> str:

@@ -7,6 +7,7 @@ connected.
 
 import os
 import socket
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
@@ -49,6 +50,7 @@ COLUMNS: Final = sa.Table(
     sa.Column("type", sa.Text, nullable=False),
     sa.Column("is_key", sa.Boolean, nullable=False),
 )
+LAKES: Final = sa.Table("lake", metadata, sa.Column("identity", sa.Text, primary_key=True))
 VIEWS: Final = sa.Table(
     "views",
     metadata,
@@ -129,6 +131,15 @@ class State:
         """Whether anything was ever loaded."""
         with _reached(), self._connection.begin():
             return sa.inspect(self._connection).has_table("files", schema="lake")
+
+    def identity(self) -> str:
+        """Return which lake this is the state of; the first writer decides."""
+        with _reached(), self._connection.begin():
+            held = self._connection.execute(sa.select(LAKES.c.identity)).scalar()
+            if held is None:
+                held = uuid.uuid4().hex
+                self._connection.execute(sa.insert(LAKES), {"identity": held})
+            return str(held)
 
     def files(self) -> list[File]:
         """Return the manifest: every file of every table, the earliest first."""

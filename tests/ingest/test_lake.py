@@ -174,6 +174,23 @@ def settings_url(machine: machines.LakeMachine) -> str:
     return settings.load().ledger_url
 
 
+def test_the_lake_of_another_ledger_is_refused_and_keeps_its_files(
+    machine: machines.LakeMachine, server: str
+) -> None:
+    for _ in range(2):
+        with machine.opened(write=True) as lake:
+            lake.declare(EVENTS, COLUMNS)
+            add(lake, newer=True, a="ada")
+    before = machine.files()
+    machine.set(LEDGER_URL=machines.database(server))
+    with (
+        pytest.raises(LakeError, match="was filled with another database as its ledger"),
+        machine.opened(write=True),
+    ):
+        pass
+    assert machine.files() == before
+
+
 # --- changes ------------------------------------------------------------------------------------------
 
 

@@ -83,7 +83,7 @@ def test_rows_are_replaced_removed_and_joined_there(machine: LakeMachine) -> Non
         lake.tidy()
         assert owners(lake) == {"a": "ann"}
         ((file,),) = lake.manifest.values()
-        assert lake.files.every() == [file.path]
+        assert lake.files.raw() == [file.path]
 
 
 def test_a_bucket_that_is_not_there_is_one_line(machine: LakeMachine, sandbox: Sandbox) -> None:  # noqa: F811
