@@ -47,6 +47,10 @@ class ShownLake:
             try:
                 self._require_ours()
                 self._sweep()
+            except OSError as error:
+                self.close()
+                what = f"the lake {self.files.url} cannot be written ({str(error).splitlines()[0]})"
+                raise LakeError(f"{what}. Change that, or set another LAKE_URL") from None
             except BaseException:
                 self.close()
                 raise
