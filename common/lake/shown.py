@@ -6,6 +6,7 @@ So whatever reads a warehouse reads a lake. The DuckDB file is thrown away at th
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import count
 from typing import Any, Final
 
 import pyarrow as pa
@@ -26,13 +27,17 @@ LOAD_ID: Final = "_dlt_load_id"
 NO_FILES: Final = "(select 1) as no_parquet where false"
 
 
+_NUMBERS: Final = count(1)
+
+
 class ShownLake:
     """The raw tables and `raw_ops` of a lake, in a DuckDB file that only this process uses."""
 
     def __init__(self, settings: Settings, *, write: bool = True) -> None:
         """Raises LakeError if files or state cannot be reached or another run has the lock."""
         self.files = Files(settings.lake_url)
-        self.path = settings.scratch_path
+        # dbt keeps a file open to the end of the process: each lake has one of its own.
+        self.path = settings.scratch_path.with_name(f".lake.{os.getpid()}.{next(_NUMBERS)}.duckdb")
         self.state = State(settings.ledger_url, write=write)
         try:
             self._remove_scratch()
@@ -65,7 +70,7 @@ class ShownLake:
         """Remove our DuckDB file, and those that killed processes left."""
         for path in self.path.parent.glob(".lake.*.duckdb*"):
             process = path.name.split(".")[2]
-            if int(process) == os.getpid() or not _is_alive(int(process)):
+            if path.name.startswith(self.path.name) or not _is_alive(int(process)):
                 path.unlink(missing_ok=True)
 
     def _pull(self) -> None:
