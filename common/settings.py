@@ -251,11 +251,6 @@ class Settings(BaseSettings):
         return None if "://" in self.lake_url else Path(self.lake_url)
 
     @property
-    def scratch_path(self) -> Path:
-        """The file in which this process sees a lake as a DuckDB warehouse."""
-        return self.warehouse_path.with_name(f".lake.{os.getpid()}.duckdb")  # warehouse.SCRATCH
-
-    @property
     def private_paths(self) -> list[Path]:
         """Files and folders with personal data or money: only their owner may read them."""
         kept = [self.warehouse_path, self.pipelines_path, self.forgotten_path, self.salt_path, self.runs_path]

@@ -17,6 +17,7 @@ from common.progress import step
 from privacy import pseudonyms
 from transform import build
 from transform.build import Build, TransformError
+from transform.publish import PUBLISHED_SCHEMAS
 
 if TYPE_CHECKING:
     from common.lake.lake import Lake
@@ -44,7 +45,7 @@ class Engine(Protocol):
         """Remove every model."""
 
     def keep(self) -> None:
-        """Let what was written to `raw_ops` count."""
+        """Commit what was written to `raw_ops`."""
 
     def write_docs(self, shown: Any) -> Path:
         """Let dbt write its own page; return the folder with it and the manifest."""
@@ -173,8 +174,8 @@ class SparkEngine:
             if materialized != "view":
                 files = self._session.table(there).inputFiles()
                 self._lake.show_model(relation, types, [_path_in(self._lake, url) for url in files])
-        views = [name.split(".")[1] for name, (kind, _) in models.items() if kind == "view"]
-        published = [name for name in views if f"marts.{name}" in models or f"activation.{name}" in models]
+        views = [name.split(".") for name, (kind, _) in models.items() if kind == "view"]
+        published = [name for schema, name in views if schema in PUBLISHED_SCHEMAS]
         with step("transform", "views of the copy") as shown:
             build.dbt(
                 self.path,

@@ -7,7 +7,7 @@ from typing import Any, Final
 import pyarrow as pa
 
 from common.lake.files import File, stored, stored_schema
-from common.lake.shown import LOAD_ID, ShownLake, quoted
+from common.lake.shown import LOAD_ID, ShownLake, chosen_of, quoted
 from common.lake.state import (
     OPERATIONS,
     Commit,
@@ -43,10 +43,7 @@ class Lake(ShownLake):
         """Let a table have the rows of a table in another database, a part at a time."""
         self._drop_all(relation)
         there = {name for name, *_ in self.connection.execute(f"describe {source}").fetchall()}
-        chosen = ", ".join(
-            f'cast({quoted(each.name) if each.name in there else "null"} as {each.type}) as "{each.name}"'
-            for each in self.columns[relation]
-        )
+        chosen = chosen_of(self.columns[relation], there)
         if self.connection.execute(f"select 1 from {source} limit 1").fetchone():
             query = f"select {chosen} from {source}"
             self._added.append(self._streamed(relation, query, holds_newer=False))

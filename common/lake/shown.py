@@ -5,7 +5,7 @@ So whatever reads a warehouse reads a lake. The DuckDB file is thrown away at th
 
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any, Final
 
@@ -37,7 +37,9 @@ class ShownLake:
         """Raises LakeError if files or state cannot be reached or another run has the lock."""
         self.files = Files(settings.lake_url)
         # dbt keeps a file open to the end of the process: each lake has one of its own.
-        self.path = settings.scratch_path.with_name(f".lake.{os.getpid()}.{next(_NUMBERS)}.duckdb")
+        self.path = settings.warehouse_path.with_name(
+            f"{warehouse.SCRATCH}{os.getpid()}.{next(_NUMBERS)}.duckdb"
+        )
         self.state = State(settings.ledger_url, write=write)
         try:
             self._remove_scratch()
@@ -68,7 +70,7 @@ class ShownLake:
 
     def _remove_scratch(self) -> None:
         """Remove our DuckDB file, and those that killed processes left."""
-        for path in self.path.parent.glob(".lake.*.duckdb*"):
+        for path in self.path.parent.glob(f"{warehouse.SCRATCH}*.duckdb*"):
             process = path.name.split(".")[2]
             if path.name.startswith(self.path.name) or not _is_alive(int(process)):
                 path.unlink(missing_ok=True)
@@ -149,10 +151,7 @@ class ShownLake:
     def rows(self, relation: str, files: Sequence[File]) -> str:
         """Return SQL for all rows of these files, earlier versions included, with the declared columns."""
         there = {name for file in files for name in file.columns}
-        chosen = ", ".join(
-            f'cast({quoted(each.name) if each.name in there else "null"} as {each.type}) as "{each.name}"'
-            for each in self.columns[relation]
-        )
+        chosen = chosen_of(self.columns[relation], there)
         source = self.files.read([file.path for file in files]) if files else NO_FILES
         return f"select {chosen} from {source}"
 
@@ -225,6 +224,14 @@ class ShownLake:
         """Return a text that, as a number, is greater than that of every earlier load."""
         self._last_load = max(time.time(), self._last_load + 0.001)
         return f"{self._last_load:.6f}"
+
+
+def chosen_of(columns: Sequence[Column], there: Collection[str]) -> str:
+    """Return SQL that selects columns in their types; those that are not `there` are null."""
+    return ", ".join(
+        f'cast({quoted(each.name) if each.name in there else "null"} as {each.type}) as "{each.name}"'
+        for each in columns
+    )
 
 
 def described(columns: Sequence[Column], *, with_key: bool) -> str:

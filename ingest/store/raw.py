@@ -43,7 +43,7 @@ class RawTables(Protocol):
         """Write the rows of batches of one source in one package, and move their cursors."""
 
     def drop_package(self, source: str) -> None:
-        """Forget what was prepared of a package that failed."""
+        """Drop what is left of a package that failed."""
 
     def update(
         self, name: str, values: Mapping[str, str], where: str, parameters: Any = None, source: str = ""
