@@ -5,7 +5,8 @@
 {#- Every property that is read: its JSON is taken apart once a row, and everything else reads this table. -#}
 {%- set properties = [
     'ProductID', '$flow', '$message', '$event_id', 'OrderId', '$value', 'Name', 'ProductName', 'Product Name', 'Client OS Family',
-    'Client OS', 'machine_open', 'Bot Click', ['$attribution', '$message'], ['$attribution', '$flow'],
+    'Client OS', 'machine_open', 'Bot Click', '$variation', 'URL', 'Email Domain', 'Inbox Provider', 'Bounce Type',
+    ['$attribution', '$message'], ['$attribution', '$flow'],
     ['$attribution', '$attributed_event_id'],
 ] + var('currency_properties') -%}
 {%- set of = {} -%}
@@ -39,6 +40,7 @@ renamed as (
         {{ of['ProductID'] }} as product_id,
         {{ of['$flow'] }} as flow_id,
         {{ of['$message'] }} as message_id,
+        nullif({{ of['$variation'] }}, '') as variation_id,
         coalesce({{ of['$event_id'] }}, {{ of['OrderId'] }}) as shop_id,
         {{ load_of('_dlt_load_id') }} as load_id,
 
@@ -48,6 +50,11 @@ renamed as (
             as currency_text,
         coalesce({{ of['Name'] }}, {{ of['ProductName'] }}, {{ of['Product Name'] }}) as product_name,
         lower(coalesce({{ of['Client OS Family'] }}, {{ of['Client OS'] }})) as operating_system,
+        -- What follows the address of the page may name a person.
+        nullif(regexp_replace(trim({{ of['URL'] }}), '[?#].*$', ''), '') as link,
+        nullif(lower(trim({{ of['Email Domain'] }})), '') as email_domain,
+        nullif(trim({{ of['Inbox Provider'] }}), '') as inbox_provider,
+        nullif(lower(trim({{ of['Bounce Type'] }})), '') as bounce_type,
 
         -- Relations give it; older events have it in their properties, and only name the campaign or message.
         coalesce(
