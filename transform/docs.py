@@ -73,6 +73,9 @@ def _topic(node: Mapping[str, Any]) -> str:
 def _table(node: Mapping[str, Any]) -> Iterator[str]:
     yield f"### `{_schema(node)}.{node['name']}`\n"
     yield f"{_line(node['description'])}\n"
+    meta = node["config"]["meta"]
+    if asked := meta.get("questions"):
+        yield f"Typical questions: {' '.join(asked)} Do not use it for {_line(meta['not_for'])}.\n"
     yield "| column | type | meaning |\n|---|---|---|"
     for column in node["columns"].values():
         meaning = _line(column["description"]).replace("|", "\\|")

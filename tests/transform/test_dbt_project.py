@@ -66,6 +66,20 @@ def test_every_seed_is_described_and_tests_its_key(manifest: Mapping[str, Any]) 
         assert all(column["description"].strip() for column in node["columns"].values()), node["name"]
 
 
+def test_every_mart_says_what_it_answers_and_what_it_must_not_be_used_for(models: list[Node]) -> None:
+    """`questions` and `not_for` in a mart's meta; those that only the report reads (`rpt_`) need neither."""
+    for node in models:
+        if layer(node) == "marts" and not node["name"].startswith("rpt_"):
+            meta = node["config"]["meta"]
+            assert meta.get("questions"), f'{node["name"]} lacks meta questions: ["Which …?"]'
+            assert all(question.endswith("?") for question in meta["questions"]), node["name"]
+            said = meta.get("not_for", "")
+            assert len(said) > 10, f"{node['name']} lacks meta not_for"
+            assert not said.endswith("."), (
+                f"{node['name']}: not_for completes the sentence 'Do not use it for …'"
+            )
+
+
 def test_the_dictionary_is_current(manifest: Mapping[str, Any]) -> None:
     assert docs.DICTIONARY.read_text(encoding="utf-8") == docs.render(manifest), "make docs renews it"
 
