@@ -27,11 +27,11 @@ import typer
 
 from common import settings as environment
 from privacy import outside
+from transform.spark import CONNECT_PORT
 
 JAVA_NEEDED: Final = "Java 17 or 21: apt-get install openjdk-17-jre-headless"
 LEAST_JAVA: Final = 17
 LOOPBACK: Final = "127.0.0.1"
-CONNECT_PORT: Final = 15002
 START_SECONDS: Final = 180
 STOP_SECONDS: Final = 10
 MASTER = "org.apache.spark.deploy.master.Master"

@@ -15,7 +15,6 @@ import textwrap
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -24,18 +23,17 @@ from pathlib import Path
 from platform import python_version
 from typing import Annotated, Final, Literal, NamedTuple
 from urllib.parse import urlsplit
-from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
 import requests
 import typer
-from pyarrow import fs
 
 from activate.errors import LedgerError
 from activate.ledger import lock, opening
 from common import settings as environment
 from common import warehouse
+from common.lake.files import Files, LakeError
 from ingest import vendors
 from ingest.errors import RefusedError
 from ingest.model import Source
@@ -299,20 +297,8 @@ def _lake(settings: environment.Settings) -> Iterator[Check]:
 
 def _tried(settings: environment.Settings, lake: str) -> Check:
     try:
-        if settings.lake_path:
-            store, root = fs.LocalFileSystem(), lake
-        else:
-            store, root = fs.FileSystem.from_uri(settings.lake_url)
-        path = f"{root}/doctor-{uuid4().hex}"
-        try:
-            with store.open_output_stream(path) as file:
-                file.write(b"doctor")
-            with store.open_input_stream(path) as file:
-                is_right = file.read() == b"doctor"
-        finally:
-            with suppress(FileNotFoundError):
-                store.delete_file(path)
-    except (OSError, pa.ArrowException) as error:
+        is_right = Files(settings.lake_url).gives_back()
+    except (OSError, pa.ArrowException, LakeError) as error:
         reason = outside.words(str(error).splitlines()[0][:200])
         return Check("fail", "lake", f"{lake} cannot be used: {reason}. Change that, or set another LAKE_URL")
     if not is_right:

@@ -50,7 +50,7 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
     tables = vendors.tables_of(settings)
     addresses = Addresses(settings.emails_in_warehouse == "hashed", settings.salt_path)
     kept_as = addresses.of(address)
-    person, removed = _remove(settings, tables, forgotten, address, kept_as, now)
+    person, removed = _remove(settings, tables, forgotten, address, addresses, now)
     shutil.rmtree(settings.pipelines_path, ignore_errors=True)  # leftovers of the last load
     with engine.opened(settings) as opened:
         opened.drop_models()
@@ -90,7 +90,7 @@ def _remove(
     tables: Sequence[Table],
     forgotten: Forgotten,
     address: str,
-    kept_as: str,
+    addresses: Addresses,
     now: datetime,
 ) -> tuple[people.Person, dict[str, int]]:
     """Remove a person's raw rows, after tombstones for them; return the person, and the rows per table."""
@@ -100,15 +100,12 @@ def _remove(
         if missing := sorted({table.full_name for table, _ in people.about_people(tables)} - there):
             raise ForgetError(f"{settings.warehouse_name} has no {missing[0]} yet. Run make ingest first")
         stored = warehouse.relations(raw.connection)
-        if (
-            _mark(raw.connection, stored)
-            != Addresses(settings.emails_in_warehouse == "hashed", settings.salt_path).mark
-        ):
+        if _mark(raw.connection, stored) != addresses.mark:
             raise ForgetError(
                 "the warehouse keeps addresses in another form than EMAILS_IN_WAREHOUSE and "
                 f"{settings.salt_path} give. Set them as they were when it was loaded"
             )
-        person = people.find(raw.connection, tables, kept_as)
+        person = people.find(raw.connection, tables, addresses.of(address))
         remembered = [each for phone in person.phones for each in tombstones_of(phone)]
         forgotten.add([traces.normal(address), *person.keys, *remembered], now)
         with raw.transaction():

@@ -174,10 +174,9 @@ def _folder(url: str) -> str:
 
 
 def _together(folder: str, urls: Sequence[str]) -> str:
-    """Return the files of one folder as a relation; of `s3://`, Spark knows the client as `s3a://`."""
+    """Return the files of one folder as a relation."""
     names = ",".join(url.rpartition("/")[2] for url in urls)
     path = f"{folder}/{{{names}}}" if len(urls) > 1 else f"{folder}/{names}"
-    path = path.replace("s3://", "s3a://", 1) if path.startswith("s3://") else path
     return f"parquet.`{path.replace('`', '``')}`"
 
 

@@ -2,9 +2,11 @@
 
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import duckdb
 import pyarrow as pa
@@ -111,6 +113,18 @@ class Files:
             Path(self.root).mkdir(parents=True, exist_ok=True, mode=0o700)
         with self._filesystem.open_output_stream(f"{self.root}/{IDENTITY}") as stream:
             stream.write(identity.encode())
+
+    def gives_back(self) -> bool:
+        """Write a small file, read it and delete it; return whether it held what was written."""
+        path = f"{self.root}/probe-{uuid4().hex}"
+        try:
+            with self._filesystem.open_output_stream(path) as stream:
+                stream.write(b"probe")
+            with self._filesystem.open_input_stream(path) as stream:
+                return bytes(stream.read()) == b"probe"
+        finally:
+            with suppress(FileNotFoundError):
+                self._filesystem.delete_file(path)
 
     def open_to(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Let DuckDB read the files; those of a folder it reads by itself."""

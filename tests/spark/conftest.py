@@ -64,6 +64,20 @@ def ledger_server(there: None) -> Iterator[str]:
         yield url
 
 
+@pytest.fixture(scope="session")
+def object_store(there: None) -> Iterator[str]:
+    """The host and port of a server with S3's interface."""
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield f"{host}:{port}"
+    finally:
+        server.stop()
+
+
 @contextmanager
 def session_at(remote: str) -> Iterator["SparkSession"]:
     """Yield a session of its own at an address."""

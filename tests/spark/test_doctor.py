@@ -1,10 +1,8 @@
 """What `make doctor` says of a server and a lake that are there."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from moto.server import ThreadedMotoServer
 from pyarrow import fs
 
 from common import settings
@@ -40,17 +38,11 @@ def test_a_server_that_lacks_a_setting_is_a_failure(
 
 
 @pytest.fixture
-def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The address of a server with S3's interface."""
+def s3(object_store: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The parameters of an address with which Arrow finds the server with S3's interface."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield f"endpoint_override={host}:{port}&scheme=http&region=us-east-1"
-    finally:
-        server.stop()
+    return f"endpoint_override={object_store}&scheme=http&region=us-east-1"
 
 
 def test_an_object_store_is_written_read_and_left_as_it_was(s3: str, ours: settings.Settings) -> None:

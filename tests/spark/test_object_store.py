@@ -6,7 +6,7 @@ has, and is not tested.
 
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 
@@ -22,18 +22,9 @@ from tests.ingest.test_ingest import TODAY, differences, sandbox, worlds  # noqa
 BUCKET = "mavera-lake"
 
 
-@pytest.fixture(scope="module")
-def store() -> Iterator[str]:
-    """The address of a server that speaks S3."""
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
-    finally:
-        server.stop()
+@pytest.fixture
+def store(object_store: str) -> str:
+    return f"http://{object_store}"
 
 
 @pytest.fixture

@@ -53,11 +53,6 @@ def test_a_table_without_files_is_a_view_without_rows() -> None:
     assert spark.view(COLUMNS, [], ("id",)).endswith("from (select 1) where false")
 
 
-def test_an_object_store_has_the_name_that_spark_knows() -> None:
-    one = spark.LakeFile("s3://bucket/raw/a.parquet", ("id",))
-    assert "parquet.`s3a://bucket/raw/a.parquet`" in spark.view({"id": "varchar"}, [one], ())
-
-
 def test_without_pyspark_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pyspark.sql", None)
     with pytest.raises(TransformError, match=r"needs pyspark.*Install requirements-spark\.lock"):
