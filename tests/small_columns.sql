@@ -169,9 +169,9 @@ insert into raw_klaviyo.metrics (id, name, integration) values
 insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties, attributions) values
     ('k10', 'p52', 'PLACED', '2026-01-02 10:00:00+00', '{"$value": 40, "$value_currency": "EUR", "OrderId": "o10"}',
         '[{"id": "a2", "campaign_id": "c1", "attributed_event_id": "o3"}]'),
-    ('k11', 'p53', 'PLACED', '2026-01-02 11:00:00+00', '{"$value": 60, "$value_currency": "USD", "OrderId": "o11"}',
+    ('k11', 'p53', 'PLACED', '2026-01-02 11:00:00+00', '{"$value": 60, "$value_currency": "USD", "OrderId": "o11", "Total Discounts": "4.00"}',
         '[{"id": "a3", "flow_id": "FLOW2", "flow_message_id": "M6"}]'),
-    ('k12', 'p54', 'PLACED', '2026-01-02 12:00:00+00', '{"$value": 30, "$value_currency": "USD", "OrderId": "o12"}', '[]'),
+    ('k12', 'p54', 'PLACED', '2026-01-02 12:00:00+00', '{"$value": 30, "$value_currency": "USD", "OrderId": "o12", "DiscountValue": 2}', '[]'),
     ('k13', 'p53', 'REFUNDED', '2026-01-04 11:00:00+00', '{"$value": 15, "$value_currency": "USD", "OrderId": "o11"}', '[]'),
     ('k14', 'p54', 'CANCELLED', '2026-01-04 12:00:00+00', '{"$value": 30, "$value_currency": "USD", "OrderId": "o12"}', '[]'),
     ('k15', 'p55', 'PLACED', '2025-12-28 12:00:00+00', '{"$value": 55, "$value_currency": "USD"}', '[]'),

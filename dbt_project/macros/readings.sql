@@ -185,3 +185,12 @@
     {{ 100 if scale == 'percent' else 1 }}
     {%- endif -%}
 {%- endmacro %}
+
+{# The address of a page without its query and fragment, and cut off at the first folder that may be a token or an e-mail address;
+   null if it is not of the web (mailto, tel). #}
+{% macro page_address(url) -%}
+    {%- set secret = '[^/]*(@|%40|[A-Za-z0-9_=]{24,}|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-)' -%}
+    case when lower({{ url }}) like 'http%' then
+        regexp_replace(regexp_replace({{ url }}, '[?#].*$', ''), '/{{ secret }}.*$', '/')
+    end
+{%- endmacro %}

@@ -5,10 +5,9 @@
 {#- Every property that is read: its JSON is taken apart once a row, and everything else reads this table. -#}
 {%- set properties = [
     'ProductID', '$flow', '$message', '$event_id', 'OrderId', '$value', 'Name', 'ProductName', 'Product Name', 'Client OS Family',
-    'Client OS', 'machine_open', 'Bot Click', '$variation', 'URL', 'Email Domain', 'Inbox Provider', 'Bounce Type',
-    ['$attribution', '$message'], ['$attribution', '$flow'],
-    ['$attribution', '$attributed_event_id'],
-] + var('currency_properties') -%}
+    'Client OS', 'machine_open', 'Bot Click', '$variation', 'URL', 'page', 'Email Domain', 'Inbox Provider', 'Bounce Type',
+    'Quantity', 'Items', ['$attribution', '$message'], ['$attribution', '$flow'], ['$attribution', '$attributed_event_id'],
+] + var('currency_properties') + var('discount_properties') -%}
 {%- set of = {} -%}
 {%- for path in properties -%}
     {%- do of.update({path | join('.') if path is not string else path: text_at('texts', loop.index)}) -%}
@@ -42,19 +41,23 @@ renamed as (
         {{ of['$message'] }} as message_id,
         nullif({{ of['$variation'] }}, '') as variation_id,
         coalesce({{ of['$event_id'] }}, {{ of['OrderId'] }}) as shop_id,
+        -- An ordered product names its order, or has an id of its own that begins with the order's.
+        coalesce({{ of['OrderId'] }}, split_part({{ of['$event_id'] }}, ':', 1)) as shop_order_id,
         {{ load_of('_dlt_load_id') }} as load_id,
 
         -- text
         nullif(trim({{ of['$value'] }}), '') as value_text,
         coalesce({% for name in var('currency_properties') %}nullif(upper(trim({{ of[name] }})), ''){{ ', ' if not loop.last }}{% endfor %})
             as currency_text,
+        coalesce({% for name in var('discount_properties') %}nullif(trim({{ of[name] }}), ''){{ ', ' if not loop.last }}{% endfor %})
+            as discount_text,
         coalesce({{ of['Name'] }}, {{ of['ProductName'] }}, {{ of['Product Name'] }}) as product_name,
         lower(coalesce({{ of['Client OS Family'] }}, {{ of['Client OS'] }})) as operating_system,
-        -- What follows the address of the page may name a person.
-        nullif(regexp_replace(trim({{ of['URL'] }}), '[?#].*$', ''), '') as link,
+        {{ page_address('trim(coalesce(' ~ of['URL'] ~ ', ' ~ of['page'] ~ '))') }} as link,
         nullif(lower(trim({{ of['Email Domain'] }})), '') as email_domain,
         nullif(trim({{ of['Inbox Provider'] }}), '') as inbox_provider,
         nullif(lower(trim({{ of['Bounce Type'] }})), '') as bounce_type,
+        {{ of['Items'] }} as items,
 
         -- Relations give it; older events have it in their properties, and only name the campaign or message.
         coalesce(
@@ -70,6 +73,7 @@ renamed as (
         ) as attributions,
 
         -- numbers
+        {{ number_in(of['Quantity'], 0) }} as quantity,
         {{ row_hash(hashed) }} as row_hash,
 
         -- booleans
