@@ -477,3 +477,34 @@ insert into raw_mavera.focus_groups (id, name, status, created_at, updated_at, u
             {"respondent": 2, "persona_id": "x1", "persona_name": "Top", "answer": "It does not say what is in the e-mail", "reasoning": "Vague."},
             {"respondent": 3, "persona_id": "x9", "persona_name": "Other", "answer": "It sounds like advertising", "reasoning": "Loud."}]}]}');
 update raw_mavera.ledger set answer = '{"pipeline_type": "market_pulse", "details": {"goals": ["Less to read"]}}' where entry_id = 204;
+
+-- History: what earlier builds kept. Segments were read on three days, and their members' browsers on two; p60 and p61 are w10 and w11.
+insert into raw_ops.loads
+    (run_id, vendor, resource, started_at, finished_at, requests, waits, rows_read, rows_new, rows_changed, rows_late, outcome) values
+    ('run0', 'klaviyo', 'segment_members', '2026-01-02 06:00:00+00', '2026-01-02 06:01:00+00', 5, 0, 9, 2, 0, 0, 'loaded'),
+    ('run1', 'klaviyo', 'segment_members', '2026-01-07 06:00:00+00', '2026-01-07 06:00:30+00', 5, 0, 9, 1, 0, 0, 'loaded'),
+    ('run1', 'klaviyo', 'list_members', '2026-01-07 06:00:00+00', '2026-01-07 06:00:31+00', 5, 0, 9, 1, 0, 0, 'loaded');
+insert into raw_ops.observations
+    select 'segment', 'p' || range, 'e', 'member', 'vendor', '2025-06-03 10:00:00+00', '2026-01-01 12:00:00+00', '2026-01-01 12:05:00+00'
+    from range(40, 96)
+    union all
+    select 'segment', 'p' || range, 'a', 'member', 'vendor', '2025-05-03 10:00:00+00', '2026-01-01 12:00:00+00', '2026-01-01 12:05:00+00'
+    from range(3, 43);
+insert into raw_ops.observations values
+    ('segment', 'p60', 'a', 'member', 'vendor', '2025-05-04 10:00:00+00', '2026-01-01 12:00:00+00', '2026-01-01 12:05:00+00'),
+    ('segment', 'p60', 'a', null, 'vendor', null, '2026-01-02 06:01:00+00', '2026-01-02 06:05:00+00'),
+    ('segment', 'p61', 'a', 'member', 'vendor', '2026-01-01 20:00:00+00', '2026-01-02 06:01:00+00', '2026-01-02 06:05:00+00'),
+    ('segment', 'p63', 'a', 'member', 'vendor', '2026-01-01 21:00:00+00', '2026-01-02 06:01:00+00', '2026-01-02 06:05:00+00'),
+    ('segment', 'p59', 'a', 'member', 'vendor', '2026-01-01 21:00:00+00', '2026-01-02 06:01:00+00', '2026-01-02 06:05:00+00'),
+    ('segment', 'p1', 'gone', 'member', 'vendor', null, '2026-01-01 12:00:00+00', '2026-01-01 12:05:00+00'),
+    ('cluster', 'w10', 'all', 'binge_watchers', 'earlier', null, '2026-01-01 11:00:00+00', '2026-01-01 12:05:00+00'),
+    ('cluster', 'w11', 'all', 'engaged_explorers', 'earlier', null, '2026-01-01 11:00:00+00', '2026-01-01 12:05:00+00'),
+    ('cluster', 'w12', 'all', 'bouncers', 'earlier', null, '2026-01-01 11:00:00+00', '2026-01-01 12:05:00+00'),
+    ('cluster', 'w12', 'all', 'binge_watchers', 'earlier', null, '2026-01-02 11:00:00+00', '2026-01-02 12:05:00+00'),
+    ('cluster', 'w13', 'all', 'binge_watchers', 'earlier', null, '2026-01-02 11:00:00+00', '2026-01-02 12:05:00+00'),
+    ('tier', 'p100', 'all', 'rest', 'earlier', null, '2026-01-01 11:30:00+00', '2026-01-01 12:05:00+00'),
+    ('tier', 'p100', 'all', 'middle', 'earlier', null, '2026-01-02 11:30:00+00', '2026-01-02 12:05:00+00'),
+    ('tier', 'p99', 'all', 'middle', 'earlier', null, '2026-01-02 11:30:00+00', '2026-01-02 12:05:00+00'),
+    ('tier', 'p99', 'all', 'top', 'later', null, '2026-01-03 11:30:00+00', '2026-01-03 12:05:00+00');
+insert into raw_klaviyo.segments (id, name, created, updated, gone_at) values
+    ('gone', 'Gone', '2025-07-01 10:00:00+00', '2025-07-02 10:00:00+00', '2026-01-07 06:00:10+00');

@@ -14,7 +14,7 @@ import typer
 from common import runs, warehouse
 from common import settings as environment
 from privacy import pseudonyms
-from transform import build, docs, engine, publish, stale, statements
+from transform import build, docs, engine, history, publish, stale, statements
 from transform.build import Build, TransformError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -119,6 +119,7 @@ def _build_and_publish(
         )
         _say(_numbers(done, seconds), f"{done.summary()}. {stands}: docs/operating.md, Transform", as_json)
         raise typer.Exit(1)
+    history.keep(path)
     publish.publish_by(settings, path)
     stale.record_build(path, fingerprint, seen, done)
     opened.keep()

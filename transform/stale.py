@@ -10,7 +10,7 @@ import duckdb
 from common import warehouse
 from transform.build import Build, TransformError
 
-CREATED_BY_INGEST = {"raw_ops.set_aside", "raw_ops.people"}
+CREATED_BY_INGEST = {"raw_ops.set_aside", "raw_ops.people", "raw_ops.observations"}
 """Relations that models read and earlier versions did not have."""
 
 LAST_BUILD = "select fingerprint, loads_seen from raw_ops.builds order by built_at desc limit 1"

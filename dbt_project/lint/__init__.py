@@ -52,6 +52,7 @@ globals().update(
 globals().update(
     # Settings.
     growing=lambda *_, **__: "",
+    local_md5=_value("md5"),
     # Columns.
     facts_with_steps=lambda *_: "facts(1) as facts, steps(1) as fact_steps",
     share_with_interval=_named(3),

@@ -117,6 +117,20 @@
 {%- endmacro %}
 
 
+{# The same of a text that may be none: then it is null. #}
+{% macro utc_in(text) -%}
+    {{ return(adapter.dispatch('utc_in')(text)) }}
+{%- endmacro %}
+
+{% macro default__utc_in(text) -%}
+    try_cast({{ text }} as timestamptz)
+{%- endmacro %}
+
+{% macro spark__utc_in(text) -%}
+    try_cast({{ text }} as timestamp)
+{%- endmacro %}
+
+
 {# The local time at an offset of this many seconds from UTC; null if the offset is unknown. The offsets come from the seed
    time_zone_offsets, because the engines' own zone tables differ by version. #}
 {% macro local_time(moment, offset_seconds) -%}

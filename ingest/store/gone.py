@@ -11,7 +11,7 @@ from typing import Final
 import duckdb
 import pyarrow as pa
 
-from ingest.store.people import about_people
+from ingest.store.people import about_people, remove_observations
 from ingest.store.raw import RawTables
 from ingest.typed import Column, Table
 
@@ -88,6 +88,7 @@ def people(raw: RawTables, table: Table, tables: Sequence[Table], now: datetime)
                 )
             else:
                 raw.delete(name, f"{trace.key} in (select unnest($keys))", {"keys": keys})
+        remove_observations(connection, keys)
     return len(keys)
 
 

@@ -1,13 +1,15 @@
 """Rows about people: their owners, and how all rows of one person are found and removed."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import duckdb
 
 from ingest.store.raw import RawTables
 from ingest.typed import Table
 from privacy.traces import Trace, mentions, names_phone, normal, same_address, written
+
+OBSERVATIONS: Final = "raw_ops.observations"
 
 
 def about_people(tables: Sequence[Table]) -> Iterator[tuple[Table, Trace]]:
@@ -61,10 +63,20 @@ def find(connection: duckdb.DuckDBPyConnection, tables: Sequence[Table], address
 
 def remove(raw: RawTables, tables: Sequence[Table], person: Person) -> dict[str, int]:
     """Delete every row that is a person's; return how many there were per raw table."""
-    return {
+    removed = {
         table.full_name: raw.delete(table.full_name, *_owned(trace, person))
         for table, trace in about_people(tables)
     }
+    return removed | {OBSERVATIONS: remove_observations(raw.connection, person.keys)}
+
+
+def remove_observations(connection: duckdb.DuckDBPyConnection, keys: Sequence[str]) -> int:
+    """Delete the history of the people with these vendors' keys; return the number of rows."""
+    is_there = "select 1 from duckdb_tables() where concat_ws('.', schema_name, table_name) = $1"
+    if not connection.execute(is_there, [OBSERVATIONS]).fetchone():  # as before 0.2.0
+        return 0
+    query = f"delete from {OBSERVATIONS} where subject_id in (select unnest($1))"
+    return int(connection.execute(query, [list(keys)]).fetchall()[0][0])
 
 
 def remove_set_aside(

@@ -34,6 +34,10 @@ OPERATIONS = """
     create table if not exists raw_ops.doubts (
         vendor text, resource text, parent text, rows_before bigint, rows_now bigint, counted bigint,
         first_seen_at timestamptz
+    );
+    create table if not exists raw_ops.observations (
+        kind text, subject_id text, dimension_id text, value text, rule text,
+        happened_at timestamptz, observed_at timestamptz, recorded_at timestamptz
     )
 """
 

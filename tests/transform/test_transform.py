@@ -24,6 +24,7 @@ def loaded(tmp_path: Path) -> Path:
             create schema raw_ops; create schema raw_wistia; create schema marts; create schema addressed;
             create table raw_ops.loads (vendor text, resource text, rows_new bigint, rows_changed bigint);
             create table raw_ops.set_aside (vendor text);
+            create table raw_ops.observations (kind text);
             insert into raw_ops.loads values ('wistia', 'visitors', 3, 0);
             create table raw_wistia.visitors as select 'ada@example.com' as email;
             create view raw_ops.people as select email from raw_wistia.visitors;

@@ -36,7 +36,9 @@ renamed as (
         -- times
         {{ utc('created') }} as created_at,
         {{ utc('updated') }} as updated_at,
-        {{ utc('last_event_date') }} as last_event_at
+        {{ utc('last_event_date') }} as last_event_at,
+        {{ readable_value('moment', utc_in(json_text('subscriptions', email + ['consent_timestamp']))) }} as email_consented_at,
+        {{ readable_value('moment', utc_in(json_text('subscriptions', sms + ['consent_timestamp']))) }} as sms_consented_at
     from source
 
 )
