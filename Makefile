@@ -11,6 +11,11 @@ PLAN ?=
 ARGS ?=
 Q ?=
 R ?=
+M ?=
+BY ?=
+WHERE ?=
+LIMIT ?=
+AT ?=
 BACKUP ?= backup/mavera-warehouse.backup
 AS :=
 NAME ?=
@@ -36,7 +41,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-spark lint faults bench profile doctor ingest transform plan activate results scheduled drift status read shell query forget backup restore publish \
+.PHONY: help demo test check test-spark lint faults bench profile doctor ingest transform plan activate results scheduled drift status read shell query metric forget backup restore publish \
   report docs screenshots dbt new-job new-vendor column-lineage zones sandbox cluster audit sbom lock clean
 
 help: ## list these targets
@@ -112,12 +117,17 @@ status: $(READY) ## show your objects in Mavera and what they cost
 read: $(READY) ## print what Mavera answered: make read R=analyses/viewer-clusters:all; without R, list what can be read
 	@$(PY) -m activate read $(if $(R),"$$R")
 
-shell: $(READY) ## open a read-only SQL prompt on the published copy
-	@$(PY) -m operate.query
+shell: $(READY) ## open a read-only SQL prompt on the published copy; AT=2026-11-01 on that of an earlier day
+	@$(PY) -m operate.query $(if $(AT),--at "$$AT")
 
-query: $(READY) ## answer one question: make query Q=queries/at_risk.sql, with AS=csv or AS=json for a program
+query: $(READY) ## answer one question: make query Q=queries/at_risk.sql, with AS=csv or AS=json for a program, LIMIT=10, AT=2026-11-01
+	$(if $(filter-out csv json vertical,$(AS)),$(error AS is csv, json or vertical, and a table where it is left out, but it is $(AS)))
+	@$(PY) -m operate.query "$$Q"$(if $(LIMIT), --limit "$$LIMIT")$(if $(AT), --at "$$AT") $(addprefix --,$(AS))
+
+metric: build/metrics/.ready ## compute a metric: make metric M=click_rate BY=month; without M, list them. WHERE=, LIMIT= and AS= narrow and print it
 	$(if $(filter-out csv json,$(AS)),$(error AS is csv or json, and a table where it is left out, but it is $(AS)))
-	@$(PY) -m operate.query "$$Q" $(addprefix --,$(AS))
+	@build/metrics/bin/python -m operate.metric $(if $(M),"$$M") $(if $(BY),--by "$$BY") $(if $(WHERE),--where "$$WHERE") \
+	  $(if $(LIMIT),--limit "$$LIMIT") $(addprefix --,$(AS))
 
 forget: $(READY) ## delete a person from everything stored here, and keep that person out; asks for the address
 	@$(PY) -m operate.forget
@@ -179,6 +189,7 @@ lock: ## renew the locks from pyproject.toml (needs uv)
 	@$(UV) export --quiet --no-default-groups --no-emit-project --no-header --no-annotate -o requirements.lock
 	@$(UV) export --quiet --only-group test --only-group lint --no-emit-project --no-header --no-annotate -o requirements-dev.lock
 	@$(UV) export --quiet --no-default-groups --group test --group spark --no-emit-project --no-header --no-annotate -o requirements-spark.lock
+	@$(UV) export --quiet --no-default-groups --group metrics --no-emit-project --no-header --no-annotate -o requirements-metrics.lock
 	@for group in lineage audit; do \
 	  $(UV) export --quiet --only-group $$group --no-emit-project --no-header --no-annotate -o requirements-$$group.lock || exit; done
 	@printf '%s\n' $(SCHEDULERS) | $(UV) pip compile --quiet --upgrade --universal --no-build --generate-hashes --python-version 3.11 \
@@ -220,6 +231,13 @@ build/audit/.ready: requirements-audit.lock
 	@echo "environment: build/audit, from requirements-audit.lock" >&2
 	@rm -rf build/audit && $(PYTHON) -m venv build/audit && build/audit/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --no-deps --require-hashes -r requirements-audit.lock
+	@touch $@
+
+# MetricFlow brings packages that nothing else needs, so that only those who ask for metrics install them.
+build/metrics/.ready: requirements-metrics.lock
+	@echo "environment: build/metrics, from requirements-metrics.lock (a minute or three, once)" >&2
+	@rm -rf build/metrics && $(PYTHON) -m venv build/metrics && build/metrics/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --no-deps --require-hashes -r requirements-metrics.lock
 	@touch $@
 
 # Spark needs Java, and more packages than anybody on DuckDB has to install.

@@ -194,6 +194,7 @@ class Settings(BaseSettings):
 
     warehouse_path: ProjectPath = Path("data/warehouse.duckdb")
     published_path: ProjectPath = Path("published/published.duckdb")
+    published_copies_kept: Annotated[int, Field(ge=0, le=1000), DIGITS] = 7
     pipelines_path: ProjectPath = Path("data/pipelines")
     forgotten_path: ProjectPath = Path("data/forgotten.json")
     runs_path: ProjectPath = Path("data/runs.jsonl")

@@ -31,8 +31,8 @@ import typer
 
 from activate.errors import LedgerError
 from activate.ledger import lock, opening
+from common import copies, warehouse
 from common import settings as environment
-from common import warehouse
 from common.lake.files import Files, LakeError
 from ingest import vendors
 from ingest.errors import RefusedError
@@ -222,7 +222,13 @@ def _disk(settings: environment.Settings) -> Iterator[Check]:
         less = f"less than the warehouse's {_bytes(size)}"
         yield Check("warn", "disk", f"{text} in {folder}, {less}: make room")
     elif free >= LEAST_ROOM_BYTES:
-        yield Check("ok", "disk", text)
+        kept = copies.kept(settings.published_path)
+        earlier = (
+            f"; {_bytes(copies.bytes_used(settings.published_path))} in {len(kept)} kept copies"
+            if kept
+            else ""
+        )
+        yield Check("ok", "disk", text + earlier)
 
 
 def _written(settings: environment.Settings) -> dict[str, Path]:

@@ -19,8 +19,8 @@ import duckdb
 import sqlalchemy as sa
 import typer
 
+from common import copies, warehouse
 from common import settings as environment
-from common import warehouse
 from ingest import vendors
 from ingest.store import people
 from ingest.store.raw import raw_tables
@@ -60,6 +60,7 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
             raise ForgetError(
                 f"the models could not be built anew ({built.failures[0]}). Then run this again"
             )
+        copies.remove(settings.published_path)  # each may have the person's rows, or counts with them
         publish.publish_by(settings, opened.path)
         opened.keep()
         ids = [*person.keys, pseudonyms.person_id(pseudonyms.salt(settings.salt_path), kept_as)]
@@ -242,6 +243,7 @@ def main(
     if not removed:
         typer.echo("removed    nothing: no row had this address")
     typer.echo(f"rebuilt    {certificate['models']} models, the published copy, the warehouse's file")
+    typer.echo("removed    the published copies of earlier days, which cannot be had again")
     typer.echo("checked    no table and no row of the ledger names the address or a key of the person")
     typer.echo(
         f"kept out   {certificate['tombstones']} tombstones in {certificate['tombstones_file']}: back it up"

@@ -11,11 +11,11 @@ import io
 import json
 import os
 import re
-import readline  # noqa: F401  input() edits its line and remembers the ones before by it
 import shutil
 import sys
+import textwrap
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -25,30 +25,18 @@ from typing import Annotated, Any, Final, NamedTuple
 import duckdb
 import typer
 
+from common import copies, warehouse
 from common import settings as environment
-from common import warehouse
 from privacy import outside
 
 MOST_ROWS: Final = 200  # shown in a table; --csv and --json have all rows
 STOP_EVERY_SECONDS: Final = 0.05
-LEAST_WIDTH: Final = 8  # the narrowest that a column is cut to fit a terminal
+LEAST_WIDTH: Final = 12  # the narrowest that a column of text is cut to fit a terminal
+LEAST_VALUE_WIDTH: Final = 20
 # The beginning of a formula in spreadsheets, also in full-width letters.
 FORMULA: Final = re.compile("\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\t\r]")
 SIGNED: Final = re.compile(r"[+-]?\d[\d.,]*")
 NUMBER: Final = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?|FLOAT|DOUBLE|DECIMAL.*")
-HELP: Final = """\
-A statement may span several lines and ends with ;
-.tables          the tables, with their numbers of rows
-.columns TABLE   its columns and their types
-.quit            leaves, like Ctrl-D; Ctrl-C cancels the statement"""
-TABLES: Final = """
-    select schema_name || '.' || table_name as name, estimated_size as row_count
-    from duckdb_tables() order by all
-"""
-COLUMNS: Final = """
-    select column_name as name, lower(data_type) as type
-    from duckdb_columns() where list_contains([table_name, schema_name || '.' || table_name], ?)
-"""
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -65,8 +53,8 @@ class Answer(NamedTuple):
     rows: list[tuple[Any, ...]]
 
 
-def ask(path: Path, text: str, values: Sequence[Any] = (), origin: str = "") -> Answer:
-    """Run one statement on the published copy at `path`.
+def ask(path: Path, text: str, values: Sequence[Any] = (), origin: str = "", limit: int = 0) -> Answer:
+    """Run one statement on the published copy at `path`; fetch at most `limit` rows, or all with 0.
 
     Raises QueryError, one line with `origin` and the line number, or WarehouseError without a copy.
     """
@@ -79,7 +67,7 @@ def ask(path: Path, text: str, values: Sequence[Any] = (), origin: str = "") -> 
             if len(statements) != 1:
                 found = f"{len(statements)} statements, but only one at a time can run"
                 raise QueryError(place + (found if statements else "there is no statement"))
-            described, rows = _fetched(connection, text, values)
+            described, rows = _fetched(connection, text, values, limit)
         except duckdb.Error as error:
             said = _unpublished(connection, text, error) or _one_line(str(error), text)
             raise QueryError(place + said) from error
@@ -88,7 +76,7 @@ def ask(path: Path, text: str, values: Sequence[Any] = (), origin: str = "") -> 
 
 
 def _fetched(
-    connection: duckdb.DuckDBPyConnection, text: str, values: Sequence[Any]
+    connection: duckdb.DuckDBPyConnection, text: str, values: Sequence[Any], limit: int
 ) -> tuple[list[Any], list[tuple[Any, ...]]]:
     """Run one statement in another thread, so that this one receives Ctrl-C at once and stops DuckDB.
 
@@ -97,7 +85,7 @@ def _fetched(
 
     def fetch() -> tuple[list[Any], list[tuple[Any, ...]]]:
         result = connection.execute(text, values)
-        return result.description or [], result.fetchall()
+        return result.description or [], result.fetchmany(limit) if limit else result.fetchall()
 
     with ThreadPoolExecutor(1) as beside:
         fetching = beside.submit(fetch)
@@ -143,17 +131,57 @@ def _one_line(message: str, text: str) -> str:
 
 
 def as_table(answer: Answer, width: int | None = None) -> str:
-    """Return a plain-text table with numbers aligned right; columns are cut until it fits into `width`."""
+    """Return a plain-text table with numbers aligned right, no wider than `width`.
+
+    Columns of text are cut until it fits. If it cannot fit, each row is a block with one column per line.
+    """
     shown = [[_cell(value) for value in row] for row in answer.rows[:MOST_ROWS]]
     names = [_cell(name) for name in answer.names]
     widths = [max(map(len, column)) for column in zip(names, *shown, strict=True)]
-    while width and sum(widths) + 2 * (len(widths) - 1) > width and max(widths) > LEAST_WIDTH:
-        widths[widths.index(max(widths))] -= 1
+    if width and not _cut(widths, [*map(len, names)], answer.are_numbers, width):
+        return as_blocks(answer, width)
     rules = ["-" * each for each in widths]
     lines = [_line(cells, widths, answer.are_numbers) for cells in (names, rules, *shown)]
+    return "\n".join([*lines, _counted(answer)])
+
+
+def _cut(widths: list[int], names: list[int], are_numbers: Sequence[bool], width: int) -> bool:
+    """Cut columns of text, the widest first, until all fit; return whether they do.
+
+    No number is cut, no name of a column, and no text to fewer than LEAST_WIDTH characters.
+    """
+    least = [
+        each if is_number else max(name, min(each, LEAST_WIDTH))
+        for each, name, is_number in zip(widths, names, are_numbers, strict=True)
+    ]
+    while (excess := sum(widths) + 2 * (len(widths) - 1) - width) > 0:
+        spare = [each - low for each, low in zip(widths, least, strict=True)]
+        if not any(spare):
+            return False
+        widest = max((each, at) for at, each in enumerate(widths) if spare[at])[1]
+        widths[widest] -= min(1, excess)
+    return True
+
+
+def as_blocks(answer: Answer, width: int | None = None) -> str:
+    """Return each row as a block, one column per line; long texts go on below their first line."""
+    names = [_cell(name) for name in answer.names]
+    margin = max(map(len, names), default=0) + 2
+    room = max(LEAST_VALUE_WIDTH, width - margin) if width else None
+    lines = []
+    for number, row in enumerate(answer.rows[:MOST_ROWS], 1):
+        lines.append(f"-- row {number} of {len(answer.rows):,} --")
+        for name, value in zip(names, row, strict=True):
+            text = _cell(value)
+            first, *rest = (textwrap.wrap(text, room) if room else [text]) or [""]
+            lines += [f"{name:{margin}}{first}".rstrip(), *(" " * margin + each for each in rest)]
+    return "\n".join([*lines, _counted(answer)])
+
+
+def _counted(answer: Answer) -> str:
     count = len(answer.rows)
     first = f"first {MOST_ROWS} of " if count > MOST_ROWS else ""
-    return "\n".join([*lines, f"({first}{count:,} row{'' if count == 1 else 's'})"])
+    return f"({first}{count:,} row{'' if count == 1 else 's'})"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], are_numbers: Sequence[bool]) -> str:
@@ -217,21 +245,35 @@ def main(
     ] = None,
     csv_: Annotated[bool, typer.Option("--csv", help="Comma-separated values.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print an array of objects as JSON.")] = False,
+    vertical: Annotated[bool, typer.Option(help="Print one column per line, a block per row.")] = False,
+    limit: Annotated[int, typer.Option(min=0, help="The most rows; 0 for all.")] = 0,
+    at: Annotated[
+        str,
+        typer.Option(metavar="DAY", help="Ask the copy that was current at the end of a day: 2026-11-01."),
+    ] = "",
 ) -> None:
     """Query the published copy. queries/ has examples."""
     path = environment.load().published_path
-    if csv_ and json_:
-        raise QueryError("--csv or --json, not both")
+    if at:
+        path = copies.current_at(path, at)
+    if csv_ + json_ + vertical > 1:
+        raise QueryError("--csv, --json or --vertical, only one of them")
     if question is None and sys.stdin.isatty():
+        from operate import prompt
+
         with terminal.left_to_command():
-            _prompt(path)
+            prompt.run(path)
         return
     text, origin = _read(question)
-    answer = ask(path, text, origin=origin)
-    if csv_ or json_:
-        typer.echo(as_csv(answer) if csv_ else as_json(answer))
+    show(ask(path, text, origin=origin, limit=limit), as_csv_=csv_, as_json_=json_, vertical=vertical)
+
+
+def show(answer: Answer, *, as_csv_: bool = False, as_json_: bool = False, vertical: bool = False) -> None:
+    """Print an answer: a table that fits the terminal unless asked otherwise."""
+    if as_csv_ or as_json_:
+        typer.echo(as_csv(answer) if as_csv_ else as_json(answer))
     else:
-        typer.echo(as_table(answer, _width()))
+        typer.echo((as_blocks if vertical else as_table)(answer, width()))
 
 
 def _read(question: str | None) -> tuple[str, str]:
@@ -250,63 +292,9 @@ def _read(question: str | None) -> tuple[str, str]:
     return question, ""
 
 
-def _width() -> int | None:
+def width() -> int | None:
     """Return the columns of the output terminal; None for a file or a pipe, where nothing is cut."""
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
-
-
-def _prompt(path: Path) -> None:
-    """Read and run statements until the end of input."""
-    count = len(ask(path, TABLES).rows)
-    typer.echo(f"{count} tables of {path.name}, read-only. .help says how to ask, Ctrl-D leaves.")
-    for text in _typed():
-        try:
-            if text.startswith("."):
-                _obey(path, text)
-            else:
-                typer.echo(as_table(ask(path, text), _width()))
-        except (QueryError, warehouse.WarehouseError) as error:
-            typer.echo(f"error: {error}", err=True)
-        except KeyboardInterrupt:
-            typer.echo("stopped", err=True)
-
-
-def _typed() -> Iterator[str]:
-    """Yield each dot command and each statement that ends with a semicolon."""
-    lines: list[str] = []
-    while True:
-        try:
-            line = input("      > " if lines else "query > ")
-        except KeyboardInterrupt:
-            typer.echo()
-            lines = []
-            continue
-        except EOFError:
-            typer.echo()
-            return
-        if not lines and line.strip() in {".quit", ".exit"}:
-            return
-        if not lines and line.strip().startswith("."):
-            yield line.strip()
-        elif lines or line.strip():
-            lines.append(line)
-        if lines and line.rstrip().endswith(";"):
-            yield "\n".join(lines)
-            lines = []
-
-
-def _obey(path: Path, text: str) -> None:
-    """Run a dot command."""
-    command, _, name = text.partition(" ")
-    if command == ".tables":
-        typer.echo(as_table(ask(path, TABLES), _width()))
-    elif command == ".columns" and name.strip():
-        answer = ask(path, COLUMNS, [name.strip().lower()])
-        if not answer.rows:
-            raise QueryError(f"there is no table {name.strip()}: .tables lists them")
-        typer.echo(as_table(answer, _width()))
-    else:
-        typer.echo(HELP)
 
 
 if __name__ == "__main__":

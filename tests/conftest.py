@@ -21,7 +21,22 @@ OURS = {name.upper() for name in settings.Settings.model_fields}
 # make passes its options to every make below it. dbt and dlt read options from names with these prefixes. The
 # others make Click, Rich and Typer count columns and colors or treat any stream as a terminal.
 BEGINNINGS = ("MAKE", "DBT_", "DLT_", "RUNTIME__", "GITHUB_", "TYPER_", "_TYPER_")
-OTHERS = {"PEOPLE", "PORT", "PLAN", "Q", "AS", "SEEDS", "NAME", "KIND"}
+OTHERS = {
+    "PEOPLE",
+    "PORT",
+    "PLAN",
+    "Q",
+    "AS",
+    "SEEDS",
+    "NAME",
+    "KIND",
+    "M",
+    "BY",
+    "WHERE",
+    "LIMIT",
+    "AT",
+    "TO",
+}
 OTHERS |= {"MFLAGS", "GNUMAKEFLAGS", "COLUMNS", "LINES"}
 OTHERS |= {"NO_COLOR", "FORCE_COLOR", "PY_COLORS", "CLICOLOR", "CLICOLOR_FORCE"}
 

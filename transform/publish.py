@@ -14,8 +14,8 @@ import duckdb
 import pyarrow as pa
 import typer
 
+from common import copies, spans, warehouse
 from common import settings as environment
-from common import spans, warehouse
 from common.progress import step
 from privacy import pseudonyms
 from transform.build import HASHED, TransformError
@@ -91,19 +91,24 @@ def publish(
 
 
 def publish_by(settings: environment.Settings, path: Path) -> int:
-    """Publish what was built at `path` according to the settings; return the number of tables.
+    """Publish what was built at `path` according to the settings, and keep the copy as today's.
+
+    Return the number of tables.
 
     A lake may hold more people than a file should, so it first says how many rows are about people.
     """
     if settings.is_spark and settings.publish_people:
         typer.echo(_people_counted(path), err=True)
-    return publish(
+    count = publish(
         path,
         settings.published_path,
         settings.salt_path,
         people=settings.publish_people,
         smallest_cohort=settings.smallest_cohort,
     )
+    kept = settings.published_copies_kept
+    copies.keep(settings.published_path, settings.now(), kept, people=settings.publish_people)
+    return count
 
 
 def _people_counted(path: Path) -> str:

@@ -99,4 +99,4 @@ def test_make_asks_no_question_in_a_form_that_there_is_none_of() -> None:
     command = ["make", "--no-print-directory", "--dry-run", "query", "Q=select 1", "AS=xml"]
     ran = subprocess.run(command, cwd=settings.ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
-    assert "AS is csv or json, and a table where it is left out, but it is xml" in ran.stderr
+    assert "AS is csv, json or vertical, and a table where it is left out, but it is xml" in ran.stderr

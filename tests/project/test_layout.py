@@ -171,8 +171,10 @@ def test_only_settings_reads_the_environment() -> None:
 
 
 def test_asking_the_published_copy_needs_no_part_of_the_project() -> None:
-    used = {name.split(".")[0] for name in imports_of(ROOT / "operate" / "query.py")}
-    assert not used & {"dlt", "dbt", "rich", "pyarrow", *PARTS}
+    for file in ("query.py", "prompt.py"):
+        named = imports_of(ROOT / "operate" / file)
+        used = {name.split(".")[0] for name in named if not re.fullmatch(r"operate(\.(query|prompt))?", name)}
+        assert not used & {"dlt", "dbt", "rich", "pyarrow", *PARTS}, file
 
 
 def test_the_lock_names_no_index() -> None:
@@ -194,7 +196,7 @@ def test_the_locks_hold_every_dependency_and_the_one_that_runs_no_other() -> Non
     groups, running = project["dependency-groups"], _locked("")
     assert _named(project["project"]["dependencies"]) <= running
     assert _named([*groups["test"], *groups["lint"]]) <= _locked("-dev") | running
-    for group in ("lineage", "audit", "spark"):
+    for group in ("lineage", "audit", "metrics", "spark"):
         assert _named(groups[group]) <= _locked(f"-{group}") | running
     assert running | _named(groups["test"]) <= _locked("-spark")  # an environment by itself
     tools = {"pytest", "pytest-xdist", "hypothesis", "mypy", "ruff", "playwright", "klaviyo-api", "sendgrid"}
@@ -207,7 +209,12 @@ def test_what_a_lock_adds_has_the_versions_that_run() -> None:
         return dict(re.findall(r"^([\w.-]+)==(\S+)", text, re.MULTILINE))
 
     running = versions("requirements.lock")
-    for name in ("requirements-dev.lock", "requirements-lineage.lock", "requirements-spark.lock"):
+    for name in (
+        "requirements-dev.lock",
+        "requirements-lineage.lock",
+        "requirements-metrics.lock",
+        "requirements-spark.lock",
+    ):
         assert {n: v for n, v in versions(name).items() if running.get(n, v) != v} == {}
 
 
