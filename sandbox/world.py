@@ -45,10 +45,11 @@ class World:
     - places(place_id, country, region, region_code, city, timezone, latitude, longitude).
     - single_sends(position, single_send_id, name, status, categories, send_at?, is_abtest, abtest? as JSON
       text, created_at, updated_at), newest first.
-    - email_activity(message_id, single_send_id?, ab_variation?, ab_phase?, person_id, kind, happened_at): all
-      events of each mail, repeated opens and clicks too. Transactional mail has no single send; only A/B
-      tests have variation and phase. kind: request, deferred, delivered, bounce, block, bounce_drop,
-      invalid_email, spam_report_drop, unsubscribe_drop, open, click, spam_report, unsubscribe.
+    - email_activity(message_id, single_send_id?, ab_variation?, ab_phase?, person_id, kind, happened_at,
+      link_position? from 0, of clicks): all events of each mail, repeated opens and clicks too. Transactional
+      mail has no single send; only A/B tests have variation and phase. kind: request, deferred, delivered,
+      bounce, block, bounce_drop, invalid_email, spam_report_drop, unsubscribe_drop, open, click, spam_report,
+      unsubscribe.
     - single_send_variations(single_send_id, variation_id, subject, plain_content, variation from 0), of A/B
       tests only.
     - automation_activity(automation_id, step_id, message_id, person_id, kind, happened_at): the part of

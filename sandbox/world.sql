@@ -350,7 +350,9 @@ select
     send_no * 4294967296 + person_id as message_id,
     if(send_no < 0, null, uuid_of('single send', send_no, 0)) as single_send_id,
     if(variation is null, null, uuid_of('variation', send_no, variation)) as ab_variation,
-    ab_phase, person_id, kind::varchar as kind, to_timestamp(happened) as happened_at, send_no
+    ab_phase, person_id, kind::varchar as kind, to_timestamp(happened) as happened_at, send_no,
+    -- which of the links in the mail was clicked, from the top
+    if(kind = 'click', up_to(3, 'link', person_id, happened), null) as link_position
 from email_happenings;
 
 -- The difference between the variations of a test: one subject or one text of two. The plain text belongs to no. 1.
@@ -1339,6 +1341,7 @@ select
     coalesce(sent, epoch(klaviyo_campaigns.planned_at)::bigint) as sent,
     coalesce(klaviyo_flow_messages.subject, klaviyo_campaigns.subject) as subject,
     klaviyo_flow_messages.flow_id, klaviyo_flow_messages.name as flow_message_name,
+    coalesce(klaviyo_deeds.message_no % 2 = 0, klaviyo_deeds.campaign_no % 3 = 0) as is_tested,
     klaviyo_campaigns.name as campaign_name, klaviyo_campaigns.channel as campaign_channel,
     order_no,
     hundredths / 100 as value, hundredths, event_hash, product_no, currency, klaviyo_deeds.person_id, klaviyo_metrics.metric_no,
@@ -1407,6 +1410,8 @@ select
             '$flow', flow_id, '$message', message_id, '$message_interaction', message_id,
             '$event_id', concat(message_id, ':', event_hash % 1000000007, ':', sent),
             '$_cohort$message_send_cohort', concat(sent, ':', message_id), '$group_ids', [left(md5(message_id), 6)],
+            -- every third campaign and the messages of half the flows are tests of two variations
+            '$variation', if(is_tested, left(md5(concat(message_id, told.person_id % 2)), 6), null),
             'Campaign Name', coalesce(campaign_name, flow_message_name), 'Message Name', flow_message_name,
             '$campaign_channel', campaign_channel)
         else json_object('Message Type', 'transactional')

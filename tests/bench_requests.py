@@ -155,6 +155,8 @@ EACH: Final = {
     "sendgrid single_send_details": "select count(*) from raw_sendgrid.single_sends",
     "sendgrid single_send_daily_stats": "select count(*) from raw_sendgrid.single_sends "
     "where status = 'triggered'",
+    "sendgrid single_send_link_stats": "select count(*) from raw_sendgrid.single_sends "
+    "where status = 'triggered'",
     "sendgrid single_send_variation_stats": "select count(*) from raw_sendgrid.single_sends "
     "where status = 'triggered' and is_abtest",
     "sendgrid automation_stats": "select 1 + count(distinct id) from raw_sendgrid.automation_stats",

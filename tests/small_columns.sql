@@ -508,3 +508,56 @@ insert into raw_ops.observations values
     ('tier', 'p99', 'all', 'top', 'later', null, '2026-01-03 11:30:00+00', '2026-01-03 12:05:00+00');
 insert into raw_klaviyo.segments (id, name, created, updated, gone_at) values
     ('gone', 'Gone', '2025-07-01 10:00:00+00', '2025-07-02 10:00:00+00', '2026-01-07 06:00:10+00');
+-- E-mails as Klaviyo tells of them: the domain of each recipient, two variations of the first message of the flow, links, machines, and
+-- mail that bounced, was dropped, reported as spam or unsubscribed from. SendGrid has a provider with spam, and lists with more statuses.
+update raw_klaviyo.events set event_properties = json_merge_patch(event_properties, json_object(
+        'Email Domain', case when cast(regexp_extract(profile_id, '[0-9]+$') as int) % 2 = 0 then 'GMail.com' else 'firm.example' end,
+        'Inbox Provider', case when cast(regexp_extract(profile_id, '[0-9]+$') as int) % 2 = 0 then 'Gmail' else 'Office 365' end))
+    where metric_id in ('RECEIVED', 'OPENED', 'CLICKED') and event_properties like '%$message%';
+update raw_klaviyo.events set event_properties = json_merge_patch(event_properties,
+        json_object('$variation', if(cast(profile_id[2:] as int) % 3 = 1, 'one', 'two')))
+    where id like 'M1-%';
+update raw_klaviyo.events set event_properties = json_merge_patch(event_properties,
+        json_object('URL', if(profile_id like '%5', 'https://shop.example/bowls?for=you#top', 'https://shop.example/kettles')))
+    where metric_id = 'CLICKED' and (id like 'M1-%' or id like 'm4-%');
+insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties) values
+    ('machine 1', 'f1', 'OPENED', '2026-01-05 11:30:00+00', '{"$flow": "FLOW", "$message": "M2", "machine_open": true}'),
+    ('machine 2', 'f499', 'OPENED', '2026-01-05 11:30:00+00', '{"$flow": "FLOW", "$message": "M2", "machine_open": true}'),
+    ('machine 3', 'hm42', 'OPENED', '2025-12-10 09:10:00+00', '{"$message": "m4", "machine_open": true}'),
+    ('machine 4', 'hm460', 'OPENED', '2025-12-10 09:10:00+00', '{"$message": "m4", "machine_open": true}'),
+    ('bot', 'hm460', 'CLICKED', '2025-12-10 09:10:00+00', '{"$message": "m4", "Bot Click": true, "URL": "https://shop.example/kettles"}'),
+    ('address', 'hm41', 'CLICKED', '2025-12-10 09:11:00+00', '{"$message": "m4", "URL": "https://shop.example/p50@example.com"}');
+insert into raw_klaviyo.metrics (id, name) values
+    ('BOUNCED', 'Bounced Email'), ('DROPPED', 'Dropped Email'), ('SPAM', 'Marked Email as Spam'), ('LEFT', 'Unsubscribed from Email Marketing');
+insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties) values
+    ('bounced 1', 'p1', 'BOUNCED', '2025-12-10 08:31:00+00', '{"$message": "m4", "Email Domain": "gmail.com", "Bounce Type": "Hard"}'),
+    ('bounced 2', 'p2', 'BOUNCED', '2025-12-10 08:32:00+00', '{"$message": "m4", "Email Domain": "firm.example", "Bounce Type": "Soft"}'),
+    ('bounced 3', 'p3', 'BOUNCED', '2026-01-05 08:32:00+00', '{"$flow": "FLOW", "$message": "M1"}'),
+    ('dropped', 'p4', 'DROPPED', '2026-01-05 08:33:00+00', '{"$flow": "FLOW", "$message": "M1", "Email Domain": "firm.example"}'),
+    ('spam 1', 'f3', 'SPAM', '2026-01-05 11:58:00+00', '{"$flow": "FLOW", "$message": "M1", "$variation": "two", "Email Domain": "gmail.com"}'),
+    ('left', 'f4', 'LEFT', '2026-01-05 11:59:00+00', '{"$flow": "FLOW", "$message": "M1", "$variation": "one", "Email Domain": "gmail.com"}');
+insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties)
+    select concat(id, ' again'), profile_id, metric_id, datetime - interval 1 second, event_properties
+    from raw_klaviyo.events where id in ('bounced 1', 'dropped', 'spam 1', 'left');
+update raw_klaviyo.events set datetime = '2026-01-05 10:00:30+00' where id in ('M1-RECEIVED-6', 'M1-RECEIVED-7');
+-- A reader on a Saturday evening, twice, with a time zone and no country.
+update raw_klaviyo.profiles set location = '{"timezone": "America/New_York"}' where id = 'p98';
+insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties) values
+    ('read on saturday 1', 'p98', 'OPENED', '2026-01-04 00:30:00+00', '{"Client OS Family": "Windows"}'),
+    ('read on saturday 2', 'p98', 'CLICKED', '2026-01-04 00:31:00+00', '{"Client OS Family": "Windows"}');
+insert into raw_sendgrid.mailbox_provider_stats (date, type, name, requests, processed, delivered, drops, bounces, blocks, spam_reports)
+    values
+    ('2025-06-02', 'mailbox_provider', 'Yahoo', 2100, 2050, 2000, 50, 30, 20, 15);
+insert into raw_sendgrid.suppressions (list, email, created, status) values
+    ('bounces', 'full@yahoo.com', '2025-06-02 10:00:00+00', '5.2.2'),
+    ('spam_reports', 'angry@yahoo.com', '2025-06-02 11:00:00+00', null);
+update raw_sendgrid.single_sends set categories = '["news", "tips"]' where id = 's5';
+insert into raw_sendgrid.single_sends (id, name, status, is_abtest, categories, send_at) values
+    ('s8', 'An old letter', 'triggered', false, '["old"]', '2024-05-02 15:00:00+00');
+insert into raw_sendgrid.single_send_stats
+    (id, ab_variation, ab_phase, aggregation, requests, delivered, opens, unique_opens, clicks, unique_clicks) values
+    ('s8', 'all', 'all', 'total', 64, 62, 33, 25, 17, 15);
+insert into raw_sendgrid.single_send_link_stats (id, sent_at, url, url_location, clicks) values
+    ('s5', '2025-11-20 15:00:00+00', 'https://shop.example/news?utm_source=letter', 0, 3),
+    ('s5', '2025-11-20 15:00:00+00', 'https://shop.example/news', 2, 1),
+    ('s5', '2025-11-20 15:00:00+00', 'mailto:us@shop.example', 3, 1);

@@ -162,6 +162,13 @@
     end
 {%- endmacro %}
 
+{# How many days from `first` to `last` are this day of the week, 1 for Monday to 7. Whole weeks have each once; the days that are left
+   begin with the first. #}
+{% macro weekdays_between(weekday, first, last) -%}
+    cast(floor((7 + ({{ dbt.datediff(first, last, 'day') }})
+        - mod({{ weekday }} + 6 - mod({{ dbt.datediff("cast('1970-01-05' as date)", first, 'day') }}, 7), 7)) / 7) as bigint)
+{%- endmacro %}
+
 {# A count with its noun: 1 pair, 2 pairs. #}
 {% macro one_or_many(count, one, many) -%}
     concat_ws('', {{ counted(count) }}, case when {{ count }} = 1 then ' {{ one }}' else ' {{ many }}' end)

@@ -46,6 +46,7 @@
             'moment': 'send_at created_at updated_at', 'object': 'abtest', 'list': 'categories', 'name': 'name id'},
         'raw_sendgrid.single_send_stats': {'count': sends},
         'raw_sendgrid.single_send_variation_stats': {'count': sends},
+        'raw_sendgrid.single_send_link_stats': {'count': 'clicks', 'needed': 'url'},
         'raw_sendgrid.single_send_details': {'moment': 'updated_at', 'object': 'ab_test'},
         'raw_sendgrid.single_send_daily_stats': {'day': 'date', 'count': sends},
         'raw_sendgrid.automation_stats': {'count': sends},

@@ -21,6 +21,9 @@ from sandbox.sendgrid.requests import (
 from sandbox.sendgrid.sums import SEND_METRICS, figures_of
 from sandbox.world import World
 
+LINK: Final = (
+    "concat('https://shop.example/', ['news', 'offers', 'films'][1 + link_position], '?utm_source=letter')"
+)
 MOST_STATS_ROWS: Final = 50  # 100 was allowed once; more than 50 is refused today
 
 
@@ -34,6 +37,7 @@ class Sends:
             ("/v3/marketing/singlesends/{id}", self._get_single_send),
             ("/v3/marketing/stats/singlesends", self._list_send_stats),
             ("/v3/marketing/stats/singlesends/{id}", self._get_send_stats),
+            ("/v3/marketing/stats/singlesends/{id}/links", self._get_link_stats),
         ]
 
     def _list_single_sends(self, request: Request) -> Any:
@@ -131,6 +135,30 @@ class Sends:
             },
         )
         return results_of(request, page, rows)
+
+    def _get_link_stats(self, request: Request) -> Any:
+        page = page_of(request, usual=25, most=MOST_STATS_ROWS)
+        by, _ = grouping_of(request, {"ab_variation", "ab_phase"})
+        sends = self._world.sql(
+            "select send_no from single_sends where single_send_id = ?", [request.path_params["id"]]
+        )
+        if not sends:
+            raise Refusal(404)
+        rows = rows_of(
+            self._world,
+            f"""
+            select
+                {LINK} as url, link_position as url_location,
+                {"coalesce(ab_variation, 'all')" if "ab_variation" in by else "'all'"} as ab_variation,
+                {"coalesce(ab_phase, 'send')" if "ab_phase" in by else "'all'"} as ab_phase,
+                count(*) as clicks
+            from email_activity
+            where send_no = ? and kind = 'click'
+            group by all order by url_location, ab_variation, ab_phase
+            """,
+            [sends[0][0]],
+        )
+        return results_of(request, page, rows) | {"total_clicks": sum(row["clicks"] for row in rows)}
 
 
 class Automations:

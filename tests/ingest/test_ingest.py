@@ -157,6 +157,18 @@ SAME = {
         group by all
         """,
     ),
+    "raw_sendgrid.single_send_link_stats": (
+        "id, url, url_location, clicks",
+        """
+        select single_send_id,
+            concat(
+                'https://shop.example/', ['news', 'offers', 'films'][1 + link_position], '?utm_source=letter'
+            ),
+            link_position, count(*)
+        from email_activity where kind = 'click' and single_send_id is not null
+        group by all
+        """,
+    ),
     "raw_sendgrid.single_send_details": (
         "id, subject, updated_at, ab_test ->> '$.variations[1].subject'",
         """

@@ -747,6 +747,166 @@ def test_suppressions_are_those_of_the_world(walked: Walked) -> None:
     assert sorted(left) == sorted(groups)
 
 
+def test_hours_of_reading_are_those_of_the_world(walked: Walked) -> None:
+    """Opens and clicks of people by their own clocks, and how often the window has each day of the week."""
+    events = walked.world.sql("""
+        select people.person_id, people.timezone, occurred_at from klaviyo_events
+        join klaviyo_profiles using (profile_id)
+        join people on klaviyo_profiles.person_id = people.person_id
+        where metric_name in ('Opened Email', 'Clicked Email')
+            and event_properties ->> 'machine_open' is null and event_properties ->> 'Bot Click' is null
+    """)
+    groups: dict[int, set[str]] = defaultdict(lambda: {"everybody"})
+    for segment, person in walked.world.sql("select segment_id, person_id from klaviyo_segment_members"):
+        groups[person].add(segment)
+    clocks = {zone: zones.zone(zone) for _, zone, _ in events}
+    moments = [(person, moment.astimezone(clocks[zone])) for person, zone, moment in events]
+    truth: dict[tuple[str, int, int], list[int]] = defaultdict(list)
+    for person, local in moments:
+        for group in groups[person]:
+            truth[group, local.isoweekday(), local.hour].append(person)
+    found = walked.mart("""
+        select segment_id, local_weekday, local_hour, event_count, person_count from marts.agg_reading_hours
+        where segment_kind in ('everybody', 'segment') and activity = 'mail' and device_class = 'any'
+    """)
+    assert {row[:3]: row[3:] for row in found} == {
+        cell: (len(readers), len(set(readers))) for cell, readers in truth.items()
+    }
+    for weekday, count, first, last in walked.mart("""
+        select distinct local_weekday, exposed_day_count, measured_from, measured_to
+        from marts.agg_reading_hours
+    """):
+        days = [first + timedelta(days=day) for day in range((last - first).days + 1)]
+        assert count == sum(day.isoweekday() == weekday for day in days)
+    windows = walked.mart("""
+        select segment_id, days, hour_from, event_count from marts.agg_send_windows
+        where segment_kind in ('everybody', 'segment')
+    """)
+    for group, kind, hour, count in windows:
+        weekdays = range(1, 6) if kind == "weekdays" else range(6, 8)
+        assert count == sum(len(truth[group, day, hour + later]) for day in weekdays for later in range(3))
+
+
+def test_deliveries_by_provider_and_class_of_bounce_are_those_of_the_world(walked: Walked) -> None:
+    truth = walked.world.sql("""
+        select 'sendgrid', provider, date_trunc('week', happened_at)::date as week,
+            count(*) filter (where kind = 'delivered'), count(*) filter (where kind = 'bounce'),
+            count(*) filter (where kind = 'spam_report')
+        from email_activity join people using (person_id) group by all
+        union all
+        select 'klaviyo', provider, date_trunc('week', occurred_at)::date as week,
+            count(*) filter (where metric_name = 'Received Email'),
+            count(*) filter (where metric_name = 'Bounced Email'), 0
+        from klaviyo_events join klaviyo_profiles using (profile_id)
+        join people on klaviyo_profiles.person_id = people.person_id
+        where metric_name in ('Received Email', 'Bounced Email') group by all
+    """)
+    found = walked.mart("""
+        select vendor, mailbox_provider, period_from, delivered_count, bounce_count, spam_report_count
+        from marts.agg_deliverability
+        where period = 'week' and mailbox_provider <> 'all'
+    """)
+    assert sorted(row for row in found if any(row[3:])) == sorted(row for row in truth if any(row[3:]))
+    assert len({provider for _, provider, *_ in found}) == 5
+    classes = walked.world.sql(
+        """
+        select kind, case when kind = 'spam_report' then 'spam report'
+            when kind = 'invalid_email' or status = '5.1.1' then 'unknown address'
+            when status = '4.7.0' then 'policy or reputation' else 'not told' end, provider, count(*)
+        from sendgrid_suppressions join people using (person_id)
+        where kind in ('bounce', 'block', 'spam_report')
+            or kind = 'invalid_email' and listed_at::date >= ?::date - 30
+        group by all
+        """,
+        [TODAY],
+    )
+    listed = walked.mart("""
+        select bounce_kind, bounce_class, mailbox_provider, sum(bounce_count)::bigint
+        from marts.fct_bounces_weekly where vendor = 'sendgrid' group by all
+    """)
+    assert sorted(listed) == sorted(classes)
+
+
+OF_MESSAGES = """
+    select
+        if(event_properties ->> '$.$flow' is null, campaign_id, event_properties ->> '$.$message') as message,
+        event_properties ->> '$.$variation' as variation, event_properties ->> 'URL' as link,
+        profile_id, split_part(metric_name, ' ', 1) as deed,
+        event_properties ->> 'machine_open' is not null
+            or event_properties ->> 'Bot Click' is not null as by_machine
+    from klaviyo_events
+    left join klaviyo_campaigns
+        on event_properties ->> '$.$message' in (campaign_message_id, campaign_id)
+    where event_properties ->> '$.$message' is not null
+        and split_part(metric_name, ' ', 1) in ('Received', 'Opened', 'Clicked')
+"""
+
+
+def test_links_variations_and_machines_are_those_of_the_world(walked: Walked) -> None:
+    links = walked.world.sql(f"""
+        select message, link, count(*) filter (where not by_machine), count(*) filter (where by_machine),
+            count(distinct profile_id) filter (where not by_machine)
+        from ({OF_MESSAGES}) where deed = 'Clicked' and link is not null group by all
+    """)
+    found = walked.mart("""
+        select message_id, link, click_count, machine_click_count, clicker_count
+        from marts.fct_links where vendor = 'klaviyo'
+    """)
+    assert sorted(found) == sorted(links)
+    clicks = walked.world.sql("""
+        select single_send_id, link_position, count(*)
+        from email_activity where kind = 'click' and single_send_id is not null group by all
+    """)
+    places = walked.mart("""
+        select message_id, link_position, click_count from marts.fct_links where vendor = 'sendgrid'
+    """)
+    assert sorted(places) == sorted(clicks)
+    variations = walked.world.sql(f"""
+        with people as (
+            select message, variation, profile_id, bool_or(deed = 'Received') as received,
+                bool_or(deed = 'Opened' and not by_machine) as opened,
+                bool_or(deed = 'Clicked' and not by_machine) as clicked
+            from ({OF_MESSAGES}) where variation is not null group by all
+        )
+        select message, variation, count(*), count(*) filter (where opened), count(*) filter (where clicked)
+        from people where received group by all
+    """)
+    tested = walked.mart("""
+        select message_id, variation_id, recipient_count, opened_count, clicked_count
+        from marts.fct_message_variations
+    """)
+    assert sorted(tested) == sorted(variations)
+    assert len(tested) > 10
+    machines = walked.world.sql(f"""
+        select message, count(*), count(*) filter (where by_machine)
+        from ({OF_MESSAGES})
+        where deed = 'Opened' and message in (
+            select flow_message_id from klaviyo_flow_messages where channel = 'email'
+            union all select campaign_id from klaviyo_campaigns where channel = 'email'
+        )
+        group by all
+    """)
+    apart = walked.mart("""
+        select subject_id, open_count, machine_open_count from marts.fct_machine_opens
+        where subject_kind <> 'week' and open_count > 0
+    """)
+    assert sorted(apart) == sorted(machines)
+
+
+def test_categories_of_single_sends_are_those_of_the_world(walked: Walked) -> None:
+    categories = walked.world.sql("""
+        with sends as (select single_send_id, unnest(categories) as category from single_sends)
+        select category, count(distinct single_send_id), count(*) filter (where kind = 'delivered'),
+            count(distinct message_id) filter (where kind = 'click')
+        from sends join email_activity using (single_send_id) group by 1
+    """)
+    compared = walked.mart("""
+        select category, single_send_count, delivered_count, unique_click_count
+        from marts.agg_categories_compared
+    """)
+    assert sorted(compared) == sorted(categories)
+
+
 def test_messages_of_flows_are_those_of_the_world(walked: Walked) -> None:
     """Messages received in the last thirty days are followed by hand, and so are their peers' medians."""
     sent: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)

@@ -509,6 +509,11 @@ def test_a_segment_is_what_the_specification_promises_of_it(root: str) -> None:
             "/v3/marketing/stats/singlesends/{id}",
             {"group_by": "ab_phase"},
         ),
+        (
+            "/marketing/stats/singlesends/{id}/links",
+            "/v3/marketing/stats/singlesends/{id}/links",
+            {"group_by": "ab_variation"},
+        ),
         ("/marketing/singlesends/{id}", "/v3/marketing/singlesends/{id}", {}),
         ("/marketing/stats/automations", "/v3/marketing/stats/automations", {}),
         ("/suppression/bounces", "/v3/suppression/bounces", {}),

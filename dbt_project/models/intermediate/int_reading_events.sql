@@ -64,8 +64,9 @@ timed as (
     select
         *,
         extract(hour from local_time) as local_hour,
+        cast(local_time as date) as local_on,
         -- Days, starting on a Monday.
-        mod({{ dbt.datediff("cast('1970-01-05' as date)", "cast(local_time as date)", 'day') }}, 7) >= 5 as is_weekend
+        1 + mod({{ dbt.datediff("cast('1970-01-05' as date)", "cast(local_time as date)", 'day') }}, 7) as local_weekday
     from placed
 
 )
@@ -80,10 +81,12 @@ select
     case
         {%- for rule in var('day_parts') %}
         when local_hour >= {{ rule.hour_from }} and local_hour < {{ rule.hour_to }}
-            {{- ' and not is_weekend' if rule.weekdays_only }} then '{{ rule.day_part }}'
+            {{- ' and local_weekday <= 5' if rule.weekdays_only }} then '{{ rule.day_part }}'
         {%- endfor %}
     end as day_part,
+    local_weekday,
     local_hour,
     is_own_time_zone,
+    local_on,
     happened_at
 from timed

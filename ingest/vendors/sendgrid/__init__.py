@@ -39,6 +39,13 @@ def resources(_settings: Settings) -> list[Resource]:
         Resource(tables.SINGLE_SENDS, reads.single_sends, MARKETING, gone="things"),
         listed(tables.SINGLE_SEND_STATS, "marketing/stats/singlesends", reads.STATS, MARKETING),
         Resource(tables.VARIATION_STATS, reads.single_send_variation_stats, MARKETING),
+        Resource(
+            tables.LINK_STATS,
+            reads.single_send_link_stats,
+            MARKETING,
+            cursor="sent_at",
+            overlap=reads.READ_FOR,
+        ),
         Resource(tables.SINGLE_SEND_DETAILS, reads.single_send_details, MARKETING, cursor="updated_at"),
         by_day(tables.DAILY_STATS, reads.single_send_daily_stats, MARKETING),
         Resource(tables.AUTOMATION_STATS, reads.automation_stats, MARKETING, gone="things"),

@@ -105,6 +105,20 @@ def single_send_variation_stats(client: Client, _since: None) -> Pages:
     yield from side_by_side(tests(), AT_ONCE)
 
 
+def single_send_link_stats(client: Client, since: datetime | None) -> Pages:
+    """Yield the clicks on each link, a request for each single send that was sent from `since` on."""
+
+    def sent() -> Iterator[Part]:
+        for send in _sends(client):
+            sent_at = send["send_at"] or send["updated_at"]
+            if send["status"] == "triggered" and (since is None or sent_at is None or sent_at >= since):
+                path, ids = "marketing/stats/singlesends/{id}/links", {"id": send["id"]}
+                known = {"id": send["id"], "sent_at": sent_at}
+                yield partial(client.pages, path, tables.LINK_STATS, STATS, ids=ids, known=known)
+
+    yield from side_by_side(sent(), AT_ONCE)
+
+
 def automation_stats(client: Client, _since: None) -> Pages:
     """Yield each automation's totals since it began, and those of its steps, one request per automation."""
     path, table = "marketing/stats/automations", tables.AUTOMATION_STATS

@@ -43,6 +43,15 @@ DAILY_STATS = table(
     [*each(text="id"), Column("date", "date", field="aggregation"), *FIGURES],
     drops="ab_variation ab_phase",  # the whole was requested, so always "all"
 )
+LINK_STATS = table(
+    "single_send_link_stats",
+    ("id", "url", "url_location"),
+    [
+        *each(known=True, text="id", timestamptz="sent_at"),
+        *each(text="url", bigint="url_location clicks"),
+    ],
+    drops="ab_variation ab_phase",  # the whole was requested, so always "all"
+)
 AUTOMATION_STATS = table(
     "automation_stats",
     ("id", "step_id", "aggregation"),
