@@ -16,6 +16,7 @@ BY ?=
 WHERE ?=
 LIMIT ?=
 AT ?=
+TO ?=
 BACKUP ?= backup/mavera-warehouse.backup
 AS :=
 NAME ?=
@@ -41,7 +42,7 @@ export RUNTIME__DLTHUB_TELEMETRY := false
 export PYTHONUTF8 := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check test-spark lint faults bench profile doctor ingest transform plan activate results scheduled drift status read shell query metric forget backup restore publish \
+.PHONY: help demo test check test-spark lint faults bench profile doctor ingest transform plan activate results scheduled drift status read shell query metric export forget backup restore publish \
   report docs screenshots dbt new-job new-vendor column-lineage zones sandbox cluster audit sbom lock clean
 
 help: ## list these targets
@@ -128,6 +129,9 @@ metric: build/metrics/.ready ## compute a metric: make metric M=click_rate BY=mo
 	$(if $(filter-out csv json,$(AS)),$(error AS is csv or json, and a table where it is left out, but it is $(AS)))
 	@build/metrics/bin/python -m operate.metric $(if $(M),"$$M") $(if $(BY),--by "$$BY") $(if $(WHERE),--where "$$WHERE") \
 	  $(if $(LIMIT),--limit "$$LIMIT") $(addprefix --,$(AS))
+
+export: $(READY) ## write the published copy as Parquet, a file per table: make export TO=build/export
+	@$(PY) -m operate.export "$(or $(TO),build/export)"
 
 forget: $(READY) ## delete a person from everything stored here, and keep that person out; asks for the address
 	@$(PY) -m operate.forget

@@ -13,7 +13,7 @@ from typing import Any, Final
 from common import settings as environment
 from common import warehouse
 from common.progress import step
-from transform import engine, jobs_page, metrics
+from transform import engine, glossary, jobs_page, metrics
 from transform.build import NEXT
 from transform.publish import PUBLISHED_SCHEMAS
 
@@ -41,6 +41,7 @@ def write_docs(settings: environment.Settings) -> None:
     with warehouse.beside(DOCS, is_shared=True) as draft:
         draft.write_text(jobs_page.render(manifest), encoding="utf-8")
     DICTIONARY.write_text(render(manifest), encoding="utf-8")
+    glossary.PAGE.write_text(glossary.render(), encoding="utf-8")
     metrics.PAGE.write_text(metrics.render(manifest), encoding="utf-8")
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from common import settings as environment
+from transform import glossary
 
 WIDTHS: Final = {
     "endpoint": ("Endpoint", 228),
@@ -212,9 +213,6 @@ def _questions(manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _glossary() -> Iterator[list[str]]:
-    """Return the rows of the tables in docs/glossary.md, without code marks."""
-    text = (environment.ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
-    for line in text.splitlines():
-        cells = [cell.strip().replace("`", "") for cell in line.strip("|").split("|")]
-        if line.startswith("| ") and len(cells) == 2 and cells[0] != "Word":
-            yield cells
+    """Return the terms and their meanings, without code marks."""
+    for _, term, meaning in glossary.terms():
+        yield [term.replace("`", ""), meaning.replace("`", "")]

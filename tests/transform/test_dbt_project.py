@@ -9,7 +9,7 @@ import yaml
 
 from tests.small import PROJECT
 from transform import build as transform
-from transform import docs, publish
+from transform import docs, glossary, publish
 
 # Words of a single engine: they belong in macros/engine.sql.
 ENGINE = re.compile(
@@ -78,6 +78,16 @@ def test_every_mart_says_what_it_answers_and_what_it_must_not_be_used_for(models
             assert not said.endswith("."), (
                 f"{node['name']}: not_for completes the sentence 'Do not use it for …'"
             )
+
+
+def test_the_glossary_is_current_and_its_terms_are_shared_with_dbt(manifest: Mapping[str, Any]) -> None:
+    assert glossary.PAGE.read_text(encoding="utf-8") == glossary.render(), "make docs renews it"
+    blocks = {doc["name"] for doc in manifest["docs"].values() if doc["name"].startswith("term_")}
+    assert len(blocks) == len({term for _, term, _ in glossary.terms()}) > 40
+    models = (PROJECT / "models").rglob("*.yml")
+    named = {name for path in models for name in re.findall(r"doc\('(term_\w+)'\)", path.read_text("utf-8"))}
+    assert named
+    assert named <= blocks
 
 
 def test_the_dictionary_is_current(manifest: Mapping[str, Any]) -> None:
