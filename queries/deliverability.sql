@@ -5,4 +5,4 @@ select
     round(100 * spam_share, 3) as spam_percent, spam_outcome
 from marts.agg_deliverability
 where period = 'window'
-order by vendor, mailbox_provider = 'all' desc, bounce_share desc
+order by vendor, mailbox_provider = 'all' desc, bounce_share desc, mailbox_provider

@@ -2,7 +2,7 @@
 select
     segment_name, activity, ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'][local_weekday] as weekday, local_hour,
     person_count, event_count, round(hour_index, 2) as hour_index, round(hour_index_low, 2) as low,
-    round(hour_index_high, 2) as high
+    round(hour_index_high, 2) as high, is_small_sample
 from marts.agg_reading_hours
-where device_class = 'any' and not is_small_sample
-order by segment_kind <> 'everybody', segment_name, activity, hour_index desc
+where device_class = 'any'
+order by segment_kind <> 'everybody', segment_name, activity, hour_index desc, local_weekday, local_hour

@@ -4,4 +4,4 @@ select
     round(clicker_share, 3) as clicker_share, round(click_share, 3) as share_of_clicks, machine_click_count
 from marts.fct_links
 where not is_small_sample
-order by clicker_count desc nulls last, click_count desc
+order by clicker_count desc nulls last, click_count desc, message_name, link

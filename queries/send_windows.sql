@@ -5,4 +5,4 @@ select
     is_surely_above_mean_hour as is_sure, is_surely_above_account as is_above_everybody
 from marts.agg_send_windows
 where window_position = 1
-order by segment_kind <> 'everybody', is_sure desc, window_index desc
+order by segment_kind <> 'everybody', is_sure desc, window_index desc, segment_kind, segment_name
