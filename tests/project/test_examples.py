@@ -1,5 +1,6 @@
 """The schedules of examples/: each is parsed or run by its own tool if that is installed."""
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ import pytest
 import yaml
 
 from common import settings
+from operate import query
 from tests import needs
 
 EXAMPLES = settings.ROOT / "examples"
@@ -38,7 +40,20 @@ def test_a_schedule_takes_the_whole_way_in_order(name: str) -> None:
     assert targets.split() == THE_WAY
 
 
-@pytest.mark.parametrize("name", ["airflow_dag.py", "dagster_job.py"])
+def test_the_notebooks_ask_what_the_copy_has(whole_warehouse: Path) -> None:
+    """Their statements run here; docs/for-analysts.md says when the notebooks themselves were run."""
+    cells = json.loads(text_of("notebook.ipynb"))["cells"]
+    notebook = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    compile(notebook, "notebook.ipynb", "exec")
+    assert all(not cell.get("outputs") for cell in cells)
+    for text, count in ((notebook, 4), (text_of("notebook_marimo.py"), 2)):
+        asked = re.findall(r'copy\.sql\(\s*"""(.*?)"""|copy\.sql\(\s*"([^"]+)"', text, re.DOTALL)
+        assert len(asked) == count
+        for statements in asked:
+            assert query.ask(whole_warehouse, "".join(statements)).rows
+
+
+@pytest.mark.parametrize("name", ["airflow_dag.py", "dagster_job.py", "notebook_marimo.py"])
 def test_what_is_written_in_python_is_python(name: str) -> None:
     compile(text_of(name), name, "exec")
 
