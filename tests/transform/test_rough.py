@@ -55,6 +55,10 @@ test_products = asked.test_products_are_those_of_the_world
 test_product_pairs = asked.test_product_pairs_are_those_of_the_world
 test_campaigns = asked.test_campaigns_and_their_pairs_are_those_of_the_world
 test_lists = asked.test_lists_are_reachable_as_the_world_consents
+test_hours = asked.test_hours_of_reading_are_those_of_the_world
+test_deliveries = asked.test_deliveries_by_provider_and_class_of_bounce_are_those_of_the_world
+test_links = asked.test_links_variations_and_machines_are_those_of_the_world
+test_categories = asked.test_categories_of_single_sends_are_those_of_the_world
 
 
 def test_orders_of_the_shop_are_told_by_currency(walked: Walked) -> None:
