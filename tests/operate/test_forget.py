@@ -1,6 +1,7 @@
 """A forgotten person is removed from every file, and stays away."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ import duckdb
 import pyarrow as pa
 import pytest
 
+from common import copies
 from common.settings import Settings
 from ingest.store import people
 from ingest.store.raw import DatabaseTables
@@ -66,6 +68,8 @@ def holders(folder: Path, text: str) -> list[str]:
 def test_a_person_is_taken_out_everywhere_and_stays_out(project: Project, somebody: str) -> None:
     before = counts(project)
     assert holders(project.folder, somebody) == ["warehouse.duckdb"]
+    earlier = project.folder / "kept" / "2026-11-01.people.duckdb"  # of a day on which the person was there
+    shutil.copy(project.folder / "published.duckdb", earlier)
     certificate = project.well("forget", f" {somebody.upper()} ")
     assert shapes.amiss("forget", certificate) == []
     removed = certificate["rows_removed"]
@@ -75,6 +79,9 @@ def test_a_person_is_taken_out_everywhere_and_stays_out(project: Project, somebo
     assert removed["raw_wistia.events"] > 0
     after = {table: count - removed[table] for table, count in before.items()}
     assert counts(project) == after
+    assert not earlier.exists()
+    (current,) = copies.kept(project.folder / "published.duckdb")
+    assert current.path.samefile(project.folder / "published.duckdb")
     assert holders(project.folder, somebody) == []
     assert holders(transform.PROJECT / "target", somebody) == []
 
