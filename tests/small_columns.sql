@@ -561,3 +561,37 @@ insert into raw_sendgrid.single_send_link_stats (id, sent_at, url, url_location,
     ('s5', '2025-11-20 15:00:00+00', 'https://shop.example/news?utm_source=letter', 0, 3),
     ('s5', '2025-11-20 15:00:00+00', 'https://shop.example/news', 2, 1),
     ('s5', '2025-11-20 15:00:00+00', 'mailto:us@shop.example', 3, 1);
+-- Buyers over a year: some came back, one after a long pause; one bought twice in a day, one long ago. One of Klaviyo's predictions is due.
+insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties, attributions)
+    select concat('year ', place), profile, 'PLACED', moment, json_object('$value', amount, '$value_currency', 'USD'), '[]'
+    from (values
+        (1, 'p61', timestamptz '2025-06-02 10:00:00+00', 20), (2, 'p61', '2025-08-01 10:00:00+00', 30), (3, 'p61', '2025-11-20 10:00:00+00', 25),
+        (4, 'p62', '2025-06-10 10:00:00+00', 40), (5, 'p62', '2025-06-10 12:00:00+00', 10), (6, 'p63', '2025-07-05 10:00:00+00', 50),
+        (7, 'p63', '2025-12-06 10:00:00+00', 60), (8, 'p64', '2025-07-06 10:00:00+00', 15), (9, 'p65', '2025-08-20 10:00:00+00', 35),
+        (10, 'p65', '2025-09-15 10:00:00+00', 45), (11, 'p66', '2025-09-30 10:00:00+00', 70), (12, 'p66', '2025-11-02 10:00:00+00', 5),
+        (13, 'p67', '2024-12-01 10:00:00+00', 22), (14, 'p67', '2025-12-07 10:00:00+00', 23), (15, 'p68', '2024-12-01 11:00:00+00', 12),
+        (16, 'p101', '2025-03-01 10:00:00+00', 33)
+    ) as orders (place, profile, moment, amount);
+insert into raw_klaviyo.predictive_analytics (profile_id, measured_on, predicted_clv, predicted_number_of_orders, churn_probability) values
+    ('p101', '2025-01-04', 44, 1.5, 0.25);
+-- What was fitted to them, to the last day with an event.
+insert into raw_ops.lifetime_fits
+    (purpose, mark, fitted_to, horizon_days, buyer_count, repeat_buyer_count, r, alpha, a, b, p, q, gamma)
+    select purpose, mark, '', days, buyers, again, r, alpha, a, b, p, q, gamma
+    from (values
+        ('forecast', 'm1', 365, 33, 5, 0.25, 4.5, 0.75, 2.5, 6.25, 3.75, 15.5), ('check', 'm2', 90, 9, 2, 0.3, 5.5, 0.8, 2.25, 6, 3.5, 16)
+    ) as fits (purpose, mark, days, buyers, again, r, alpha, a, b, p, q, gamma);
+update raw_ops.lifetime_fits set fitted_to = (
+    select cast(cast(max(datetime) as date) - if(purpose = 'check', 90, 0) as text) from raw_klaviyo.events
+);
+insert into raw_ops.lifetime_expectations
+    select purpose, 0, 0, range, days * (0.002 + 0.01 / (20 + range)), 1
+    from range(430), (values ('forecast', 365), ('check', 90)) as purposes (purpose, days)
+    union all
+    select purpose, frequency, recency, date_diff('day', first_on, until) - if(purpose = 'check', 90, 0), expected, alive
+    from (select cast(max(datetime) as date) as until from raw_klaviyo.events), (values
+        ('check', 1, 60, date '2025-06-02', 0.9, 0.75), ('check', 1, 26, '2025-08-20', 0.6, 0.9),
+        ('forecast', 2, 171, '2025-06-02', 4.25, 0.95), ('forecast', 1, 154, '2025-07-05', 2.75, 0.85),
+        ('forecast', 1, 26, '2025-08-20', 0.7, 0.35), ('forecast', 1, 33, '2025-09-30', 1.5, 0.6),
+        ('forecast', 1, 371, '2024-12-01', 1.25, 0.9)
+    ) as returned (purpose, frequency, recency, first_on, expected, alive);

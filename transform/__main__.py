@@ -14,7 +14,7 @@ import typer
 from common import runs, warehouse
 from common import settings as environment
 from privacy import pseudonyms
-from transform import build, docs, engine, history, publish, stale, statements
+from transform import build, docs, engine, expectations, history, publish, stale, statements
 from transform.build import Build, TransformError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -95,11 +95,11 @@ def _build_and_publish(
         return
     try:
         build.load_runs(path, settings)
-        done = opened.build(None if full else tables)
+        done, unfitted = _built(opened, None if full else tables)
     except duckdb.Error as error:
         if not warehouse.is_full(error):
             raise
-        done = Build(0, 0, [], [warehouse.explain(settings.warehouse_path, error)])
+        done, unfitted = Build(0, 0, [], [warehouse.explain(settings.warehouse_path, error)]), []
     if not done.failures:
         done = done._replace(set_aside=build.set_aside(path))
         done.warnings.extend(build.missing_metrics(path))
@@ -107,7 +107,13 @@ def _build_and_publish(
     record.fail(done.failures)
     seconds = time.monotonic() - started
     dropped = [f"{name}: no model makes it any more" for name in done.dropped]
-    said = {"aside": done.set_aside, "drop": dropped, "warn": done.warnings, "fail": done.failures}
+    said = {
+        "aside": done.set_aside,
+        "drop": dropped,
+        "warn": done.warnings,
+        "unfit": unfitted,
+        "fail": done.failures,
+    }
     for kind, lines in said.items():
         for line in lines:
             typer.echo(f"{kind:<6}{line}", err=as_json)
@@ -124,6 +130,22 @@ def _build_and_publish(
     stale.record_build(path, fingerprint, seen, done)
     opened.keep()
     _say(_numbers(done, seconds), done.summary(), as_json)
+
+
+def _built(opened: engine.Engine, tables: list[str] | None) -> tuple[Build, list[str]]:
+    """Build; then fit what is expected of buyers, and build what reads that, if the histories have changed.
+
+    The second return value has a line for each fit that is missing.
+    """
+    done = opened.build(tables)
+    if done.failures:
+        return done, []
+    is_changed, unfitted = expectations.renew(opened.path)
+    if is_changed:
+        again = opened.build([expectations.FITS, expectations.EXPECTATIONS])
+        warnings = [*done.warnings, *(line for line in again.warnings if line not in done.warnings)]
+        done = done._replace(warnings=warnings, failures=again.failures)
+    return done, unfitted
 
 
 def _can_be_read(path: Path) -> bool:

@@ -19,7 +19,7 @@ from common import runs, spans, warehouse
 from common import settings as environment
 from common.progress import Progress, step
 from privacy import outside
-from transform import statements
+from transform import expectations, statements
 
 PROJECT = statements.PROJECT
 # The schemas that contain only models. `addressed` is the one with addresses.
@@ -85,6 +85,7 @@ class Build(NamedTuple):
 def load_runs(path: Path, settings: environment.Settings) -> None:
     """Load the lines of every run so far into `raw_ops.runs`, unchanged."""
     with warehouse.connect(path) as connection:
+        expectations.create(connection)
         connection.execute(
             "create or replace table raw_ops.runs as"
             f" select unnest(from_json(?, '[{json.dumps(RUN_COLUMNS)}]'), recursive := true)",

@@ -228,3 +228,13 @@ select
         bool_or(vendor = 'klaviyo' and is_people_read) as are_customers_read
     from {{ ref('dim_vendors') }}
 {%- endmacro %}
+
+{# Whether an order of fct_orders counts for buyers: worth something after refunds, not cancelled, in the account's currency. #}
+{% macro order_counts() -%}
+    net_amount > 0 and not is_cancelled and is_account_currency and buyer_id is not null
+{%- endmacro %}
+
+{# A score from 1 to `scores`, by the number of rows with a lower value, of all: equal values share one. #}
+{% macro part_of_all(lower_count, whole, scores) -%}
+    1 + cast(floor(cast({{ lower_count }} * {{ scores }} as double) / nullif({{ whole }}, 0)) as bigint)
+{%- endmacro %}

@@ -114,7 +114,9 @@ def test_every_question_in_queries_finds_something(walked: Walked) -> None:
     files = {
         file.name: file.read_text(encoding="utf-8") for file in (settings.ROOT / "queries").glob("*.sql")
     }
-    assert {name for name, query in files.items() if not walked.published(query)} == ABOUT_ANSWERS
+    # On the first day, nobody has moved to another tier.
+    none = ABOUT_ANSWERS | {"moved_tier.sql"}
+    assert {name for name, query in files.items() if not walked.published(query)} == none
 
 
 def test_cluster_sizes_are_those_of_the_world(walked: Walked) -> None:
