@@ -148,7 +148,7 @@ publish: $(READY) ## write the read-only copy again
 report: $(READY) ## draw the read-only copy as one page, build/report.html, with a summary to mail; SHARE=1 leaves out what is private
 	@$(PY) -m report $(if $(SHARE),--share)
 
-docs: $(READY) ## write each job's lineage as a picture, build/docs.html, and dbt's own page, build/dbt.html; renews docs/dictionary.md
+docs: $(READY) ## write each job's lineage as a picture, build/docs.html, and dbt's own page, build/dbt.html; renews the dictionary, metrics and glossary in docs
 	@$(PY) -m transform docs
 
 screenshots: .venv/.dev ## draw the demo's plan, report and docs page for the docs folder: docs/*.png; needs Chromium

@@ -1,4 +1,5 @@
--- At which local hour and weekday does whom reach us? 1 is the mean hour of the week, by people's own clocks.
+-- At which local hour and weekday does whom reach us?
+-- 1 is the mean hour of the week, by people's own clocks.
 select
     segment_name, activity, ['Mon', 'Tue', 'Wed', 'Thu', 'Fri', 'Sat', 'Sun'][local_weekday] as weekday, local_hour,
     person_count, event_count, round(hour_index, 2) as hour_index, round(hour_index_low, 2) as low,

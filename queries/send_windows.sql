@@ -1,4 +1,5 @@
--- When should we send to a segment? Its best window, and whether it is surely above the mean hour and above everybody.
+-- When should we send to a segment?
+-- Its best window, and whether it is surely above the mean hour and above everybody.
 select
     segment_kind, segment_name, days, hour_from, segment_person_count as people,
     round(window_index, 2) as window_index, round(window_index_low, 2) as low, round(window_index_high, 2) as high,

@@ -63,6 +63,7 @@ def project(tmp_path: Path, url: str) -> Project:
             create schema raw_ops; create schema marts;
             create table raw_ops.loads (vendor text, resource text, rows_new bigint, rows_changed bigint);
             create table raw_ops.set_aside (vendor text); create table raw_ops.people (kind text);
+            create table raw_ops.observations (kind text);
             insert into raw_ops.loads values ('wistia', 'visitors', 3, 0);
             create table marts.agg_viewer_clusters as select 'skimmers' as viewer_cluster;
         """)
@@ -222,6 +223,14 @@ def test_a_disk_with_little_room_is_a_failure_wherever_it_is(
         )
         (line,) = examined(project, runs_path=project.folder / "runs" / "runs.jsonl")
         assert line == f"fail disk 2 MB free in {small}: make room, a run needs more"
+
+
+def test_the_disk_line_says_how_much_room_earlier_copies_take(project: Project) -> None:
+    kept = project.folder / "kept"
+    kept.mkdir()
+    (kept / "2026-11-01.people.duckdb").write_bytes(b"x" * 3_000_000)
+    (line,) = (check.text for check in doctor.examine(ours(project)) if check.name == "disk")
+    assert line.endswith(" free; 3 MB in 1 kept copies")
 
 
 @pytest.mark.parametrize("name", ["warehouse", "published", "pipelines", "forgotten", "runs"])
