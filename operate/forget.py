@@ -30,7 +30,7 @@ from privacy import pseudonyms, traces
 from privacy.addresses import Addresses
 from privacy.forgotten import Forgotten, tombstones_of
 from transform import build as transform
-from transform import docs, engine, publish
+from transform import docs, engine, publish, warned
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -61,6 +61,7 @@ def forget(settings: environment.Settings, address: str, now: datetime) -> dict[
                 f"the models could not be built anew ({built.failures[0]}). Then run this again"
             )
         copies.remove(settings.published_path)  # each may have the person's rows, or counts with them
+        warned.keep(opened.path, built.tested, is_whole=True)
         publish.publish_by(settings, opened.path)
         opened.keep()
         ids = [*person.keys, pseudonyms.person_id(pseudonyms.salt(settings.salt_path), kept_as)]

@@ -13,7 +13,7 @@ from ingest.store import packages
 
 CURSORS: Final = "raw_ops.cursors"
 """A table of backups alone: up to where each resource of a lake was read."""
-LEFT_OUT: Final = {CURSORS, "raw_ops.builds", "raw_ops.built_from", "raw_ops.grown"}
+LEFT_OUT: Final = {CURSORS, "raw_ops.builds", "raw_ops.built_from", "raw_ops.grown", "raw_ops.warned"}
 """What is not restored: the next transform builds everything."""
 
 

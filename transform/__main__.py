@@ -14,7 +14,7 @@ import typer
 from common import runs, warehouse
 from common import settings as environment
 from privacy import pseudonyms
-from transform import build, docs, engine, expectations, history, publish, stale, statements
+from transform import build, docs, engine, expectations, history, publish, stale, statements, warned
 from transform.build import Build, TransformError
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
@@ -126,6 +126,7 @@ def _build_and_publish(
         _say(_numbers(done, seconds), f"{done.summary()}. {stands}: docs/operating.md, Transform", as_json)
         raise typer.Exit(1)
     history.keep(path)
+    warned.keep(path, done.tested, is_whole=full or tables is None)
     publish.publish_by(settings, path)
     stale.record_build(path, fingerprint, seen, done)
     opened.keep()

@@ -31,8 +31,7 @@ PERSONAL_KEYS = ("person_id", "viewer_id", "visitor_key", "customer_id", "profil
 # dbt would write its whole manifest to target/ after each command; only `docs` reads it.
 UNWRITTEN = "--no-write-json"
 DUCKDB, SPARK = "duckdb", "spark"  # dbt's targets
-# Models are built by Spark in schemas with this ending, and read from there once all tests have passed.
-NEXT = "_next"
+NEXT = statements.NEXT
 LONGEST_CHARACTERS = 300  # of dbt's message about one failure
 RUN_COLUMNS = {
     **dict.fromkeys(("run_id", "event", "step", "scope", "happened_at", "outcome", "detail"), "VARCHAR"),
@@ -73,6 +72,7 @@ class Build(NamedTuple):
     failures: list[str]
     set_aside: tuple["SetAside", ...] = ()
     dropped: tuple[str, ...] = ()
+    tested: tuple[statements.Tested, ...] = ()
 
     def summary(self) -> str:
         tests = self.passed + len(self.warnings) + len(self.failures)
@@ -188,7 +188,7 @@ def _sent_again(
             sent = known.send(path, salt, tables, shown)
         except statements.NotAgain:
             return None
-    return Build(sent.models, sent.passed, sent.warnings, [])
+    return Build(sent.models, sent.passed, sent.warnings, [], tested=tuple(sorted(sent.tested)))
 
 
 def parse(path: Path, target: str = DUCKDB) -> Any:
@@ -273,7 +273,12 @@ def built_by_dbt(
         # An empty table, as of a vendor without a key, is reported as loaded in the year 1.
         if r.status in {"warn", "error"} and r.max_loaded_at.year > 1
     ]
-    return [*results, *fresh], Build(kinds["model"], kinds["test"], warnings, failures)
+    tested = sorted(
+        statements.Tested(r.node.name, statements.subject_of(r.node, manifest), r.status == "warn")
+        for r in results
+        if r.node.resource_type == "test" and r.status in {"pass", "warn"}
+    )
+    return [*results, *fresh], Build(kinds["model"], kinds["test"], warnings, failures, tested=tuple(tested))
 
 
 def set_aside(path: Path) -> tuple[SetAside, ...]:

@@ -18,6 +18,7 @@ from common import copies, spans, warehouse
 from common import settings as environment
 from common.progress import step
 from privacy import pseudonyms
+from transform import warned
 from transform.build import HASHED, TransformError
 
 PUBLISHED_SCHEMAS = ("marts", "activation")
@@ -77,6 +78,7 @@ def publish(
         has_ledger = _publish_ledger(connection)
         _publish_lineage(connection)
         _publish_known_people(connection, salt_path)
+        warned.publish(connection)
         # A view is used inside the copy: its text must not name a database.
         with _inside_copy(connection):
             for text in views.values():

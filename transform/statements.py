@@ -26,6 +26,8 @@ from privacy import pseudonyms
 
 PROJECT: Final = environment.ROOT / "dbt_project"
 STORED: Final = PROJECT / "target" / "statements"
+NEXT: Final = "_next"
+"""The end of the schemas in which Spark builds models; they are read once all tests have passed."""
 KEPT: Final = 4  # builds: other settings of dbt or other tables make other statements
 PACKAGES: Final = ("dbt-core", "dbt-adapters", "dbt-duckdb", "duckdb")
 RAW_COLUMNS: Final = """
@@ -35,7 +37,8 @@ RAW_COLUMNS: Final = """
         and not ends_with(table_schema, '_staging') and not starts_with(table_name, '_dlt')
         -- which only builds write
         and concat_ws('.', table_schema, table_name)
-        not in ('raw_ops.models', 'raw_ops.lineage', 'raw_ops.builds', 'raw_ops.built_from', 'raw_ops.grown')
+        not in ('raw_ops.models', 'raw_ops.lineage', 'raw_ops.builds', 'raw_ops.built_from', 'raw_ops.grown',
+            'raw_ops.warned')
     order by all
 """
 _COMMENT: Final = re.compile(r"\s*(/\*.*?\*/\s*|--[^\n]*\n\s*)*", re.DOTALL)
@@ -79,12 +82,21 @@ class Node(NamedTuple):
     checks: Sequence[str] = ()
 
 
+class Tested(NamedTuple):
+    """A test that ran and did not fail, with the relation that it tests."""
+
+    test: str
+    relation: str
+    has_warned: bool
+
+
 class Sent(NamedTuple):
-    """How many models were built and tests passed, and a line for each warning or late source."""
+    """How many models were built and tests passed, a line for each warning or late source, and the tests."""
 
     models: int
     passed: int
     warnings: list[str]
+    tested: tuple[Tested, ...] = ()
 
 
 class Statements(NamedTuple):
@@ -177,23 +189,23 @@ def _sent(
     if node.kind in ("seed", "model", "test"):
         shown.end(part)
     shown.tell()
-    models, passed, warnings = before
+    models, passed, warnings, tested = before
     if answer and node.kind == "test":
         failures, warns, fails = answer
         if fails and node.is_error:
             raise NotAgain(node.name)
+        tested = (*tested, Tested(node.name, node.relation, bool(warns)))
         if warns:
             rows = f"{failures} result{'' if failures == 1 else 's'}"
-            return Sent(
-                models, passed, [*warnings, f"{node.name}: Got {rows}, configured to warn if {node.warn_if}"]
-            )
-        return Sent(models, passed + 1, warnings)
+            said = f"{node.name}: Got {rows}, configured to warn if {node.warn_if}"
+            return Sent(models, passed, [*warnings, said], tested)
+        return Sent(models, passed + 1, warnings, tested)
     if answer and node.kind == "source" and answer[0] is not None:
         newest, now = (each.replace(tzinfo=UTC) for each in answer)  # the connection is in UTC
         age = (now - newest).total_seconds()
         if age > node.limit_seconds:
             warnings = [*warnings, late(node.name, age, node.limit)]
-    return Sent(models + (node.kind == "model"), passed, warnings)
+    return Sent(models + (node.kind == "model"), passed, warnings, tested)
 
 
 def limit(after: Any) -> str:
@@ -317,12 +329,18 @@ class Listener:
                 yield Node(
                     unique_id, str(node.resource_type), node.name, list(_parents(node, manifest)),
                     [] if is_again else statements, statements if is_again else [],
-                    relation="" if node.resource_type == "test" else f"{node.schema}.{node.name}",
+                    relation=subject_of(node, manifest),
                     materialized=node.config.materialized,
                     is_error=node.resource_type == "test" and node.config.severity.upper() == "ERROR",
                     warn_if=node.config.warn_if if node.resource_type == "test" else "",
                     checks=self.checks.get(unique_id, ()),
                 )  # fmt: skip
+
+
+def subject_of(node: Any, manifest: Any) -> str:
+    """Return the relation of a seed or model, or the one that a test tests, as readers know it."""
+    tested = manifest.nodes.get(node.attached_node) if node.resource_type == "test" else node
+    return f"{tested.schema.removesuffix(NEXT)}.{tested.name}" if tested else ""
 
 
 def _parents(node: Any, manifest: Any) -> Iterator[str]:

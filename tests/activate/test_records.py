@@ -6,6 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from activate import declarations, records
@@ -51,6 +52,23 @@ def test_every_template_fits_its_facts_and_sends_no_objection(
         row["record_key"],
         row["person_count"],
     )
+
+
+def test_records_that_depend_on_a_test_that_warns_are_withheld_with_its_name(published: Path) -> None:
+    activation.publish(published, personas=activation.PERSONAS)
+    jobs = {row["record_key"].split(":")[0] for row in activation.PERSONAS}
+    warned = min(jobs)
+    with duckdb.connect(str(published)) as connection:
+        connection.execute("create table activation.warned (job text, kind text, reason text)")
+        connection.executemany(
+            "insert into activation.warned values (?, ?, ?)",
+            [
+                (warned, "personas", "dim_x fails a test that warns (t)"),
+                (max(jobs), "analyses", "another kind"),
+            ],
+        )
+    said = {(record.job, record.withheld) for record in records.load(configured(published), ["personas"])}
+    assert said == {(job, "dim_x fails a test that warns (t)" if job == warned else "") for job in jobs}
 
 
 @pytest.mark.parametrize(

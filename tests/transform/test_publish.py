@@ -14,7 +14,7 @@ from operate import query
 from privacy import pseudonyms
 from tests import models
 from transform import build as transform
-from transform import publish
+from transform import publish, statements, warned
 
 MARKS: dict[str, dict[str, Any]] = {
     "dim_people": {"is_about_people": True},
@@ -276,3 +276,33 @@ def test_a_publish_that_is_killed_leaves_the_old_copy(path: Path, step: int) -> 
     assert ran.returncode == -9, ran.stderr
     assert rows(copy, "from marts.fct_campaigns") == [("c1", 3)]
     assert rows(published(path), "from marts.fct_campaigns") == [("c1", 4)]
+
+
+def test_a_test_that_warns_withholds_the_records_that_depend_on_its_model_and_no_others(path: Path) -> None:
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("""
+            create table raw_ops.loads (vendor text, resource text, outcome text, finished_at timestamptz);
+            create table raw_ops.lineage as from (values
+                ('marts.agg_clv_tiers', 'marts.dim_people'),
+                ('activation.clv_tiers__personas', 'marts.agg_clv_tiers'),
+                ('activation.clv_tiers__finding', 'marts.agg_clv_tiers'),
+                ('activation.drop_offs__analyses', 'marts.fct_media_drop_offs'),
+                ('activation.sync_mavera__personas', 'activation.clv_tiers__personas')
+            ) as reads(relation, parent)
+        """)
+
+    def withheld(*tested: statements.Tested, is_whole: bool = False) -> list[tuple[Any, ...]]:
+        warned.keep(path, tested, is_whole=is_whole)
+        return rows(published(path), "from activation.warned")
+
+    unique, known = (statements.Tested(name, "marts.dim_people", True) for name in ("unique", "known"))
+    assert withheld(known, statements.Tested("other", "marts.fct_media_drop_offs", False)) == [
+        ("clv-tiers", "personas", "dim_people fails a test that warns (known)")
+    ]
+    assert withheld(unique) == [  # a partial build: the other test has not run
+        ("clv-tiers", "personas", "dim_people fails a test that warns (known), and 1 more")
+    ]
+    assert withheld(known._replace(has_warned=False)) == [
+        ("clv-tiers", "personas", "dim_people fails a test that warns (unique)")
+    ]
+    assert withheld(is_whole=True) == []
