@@ -189,8 +189,8 @@ def explain(path: Path, error: Exception, *, is_copy: bool = False) -> str:
         return f"{path} is damaged or no DuckDB file. Run make publish, which writes the copy again"
     if DAMAGED.search(text):
         return (
-            f"{path} is damaged or no DuckDB file. Move it away and run make ingest transform: "
-            "everything in it comes from the vendors and the ledger"
+            f"{path} is damaged or no DuckDB file. Move it away and run make restore, which brings back the "
+            "last backup; without one, make ingest transform loads what the vendors still have"
         )
     reasons = [reason.lower() for reason in REFUSALS if reason in text]
     if reasons or not path.parent.exists():

@@ -90,6 +90,7 @@ def examine(settings: environment.Settings) -> Iterator[Check]:
         yield from _spark(settings)
         yield from _lake(settings)
     yield from _warehouse(settings)
+    yield from _data(settings)
     yield from _ledger(settings)
 
 
@@ -346,6 +347,36 @@ def _warehouse(settings: environment.Settings) -> Iterator[Check]:
         yield Check("fail", "warehouse", f"{path} cannot be written: permission denied; {copy}")
     if since:
         yield Check("warn", "published", f"{since} since it was built: make transform")
+
+
+SHOWN: Final = 3
+UNUSUAL: Final = """
+    select concat(
+        vendor, ' ', table_name, ': ', format('{:,}', new_row_count), ' new rows in the week of ', week_from,
+        ', usually ', format('{:,.0f}', low_row_count), ' to ', format('{:,.0f}', high_row_count)
+    )
+    from marts.fct_volumes_weekly
+    where is_outside and week_from = (select max(week_from) from marts.fct_volumes_weekly where is_complete)
+    union all
+    select concat(relation, '.', column_name, ': ', change, ' since ', changed_on)
+    from marts.fct_schema_changes
+    where change <> 'new column' and changed_on > current_date - 30
+    order by all
+"""
+"""Loads that brought unusually many or few rows, and columns that are gone or have another type."""
+
+
+def _data(settings: environment.Settings) -> Iterator[Check]:
+    """Name what is unusual about the data in the published copy."""
+    try:
+        with warehouse.read_copy(settings.published_path) as connection:
+            found = [text for (text,) in connection.execute(UNUSUAL).fetchall()]
+    except (warehouse.WarehouseError, duckdb.CatalogException):  # none yet, or of an earlier version
+        return
+    if found:
+        more = f", and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        where = "marts.fct_volumes_weekly and fct_schema_changes have all"
+        yield Check("warn", "data", f"{'; '.join(found[:SHOWN])}{more}: {where}")
 
 
 def _rights(settings: environment.Settings) -> Check:

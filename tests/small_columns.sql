@@ -595,3 +595,11 @@ insert into raw_ops.lifetime_expectations
         ('forecast', 1, 26, '2025-08-20', 0.7, 0.35), ('forecast', 1, 33, '2025-09-30', 1.5, 0.6),
         ('forecast', 1, 371, '2024-12-01', 1.25, 0.9)
     ) as returned (purpose, frequency, recency, first_on, expected, alive);
+insert into raw_ops.observations values
+    ('consent', 'p61', 'email', 'never_subscribed', 'vendor', null, '2026-01-01 06:00:00+00', '2026-01-01 12:05:00+00'),
+    ('consent', 'p62', 'sms', 'subscribed', 'vendor', '2025-11-01 06:00:00+00', '2026-01-01 06:00:00+00', '2026-01-01 12:05:00+00'),
+    ('consent', 'p62', 'sms', 'unsubscribed', 'vendor', '2026-01-02 05:00:00+00', '2026-01-02 06:00:00+00', '2026-01-02 12:05:00+00'),
+    ('column', 'raw_klaviyo.events', 'id', 'VARCHAR', 'vendor', null, '2026-01-01 12:04:00+00', '2026-01-01 12:04:00+00'),
+    ('column', 'raw_klaviyo.events', 'score', 'BIGINT', 'vendor', null, '2026-01-02 12:04:00+00', '2026-01-02 12:04:00+00'),
+    ('column', 'raw_klaviyo.events', 'score', 'DOUBLE', 'vendor', null, '2026-01-03 12:04:00+00', '2026-01-03 12:04:00+00'),
+    ('column', 'raw_klaviyo.events', 'score', null, 'vendor', null, '2026-01-04 12:04:00+00', '2026-01-04 12:04:00+00');

@@ -95,6 +95,7 @@ def _build_and_publish(
         return
     try:
         build.load_runs(path, settings)
+        history.keep_columns(path)
         done, unfitted = _built(opened, None if full else tables)
     except duckdb.Error as error:
         if not warehouse.is_full(error):
@@ -145,7 +146,8 @@ def _built(opened: engine.Engine, tables: list[str] | None) -> tuple[Build, list
     if is_changed:
         again = opened.build([expectations.FITS, expectations.EXPECTATIONS])
         warnings = [*done.warnings, *(line for line in again.warnings if line not in done.warnings)]
-        done = done._replace(warnings=warnings, failures=again.failures)
+        tested = {each[0]: each for each in (*done.tested, *again.tested)}.values()  # the later answer counts
+        done = done._replace(warnings=warnings, failures=again.failures, tested=tuple(tested))
     return done, unfitted
 
 

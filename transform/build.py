@@ -274,7 +274,7 @@ def built_by_dbt(
         if r.status in {"warn", "error"} and r.max_loaded_at.year > 1
     ]
     tested = sorted(
-        statements.Tested(r.node.name, statements.subject_of(r.node, manifest), r.status == "warn")
+        (r.node.name, statements.subject_of(r.node, manifest), r.status == "warn")
         for r in results
         if r.node.resource_type == "test" and r.status in {"pass", "warn"}
     )

@@ -41,6 +41,8 @@ RAW_COLUMNS: Final = """
             'raw_ops.warned')
     order by all
 """
+Tested = tuple[str, str, bool]
+"""A test that ran and did not fail, the relation that it tests, and whether it warned."""
 _COMMENT: Final = re.compile(r"\s*(/\*.*?\*/\s*|--[^\n]*\n\s*)*", re.DOTALL)
 CREATES: Final = "create or replace table"
 CHECKS: Final = "growth_check"
@@ -80,14 +82,6 @@ class Node(NamedTuple):
     limit: str = ""
     limit_seconds: float = 0.0
     checks: Sequence[str] = ()
-
-
-class Tested(NamedTuple):
-    """A test that ran and did not fail, with the relation that it tests."""
-
-    test: str
-    relation: str
-    has_warned: bool
 
 
 class Sent(NamedTuple):
@@ -194,7 +188,7 @@ def _sent(
         failures, warns, fails = answer
         if fails and node.is_error:
             raise NotAgain(node.name)
-        tested = (*tested, Tested(node.name, node.relation, bool(warns)))
+        tested = (*tested, (node.name, node.relation, bool(warns)))
         if warns:
             rows = f"{failures} result{'' if failures == 1 else 's'}"
             said = f"{node.name}: Got {rows}, configured to warn if {node.warn_if}"

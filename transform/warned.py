@@ -39,7 +39,7 @@ def keep(path: Path, tested: Sequence[Tested], *, is_whole: bool) -> None:
     with warehouse.connect(path) as connection:
         connection.begin()
         connection.execute(WARNED)
-        ran = [each.test for each in tested]
+        ran = [test for test, _, _ in tested]
         connection.execute(
             "delete from raw_ops.warned where $1 or test in (select unnest($2))", [is_whole, ran]
         )

@@ -1,7 +1,9 @@
 """One encrypted file has everything that cannot be recreated, and is restored completely or not at all."""
 
 import gzip
+import shutil
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -10,10 +12,17 @@ from pydantic import SecretStr
 from activate.ledger import opening
 from common import settings, warehouse
 from operate import backup
+from tests import small
+from transform import build as transform
+from transform import history
 
 LAYOUT = Path(__file__).parents[1] / "layouts" / "0.1.0"
 MAVERA = "http://127.0.0.1:8797/mavera/api/v1"  # the ledger's Mavera
 PASSPHRASE = "correct horse battery staple"
+LOADED = """
+    insert into raw_ops.loads (run_id, vendor, resource, started_at, finished_at, requests, outcome)
+    select $1, 'klaviyo', 'segment_members', $1::timestamptz, $1::timestamptz, 1, 'loaded'
+"""
 
 
 def place(folder: Path, passphrase: str | None = PASSPHRASE) -> settings.Settings:
@@ -73,6 +82,38 @@ def test_a_backup_brings_everything_back_on_a_new_machine(kept: settings.Setting
             connection.execute("insert into raw_sendgrid.device_stats values (null, 1, null)")
         assert connection.execute("from raw_ops.builds").fetchall() == []
     assert warehouse.open_to_others([file, new.salt_path, new.warehouse_path, new.forgotten_path]) == []
+
+
+def test_the_history_that_no_vendor_has_comes_back(
+    tmp_path: Path, shared: Path, small_warehouse: Path
+) -> None:
+    old, new = place(tmp_path / "old"), place(tmp_path / "new")
+    old.warehouse_path.parent.mkdir(parents=True)
+    for name in (old.warehouse_path.name, "salt"):
+        shutil.copyfile(small_warehouse.with_name(name), old.warehouse_path.with_name(name))
+    with warehouse.connect(old.warehouse_path) as connection:
+        connection.execute(LOADED, ["2026-01-10"])
+    assert history.keep(old.warehouse_path) == 0  # the models do not know the load yet
+    daily = "from marts.fct_segment_membership_daily order by all"
+
+    def rows(path: Path) -> list[tuple[Any, ...]]:
+        small.send(shared, path, "fct_segment_membership_daily")
+        with warehouse.connect(path) as connection:
+            return connection.execute(daily).fetchall()
+
+    rows(old.warehouse_path)
+    assert history.keep(old.warehouse_path) > 0
+    with warehouse.connect(old.warehouse_path) as connection:
+        connection.execute("delete from raw_klaviyo.segment_members where profile_id = 'p3'")
+        connection.execute(LOADED, ["2026-01-11"])
+    before = rows(old.warehouse_path)
+    history.keep(old.warehouse_path)
+    assert {row[4] for row in before} == {None, 0, 1}  # those who left
+    backup.make(old, tmp_path / "backup")
+    old.warehouse_path.unlink()
+    backup.restore(new, tmp_path / "backup")
+    transform.load_runs(new.warehouse_path, new)
+    assert rows(new.warehouse_path) == before
 
 
 def test_a_backup_shows_nothing_without_its_passphrase(kept: settings.Settings, tmp_path: Path) -> None:

@@ -413,3 +413,33 @@ def test_a_lake_that_does_not_answer_does_not_keep_the_doctor(
     given_up.set()
     assert check.state == "fail"
     assert check.text.startswith("s3://nobody/lake does not answer within 0 s: check network, proxy and")
+
+
+def test_unusual_volumes_and_columns_are_named(tmp_path: Path) -> None:
+    copy = tmp_path / "published.duckdb"
+    ours = settings.Settings(_env_file=None, published_path=copy)
+    assert list(doctor._data(ours)) == []
+    with duckdb.connect(str(copy)) as connection:
+        connection.execute("""
+            create schema marts;
+            create table marts.fct_volumes_weekly as from (values
+                ('klaviyo', 'events', 1200, 4000.0, 6000.0, true, true, date '2026-01-05'),
+                ('klaviyo', 'events', 9, 4000.0, 6000.0, true, true, date '2025-12-29'),
+                ('wistia', 'events', 1, 4.0, 6.0, false, false, date '2026-01-12')
+            ) as t(vendor, table_name, new_row_count, low_row_count, high_row_count,
+                is_outside, is_complete, week_from);
+            create table marts.fct_schema_changes as from (values
+                ('raw_wistia.medias', 'score', 'other type', current_date - 3),
+                ('raw_wistia.medias', 'id', 'new column', current_date - 3),
+                ('raw_wistia.medias', 'old', 'column is gone', current_date - 99)
+            ) as t(relation, column_name, change, changed_on);
+        """)
+    (check,) = doctor._data(ours)
+    since = datetime.now(UTC).date() - timedelta(days=3)
+    assert check == doctor.Check(
+        "warn",
+        "data",
+        "klaviyo events: 1,200 new rows in the week of 2026-01-05, usually 4,000 to 6,000;"
+        f" raw_wistia.medias.score: other type since {since}:"
+        " marts.fct_volumes_weekly and fct_schema_changes have all",
+    )

@@ -75,6 +75,7 @@ def test_a_person_is_taken_out_everywhere_and_stays_out(project: Project, somebo
     removed = certificate["rows_removed"]
     assert all(removed[table] > 0 for table, trace in TRACES.items() if trace.is_owner)
     assert removed["raw_klaviyo.events"] > 0
+    assert removed["raw_ops.observations"] > 0
     assert removed["raw_sendgrid.suppressions"] > 0
     assert removed["raw_wistia.events"] > 0
     after = {table: count - removed[table] for table, count in before.items()}
