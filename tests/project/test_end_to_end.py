@@ -429,6 +429,38 @@ def test_products_that_can_be_bought_together_are_asked_about(walked: Walked) ->
         assert "P105" not in (a, b)
 
 
+def test_the_history_of_segments_begins_with_the_members_of_the_world(walked: Walked) -> None:
+    truth = dict(
+        walked.world.sql(
+            "select segment_id, count(distinct profile_id) from klaviyo_segment_members group by 1"
+        )
+    )
+    engaged = "viewer_cluster in ('binge_watchers', 'engaged_explorers')"
+    assert truth == dict(walked.mart(
+        "select segment_id, member_count from marts.fct_segment_membership_daily where is_complete"
+    ))  # fmt: skip
+    assert set(walked.mart(
+        "select segment_id, engaged_member_count from marts.fct_segment_membership_daily where is_complete"
+    )) == set(walked.mart(f"""
+        select segment_id, count(distinct customer_id) filter (where person_id in (
+            select person_id from marts.dim_viewers where {engaged} and person_id is not null
+        ))
+        from raw_klaviyo.segment_members join marts.dim_customers on profile_id = customer_id group by 1
+    """))  # fmt: skip
+    # Whoever joined on an earlier day is dated by Klaviyo.
+    assert walked.mart("""
+        select segment_id, sum(joined_count) from marts.fct_segment_membership_daily where not is_complete
+        group by 1 order by 1
+    """) == walked.mart("""
+        select segment_id, count(*) from raw_klaviyo.segment_members
+        where joined_group_at::date < (select max(happened_on) from marts.fct_segment_membership_daily)
+        group by 1 order by 1
+    """)
+    assert walked.mart("select count(*) from intermediate.int_observed_now") == walked.mart(
+        "select count(*) from raw_ops.observations where kind <> 'column'"
+    )
+
+
 def test_segment_overlaps_are_those_of_the_world(walked: Walked) -> None:
     members: dict[str, set[str]] = defaultdict(set)
     rows = walked.world.sql("select segment_id, profile_id from klaviyo_segment_members")
