@@ -169,7 +169,8 @@ insert into raw_klaviyo.metrics (id, name, integration) values
 insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties, attributions) values
     ('k10', 'p52', 'PLACED', '2026-01-02 10:00:00+00', '{"$value": 40, "$value_currency": "EUR", "OrderId": "o10"}',
         '[{"id": "a2", "campaign_id": "c1", "attributed_event_id": "o3"}]'),
-    ('k11', 'p53', 'PLACED', '2026-01-02 11:00:00+00', '{"$value": 60, "$value_currency": "USD", "OrderId": "o11", "Total Discounts": "4.00"}',
+    ('k11', 'p53', 'PLACED', '2026-01-02 11:00:00+00', '{"$value": 60, "$value_currency": "USD", "OrderId": "o11", "Total Discounts": "4.00",
+        "Items": ["Mug", "Mug", {"ProductID": "P9", "ProductName": "Bowl", "Quantity": 2, "ItemPrice": 5.5}]}',
         '[{"id": "a3", "flow_id": "FLOW2", "flow_message_id": "M6"}]'),
     ('k12', 'p54', 'PLACED', '2026-01-02 12:00:00+00', '{"$value": 30, "$value_currency": "USD", "OrderId": "o12", "DiscountValue": 2}', '[]'),
     ('k13', 'p53', 'REFUNDED', '2026-01-04 11:00:00+00', '{"$value": 15, "$value_currency": "USD", "OrderId": "o11"}', '[]'),
@@ -200,7 +201,7 @@ insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_prope
     where range between first and last;
 insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties) values
     ('again', 'p1', 'ORDERED', '2025-11-20 12:00:00+00', '{"ProductID": "P1", "Name": "P1", "$value": 9, "$value_currency": "USD"}'),
-    ('in euros', 'p3', 'ORDERED', '2025-11-21 12:00:00+00', '{"ProductID": "P1", "Name": "P1", "$value": 8, "$value_currency": "EUR"}');
+    ('in euros', 'p3', 'ORDERED', '2025-11-21 12:00:00+00', '{"ProductID": "P1", "Name": "P1", "$value": 8, "$value_currency": "EUR", "OrderId": "o16", "Quantity": 2}');
 
 -- E-mails that viewers of the tour open in the morning on a desktop, one of them by a machine, and two that cannot be placed: one has
 -- no device, the other no place.
@@ -208,7 +209,8 @@ insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_prope
     select concat('read ', range), concat('p', range), 'OPENED', '2026-01-02 12:30:00+00', '{"Client OS Family": "Windows"}'
     from range(51, 66);
 insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties) values
-    ('read by a machine', 'p66', 'OPENED', '2026-01-02 12:30:00+00', '{"Client OS Family": "Windows", "machine_open": true}'),
+    ('read by a machine', 'p66', 'OPENED', '2026-01-02 12:30:00+00', '{"Client OS Family": "Windows", "machine_open": true, "$message": "gone"}'),
+    ('followed by a machine', 'p66', 'CLICKED', '2026-01-02 12:31:00+00', '{"Bot Click": true, "$message": "gone"}'),
     ('read on anything', 'p67', 'OPENED', '2026-01-02 12:30:00+00', '{}'),
     ('read anywhere', 'p98', 'OPENED', '2026-01-02 12:30:00+00', '{"Client OS Family": "Android"}'),
     ('read without a zone', 'p96', 'CLICKED', '2026-01-02 12:30:00+00', '{"Client OS Family": "Mac OS X"}');
@@ -230,6 +232,16 @@ insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_prope
         ('m5', 'RECEIVED SMS', 50, '2025-12-10 20:30:00+00'), ('m5', 'CLICKED SMS', 4, '2025-12-10 21:30:00+00')
     ) as deed(message, metric, count, moment), range(1, 61)
     where range <= count;
+-- A click on a link with a token, in a variation; and those who leave the list, report the e-mail, or never get it.
+update raw_klaviyo.events
+    set event_properties = json_merge_patch(event_properties, '{"$variation": "A", "URL": "https://shop.example/spring/0123456789abcdef01234567?who=1#top"}')
+    where id = 'm4-CLICKED-1';
+insert into raw_klaviyo.metrics (id, name) values
+    ('UNSUBSCRIBED', 'Unsubscribed from Email Marketing'), ('SPAM', 'Marked Email as Spam'), ('BOUNCED', 'Bounced Email');
+insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties) values
+    ('m4 left', 'hm43', 'UNSUBSCRIBED', '2025-12-10 10:00:00+00', '{"$message": "m4"}'),
+    ('m4 reported', 'hm44', 'SPAM', '2025-12-10 10:30:00+00', '{"$message": "m4"}'),
+    ('m4 bounced', 'hm490', 'BOUNCED', '2025-12-10 08:31:00+00', '{"$message": "m4"}');
 insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties, attributions)
     select
         concat_ws('-', campaign, 'bought', range), concat('h', replace(campaign, 'c', 'm'), range), 'PLACED', '2025-12-11 10:00:00+00',

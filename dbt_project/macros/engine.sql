@@ -224,6 +224,20 @@
     case when json_valid(cast({{ column }} as varchar)) and ltrim(cast({{ column }} as varchar)) like '[%' then {{ column }} end
 {%- endmacro %}
 
+{# The text of an element of `explode_rows` that is a text, and not an object. #}
+{% macro element_text(element) -%}
+    {{ return(adapter.dispatch('element_text')(element)) }}
+{%- endmacro %}
+
+{% macro default__element_text(element) -%}
+    json_extract_string({{ element }}, '$')
+{%- endmacro %}
+
+{% macro spark__element_text(element) -%}
+    {{ element }}
+{%- endmacro %}
+
+
 {# In a select: a row per element of a JSON array, each as JSON text. #}
 {% macro explode_rows(column) -%}
     {{ return(adapter.dispatch('explode_rows')(column)) }}

@@ -12,16 +12,25 @@ from tests.bench_models import add_a_day
 from tests.commands import Project
 from transform import build as transform
 
-OF_KLAVIYO = ("stg_klaviyo__events", "int_amounts_read", "int_flow_receipts", "fct_customer_events_daily")
+OF_KLAVIYO = (
+    "stg_klaviyo__events",
+    "int_amounts_read",
+    "int_flow_receipts",
+    "fct_customer_events",
+    "fct_customer_events_daily",
+)
 OF_WISTIA = (
     "stg_wistia__viewing_events",
     "int_sessions_summed_to_view",
     "int_viewers_clustered",
     "int_viewers_watched",
+    "fct_viewing_sessions",
 )
 GROWING = (*OF_KLAVIYO, *OF_WISTIA)
 EVENTS = "raw_klaviyo.events"
 SESSIONS = "raw_wistia.events"
+NEW = "json_object('email', 'new@example.com')"
+FIRST_BUYER = f"select min(profile_id) from {EVENTS}"
 FIRST_VIEWER = f"select min(visitor_key) from {SESSIONS}"
 SOME = "hash(event_key) % 20 = 0"
 LATER = "_dlt_load_id = 'x'"
@@ -109,7 +118,12 @@ def test_three_days_with_late_and_changed_rows_give_what_a_full_build_gives(path
         f" where attributions is not null order by id desc limit 1) where id in ({order})"
         f" or (attributions is null and metric_id in ({role} = 'placed_order') and hash(id) % 3 = 0)"
     )
-    for statements in ([refund], [attribution], []):
+    # A profile and a browser become another person's.
+    person = (
+        f"update raw_klaviyo.profiles set email = 'new@example.com' where id in ({FIRST_BUYER})",
+        f"update raw_wistia.visitors set visitor_identity = {NEW} where visitor_key in ({FIRST_VIEWER})",
+    )
+    for statements in ([refund], [attribution], person):
         assert add_a_day(path, 0.05) > 0
         run(path, *statements)
         assert build(path) == set()
@@ -119,8 +133,8 @@ def test_three_days_with_late_and_changed_rows_give_what_a_full_build_gives(path
 @pytest.mark.parametrize(
     "change",
     [
-        f"delete from {EVENTS} where profile_id in (select min(profile_id) from {EVENTS})",
-        f"update {EVENTS} set profile_id = 'x' where profile_id in (select min(profile_id) from {EVENTS})",
+        f"delete from {EVENTS} where profile_id in ({FIRST_BUYER})",
+        f"update {EVENTS} set profile_id = 'x' where profile_id in ({FIRST_BUYER})",
         f"update {EVENTS} set datetime = datetime - to_days(3), _dlt_load_id = 'x' where hash(id) % 50 = 0",
         f"update {EVENTS} set event_properties = '{{}}' where hash(id) % 50 = 0",
     ],
@@ -168,7 +182,7 @@ def test_a_model_that_failed_catches_up(path: Path) -> None:
 def test_days_give_what_a_full_build_gives_with_dbt_and_without(path: Path) -> None:
     folder, whole = path.parent, path.parent.with_name("whole")
     project = Project(folder, "http://127.0.0.1:1")
-    gone = f"delete from {EVENTS} where profile_id in (select min(profile_id) from {EVENTS})"
+    gone = f"delete from {EVENTS} where profile_id in ({FIRST_BUYER})"
     for change, is_whole in (("", False), ("", False), (gone, True)):  # dbt runs on the first day
         add_a_day(path, 0.05)
         run(path, *([change] if change else []))
