@@ -232,16 +232,14 @@ insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_prope
         ('m5', 'RECEIVED SMS', 50, '2025-12-10 20:30:00+00'), ('m5', 'CLICKED SMS', 4, '2025-12-10 21:30:00+00')
     ) as deed(message, metric, count, moment), range(1, 61)
     where range <= count;
--- A click on a link with a token, in a variation; and those who leave the list, report the e-mail, or never get it.
+-- Pages whose addresses have what must not be stored: a token, a user, an e-mail address, and one that is no page.
 update raw_klaviyo.events
-    set event_properties = json_merge_patch(event_properties, '{"$variation": "A", "URL": "https://shop.example/spring/0123456789abcdef01234567?who=1#top"}')
-    where id = 'm4-CLICKED-1';
-insert into raw_klaviyo.metrics (id, name) values
-    ('UNSUBSCRIBED', 'Unsubscribed from Email Marketing'), ('SPAM', 'Marked Email as Spam'), ('BOUNCED', 'Bounced Email');
-insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties) values
-    ('m4 left', 'hm43', 'UNSUBSCRIBED', '2025-12-10 10:00:00+00', '{"$message": "m4"}'),
-    ('m4 reported', 'hm44', 'SPAM', '2025-12-10 10:30:00+00', '{"$message": "m4"}'),
-    ('m4 bounced', 'hm490', 'BOUNCED', '2025-12-10 08:31:00+00', '{"$message": "m4"}');
+    set event_properties = json_merge_patch(event_properties, json_object('URL', case id
+        when 'again' then 'https://shop.example/spring/0123456789abcdef01234567?who=1#top'
+        when 'in euros' then 'https://ada:secret@www.the-shop-with-a-long-name-averyveryverylongname.example/a/b#c'
+        when 'bought P1 1' then 'https://shop.example/leave/ada%40example.com/now'
+        else 'mailto:ada@example.com' end))
+    where id in ('again', 'in euros', 'bought P1 1', 'bought P1 2');
 insert into raw_klaviyo.events (id, profile_id, metric_id, datetime, event_properties, attributions)
     select
         concat_ws('-', campaign, 'bought', range), concat('h', replace(campaign, 'c', 'm'), range), 'PLACED', '2025-12-11 10:00:00+00',

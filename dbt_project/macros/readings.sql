@@ -187,11 +187,17 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# The address of a page without its query and fragment, and cut off at the first folder that may be a token or an e-mail address;
+{# The address of a page without its query, fragment and user, and cut off at the first folder that may be a token or an e-mail address;
    null if it is not of the web (mailto, tel). #}
 {% macro page_address(url) -%}
-    {%- set secret = '[^/]*(@|%40|[A-Za-z0-9_=]{24,}|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-)' -%}
-    case when lower({{ url }}) like 'http%' then
-        regexp_replace(regexp_replace({{ url }}, '[?#].*$', ''), '/{{ secret }}.*$', '/')
+    {%- set page = "regexp_replace(" ~ url ~ ", '[?#].*$', '')" -%}
+    {%- set site = "split_part(" ~ page ~ ", '/', 3)" -%}
+    {%- set folders = "substr(" ~ page ~ ", length(split_part(" ~ page ~ ", '/', 1)) + length(" ~ site ~ ") + 3)" -%}
+    {%- set secret = '/[^/]*(@|%40|[A-Za-z0-9_=]{24,}|[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-).*$' -%}
+    case when lower({{ url }}) like 'http%://%' then
+        concat_ws(
+            '', split_part({{ page }}, '/', 1), '//', regexp_replace({{ site }}, '^.*@', ''),
+            regexp_replace({{ folders }}, '{{ secret }}', '/')
+        )
     end
 {%- endmacro %}
