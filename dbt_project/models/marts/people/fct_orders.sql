@@ -20,7 +20,7 @@ numbered as (
     select
         *,
         case when buyer_id is not null then
-            row_number() over (partition by buyer_id order by ordered_at, order_id)
+            cast(row_number() over (partition by buyer_id order by ordered_at, order_id) as bigint)
         end as order_number
     from orders
 
