@@ -24,6 +24,7 @@ CAUSES = {
         r"percentile_cont\([^)]*\) within group \(order by (?!cast\()"
     ),
     "concat() of a null is null on Spark: concat_ws('', …)": r"(?<![\w.])concat\(",
+    "Spark has no filter of a window: count(case when … then 1 end) over": r"filter \(where .*\) over\b",
     "texts are joined in any order: order by": r"dbt\.listagg\((?!.*order by)",
 }
 # A fraction is rounded on DuckDB and truncated on Spark: whole() is for both.
@@ -107,6 +108,24 @@ def test_the_row_of_the_greatest_value_is_one_whose_column_is_known() -> None:
     assert [place for place, line in lines if bare.search(line)] == []
 
 
+def test_a_rank_that_others_read_is_cast(models: list[Mapping[str, Any]]) -> None:
+    """A rank is a bigint on DuckDB and an int on Spark."""
+    rank = re.compile(
+        r"\b(?:row_number|rank|dense_rank|ntile)\(\w*\)\s+over\s*\((?:[^()]|\((?:[^()]|\([^()]*\))*\))*\)"
+        r"(?:\s*[-+]\s*\d+)?(?:\s+end)?\s+as\s+(\w+)"
+    )
+    assert rank.findall("row_number() over (partition by a order by b desc) as window_position") == [
+        "window_position"
+    ]
+    found = [
+        f"{node['name']}: {name}"
+        for node in models
+        for name in rank.findall(node["raw_code"])
+        if name in node["columns"]
+    ]
+    assert found == []
+
+
 def test_json_inside_of_facts_stays_json(models: list[Mapping[str, Any]]) -> None:
     """On Spark, a column of JSON is a text: without objects_in() it would be a quoted text in the facts."""
     json = {
@@ -130,6 +149,7 @@ def test_every_cause_is_recognized() -> None:
         "{{ dbt.datediff('a', 'b', 'millisecond') }} / 1000",
         "percentile_cont(0.05) within group (order by predicted_clv)",
         "concat(a, b)",
+        "count(*) filter (where not is_due) over (partition by measure)",
         "{{ dbt.listagg('name', \"', '\") }}",
     )
     for line, pattern in zip(written, CAUSES.values(), strict=True):

@@ -30,9 +30,9 @@ numbered as (
 
     select
         *,
-        row_number() over (
+        cast(row_number() over (
             partition by kind, subject_id, dimension_id order by is_new, observed_at, recorded_at
-        ) as observation_number
+        ) as bigint) as observation_number
     from observations
 
 ),

@@ -27,7 +27,7 @@ ranked as (
     select
         *,
         count(*) over (partition by predictor, measure, measured_month) as whole_count,
-        count(*) filter (where not is_due) over (partition by predictor, measure, measured_month) as waiting_count,
+        count(case when not is_due then 1 end) over (partition by predictor, measure, measured_month) as waiting_count,
         rank() over (partition by predictor, measure, measured_month order by predicted) - 1 as lower_count
     from pairs
 

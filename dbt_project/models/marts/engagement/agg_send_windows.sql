@@ -107,10 +107,10 @@ ranked as (
 
     select
         *,
-        row_number() over (
+        cast(row_number() over (
             partition by segment_kind, segment_id
             order by cast(window_index as decimal(18, 9)) desc, days, hour_from
-        ) as window_position
+        ) as bigint) as window_position
     from indexed
 
 ),

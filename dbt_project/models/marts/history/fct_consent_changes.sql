@@ -104,9 +104,9 @@ select
     changes.consent_before,
     changes.consent_after,
     changes.told_by,
-    row_number() over (
+    cast(row_number() over (
         partition by changes.customer_id, changes.channel order by changes.changed_at, changes.told_by, changes.consent_after
-    ) as change_number,
+    ) as bigint) as change_number,
     cast(changes.changed_at as date) as changed_on,
     changes.changed_at
 from changes
