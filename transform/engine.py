@@ -120,6 +120,8 @@ class SparkEngine:
     def _register(self) -> None:
         """Let Spark see raw tables as they are now, and `raw_ops` by copies of its tables."""
         self._lake.keep_operations()
+        self._session.sql(f"create schema if not exists {self._spark.FILES}").collect()
+        read = set[str]()
         for relation, columns in self._lake.columns.items():
             files = [
                 self._spark.LakeFile(self._lake.files.url_of(file.path), file.columns, file.holds_newer)
@@ -127,7 +129,8 @@ class SparkEngine:
             ]
             keys = [each.name for each in columns if each.is_key]
             types = self._lake.types_in_files(relation)
-            self._spark.register(self._session, relation, types, files, keys)
+            read |= self._spark.register(self._session, relation, types, files, keys)
+        self._spark.drop_unread(self._session, read)
         for relation, (_, query) in self._lake.state.views().items():
             self._session.sql(f"create or replace view {relation} as {query}").collect()
 

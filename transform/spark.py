@@ -4,10 +4,11 @@ Nobody who uses DuckDB has pyspark, so it is imported where a session is opened,
 """
 
 import atexit
+import hashlib
 import math
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from itertools import groupby
@@ -29,6 +30,11 @@ NEEDED: Final = {
     # Otherwise an insert of one day deletes every other day.
     "spark.sql.sources.partitionOverwriteMode": "DYNAMIC",
 }
+FILES: Final = "lake_files"
+"""The schema of tables that read files of raw tables. They say which columns the files have: otherwise Spark
+would open one, in a job of its own, each time a statement names a raw table."""
+FILES_OF_TABLE: Final = 200
+"""A table names so many files at most: catalogs bound the length of a definition."""
 TYPES: Final = {
     **dict.fromkeys(("varchar", "text", "json"), "string"),
     **dict.fromkeys(("bool", "boolean"), "boolean"),
@@ -44,6 +50,15 @@ class LakeFile(NamedTuple):
     url: str
     columns: tuple[str, ...]
     holds_newer: bool = False
+
+
+class FileTable(NamedTuple):
+    """A table of Spark's catalog that reads some files of a raw table, with its columns and definition."""
+
+    name: str
+    columns: tuple[str, ...]
+    holds_newer: bool
+    definition: str
 
 
 def session(remote: str) -> Any:
@@ -140,25 +155,64 @@ def prepare(session: Any, salt: bytes) -> None:
 
 def register(
     session: Any, relation: str, columns: Mapping[str, str], files: Iterable[LakeFile], key: Sequence[str]
-) -> None:
+) -> set[str]:
     """Write the permanent view `relation`, such as raw_klaviyo.events, over exactly these files.
 
     `columns` are the names with their declared types. A column that a file lacks is null there. If a file
     holds newer versions of earlier rows, the view has the latest row of each key; without files it has none.
+    Returns the tables of files that the view reads.
     """
+    tables = tables_of(relation, columns, tuple(files))
+    for table in tables:
+        session.sql(table.definition)
     session.sql(f"create schema if not exists {relation.partition('.')[0]}")
-    session.sql(f"create or replace view {relation} as {view(columns, tuple(files), key)}")
+    session.sql(f"create or replace view {relation} as {view(columns, tables, key)}")
+    return {table.name for table in tables}
 
 
-def view(columns: Mapping[str, str], files: Sequence[LakeFile], key: Sequence[str]) -> str:
-    """Return the SQL of the view of a raw table."""
+def drop_unread(session: Any, read: Collection[str]) -> None:
+    """Drop the tables of files that no view reads any more; their files are the lake's, and stay."""
+    for row in session.sql(f"show tables in {FILES}").collect():
+        if f"{FILES}.{row.tableName}" not in read:
+            session.sql(f"drop table {FILES}.{row.tableName}")
+
+
+def tables_of(relation: str, columns: Mapping[str, str], files: Sequence[LakeFile]) -> list[FileTable]:
+    """Return a table for files of a raw table that are in one folder and have the same columns.
+
+    Its name tells its files, which never change, so that one that is there already is right.
+    """
     by_shape = sorted(files, key=lambda file: (_folder(file.url), file.columns, file.url))
-    selects = [
-        _select(columns, names, _together(folder, [file.url for file in group]))
-        for (folder, names), group in groupby(by_shape, lambda file: (_folder(file.url), file.columns))
-    ]
+    tables = []
+    for (folder, names), group in groupby(by_shape, lambda file: (_folder(file.url), file.columns)):
+        there, of_shape = {name: columns[name] for name in columns if name in names}, [*group]
+        tables += [
+            _table(relation, there, folder, of_shape[start : start + FILES_OF_TABLE])
+            for start in range(0, len(of_shape), FILES_OF_TABLE)
+        ]
+    return tables
+
+
+def _folder(url: str) -> str:
+    return url.rpartition("/")[0]
+
+
+def _table(relation: str, columns: Mapping[str, str], folder: str, files: Sequence[LakeFile]) -> FileTable:
+    names = [file.url.rpartition("/")[2] for file in files]
+    path = f"{folder}/{{{','.join(names)}}}" if len(names) > 1 else f"{folder}/{names[0]}"
+    path = path.replace("\\", "\\\\").replace("'", "\\'")
+    declared = ", ".join(f"`{name}` {_type(kind)}" for name, kind in columns.items())
+    told = f"({declared}) using parquet options (path '{path}', skipHiveMetadata 'true')"
+    name = f"{FILES}.{relation.replace('.', '__')}__{hashlib.sha256(told.encode()).hexdigest()[:16]}"
+    holds_newer = any(file.holds_newer for file in files)
+    return FileTable(name, tuple(columns), holds_newer, f"create table if not exists {name} {told}")
+
+
+def view(columns: Mapping[str, str], tables: Sequence[FileTable], key: Sequence[str]) -> str:
+    """Return the SQL of the view of a raw table."""
+    selects = [_select(columns, table.columns, table.name) for table in tables]
     rows = " union all ".join(selects) or f"{_select(columns, (), '(select 1)')} where false"
-    if not key or not any(file.holds_newer for file in files):
+    if not key or not any(table.holds_newer for table in tables):
         return rows
     named = ", ".join(f"`{name}`" for name in columns)
     keys = ", ".join(f"`{name}`" for name in key)
@@ -169,20 +223,13 @@ def view(columns: Mapping[str, str], files: Sequence[LakeFile], key: Sequence[st
     )
 
 
-def _folder(url: str) -> str:
-    return url.rpartition("/")[0]
-
-
-def _together(folder: str, urls: Sequence[str]) -> str:
-    """Return the files of one folder as a relation."""
-    names = ",".join(url.rpartition("/")[2] for url in urls)
-    path = f"{folder}/{{{names}}}" if len(urls) > 1 else f"{folder}/{names}"
-    return f"parquet.`{path.replace('`', '``')}`"
-
-
 def _select(columns: Mapping[str, str], names: Sequence[str], relation: str) -> str:
-    cast = (
-        f"cast({f'`{name}`' if name in names else 'null'} as {TYPES.get(kind.lower(), kind)}) as `{name}`"
+    chosen = (
+        f"`{name}`" if name in names else f"cast(null as {_type(kind)}) as `{name}`"
         for name, kind in columns.items()
     )
-    return f"select {', '.join(cast)} from {relation}"
+    return f"select {', '.join(chosen)} from {relation}"
+
+
+def _type(kind: str) -> str:
+    return TYPES.get(kind.lower(), kind)

@@ -23,34 +23,63 @@ def file(
     return spark.LakeFile(f"/lake/raw_klaviyo/events/{name}.parquet", columns, newer)
 
 
-def test_files_with_the_same_columns_are_read_together() -> None:
-    sql = spark.view(
-        COLUMNS, [file("b"), file("a"), file("c", columns=("id", "count", "_dlt_load_id"))], ("id",)
+def view(files: list[spark.LakeFile], *key: str) -> str:
+    return spark.view(COLUMNS, spark.tables_of("raw_klaviyo.events", COLUMNS, files), key)
+
+
+def test_files_with_the_same_columns_are_a_table_that_says_its_columns() -> None:
+    files = [file("b"), file("a"), file("c", columns=("id", "count", "_dlt_load_id"))]
+    two, one = spark.tables_of("raw_klaviyo.events", COLUMNS, files)
+    options = "using parquet options (path '/lake/raw_klaviyo/events/{}', skipHiveMetadata 'true')"
+    assert two.definition == (
+        f"create table if not exists {two.name} (`id` string, `_dlt_load_id` string)"
+        f" {options.format('{a.parquet,b.parquet}')}"
     )
-    assert "from parquet.`/lake/raw_klaviyo/events/{a.parquet,b.parquet}`" in sql
-    assert sql.count("union all") == 1
-    assert "row_number" not in sql
+    assert one.definition == (
+        f"create table if not exists {one.name} (`id` string, `count` bigint, `_dlt_load_id` string)"
+        f" {options.format('c.parquet')}"
+    )
+    assert view(files, "id").count("union all") == 1
+    assert "row_number" not in view(files, "id")
+
+
+def test_a_table_of_files_is_named_by_exactly_these_files_and_columns() -> None:
+    def name(*files: spark.LakeFile) -> str:
+        (table,) = spark.tables_of("raw_klaviyo.events", COLUMNS, files)
+        return table.name
+
+    assert name(file("a"), file("b")) == name(file("b"), file("a"))
+    others = [name(file("a")), name(file("b")), name(file("a"), file("b")), name(file("a", columns=("id",)))]
+    assert len({*others}) == len(others)
+    assert {each.rpartition("__")[0] for each in others} == {"lake_files.raw_klaviyo__events"}
+
+
+def test_many_files_are_several_tables_and_a_quote_ends_no_path() -> None:
+    many = [file(f"{number:03}") for number in range(2 * spark.FILES_OF_TABLE + 1)]
+    tables = spark.tables_of("raw_klaviyo.events", COLUMNS, many)
+    assert [table.definition.count(".parquet") for table in tables] == [spark.FILES_OF_TABLE] * 2 + [1]
+    assert len({table.name for table in tables}) == 3
+    (quoted,) = spark.tables_of("raw_klaviyo.events", COLUMNS, [file("it's")])
+    assert r"it\'s.parquet'" in quoted.definition
 
 
 def test_a_column_that_a_file_lacks_is_null_in_its_declared_type() -> None:
-    sql = spark.view(COLUMNS, [file("a")], ("id",))
-    assert sql == (
-        "select cast(`id` as string) as `id`, cast(null as timestamp) as `seen_at`,"
-        " cast(null as bigint) as `count`,"
-        " cast(null as string) as `other`, cast(`_dlt_load_id` as string) as `_dlt_load_id`"
-        " from parquet.`/lake/raw_klaviyo/events/a.parquet`"
+    (table,) = spark.tables_of("raw_klaviyo.events", COLUMNS, [file("a")])
+    assert view([file("a")], "id") == (
+        "select `id`, cast(null as timestamp) as `seen_at`, cast(null as bigint) as `count`,"
+        f" cast(null as string) as `other`, `_dlt_load_id` from {table.name}"
     )
 
 
 def test_newer_versions_leave_one_row_per_key() -> None:
-    sql = spark.view(COLUMNS, [file("a"), file("b", newer=True)], ("id", "count"))
+    sql = view([file("a"), file("b", newer=True)], "id", "count")
     assert "partition by `id`, `count` order by cast(`_dlt_load_id` as double) desc" in sql
     assert sql.endswith("where version_number = 1")
     assert "version_number" not in sql.split(" from ")[0]
 
 
 def test_a_table_without_files_is_a_view_without_rows() -> None:
-    assert spark.view(COLUMNS, [], ("id",)).endswith("from (select 1) where false")
+    assert view([], "id").endswith("from (select 1) where false")
 
 
 def test_without_pyspark_one_line_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
