@@ -6,5 +6,5 @@ select
 from marts.fct_orders as orders
 left join marts.fct_order_attribution as credits
     on orders.order_id = credits.order_id and credits.attribution_model = 'klaviyo'
-order by orders.ordered_at desc
+order by orders.ordered_at desc, orders.order_id
 limit 50

@@ -7,4 +7,4 @@ from marts.fct_person_messages
 where channel = 'email'
 group by all
 having received >= 10 and sum(open_count) = 0 and sum(click_count) = 0
-order by received desc, buyer_id
+order by received desc, last_received_on desc, machine_opens desc, buyer_id

@@ -196,7 +196,7 @@ def test_a_load_shows_the_slow_tables_on_top_and_counts_those_that_are_read() ->
     assert rows[2] == "sendgrid single_send_variation… waiting 8 s: 150 in 60 s reached"
     assert (
         rows[3].replace("╸", "━")
-        == f"sendgrid single_send_details {'━' * 11} waiting 8 s: 150 in 60 s reached"
+        == f"sendgrid single_send_link_stats {'━' * 11} waiting 8 s: 150 in 60 s reached"
     )
     assert len(rows) == 4  # the others have asked nothing yet
     assert last == "and 2 loading"

@@ -47,6 +47,7 @@ OVERLAPS = {
         ),
         timedelta(days=7),
     ),
+    "sendgrid single_send_link_stats": timedelta(days=30),
     "wistia events": timedelta(days=3),
     "wistia media_stats_by_date": timedelta(days=3),
     "wistia account_stats_by_date": timedelta(days=3),
