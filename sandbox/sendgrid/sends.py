@@ -101,14 +101,18 @@ class Sends:
         )
         return results_of(request, page, rows)
 
+    def _send_no(self, request: Request) -> int:
+        """Return the number of the single send in the path. Raises Refusal if there is none."""
+        query = "select send_no from single_sends where single_send_id = ?"
+        sends = self._world.sql(query, [request.path_params["id"]])
+        if not sends:
+            raise Refusal(404)
+        return int(sends[0][0])
+
     def _get_send_stats(self, request: Request) -> Any:
         page = page_of(request, usual=25, most=MOST_STATS_ROWS)
         by, is_daily = grouping_of(request, {"ab_variation", "ab_phase"})
-        sends = self._world.sql(
-            "select send_no from single_sends where single_send_id = ?", [request.path_params["id"]]
-        )
-        if not sends:
-            raise Refusal(404)
+        send_no = self._send_no(request)
         variation, phase = "'all'", "'all'"
         if "ab_variation" in by:
             variation = "if(variation is null, 'all', uuid_of('variation', send_no, variation))"
@@ -129,7 +133,7 @@ class Sends:
             """,
             {
                 "id": request.path_params["id"],
-                "send_no": sends[0][0],
+                "send_no": send_no,
                 "first": day_of(request, "start_date", self._world.since),
                 "last": day_of(request, "end_date", self._world.as_of),
             },
@@ -139,11 +143,7 @@ class Sends:
     def _get_link_stats(self, request: Request) -> Any:
         page = page_of(request, usual=25, most=MOST_STATS_ROWS)
         by, _ = grouping_of(request, {"ab_variation", "ab_phase"})
-        sends = self._world.sql(
-            "select send_no from single_sends where single_send_id = ?", [request.path_params["id"]]
-        )
-        if not sends:
-            raise Refusal(404)
+        send_no = self._send_no(request)
         rows = rows_of(
             self._world,
             f"""
@@ -156,7 +156,7 @@ class Sends:
             where send_no = ? and kind = 'click'
             group by all order by url_location, ab_variation, ab_phase
             """,
-            [sends[0][0]],
+            [send_no],
         )
         return results_of(request, page, rows) | {"total_clicks": sum(row["clicks"] for row in rows)}
 
